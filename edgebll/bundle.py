@@ -1,0 +1,178 @@
+"""The bundle: a folder with manifest.json and, for each block, graphs, initial state and golden vectors.
+
+    manifest.json              everything in spec.Manifest, with the SHA-256 of every other file
+    block0/forward.onnx        (state subset, x) -> a            evaluation mode
+    block0/feedback.onnx       (state subset, y) -> beta         where the rule has a feedback head
+    block0/step.onnx           (state, x, y, scalars) -> (state.next, a, metrics)
+    block0/state.safetensors   the state a run starts from
+    block0/golden.safetensors  inputs and expected outputs of a few consecutive steps from that state
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgebll.errors import BundleError, StorageError
+from edgebll.files import sha256_file, storage_errors, write_json
+from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.spec import FORMAT_VERSION, BlockSpec, FileEntry, Manifest
+from edgebll.state import Array, State, load_tensors, save_tensors
+
+MANIFEST = "manifest.json"
+_SAFE_PATH = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.[a-z0-9]+")
+
+
+def parse_manifest(text: bytes | str, where: str) -> Manifest:
+    """Read manifest.json's content.
+
+    Raises:
+        BundleError: not JSON, another format version, a missing, unknown or wrong field, or an unsafe file name.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise BundleError(f"{where} is not JSON ({error}); export the bundle again") from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{where} has format version {version!r}, this edgebll reads {FORMAT_VERSION}; "
+            "export the bundle again or use the release that wrote it"
+        )
+    try:
+        manifest = from_plain(Manifest, document, where)
+    except PlainError as error:
+        raise BundleError(f"{error}; export the bundle again") from error
+    for name in manifest.files:
+        if not _SAFE_PATH.fullmatch(name):
+            raise BundleError(f"{where} names the file {name!r}, which is not a plain path inside the bundle")
+    return manifest
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle; build it with `open_bundle`."""
+
+    path: Path
+    manifest: Manifest
+
+    def graph(self, block: str, name: str) -> bytes:
+        """ONNX file content of a block's graph "forward", "feedback" or "step"."""
+        return self._checked(f"{block}/{name}.onnx").read_bytes()
+
+    def state(self, block: str) -> dict[str, Array]:
+        """A block's starting state, checked against its specs."""
+        state = load_tensors(self._checked(f"{block}/state.safetensors"))
+        check_state(self.manifest.block(block), state, f"{self.path}/{block}/state.safetensors")
+        return state
+
+    def golden(self, block: str) -> dict[str, Array]:
+        """A block's golden vectors: for step i "i/x", "i/y", "i/<scalar>", "i/a", "i/metrics"; "forward/x", "forward/a";
+        "feedback/y", "feedback/beta"; and the state after all steps, "final/<tensor>".
+        """  # noqa: D205
+        return load_tensors(self._checked(f"{block}/golden.safetensors"))
+
+    def _checked(self, name: str) -> Path:
+        if name not in self.manifest.files:
+            raise BundleError(f"{self.path} has no {name}; export the bundle again")
+        return self.path / name
+
+
+def check_state(block: BlockSpec, state: State, where: str) -> None:
+    """Raise BundleError unless `state` has exactly the block's tensors with their dtypes and shapes."""
+    expected = {tensor.name: tensor for tensor in block.state}
+    if set(expected) != set(state):
+        odd = min(set(expected) ^ set(state))
+        raise BundleError(f"{where}: the tensor {odd!r} is {'missing' if odd in expected else 'not expected'}; export again")
+    for name, tensor in expected.items():
+        tensor.check(state[name], where)
+
+
+def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
+    """Open a bundle folder.
+
+    Args:
+        path: the folder.
+        verify: also compare every file with its SHA-256.
+
+    Raises:
+        BundleError: missing folder or file, wrong hash, unknown version, malformed manifest.
+    """
+    folder = Path(path)
+    file = folder / MANIFEST
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{folder} is not a bundle: {MANIFEST} cannot be read ({error.strerror}); make one with `edgebll export`") from error
+    manifest = parse_manifest(text, str(file))
+    if verify:
+        for name, entry in manifest.files.items():
+            _check_file(folder / name, entry)
+    return Bundle(folder, manifest)
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; export the bundle again")
+    if path.stat().st_size != entry.size_bytes or sha256_file(path) != entry.sha256:
+        raise BundleError(f"{path} is not the file the manifest promises (its SHA-256 differs); export the bundle again")
+
+
+@contextlib.contextmanager
+def bundle_writer(path: Path | str) -> Iterator[Path]:
+    """Give a scratch folder to fill (end with `write_manifest`); on success it becomes `path`, on failure it is removed.
+
+    Raises:
+        StorageError: `path` exists and is not an earlier bundle, or nothing can be written there.
+    """
+    target = Path(path)
+    if target.exists() and not (target / MANIFEST).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise StorageError(f"{target} exists and is not a bundle; choose another folder or remove it")
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with storage_errors(target):
+            scratch.mkdir(parents=True)
+        yield scratch
+        with storage_errors(target):
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Hash every file below `folder` and write manifest.json; return the manifest with its files filled in."""
+    with storage_errors(folder):
+        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+        files = {name: FileEntry(sha256_file(folder / name), (folder / name).stat().st_size) for name in names}
+    manifest = replace(manifest, files=files)
+    write_json(folder / MANIFEST, to_plain(manifest))
+    return manifest
+
+
+def write_updated(source: Bundle, states: Mapping[str, State], path: Path | str, provenance: Mapping[str, Any]) -> None:
+    """Write a bundle like `source` with other states, e.g. those a run ended with; it has no golden vectors.
+
+    Args:
+        source: where the graphs come from.
+        states: block name -> state; every block of the bundle.
+        path: the new folder.
+        provenance: entries added to the manifest's recipe, e.g. which run made the states.
+    """
+    with bundle_writer(path) as folder:
+        for block in source.manifest.blocks:
+            check_state(block, states[block.name], block.name)
+            with storage_errors(folder):
+                (folder / block.name).mkdir()
+                for graph in block.graphs:
+                    (folder / block.name / f"{graph}.onnx").write_bytes(source.graph(block.name, graph))
+            save_tensors(folder / block.name / "state.safetensors", states[block.name])
+        recipe = {**source.manifest.recipe, **provenance}
+        write_manifest(folder, replace(source.manifest, golden_steps=0, recipe=recipe))

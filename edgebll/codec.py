@@ -1,0 +1,169 @@
+"""Messages to bytes and back, without I/O.
+
+A message is a header and one part a tensor:
+
+    header  msgpack array [protocol version, message number, fields as a map, tensors as [[name, dtype, shape], ...]]
+    part i  the raw little-endian bytes of tensor i, in C order
+
+ZeroMQ carries the parts as frames of one multipart message (`encode` / `decode`). Byte streams carry them joined behind the
+header's length (`join` / `split`), inside the frames of frames.py:
+
+    [header length u32 LE][header][part 0][part 1]...
+
+Every count and size is checked against its cap before memory is taken. Decoded arrays are read-only views of the bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from edgebll.errors import BundleError, WireError
+from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.spec import TensorSpec
+from edgebll.state import Array
+from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
+
+MAX_HEADER_BYTES = 4 << 20
+MAX_TENSORS = 4096
+
+Buffer = bytes | bytearray | memoryview
+_NUMBERS = {cls: number for number, cls in MESSAGE_TYPES.items()}
+_LENGTH = struct.Struct("<I")
+
+
+def encode(message: Message) -> list[Buffer]:
+    """Encode a message as [header, part, ...]; parts are views of the arrays, so they must not change until sent.
+
+    Raises:
+        WireError: the message exceeds a cap or holds an array of an unknown dtype.
+    """
+    fields = _fields(message)
+    arrays = {name: np.ascontiguousarray(value) for name, value in message.tensors.items()}
+    specs = [[name, value.dtype.name, list(np.shape(message.tensors[name]))] for name, value in arrays.items()]
+    _check_specs(specs)
+    header: bytes = msgpack.packb([PROTOCOL_VERSION, _NUMBERS[type(message)], fields, specs], use_bin_type=True)
+    if len(header) > MAX_HEADER_BYTES:
+        raise WireError(f"a message header of {len(header)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
+    return [header, *(_raw(value) for value in arrays.values())]
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return {name: to_plain(value) for name, value in vars(message).items() if name != "tensors"}
+
+
+def _raw(value: Array) -> memoryview:
+    if sys.byteorder == "big":
+        value = value.byteswap()
+    return memoryview(value.reshape(-1).view(np.uint8))
+
+
+def decode(parts: Sequence[Buffer]) -> Message:
+    """Decode [header, part, ...].
+
+    Raises:
+        WireError: wrong version, unknown message, malformed field, a cap exceeded, parts that do not fit the header.
+    """
+    if not parts:
+        raise WireError("an empty message arrived; expected a header")
+    number, fields, specs = _header(parts[0])
+    cls = MESSAGE_TYPES.get(number)
+    if cls is None:
+        raise WireError(f"message number {number!r} is unknown; is the peer a newer edgebll?")
+    if len(parts) != len(specs) + 1:
+        raise WireError(f"a {cls.__name__} announced {len(specs)} tensors and carries {len(parts) - 1}")
+    tensors = dict(_tensor(spec, part) for spec, part in zip(specs, parts[1:], strict=True))
+    if "tensors" in fields:
+        raise WireError(f"a {cls.__name__} has a field 'tensors' in its header")
+    try:
+        message = from_plain(cls, fields, cls.__name__)
+    except (PlainError, ValueError) as error:
+        raise WireError(f"a malformed message arrived: {error}") from error
+    object.__setattr__(message, "tensors", tensors)
+    return message
+
+
+def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorSpec]]:
+    if len(data) > MAX_HEADER_BYTES:
+        raise WireError(f"a message header of {len(data)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
+    try:
+        header = msgpack.unpackb(data, raw=False, strict_map_key=True)
+    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        raise WireError(f"a message header is not msgpack ({error})") from error
+    if not (isinstance(header, list) and len(header) == 4):
+        raise WireError("a message header is not [version, number, fields, tensors]")
+    version, number, fields, specs = header
+    if version != PROTOCOL_VERSION or isinstance(version, bool):
+        raise WireError(f"the peer speaks protocol {version!r}, this edgebll {PROTOCOL_VERSION}; install the same release")
+    if not isinstance(number, int) or not isinstance(fields, dict):
+        raise WireError("a message header is not [version, number, fields, tensors]")
+    return number, fields, _check_specs(specs)
+
+
+def _check_specs(specs: Any) -> list[TensorSpec]:
+    if not isinstance(specs, list) or len(specs) > MAX_TENSORS:
+        raise WireError(f"a message's tensors must be a list of at most {MAX_TENSORS}")
+    checked = []
+    for spec in specs:
+        if not (isinstance(spec, list) and len(spec) == 3 and isinstance(spec[2], list)):
+            raise WireError("a message's tensor is not [name, dtype, shape]")
+        name, dtype, shape = spec
+        plain = isinstance(name, str) and isinstance(dtype, str)
+        if not plain or any(not isinstance(size, int) or isinstance(size, bool) for size in shape):
+            raise WireError("a message's tensor is not [name, dtype, shape]")
+        try:
+            checked.append(TensorSpec(name, dtype, tuple(shape)))
+        except BundleError as error:
+            raise WireError(f"a malformed message arrived: {error}") from error
+    if len({spec.name for spec in checked}) != len(checked):
+        raise WireError("a message names a tensor twice")
+    return checked
+
+
+def _tensor(spec: TensorSpec, part: Buffer) -> tuple[str, Array]:
+    if len(part) != spec.size_bytes:
+        raise WireError(f"tensor {spec.name!r} should have {spec.size_bytes} bytes and has {len(part)}")
+    value: Array = np.frombuffer(part, dtype=np.dtype(spec.dtype).newbyteorder("<"))
+    if sys.byteorder == "big":
+        value = value.astype(value.dtype.newbyteorder("="))
+    value = value.reshape(spec.shape)
+    value.flags.writeable = False
+    return spec.name, value
+
+
+def join(parts: Sequence[Buffer]) -> bytes:
+    """Join the parts of `encode` for a byte stream: [header length u32 LE][header][part]..."""
+    return b"".join([_LENGTH.pack(len(parts[0])), *parts])
+
+
+def split(data: Buffer) -> list[Buffer]:
+    """Undo `join`, by the sizes the header announces.
+
+    Raises:
+        WireError: too short or too long, or a malformed header.
+    """
+    view = memoryview(data)
+    if len(view) < _LENGTH.size:
+        raise WireError(f"a message of {len(view)} bytes is too short for its header's length")
+    (length,) = _LENGTH.unpack(view[: _LENGTH.size])
+    header = view[_LENGTH.size : _LENGTH.size + length]
+    if len(header) != length:
+        raise WireError(f"a message header should have {length} bytes and has {len(header)}")
+    specs = _header(header)[2]
+    sizes = [spec.size_bytes for spec in specs]
+    rest = view[_LENGTH.size + length :]
+    if len(rest) != sum(sizes):
+        raise WireError(f"a message's tensors should have {sum(sizes)} bytes and have {len(rest)}")
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [header, *(rest[start:end] for start, end in zip(ends, ends[1:], strict=False))]
+
+
+def payload_bytes(message: Message) -> int:
+    """Bytes of the tensors of a message, for traffic statistics."""
+    return sum(math.prod(value.shape) * value.dtype.itemsize for value in message.tensors.values())

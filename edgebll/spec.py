@@ -1,0 +1,180 @@
+"""What a block is, said without torch: tensors, blocks, edges and the manifest that ties them together."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edgebll.errors import BundleError
+
+#: Version of the bundle format this release writes and reads.
+FORMAT_VERSION = 1
+#: dtypes a tensor of a bundle or message may have.
+DTYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
+MAX_RANK = 8
+MAX_NAME_CHARS = 200
+MAX_TENSOR_BYTES = 1 << 30
+#: Name of the host's end of an edge.
+HOST = "host"
+#: What the training step appends to a state tensor's name for its updated value.
+NEXT = ".next"
+
+_BLOCK_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, dtype and static shape of a tensor.
+
+    Raises:
+        BundleError: the dtype is not in DTYPES, or name, rank or size exceed their caps.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= MAX_NAME_CHARS:
+            raise BundleError(f"a tensor name must have 1 to {MAX_NAME_CHARS} characters, not {len(self.name)}")
+        if self.dtype not in DTYPES:
+            raise BundleError(f"tensor {self.name!r} has dtype {self.dtype!r}; known are {', '.join(DTYPES)}")
+        if len(self.shape) > MAX_RANK or any(size < 0 for size in self.shape):
+            raise BundleError(f"tensor {self.name!r} has shape {self.shape}; at most {MAX_RANK} sizes of 0 or more fit")
+        if self.size_bytes > MAX_TENSOR_BYTES:
+            raise BundleError(f"tensor {self.name!r} has {self.size_bytes} bytes; the cap is {MAX_TENSOR_BYTES}")
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the tensor's data."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def check(self, value: np.ndarray[Any, Any], where: str) -> None:
+        """Raise BundleError unless `value` has this dtype and shape."""
+        if value.dtype.name != self.dtype or tuple(value.shape) != self.shape:
+            raise BundleError(
+                f"{where}: {self.name!r} must be {self.dtype}{list(self.shape)}, "
+                f"but is {value.dtype.name}{list(value.shape)}; export the bundle again"
+            )
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One block's signature: the training step (state, x, y, scalars) -> (state', a, metrics) and the two smaller graphs.
+
+    Attributes:
+        name: lower-case identifier, e.g. "block0"; also its folder in the bundle.
+        input: x, shape (B, ...). labels: y, shape (B, num_classes), one-hot float32. output: a, shape (B, ...).
+        state: every tensor the step reads and returns; the step's output for `t` is named `t + NEXT`.
+        scalars: names of the step's float32 scalar inputs, e.g. ("lr",).
+        metrics: names of the entries of the step's float32 output vector "metrics".
+        forward_state: state tensors that forward.onnx takes besides x. feedback_state: the same for feedback.onnx.
+        beta: output of feedback.onnx, or None where the rule has no feedback head.
+        output_role: "logits" if a holds class scores (last block), else "activation".
+    """
+
+    name: str
+    input: TensorSpec
+    labels: TensorSpec
+    output: TensorSpec
+    state: tuple[TensorSpec, ...]
+    scalars: tuple[str, ...]
+    metrics: tuple[str, ...]
+    forward_state: tuple[str, ...]
+    feedback_state: tuple[str, ...] = ()
+    beta: TensorSpec | None = None
+    output_role: str = "activation"
+
+    def __post_init__(self) -> None:
+        if not _BLOCK_NAME.fullmatch(self.name) or self.name == HOST:
+            raise BundleError(f"a block name must be a short lower-case identifier other than {HOST!r}, not {self.name!r}")
+        known = {tensor.name for tensor in self.state}
+        if len(known) != len(self.state):
+            raise BundleError(f"{self.name}: two state tensors share a name")
+        stray = (set(self.forward_state) | set(self.feedback_state)) - known
+        if stray:
+            raise BundleError(f"{self.name}: graphs name the state tensor {min(stray)!r}, which the state does not have")
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the block's graphs: "forward", "step" and, with a feedback head, "feedback"."""
+        return ("forward", "feedback", "step") if self.beta is not None else ("forward", "step")
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of one copy of the state."""
+        return sum(tensor.size_bytes for tensor in self.state)
+
+
+@dataclass(frozen=True)
+class EdgeSpec:
+    """A FIFO stream from one block (or HOST) to another (or HOST), one token a step.
+
+    Attributes:
+        source, target: block names or HOST.
+        tensors: names of the tensors a token carries, as the source calls them, e.g. ("a", "y").
+        lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step).
+    """
+
+    source: str
+    target: str
+    tensors: tuple[str, ...]
+    lag: int = 0
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """SHA-256 (hex) and size of one file of a bundle."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json holds.
+
+    Attributes:
+        format_version: FORMAT_VERSION of the writer.
+        network, rule, optimizer, recipe: name and options of each, for people and for re-export; recipe holds the defaults
+            of lr, schedule, warmup_steps for a run.
+        batch_size, num_classes, input_shape: of the whole network; input_shape without the batch axis.
+        blocks: in stream order. edges: all streams.
+        golden_steps: number of consecutive steps golden.safetensors records per block; 0 if the bundle has none.
+        files: relative path -> FileEntry of every file but manifest.json.
+        versions: tool -> version that took part in the export.
+    """
+
+    format_version: int
+    network: dict[str, Any]
+    rule: dict[str, Any]
+    optimizer: dict[str, Any]
+    recipe: dict[str, Any]
+    batch_size: int
+    num_classes: int
+    input_shape: tuple[int, ...]
+    blocks: tuple[BlockSpec, ...]
+    edges: tuple[EdgeSpec, ...]
+    golden_steps: int = 0
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [block.name for block in self.blocks]
+        if not names or len(set(names)) != len(names):
+            raise BundleError(f"a bundle needs blocks with different names, not {names}")
+        for edge in self.edges:
+            stray = {edge.source, edge.target} - {*names, HOST}
+            if stray:
+                raise BundleError(f"an edge names the block {min(stray)!r}, which the bundle does not have")
+
+    def block(self, name: str) -> BlockSpec:
+        """Return the block called `name`; raises BundleError where there is none."""
+        for block in self.blocks:
+            if block.name == name:
+                return block
+        raise BundleError(f"there is no block {name!r}; the bundle has {', '.join(b.name for b in self.blocks)}")

@@ -1,0 +1,52 @@
+"""A block's state on disk and its fingerprint. State is a flat dict: tensor name -> numpy array."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from edgebll.errors import BundleError
+from edgebll.files import write_atomic
+
+Array = npt.NDArray[np.generic]
+State = Mapping[str, Array]
+
+
+def save_tensors(path: Path, tensors: State) -> None:
+    """Write tensors (any shapes; float32, int64, ...) to a safetensors file, atomically."""
+    write_atomic(path, save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+
+
+def load_tensors(path: Path) -> dict[str, Array]:
+    """Read a safetensors file.
+
+    Raises:
+        BundleError: the file is missing or not a whole safetensors file.
+    """
+    try:
+        return dict(load(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise BundleError(f"{path} is missing; export the bundle again") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise BundleError(f"{path} is not a whole safetensors file ({error}); export the bundle again") from error
+
+
+def state_sha256(states: Mapping[str, State]) -> str:
+    """SHA-256 over the names, dtypes, shapes and bytes of all blocks' states, in sorted order.
+
+    Args:
+        states: block name -> its state. Two runs agree on the digest exactly when every bit of every tensor agrees.
+    """
+    digest = hashlib.sha256()
+    for block in sorted(states):
+        for name in sorted(states[block]):
+            value = np.ascontiguousarray(states[block][name])
+            digest.update(f"{block}\0{name}\0{value.dtype.name}\0{value.shape}\0".encode())
+            digest.update(value.data)
+    return digest.hexdigest()

@@ -1,0 +1,237 @@
+"""The messages boards and hosts exchange. What they mean is here; how they become bytes is in codec.py.
+
+Data connections carry only `Token`. Everything else travels on the control connection between the host and one board.
+
+A session, as seen on a control connection (h: host, b: board):
+
+    h Hello -> b Welcome            who is there, where its data socket listens
+    h Offer -> b Want               which files (by SHA-256) the board does not have yet
+    h FilePiece ...                 those files
+    h Assign -> b Ready             host these blocks, send each block's output there
+    h Ping <-> b Pong               liveness and clock offset, all the time, both ways
+    b Report                        one a block and token: metrics and when it ran
+    b State                         on SNAPSHOT and END, one a block
+    b Failure                       what went wrong, in one sentence
+    h Stop -> b Stopped             the session is over; the board waits for the next host
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgebll.state import Array
+
+#: Version of this protocol; a peer with another one is refused.
+PROTOCOL_VERSION = 1
+
+TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
+TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
+
+
+@dataclass(frozen=True)
+class Message:
+    """Base of all messages.
+
+    Attributes:
+        tensors: name -> array; travels as raw little-endian bytes behind the header, without a copy where possible.
+    """
+
+    tensors: dict[str, Array] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Token(Message):
+    """One entry of a stream, applied in order of `sequence` by the block it is for.
+
+    Attributes:
+        run: identifier of the run. block: the block it is for.
+        kind: TRAIN (tensors x, y), EVAL (tensors x, y), SNAPSHOT or END (no tensors).
+        sequence: position in the stream, from 0, without gaps, over all kinds.
+        step: training steps before this token. count: valid samples of an EVAL batch, the rest is padding.
+        scalars: the step's scalar inputs, e.g. {"lr": 0.05}.
+    """
+
+    run: str
+    block: str
+    kind: str
+    sequence: int
+    step: int
+    count: int = 0
+    scalars: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in TOKEN_KINDS:
+            raise ValueError(f"a token's kind must be one of {', '.join(TOKEN_KINDS)}, not {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class Hello(Message):
+    """Host's first message: the run it wants to start."""
+
+    run: str
+    protocol: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Welcome(Message):
+    """Board's answer: its name, where its data socket listens (ZeroMQ endpoint), and what it has.
+
+    Attributes:
+        cores: usable processors. memory_bytes: physical memory. runtimes: names of usable runtimes.
+        python: version of the interpreter. platform: machine, e.g. "aarch64".
+    """
+
+    name: str
+    protocol: int
+    version: str
+    data_endpoint: str
+    cores: int
+    memory_bytes: int
+    runtimes: tuple[str, ...]
+    python: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class Offer(Message):
+    """The bundle's manifest.json, byte for byte, and the files (bundle paths) this board will need."""
+
+    run: str
+    manifest: bytes
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Want(Message):
+    """SHA-256 digests (hex) the board does not have in its cache."""
+
+    run: str
+    sha256: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FilePiece(Message):
+    """`data` at `offset` of the file with this SHA-256 and total size."""
+
+    sha256: str
+    offset: int
+    total_bytes: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Assign(Message):
+    """Host these blocks.
+
+    Attributes:
+        blocks: names of the blocks, in stream order.
+        next_endpoint: block -> ZeroMQ endpoint of the board that hosts the next block; absent if it is on this board.
+        next_key: block -> that board's public CURVE key (Z85), absent on unencrypted loopback.
+        upstream_keys: public CURVE keys that may connect to this board's data socket.
+        runtime: "onnxruntime" or "reference". threads: threads of one training step.
+    """
+
+    run: str
+    blocks: tuple[str, ...]
+    next_endpoint: dict[str, str]
+    next_key: dict[str, str]
+    upstream_keys: tuple[str, ...]
+    runtime: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Ready(Message):
+    """The blocks are loaded; `seconds` says how long that took."""
+
+    run: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ping(Message):
+    """Heartbeat; sent_ns is the sender's monotonic clock."""
+
+    sent_ns: int
+
+
+@dataclass(frozen=True)
+class Pong(Message):
+    """Answer to a Ping: its sent_ns and the answerer's monotonic clock."""
+
+    sent_ns: int
+    answered_ns: int
+
+
+@dataclass(frozen=True)
+class Report(Message):
+    """A block has applied a token.
+
+    Attributes:
+        values: metrics of the step, or of evaluation by the last block: "correct", "loss_sum", "count".
+        start_ns, end_ns: the board's monotonic clock before and after the computation.
+    """
+
+    run: str
+    block: str
+    kind: str
+    sequence: int
+    step: int
+    values: dict[str, float]
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class State(Message):
+    """A block's whole state (in `tensors`) after all tokens before `sequence`; `final` at END."""
+
+    run: str
+    block: str
+    sequence: int
+    step: int
+    final: bool
+
+
+@dataclass(frozen=True)
+class Failure(Message):
+    """Something went wrong: one sentence and the exit code of its family."""
+
+    run: str
+    code: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Stop(Message):
+    """End the session."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Stopped(Message):
+    """The session is over."""
+
+    run: str
+
+
+#: Wire number of each message class. Numbers are never reused.
+MESSAGE_TYPES: dict[int, type[Message]] = {
+    1: Token,
+    2: Hello,
+    3: Welcome,
+    4: Offer,
+    5: Want,
+    6: FilePiece,
+    7: Assign,
+    8: Ready,
+    9: Ping,
+    10: Pong,
+    11: Report,
+    12: State,
+    13: Failure,
+    14: Stop,
+    15: Stopped,
+}

@@ -1,0 +1,105 @@
+"""What a learning rule is: for each block an objective, and the edges its streams run along.
+
+A new rule is one file: subclass `Rule` (a frozen dataclass of its options), return an `Objective` for each block, and enter
+the class in `edgebll.learning.RULES`. Trainer, export and boards need no change: they only see the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgebll.spec import HOST, EdgeSpec
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class BlockPlace:
+    """Where an objective stands: block `index` of `num_blocks`, its sample output shape and the number of classes C."""
+
+    index: int
+    num_blocks: int
+    output_shape: tuple[int, ...]
+    num_classes: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this is the block that ends in class scores."""
+        return self.index == self.num_blocks - 1
+
+
+class Objective:
+    """A block's local loss. Every hook has a working default but `loss`.
+
+    Attributes:
+        metrics: names of what `loss` reports besides the total.
+    """
+
+    metrics: tuple[str, ...] = ()
+
+    def parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Trained tensors besides the block's own, e.g. {"head.weight": ...}."""
+        return {}
+
+    def feedback_state(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Tensors of the feedback head; not reached by gradients, renewed by `renew_feedback`."""
+        return {}
+
+    def renew_feedback(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Feedback tensors after this batch, from the (detached) block output a (B, ...) and labels y (B, C)."""
+        return dict(feedback)
+
+    def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
+        """Target (B, F) that the feedback head makes of labels y (B, C); only if there is feedback state."""
+        raise NotImplementedError
+
+    def loss(self, parameters: Tensors, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss (0-d) and the terms named in `metrics`; `feedback` is already renewed."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Base of all rules; a subclass's fields are its options."""
+
+    name: ClassVar[str]
+
+    def options(self) -> dict[str, Any]:
+        """All options by name."""
+        return asdict(self)
+
+    def check(self, num_blocks: int) -> None:
+        """Raise ConfigError if the rule cannot train a network of so many blocks."""
+
+    def objective(self, place: BlockPlace) -> Objective:
+        """The objective of one block."""
+        raise NotImplementedError
+
+    def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
+        """Streams between the blocks: by default activations and labels forward, from the host through all blocks."""
+        ends = [HOST, *blocks]
+        names = [("x", "y"), *[("a", "y")] * (len(blocks) - 1)]
+        return tuple(EdgeSpec(s, t, n) for s, t, n in zip(ends, blocks, names, strict=False))
+
+
+def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy -sum_c y'_c log softmax(logits)_c with y' = (1 - e) y + e / C; logits and y are (B, C)."""
+    target = (1.0 - label_smoothing) * y + label_smoothing / y.shape[1] if label_smoothing else y
+    return -(target * F.log_softmax(logits, dim=1)).sum() / y.shape[0]
+
+
+@dataclass(frozen=True)
+class TaskObjective(Objective):
+    """Cross-entropy of the block's own class scores: the last block under every rule."""
+
+    label_smoothing: float = 0.0
+
+    def loss(self, parameters: Tensors, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy of a (B, C)."""
+        return cross_entropy(a, y, self.label_smoothing), {}

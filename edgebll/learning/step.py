@@ -1,0 +1,187 @@
+"""The training step of one block: the one definition that the trainer runs, export traces and boards execute.
+
+    step(state, x, y, scalars) -> (state', a, metrics)
+
+Pure: forward pass, feedback target, local loss, gradient inside the block, optimiser update and running statistics, all from
+its arguments alone. State is a flat dict of tensors; the prefix says what a tensor is:
+
+    net.       parameters and buffers of the block's module (running statistics are buffers)
+    head.      the objective's trained tensors            feedback.  the feedback head
+    momentum.  the optimiser's moments
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from edgebll.errors import ConfigError
+from edgebll.learning.rule import BlockPlace, Objective, Rule
+from edgebll.learning.sgd import SGD
+from edgebll.networks.block_network import BlockNetwork
+from edgebll.spec import BlockSpec, TensorSpec
+
+NET = "net."
+_DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool", torch.uint8: "uint8"}
+
+
+class BlockStep:
+    """The pure training step of one block, with its initial state and its signature.
+
+    Args:
+        module: the block; its current weights are the initial state. It is never changed.
+        objective: the local loss. optimizer: the update. spec_of: name, shapes; see `make_steps`.
+    """
+
+    def __init__(self, name: str, module: nn.Module, objective: Objective, optimizer: SGD, seed: int) -> None:
+        self.name = name
+        self.module = module
+        self.objective = objective
+        self.optimizer = optimizer
+        generator = torch.Generator().manual_seed(seed)
+        self._auxiliary = objective.parameters(generator)
+        self._feedback = objective.feedback_state(generator)
+        trained = {NET + n for n, p in module.named_parameters() if p.requires_grad}
+        self._net = {NET + n: t.detach().clone() for n, t in _module_state(module).items()}
+        self._trained = tuple(n for n in [*self._net, *self._auxiliary] if n in trained or n in self._auxiliary)
+        self.spec: BlockSpec | None = None
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """A fresh copy of the state before the first step."""
+        state = {**self._net, **self._auxiliary, **self._feedback}
+        state.update(self.optimizer.initial_moments({name: state[name] for name in self._trained}))
+        return {name: value.clone() for name, value in state.items()}
+
+    def __call__(
+        self, state: Mapping[str, Tensor], x: Tensor, y: Tensor, scalars: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """One step.
+
+        Args:
+            state: as `initial_state` or an earlier step returned it. x: (B, ...). y: one-hot (B, C) float32.
+            scalars: {"lr": 0-d float32}.
+
+        Returns:
+            The new state, the block output a (before the update, detached) and the metrics vector.
+        """
+        parameters = {name: state[name].detach().requires_grad_() for name in self._trained}
+        with torch.enable_grad():
+            a, buffers = self._run_module({**state, **parameters}, x, train=True)
+            output = a.detach()
+            feedback = self.objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
+            auxiliary = {name: parameters[name] for name in self._auxiliary}
+            loss, terms = self.objective.loss(auxiliary, feedback, a, y)
+            gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        with torch.no_grad():
+            named = {name: self._used(name, g) for name, g in zip(parameters, gradients, strict=True)}
+            before = {name: value.detach() for name, value in parameters.items()}
+            updated = self.optimizer.update(before, named, state, scalars["lr"])
+            metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
+        return {**state, **buffers, **feedback, **updated}, output, metrics
+
+    def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
+        with torch.no_grad():
+            return self._run_module(state, x, train=False)[0]
+
+    def feedback(self, state: Mapping[str, Tensor], y: Tensor) -> Tensor:
+        """The feedback head alone: labels y (B, C) to beta (B, features)."""
+        with torch.no_grad():
+            return self.objective.beta({name: state[name] for name in self._feedback}, y)
+
+    def _run_module(self, state: Mapping[str, Tensor], x: Tensor, *, train: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the module on `state`; returns its output and its buffers afterwards (running statistics)."""
+        buffer_names = [name for name, _ in self.module.named_buffers() if NET + name in self._net]
+        # Batch norm and the like write into their buffers: give them copies and read those back.
+        copies = {name: state[NET + name].clone() for name in buffer_names}
+        tensors = {name[len(NET) :]: state[name] for name in self._net}
+        modes = [(module, module.training) for module in self.module.modules()]
+        self.module.train(train)
+        try:
+            a: Tensor = functional_call(self.module, {**tensors, **copies}, (x,))
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return a, {NET + name: value.detach() for name, value in copies.items()}
+
+    def _used(self, name: str, gradient: Tensor | None) -> Tensor:
+        if gradient is None:
+            raise ConfigError(f"{self.name}: the loss does not depend on the parameter {name!r}; remove or freeze it")
+        return gradient
+
+
+def _module_state(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and those buffers a step can change or read.
+
+    num_batches_tracked only matters to a batch norm without momentum, which averages over all batches; elsewhere it is left
+    out, so that graphs stay free of integer counters.
+    """
+    counters = {
+        f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
+        for prefix, child in module.named_modules()
+        if getattr(child, "momentum", None) is not None
+    }
+    buffers = {name: value for name, value in module.named_buffers() if name not in counters}
+    return {**dict(module.named_parameters()), **buffers}
+
+
+def make_steps(network: BlockNetwork, rule: Rule, optimizer: SGD, batch_size: int) -> list[BlockStep]:
+    """The steps of all blocks of a network under a rule.
+
+    Args:
+        batch_size: samples of every batch; the exported graphs are static.
+
+    Raises:
+        ConfigError: the rule cannot train so many blocks, or batch_size < 1.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    num_blocks = len(network.blocks)
+    rule.check(num_blocks)
+    steps = []
+    for index, module in enumerate(network.blocks):
+        place = BlockPlace(index, num_blocks, network.shapes[index + 1], network.num_classes)
+        step = BlockStep(f"block{index}", module, rule.objective(place), optimizer, seed=index)
+        step.spec = _signature(step, network, place, batch_size)
+        steps.append(step)
+    return steps
+
+
+def _signature(step: BlockStep, network: BlockNetwork, place: BlockPlace, batch_size: int) -> BlockSpec:
+    state = step.initial_state()
+    y = torch.zeros(batch_size, place.num_classes)
+    feedback = tuple(name for name in state if name in step._feedback)
+    beta = TensorSpec("beta", "float32", tuple(step.feedback(state, y).shape)) if feedback else None
+    return BlockSpec(
+        name=step.name,
+        input=TensorSpec("x", "float32", (batch_size, *network.shapes[place.index])),
+        labels=TensorSpec("y", "float32", (batch_size, place.num_classes)),
+        output=TensorSpec("a", "float32", (batch_size, *place.output_shape)),
+        state=tuple(tensor_spec(name, value) for name, value in state.items()),
+        scalars=("lr",),
+        metrics=("loss", *step.objective.metrics),
+        forward_state=tuple(name for name in state if name.startswith(NET)),
+        feedback_state=feedback,
+        beta=beta,
+        output_role="logits" if place.is_last else "activation",
+    )
+
+
+def tensor_spec(name: str, value: Tensor) -> TensorSpec:
+    """Spec of a torch tensor.
+
+    Raises:
+        ConfigError: a dtype that bundles do not have.
+    """
+    if value.dtype not in _DTYPES:
+        raise ConfigError(f"tensor {name!r} has dtype {value.dtype}; blocks may hold {', '.join(_DTYPES.values())}")
+    return TensorSpec(name, _DTYPES[value.dtype], tuple(value.shape))
+
+
+def describe(value: Any) -> dict[str, Any]:
+    """Name and options of a rule or optimiser, as the manifest records them."""
+    return {"name": value.name, **value.options()}

@@ -1,0 +1,116 @@
+"""A network as a sequence of blocks: what every rule trains and export takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgebll.errors import ConfigError
+from edgebll.partition import partition
+
+
+class BlockNetwork(nn.Module):
+    """Blocks applied one after another; the last one ends in class scores.
+
+    Args:
+        blocks: any torch modules; each takes the output of the one before. Float32 in, float32 out, batch axis first.
+        num_classes: number of classes C; the last block must return (B, C).
+        input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
+        name, options: what `make_network` needs to build the same network again; free for networks of your own.
+
+    Raises:
+        ConfigError: no blocks, or the blocks do not fit each other or the number of classes.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        num_classes: int,
+        input_shape: tuple[int, ...],
+        name: str = "custom",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if not blocks:
+            raise ConfigError("a block network needs at least one block")
+        self.blocks = nn.ModuleList(blocks)
+        self.num_classes = num_classes
+        self.input_shape = tuple(input_shape)
+        self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
+        self.shapes = _chain_shapes(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores (B, C) of a batch x (B, *input_shape)."""
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def _chain_shapes(network: BlockNetwork) -> list[tuple[int, ...]]:
+    """Shape of one sample before the first block and after each block, found by running a batch of two in evaluation mode."""
+    modes = [module.training for module in network.modules()]
+    network.eval()
+    x = torch.zeros(2, *network.input_shape)
+    shapes = [network.input_shape]
+    try:
+        with torch.no_grad():
+            for index, block in enumerate(network.blocks):
+                x = _apply(block, x, index)
+                shapes.append(tuple(x.shape[1:]))
+    finally:
+        for module, mode in zip(network.modules(), modes, strict=True):
+            module.training = mode
+    if shapes[-1] != (network.num_classes,):
+        raise ConfigError(f"the last block must return (B, {network.num_classes}) class scores, but returns (B, {shapes[-1]})")
+    return shapes
+
+
+def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
+    try:
+        result = block(x)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"block {index} does not take its input of shape {tuple(x.shape)}: {reason}") from error
+    if not isinstance(result, Tensor) or result.dtype != torch.float32 or result.shape[:1] != x.shape[:1]:
+        raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first")
+    return result
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest piece a network may be cut at: a module and how many layers with weights it counts for."""
+
+    module: nn.Module
+    layers: int
+
+
+@dataclass
+class UnitNetwork:
+    """A network before it is cut: its units and its classifier, which always stays with the last unit."""
+
+    units: list[Unit]
+    classifier: Unit
+    num_classes: int
+    input_shape: tuple[int, ...]
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def cut(self, num_blocks: int) -> BlockNetwork:
+        """Cut into blocks with layer counts as even as the units allow.
+
+        Raises:
+            ConfigError: more blocks than units.
+        """
+        weights = [unit.layers for unit in self.units]
+        weights[-1] += self.classifier.layers
+        if num_blocks > len(weights):
+            raise ConfigError(f"{self.name} can be cut into 1 to {len(weights)} blocks, not {num_blocks}")
+        modules = [[self.units[i].module for i in part] for part in partition(weights, num_blocks)]
+        modules[-1].append(self.classifier.module)
+        blocks = [nn.Sequential(*part) for part in modules]
+        options = {**self.options, "num_blocks": num_blocks}
+        return BlockNetwork(blocks, self.num_classes, self.input_shape, self.name, options)

@@ -10,7 +10,8 @@ header's length (`join` / `split`), inside the frames of frames.py:
 
     [header length u32 LE][header][part 0][part 1]...
 
-Every count and size is checked against its cap before memory is taken. Decoded arrays are read-only views of the bytes.
+Every count and size is checked against its cap before memory is taken. Decoded arrays are read-only, and views of the bytes
+wherever those are aligned.
 """
 
 from __future__ import annotations
@@ -132,6 +133,8 @@ def _tensor(spec: TensorSpec, part: Buffer) -> tuple[str, Array]:
     value: Array = np.frombuffer(part, dtype=np.dtype(spec.dtype).newbyteorder("<"))
     if sys.byteorder == "big":
         value = value.astype(value.dtype.newbyteorder("="))
+    if not value.flags.aligned:
+        value = value.copy()  # a small part may lie anywhere in a link's buffer; runtimes need aligned tensors
     value = value.reshape(spec.shape)
     value.flags.writeable = False
     return spec.name, value

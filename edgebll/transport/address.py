@@ -1,0 +1,64 @@
+"""Endpoints such as "tcp://127.0.0.1:7101": what they mean and what may listen there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from edgebll.errors import ConfigError
+from edgebll.keys import KeyPair
+
+_TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.%]+\]|[^:/\[\]\s]+):(\d{1,5}|\*)")
+
+
+def split_tcp(endpoint: str) -> tuple[str, str]:
+    """Return host (IPv6 without brackets) and port ("*" for any) of a TCP endpoint.
+
+    Raises:
+        ConfigError: it is not tcp://HOST:PORT.
+    """
+    match = _TCP.fullmatch(endpoint)
+    if match is None or (match[2] != "*" and int(match[2]) > 65535):
+        raise ConfigError(f"an endpoint must look like tcp://HOST:PORT, not {endpoint!r}")
+    return match[1].strip("[]"), match[2]
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this machine can reach the endpoint; a host name other than localhost counts as not.
+
+    Raises:
+        ConfigError: it is not tcp://HOST:PORT.
+    """
+    host = split_tcp(endpoint)[0]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_security(endpoint: str, keys: KeyPair | None) -> None:
+    """Refuse an endpoint other machines can reach unless there are keys.
+
+    Raises:
+        ConfigError: off loopback without keys, or not an endpoint.
+    """
+    if not is_loopback(endpoint) and keys is None:
+        raise ConfigError(
+            f"{endpoint} can be reached from other machines, which needs a key on both sides; "
+            "make one with `edgebll keys new`, or use tcp://127.0.0.1"
+        )
+
+
+def reachable(endpoint: str, via: str) -> str:
+    """The address at which a peer finds `endpoint`, given an endpoint `via` of the same machine that it does reach.
+
+    A board that listens on all interfaces says "tcp://0.0.0.0:7201"; seen from a host that reached it at "tcp://orin:7101"
+    that is "tcp://orin:7201".
+    """
+    host, port = split_tcp(endpoint)
+    if host not in ("0.0.0.0", "*", "::"):
+        return endpoint
+    other = split_tcp(via)[0]
+    return f"tcp://{f'[{other}]' if ':' in other else other}:{port}"

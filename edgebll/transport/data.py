@@ -1,0 +1,101 @@
+"""Data connections: tokens from one sender to one board, in order, as fast as the window allows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+import zmq
+
+from edgebll.codec import decode, encode
+from edgebll.errors import LinkTimeout, WireError
+from edgebll.keys import KeyPair
+from edgebll.transport.monitor import Monitor
+from edgebll.transport.sockets import Endpoint
+from edgebll.wire import Message
+
+_log = logging.getLogger(__name__)
+
+
+class Sender(Endpoint):
+    """Sends messages to one `Receiver`; connects in the background and again after a break.
+
+    Args:
+        endpoint: where the receiver listens.
+        keys, server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+
+    Raises:
+        ConfigError: off loopback without keys, or a malformed endpoint or key.
+    """
+
+    def __init__(self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None) -> None:
+        super().__init__(zmq.PUSH, endpoint)
+        try:
+            self._socket.immediate = True  # queue only on a connection that stands, so that a missing peer is noticed
+            self._monitor = Monitor(self._socket)
+            self._connect(keys, server_key)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, message: Message, timeout_s: float) -> None:
+        """Hand a message to the link; large tensors are not copied, so they must not change afterwards.
+
+        Raises:
+            LinkTimeout: there was no connection within `timeout_s`.
+        """
+        self._socket.sndtimeo = max(0, round(timeout_s * 1000))
+        try:
+            self._socket.send_multipart(encode(message), copy=False)
+        except zmq.Again as error:
+            raise LinkTimeout(
+                f"no connection to {self.endpoint} within {timeout_s:g} s{self._monitor.diagnosis()}"
+            ) from error
+
+    def close(self, linger_s: float = 0.0) -> None:
+        """Close, giving unsent messages at most `linger_s`."""
+        if hasattr(self, "_monitor"):
+            self._monitor.close()
+        super().close(linger_s)
+
+
+class Receiver(Endpoint):
+    """Listens for messages of any number of senders.
+
+    Args:
+        endpoint: address to listen on; port 0 or * takes a free one, which `endpoint` then says.
+        keys: own key pair; needed off loopback. allowed: public keys that may connect (none, if not given).
+
+    Attributes:
+        malformed: messages dropped so far because they could not be decoded.
+
+    Raises:
+        LinkError: the port is in use or the address is not of this machine.
+        ConfigError: off loopback without keys, or a malformed endpoint or key.
+    """
+
+    def __init__(self, endpoint: str, *, keys: KeyPair | None = None, allowed: Iterable[str] | None = None) -> None:
+        super().__init__(zmq.PULL, endpoint)
+        self.malformed = 0
+        try:
+            self._bind(keys, allowed)
+        except BaseException:
+            self.close()
+            raise
+
+    def allow(self, public_keys: Iterable[str]) -> None:
+        """Replace the keys that may connect; no effect on an unencrypted endpoint."""
+        self._allow(public_keys)
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Next message, or None after `timeout_s`; malformed ones are logged, counted and dropped."""
+        deadline = time.monotonic() + timeout_s
+        while (parts := self._receive_parts(timeout_s)) is not None:
+            try:
+                return decode(parts)
+            except WireError as error:
+                self.malformed += 1
+                _log.warning("%s dropped a message: %s", self.endpoint, error)
+            timeout_s = deadline - time.monotonic()
+        return None

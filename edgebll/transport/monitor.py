@@ -1,0 +1,43 @@
+"""What became of a connection: ZeroMQ connects in the background and says so only to those who listen."""
+
+from __future__ import annotations
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_WATCHED = _FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
+
+
+class Monitor:
+    """Watches one connecting socket. Make it before the socket connects; close it before the socket."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._events = socket.get_monitor_socket(_WATCHED)
+        self._events.rcvhwm = 0
+        self._last = 0
+        self._greeted = False
+
+    def diagnosis(self) -> str:
+        """The likely reason for silence, to append to a sentence that says where and how long."""
+        while self._events.poll(0):
+            event = recv_monitor_message(self._events)["event"]
+            # A failed handshake is followed by a disconnection and another try: the failure is what matters.
+            if event not in (zmq.EVENT_DISCONNECTED, zmq.EVENT_CONNECTED) or not self._last & _FAILED:
+                self._last = event
+            self._greeted |= event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        if self._last & _FAILED:
+            return "; the other side refused the key, or only one side has keys"
+        if self._greeted:
+            broken = self._last == zmq.EVENT_DISCONNECTED
+            return "; the connection broke" if broken else "; the connection stands, but the other side is silent"
+        if self._last:
+            return "; something listens there but does not greet: check the keys on both sides, or use none"
+        return "; is a board serving at that address?"
+
+    def close(self) -> None:
+        """Stop watching."""
+        if not self._events.closed:
+            self._socket.disable_monitor()
+            self._events.close(linger=0)

@@ -1,0 +1,58 @@
+"""Who may connect: ZeroMQ's authentication protocol (ZAP, RFC 27) answered from a set of public keys."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+
+import zmq
+from zmq.utils import z85
+
+from edgebll.keys import check_public_key
+
+_log = logging.getLogger(__name__)
+
+
+class AllowList(threading.Thread):
+    """Answers every CURVE handshake of one context: yes to the keys of the set, no to all others.
+
+    It ends by itself when the context is terminated.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: Iterable[str], where: str) -> None:
+        super().__init__(name="edgebll-allow", daemon=True)
+        self._where = where
+        self._keys: frozenset[bytes] = frozenset()
+        self.allow(allowed)
+        self._socket = context.socket(zmq.REP)
+        self._socket.bind("inproc://zeromq.zap.01")
+        self.start()
+
+    def allow(self, public_keys: Iterable[str]) -> None:
+        """Replace the set of allowed keys; connections that stand are not cut."""
+        self._keys = frozenset(z85.decode(check_public_key(key).encode("ascii")) for key in public_keys)
+
+    def run(self) -> None:
+        """Answer requests until the context is terminated."""
+        try:
+            while True:
+                self._socket.send_multipart(self._answer(self._socket.recv_multipart()))
+        except zmq.ContextTerminated:
+            pass
+        finally:
+            self._socket.close(linger=0)
+
+    def _answer(self, request: list[bytes]) -> list[bytes]:
+        # [version, request id, domain, address, identity, mechanism, credentials...]; made by libzmq, so well-formed.
+        version, request_id, mechanism, key = (
+            request[0],
+            request[1],
+            request[5],
+            request[6] if len(request) > 6 else b"",
+        )
+        if mechanism == b"CURVE" and key in self._keys:
+            return [version, request_id, b"200", b"OK", z85.encode(key), b""]
+        shown = z85.encode(key).decode() if len(key) == 32 else "none"
+        _log.warning("%s refused a peer at %s whose key is not allowed: %s", self._where, request[3].decode(), shown)
+        return [version, request_id, b"400", b"key not allowed", b"", b""]

@@ -74,9 +74,11 @@ class Bundle:
         return state
 
     def golden(self, block: str) -> dict[str, Array]:
-        """A block's golden vectors: for step i "i/x", "i/y", "i/<scalar>", "i/a", "i/metrics"; "forward/x", "forward/a";
-        "feedback/y", "feedback/beta"; and the state after all steps, "final/<tensor>".
-        """  # noqa: D205
+        """A block's golden vectors: inputs and expected outputs of consecutive steps from the starting state.
+
+        For step i: "i/x", "i/y", "i/<scalar>", "i/a", "i/metrics"; the state after the last step: "final/<tensor>"; and with
+        that final state "forward/x", "forward/a" and, where there is a feedback head, "feedback/y", "feedback/beta".
+        """
         return load_tensors(self._checked(f"{block}/golden.safetensors"))
 
     def _checked(self, name: str) -> Path:

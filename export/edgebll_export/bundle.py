@@ -1,0 +1,134 @@
+"""Writing bundles: every block's graphs, state and golden vectors, and the manifest."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor
+
+import edgebll
+from edgebll.bundle import bundle_writer, write_manifest
+from edgebll.errors import ConfigError
+from edgebll.files import storage_errors
+from edgebll.learning import SGD, BlockStep, Rule, make_steps
+from edgebll.networks import BlockNetwork
+from edgebll.schedule import Schedule
+from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest
+from edgebll.state import save_tensors
+from edgebll_export.golden import eager_records, golden_tensors
+from edgebll_export.models import BlockModels, block_models
+
+#: Consecutive steps the golden vectors of a bundle cover.
+GOLDEN_STEPS = 3
+
+
+def export_bundle(
+    network: BlockNetwork,
+    *,
+    rule: Rule,
+    optimizer: SGD,
+    batch_size: int,
+    path: Path | str,
+    schedule: Schedule | None = None,
+    states: Mapping[str, Mapping[str, Tensor]] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
+
+    Args:
+        network: any torch modules as blocks; never changed.
+        rule, optimizer: how blocks learn. batch_size: samples a step; the graphs are static.
+        path: the bundle folder; an earlier bundle there is replaced once the new one is whole.
+        schedule: default learning-rate schedule of a run; by default a cosine from optimizer.lr.
+        states: block name -> state to start from; by default the network's current weights.
+        provenance: entries added to the manifest's recipe, e.g. the data set the states were trained on.
+
+    Raises:
+        ExportError: an operator cannot be lowered; names it and its place in the network.
+        ConfigError: the rule cannot train this network. StorageError: the folder cannot be written.
+    """
+    steps = make_steps(network, rule, optimizer, batch_size)
+    start = {step.name: dict((states or {}).get(step.name) or step.initial_state()) for step in steps}
+    blocks = [block_models(step) for step in steps]
+    records = list(zip(*eager_records(steps, start, GOLDEN_STEPS, optimizer.lr), strict=True))
+    with bundle_writer(path) as folder:
+        for step, block, record in zip(steps, blocks, records, strict=True):
+            _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
+        recipe = {**asdict(schedule or Schedule(optimizer.lr)), **(provenance or {})}
+        manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
+        return write_manifest(folder, manifest)
+
+
+def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], golden: Mapping[str, Any]) -> None:
+    with storage_errors(folder):
+        folder.mkdir()
+        for name, model in block.models.items():
+            (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    save_tensors(folder / "state.safetensors", {name: value.numpy() for name, value in state.items()})
+    save_tensors(folder / "golden.safetensors", golden)
+
+
+def _manifest(
+    network: BlockNetwork,
+    rule: Rule,
+    optimizer: SGD,
+    steps: list[BlockStep],
+    specs: list[BlockSpec],
+    recipe: dict[str, Any],
+) -> Manifest:
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        network=network.description,
+        rule={"name": rule.name, "options": rule.options()},
+        optimizer=optimizer.options(),
+        recipe=recipe,
+        batch_size=steps[0].spec.input.shape[0],
+        num_classes=network.num_classes,
+        input_shape=network.input_shape,
+        blocks=tuple(specs),
+        edges=rule.edges([step.name for step in steps]),
+        golden_steps=GOLDEN_STEPS,
+        versions={
+            "edgebll": edgebll.__version__,
+            "onnx": onnx.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    )
+
+
+def export_run(
+    run_path: Path | str, out_path: Path | str, *, state: str = "trained", batch_size: int | None = None
+) -> Manifest:
+    """Export what `edgebll train` made.
+
+    Args:
+        run_path: the training run's folder. out_path: the bundle to write.
+        state: "trained" or "initial": which weights boards start from.
+        batch_size: samples a step; by default the run's.
+
+    Raises:
+        BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
+    """
+    if state not in ("trained", "initial"):
+        raise ConfigError(f"the state must be 'trained' or 'initial', not {state!r}")
+    from edgebll.training import load_run
+
+    run = load_run(run_path)
+    return export_bundle(
+        run.network,
+        rule=run.rule,
+        optimizer=run.optimizer,
+        batch_size=batch_size or run.batch_size,
+        path=out_path,
+        schedule=run.schedule,
+        states=run.states(state),
+        provenance={"data": run.data, "state": state},
+    )
+

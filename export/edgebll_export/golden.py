@@ -1,0 +1,68 @@
+"""Golden vectors: what the eager step gives for a few consecutive steps, for any runtime to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgebll.learning import BlockStep
+from edgebll.state import Array
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One block's training step: inputs, and what the eager step returned (new state, a, metrics), as numpy arrays."""
+
+    x: Array
+    y: Array
+    scalars: dict[str, float]
+    state: dict[str, Array]
+    a: Array
+    metrics: Array
+
+
+def eager_records(
+    steps: Sequence[BlockStep], states: Mapping[str, Mapping[str, Tensor]], num_steps: int, lr: float, seed: int = 0
+) -> Iterator[list[StepRecord]]:
+    """Run consecutive eager steps of all blocks on seeded random data; each block trains on the output of the one before.
+
+    Args:
+        steps: all blocks in order. states: block name -> state to start from. lr: learning rate of every step.
+
+    Yields:
+        For each step one record a block.
+    """
+    generator = np.random.default_rng(seed)
+    current = {step.name: dict(states[step.name]) for step in steps}
+    first = steps[0].spec
+    for _ in range(num_steps):
+        x = torch.from_numpy(generator.standard_normal(first.input.shape, dtype=np.float32))
+        classes = generator.integers(0, first.labels.shape[1], first.labels.shape[0])
+        y = torch.from_numpy(np.eye(first.labels.shape[1], dtype=np.float32)[classes])
+        records = []
+        for step in steps:
+            state, a, metrics = step(current[step.name], x, y, {"lr": torch.tensor(lr)})
+            current[step.name] = state
+            arrays = {name: value.numpy() for name, value in state.items()}
+            records.append(StepRecord(x.numpy(), y.numpy(), {"lr": lr}, arrays, a.numpy(), metrics.numpy()))
+            x = a
+        yield records
+
+
+def golden_tensors(step: BlockStep, records: Sequence[StepRecord]) -> dict[str, Array]:
+    """Golden vectors of one block, laid out as `edgebll.bundle.Bundle.golden` says; forward and feedback use the final state."""
+    tensors: dict[str, Array] = {}
+    for index, record in enumerate(records):
+        tensors |= {f"{index}/x": record.x, f"{index}/y": record.y, f"{index}/a": record.a, f"{index}/metrics": record.metrics}
+        tensors |= {f"{index}/{name}": np.float32(value).reshape(()) for name, value in record.scalars.items()}
+    last = records[-1]
+    tensors |= {f"final/{name}": value for name, value in last.state.items()}
+    state = {name: torch.from_numpy(value) for name, value in last.state.items()}
+    tensors |= {"forward/x": last.x, "forward/a": step.forward(state, torch.from_numpy(last.x)).numpy()}
+    if step.spec.beta is not None:
+        tensors |= {"feedback/y": last.y, "feedback/beta": step.feedback(state, torch.from_numpy(last.y)).numpy()}
+    return tensors

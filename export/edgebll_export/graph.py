@@ -1,0 +1,222 @@
+"""Building an ONNX graph: values with known shapes, nodes without duplicates, constants folded as they appear.
+
+Opset 17, default operator domain, static shapes. A value may be `broadcast`: its stored shape has ones where the logical shape
+repeats them, because element-wise operators broadcast by themselves; `GraphBuilder.dense` expands it where one cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+Array = npt.NDArray[Any]
+OPSET = 17
+IR_VERSION = 8
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor in the graph.
+
+    Attributes:
+        name: its ONNX name. dtype: numpy name. shape: logical shape. stored: shape of the ONNX tensor, of the same rank, with
+        1 where it is broadcast. constant: its content where known at export.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    stored: tuple[int, ...]
+    constant: Array | None = None
+
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether the stored tensor is smaller than the logical one."""
+        return self.stored != self.shape
+
+    def same(self, other: Value) -> bool:
+        """Whether both are the very same tensor."""
+        return self.name == other.name and self.shape == other.shape
+
+
+class GraphBuilder:
+    """Collects nodes and constants; equal nodes and equal constants are made once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._constant_names: dict[tuple[Any, ...], str] = {}
+        self._made: dict[tuple[Any, ...], list[str]] = {}
+        self._transposes: dict[str, Value] = {}
+        self._count = 0
+
+    def input(self, name: str, dtype: str, shape: Sequence[int]) -> Value:
+        """Declare a graph input."""
+        self._inputs.append(_info(name, dtype, shape))
+        return Value(name, dtype, tuple(shape), tuple(shape))
+
+    def output(self, name: str, value: Value) -> None:
+        """Declare a graph output; it gets a node of its own so that its name is free to choose."""
+        value = self.dense(value)
+        self.nodes.append(helper.make_node("Identity", [value.name], [name]))
+        self._outputs.append(_info(name, value.dtype, value.shape))
+
+    def constant(self, content: Array | float | int, dtype: str | None = None) -> Value:
+        """A constant tensor; equal ones share a name."""
+        array = np.ascontiguousarray(np.asarray(content, dtype=dtype)).reshape(np.shape(content))
+        key = (array.dtype.name, array.shape, array.tobytes())
+        if key not in self._constant_names:
+            name = f"c{len(self._constant_names)}"
+            self._constant_names[key] = name
+            self._constants[name] = numpy_helper.from_array(array, name)
+        return Value(self._constant_names[key], array.dtype.name, array.shape, array.shape, array)
+
+    def node(self, operator: str, inputs: Sequence[Value | None], outputs: Sequence[tuple[str, Sequence[int]]], **attributes: Any) -> list[Value]:
+        """Add a node (or find the equal one made before).
+
+        Args:
+            operator: ONNX operator. inputs: None stands for an omitted optional input. outputs: (dtype, shape) of each.
+        """
+        names = ["" if value is None else value.name for value in inputs]
+        key = (operator, *names, *(f"{k}={v!r}" for k, v in sorted(attributes.items())))
+        if key not in self._made:
+            made = [self._fresh() for _ in outputs]
+            self.nodes.append(helper.make_node(operator, names, made, **attributes))
+            self._made[key] = made
+        return [Value(n, d, tuple(s), tuple(s)) for n, (d, s) in zip(self._made[key], outputs, strict=True)]
+
+    def op(self, operator: str, inputs: Sequence[Value | None], shape: Sequence[int], dtype: str = "float32", **attributes: Any) -> Value:
+        """Add a node with one output; its inputs are made dense."""
+        dense = [None if value is None else self.dense(value) for value in inputs]
+        return self.node(operator, dense, [(dtype, shape)], **attributes)[0]
+
+    def elementwise(self, operator: str, inputs: Sequence[Value], dtype: str | None = None, **attributes: Any) -> Value:
+        """Add an element-wise node; the result stays broadcast where all inputs are."""
+        shape = np.broadcast_shapes(*(value.shape for value in inputs))
+        stored = np.broadcast_shapes(*(_padded(value.stored, len(shape)) for value in inputs))
+        (value,) = self.node(operator, inputs, [(dtype or inputs[0].dtype, stored)], **attributes)
+        return replace(value, shape=tuple(shape))
+
+    def reshape(self, value: Value, shape: Sequence[int]) -> Value:
+        """The same elements in another shape."""
+        target = tuple(shape)
+        if value.constant is not None and not value.is_broadcast:
+            return self.constant(value.constant.reshape(target))
+        if value.is_broadcast:
+            squeezed = _reshape_broadcast(value, target)
+            if squeezed is None:
+                value = self.dense(value)
+            else:
+                return replace(self._reshape_stored(value, squeezed), shape=target)
+        return value if value.shape == target else self._reshape_stored(value, target)
+
+    def _reshape_stored(self, value: Value, stored: tuple[int, ...]) -> Value:
+        if value.stored == stored:
+            return value
+        return self.node("Reshape", [value, self.constant(np.array(stored, np.int64))], [(value.dtype, stored)])[0]
+
+    def transpose(self, value: Value, order: Sequence[int]) -> Value:
+        """Permute axes."""
+        order = tuple(order)
+        shape = tuple(value.shape[axis] for axis in order)
+        stored = tuple(value.stored[axis] for axis in order)
+        if value.constant is not None:
+            return replace(self.constant(value.constant.transpose(order)), shape=shape)
+        if order == tuple(range(len(order))):
+            return value
+        if _only_moves_ones(value.stored, order):
+            return replace(self._reshape_stored(value, stored), shape=shape)
+        source = self._transposes.get(value.name)
+        if source is not None and order == (1, 0):
+            return source
+        (result,) = self.node("Transpose", [value], [(value.dtype, stored)], perm=list(order))
+        if order == (1, 0) and not value.is_broadcast:
+            self._transposes[result.name] = value
+        return replace(result, shape=shape)
+
+    def transposed_from(self, value: Value) -> Value | None:
+        """The matrix whose transpose `value` is, if it was made so."""
+        return self._transposes.get(value.name)
+
+    def dense(self, value: Value) -> Value:
+        """The value with its logical shape really stored."""
+        if not value.is_broadcast:
+            return value
+        shape = self.constant(np.array(value.shape, np.int64))
+        return self.node("Expand", [value, shape], [(value.dtype, value.shape)])[0]
+
+    def build(self, name: str) -> onnx.ModelProto:
+        """The finished model, without nodes and constants that no output needs."""
+        nodes = _alive(self.nodes, {output.name for output in self._outputs})
+        nodes = _without_output_copies(nodes, {o.name for o in self._outputs}, {i.name for i in self._inputs} | set(self._constants))
+        used = {name for node in nodes for name in node.input}
+        constants = [tensor for key, tensor in self._constants.items() if key in used]
+        graph = helper.make_graph(nodes, name, self._inputs, self._outputs, constants)
+        return helper.make_model(
+            graph, producer_name="edgebll", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+        )
+
+    def _fresh(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+
+def _info(name: str, dtype: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return helper.make_tensor_value_info(name, kind, list(shape))
+
+
+def _padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (1,) * (rank - len(shape)) + shape
+
+
+def _only_moves_ones(stored: tuple[int, ...], order: tuple[int, ...]) -> bool:
+    kept = [axis for axis in order if stored[axis] != 1]
+    return kept == sorted(kept)
+
+
+def _reshape_broadcast(value: Value, target: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Stored shape after reshaping a broadcast value, where the reshape only adds or drops axes of size 1."""
+    pairs = [(size, kept) for size, kept in zip(value.shape, value.stored, strict=True) if size != 1]
+    if [size for size, _ in pairs] != [size for size in target if size != 1]:
+        return None
+    kept = iter(pairs)
+    return tuple(1 if size == 1 else next(kept)[1] for size in target)
+
+
+def _alive(nodes: Iterable[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
+    alive = []
+    needed = set(wanted)
+    for node in reversed(list(nodes)):
+        if any(name in needed for name in node.output):
+            alive.append(node)
+            needed.update(node.input)
+    return alive[::-1]
+
+
+def _without_output_copies(nodes: list[onnx.NodeProto], outputs: set[str], sources: set[str]) -> list[onnx.NodeProto]:
+    """Let the node that makes a value write the output's name itself, where the value feeds just one output."""
+    renamed: dict[str, str] = {}
+    for node in nodes:
+        if node.op_type == "Identity" and node.output[0] in outputs:
+            source = node.input[0]
+            if source not in sources and source not in renamed:
+                renamed[source] = node.output[0]
+    kept = []
+    for node in nodes:
+        if node.op_type == "Identity" and renamed.get(node.input[0]) == node.output[0]:
+            continue
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.input[:] = [renamed.get(name, name) for name in node.input]
+        copy.output[:] = [renamed.get(name, name) for name in node.output]
+        kept.append(copy)
+    return kept

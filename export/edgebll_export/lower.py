@@ -1,0 +1,127 @@
+"""From a trace to an ONNX model: walk the ATen operators in order and let the registry lower each."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, fx
+
+import edgebll_export.lowering  # noqa: F401  (fills the registry)
+from edgebll.errors import ExportError
+from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.registry import LOWERINGS, Lowering
+from edgebll_export.trace import Trace, dtype_name, place
+
+
+def lower(traced: Trace, name: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Lower a trace to a model of the default operator domain.
+
+    Returns:
+        The model and the names of the inputs it really uses, in order; the others are left out of it.
+
+    Raises:
+        ExportError: an operator has no lowering, or writes in place where no lowering says how; names operator and place.
+    """
+    return _Lowerer(traced, name).run()
+
+
+class _Lowerer:
+    def __init__(self, traced: Trace, name: str) -> None:
+        self.traced = traced
+        self.name = name
+        self.builder = GraphBuilder()
+        self.values: dict[fx.Node, Any] = {}
+        self.alive = _alive(traced)
+
+    def run(self) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+        placeholders = self.traced.module.graph.find_nodes(op="placeholder")
+        used = []
+        for name, node in zip(self.traced.inputs, placeholders, strict=True):
+            if node in self.alive:
+                fake = node.meta["val"]
+                self.values[node] = self.builder.input(name, dtype_name(fake.dtype), fake.shape)
+                used.append(name)
+        for node in self.traced.module.graph.nodes:
+            if node in self.alive and node.op in ("call_function", "get_attr"):
+                self.values[node] = self._constant(node) if node.op == "get_attr" else self._call(node)
+        for name, node in zip(self.traced.outputs, self.traced.results, strict=True):
+            self.builder.output(name, self.values[node])
+        return self.builder.build(self.name), tuple(used)
+
+    def _constant(self, node: fx.Node) -> Value:
+        tensor = getattr(self.traced.module, str(node.target))
+        if not isinstance(tensor, Tensor):
+            raise ExportError(f"{self.name}: the constant {node.target} is not a tensor")
+        return self.builder.constant(tensor.detach().numpy())
+
+    def _call(self, node: fx.Node) -> Any:
+        if node.target is operator.getitem:
+            source, index = node.args
+            return self.values[source][index]  # type: ignore[index]
+        entry = self._entry(node)
+        arguments = [self._argument(argument) for argument in node.args]
+        options = {key: self._argument(value) for key, value in node.kwargs.items()}
+        try:
+            result = entry.function(self.builder, *arguments, **options)
+        except ExportError as error:
+            raise ExportError(f"{self.name}: {error} (operator {node.target}, in {place(node)})") from error
+        for argument, position in entry.writes:
+            written = node.args[argument]
+            if isinstance(written, fx.Node):
+                # Readers after this operator see the new content, as they do in PyTorch.
+                self.values[written] = result[position] if isinstance(result, tuple) else result
+        return result
+
+    def _entry(self, node: fx.Node) -> Lowering:
+        entry = LOWERINGS.get(str(node.target))
+        if entry is None:
+            raise ExportError(
+                f"{self.name}: the operator {node.target} in {place(node)} has no lowering to ONNX; replace it, or register a "
+                "lowering (edgebll_export.registry shows how)"
+            )
+        return entry
+
+    def _argument(self, argument: Any) -> Any:
+        if isinstance(argument, fx.Node):
+            return self.values[argument]
+        if isinstance(argument, (list, tuple)):
+            return [self._argument(item) for item in argument]
+        if isinstance(argument, torch.dtype):
+            return dtype_name(argument)
+        if isinstance(argument, np.generic):
+            return argument.item()
+        return argument
+
+
+def _alive(traced: Trace) -> set[fx.Node]:
+    """Nodes some output depends on, counting operators that overwrite a value an output depends on."""
+    alive: set[fx.Node] = set()
+    stack = list(traced.results)
+    writers: dict[fx.Node, list[fx.Node]] = {}
+    for node in traced.module.graph.nodes:
+        for argument in _written(node):
+            writers.setdefault(argument, []).append(node)
+    while stack:
+        node = stack.pop()
+        if node not in alive:
+            alive.add(node)
+            stack.extend(node.all_input_nodes)
+            stack.extend(writers.get(node, []))
+    return alive
+
+
+def _written(node: fx.Node) -> list[fx.Node]:
+    if node.op != "call_function":
+        return []
+    entry = LOWERINGS.get(str(node.target))
+    if entry is not None:
+        return [node.args[position] for position, _ in entry.writes if isinstance(node.args[position], fx.Node)]  # type: ignore[misc]
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return []
+    pairs = zip(schema.arguments, node.args, strict=False)
+    return [a for s, a in pairs if s.alias_info is not None and s.alias_info.is_write and isinstance(a, fx.Node)]

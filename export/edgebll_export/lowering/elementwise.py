@@ -1,0 +1,174 @@
+"""Arithmetic, comparison and conversion, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebll.errors import ExportError
+from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.registry import lowering
+
+_FAMILY = "element-wise"
+_IN_PLACE = ((0, 0),)
+
+
+def lift(g: GraphBuilder, x: Value | float | int, like: Value) -> Value:
+    """A Python number as a constant of `like`'s dtype; a Value as it is."""
+    return x if isinstance(x, Value) else g.constant(np.asarray(x, like.dtype))
+
+
+def is_number(x: Any, number: float) -> bool:
+    """Whether x is this number, as a Python scalar or a constant of one element."""
+    if isinstance(x, Value):
+        return x.constant is not None and x.constant.size == 1 and float(x.constant.reshape(())) == number
+    return isinstance(x, (int, float)) and x == number
+
+
+def binary(g: GraphBuilder, operator: str, x: Value | float, y: Value | float) -> Value:
+    """An arithmetic operator with PyTorch's rule that a number takes the tensor's dtype."""
+    like = x if isinstance(x, Value) else y
+    if not isinstance(like, Value):
+        raise ExportError("an arithmetic operator without a tensor")
+    left, right = lift(g, x, like), lift(g, y, like)
+    if left.dtype != right.dtype:
+        raise ExportError(f"arithmetic between {left.dtype} and {right.dtype}; convert one explicitly")
+    return g.elementwise(operator, [left, right])
+
+
+@lowering("aten.mul.Tensor", "aten.mul.Scalar", family=_FAMILY)
+@lowering("aten.mul_.Tensor", family=_FAMILY, writes=_IN_PLACE)
+def mul(g: GraphBuilder, x: Value, y: Value | float) -> Value:
+    """X * y."""
+    if is_number(y, 1.0):
+        return x
+    return binary(g, "Mul", x, y)
+
+
+@lowering("aten.div.Tensor", "aten.div.Scalar", family=_FAMILY)
+@lowering("aten.div_.Tensor", family=_FAMILY, writes=_IN_PLACE)
+def div(g: GraphBuilder, x: Value, y: Value | float) -> Value:
+    """X / y."""
+    return x if is_number(y, 1.0) else binary(g, "Div", x, y)
+
+
+@lowering("aten.add.Tensor", "aten.add.Scalar", family=_FAMILY)
+@lowering("aten.add_.Tensor", family=_FAMILY, writes=_IN_PLACE)
+def add(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
+    """X + alpha * y."""
+    if is_number(y, 0.0):
+        return x
+    if alpha != 1:
+        y = mul(g, y, alpha) if isinstance(y, Value) else y * alpha
+    return binary(g, "Add", x, y)
+
+
+@lowering("aten.sub.Tensor", "aten.sub.Scalar", family=_FAMILY)
+@lowering("aten.sub_.Tensor", family=_FAMILY, writes=_IN_PLACE)
+def sub(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
+    """X - alpha * y."""
+    if is_number(y, 0.0):
+        return x
+    if alpha != 1:
+        y = mul(g, y, alpha) if isinstance(y, Value) else y * alpha
+    return binary(g, "Sub", x, y)
+
+
+@lowering("aten.rsub.Scalar", "aten.rsub.Tensor", family=_FAMILY)
+def rsub(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
+    """Y - alpha * x."""
+    return binary(g, "Sub", y, mul(g, x, alpha))
+
+
+@lowering("aten.pow.Tensor_Scalar", family=_FAMILY)
+def power(g: GraphBuilder, x: Value, exponent: float) -> Value:
+    """X to a constant power; 1, 2 and 1/2 without Pow, which is slow."""
+    if exponent == 1:
+        return x
+    if exponent == 2:
+        return binary(g, "Mul", x, x)
+    if exponent == 0.5:
+        return g.elementwise("Sqrt", [x])
+    return binary(g, "Pow", x, float(exponent))
+
+
+@lowering("aten.square.default", family=_FAMILY)
+def square(g: GraphBuilder, x: Value) -> Value:
+    """X * x."""
+    return binary(g, "Mul", x, x)
+
+
+def _unary(aten: str, operator: str) -> None:
+    @lowering(f"aten.{aten}.default", family=_FAMILY)
+    @lowering(f"aten.{aten}_.default", family=_FAMILY, writes=_IN_PLACE)
+    def lower(g: GraphBuilder, x: Value) -> Value:
+        return g.elementwise(operator, [x])
+
+
+for _aten, _operator in {"neg": "Neg", "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "abs": "Abs", "sign": "Sign"}.items():
+    _unary(_aten, _operator)
+
+
+@lowering("aten.rsqrt.default", family=_FAMILY)
+def rsqrt(g: GraphBuilder, x: Value) -> Value:
+    """1 / sqrt(x)."""
+    return g.elementwise("Reciprocal", [g.elementwise("Sqrt", [x])])
+
+
+@lowering("aten.reciprocal.default", family=_FAMILY)
+def reciprocal(g: GraphBuilder, x: Value) -> Value:
+    """1 / x."""
+    return g.elementwise("Reciprocal", [x])
+
+
+@lowering("aten.maximum.default", family=_FAMILY)
+def maximum(g: GraphBuilder, x: Value, y: Value) -> Value:
+    """The larger of both."""
+    return g.elementwise("Max", [x, y])
+
+
+@lowering("aten.minimum.default", family=_FAMILY)
+def minimum(g: GraphBuilder, x: Value, y: Value) -> Value:
+    """The smaller of both."""
+    return g.elementwise("Min", [x, y])
+
+
+@lowering("aten.clamp.default", "aten.hardtanh.default", "aten.clamp_min.default", family=_FAMILY)
+@lowering("aten.hardtanh_.default", "aten.clamp_.default", family=_FAMILY, writes=_IN_PLACE)
+def clamp(g: GraphBuilder, x: Value, minimum: float | None = None, maximum: float | None = None) -> Value:
+    """X limited to [minimum, maximum]."""
+    bounds = [None if bound is None else lift(g, bound, x) for bound in (minimum, maximum)]
+    (result,) = g.node("Clip", [x, *bounds], [(x.dtype, x.stored)])
+    return Value(result.name, x.dtype, x.shape, x.stored)
+
+
+def _comparison(aten: str, operator: str, invert: bool = False) -> None:
+    @lowering(f"aten.{aten}.Scalar", f"aten.{aten}.Tensor", family=_FAMILY)
+    def lower(g: GraphBuilder, x: Value, y: Value | float) -> Value:
+        result = g.elementwise(operator, [x, lift(g, y, x)], dtype="bool")
+        return g.elementwise("Not", [result]) if invert else result
+
+
+for _aten, _operator in {"gt": "Greater", "ge": "GreaterOrEqual", "lt": "Less", "le": "LessOrEqual", "eq": "Equal"}.items():
+    _comparison(_aten, _operator)
+_comparison("ne", "Equal", invert=True)
+
+
+@lowering("aten.where.self", "aten.where.ScalarSelf", "aten.where.ScalarOther", "aten.where.Scalar", family=_FAMILY)
+def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float) -> Value:
+    """X where the condition holds, else y."""
+    like = x if isinstance(x, Value) else y
+    if not isinstance(like, Value):
+        raise ExportError("where() between two numbers; write one of them as a tensor")
+    return g.elementwise("Where", [condition, lift(g, x, like), lift(g, y, like)], dtype=like.dtype)
+
+
+@lowering("aten._to_copy.default", family=_FAMILY)
+def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Value:
+    """Conversion to another dtype; device and layout do not matter here."""
+    if dtype is None or dtype == x.dtype:
+        return x
+    from onnx import helper
+
+    return g.elementwise("Cast", [x], dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

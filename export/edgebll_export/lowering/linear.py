@@ -1,0 +1,55 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering.elementwise import binary
+from edgebll_export.registry import lowering
+
+_FAMILY = "linear"
+
+
+@lowering("aten.mm.default", family=_FAMILY)
+def mm(g: GraphBuilder, a: Value, b: Value) -> Value:
+    """A (M, K) times b (K, N); transposes of a and b become attributes of Gemm."""
+    return _gemm(g, a, b, None)
+
+
+@lowering("aten.addmm.default", family=_FAMILY)
+def addmm(g: GraphBuilder, bias: Value, a: Value, b: Value, beta: float = 1, alpha: float = 1) -> Value:
+    """Beta * bias + alpha * a b."""
+    return _gemm(g, a, b, bias, alpha=float(alpha), beta=float(beta))
+
+
+def _gemm(g: GraphBuilder, a: Value, b: Value, bias: Value | None, **attributes: float) -> Value:
+    shape = (a.shape[0], b.shape[1])
+    left, left_transposed = _untransposed(g, g.dense(a))
+    right, right_transposed = _untransposed(g, g.dense(b))
+    if bias is None and not left_transposed and not right_transposed:
+        return g.op("MatMul", [left, right], shape)
+    inputs = [left, right] if bias is None else [left, right, bias]
+    return g.op("Gemm", inputs, shape, transA=int(left_transposed), transB=int(right_transposed), **attributes)
+
+
+def _untransposed(g: GraphBuilder, x: Value) -> tuple[Value, bool]:
+    source = g.transposed_from(x)
+    return (x, False) if source is None else (source, True)
+
+
+@lowering("aten.bmm.default", family=_FAMILY)
+def bmm(g: GraphBuilder, a: Value, b: Value) -> Value:
+    """A (B, M, K) times b (B, K, N)."""
+    return g.op("MatMul", [a, b], (a.shape[0], a.shape[1], b.shape[2]))
+
+
+@lowering("aten.mv.default", family=_FAMILY)
+def mv(g: GraphBuilder, a: Value, v: Value) -> Value:
+    """A (M, K) times v (K)."""
+    return g.op("MatMul", [a, v], (a.shape[0],))
+
+
+@lowering("aten.dot.default", family=_FAMILY)
+def dot(g: GraphBuilder, x: Value, y: Value) -> Value:
+    """Sum of products of two vectors."""
+    product = g.dense(binary(g, "Mul", x, y))
+    return g.op("ReduceSum", [product], (), keepdims=0)

@@ -1,0 +1,126 @@
+"""Batch normalisation in training and evaluation mode, with its gradient.
+
+PyTorch's own exporter turns training mode silently into evaluation mode; here the batch statistics are computed by
+BatchNormalization with training_mode=1 and momentum 0, whose "running" outputs then are the batch's mean and (biased) variance:
+one pass of ONNX Runtime where separate operators take four.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering.elementwise import add, binary, mul
+from edgebll_export.lowering.reduction import reduce
+from edgebll_export.registry import lowering
+
+_FAMILY = "normalization"
+
+
+@lowering("aten.native_batch_norm.default", family=_FAMILY, writes=((3, 3), (4, 4)))
+def batch_norm(
+    g: GraphBuilder,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Value | None, ...]:
+    """Y = (x - mean) / sqrt(var + eps) * weight + bias over all axes but the channel axis 1.
+
+    Returns y, mean, 1 / sqrt(var + eps) and the running statistics afterwards: r' = (1 - momentum) r + momentum * batch, with
+    the unbiased variance.
+    """
+    channels = x.shape[1]
+    scale, shift = weight or _filled(g, channels, 1.0), bias or _filled(g, channels, 0.0)
+    if not training and running_mean is not None and running_var is not None:
+        y = g.op("BatchNormalization", [x, scale, shift, running_mean, running_var], x.shape, epsilon=float(eps))
+        return y, running_mean, _inverse_std(g, running_var, eps), running_mean, running_var
+    blank_mean, blank_var = running_mean or _filled(g, channels, 0.0), running_var or _filled(g, channels, 1.0)
+    inputs = [g.dense(value) for value in (x, scale, shift, blank_mean, blank_var)]
+    outputs = [(x.dtype, x.shape), (x.dtype, (channels,)), (x.dtype, (channels,))]
+    y, mean, var = g.node("BatchNormalization", inputs, outputs, epsilon=float(eps), momentum=0.0, training_mode=1)
+    count = math.prod(x.shape) // channels
+    unbiased = mul(g, var, count / max(1, count - 1))
+    new_mean = _moved(g, running_mean, mean, momentum)
+    new_var = _moved(g, running_var, unbiased, momentum)
+    return y, mean, _inverse_std(g, var, eps), new_mean, new_var
+
+
+def _filled(g: GraphBuilder, channels: int, number: float) -> Value:
+    return g.constant(np.full(channels, number, np.float32))
+
+
+def _inverse_std(g: GraphBuilder, var: Value, eps: float) -> Value:
+    return g.elementwise("Reciprocal", [g.elementwise("Sqrt", [add(g, var, float(eps))])])
+
+
+def _moved(g: GraphBuilder, running: Value | None, batch: Value, momentum: float) -> Value | None:
+    if running is None:
+        return None
+    return binary(g, "Add", mul(g, running, 1.0 - momentum), mul(g, batch, float(momentum)))
+
+
+@dataclass(frozen=True)
+class _Channels:
+    """Moves per-channel vectors (C) to the shape that broadcasts against x."""
+
+    builder: GraphBuilder
+    rank: int
+
+    def wide(self, vector: Value) -> Value:
+        return self.builder.reshape(vector, (1, vector.shape[0], *[1] * (self.rank - 2)))
+
+
+@lowering("aten.native_batch_norm_backward.default", family=_FAMILY)
+def batch_norm_backward(
+    g: GraphBuilder,
+    grad: Value,
+    x: Value,
+    weight: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    mean: Value | None,
+    inverse_std: Value | None,
+    training: bool,
+    eps: float,
+    mask: list[bool],
+) -> tuple[Value | None, Value | None, Value | None]:
+    """Gradients of input, weight and bias.
+
+    With s = weight / std, N elements a channel, xc = x - mean, db = sum grad and dw = sum(grad * xc) / std:
+        dx = s * grad - s * db / N - xc * (s * dw / (N * std))          (in evaluation mode only the first term)
+    """
+    if not training:
+        mean, inverse_std = running_mean, None if running_var is None else _inverse_std(g, running_var, eps)
+    if mean is None or inverse_std is None:
+        raise AssertionError("batch norm without statistics")
+    channels, channel_axes = x.shape[1], [axis for axis in range(len(x.shape)) if axis != 1]
+    shaped = _Channels(g, len(x.shape))
+    count = math.prod(x.shape) // channels
+    grad = g.dense(grad)
+    centred = binary(g, "Sub", x, shaped.wide(mean))
+    db = reduce(g, "ReduceSum", grad, channel_axes, False)
+    dw = binary(g, "Mul", reduce(g, "ReduceSum", binary(g, "Mul", grad, centred), channel_axes, False), inverse_std)
+    scale = inverse_std if weight is None else binary(g, "Mul", weight, inverse_std)
+    if not mask[0]:
+        return None, dw, db
+    if not training:
+        return binary(g, "Mul", grad, shaped.wide(scale)), dw, db
+    shift = mul(g, binary(g, "Mul", scale, db), -1.0 / count)
+    slope = mul(g, binary(g, "Mul", binary(g, "Mul", scale, inverse_std), dw), -1.0 / count)
+    affine = _affine(g, grad, scale, shift)
+    return binary(g, "Add", affine, binary(g, "Mul", centred, shaped.wide(slope))), dw, db
+
+
+def _affine(g: GraphBuilder, x: Value, scale: Value, shift: Value) -> Value:
+    """Scale * x + shift per channel, in the one pass of an evaluation-mode BatchNormalization with mean 0 and variance 1."""
+    channels = x.shape[1]
+    zero, one = _filled(g, channels, 0.0), _filled(g, channels, 1.0)
+    return g.op("BatchNormalization", [x, scale, shift, zero, one], x.shape, epsilon=0.0)

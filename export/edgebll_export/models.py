@@ -1,0 +1,101 @@
+"""The graphs of one block: its training step, its forward pass and its feedback head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import onnx
+import torch
+from torch import Tensor
+
+from edgebll.errors import ExportError
+from edgebll.learning import BlockStep
+from edgebll.spec import NEXT, BlockSpec
+from edgebll_export.lower import lower
+from edgebll_export.trace import trace
+
+_MAX_MODEL_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class BlockModels:
+    """Models by graph name ("forward", "feedback", "step") and the block's final signature."""
+
+    spec: BlockSpec
+    models: Mapping[str, onnx.ModelProto]
+
+
+def block_models(step: BlockStep) -> BlockModels:
+    """Trace and lower all graphs of a block; each is checked by onnx.checker in full.
+
+    Raises:
+        ExportError: an operator cannot be lowered, or a graph ignores one of its inputs.
+    """
+    state = step.initial_state()
+    x, y = torch.zeros(step.spec.input.shape), torch.zeros(step.spec.labels.shape)
+    forward, forward_inputs = _forward(step, state, x)
+    models = {"forward": forward, "step": _step(step, state, x, y)}
+    feedback_inputs: tuple[str, ...] = ()
+    if step.spec.beta is not None:
+        models["feedback"], feedback_inputs = _feedback(step, state, y)
+    for model in models.values():
+        check_model(model)
+    spec = replace(step.spec, forward_state=forward_inputs, feedback_state=feedback_inputs)
+    return BlockModels(spec, models)
+
+
+def _forward(step: BlockStep, state: dict[str, Tensor], x: Tensor) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    inputs = {**{name: state[name] for name in step.spec.forward_state}, "x": x}
+
+    def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"a": step.forward(values, values["x"])}
+
+    return _split_inputs(*lower(trace(function, inputs, [step.module]), f"{step.name}/forward"), "x")
+
+
+def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    inputs = {**{name: state[name] for name in step.spec.feedback_state}, "y": y}
+
+    def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"beta": step.feedback(values, values["y"])}
+
+    return _split_inputs(*lower(trace(function, inputs), f"{step.name}/feedback"), "y")
+
+
+def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    if data not in used:
+        raise ExportError(f"{model.graph.name}: the result does not depend on {data}; nothing can be learned from it")
+    return model, tuple(name for name in used if name != data)
+
+
+def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor) -> onnx.ModelProto:
+    scalars = {name: torch.tensor(0.1) for name in step.spec.scalars}
+    inputs = {**state, "x": x, "y": y, **scalars}
+
+    def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
+        given = {name: values[name] for name in scalars}
+        new, a, metrics = step({name: values[name] for name in state}, values["x"], values["y"], given)
+        return {**{name + NEXT: new[name] for name in state}, "a": a, "metrics": metrics}
+
+    model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/step")
+    unused = [name for name in inputs if name not in used]
+    if unused:
+        raise ExportError(f"{step.name}/step: the training step does not use its input {unused[0]!r}; remove it")
+    return model
+
+
+def check_model(model: onnx.ModelProto) -> None:
+    """Full check: schema, shapes, default operator domain only, static shapes.
+
+    Raises:
+        ExportError: the model is not a plain ONNX file.
+    """
+    name = model.graph.name
+    foreign = {node.domain for node in model.graph.node if node.domain not in ("", "ai.onnx")}
+    if foreign:
+        raise ExportError(f"{name}: operators of the domain {min(foreign)!r} are not plain ONNX")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"{name}: the graph does not pass onnx.checker: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,44 @@
+"""Which ATen operator is lowered by which function.
+
+A lowering takes the graph builder and the operator's arguments, with tensors as `Value`s, and returns its result: a Value, or a
+tuple of them (None for one that is not needed). To teach edgebll an operator of your own:
+
+    from edgebll_export.registry import lowering
+
+    @lowering("aten.softplus.default", family="activation")
+    def softplus(g, x, beta=1, threshold=20):
+        return g.op("Softplus", [x], x.shape)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Lower = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """An entry of the registry: ATen operator, family (for the operator table) and the function."""
+
+    operator: str
+    family: str
+    function: Lower
+    #: positions of arguments the operator overwrites, with the position among its results that holds the new content
+    writes: tuple[tuple[int, int], ...] = ()
+
+
+LOWERINGS: dict[str, Lowering] = {}
+
+
+def lowering(*operators: str, family: str, writes: tuple[tuple[int, int], ...] = ()) -> Callable[[Lower], Lower]:
+    """Register a function for ATen operators such as "aten.relu.default"; a later registration replaces an earlier one."""
+
+    def register(function: Lower) -> Lower:
+        for operator in operators:
+            LOWERINGS[operator] = Lowering(operator, family, function, writes)
+        return function
+
+    return register

@@ -1,0 +1,132 @@
+"""Tracing: a pure PyTorch function becomes a flat list of ATen operations, each with its place in the network.
+
+`make_fx` runs the function once on fake tensors and records every operator that PyTorch dispatches, so forward pass, gradient
+and update come out as one graph. Module hooks mark which module an operator belongs to; an operator of the backward pass is
+placed by the forward operators it takes values from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.fx.traceback as fx_traceback
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from edgebll.errors import ExportError
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A traced function.
+
+    Attributes:
+        module: graph of ATen calls; one placeholder an input, in order.
+        inputs, outputs: names of the function's inputs and outputs.
+    """
+
+    module: fx.GraphModule
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def results(self) -> list[fx.Node]:
+        """The nodes whose values are the outputs."""
+        (output,) = self.module.graph.find_nodes(op="output")
+        return list(output.args[0])
+
+
+def trace(
+    function: Callable[[dict[str, Tensor]], dict[str, Tensor]], inputs: dict[str, Tensor], modules: Sequence[nn.Module] = ()
+) -> Trace:
+    """Trace `function`, which maps named tensors to named tensors and must be pure.
+
+    Args:
+        function: called once with fake tensors of the inputs' shapes and dtypes.
+        inputs: example values. modules: modules whose submodules give operators their place.
+
+    Raises:
+        ExportError: the function depends on tensor values (data-dependent control flow) or cannot be traced otherwise.
+    """
+    names = tuple(inputs)
+    outputs: list[str] = []
+
+    def flat(*values: Tensor) -> list[Tensor]:
+        result = function(dict(zip(names, values, strict=True)))
+        outputs[:] = result
+        return list(result.values())
+
+    with _marked(modules), fx_traceback.preserve_node_meta():
+        try:
+            module = make_fx(flat, tracing_mode="fake")(*inputs.values())
+        except (RuntimeError, ValueError, NotImplementedError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ExportError(f"the step cannot be traced as a static graph: {reason}") from error
+    return Trace(module, names, tuple(outputs))
+
+
+@contextlib.contextmanager
+def _marked(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """While open, every traced operator carries the path of the module it ran in."""
+    entered: list[Any] = []
+
+    def enter(path: str) -> Callable[..., None]:
+        def hook(*_: Any) -> None:
+            context = fx_traceback.annotate({"module": path})
+            context.__enter__()
+            entered.append(context)
+
+        return hook
+
+    def leave(*_: Any) -> None:
+        entered.pop().__exit__(None, None, None)
+
+    handles = []
+    for root in modules:
+        for path, module in root.named_modules():
+            handles.append(module.register_forward_pre_hook(enter(path)))
+            handles.append(module.register_forward_hook(leave, always_call=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def place(node: fx.Node) -> str:
+    """Where in the network an operator stands, for messages, e.g. "layer '0.bn1'" or "the gradient of layer '0.bn1'"."""
+    own = _module_of(node)
+    if own is not None:
+        return f"layer {own!r}" if own else "the block itself"
+    seen: set[fx.Node] = set()
+    frontier = list(node.all_input_nodes)
+    while frontier:
+        found = [path for path in map(_module_of, frontier) if path]
+        if found:
+            return f"the gradient or update near layer {found[-1]!r}"
+        seen.update(frontier)
+        frontier = [n for parent in frontier for n in parent.all_input_nodes if n not in seen]
+    return "the local loss or the optimiser"
+
+
+def _module_of(node: fx.Node) -> str | None:
+    custom = node.meta.get("custom") or {}
+    path = custom.get("module")
+    return None if path is None else str(path)
+
+
+def fake_value(node: fx.Node) -> Tensor:
+    """The fake tensor that stands for a node's value: it has shape and dtype only."""
+    value = node.meta.get("val")
+    if value is None:
+        value = node.meta.get("tensor_meta")
+    return value  # type: ignore[return-value]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Numpy's name of a torch dtype, e.g. "float32"."""
+    return str(dtype).removeprefix("torch.")

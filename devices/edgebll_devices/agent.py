@@ -1,0 +1,233 @@
+"""The agent: one process that serves one host after another.
+
+Two threads. This one, the control thread, talks to the host and never computes, so it answers a Ping at once however
+long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in an outbox and a wake-up.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebll.errors import BoardError, EdgebllError, LinkError
+from edgebll.keys import KeyPair
+from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
+from edgebll.wire import Failure, Hello, Message, Ping, Pong, Stop, Stopped
+from edgebll_devices.cache import FileCache
+from edgebll_devices.facts import make_welcome
+from edgebll_devices.session import Board, Session
+
+_log = logging.getLogger(__name__)
+
+_TURN_S = 1.0
+_FAREWELL_S = 0.5
+_SHUT_DOWN_S = 5.0
+_REMEMBERED_RUNS = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a board serves.
+
+    Attributes:
+        listen, data_listen: control and data address; port 0 takes a free one.
+        name: what the board calls itself. state_dir: folder of the file cache.
+        keys, allowed: own key pair and public keys of hosts; needed off loopback.
+        once: end after one session. deadline_s: how long a silent host keeps the board.
+    """
+
+    listen: str
+    data_listen: str
+    name: str
+    state_dir: Path
+    keys: KeyPair | None = None
+    allowed: tuple[str, ...] = ()
+    once: bool = False
+    deadline_s: float = 10.0
+
+
+class Agent:
+    """A serving board; a context manager. `serve` returns once `stop` was called or, with `once`, after a session.
+
+    Raises:
+        LinkError: a port is in use. ConfigError: off loopback without keys. StorageError: the cache cannot be written.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cache = FileCache(settings.state_dir)
+        self._server = ControlServer(settings.listen, keys=settings.keys, allowed=settings.allowed)
+        try:
+            self._receiver = Receiver(settings.data_listen, keys=settings.keys)
+        except BaseException:
+            self._server.close()
+            raise
+        self._board = Board(settings.name, settings.keys, self._cache, self._receiver, settings.deadline_s)
+        self._wakeup = Wakeup()
+        self._outbox: deque[tuple[Session, Message | None]] = deque()
+        self._session: Session | None = None
+        self._runs: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
+        self._stop_requested = False
+        self._exit_code: int | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where hosts connect."""
+        return self._server.endpoint
+
+    @property
+    def data_endpoint(self) -> str:
+        """Where tokens arrive."""
+        return self._receiver.endpoint
+
+    def stop(self) -> None:
+        """Make `serve` return soon; safe from other threads and signal handlers."""
+        self._stop_requested = True
+        self._wakeup.set()
+
+    def serve(self) -> int:
+        """Serve until stopped; return 0, or with `once` the exit code of what ended the session."""
+        while not self._stop_requested and self._exit_code is None:
+            self._turn()
+        return self._exit_code or 0
+
+    def _turn(self) -> None:
+        waited_for: list[Pollable] = [self._server, self._wakeup]
+        poll(waited_for, min(_TURN_S, self._settings.deadline_s / 4))
+        self._wakeup.clear()
+        self._empty_outbox()
+        while (received := self._server.receive(0)) is not None:
+            self._handle(*received)
+        self._check_deadline()
+
+    def _empty_outbox(self) -> None:
+        while self._outbox:
+            session, message = self._outbox.popleft()
+            if message is not None:
+                if isinstance(message, Failure):
+                    session.note(message)
+                self._tell(session, message)
+                continue
+            session.worker_done()
+            if session.stopping:
+                self._end(session)
+
+    def _tell(self, session: Session, message: Message) -> None:
+        """Send to the session's host. What cannot be sent is lost for good, so the session fails with it."""
+        try:
+            self._server.send(session.peer, message)
+        except LinkError as error:
+            if session.failure is None:
+                session.fail(error)
+
+    def _post(self, session: Session, message: Message | None) -> None:
+        """Called by the worker thread."""
+        self._outbox.append((session, message))
+        self._wakeup.set()
+
+    def _handle(self, peer: bytes, message: Message) -> None:
+        session = self._session
+        if isinstance(message, Hello):
+            self._greet(peer, message)
+        elif session is None or session.peer != peer:
+            self._refuse(peer, message)
+        else:
+            session.heard = time.monotonic()
+            self._handle_in(session, message)
+
+    def _handle_in(self, session: Session, message: Message) -> None:
+        if isinstance(message, Ping):
+            self._tell(session, Pong(message.sent_ns, time.monotonic_ns()))
+            if session.failure is not None:  # again, in case the connection was broken when it happened
+                self._tell(session, session.failure)
+        elif isinstance(message, Stop) and message.run == session.run:
+            self._wind_up(session)
+        else:
+            try:
+                answer = session.handle(message)
+            except EdgebllError as error:
+                answer = session.fail(error)
+            if answer is not None:
+                self._tell(session, answer)
+
+    def _greet(self, peer: bytes, hello: Hello) -> None:
+        session = self._session
+        if session is not None and not session.over and (session.peer, session.run) != (peer, hello.run):
+            self._refuse(peer, hello)
+            return
+        if session is None or session.over:
+            if session is not None:
+                session.close()
+            earlier = frozenset(self._runs) - {hello.run}
+            session = Session(hello.run, peer, self._board, earlier, self._post, time.monotonic())
+            self._session = session
+            self._runs.append(hello.run)
+            _log.info("run %s: a host says hello", hello.run)
+        self._tell(session, make_welcome(self._settings.name, self.data_endpoint))
+
+    def _refuse(self, peer: bytes, message: Message) -> None:
+        session, name = self._session, self._settings.name
+        if session is not None:
+            why = f"board {name} works for another host, in the run {session.run!r}; wait until that ends, or stop it"
+        else:
+            why = f"board {name} has no session with this host; if it was restarted, start the run again"
+        failure = Failure(getattr(message, "run", ""), LinkError.exit_code, why)
+        try:
+            self._server.send(peer, failure)
+        except LinkError:
+            _log.debug("a refused host is gone already")
+
+    def _wind_up(self, session: Session) -> None:
+        """End the session, now or once its worker has let go."""
+        session.stopping = True
+        session.halt()
+        if not session.working:
+            self._end(session)
+
+    def _end(self, session: Session) -> None:
+        session.close()
+        self._tell(session, Stopped(session.run))
+        _log.info("run %s: over", session.run)
+        self._session = None
+        if self._settings.once:
+            self._exit_code = session.failure.code if session.failure is not None else 0
+
+    def _check_deadline(self) -> None:
+        session = self._session
+        if session is None or session.stopping:
+            return
+        silent_s = time.monotonic() - session.heard
+        if silent_s > self._settings.deadline_s:
+            error = LinkError(f"heard nothing from the host for {silent_s:.1f} s and dropped the run; start it again")
+            self._tell(session, session.fail(error))
+            self._wind_up(session)
+
+    def close(self) -> None:
+        """End the session, if any, telling its host; free sockets and threads."""
+        session = self._session
+        if session is not None:
+            self._tell(session, session.fail(BoardError("the agent is shutting down; start it and the run again")))
+            self._wind_up(session)
+            self._await_worker(session)
+        self._server.close(_FAREWELL_S)
+        if session is None or not session.working:
+            self._receiver.close()
+            self._wakeup.close()
+
+    def _await_worker(self, session: Session) -> None:
+        deadline = time.monotonic() + _SHUT_DOWN_S
+        while session.working and time.monotonic() < deadline:
+            poll([self._wakeup], _TURN_S)
+            self._wakeup.clear()
+            self._empty_outbox()
+        if session.working:
+            _log.warning("the step in progress did not end within %g s; leaving it", _SHUT_DOWN_S)
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

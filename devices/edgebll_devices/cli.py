@@ -1,0 +1,128 @@
+"""The `edgebll-board` command."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebll import __version__
+from edgebll.errors import ConfigError, EdgebllError
+from edgebll.keys import check_public_key, load_key_pair
+
+if TYPE_CHECKING:
+    from edgebll_devices.agent import Agent
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Serve the blocks of a network on this board.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"edgebll-board {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Serve the blocks of a network on this board."""
+
+
+@app.command()
+def serve(
+    listen: Annotated[
+        str, typer.Option(envvar="EDGEBLL_LISTEN", help="Address for hosts; port 0 takes a free one.")
+    ] = "tcp://127.0.0.1:7101",
+    data_listen: Annotated[
+        str, typer.Option(envvar="EDGEBLL_DATA_LISTEN", help="Address for tokens. [default: as --listen, a free port]")
+    ] = "",
+    name: Annotated[
+        str, typer.Option(envvar="EDGEBLL_NAME", help="What the board calls itself. [default: the host name]")
+    ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(envvar="EDGEBLL_KEY", help="Key file of this board (`edgebll keys new`); needed off loopback."),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(envvar="EDGEBLL_ALLOW", help="Public key of a host that may connect; repeatable."),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(envvar="EDGEBLL_STATE", help="Folder for cached files. [default: ~/.local/state/edgebll]"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Exit after one session.")] = False,
+    deadline: Annotated[
+        float, typer.Option(envvar="EDGEBLL_DEADLINE", help="Seconds after which a silent host loses the board.")
+    ] = 10.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on stderr.")] = False,
+) -> None:
+    """Wait for a host, run the blocks it assigns, and wait for the next one."""
+    from edgebll_devices.agent import Agent, Settings
+    from edgebll_devices.cache import default_state_dir
+
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    if not 0 < deadline < 1e6:
+        raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
+    settings = Settings(
+        listen=listen,
+        data_listen=data_listen or _free_port_beside(listen),
+        name=name or socket.gethostname(),
+        state_dir=state or default_state_dir(),
+        keys=load_key_pair(key) if key is not None else None,
+        allowed=tuple(check_public_key(one) for one in allow or ()),
+        once=once,
+        deadline_s=deadline,
+    )
+    with Agent(settings) as agent:
+        signals = _Signals(agent)
+        print(f"edgebll-board {settings.name} serving {agent.endpoint} data {agent.data_endpoint}", flush=True)
+        code = agent.serve()
+    raise typer.Exit(INTERRUPTED if signals.caught == signal.SIGINT else code)
+
+
+def _free_port_beside(listen: str) -> str:
+    from edgebll.transport.address import split_tcp
+
+    return listen[: -len(split_tcp(listen)[1])] + "0"
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into an orderly stop; a second one ends the process at once."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.caught: int | None = None
+        self._agent = agent
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._catch)
+
+    def _catch(self, number: int, _frame: FrameType | None) -> None:
+        self.caught = number
+        signal.signal(number, signal.SIG_DFL)
+        self._agent.stop()
+
+
+def main() -> None:
+    """Entry point of `edgebll-board`: errors are one sentence on stderr and the exit code of their family."""
+    try:
+        app()
+    except EdgebllError as error:
+        print(f"edgebll-board: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,151 @@
+"""One block on a board: takes the tokens of its stream strictly in order and says what goes on to whom. No sockets."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgebll.errors import LinkError, WireError
+from edgebll.spec import TensorSpec
+from edgebll.state import Array
+from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
+
+if TYPE_CHECKING:
+    from edgebll_devices.runtimes import BlockRuntime
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What came of a token: the token for the next block (None after the last) and the message for the host."""
+
+    onward: Token | None
+    message: Message
+
+
+class HostedBlock:
+    """A loaded block with its place in the stream.
+
+    Args:
+        run: identifier of the run.
+        runtime: the block, loaded with its starting state.
+        next_block: name of the block its output goes to; None for the last.
+
+    Attributes:
+        name: the block's name. ended: whether END was applied.
+    """
+
+    def __init__(self, run: str, runtime: BlockRuntime, next_block: str | None) -> None:
+        self._run, self._runtime, self._next_block = run, runtime, next_block
+        self._spec = runtime.spec
+        self.name = self._spec.name
+        self.ended = False
+        self._inbox: deque[Token] = deque()
+        self._next_sequence = 0
+        self._end_admitted = False
+
+    @property
+    def waiting(self) -> int:
+        """Number of admitted tokens not applied yet."""
+        return len(self._inbox)
+
+    def admit(self, token: Token) -> None:
+        """Queue a token.
+
+        Raises:
+            LinkError: a gap, a duplicate, or a token after END.
+            WireError: a tensor or scalar is missing or of the wrong dtype, shape or value.
+        """
+        if token.sequence != self._next_sequence or self._end_admitted:
+            expected = "nothing after END" if self._end_admitted else f"token {self._next_sequence}"
+            raise LinkError(f"{self.name} expected {expected} and got token {token.sequence}; start the run again")
+        if token.kind in (TRAIN, EVAL):
+            self._check_batch(token)
+        self._next_sequence += 1
+        self._end_admitted = token.kind == END
+        self._inbox.append(token)
+
+    def _check_batch(self, token: Token) -> None:
+        tensors = token.tensors
+        if len(tensors) != 2 or "x" not in tensors or "y" not in tensors:
+            raise WireError(f"{self.name} expected the tensors x and y and got {', '.join(sorted(tensors)) or 'none'}")
+        self._check_tensor("x", tensors["x"], self._spec.input)
+        self._check_tensor("y", tensors["y"], self._spec.labels)
+        if token.kind == EVAL:
+            if not 0 < token.count <= len(tensors["y"]):
+                raise WireError(f"{self.name} expected a count of 1 to {len(tensors['y'])} and got {token.count}")
+            return
+        for name in self._spec.scalars:
+            if not math.isfinite(token.scalars.get(name, math.nan)):
+                raise WireError(f"{self.name} expected a finite scalar {name!r} and got {token.scalars.get(name)}")
+
+    def _check_tensor(self, name: str, value: Array, spec: TensorSpec) -> None:
+        if value.shape != spec.shape or value.dtype.name != spec.dtype:
+            raise WireError(
+                f"{self.name} expected {name} as {spec.dtype}{list(spec.shape)} and got "
+                f"{value.dtype.name}{list(value.shape)}; check the batch size and that all boards run one bundle"
+            )
+
+    def apply_next(self) -> Applied:
+        """Apply the oldest waiting token to the block."""
+        token = self._inbox.popleft()
+        if token.kind in (SNAPSHOT, END):
+            return self._give_state(token)
+        start_ns = time.monotonic_ns()
+        values: dict[str, float] = {}
+        if token.kind == TRAIN:
+            a, values = self._runtime.train(token.tensors["x"], token.tensors["y"], token.scalars)
+        else:
+            a = self._runtime.evaluate(token.tensors["x"])
+            if self._next_block is None:
+                values = score(a, token.tensors["y"], token.count)
+        end_ns = time.monotonic_ns()
+        report = Report(self._run, self.name, token.kind, token.sequence, token.step, values, start_ns, end_ns)
+        return Applied(self._onward(token, {"x": a, "y": token.tensors["y"]}), report)
+
+    def _give_state(self, token: Token) -> Applied:
+        final = token.kind == END
+        self.ended = final
+        state = self._runtime.state()
+        message = State(self._run, self.name, token.sequence, token.step, final, tensors=state)
+        return Applied(self._onward(token, {}), message)
+
+    def _onward(self, token: Token, tensors: dict[str, Array]) -> Token | None:
+        if self._next_block is None:
+            return None
+        return Token(
+            self._run,
+            self._next_block,
+            token.kind,
+            token.sequence,
+            token.step,
+            token.count,
+            token.scalars,
+            tensors=tensors,
+        )
+
+    def close(self) -> None:
+        """Free the runtime."""
+        self._runtime.close()
+
+
+def score(logits: np.ndarray[Any, Any], y: np.ndarray[Any, Any], count: int) -> dict[str, float]:
+    """Accuracy and cross-entropy of an evaluation batch.
+
+    Args:
+        logits: (B, num_classes).
+        y: (B, num_classes), one-hot.
+        count: valid samples, from the front.
+
+    Returns:
+        "correct" (number of samples), "loss_sum" (nats, summed over samples) and "count".
+    """
+    z, target = logits[:count].astype(np.float64), y[:count]
+    shifted = z - z.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    correct = np.count_nonzero(z.argmax(axis=1) == target.argmax(axis=1))
+    return {"correct": float(correct), "loss_sum": float(-(log_p * target).sum()), "count": float(count)}

@@ -1,0 +1,208 @@
+"""One session with a host, as the control thread sees it: files in, blocks assigned, worker started, ended, failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgebll.bundle import parse_manifest
+from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
+from edgebll.keys import KeyPair
+from edgebll.spec import HOST, FileEntry, Manifest
+from edgebll.transport import Receiver, check_security
+from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, Want
+from edgebll_devices.cache import FileCache, Incoming
+from edgebll_devices.worker import Job, Worker, next_block_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What outlives a session: the board's name, keys, file cache, data socket, and how long to wait for a peer."""
+
+    name: str
+    keys: KeyPair | None
+    cache: FileCache
+    receiver: Receiver
+    deadline_s: float
+
+
+class Session:
+    """A run this board takes part in.
+
+    Args:
+        run, peer: identifier of the run; the host's control connection.
+        board: shared parts. earlier_runs: runs whose stray tokens may still come.
+        post: takes (session, message) from the worker thread, and (session, None) once it has ended.
+
+    Attributes:
+        heard: monotonic time of the host's last sign of life. failure: what went wrong, if anything.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        peer: bytes,
+        board: Board,
+        earlier_runs: frozenset[str],
+        post: Callable[[Session, Message | None], None],
+        heard: float,
+    ) -> None:
+        self.run, self.peer, self.heard = run, peer, heard
+        self.failure: Failure | None = None
+        self.stopping = False
+        self._board, self._earlier_runs, self._post = board, earlier_runs, post
+        self._offer: Offer | None = None
+        self._manifest: Manifest | None = None
+        self._wanted: dict[str, FileEntry] = {}
+        self._incoming: dict[str, Incoming] = {}
+        self._worker: Worker | None = None
+        self._worker_done = False
+
+    @property
+    def working(self) -> bool:
+        """Whether a worker thread holds blocks or the data socket."""
+        return self._worker is not None and not self._worker_done
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of this session, so that another host may take the board."""
+        return not self.working and (self._worker_done or self.failure is not None)
+
+    def handle(self, message: Message) -> Message | None:
+        """Take an Offer, FilePiece or Assign of this session's host and return the answer to send, if any.
+
+        Raises:
+            EdgebllError: the message does not fit; the session has failed then.
+        """
+        if self.failure is not None or self.stopping:
+            return None  # what was under way when the failure was sent
+        named = getattr(message, "run", self.run)
+        if named != self.run:
+            raise WireError(f"a {type(message).__name__} of the run {named!r} came in the session of {self.run!r}")
+        if isinstance(message, Offer):
+            return self._take_offer(message)
+        if isinstance(message, FilePiece):
+            self._take_piece(message)
+        elif isinstance(message, Assign):
+            self._start(message)
+        else:
+            raise WireError(f"a board does not expect a {type(message).__name__} from its host")
+        return None
+
+    def _take_offer(self, offer: Offer) -> Want:
+        if self._offer is not None:
+            raise WireError("a second Offer came in one session; stop and say Hello again")
+        manifest = parse_manifest(offer.manifest, "the offered manifest.json")
+        _check_chain(manifest)
+        unknown = sorted(set(offer.files) - set(manifest.files))
+        if unknown:
+            raise BundleError(f"the offered file {unknown[0]!r} is not in the manifest; export the bundle again")
+        self._wanted = self._board.cache.missing(manifest.files[name] for name in offer.files)
+        self._offer, self._manifest = offer, manifest
+        return Want(self.run, tuple(self._wanted))
+
+    def _take_piece(self, piece: FilePiece) -> None:
+        entry = self._wanted.get(piece.sha256)
+        if entry is None:
+            raise WireError(f"a piece of the file {piece.sha256[:12]!r} came, which this board did not ask for")
+        if piece.sha256 not in self._incoming:
+            self._incoming[piece.sha256] = self._board.cache.receive(entry)
+        if self._incoming[piece.sha256].add(piece.offset, piece.total_bytes, piece.data):
+            del self._incoming[piece.sha256], self._wanted[piece.sha256]
+
+    def _start(self, assign: Assign) -> None:
+        if self._offer is None or self._manifest is None or self._worker is not None:
+            raise WireError("an Assign must come once, after the Offer")
+        if self._wanted:
+            raise WireError(f"an Assign came while {len(self._wanted)} files are missing; send them first")
+        files = {name: self._manifest.files[name] for name in self._offer.files}
+        _check_assign(assign, self._manifest, files, self._board.keys)
+        job = Job(
+            board=self._board.name,
+            keys=self._board.keys,
+            assign=assign,
+            manifest_bytes=self._offer.manifest,
+            manifest=self._manifest,
+            files=files,
+            earlier_runs=self._earlier_runs,
+            link_timeout_s=self._board.deadline_s,
+        )
+        self._board.receiver.allow(assign.upstream_keys)
+        self._worker = Worker(job, self._board.cache, self._board.receiver, self._from_worker, self._worker_end)
+        self._worker.start()
+
+    def _from_worker(self, message: Message) -> None:
+        self._post(self, message)
+
+    def _worker_end(self) -> None:
+        self._post(self, None)
+
+    def fail(self, error: EdgebllError) -> Failure:
+        """Note what went wrong, stop the worker, and return the message for the host."""
+        failure = Failure(self.run, error.exit_code, f"board {self._board.name}: {error}")
+        return self.note(failure)
+
+    def note(self, failure: Failure) -> Failure:
+        """Note a failure (the first one counts) and stop the worker."""
+        _log.error("run %s: %s", self.run, failure.message)
+        self.failure = self.failure or failure
+        self.halt()
+        return failure
+
+    def halt(self) -> None:
+        """Let the worker end after the computation in progress."""
+        if self._worker is not None:
+            self._worker.halt()
+
+    def worker_done(self) -> None:
+        """Tell the session that its worker has let go of everything."""
+        if self._worker is not None:
+            self._worker.finish()
+        self._worker_done = True
+
+    def close(self) -> None:
+        """Forget what was under way. The worker must have ended."""
+        self._board.receiver.allow(())
+        for incoming in self._incoming.values():
+            incoming.abort()
+        self._incoming.clear()
+
+
+def _check_chain(manifest: Manifest) -> None:
+    """Refuse streams other than from each block to the next in order."""
+    order = [block.name for block in manifest.blocks]
+    for edge in manifest.edges:
+        if HOST not in (edge.source, edge.target) and (next_block_of(order, edge.source) != edge.target or edge.lag):
+            raise BundleError(
+                f"the bundle has a stream from {edge.source} to {edge.target} with lag {edge.lag}; "
+                "this release runs chains of blocks only"
+            )
+
+
+def _check_assign(assign: Assign, manifest: Manifest, files: dict[str, FileEntry], keys: KeyPair | None) -> None:
+    if not assign.blocks or len(set(assign.blocks)) != len(assign.blocks):
+        raise WireError(f"an Assign must name different blocks, not {list(assign.blocks)}")
+    if assign.threads < 1:
+        raise WireError(f"a block needs at least 1 thread, not {assign.threads}")
+    order = [block.name for block in manifest.blocks]
+    for name in assign.blocks:
+        needed = [f"{name}/{graph}.onnx" for graph in manifest.block(name).graphs] + [f"{name}/state.safetensors"]
+        absent = sorted(set(needed) - set(files))
+        if absent:
+            raise WireError(f"the block {name} needs {absent[0]}, which was not offered")
+        following = next_block_of(order, name)
+        if following is not None and following not in assign.blocks:
+            _check_next(assign, name, following, keys)
+
+
+def _check_next(assign: Assign, name: str, following: str, keys: KeyPair | None) -> None:
+    endpoint = assign.next_endpoint.get(name)
+    if endpoint is None:
+        raise WireError(f"the Assign does not say where {following} is, which follows {name}")
+    encrypted = name in assign.next_key
+    if encrypted and keys is None:
+        raise LinkError(f"the link to {endpoint} needs a key, and this board has none; serve with --key")
+    check_security(endpoint, keys if encrypted else None)

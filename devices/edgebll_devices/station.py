@@ -1,0 +1,70 @@
+"""The blocks of one board as a small Kahn network: what is local is handed over in place, the rest goes to an outlet.
+
+Which waiting block runs first is free, the result does not depend on it. The latest in the stream goes first: it frees
+memory soonest, and its results leave the board soonest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from edgebll.errors import WireError
+from edgebll.wire import Message, Token
+from edgebll_devices.hosted_block import HostedBlock
+
+#: Takes a token for a block on another board, and the name of the block it comes from.
+Outlet = Callable[[str, Token], None]
+#: Takes a message for the host.
+Post = Callable[[Message], None]
+
+
+class Station:
+    """All blocks of one board.
+
+    Args:
+        blocks: in stream order. outlet: where tokens for other boards go. post: where messages for the host go.
+    """
+
+    def __init__(self, blocks: Sequence[HostedBlock], outlet: Outlet, post: Post) -> None:
+        self._blocks = {block.name: block for block in blocks}
+        self._latest_first = tuple(reversed(blocks))
+        self._outlet, self._post = outlet, post
+
+    @property
+    def ended(self) -> bool:
+        """Whether every block has applied END."""
+        return all(block.ended for block in self._latest_first)
+
+    def admit(self, token: Token) -> None:
+        """Queue a token that came to this board.
+
+        Raises:
+            LinkError: it is out of order. WireError: it does not fit the block, or the block is elsewhere.
+        """
+        block = self._blocks.get(token.block)
+        if block is None:
+            raise WireError(f"a token for {token.block!r} came to a board that hosts {', '.join(self._blocks)}")
+        block.admit(token)
+
+    def advance(self) -> bool:
+        """Apply one waiting token; False if there is none."""
+        for block in self._latest_first:
+            if block.waiting:
+                self._apply(block)
+                return True
+        return False
+
+    def _apply(self, block: HostedBlock) -> None:
+        applied = block.apply_next()
+        onward = applied.onward
+        if onward is not None:  # first, since the next board may be idle
+            if onward.block in self._blocks:
+                self.admit(onward)
+            else:
+                self._outlet(block.name, onward)
+        self._post(applied.message)
+
+    def close(self) -> None:
+        """Free all blocks."""
+        for block in self._latest_first:
+            block.close()

@@ -1,0 +1,180 @@
+"""The thread that computes: loads the blocks of a session, then applies tokens until the end or until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgebll.bundle import Bundle, open_bundle
+from edgebll.errors import EdgebllError, LinkTimeout, WireError
+from edgebll.keys import KeyPair
+from edgebll.spec import FileEntry, Manifest
+from edgebll.transport import Pollable, Receiver, Sender, Wakeup, poll
+from edgebll.wire import Assign, Failure, Message, Ready, Token
+from edgebll_devices.cache import FileCache
+from edgebll_devices.hosted_block import HostedBlock
+from edgebll_devices.station import Station
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 1.0
+_SEND_SLICE_S = 0.25
+#: What a Failure says of an exception that is not ours has at most this many characters.
+_MAX_CHARS = 500
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know.
+
+    Attributes:
+        board: the board's name, for messages. keys: its key pair, for links to other boards.
+        assign: the host's order. manifest_bytes, manifest: of the bundle.
+        files: bundle path -> entry, all in the cache.
+        earlier_runs: runs this board has seen before; their stray tokens are dropped.
+        link_timeout_s: how long to wait for a connection to the next board.
+    """
+
+    board: str
+    keys: KeyPair | None
+    assign: Assign
+    manifest_bytes: bytes
+    manifest: Manifest
+    files: Mapping[str, FileEntry]
+    earlier_runs: frozenset[str]
+    link_timeout_s: float
+
+
+class Worker(threading.Thread):
+    """Runs one job. Whatever goes wrong in it is posted to the host as a Failure; `done` is called last, always.
+
+    Args:
+        job: what to do. cache: where the files are. receiver: where tokens come in; used by this thread until `done`.
+        post: takes messages for the host. done: called when the thread has let go of everything.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        cache: FileCache,
+        receiver: Receiver,
+        post: Callable[[Message], None],
+        done: Callable[[], None],
+    ) -> None:
+        super().__init__(name=f"edgebll-worker-{job.assign.run}", daemon=True)
+        self._job, self._cache, self._receiver = job, cache, receiver
+        self._post, self._done = post, done
+        self._halt, self._wakeup = threading.Event(), Wakeup()
+        self._senders: dict[str, Sender] = {}
+        self._strays = 0
+
+    def halt(self) -> None:
+        """Ask the thread to end after the computation in progress."""
+        self._halt.set()
+        self._wakeup.set()
+
+    def finish(self) -> None:
+        """Free the rest; the owner calls it after `done`."""
+        self.join()
+        self._wakeup.close()
+
+    def run(self) -> None:
+        """Load, serve, clean up."""
+        try:
+            self._serve()
+        except EdgebllError as error:
+            _log.error("%s", error)
+            self._fail(error.exit_code, str(error))
+        except Exception as error:
+            _log.exception("the worker failed")
+            self._fail(1, f"{type(error).__name__}: {' '.join(str(error).split())[:_MAX_CHARS]}")
+        finally:
+            self._close_senders()
+            while self._receiver.receive(0) is not None:
+                self._strays += 1
+            if self._strays:
+                _log.warning("dropped %d tokens of other runs", self._strays)
+            self._done()
+
+    def _fail(self, code: int, message: str) -> None:
+        self._post(Failure(self._job.assign.run, code, f"board {self._job.board}: {message}"))
+
+    def _serve(self) -> None:
+        start = time.monotonic()
+        station = self._load()
+        try:
+            self._post(Ready(self._job.assign.run, time.monotonic() - start))
+            while not self._halt.is_set() and not station.ended:
+                if not station.advance():
+                    self._take_token(station)
+        finally:
+            station.close()
+
+    def _take_token(self, station: Station) -> None:
+        message = self._receiver.receive(0)
+        if message is None:
+            waited_for: list[Pollable] = [self._receiver, self._wakeup]
+            poll(waited_for, _IDLE_S)
+        elif not isinstance(message, Token):
+            raise WireError(f"a {type(message).__name__} came on the data connection, which carries tokens only")
+        elif message.run == self._job.assign.run:
+            station.admit(message)
+        elif message.run in self._job.earlier_runs:
+            self._strays += 1  # a board upstream still works for a host that is gone
+        else:
+            raise WireError(f"a token of the run {message.run!r} came into the run {self._job.assign.run!r}")
+
+    def _load(self) -> Station:
+        job, assign = self._job, self._job.assign
+        order = [block.name for block in job.manifest.blocks]
+        blocks: list[HostedBlock] = []
+        with self._cache.materialised(job.manifest_bytes, job.files) as folder:
+            bundle = open_bundle(folder, verify=False)  # the cache has verified every file
+            try:
+                for name in sorted(assign.blocks, key=order.index):
+                    blocks.append(self._load_block(bundle, name, next_block_of(order, name)))
+            except BaseException:
+                Station(blocks, self._send, self._post).close()
+                raise
+        self._cache.prune()
+        return Station(blocks, self._send, self._post)
+
+    def _load_block(self, bundle: Bundle, name: str, next_block: str | None) -> HostedBlock:
+        from edgebll_devices.runtimes import load_block
+
+        if next_block is not None and next_block not in self._job.assign.blocks:
+            self._connect(name)
+        runtime = load_block(self._job.assign.runtime, bundle, name, threads=self._job.assign.threads)
+        return HostedBlock(self._job.assign.run, runtime, next_block)
+
+    def _connect(self, block: str) -> None:
+        endpoint = self._job.assign.next_endpoint[block]
+        server_key = self._job.assign.next_key.get(block)
+        shared = next((s for s in self._senders.values() if s.endpoint == endpoint), None)
+        keys = self._job.keys if server_key is not None else None
+        self._senders[block] = shared or Sender(endpoint, keys=keys, server_key=server_key)
+
+    def _send(self, block: str, token: Token) -> None:
+        """Send in short waits, so that a halt is noticed while the next board cannot be reached."""
+        deadline = time.monotonic() + self._job.link_timeout_s
+        while not self._halt.is_set():
+            try:
+                return self._senders[block].send(token, _SEND_SLICE_S)
+            except LinkTimeout:
+                if time.monotonic() >= deadline:
+                    raise
+        return None
+
+    def _close_senders(self) -> None:
+        linger_s = 0.0 if self._halt.is_set() else self._job.link_timeout_s
+        for sender in self._senders.values():
+            sender.close(linger_s)
+
+
+def next_block_of(order: list[str], name: str) -> str | None:
+    """Name of the block after `name` in stream order, None for the last."""
+    place = order.index(name) + 1
+    return order[place] if place < len(order) else None

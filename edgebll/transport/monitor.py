@@ -33,7 +33,9 @@ class Monitor:
             broken = self._last == zmq.EVENT_DISCONNECTED
             return "; the connection broke" if broken else "; the connection stands, but the other side is silent"
         if self._last:
-            return "; something listens there but does not greet: check the keys on both sides, or use none"
+            return (
+                "; something listens there but hangs up: is this side's key allowed there, and do both sides use keys?"
+            )
         return "; is a board serving at that address?"
 
     def close(self) -> None:

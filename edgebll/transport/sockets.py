@@ -17,7 +17,7 @@ from edgebll.spec import MAX_TENSOR_BYTES
 from edgebll.transport.address import check_security, split_tcp
 from edgebll.transport.zap import AllowList
 
-_RECONNECT_MS, _RECONNECT_MAX_MS = 50, 1000
+_RECONNECT_MS, _RECONNECT_MAX_MS = 50, 500
 
 
 class Pollable(Protocol):
@@ -135,6 +135,8 @@ class Endpoint:
         except zmq.ZMQError as error:
             raise LinkError(_bind_problem(error, self.endpoint, port)) from error
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        if self._allow_list is not None:
+            self._allow_list.where = self.endpoint
 
     def _allow(self, public_keys: Iterable[str]) -> None:
         if self._allow_list is not None:

@@ -13,17 +13,23 @@ from edgebll.keys import check_public_key
 
 _log = logging.getLogger(__name__)
 
+_MAX_REMEMBERED = 1000
+
 
 class AllowList(threading.Thread):
     """Answers every CURVE handshake of one context: yes to the keys of the set, no to all others.
 
     It ends by itself when the context is terminated.
+
+    Attributes:
+        where: the endpoint, for the log.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: Iterable[str], where: str) -> None:
         super().__init__(name="edgebll-allow", daemon=True)
-        self._where = where
+        self.where = where
         self._keys: frozenset[bytes] = frozenset()
+        self._refused: set[bytes] = set()  # those warned about already
         self.allow(allowed)
         self._socket = context.socket(zmq.REP)
         self._socket.bind("inproc://zeromq.zap.01")
@@ -53,6 +59,15 @@ class AllowList(threading.Thread):
         )
         if mechanism == b"CURVE" and key in self._keys:
             return [version, request_id, b"200", b"OK", z85.encode(key), b""]
+        # 300 (try again later), not 400: a client that is told 400 never tries again, and a board may allow the key of its
+        # neighbour only after the neighbour's first attempt.
+        if key not in self._refused:
+            if len(self._refused) >= _MAX_REMEMBERED:
+                self._refused.clear()
+            self._refused.add(key)
+            self._warn(key, request[3])
+        return [version, request_id, b"300", b"key not allowed", b"", b""]
+
+    def _warn(self, key: bytes, address: bytes) -> None:
         shown = z85.encode(key).decode() if len(key) == 32 else "none"
-        _log.warning("%s refused a peer at %s whose key is not allowed: %s", self._where, request[3].decode(), shown)
-        return [version, request_id, b"400", b"key not allowed", b"", b""]
+        _log.warning("%s refused a peer at %s whose key is not allowed: %s", self.where, address.decode(), shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
 from edgebll.errors import ConfigError
 
@@ -23,7 +23,7 @@ def partition(weights: Sequence[float], num_parts: int) -> list[range]:
     for weight in weights:
         prefix.append(prefix[-1] + weight)
 
-    @lru_cache(maxsize=None)
+    @cache
     def best(start: int, parts: int) -> tuple[float, float, tuple[int, ...]]:
         if parts == 1:
             total = prefix[-1] - prefix[start]

@@ -13,7 +13,19 @@ from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, make_steps
 
-__all__ = ["BLL", "RULES", "SGD", "Backprop", "BlockPlace", "BlockStep", "Greedy", "Objective", "Rule", "make_rule", "make_steps"]
+__all__ = [
+    "BLL",
+    "RULES",
+    "SGD",
+    "Backprop",
+    "BlockPlace",
+    "BlockStep",
+    "Greedy",
+    "Objective",
+    "Rule",
+    "make_rule",
+    "make_steps",
+]
 
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (BLL, Greedy, Backprop)}
 

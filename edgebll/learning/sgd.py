@@ -54,7 +54,11 @@ class SGD:
         return {MOMENTUM + name: torch.zeros_like(value) for name, value in parameters.items()}
 
     def update(
-        self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], moments: Mapping[str, Tensor], lr: Tensor
+        self,
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        moments: Mapping[str, Tensor],
+        lr: Tensor,
     ) -> dict[str, Tensor]:
         """Return the new parameters and moments; lr is a 0-d tensor."""
         result = {}

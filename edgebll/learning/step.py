@@ -13,7 +13,6 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +25,13 @@ from edgebll.networks.block_network import BlockNetwork
 from edgebll.spec import BlockSpec, TensorSpec
 
 NET = "net."
-_DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool", torch.uint8: "uint8"}
+_DTYPES = {
+    torch.float32: "float32",
+    torch.int64: "int64",
+    torch.int32: "int32",
+    torch.bool: "bool",
+    torch.uint8: "uint8",
+}
 
 
 class BlockStep:
@@ -34,21 +39,33 @@ class BlockStep:
 
     Args:
         module: the block; its current weights are the initial state. It is never changed.
-        objective: the local loss. optimizer: the update. spec_of: name, shapes; see `make_steps`.
+        objective: the local loss. optimizer: the update.
+        place: where the block stands. input_shape: of one sample. batch_size: samples of every batch.
+
+    Attributes:
+        spec: the signature. name: "block" and its index.
     """
 
-    def __init__(self, name: str, module: nn.Module, objective: Objective, optimizer: SGD, seed: int) -> None:
-        self.name = name
+    def __init__(
+        self,
+        module: nn.Module,
+        objective: Objective,
+        optimizer: SGD,
+        place: BlockPlace,
+        input_shape: tuple[int, ...],
+        batch_size: int,
+    ) -> None:
+        self.name = f"block{place.index}"
         self.module = module
         self.objective = objective
         self.optimizer = optimizer
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(place.index)
         self._auxiliary = objective.parameters(generator)
         self._feedback = objective.feedback_state(generator)
         trained = {NET + n for n, p in module.named_parameters() if p.requires_grad}
         self._net = {NET + n: t.detach().clone() for n, t in _module_state(module).items()}
         self._trained = tuple(n for n in [*self._net, *self._auxiliary] if n in trained or n in self._auxiliary)
-        self.spec: BlockSpec | None = None
+        self.spec = self._signature(place, input_shape, batch_size)
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
@@ -93,16 +110,35 @@ class BlockStep:
         with torch.no_grad():
             return self.objective.beta({name: state[name] for name in self._feedback}, y)
 
+    def _signature(self, place: BlockPlace, input_shape: tuple[int, ...], batch_size: int) -> BlockSpec:
+        state = self.initial_state()
+        y = torch.zeros(batch_size, place.num_classes)
+        beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
+        return BlockSpec(
+            name=self.name,
+            input=TensorSpec("x", "float32", (batch_size, *input_shape)),
+            labels=TensorSpec("y", "float32", (batch_size, place.num_classes)),
+            output=TensorSpec("a", "float32", (batch_size, *place.output_shape)),
+            state=tuple(tensor_spec(name, value) for name, value in state.items()),
+            scalars=("lr",),
+            metrics=("loss", *self.objective.metrics),
+            forward_state=tuple(self._net),
+            feedback_state=tuple(self._feedback),
+            beta=beta,
+            output_role="logits" if place.is_last else "activation",
+        )
+
     def _run_module(self, state: Mapping[str, Tensor], x: Tensor, *, train: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the module on `state`; returns its output and its buffers afterwards (running statistics)."""
         buffer_names = [name for name, _ in self.module.named_buffers() if NET + name in self._net]
         # Batch norm and the like write into their buffers: give them copies and read those back.
         copies = {name: state[NET + name].clone() for name in buffer_names}
+        counters = {n: torch.zeros(b.shape, dtype=b.dtype) for n, b in self.module.named_buffers() if NET + n not in self._net}
         tensors = {name[len(NET) :]: state[name] for name in self._net}
         modes = [(module, module.training) for module in self.module.modules()]
         self.module.train(train)
         try:
-            a: Tensor = functional_call(self.module, {**tensors, **copies}, (x,))
+            a: Tensor = functional_call(self.module, {**tensors, **copies, **counters}, (x,))
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -145,30 +181,9 @@ def make_steps(network: BlockNetwork, rule: Rule, optimizer: SGD, batch_size: in
     steps = []
     for index, module in enumerate(network.blocks):
         place = BlockPlace(index, num_blocks, network.shapes[index + 1], network.num_classes)
-        step = BlockStep(f"block{index}", module, rule.objective(place), optimizer, seed=index)
-        step.spec = _signature(step, network, place, batch_size)
-        steps.append(step)
+        shape = network.shapes[index]
+        steps.append(BlockStep(module, rule.objective(place), optimizer, place, shape, batch_size))
     return steps
-
-
-def _signature(step: BlockStep, network: BlockNetwork, place: BlockPlace, batch_size: int) -> BlockSpec:
-    state = step.initial_state()
-    y = torch.zeros(batch_size, place.num_classes)
-    feedback = tuple(name for name in state if name in step._feedback)
-    beta = TensorSpec("beta", "float32", tuple(step.feedback(state, y).shape)) if feedback else None
-    return BlockSpec(
-        name=step.name,
-        input=TensorSpec("x", "float32", (batch_size, *network.shapes[place.index])),
-        labels=TensorSpec("y", "float32", (batch_size, place.num_classes)),
-        output=TensorSpec("a", "float32", (batch_size, *place.output_shape)),
-        state=tuple(tensor_spec(name, value) for name, value in state.items()),
-        scalars=("lr",),
-        metrics=("loss", *step.objective.metrics),
-        forward_state=tuple(name for name in state if name.startswith(NET)),
-        feedback_state=feedback,
-        beta=beta,
-        output_role="logits" if place.is_last else "activation",
-    )
 
 
 def tensor_spec(name: str, value: Tensor) -> TensorSpec:
@@ -180,8 +195,3 @@ def tensor_spec(name: str, value: Tensor) -> TensorSpec:
     if value.dtype not in _DTYPES:
         raise ConfigError(f"tensor {name!r} has dtype {value.dtype}; blocks may hold {', '.join(_DTYPES.values())}")
     return TensorSpec(name, _DTYPES[value.dtype], tuple(value.shape))
-
-
-def describe(value: Any) -> dict[str, Any]:
-    """Name and options of a rule or optimiser, as the manifest records them."""
-    return {"name": value.name, **value.options()}

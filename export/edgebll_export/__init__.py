@@ -1,1 +1,9 @@
 """Export: tracing the training step, lowering it to plain ONNX, writing bundles and verifying them. Needs torch and onnx."""
+
+from __future__ import annotations
+
+from edgebll_export.bundle import export_bundle, export_run
+from edgebll_export.registry import lowering
+from edgebll_export.verify import VerifyRow, verify_bundle
+
+__all__ = ["VerifyRow", "export_bundle", "export_run", "lowering", "verify_bundle"]

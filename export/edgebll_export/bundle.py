@@ -131,4 +131,3 @@ def export_run(
         states=run.states(state),
         provenance={"data": run.data, "state": state},
     )
-

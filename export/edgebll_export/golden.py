@@ -54,11 +54,16 @@ def eager_records(
 
 
 def golden_tensors(step: BlockStep, records: Sequence[StepRecord]) -> dict[str, Array]:
-    """Golden vectors of one block, laid out as `edgebll.bundle.Bundle.golden` says; forward and feedback use the final state."""
+    """Golden vectors of one block, laid out as `edgebll.bundle.Bundle.golden` says."""
     tensors: dict[str, Array] = {}
     for index, record in enumerate(records):
-        tensors |= {f"{index}/x": record.x, f"{index}/y": record.y, f"{index}/a": record.a, f"{index}/metrics": record.metrics}
-        tensors |= {f"{index}/{name}": np.float32(value).reshape(()) for name, value in record.scalars.items()}
+        tensors |= {
+            f"{index}/x": record.x,
+            f"{index}/y": record.y,
+            f"{index}/a": record.a,
+            f"{index}/metrics": record.metrics,
+        }
+        tensors |= {f"{index}/{name}": np.asarray(value, np.float32) for name, value in record.scalars.items()}
     last = records[-1]
     tensors |= {f"final/{name}": value for name, value in last.state.items()}
     state = {name: torch.from_numpy(value) for name, value in last.state.items()}

@@ -79,7 +79,13 @@ class GraphBuilder:
             self._constants[name] = numpy_helper.from_array(array, name)
         return Value(self._constant_names[key], array.dtype.name, array.shape, array.shape, array)
 
-    def node(self, operator: str, inputs: Sequence[Value | None], outputs: Sequence[tuple[str, Sequence[int]]], **attributes: Any) -> list[Value]:
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[Value | None],
+        outputs: Sequence[tuple[str, Sequence[int]]],
+        **attributes: Any,
+    ) -> list[Value]:
         """Add a node (or find the equal one made before).
 
         Args:
@@ -93,7 +99,14 @@ class GraphBuilder:
             self._made[key] = made
         return [Value(n, d, tuple(s), tuple(s)) for n, (d, s) in zip(self._made[key], outputs, strict=True)]
 
-    def op(self, operator: str, inputs: Sequence[Value | None], shape: Sequence[int], dtype: str = "float32", **attributes: Any) -> Value:
+    def op(
+        self,
+        operator: str,
+        inputs: Sequence[Value | None],
+        shape: Sequence[int],
+        dtype: str = "float32",
+        **attributes: Any,
+    ) -> Value:
         """Add a node with one output; its inputs are made dense."""
         dense = [None if value is None else self.dense(value) for value in inputs]
         return self.node(operator, dense, [(dtype, shape)], **attributes)[0]
@@ -156,7 +169,9 @@ class GraphBuilder:
     def build(self, name: str) -> onnx.ModelProto:
         """The finished model, without nodes and constants that no output needs."""
         nodes = _alive(self.nodes, {output.name for output in self._outputs})
-        nodes = _without_output_copies(nodes, {o.name for o in self._outputs}, {i.name for i in self._inputs} | set(self._constants))
+        nodes = _without_output_copies(
+            nodes, {o.name for o in self._outputs}, {i.name for i in self._inputs} | set(self._constants)
+        )
         used = {name for node in nodes for name in node.input}
         constants = [tensor for key, tensor in self._constants.items() if key in used]
         graph = helper.make_graph(nodes, name, self._inputs, self._outputs, constants)

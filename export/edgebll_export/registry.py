@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-Lower = Callable[..., Any]
+Lower = TypeVar("Lower", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Lowering:
 
     operator: str
     family: str
-    function: Lower
+    function: Callable[..., Any]
     #: positions of arguments the operator overwrites, with the position among its results that holds the new content
     writes: tuple[tuple[int, int], ...] = ()
 

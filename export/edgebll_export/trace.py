@@ -41,7 +41,9 @@ class Trace:
 
 
 def trace(
-    function: Callable[[dict[str, Tensor]], dict[str, Tensor]], inputs: dict[str, Tensor], modules: Sequence[nn.Module] = ()
+    function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    inputs: dict[str, Tensor],
+    modules: Sequence[nn.Module] = (),
 ) -> Trace:
     """Trace `function`, which maps named tensors to named tensors and must be pure.
 

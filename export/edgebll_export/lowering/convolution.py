@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
@@ -54,7 +55,7 @@ def convolution(
 
 def _attributes(
     kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "kernel_shape": list(kernel),
         "strides": list(stride),

@@ -106,7 +106,14 @@ def _unary(aten: str, operator: str) -> None:
         return g.elementwise(operator, [x])
 
 
-for _aten, _operator in {"neg": "Neg", "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "abs": "Abs", "sign": "Sign"}.items():
+for _aten, _operator in {
+    "neg": "Neg",
+    "sqrt": "Sqrt",
+    "exp": "Exp",
+    "log": "Log",
+    "abs": "Abs",
+    "sign": "Sign",
+}.items():
     _unary(_aten, _operator)
 
 
@@ -150,7 +157,13 @@ def _comparison(aten: str, operator: str, invert: bool = False) -> None:
         return g.elementwise("Not", [result]) if invert else result
 
 
-for _aten, _operator in {"gt": "Greater", "ge": "GreaterOrEqual", "lt": "Less", "le": "LessOrEqual", "eq": "Equal"}.items():
+for _aten, _operator in {
+    "gt": "Greater",
+    "ge": "GreaterOrEqual",
+    "lt": "Less",
+    "le": "LessOrEqual",
+    "eq": "Equal",
+}.items():
     _comparison(_aten, _operator)
 _comparison("ne", "Equal", invert=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.elementwise import binary
 from edgebll_export.registry import lowering
@@ -21,7 +23,7 @@ def addmm(g: GraphBuilder, bias: Value, a: Value, b: Value, beta: float = 1, alp
     return _gemm(g, a, b, bias, alpha=float(alpha), beta=float(beta))
 
 
-def _gemm(g: GraphBuilder, a: Value, b: Value, bias: Value | None, **attributes: float) -> Value:
+def _gemm(g: GraphBuilder, a: Value, b: Value, bias: Value | None, **attributes: Any) -> Value:
     shape = (a.shape[0], b.shape[1])
     left, left_transposed = _untransposed(g, g.dense(a))
     right, right_transposed = _untransposed(g, g.dense(b))

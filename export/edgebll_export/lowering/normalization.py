@@ -42,8 +42,10 @@ def batch_norm(
     if not training and running_mean is not None and running_var is not None:
         y = g.op("BatchNormalization", [x, scale, shift, running_mean, running_var], x.shape, epsilon=float(eps))
         return y, running_mean, _inverse_std(g, running_var, eps), running_mean, running_var
-    blank_mean, blank_var = running_mean or _filled(g, channels, 0.0), running_var or _filled(g, channels, 1.0)
-    inputs = [g.dense(value) for value in (x, scale, shift, blank_mean, blank_var)]
+    if running_mean is None or running_var is None:
+        return *_by_parts(g, x, scale, shift, eps), None, None
+    # ONNX Runtime writes the two statistics over the inputs 3 and 4, so those must be tensors that nobody else reads.
+    inputs = [g.dense(value) for value in (x, scale, shift, _own_copy(g, running_mean), _own_copy(g, running_var))]
     outputs = [(x.dtype, x.shape), (x.dtype, (channels,)), (x.dtype, (channels,))]
     y, mean, var = g.node("BatchNormalization", inputs, outputs, epsilon=float(eps), momentum=0.0, training_mode=1)
     count = math.prod(x.shape) // channels
@@ -51,6 +53,21 @@ def batch_norm(
     new_mean = _moved(g, running_mean, mean, momentum)
     new_var = _moved(g, running_var, unbiased, momentum)
     return y, mean, _inverse_std(g, var, eps), new_mean, new_var
+
+
+def _own_copy(g: GraphBuilder, vector: Value) -> Value:
+    return binary(g, "Mul", vector, 0.0)
+
+
+def _by_parts(g: GraphBuilder, x: Value, scale: Value, shift: Value, eps: float) -> tuple[Value, Value, Value]:
+    """Training mode without running statistics: y, mean and 1 / sqrt(var + eps)."""
+    channel_axes = [axis for axis in range(len(x.shape)) if axis != 1]
+    mean = reduce(g, "ReduceMean", x, channel_axes, True)
+    centred = binary(g, "Sub", x, mean)
+    var = reduce(g, "ReduceMean", binary(g, "Mul", centred, centred), channel_axes, False)
+    mean = g.reshape(mean, (x.shape[1],))
+    y = g.op("BatchNormalization", [x, scale, shift, mean, var], x.shape, epsilon=float(eps))
+    return y, mean, _inverse_std(g, var, eps)
 
 
 def _filled(g: GraphBuilder, channels: int, number: float) -> Value:

@@ -75,7 +75,12 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
 
 
 def _window_matrices(
-    x: Value, out: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], count_padding: bool
+    x: Value,
+    out: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    count_padding: bool,
 ) -> list[Matrix]:
     strides = _pair(stride) if stride else _pair(kernel)
     geometry = zip(x.shape[-2:], _pair(kernel), strides, _pair(padding), out, strict=True)

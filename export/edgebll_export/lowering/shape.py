@@ -79,7 +79,9 @@ def permute(g: GraphBuilder, x: Value, order: Sequence[int]) -> Value:
     return g.transpose(x, [axis % len(x.shape) for axis in order])
 
 
-def crop(g: GraphBuilder, x: Value, axes: Sequence[int], starts: Sequence[int], ends: Sequence[int], steps: Sequence[int]) -> Value:
+def crop(
+    g: GraphBuilder, x: Value, axes: Sequence[int], starts: Sequence[int], ends: Sequence[int], steps: Sequence[int]
+) -> Value:
     """x[start:end:step] along some axes; starts and ends are not negative, steps positive."""
     shape = list(x.shape)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):

@@ -1,0 +1,212 @@
+"""Comparing a bundle's graphs on ONNX Runtime with the eager step of PyTorch.
+
+Every graph is run over consecutive training steps. Each step starts both sides from the same state (the eager one), so that the
+comparison is about the step and not about how training amplifies rounding. One thing remains: where a ReLU's input is zero
+within rounding, its gradient is 0 or 1 by chance, in any two correct implementations. A difference above the tolerance is
+therefore compared with how far the eager step itself moves when its inputs move by rounding noise (`_sensitivity`); only what
+exceeds that too is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+
+from edgebll.bundle import Bundle, open_bundle
+from edgebll.errors import BundleError, ConfigError, VerifyError
+from edgebll.learning import SGD, BlockStep, make_rule, make_steps
+from edgebll.networks import NETWORKS, BlockNetwork, make_network
+from edgebll.spec import NEXT, BlockSpec
+from edgebll.state import Array
+from edgebll_export.golden import StepRecord, eager_records
+
+#: Relative size of the noise that stands for rounding.
+_NOISE = 1e-6
+_TRIALS = 8
+#: How far beyond the eager step's own movement a difference still counts as explained by it.
+_MARGIN = 3.0
+
+
+@dataclass(frozen=True)
+class VerifyRow:
+    """Largest errors of one output of one graph over all steps.
+
+    Attributes:
+        max_abs_error: largest |onnx - eager|. max_rel_error: the same over the largest |eager| of the tensor.
+        at_kink: the error exceeds the tolerance, but not what rounding noise does to the eager step itself.
+        failed: the error exceeds both.
+    """
+
+    block: str
+    graph: str
+    tensor: str
+    max_abs_error: float
+    max_rel_error: float
+    at_kink: bool = False
+    failed: bool = False
+
+
+def errors(actual: Array, expected: Array) -> tuple[float, float]:
+    """Largest absolute error, and the same over the largest magnitude of `expected`; infinite where a value is not finite."""
+    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
+    absolute = float(difference.max(initial=0.0))
+    if not np.isfinite(absolute):
+        return float("inf"), float("inf")
+    scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
+    return absolute, absolute / scale if scale > 0 else absolute
+
+
+def verify_bundle(
+    path: Path | str, *, steps: int = 5, tolerance: float = 1e-4, network: BlockNetwork | None = None
+) -> list[VerifyRow]:
+    """Compare every graph of a bundle with the eager step; `failed` marks rows beyond the tolerance.
+
+    Args:
+        path: the bundle. steps: consecutive training steps. tolerance: largest relative error of any output.
+        network: needed for networks other than the shipped ones: the network that was exported.
+
+    Raises:
+        BundleError: the bundle is broken. ConfigError: the network cannot be rebuilt, or steps < 1.
+        VerifyError: ONNX Runtime refuses a graph.
+    """
+    if steps < 1:
+        raise ConfigError(f"the number of steps must be at least 1, not {steps}")
+    bundle = open_bundle(path)
+    eager = rebuild_steps(bundle, network)
+    states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
+    checks = [_BlockCheck(bundle, step, tolerance) for step in eager]
+    before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
+    lr = float(bundle.manifest.optimizer["lr"])
+    for records in eager_records(eager, states, steps, lr):
+        for check, record in zip(checks, records, strict=True):
+            check.compare(before[check.step.name], record)
+            before[check.step.name] = record.state
+    return [row for check in checks for row in check.rows()]
+
+
+def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockStep]:
+    """The eager steps a bundle was exported from."""
+    manifest = bundle.manifest
+    name = manifest.network.get("name")
+    if network is None:
+        if name not in NETWORKS:
+            raise ConfigError(
+                f"the network {name!r} of {bundle.path} is not a shipped one; verify it from Python: "
+                "edgebll_export.verify_bundle(path, network=your_network)"
+            )
+        blocks = int(manifest.network["options"]["num_blocks"])
+        network = make_network(
+            name, num_blocks=blocks, num_classes=manifest.num_classes, input_shape=manifest.input_shape, seed=0
+        )
+    rule = make_rule(manifest.rule["name"], **manifest.rule["options"])
+    options = {key: value for key, value in manifest.optimizer.items() if key != "name"}
+    steps = make_steps(network, rule, SGD(**options), manifest.batch_size)
+    for step, spec in zip(steps, manifest.blocks, strict=True):
+        if step.spec.state != spec.state or step.spec.input != spec.input:
+            raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
+    return steps
+
+
+class _BlockCheck:
+    """Runs one block's graphs beside the eager step and keeps the worst error of every output."""
+
+    def __init__(self, bundle: Bundle, step: BlockStep, tolerance: float) -> None:
+        self.step = step
+        self.tolerance = tolerance
+        self.spec: BlockSpec = bundle.manifest.block(step.name)
+        self.sessions = {graph: _session(bundle, step.name, graph) for graph in self.spec.graphs}
+        self._worst: dict[tuple[str, str], VerifyRow] = {}
+
+    def compare(self, state: Mapping[str, Array], record: StepRecord) -> None:
+        """One training step from `state`, then forward pass and feedback head with the state after it."""
+        scalars = {name: np.asarray(value, np.float32) for name, value in record.scalars.items()}
+        actual = _run(self.sessions["step"], {**state, "x": record.x, "y": record.y, **scalars})
+        expected = {
+            **{name + NEXT: value for name, value in record.state.items()},
+            "a": record.a,
+            "metrics": record.metrics,
+        }
+        sensitivity: dict[str, Array] | None = None
+        for name, value in expected.items():
+            row = self._row("step", name, actual[name], value)
+            if row.failed:
+                if sensitivity is None:
+                    sensitivity = self._sensitivity(state, record, expected)
+                explained = row.max_abs_error <= _MARGIN * float(sensitivity[name].max(initial=0.0))
+                row = replace(row, at_kink=explained, failed=not explained)
+            self._keep(row)
+        after = {name: torch.from_numpy(value) for name, value in record.state.items()}
+        inputs = {name: record.state[name] for name in self.spec.forward_state}
+        a = self.step.forward(after, torch.from_numpy(record.x)).numpy()
+        self._keep(self._row("forward", "a", _run(self.sessions["forward"], {**inputs, "x": record.x})["a"], a))
+        if self.spec.beta is not None:
+            inputs = {name: record.state[name] for name in self.spec.feedback_state}
+            beta = self.step.feedback(after, torch.from_numpy(record.y)).numpy()
+            self._keep(self._row("feedback", "beta", _run(self.sessions["feedback"], {**inputs, "y": record.y})["beta"], beta))
+
+    def rows(self) -> list[VerifyRow]:
+        """The worst row of every output."""
+        return list(self._worst.values())
+
+    def _row(self, graph: str, tensor: str, actual: Array, expected: Array) -> VerifyRow:
+        absolute, relative = errors(actual, expected)
+        return VerifyRow(self.step.name, graph, tensor, absolute, relative, failed=not relative <= self.tolerance)
+
+    def _keep(self, row: VerifyRow) -> None:
+        key = (row.graph, row.tensor)
+        old = self._worst.get(key)
+        if old is None or (row.failed, row.max_rel_error) > (old.failed, old.max_rel_error):
+            self._worst[key] = row
+
+    def _sensitivity(self, state: Mapping[str, Array], record: StepRecord, expected: Mapping[str, Array]) -> dict[str, Array]:
+        """How far every output of the eager step moves when x and the parameters move by rounding noise."""
+        largest: dict[str, Array] = {name: np.zeros(value.shape) for name, value in expected.items()}
+        for moved in self._noisy_steps(state, record):
+            for name, value in moved.items():
+                moved_by = np.abs(value.astype(np.float64) - expected[name].astype(np.float64))
+                largest[name] = np.maximum(largest[name], moved_by)
+        return largest
+
+    def _noisy_steps(self, state: Mapping[str, Array], record: StepRecord) -> Iterator[dict[str, Array]]:
+        generator = torch.Generator().manual_seed(0)
+        scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
+        for _ in range(_TRIALS):
+            noisy = {name: _noisy(torch.from_numpy(value), generator) for name, value in state.items()}
+            x = _noisy(torch.from_numpy(record.x), generator)
+            new, a, metrics = self.step(noisy, x, torch.from_numpy(record.y), scalars)
+            yield {
+                **{name + NEXT: value.numpy() for name, value in new.items()},
+                "a": a.numpy(),
+                "metrics": metrics.numpy(),
+            }
+
+
+def _noisy(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    if not value.is_floating_point():
+        return value
+    return value * (1 + _NOISE * torch.randn(value.shape, generator=generator))
+
+
+def _session(bundle: Bundle, block: str, graph: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(bundle.graph(block, graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        raise VerifyError(f"ONNX Runtime refuses {block}/{graph}.onnx: {str(error).splitlines()[0]}") from error
+
+
+def _run(session: onnxruntime.InferenceSession, inputs: Mapping[str, Any]) -> dict[str, Array]:
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def failures(rows: Sequence[VerifyRow]) -> list[VerifyRow]:
+    """The rows that failed, worst first."""
+    return sorted((row for row in rows if row.failed), key=lambda row: -row.max_rel_error)

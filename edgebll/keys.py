@@ -67,9 +67,7 @@ def load_key_pair(path: Path | str) -> KeyPair:
             mode = os.fstat(stream.fileno()).st_mode & 0o777
             data = stream.read(4096)
     except OSError as error:
-        raise ConfigError(
-            f"the key {file} cannot be read ({error.strerror}); make one with `edgebll keys new`"
-        ) from error
+        raise ConfigError(f"the key {file} cannot be read ({error.strerror}); make one with `edgebll keys new`") from error
     if mode & 0o077:
         raise ConfigError(f"the key {file} has mode {mode:04o}, so others may read it; run `chmod 600 {file}`")
     try:

@@ -40,7 +40,7 @@ class ControlServer(Endpoint):
         try:
             self._socket.router_mandatory = True  # say so when a peer is gone, do not drop
             self._socket.router_handover = True  # a peer that reconnects keeps its identity
-            self._bind(keys, allowed)
+            self._bind(keys, allowed, final=True)
         except BaseException:
             self.close()
             raise

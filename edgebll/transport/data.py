@@ -17,6 +17,8 @@ from edgebll.wire import Message
 
 _log = logging.getLogger(__name__)
 
+_HANDSHAKE_MS = 1000
+
 
 class Sender(Endpoint):
     """Sends messages to one `Receiver`; connects in the background and again after a break.
@@ -49,9 +51,7 @@ class Sender(Endpoint):
         try:
             self._socket.send_multipart(encode(message), copy=False)
         except zmq.Again as error:
-            raise LinkTimeout(
-                f"no connection to {self.endpoint} within {timeout_s:g} s{self._monitor.diagnosis()}"
-            ) from error
+            raise LinkTimeout(f"no connection to {self.endpoint} within {timeout_s:g} s{self._monitor.diagnosis()}") from error
 
     def close(self, linger_s: float = 0.0) -> None:
         """Close, giving unsent messages at most `linger_s`."""
@@ -79,7 +79,10 @@ class Receiver(Endpoint):
         super().__init__(zmq.PULL, endpoint)
         self.malformed = 0
         try:
-            self._bind(keys, allowed)
+            # A neighbour may knock before the host has named its key, so a refused one tries again. libzmq may leave it
+            # hanging after the first refusal: a short limit on handshakes ends that.
+            self._socket.handshake_ivl = _HANDSHAKE_MS
+            self._bind(keys, allowed, final=False)
         except BaseException:
             self.close()
             raise

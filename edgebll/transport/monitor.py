@@ -33,9 +33,7 @@ class Monitor:
             broken = self._last == zmq.EVENT_DISCONNECTED
             return "; the connection broke" if broken else "; the connection stands, but the other side is silent"
         if self._last:
-            return (
-                "; something listens there but hangs up: is this side's key allowed there, and do both sides use keys?"
-            )
+            return "; something listens there but hangs up: is this side's key allowed there, and do both sides use keys?"
         return "; is a board serving at that address?"
 
     def close(self) -> None:

@@ -120,10 +120,10 @@ class Endpoint:
         except zmq.Again:
             return None
 
-    def _bind(self, keys: KeyPair | None, allowed: Iterable[str] | None) -> None:
+    def _bind(self, keys: KeyPair | None, allowed: Iterable[str] | None, *, final: bool) -> None:
         check_security(self.endpoint, keys)
         if keys is not None:
-            self._allow_list = AllowList(self._context, allowed or (), self.endpoint)
+            self._allow_list = AllowList(self._context, allowed or (), self.endpoint, final)
             self._socket.curve_server = True
             self._socket.curve_publickey = keys.public.encode("ascii")
             self._socket.curve_secretkey = keys.secret.encode("ascii")

@@ -21,13 +21,15 @@ class AllowList(threading.Thread):
 
     It ends by itself when the context is terminated.
 
-    Attributes:
+    Args:
+        context: whose servers it answers for. allowed: public keys to start with.
         where: the endpoint, for the log.
+        final: whether a refused client is told so and gives up (400), or tries again and again (300).
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: Iterable[str], where: str) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: Iterable[str], where: str, final: bool) -> None:
         super().__init__(name="edgebll-allow", daemon=True)
-        self.where = where
+        self.where, self._final = where, final
         self._keys: frozenset[bytes] = frozenset()
         self._refused: set[bytes] = set()  # those warned about already
         self.allow(allowed)
@@ -51,22 +53,16 @@ class AllowList(threading.Thread):
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
         # [version, request id, domain, address, identity, mechanism, credentials...]; made by libzmq, so well-formed.
-        version, request_id, mechanism, key = (
-            request[0],
-            request[1],
-            request[5],
-            request[6] if len(request) > 6 else b"",
-        )
+        version, request_id, mechanism = request[0], request[1], request[5]
+        key = request[6] if len(request) > 6 else b""
         if mechanism == b"CURVE" and key in self._keys:
             return [version, request_id, b"200", b"OK", z85.encode(key), b""]
-        # 300 (try again later), not 400: a client that is told 400 never tries again, and a board may allow the key of its
-        # neighbour only after the neighbour's first attempt.
         if key not in self._refused:
             if len(self._refused) >= _MAX_REMEMBERED:
                 self._refused.clear()
             self._refused.add(key)
             self._warn(key, request[3])
-        return [version, request_id, b"300", b"key not allowed", b"", b""]
+        return [version, request_id, b"400" if self._final else b"300", b"key not allowed", b"", b""]
 
     def _warn(self, key: bytes, address: bytes) -> None:
         shown = z85.encode(key).decode() if len(key) == 32 else "none"

@@ -71,9 +71,7 @@ def test_loopback_is_recognised(endpoint: str, expected: bool) -> None:
     assert is_loopback(endpoint) is expected
 
 
-@pytest.mark.parametrize(
-    "endpoint", ["", "127.0.0.1:7101", "tcp://127.0.0.1", "tcp://h:99999", "ipc://x", "tcp://a b:1"]
-)
+@pytest.mark.parametrize("endpoint", ["", "127.0.0.1:7101", "tcp://127.0.0.1", "tcp://h:99999", "ipc://x", "tcp://a b:1"])
 def test_a_malformed_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="must look like tcp://HOST:PORT"):
         is_loopback(endpoint)
@@ -210,9 +208,7 @@ def test_answering_a_peer_that_left_is_a_link_error() -> None:
         server.send(b"nobody", Pong(1, 2))
 
 
-def test_malformed_messages_do_not_stop_a_server(
-    raw_dealer: zmq.Socket[bytes], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_malformed_messages_do_not_stop_a_server(raw_dealer: zmq.Socket[bytes], caplog: pytest.LogCaptureFixture) -> None:
     with ControlServer(LOCAL) as server, ControlClient(server.endpoint) as client:
         raw_dealer.connect(server.endpoint)
         for junk in ([b""], [b"\xff" * 30], [b"\x93\x01\x02\x03", b"tail"]):

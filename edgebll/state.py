@@ -20,7 +20,7 @@ State = Mapping[str, Array]
 
 def save_tensors(path: Path, tensors: State) -> None:
     """Write tensors (any shapes; float32, int64, ...) to a safetensors file, atomically."""
-    write_atomic(path, save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+    write_atomic(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}))
 
 
 def load_tensors(path: Path) -> dict[str, Array]:
@@ -46,7 +46,7 @@ def state_sha256(states: Mapping[str, State]) -> str:
     digest = hashlib.sha256()
     for block in sorted(states):
         for name in sorted(states[block]):
-            value = np.ascontiguousarray(states[block][name])
+            value = np.asarray(states[block][name], order="C")
             digest.update(f"{block}\0{name}\0{value.dtype.name}\0{value.shape}\0".encode())
             digest.update(value.data)
     return digest.hexdigest()

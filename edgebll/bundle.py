@@ -65,7 +65,11 @@ class Bundle:
 
     def graph(self, block: str, name: str) -> bytes:
         """ONNX file content of a block's graph "forward", "feedback" or "step"."""
-        return self._checked(f"{block}/{name}.onnx").read_bytes()
+        path = self._checked(f"{block}/{name}.onnx")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
 
     def state(self, block: str) -> dict[str, Array]:
         """A block's starting state, checked against its specs."""

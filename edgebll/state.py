@@ -31,8 +31,8 @@ def load_tensors(path: Path) -> dict[str, Array]:
     """
     try:
         return dict(load(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise BundleError(f"{path} is missing; export the bundle again") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise BundleError(f"{path} is not a whole safetensors file ({error}); export the bundle again") from error
 

@@ -1,0 +1,90 @@
+"""The interface of a runtime: one loaded block that trains, evaluates and gives its state."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from edgebll.errors import DataError
+from edgebll.spec import BlockSpec, TensorSpec
+from edgebll.state import Array, State
+
+Tensor = np.ndarray[Any, Any]
+R = TypeVar("R", bound="BlockRuntime")
+
+
+class BlockRuntime(abc.ABC):
+    """A block loaded by a runtime, with its current state. Use it from one thread, and `close` it or use it in `with`.
+
+    Equal calls in equal order give equal bits, wherever the arrays given lie in memory.
+
+    Attributes:
+        spec: the block's signature.
+    """
+
+    spec: BlockSpec
+
+    @abc.abstractmethod
+    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+        """One training step; the state moves on only if it succeeds.
+
+        Args:
+            x: (B, ...), as spec.input. y: (B, num_classes), one-hot float32. scalars: at least those of spec.scalars.
+
+        Returns:
+            The block's output a, as spec.output, read-only and never changed later; and the metrics by name.
+
+        Raises:
+            DataError: x, y or a scalar is missing or does not fit. BoardError: the runtime failed.
+        """
+
+    @abc.abstractmethod
+    def evaluate(self, x: Tensor) -> Tensor:
+        """Forward pass in evaluation mode with the current state; x and the result as in `train`, and so are the errors."""
+
+    @abc.abstractmethod
+    def feedback(self, y: Tensor) -> Tensor:
+        """Output of the feedback head, as spec.beta, for labels y.
+
+        Raises:
+            ConfigError: the block has no feedback head. And what `train` raises.
+        """
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, Array]:
+        """Copies of all state tensors."""
+
+    @abc.abstractmethod
+    def load_state(self, state: State) -> None:
+        """Replace the whole state.
+
+        Raises:
+            BundleError: a tensor is missing, not expected or does not fit.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free the runtime; nothing else may be called afterwards."""
+
+    def __enter__(self: R) -> R:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _check(self, name: str, value: Tensor, tensor: TensorSpec) -> None:
+        if value.shape != tensor.shape or value.dtype != tensor.dtype:  # unequal in byte order too
+            raise DataError(
+                f"{self.spec.name} expected {name} as {tensor.dtype}{list(tensor.shape)} and got "
+                f"{value.dtype.name}{list(value.shape)}; check the batch size and the data set"
+            )
+
+    def _scalar(self, name: str, scalars: Mapping[str, float]) -> float:
+        try:
+            return scalars[name]
+        except KeyError:
+            raise DataError(f"{self.spec.name} needs the scalar {name!r} in every training step") from None

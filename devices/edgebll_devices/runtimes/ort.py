@@ -1,0 +1,200 @@
+"""ONNX Runtime on the processor. The state stays in two sets of buffers that swap roles every step: A -> B, then B -> A."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnxruntime
+
+from edgebll.bundle import Bundle, check_state
+from edgebll.errors import BoardError, BundleError, ConfigError
+from edgebll.spec import NEXT, BlockSpec, TensorSpec
+from edgebll.state import Array, State
+from edgebll_devices.runtimes.base import BlockRuntime, Tensor
+from edgebll_devices.runtimes.memory import empty_aligned, is_ready
+from edgebll_devices.runtimes.signature import Signature, check_signature, signature
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+Tensors = Mapping[str, Tensor]
+_FATAL_ONLY = 4  # every error comes back as an exception too, and the log would go to stderr beside our sentence
+
+
+class OrtBlock(BlockRuntime):
+    """A block on ONNX Runtime; build it with `load_block`."""
+
+    def __init__(self, bundle: Bundle, block: str, *, threads: int = 1) -> None:
+        self.spec = bundle.manifest.block(block)
+        sessions = {graph: load_session(bundle, self.spec, graph, threads) for graph in self.spec.graphs}
+        self._scalars = {name: empty_aligned(TensorSpec(name, "float32", ())) for name in self.spec.scalars}
+        self._metrics = empty_aligned(TensorSpec("metrics", "float32", (len(self.spec.metrics),)))
+        first, second = ({t.name: empty_aligned(t) for t in self.spec.state} for _ in range(2))
+        self._now = self._side(sessions, first, second)
+        self._then = self._side(sessions, second, first)
+        self.load_state(bundle.state(block))
+
+    def _side(
+        self, sessions: Mapping[str, onnxruntime.InferenceSession], here: dict[str, Tensor], there: dict[str, Tensor]
+    ) -> _Side:
+        updated = {name + NEXT: value for name, value in there.items()}
+        return _Side(
+            state=here,
+            step=_BoundGraph(sessions["step"], {**here, **self._scalars}, {**updated, "metrics": self._metrics}),
+            forward=_BoundGraph(sessions["forward"], {name: here[name] for name in self.spec.forward_state}, {}),
+            feedback=_BoundGraph(sessions["feedback"], {name: here[name] for name in self.spec.feedback_state}, {})
+            if "feedback" in sessions
+            else None,
+        )
+
+    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+        """See BlockRuntime."""
+        self._check("x", x, self.spec.input)
+        self._check("y", y, self.spec.labels)
+        for name, buffer in self._scalars.items():
+            buffer[...] = self._scalar(name, scalars)
+        step = self._now.step
+        step.bind_input("x", x)
+        step.bind_input("y", y)
+        a = step.bind_output("a", self.spec.output)
+        self._run(step, "a training step")
+        self._now, self._then = self._then, self._now
+        a.flags.writeable = False
+        return a, dict(zip(self.spec.metrics, self._metrics.tolist(), strict=True))
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        """See BlockRuntime."""
+        self._check("x", x, self.spec.input)
+        return self._apply(self._now.forward, "x", x, "a", self.spec.output)
+
+    def feedback(self, y: Tensor) -> Tensor:
+        """See BlockRuntime."""
+        if self.spec.beta is None or self._now.feedback is None:
+            raise ConfigError(f"{self.spec.name} has no feedback head; the rule of this bundle does not use one")
+        self._check("y", y, self.spec.labels)
+        return self._apply(self._now.feedback, "y", y, "beta", self.spec.beta)
+
+    def _apply(self, graph: _BoundGraph, name: str, value: Tensor, output: str, tensor: TensorSpec) -> Tensor:
+        graph.bind_input(name, value)
+        result = graph.bind_output(output, tensor)
+        self._run(graph, "an evaluation")
+        result.flags.writeable = False
+        return result
+
+    def _run(self, graph: _BoundGraph, what: str) -> None:
+        try:
+            graph.run()
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            raise BoardError(f"{self.spec.name}: ONNX Runtime failed in {what} ({_first_line(error)})") from error
+
+    def state(self) -> dict[str, Array]:
+        """See BlockRuntime."""
+        return {name: value.copy() for name, value in self._now.state.items()}
+
+    def load_state(self, state: State) -> None:
+        """See BlockRuntime."""
+        check_state(self.spec, state, self.spec.name)
+        for name, buffer in self._now.state.items():
+            buffer[...] = state[name]
+
+    def close(self) -> None:
+        """See BlockRuntime."""
+        self.__dict__.pop("_now", None)
+        self.__dict__.pop("_then", None)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One set of state buffers and the graphs that read it; `step` writes the other side's set."""
+
+    state: dict[str, Tensor]
+    step: _BoundGraph
+    forward: _BoundGraph
+    feedback: _BoundGraph | None
+
+
+class _BoundGraph:
+    """A session with a binding of its own, whose fixed inputs and outputs were bound once."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, inputs: Tensors, outputs: Tensors) -> None:
+        self._session = session
+        self._binding = session.io_binding()
+        self._held: dict[str, Tensor] = {}  # what is bound must outlive the run
+        self._buffers: dict[str, Tensor] = {}
+        for name, value in inputs.items():
+            self._held[name] = value
+            self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(value))
+        for name, value in outputs.items():
+            self._bind_output(name, value)
+
+    def bind_input(self, name: str, value: Tensor) -> None:
+        """Bind an array where it lies or, if it is not aligned, a copy in a buffer kept for this."""
+        if not is_ready(value):
+            if name not in self._buffers:
+                self._buffers[name] = empty_aligned(TensorSpec(name, value.dtype.name, value.shape))
+            self._buffers[name][...] = value
+            value = self._buffers[name]
+        self._held[name] = value
+        self._binding.bind_cpu_input(name, value)
+
+    def bind_output(self, name: str, tensor: TensorSpec) -> Tensor:
+        """Bind a new array and return it."""
+        value = empty_aligned(tensor)
+        self._bind_output(name, value)
+        return value
+
+    def _bind_output(self, name: str, value: Tensor) -> None:
+        self._held[name] = value
+        self._binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(value))
+
+    def run(self) -> None:
+        """Compute all outputs."""
+        self._session.run_with_iobinding(self._binding)
+
+
+def load_session(bundle: Bundle, spec: BlockSpec, graph: str, threads: int) -> onnxruntime.InferenceSession:
+    """Load a graph so that equal inputs give equal bits.
+
+    Raises:
+        BundleError: ONNX Runtime refuses the graph, or its inputs and outputs are not those of the block.
+    """
+    where = f"{bundle.path}/{spec.name}/{graph}.onnx"
+    content = bundle.graph(spec.name, graph)
+    try:
+        session = onnxruntime.InferenceSession(content, _options(threads), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        raise BundleError(f"{where} does not load in ONNX Runtime ({_first_line(error)}); export the bundle again") from error
+    check_signature(where, signature(spec, graph), Signature(_specs(session.get_inputs()), _specs(session.get_outputs())))
+    return session
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.use_deterministic_compute = True
+    options.log_severity_level = _FATAL_ONLY
+    # Waiting threads sleep instead of spinning, so that several agents can share a machine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _specs(arguments: list[Any]) -> tuple[TensorSpec, ...]:
+    """ONNX Runtime's description of inputs or outputs; a size that is not fixed shows as 0, which no spec matches."""
+    return tuple(
+        TensorSpec(a.name, _DTYPES.get(a.type, a.type), tuple(n if isinstance(n, int) else 0 for n in a.shape))
+        for a in arguments
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
 from edgebll.wire import Failure, Hello, Message, Ping, Pong, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.facts import make_welcome
-from edgebll_devices.session import Board, Session
+from edgebll_devices.session import Board, Ended, Session
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Agent:
             raise
         self._board = Board(settings.name, settings.keys, self._cache, self._receiver, settings.deadline_s)
         self._wakeup = Wakeup()
-        self._outbox: deque[tuple[Session, Message | None]] = deque()
+        self._outbox: deque[tuple[Session, Message | Ended]] = deque()
         self._session: Session | None = None
         self._runs: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
         self._stop_requested = False
@@ -106,12 +106,12 @@ class Agent:
     def _empty_outbox(self) -> None:
         while self._outbox:
             session, message = self._outbox.popleft()
-            if message is not None:
-                if isinstance(message, Failure):
-                    session.note(message)
+            if not isinstance(message, Ended):
                 self._tell(session, message)
                 continue
             session.worker_done()
+            if message.failure is not None:
+                self._tell(session, session.note(message.failure))
             if session.stopping:
                 self._end(session)
 
@@ -123,7 +123,7 @@ class Agent:
             if session.failure is None:
                 session.fail(error)
 
-    def _post(self, session: Session, message: Message | None) -> None:
+    def _post(self, session: Session, message: Message | Ended) -> None:
         """Called by the worker thread."""
         self._outbox.append((session, message))
         self._wakeup.set()

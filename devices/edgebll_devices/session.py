@@ -19,6 +19,13 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Ended:
+    """The worker thread has let go of everything; `failure` says what went wrong, if anything."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
 class Board:
     """What outlives a session: the board's name, keys, file cache, data socket, and how long to wait for a peer."""
 
@@ -35,7 +42,7 @@ class Session:
     Args:
         run, peer: identifier of the run; the host's control connection.
         board: shared parts. earlier_runs: runs whose stray tokens may still come.
-        post: takes (session, message) from the worker thread, and (session, None) once it has ended.
+        post: takes (session, message) from the worker thread, the last one being Ended.
 
     Attributes:
         heard: monotonic time of the host's last sign of life. failure: what went wrong, if anything.
@@ -47,7 +54,7 @@ class Session:
         peer: bytes,
         board: Board,
         earlier_runs: frozenset[str],
-        post: Callable[[Session, Message | None], None],
+        post: Callable[[Session, Message | Ended], None],
         heard: float,
     ) -> None:
         self.run, self.peer, self.heard = run, peer, heard
@@ -137,8 +144,8 @@ class Session:
     def _from_worker(self, message: Message) -> None:
         self._post(self, message)
 
-    def _worker_end(self) -> None:
-        self._post(self, None)
+    def _worker_end(self, failure: Failure | None) -> None:
+        self._post(self, Ended(failure))
 
     def fail(self, error: EdgebllError) -> Failure:
         """Note what went wrong, stop the worker, and return the message for the host."""
@@ -154,7 +161,7 @@ class Session:
 
     def halt(self) -> None:
         """Let the worker end after the computation in progress."""
-        if self._worker is not None:
+        if self._worker is not None and not self._worker_done:
             self._worker.halt()
 
     def worker_done(self) -> None:

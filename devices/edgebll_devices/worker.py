@@ -49,11 +49,12 @@ class Job:
 
 
 class Worker(threading.Thread):
-    """Runs one job. Whatever goes wrong in it is posted to the host as a Failure; `done` is called last, always.
+    """Runs one job. `done` is called last, always, with a Failure for the host if anything went wrong.
 
     Args:
         job: what to do. cache: where the files are. receiver: where tokens come in; used by this thread until `done`.
-        post: takes messages for the host. done: called when the thread has let go of everything.
+        post: takes messages for the host. done: called when the thread has let go of everything, so that whoever hears
+            of a failure finds the board free.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Worker(threading.Thread):
         cache: FileCache,
         receiver: Receiver,
         post: Callable[[Message], None],
-        done: Callable[[], None],
+        done: Callable[[Failure | None], None],
     ) -> None:
         super().__init__(name=f"edgebll-worker-{job.assign.run}", daemon=True)
         self._job, self._cache, self._receiver = job, cache, receiver
@@ -83,24 +84,20 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Load, serve, clean up."""
+        failure = None
         try:
             self._serve()
         except EdgebllError as error:
-            _log.error("%s", error)
-            self._fail(error.exit_code, str(error))
+            failure = self._failure(error.exit_code, str(error))
         except Exception as error:
             _log.exception("the worker failed")
-            self._fail(1, f"{type(error).__name__}: {' '.join(str(error).split())[:_MAX_CHARS]}")
+            failure = self._failure(1, f"{type(error).__name__}: {' '.join(str(error).split())[:_MAX_CHARS]}")
         finally:
-            self._close_senders()
-            while self._receiver.receive(0) is not None:
-                self._strays += 1
-            if self._strays:
-                _log.warning("dropped %d tokens of other runs", self._strays)
-            self._done()
+            self._close_links(orderly=failure is None and not self._halt.is_set())
+            self._done(failure)
 
-    def _fail(self, code: int, message: str) -> None:
-        self._post(Failure(self._job.assign.run, code, f"board {self._job.board}: {message}"))
+    def _failure(self, code: int, message: str) -> Failure:
+        return Failure(self._job.assign.run, code, f"board {self._job.board}: {message}")
 
     def _serve(self) -> None:
         start = time.monotonic()
@@ -168,10 +165,13 @@ class Worker(threading.Thread):
                     raise
         return None
 
-    def _close_senders(self) -> None:
-        linger_s = 0.0 if self._halt.is_set() else self._job.link_timeout_s
+    def _close_links(self, *, orderly: bool) -> None:
         for sender in self._senders.values():
-            sender.close(linger_s)
+            sender.close(self._job.link_timeout_s if orderly else 0.0)
+        while self._receiver.receive(0) is not None:
+            self._strays += 1
+        if self._strays:
+            _log.warning("run %s: dropped %d tokens that came too late or of other runs", self.name, self._strays)
 
 
 def next_block_of(order: list[str], name: str) -> str | None:

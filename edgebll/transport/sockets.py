@@ -45,6 +45,7 @@ class Wakeup:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        self._closed = False
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
@@ -54,7 +55,9 @@ class Wakeup:
         return self._read
 
     def set(self) -> None:
-        """Wake the poller; safe from any thread and from signal handlers."""
+        """Wake the poller; safe from any thread and from signal handlers, and without effect once closed."""
+        if self._closed:
+            return
         with contextlib.suppress(BlockingIOError):  # full: it will wake anyway
             os.write(self._write, b"w")
 
@@ -65,7 +68,10 @@ class Wakeup:
                 pass
 
     def close(self) -> None:
-        """Free the descriptors."""
+        """Free the descriptors. Twice is allowed."""
+        if self._closed:
+            return
+        self._closed = True
         os.close(self._read)
         os.close(self._write)
 

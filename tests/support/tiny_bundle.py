@@ -99,9 +99,7 @@ def _activation(last: bool) -> list[onnx.NodeProto]:
 
 
 def _forward(spec: BlockSpec, last: bool) -> onnx.GraphProto:
-    return helper.make_graph(
-        _activation(last), "forward", [_value(spec.state[0]), _value(spec.input)], [_value(spec.output)]
-    )
+    return helper.make_graph(_activation(last), "forward", [_value(spec.state[0]), _value(spec.input)], [_value(spec.output)])
 
 
 def _step(spec: BlockSpec, last: bool) -> onnx.GraphProto:

@@ -1,0 +1,242 @@
+"""The folder a run leaves behind, and what protects it.
+
+    run.json         what was run: written first
+    metrics.jsonl    one JSON object a line: {"kind": "train", "epoch", "step", "block", "loss", ...} or
+                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}
+    summary.json     the result: written last, so only a whole run has one
+
+Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint,
+is only replaced when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run is whole.
+An unfinished run without a checkpoint holds nothing to continue from and is replaced. While a run is being written its folder is
+locked, so that two processes cannot write the same run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from edgebll.errors import BundleError, StorageError
+from edgebll.files import storage_errors, write_json
+
+CONFIG, METRICS, SUMMARY, CHECKPOINT = "run.json", "metrics.jsonl", "summary.json", "checkpoint"
+#: A killed process loses at most so much of its metrics.
+FLUSH_S = 1.0
+
+
+class RunFolder:
+    """A run being written; make it with `create` or `resume` and use it as a context manager.
+
+    Attributes:
+        path: the folder. previous: where an earlier whole run is kept until this one is whole, or None.
+    """
+
+    def __init__(self, path: Path, lock: int, metrics: BinaryIO, previous: Path | None) -> None:
+        self.path = path
+        self.previous = previous
+        self._lock = lock
+        self._metrics = metrics
+        self._flushed = time.monotonic()
+
+    @classmethod
+    def create(cls, path: Path | str, config: Mapping[str, Any], *, overwrite: bool = False) -> RunFolder:
+        """Start a run at `path`.
+
+        Args:
+            config: goes to run.json. overwrite: replace a run that is already there (see the head of this module).
+
+        Raises:
+            StorageError: there is something to keep at `path`, another process writes there, or the disk refuses.
+        """
+        target = Path(path)
+        _check_replaceable(target, overwrite)
+        with storage_errors(target):
+            previous = _clear(target)
+            target.mkdir(parents=True, exist_ok=True)
+        lock = _lock(target)
+        try:
+            write_json(target / CONFIG, dict(config))
+            metrics = _open_metrics(target, 0)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(target, lock, metrics, previous)
+
+    @classmethod
+    def resume(cls, path: Path | str, metrics_bytes: int = 0) -> RunFolder:
+        """Go on with the unfinished run at `path`, forgetting metrics beyond the first `metrics_bytes` bytes.
+
+        Raises:
+            BundleError: there is no unfinished run. StorageError: another process writes there, or the disk refuses.
+        """
+        target = Path(path)
+        read_config(target)
+        if (target / SUMMARY).exists():
+            raise BundleError(f"{target} is a whole run, there is nothing to resume; choose another folder or --overwrite")
+        lock = _lock(target)
+        try:
+            metrics = _open_metrics(target, metrics_bytes)
+        except BaseException:
+            os.close(lock)
+            raise
+        previous = _previous(target)
+        return cls(target, lock, metrics, previous if previous.exists() else None)
+
+    def record(self, kind: str, **values: Any) -> None:
+        """Append a line to metrics.jsonl; a number that is not finite becomes null.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        line = json.dumps({"kind": kind, **_finite(values)}, allow_nan=False)
+        with storage_errors(self.path / METRICS):
+            self._metrics.write(line.encode() + b"\n")
+            if time.monotonic() - self._flushed >= FLUSH_S:
+                self._metrics.flush()
+                self._flushed = time.monotonic()
+
+    def sync(self) -> int:
+        """Put all metrics on the disk; returns their size in bytes, which `resume` takes."""
+        with storage_errors(self.path / METRICS):
+            self._metrics.flush()
+            os.fsync(self._metrics.fileno())
+            return self._metrics.tell()
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, which makes the run whole, and remove the earlier run it replaces.
+
+        Raises:
+            StorageError: the disk refuses; the run is then not whole and the earlier one is still there.
+        """
+        self.sync()
+        write_json(self.path / SUMMARY, _finite(summary))
+        if self.previous is not None:
+            shutil.rmtree(self.previous, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close and unlock; without `finish` the run stays unfinished."""
+        if self._lock < 0:
+            return
+        try:
+            with storage_errors(self.path / METRICS):
+                self._metrics.close()
+        finally:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.close()
+            return
+        with contextlib.suppress(StorageError):  # the first error is the one to report
+            self.close()
+
+
+def read_config(path: Path | str) -> dict[str, Any]:
+    """What run.json holds, of a whole or an unfinished run.
+
+    Raises:
+        BundleError: `path` is not a run folder, or run.json is damaged.
+    """
+    return _read_json(Path(path), CONFIG, "is not a run folder; make one with `edgebll train`, `simulate` or `run`")
+
+
+def open_run(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Configuration and summary of a whole run.
+
+    Raises:
+        BundleError: not a run folder, damaged, or the run did not finish.
+    """
+    config = read_config(path)
+    return config, _read_json(Path(path), SUMMARY, "holds a run that did not finish; finish it with --resume or run it again")
+
+
+def _read_json(folder: Path, name: str, absent: str) -> dict[str, Any]:
+    try:
+        value = json.loads((folder / name).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(f"{folder} {absent}") from error
+    except OSError as error:
+        raise BundleError(f"{folder / name} cannot be read ({error.strerror}); run it again") from error
+    except ValueError as error:
+        raise BundleError(f"{folder / name} is not JSON ({error}); run it again") from error
+    if not isinstance(value, dict):
+        raise BundleError(f"{folder / name} must hold a JSON object; run it again")
+    return value
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(target.name + ".previous")
+
+
+def _check_replaceable(target: Path, overwrite: bool) -> None:
+    """Raise StorageError if something at `target` must not be replaced."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / CONFIG).is_file():
+        raise StorageError(f"{target} exists and is not a run; choose another folder or remove it")
+    os.close(_lock(target))
+    if overwrite:
+        return
+    if (target / SUMMARY).exists():
+        raise StorageError(f"{target} holds a whole run; choose another folder or replace it with --overwrite")
+    if (target / CHECKPOINT).exists():
+        raise StorageError(f"{target} holds an unfinished run; go on with --resume or replace it with --overwrite")
+
+
+def _clear(target: Path) -> Path | None:
+    """Move a whole run aside and remove an unfinished one; returns where the last whole run is, if there is one."""
+    previous = _previous(target)
+    if (target / SUMMARY).exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        os.replace(target, previous)
+    elif target.exists():
+        shutil.rmtree(target)
+    return previous if previous.exists() else None
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder until the returned descriptor is closed, at the latest when this process ends."""
+    with storage_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            os.close(descriptor)
+            raise StorageError(f"another process is writing {folder}; wait for it or choose another folder") from error
+        # Some network file systems know no locks: go on without.
+    return descriptor
+
+
+def _open_metrics(folder: Path, keep_bytes: int) -> BinaryIO:
+    path = folder / METRICS
+    with storage_errors(path):
+        path.touch()
+        if path.stat().st_size < keep_bytes:
+            raise BundleError(f"{path} is shorter than its checkpoint says; the run cannot be resumed, run it again")
+        os.truncate(path, keep_bytes)
+        return path.open("ab")
+
+
+def _finite(value: Any) -> Any:
+    """Plain values with every number that is not finite replaced by None: JSON has none of those."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,33 @@
+"""ONNX operators in numpy, one file a family. Importing this package fills the table OPERATORS."""
+
+from __future__ import annotations
+
+from edgebll_devices.runtimes.reference.operators import (
+    activation,
+    arithmetic,
+    convolution,
+    linear,
+    logic,
+    normalization,
+    pooling,
+    reduction,
+    selection,
+    shape,
+)
+from edgebll_devices.runtimes.reference.operators.registry import OPERATORS, Operator, operator
+
+__all__ = [
+    "OPERATORS",
+    "Operator",
+    "activation",
+    "arithmetic",
+    "convolution",
+    "linear",
+    "logic",
+    "normalization",
+    "operator",
+    "pooling",
+    "reduction",
+    "selection",
+    "shape",
+]

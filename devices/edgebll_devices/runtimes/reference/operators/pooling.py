@@ -1,0 +1,73 @@
+"""Pooling over windows or over all positions. Shapes: x (B, C, *space)."""
+
+# To the checker, arithmetic on arrays of any dtype is Any.
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgebll.errors import BundleError
+from edgebll_devices.runtimes.reference.operators.registry import Value, operator
+from edgebll_devices.runtimes.reference.operators.windows import geometry, windows
+
+
+def _refuse_ceil(ceil_mode: int) -> None:
+    if ceil_mode:
+        raise BundleError("pooling that rounds its output size up (ceil_mode) is not known")
+
+
+@operator("MaxPool")
+def max_pool(
+    x: Value,
+    /,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int] = (),
+    pads: Sequence[int] = (),
+    dilations: Sequence[int] = (),
+    ceil_mode: int = 0,
+    storage_order: int = 0,
+    auto_pad: str = "NOTSET",
+) -> Value:
+    """Largest value of each window; padding never wins."""
+    _refuse_ceil(ceil_mode)
+    g = geometry(x, kernel_shape, strides, dilations, pads, auto_pad)
+    return windows(x, g, -np.inf).max(axis=tuple(range(-len(g.kernel), 0)))
+
+
+@operator("AveragePool")
+def average_pool(
+    x: Value,
+    /,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int] = (),
+    pads: Sequence[int] = (),
+    dilations: Sequence[int] = (),
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    auto_pad: str = "NOTSET",
+) -> Value:
+    """Mean of each window, of its positions inside x unless count_include_pad."""
+    _refuse_ceil(ceil_mode)
+    g = geometry(x, kernel_shape, strides, dilations, pads, auto_pad)
+    over = tuple(range(-len(g.kernel), 0))
+    total = windows(x, g, 0.0).sum(axis=over)
+    if count_include_pad:
+        return total / x.dtype.type(np.prod(g.kernel))
+    return total / windows(np.ones_like(x[:1, :1]), g, 0.0).sum(axis=over)
+
+
+@operator("GlobalAveragePool")
+def global_average_pool(x: Value, /) -> Value:
+    """Mean over all positions, kept as axes of size 1."""
+    return x.mean(axis=tuple(range(2, x.ndim)), keepdims=True)
+
+
+@operator("GlobalMaxPool")
+def global_max_pool(x: Value, /) -> Value:
+    """Largest value over all positions, kept as axes of size 1."""
+    return x.max(axis=tuple(range(2, x.ndim)), keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
@@ -26,14 +27,20 @@ def is_number(x: Any, number: float) -> bool:
     return isinstance(x, (int, float)) and x == number
 
 
+def _rank(dtype: str) -> int:
+    """Order of promotion: truth values below integers below floats, each by width."""
+    kind = {"b": 0, "u": 1, "i": 1, "f": 2}[np.dtype(dtype).kind]
+    return kind * 16 + np.dtype(dtype).itemsize
+
+
 def binary(g: GraphBuilder, operator: str, x: Value | float, y: Value | float) -> Value:
-    """An arithmetic operator with PyTorch's rule that a number takes the tensor's dtype."""
+    """An arithmetic operator with PyTorch's promotion; a number takes the tensor's dtype."""
     like = x if isinstance(x, Value) else y
     if not isinstance(like, Value):
         raise ExportError("an arithmetic operator without a tensor")
     left, right = lift(g, x, like), lift(g, y, like)
-    if left.dtype != right.dtype:
-        raise ExportError(f"arithmetic between {left.dtype} and {right.dtype}; convert one explicitly")
+    common = left.dtype if _rank(left.dtype) >= _rank(right.dtype) else right.dtype
+    left, right = to_copy(g, left, common), to_copy(g, right, common)
     return g.elementwise(operator, [left, right])
 
 
@@ -93,12 +100,6 @@ def power(g: GraphBuilder, x: Value, exponent: float) -> Value:
     return binary(g, "Pow", x, float(exponent))
 
 
-@lowering("aten.square.default", family=_FAMILY)
-def square(g: GraphBuilder, x: Value) -> Value:
-    """X * x."""
-    return binary(g, "Mul", x, x)
-
-
 def _unary(aten: str, operator: str) -> None:
     @lowering(f"aten.{aten}.default", family=_FAMILY)
     @lowering(f"aten.{aten}_.default", family=_FAMILY, writes=_IN_PLACE)
@@ -112,7 +113,7 @@ for _aten, _operator in {
     "exp": "Exp",
     "log": "Log",
     "abs": "Abs",
-    "sign": "Sign",
+    "sgn": "Sign",
 }.items():
     _unary(_aten, _operator)
 
@@ -177,11 +178,33 @@ def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float)
     return g.elementwise("Where", [condition, lift(g, x, like), lift(g, y, like)], dtype=like.dtype)
 
 
+@lowering("aten.masked_fill.Scalar", "aten.masked_fill.Tensor", family=_FAMILY)
+@lowering("aten.masked_fill_.Scalar", "aten.masked_fill_.Tensor", family=_FAMILY, writes=_IN_PLACE)
+def masked_fill(g: GraphBuilder, x: Value, mask: Value, number: Value | float) -> Value:
+    """The number where the mask holds, else x."""
+    return g.elementwise("Where", [mask, lift(g, number, x), x], dtype=x.dtype)
+
+
+def _logical(aten: str, operator: str) -> None:
+    @lowering(f"aten.logical_{aten}.default", f"aten.bitwise_{aten}.Tensor", family=_FAMILY)
+    @lowering(f"aten.logical_{aten}_.default", family=_FAMILY, writes=_IN_PLACE)
+    def lower(g: GraphBuilder, x: Value, y: Value) -> Value:
+        return g.elementwise(operator, [x, y], dtype="bool")
+
+
+_logical("and", "And")
+_logical("or", "Or")
+
+
+@lowering("aten.logical_not.default", "aten.bitwise_not.default", family=_FAMILY)
+def logical_not(g: GraphBuilder, x: Value) -> Value:
+    """Not x."""
+    return g.elementwise("Not", [x], dtype="bool")
+
+
 @lowering("aten._to_copy.default", family=_FAMILY)
 def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Value:
     """Conversion to another dtype; device and layout do not matter here."""
     if dtype is None or dtype == x.dtype:
         return x
-    from onnx import helper
-
     return g.elementwise("Cast", [x], dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

@@ -46,8 +46,8 @@ def bmm(g: GraphBuilder, a: Value, b: Value) -> Value:
 
 @lowering("aten.mv.default", family=_FAMILY)
 def mv(g: GraphBuilder, a: Value, v: Value) -> Value:
-    """A (M, K) times v (K)."""
-    return g.op("MatMul", [a, v], (a.shape[0],))
+    """A (M, K) times v (K), as a matrix of one column: with a vector, ONNX Runtime's transpose fusion gives wrong results."""
+    return g.reshape(_gemm(g, a, g.reshape(v, (v.shape[0], 1)), None), (a.shape[0],))
 
 
 @lowering("aten.dot.default", family=_FAMILY)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary
+from edgebll_export.lowering.elementwise import binary, to_copy
 from edgebll_export.registry import lowering
 
 _FAMILY = "reduction"
@@ -21,6 +21,8 @@ def reduce(g: GraphBuilder, operator: str, x: Value, axes: Sequence[int] | None,
     Where x is broadcast along an axis, the sum is a product with the count and the others just drop the axis: nothing is
     expanded.
     """
+    if x.dtype == "bool":  # counting
+        x = to_copy(g, x, "int64")
     rank = len(x.shape)
     chosen = sorted({axis % rank for axis in axes} if axes else range(rank))
     kept = tuple(1 if axis in chosen else size for axis, size in enumerate(x.stored))

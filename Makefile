@@ -1,0 +1,51 @@
+# Everything a person needs: `make demo` and `make test` do all their own set-up in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# On Linux the registry's torch brings several GB of CUDA libraries; where this index is reachable the CPU build is taken from it.
+TORCH_INDEX ?=
+DEMO ?= demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint bench learn soak clean
+
+help:
+	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
+	@echo "make test   set up and run linters, type checks and tests"
+	@echo "make bench  measure step speed, pipeline scaling and host overhead (bench/RESULTS.md)"
+	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
+	@echo "make lint   ruff, mypy and import contracts only"
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	BIN=$(BIN) OUT=$(DEMO) bash bench/demo.sh
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/python bench/step_speed.py
+	$(BIN)/python bench/pipeline.py
+
+learn: setup
+	$(BIN)/python bench/learning.py
+
+soak: setup
+	$(BIN)/pytest tests/soak
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,74 @@
+"""Lowering a function and running it on ONNX Runtime, for tests of the export."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from edgebll_export.lower import lower
+from edgebll_export.models import check_model
+from edgebll_export.trace import trace
+
+Function = Callable[..., tuple[torch.Tensor, ...]]
+
+
+def to_model(function: Function, inputs: list[torch.Tensor]) -> onnx.ModelProto:
+    """Lower `function` of positional tensors to a checked model with inputs i0, i1... and outputs o0, o1..."""
+    names = [f"i{k}" for k in range(len(inputs))]
+
+    def named(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {f"o{k}": value for k, value in enumerate(function(*(values[name] for name in names)))}
+
+    model, _ = lower(trace(named, dict(zip(names, inputs, strict=True))), "test")
+    check_model(model)
+    return model
+
+
+def run_model(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a model on ONNX Runtime with one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def run_lowered(function: Function, inputs: list[torch.Tensor]) -> list[np.ndarray]:
+    """Outputs of the lowered function."""
+    model = to_model(function, inputs)
+    wanted = {value.name for value in model.graph.input}
+    fed = {f"i{k}": value.numpy() for k, value in enumerate(inputs) if f"i{k}" in wanted}
+    results = run_model(model, fed)
+    return [results[f"o{k}"] for k in range(len(results))]
+
+
+def with_gradients(function: Callable[..., torch.Tensor]) -> Function:
+    """The function's value and the gradients of a weighted sum of it with respect to all floating-point inputs."""
+
+    def both(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        leaves = [value.detach().requires_grad_(value.is_floating_point()) for value in inputs]
+        with torch.enable_grad():
+            value = function(*leaves)
+            ramp = np.arange(1, value.numel() + 1).reshape(value.shape) / value.numel()
+            weights = torch.tensor(ramp.tolist(), dtype=value.dtype)
+            wanted = [leaf for leaf in leaves if leaf.requires_grad]
+            found = torch.autograd.grad((value * weights).sum(), wanted, allow_unused=True)
+            gradients = [gradient for gradient in found if gradient is not None]
+        return (value.detach(), *gradients)
+
+    return both
+
+
+def assert_lowered_equals_float64(
+    function: Callable[..., torch.Tensor], inputs: list[torch.Tensor], tolerance: float = 2e-5
+) -> None:
+    """Value and gradients of the lowered float32 function against autograd in float64, relative to the largest element."""
+    both = with_gradients(function)
+    expected = both(*(value.double() if value.is_floating_point() else value for value in inputs))
+    for position, (actual, exact) in enumerate(zip(run_lowered(both, inputs), expected, strict=True)):
+        scale = max(float(exact.abs().max()), 1e-6)
+        error = float(np.abs(actual - exact.numpy()).max()) / scale
+        assert actual.shape == tuple(exact.shape), f"output {position}"
+        assert error <= tolerance, f"output {position} is {error:.2e} off"

@@ -20,6 +20,7 @@ import math
 import struct
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -27,7 +28,7 @@ import numpy as np
 
 from edgebll.errors import BundleError, WireError
 from edgebll.plain import PlainError, from_plain, to_plain
-from edgebll.spec import TensorSpec
+from edgebll.spec import DTYPES, TensorSpec
 from edgebll.state import Array
 from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
 
@@ -62,7 +63,7 @@ def _fields(message: Message) -> dict[str, Any]:
 def _raw(value: Array) -> memoryview:
     if sys.byteorder == "big":
         value = value.byteswap()
-    return memoryview(value.reshape(-1).view(np.uint8))
+    return value.reshape(-1).view(np.uint8).data
 
 
 def decode(parts: Sequence[Buffer]) -> Message:
@@ -119,7 +120,7 @@ def _check_specs(specs: Any) -> list[TensorSpec]:
         if not plain or any(not isinstance(size, int) or isinstance(size, bool) for size in shape):
             raise WireError("a message's tensor is not [name, dtype, shape]")
         try:
-            checked.append(TensorSpec(name, dtype, tuple(shape)))
+            checked.append(_spec(name, dtype, tuple(shape)))
         except BundleError as error:
             raise WireError(f"a malformed message arrived: {error}") from error
     if len({spec.name for spec in checked}) != len(checked):
@@ -127,10 +128,21 @@ def _check_specs(specs: Any) -> list[TensorSpec]:
     return checked
 
 
+@lru_cache(maxsize=256)
+def _spec(name: str, dtype: str, shape: tuple[int, ...]) -> TensorSpec:
+    """A checked spec; a stream repeats the same few in every message."""
+    return TensorSpec(name, dtype, shape)
+
+
+@lru_cache(maxsize=len(DTYPES))
+def _little_endian(dtype: str) -> np.dtype[Any]:
+    return np.dtype(dtype).newbyteorder("<")
+
+
 def _tensor(spec: TensorSpec, part: Buffer) -> tuple[str, Array]:
     if len(part) != spec.size_bytes:
         raise WireError(f"tensor {spec.name!r} should have {spec.size_bytes} bytes and has {len(part)}")
-    value: Array = np.frombuffer(part, dtype=np.dtype(spec.dtype).newbyteorder("<"))
+    value: Array = np.frombuffer(part, dtype=_little_endian(spec.dtype))
     if sys.byteorder == "big":
         value = value.astype(value.dtype.newbyteorder("="))
     if not value.flags.aligned:

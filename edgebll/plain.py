@@ -9,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_Converter = Callable[[Any, str], Any]
+_PLAIN = (str, int, float, bool, bytes)
 
 
 class PlainError(ValueError):
@@ -21,6 +24,8 @@ class PlainError(ValueError):
 
 def to_plain(value: Any) -> Any:
     """Turn a dataclass (and all inside it) into dicts, lists and scalars."""
+    if type(value) in _PLAIN:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, (tuple, list)):
@@ -38,50 +43,57 @@ def from_plain(cls: type[T], value: Any, where: str = "document") -> T:
     """
     if not isinstance(value, dict):
         raise PlainError(f"{where}: expected a table, got {_describe(value)}")
-    hints = _hints(cls)
-    unknown = sorted(str(key) for key in value if key not in hints)
+    converters, required = _fields(typing.cast(typing.Hashable, cls))
+    unknown = value.keys() - converters.keys()
     if unknown:
-        raise PlainError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(hints)}")
-    missing = [name for name, required in _required(cls) if required and name not in value]
-    if missing:
-        raise PlainError(f"{where}: field {missing[0]!r} is missing")
-    return cls(**{name: _convert(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+        raise PlainError(f"{where}: unknown field {min(map(str, unknown))!r}; known are {', '.join(converters)}")
+    for name in required:
+        if name not in value:
+            raise PlainError(f"{where}: field {name!r} is missing")
+    return cls(**{name: converters[name](item, f"{where}.{name}") for name, item in value.items()})
 
 
-@lru_cache(maxsize=None)
-def _hints(cls: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+@cache
+def _fields(cls: Any) -> tuple[dict[str, _Converter], tuple[str, ...]]:
+    """Converter of every field, and the names of those without a default; found out once a class."""
+    hints, fields, absent = typing.get_type_hints(cls), dataclasses.fields(cls), dataclasses.MISSING
+    required = tuple(f.name for f in fields if f.default is absent and f.default_factory is absent)
+    return {field.name: _converter(hints[field.name]) for field in fields}, required
 
 
-@lru_cache(maxsize=None)
-def _required(cls: type) -> tuple[tuple[str, bool], ...]:
-    absent = dataclasses.MISSING
-    return tuple((f.name, f.default is absent and f.default_factory is absent) for f in dataclasses.fields(cls))
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
+@cache
+def _converter(hint: Any) -> _Converter:
+    """A function (value, where) -> value of type `hint`; messages are many and small, so types are taken apart only once."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return value
+        return lambda value, where: value
     if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+        inner = _converter(next(a for a in arguments if a is not type(None)))
+        return lambda value, where: None if value is None else inner(value, where)
     if origin is tuple:
-        _expect(value, (list, tuple), "a list", where)
-        return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return partial(_sequence, _converter(arguments[0]))
     if origin is dict:
-        _expect(value, (dict,), "a table", where)
-        for key in value:
-            _expect(key, (str,), "a text as key", where)
-        return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return partial(_table, _converter(arguments[1]))
     if dataclasses.is_dataclass(hint):
-        return from_plain(typing.cast(type, hint), value, where)
-    return _scalar(hint, value, where)
+        return partial(from_plain, typing.cast(type, hint))
+    return partial(_scalar, hint)
+
+
+def _sequence(convert: _Converter, value: Any, where: str) -> tuple[Any, ...]:
+    _expect(value, (list, tuple), "a list", where)
+    return tuple(convert(item, f"{where}[{i}]") for i, item in enumerate(value))
+
+
+def _table(convert: _Converter, value: Any, where: str) -> dict[str, Any]:
+    _expect(value, (dict,), "a table", where)
+    for key in value:
+        _expect(key, (str,), "a text as key", where)
+    return {key: convert(item, f"{where}.{key}") for key, item in value.items()}
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
+    if type(value) is hint:
+        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is int and isinstance(value, bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class TensorSpec:
         if self.size_bytes > MAX_TENSOR_BYTES:
             raise BundleError(f"tensor {self.name!r} has {self.size_bytes} bytes; the cap is {MAX_TENSOR_BYTES}")
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """Bytes of the tensor's data."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize

@@ -2,6 +2,9 @@
 
 Which waiting block runs first is free, the result does not depend on it. The latest in the stream goes first: it frees
 memory soonest, and its results leave the board soonest.
+
+A message for the host is held back until the next computation starts or there is nothing to do. Posting it wakes the control
+thread, which takes the interpreter lock; that costs nothing while a runtime computes, and 0.2 ms a token otherwise.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class Station:
         self._blocks = {block.name: block for block in blocks}
         self._latest_first = tuple(reversed(blocks))
         self._outlet, self._post = outlet, post
+        self._held: Message | None = None
 
     @property
     def ended(self) -> bool:
@@ -50,6 +54,7 @@ class Station:
         """Apply one waiting token; False if there is none."""
         for block in self._latest_first:
             if block.waiting:
+                self.flush()
                 self._apply(block)
                 return True
         return False
@@ -62,9 +67,16 @@ class Station:
                 self.admit(onward)
             else:
                 self._outlet(block.name, onward)
-        self._post(applied.message)
+        self._held = applied.message
+
+    def flush(self) -> None:
+        """Post the message held back; to be called before waiting."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._post(held)
 
     def close(self) -> None:
-        """Free all blocks."""
+        """Post what is held back and free all blocks."""
+        self.flush()
         for block in self._latest_first:
             block.close()

@@ -113,6 +113,7 @@ class Worker(threading.Thread):
     def _take_token(self, station: Station) -> None:
         message = self._receiver.receive(0)
         if message is None:
+            station.flush()
             waited_for: list[Pollable] = [self._receiver, self._wakeup]
             poll(waited_for, _IDLE_S)
         elif not isinstance(message, Token):

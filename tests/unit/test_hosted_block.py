@@ -175,6 +175,8 @@ def test_a_station_gives_the_same_bits_whatever_is_local_and_however_far_ahead_i
                 token = away.pop(0)
                 stations[token.block].admit(token)
                 moved = True
+    here.flush()
+    there.flush()
     assert here.ended
     assert there.ended or len(local) == 3
     final = {m.block: m.tensors for m in messages if isinstance(m, State) and m.final}
@@ -191,6 +193,7 @@ def test_the_latest_waiting_block_goes_first(bundle: Bundle) -> None:
         station.admit(token)
     while station.advance():
         pass
+    station.flush()
     order = [(m.block, m.sequence) for m in messages if isinstance(m, Report)]
     assert order == [(f"block{block}", sequence) for sequence in range(2) for block in range(3)]
 

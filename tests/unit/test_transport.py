@@ -154,7 +154,7 @@ def test_curve_keeps_an_unknown_key_out_until_it_is_allowed(
         Receiver(LOCAL, keys=board_keys) as receiver,
         Sender(receiver.endpoint, keys=host_keys, server_key=board_keys.public) as sender,
     ):
-        with pytest.raises(LinkTimeout, match="refused the key|key allowed there"):
+        with pytest.raises(LinkTimeout, match=r"refused the key|key allowed there"):
             sender.send(token(), QUIET_S)
         assert f"whose key is not allowed: {host_keys.public}" in caplog.text
         assert host_keys.secret not in caplog.text

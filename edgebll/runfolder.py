@@ -5,8 +5,8 @@
                      {"kind": "eval", "epoch", "step", "accuracy", "loss"}
     summary.json     the result: written last, so only a whole run has one
 
-Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint, is
-only replaced when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run is whole. An
+Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint,
+is only replaced when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run is whole. An
 unfinished run without a checkpoint holds nothing to continue from and is replaced. While a run is being written its folder is
 locked, so that two processes cannot write the same run.
 """

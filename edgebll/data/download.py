@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import edgebll
-from edgebll.errors import ConfigError, DataError
+from edgebll.errors import ConfigError, DataError, StorageError
 from edgebll.files import storage_errors
 
 _PIECE_BYTES = 1 << 16
@@ -59,6 +59,8 @@ def download(url: str, partial: Path, limits: Limits, report: Report) -> None:
             if error.code < 500:
                 raise DataError(f"{url} answered {error.code} {error.reason}; give another address with --url") from error
             reason = f"{error.code} {error.reason}"
+        except StorageError:
+            raise
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             reason = str(getattr(error, "reason", None) or error) or type(error).__name__
         if time.monotonic() > deadline:

@@ -37,13 +37,16 @@ def load_dataset(name: str, split: str, data_dir: Path | str | None = None, limi
         raise ConfigError(f"the split must be one of {', '.join(SPLITS)}, not {split!r}")
     if limit is not None and limit < 1:
         raise ConfigError(f"the limit must be at least 1 sample, not {limit}")
-    if name == "digits":
-        dataset = load_digits(split)
-    else:
-        dataset = fashion_mnist.load_fashion_mnist(split, find_dataset(name, data_dir))
+    dataset = _load(name, split, data_dir)
     if limit is None or limit >= len(dataset):
         return dataset
     return replace(dataset, images=dataset.images[:limit].copy(), labels=dataset.labels[:limit].copy())
+
+
+def _load(name: str, split: str, data_dir: Path | str | None) -> Dataset:
+    if name == "digits":
+        return load_digits(split)
+    return fashion_mnist.load_fashion_mnist(split, find_dataset(name, data_dir))
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:

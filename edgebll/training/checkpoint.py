@@ -1,0 +1,129 @@
+"""Checkpoints: the state of every block and how far the run was, as one folder that is swapped in whole.
+
+    RUN/checkpoint/block0.safetensors ...   the states
+    RUN/checkpoint/progress.json            `Progress`, written last
+
+While a new checkpoint takes the old one's place, the old one is `checkpoint.old`; whichever is whole is found again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgebll.bundle import check_state
+from edgebll.errors import BundleError
+from edgebll.files import storage_errors, write_json
+from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.runfolder import CHECKPOINT
+from edgebll.spec import BlockSpec
+from edgebll.state import Array, load_tensors, save_tensors, state_sha256
+
+PROGRESS = "progress.json"
+INITIAL = "initial"
+#: Block name -> state.
+States = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run was.
+
+    Attributes:
+        step: training steps done. metrics_bytes: size of metrics.jsonl then. state_sha256: over all states.
+        accuracy, loss: of the last evaluation; None before the first.
+        train_seconds: spent on training steps. seconds: since the start, over all resumptions.
+    """
+
+    step: int
+    metrics_bytes: int
+    state_sha256: str
+    accuracy: float | None
+    loss: float | None
+    train_seconds: float
+    seconds: float
+
+
+def digest(states: Mapping[str, Mapping[str, Tensor]]) -> str:
+    """SHA-256 over all states, as `edgebll.state.state_sha256` defines it."""
+    return state_sha256({block: _arrays(state) for block, state in states.items()})
+
+
+def save_states(folder: Path, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write one safetensors file a block.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    for block, state in states.items():
+        save_tensors(folder / f"{block}.safetensors", _arrays(state))
+
+
+def load_states(folder: Path, specs: Sequence[BlockSpec]) -> States:
+    """Read what `save_states` wrote.
+
+    Raises:
+        BundleError: a file is missing, damaged or of another network.
+    """
+    states: States = {}
+    for spec in specs:
+        path = folder / f"{spec.name}.safetensors"
+        arrays = load_tensors(path)
+        check_state(spec, arrays, str(path))
+        states[spec.name] = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    return states
+
+
+def save_checkpoint(run: Path, states: States, progress: Progress) -> None:
+    """Make `states` and `progress` the run's checkpoint.
+
+    Raises:
+        StorageError: the disk refuses; the last checkpoint is still there.
+    """
+    current, old, new = run / CHECKPOINT, run / f"{CHECKPOINT}.old", run / f"{CHECKPOINT}.partial"
+    with storage_errors(new):
+        if new.exists():
+            shutil.rmtree(new)
+        new.mkdir()
+    save_states(new, states)
+    write_json(new / PROGRESS, to_plain(progress))
+    with storage_errors(current):
+        if current.exists():
+            if old.exists():
+                shutil.rmtree(old)
+            os.replace(current, old)
+        os.replace(new, current)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> tuple[States, Progress] | None:
+    """The run's last checkpoint, or None if it has none yet.
+
+    Raises:
+        BundleError: it is damaged or belongs to another network.
+    """
+    folder = next((f for f in (run / CHECKPOINT, run / f"{CHECKPOINT}.old") if (f / PROGRESS).is_file()), None)
+    if folder is None:
+        return None
+    try:
+        progress = from_plain(Progress, json.loads((folder / PROGRESS).read_bytes()), str(folder / PROGRESS))
+    except (OSError, ValueError) as error:  # PlainError and JSON's error are ValueErrors
+        reason = str(error) if isinstance(error, PlainError) else f"{folder / PROGRESS} cannot be read ({error})"
+        raise BundleError(f"{reason}; train again") from error
+    states = load_states(folder, specs)
+    if digest(states) != progress.state_sha256:
+        raise BundleError(f"{folder} is damaged: its states have another SHA-256 than {PROGRESS} says; train again")
+    return states, progress
+
+
+def _arrays(state: Mapping[str, Tensor]) -> dict[str, Array]:
+    arrays: dict[str, Any] = {name: value.detach().numpy() for name, value in state.items()}
+    return arrays

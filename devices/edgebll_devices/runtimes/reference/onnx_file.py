@@ -33,7 +33,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.operator} node {self.name or '-> ' + ', '.join(self.outputs)!r}"
+        return f"{self.operator} node {self.name!r}" if self.name else f"{self.operator} node of {', '.join(self.outputs)!r}"
 
 
 @dataclass(frozen=True)

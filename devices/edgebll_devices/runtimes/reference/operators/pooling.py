@@ -32,10 +32,10 @@ def max_pool(
     storage_order: int = 0,
     auto_pad: str = "NOTSET",
 ) -> Value:
-    """Largest value of each window; padding never wins."""
+    """Largest value of each window; padding counts as the lowest finite number."""
     _refuse_ceil(ceil_mode)
     g = geometry(x, kernel_shape, strides, dilations, pads, auto_pad)
-    return windows(x, g, -np.inf).max(axis=tuple(range(-len(g.kernel), 0)))
+    return windows(x, g, float(np.finfo(x.dtype).min)).max(axis=tuple(range(-len(g.kernel), 0)))
 
 
 @operator("AveragePool")

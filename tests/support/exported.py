@@ -1,0 +1,46 @@
+"""Small bundles made by the real exporter, for tests that need real training steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgebll.bundle import Bundle, open_bundle
+from edgebll.learning import SGD, make_rule
+from edgebll.networks import BlockNetwork, make_network
+from edgebll_export import export_bundle
+
+BATCH_SIZE = 8
+
+
+def mlp(path: Path) -> Bundle:
+    """Two dense blocks with batch normalisation, trained by BLL."""
+    network = make_network("mlp", num_blocks=2, num_classes=5, input_shape=(1, 6, 6), seed=0)
+    return _export(network, "bll", SGD(), path)
+
+
+def resnet(path: Path) -> Bundle:
+    """The residual network in two blocks, trained greedily: strided convolutions and shortcuts."""
+    network = make_network("resnet8", num_blocks=2, num_classes=4, input_shape=(1, 12, 12), seed=1)
+    return _export(network, "greedy", SGD(momentum=0.9, nesterov=False), path)
+
+
+def mixed(path: Path) -> Bundle:
+    """Grouped, dilated and strided convolutions, both poolings and several activations in two BLL blocks."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        first = nn.Sequential(
+            nn.Conv2d(2, 6, 3, padding=1, groups=2), nn.LeakyReLU(0.1), nn.MaxPool2d(3, 2, padding=1), nn.Tanh()
+        )
+        second = nn.Sequential(
+            nn.Conv2d(6, 6, 3, stride=2, padding=2, dilation=2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(6, 3)
+        )
+    network = BlockNetwork([first, second], num_classes=3, input_shape=(2, 9, 9))
+    return _export(network, "bll", SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0), path)
+
+
+def _export(network: BlockNetwork, rule: str, optimizer: SGD, path: Path) -> Bundle:
+    export_bundle(network, rule=make_rule(rule), optimizer=optimizer, batch_size=BATCH_SIZE, path=path)
+    return open_bundle(path)

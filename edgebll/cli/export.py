@@ -1,0 +1,115 @@
+"""`edgebll export` and `edgebll verify`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.errors import ConfigError, VerifyError
+from edgebll.extras import import_extra
+
+if TYPE_CHECKING:
+    from edgebll.spec import Manifest
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(short_help="Export a trained network as ONNX graphs.")(export)
+    app.command(short_help="Compare a bundle with PyTorch.")(verify)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of `edgebll train`.")],
+    out: Annotated[Path, typer.Option(help="The bundle folder to write; an earlier bundle there is replaced.")],
+    state: Annotated[str, typer.Option(help="Weights boards start from: trained or initial.")] = "trained",
+    batch_size: Annotated[int | None, typer.Option(help="Samples of a training step. [default: the run's]")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Export every block of a trained network: forward pass, feedback head and training step as ONNX graphs."""
+    if state not in ("trained", "initial"):
+        raise ConfigError(f"--state must be trained or initial, not {state!r}")
+    if batch_size is not None and batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1, not {batch_size}")
+    _need_export("exporting")
+    from edgebll_export import export_run
+
+    say(f"edgebll: exporting {run}; this takes some seconds a block")
+    manifest = export_run(run, out, state=state, batch_size=batch_size)
+    if json:
+        print_json({"bundle": str(out), "batch_size": manifest.batch_size, "blocks": _block_rows(manifest)})
+        return
+    rows = [
+        (r["name"], r["input"], r["output"], str(r["state_tensors"]), f"{r['state_bytes'] / 1024:.1f}")
+        for r in _block_rows(manifest)
+    ]
+    columns = ("block", "input", "output", "tensors", "state, KiB")
+    print_table(columns, rows, title=f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}", right=columns[3:])
+
+
+def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": block.name,
+            "input": "x".join(map(str, block.input.shape[1:])),
+            "output": "x".join(map(str, block.output.shape[1:])),
+            "state_tensors": len(block.state),
+            "state_bytes": block.state_bytes,
+        }
+        for block in manifest.blocks
+    ]
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    steps: Annotated[int, typer.Option(help="Consecutive training steps to compare.")] = 5,
+    tolerance: Annotated[float, typer.Option(help="Largest relative error of any output.")] = 1e-4,
+    json: JsonOption = False,
+) -> None:
+    """Compare every graph on ONNX Runtime with PyTorch over consecutive training steps."""
+    if not tolerance > 0:
+        raise ConfigError(f"--tolerance must be a number above 0, not {tolerance}")
+    _need_export("verifying a bundle")
+    from edgebll_export import verify_bundle
+
+    rows = sorted(verify_bundle(bundle, steps=steps, tolerance=tolerance), key=lambda row: (row.block, row.graph, row.tensor))
+    failed = [row for row in rows if row.failed]
+    if json:
+        result = {
+            "bundle": str(bundle),
+            "steps": steps,
+            "tolerance": tolerance,
+            "passed": not failed,
+            "outputs": [asdict(r) for r in rows],
+        }
+        print_json(result)
+    else:
+        _print_rows(rows, f"{bundle}: largest errors over {steps} steps")
+    if failed:
+        worst = max(failed, key=lambda row: row.max_rel_error)
+        where = f"{worst.tensor} of {worst.block}/{worst.graph}.onnx ({worst.max_rel_error:.2g})"
+        raise VerifyError(
+            f"{len(failed)} of {len(rows)} outputs differ by more than {tolerance:g}, most of all {where}; "
+            "do not use this bundle, export it again"
+        )
+    say(f"edgebll: all {len(rows)} outputs agree to {tolerance:g}")
+
+
+def _print_rows(rows: list[Any], title: str) -> None:
+    columns = ("block", "graph", "output", "max abs error", "max rel error", "")
+    cells = [(r.block, r.graph, r.tensor, f"{r.max_abs_error:.2e}", f"{r.max_rel_error:.2e}", _verdict(r)) for r in rows]
+    print_table(columns, cells, title=title, right=columns[3:5])
+
+
+def _verdict(row: Any) -> str:
+    if row.failed:
+        return "differs"
+    return "ok, rounding at a kink" if row.at_kink else "ok"
+
+
+def _need_export(purpose: str) -> None:
+    for module in ("torch", "onnx", "onnxruntime"):
+        import_extra(module, "export", purpose)

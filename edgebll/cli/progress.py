@@ -1,0 +1,109 @@
+"""How a run shows that it is alive: a bar on a terminal, a plain line every few seconds elsewhere. On stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from edgebll.cli.output import say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+#: Between two plain lines.
+LINE_S = 5.0
+#: Between two updates of the bar, and how far back the throughput looks.
+_UPDATE_S, _RATE_S = 0.1, 5.0
+_SMOOTH = 0.95
+
+
+class RunProgress:
+    """Progress of a run over steps; a context manager. It has the hooks of `edgebll.training.Listener`.
+
+    Args:
+        title: what is going on, e.g. "training".
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._blocks: Sequence[str] = ()
+        self._total = 0
+        self._losses: list[float] = []
+        self._times: deque[tuple[float, int]] = deque()
+        self._shown = 0.0
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
+        """The run starts at `step` of `total_steps`."""
+        self._blocks, self._total = list(blocks), total_steps
+        self._shown = time.monotonic()
+        if step:
+            say(f"edgebll: going on from step {step} of {total_steps}")
+        if sys.stderr.isatty():
+            self._bar = _make_bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self.title, total=total_steps, completed=step, note="")
+
+    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
+        """`step` steps are done; `losses` by block, over `samples` samples."""
+        old = self._losses or losses
+        self._losses = [_SMOOTH * a + (1 - _SMOOTH) * b for a, b in zip(old, losses, strict=True)]
+        now = time.monotonic()
+        self._times.append((now, samples))
+        while self._times[0][0] < now - _RATE_S and len(self._times) > 2:
+            self._times.popleft()
+        if now - self._shown >= (_UPDATE_S if self._bar is not None else LINE_S):
+            self._shown = now
+            self._show(step)
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        """The network was evaluated."""
+        text = f"epoch {epoch}: accuracy {100 * accuracy:.2f} %, loss {loss:.4f} (step {step} of {self._total})"
+        if self._bar is None:
+            say(text)
+            return
+        self._show(step)
+        self._bar.console.print(text, highlight=False)
+
+    def _show(self, step: int) -> None:
+        losses = " ".join(f"{value:.3f}" for value in self._losses)
+        note = f"loss {losses}  {self._rate():.0f} samples/s"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step, note=note)
+            return
+        named = " ".join(f"{block} {value:.3f}" for block, value in zip(self._blocks, self._losses, strict=True))
+        say(f"{self.title}: step {step} of {self._total}, loss {named}, {self._rate():.0f} samples/s")
+
+    def _rate(self) -> float:
+        """Samples a second over the last few seconds."""
+        if len(self._times) < 2:
+            return 0.0
+        elapsed = self._times[-1][0] - self._times[0][0]
+        return sum(samples for _, samples in list(self._times)[1:]) / elapsed if elapsed > 0 else 0.0
+
+    def __enter__(self) -> RunProgress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _make_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None, complete_style="#0072B2", finished_style="#009E73"),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        expand=True,
+    )

@@ -1,0 +1,201 @@
+"""`edgebll train`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgebll.cli.machine import usable_cores
+from edgebll.cli.output import JsonOption, print_json, say
+from edgebll.cli.progress import RunProgress
+from edgebll.errors import ConfigError, MissingExtraError
+from edgebll.extras import import_extra
+
+if TYPE_CHECKING:
+    from edgebll.training import TrainConfig
+
+#: Options that say where and how, not what is trained: they may differ when a run is resumed.
+_NOT_CONFIG = {"out", "overwrite", "resume", "data_dir", "json"}
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the data set's files. [default: EDGEBLL_DATA, the user's and the system's data folders]"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(short_help="Train a network on this machine.")(train)
+
+
+def train(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    data: Annotated[str, typer.Option(help="Data set: digits or fashion-mnist.")] = "digits",
+    network: Annotated[str, typer.Option(help="Network: mlp, resnet8 or resnet18.")] = "resnet8",
+    blocks: Annotated[
+        int | None, typer.Option(help="Cut the network into so many blocks. [default: 4; 1 for backprop]", show_default=False)
+    ] = None,
+    rule: Annotated[str, typer.Option(help="Learning rule: bll, greedy or backprop.")] = "bll",
+    rule_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the rule, e.g. match=2; repeatable.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 2,
+    batch_size: Annotated[int, typer.Option(help="Samples of a training step.")] = 64,
+    seed: Annotated[int, typer.Option(help="Decides initial weights and the order of samples.")] = 0,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 0.05,
+    schedule: Annotated[str, typer.Option(help="Learning rate over the run: constant, cosine or step.")] = "cosine",
+    warmup_steps: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 0,
+    momentum: Annotated[float, typer.Option(help="Momentum of SGD.")] = 0.9,
+    nesterov: Annotated[
+        bool | None,
+        typer.Option(help="Nesterov's variant of momentum. [default: on where there is momentum]", show_default=False),
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of SGD.")] = 5e-4,
+    limit: Annotated[int | None, typer.Option(help="Use at most so many training samples.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)
+    ] = None,
+    checkpoint_steps: Annotated[
+        int, typer.Option(help="A checkpoint every so many steps, besides one after every epoch.")
+    ] = 500,
+    data_dir: DataDirOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train a network block by block on this machine and write a run folder.
+
+    The run folder holds run.json, metrics.jsonl, summary.json, curves.png, the states before training (initial/) and
+    after it (checkpoint/). Interrupted, it goes on with --resume, which gives the same weights as an undisturbed run.
+    With --overwrite an earlier run is kept as OUT.previous until the new one is whole.
+    """
+    import_extra("torch", "train", "training")
+    options = {name: value for name, value in context.params.items() if name not in _NOT_CONFIG}
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite exclude each other; give one of them")
+    with RunProgress("training") as progress, _hint_on_interrupt(out):
+        if resume:
+            summary = _resume(out, _given(context, options), data_dir, progress)
+        else:
+            summary = _train(out, _config(options), data_dir, overwrite, progress)
+    with _without_pictures():
+        from edgebll.plots import draw_curves
+
+        draw_curves(out)
+    report(out, summary, json)
+
+
+def _train(out: Path, config: TrainConfig, data_dir: Path | None, overwrite: bool, progress: RunProgress) -> dict[str, Any]:
+    from edgebll import training
+
+    return training.train(config, out, data_dir=data_dir, overwrite=overwrite, listener=_listener(progress))
+
+
+def _resume(out: Path, given: Mapping[str, Any], data_dir: Path | None, progress: RunProgress) -> dict[str, Any]:
+    from edgebll import training
+    from edgebll.runfolder import read_config
+    from edgebll.training.config import parse_run
+
+    recorded = parse_run(read_config(out), out).config
+    _check_same(recorded, given)
+    return training.resume(out, data_dir=data_dir, listener=_listener(progress))
+
+
+def _config(options: Mapping[str, Any]) -> TrainConfig:
+    from edgebll.training import TrainConfig
+
+    values = dict(options)
+    if values["blocks"] is None:
+        values["blocks"] = 1 if values["rule"] == "backprop" else 4
+    if values["nesterov"] is None:
+        values["nesterov"] = values["momentum"] > 0
+    if values["threads"] is None:
+        values["threads"] = usable_cores()
+    values["rule_options"] = parse_options(values.pop("rule_option") or ())
+    return TrainConfig(**values)
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE texts as a dict.
+
+    Raises:
+        ConfigError: a text has no "=" or no key, or a key comes twice.
+    """
+    result: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise ConfigError(f"a rule option must be KEY=VALUE, e.g. match=2, not {text!r}")
+        if key in result:
+            raise ConfigError(f"the rule option {key} is given twice")
+        result[key] = value.strip()
+    return result
+
+
+def _given(context: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that stand on the command line."""
+    return {
+        name: value
+        for name, value in options.items()
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
+
+
+def _check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
+    """Raise ConfigError if an option given with --resume is not what the run was started with."""
+    was = dataclasses.asdict(recorded)
+    for name, value in given.items():
+        if name == "rule_option":
+            from edgebll.learning import make_rule
+
+            different = make_rule(recorded.rule, **parse_options(value)).options() != recorded.rule_options
+            old: Any = recorded.rule_options
+        else:
+            old, different = was[name], was[name] != value
+        if different:
+            option = name.replace("_", "-")
+            raise ConfigError(
+                f"the run was started with --{option} {old}, so it cannot go on with {value}; leave --{option} out"
+            )
+
+
+def _listener(progress: RunProgress) -> Any:
+    """`progress` has all hooks of a Listener; it does not inherit from it, so that a terminal bar needs no torch."""
+    return progress
+
+
+@contextlib.contextmanager
+def _hint_on_interrupt(out: Path) -> Any:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (out / "checkpoint").exists() and not (out / "summary.json").exists():
+            say(f"edgebll: the run is not whole; go on with `edgebll train --out {out} --resume`")
+        raise
+
+
+@contextlib.contextmanager
+def _without_pictures() -> Any:
+    """A run is worth as much without its pictures: say what to install and go on."""
+    try:
+        yield
+    except MissingExtraError as error:
+        say(f"edgebll: no curves.png: {error}")
+
+
+def report(out: Path, summary: Mapping[str, Any], json: bool) -> None:
+    """Print a run's result."""
+    if json:
+        print_json({"run": str(out), **summary})
+        return
+    typer.echo(
+        f"{out}: accuracy {100 * summary['accuracy']:.2f} % on {summary['test_samples']} test samples of {summary['data']}, "
+        f"{summary['steps']} steps in {summary['seconds']:.1f} s ({summary['samples_per_second']:.0f} samples/s)"
+    )

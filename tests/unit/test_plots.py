@@ -44,7 +44,9 @@ def has_colour(picture: Path, colour: str) -> bool:
 
 
 def test_curves_show_every_block_and_the_accuracy(tmp_path: Path) -> None:
-    entries = [{"kind": "train", "step": s, "block": f"block{b}", "loss": 2.0 / (1 + s) + b} for s in range(100) for b in range(3)]
+    entries = [
+        {"kind": "train", "step": s, "block": f"block{b}", "loss": 2.0 / (1 + s) + b} for s in range(100) for b in range(3)
+    ]
     write_metrics(tmp_path, [*entries, {"kind": "eval", "step": 100, "accuracy": 0.5, "loss": 1.0}])
     picture = draw_curves(tmp_path)
     assert picture == tmp_path / "curves.png"

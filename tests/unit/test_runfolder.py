@@ -97,7 +97,10 @@ def test_an_unfinished_run_without_a_checkpoint_is_replaced(tmp_path: Path) -> N
 
 def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
     with RunFolder.create(tmp_path / "run", {}):
-        for attempt in (lambda: RunFolder.create(tmp_path / "run", {}, overwrite=True), lambda: RunFolder.resume(tmp_path / "run")):
+        for attempt in (
+            lambda: RunFolder.create(tmp_path / "run", {}, overwrite=True),
+            lambda: RunFolder.resume(tmp_path / "run"),
+        ):
             with pytest.raises(StorageError, match="another process"):
                 attempt()
     RunFolder.create(tmp_path / "run", {}).close()

@@ -1,0 +1,264 @@
+"""The trainer: it learns, it is repeatable, and an interrupted run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgebll.errors import BundleError, ConfigError, DataError, EdgebllError, StorageError
+from edgebll.runfolder import open_run
+from edgebll.training import Listener, TrainConfig, load_run, resume, train
+from edgebll.training.checkpoint import digest
+
+QUICK = TrainConfig(data="digits", network="mlp", blocks=2, epochs=2, batch_size=32, limit=320, checkpoint_steps=4)
+STEPS = 20
+
+
+class Stop(Exception):
+    """What an interrupting listener raises."""
+
+
+class StopAt(Listener):
+    """Interrupts a run after a step, or in the evaluation after an epoch."""
+
+    def __init__(self, step: int | None = None, epoch: int | None = None) -> None:
+        self.step, self.epoch = step, epoch
+
+    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
+        if step == self.step:
+            raise Stop
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        if epoch == self.epoch:
+            raise Stop
+
+
+class Recorder(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
+        self.calls.append(("started", tuple(blocks), step, total_steps))
+
+    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
+        self.calls.append(("stepped", step, len(losses), samples))
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        self.calls.append(("evaluated", epoch, step))
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of QUICK without interruption."""
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(QUICK, path)
+    return path
+
+
+@pytest.mark.parametrize(("rule", "blocks"), [("bll", 4), ("greedy", 4), ("backprop", 1)])
+def test_digits_are_learnt(tmp_path: Path, rule: str, blocks: int) -> None:
+    summary = train(TrainConfig(data="digits", network="resnet8", blocks=blocks, rule=rule, epochs=4), tmp_path / "run")
+    assert summary["accuracy"] > 0.95
+
+
+def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
+    config, summary = open_run(undisturbed)
+    assert config["kind"] == summary["kind"] == "train"
+    assert config["rule_options"]["match"] == 4.0
+    assert summary["steps"] == STEPS
+    assert summary["samples"] == STEPS * 32
+    assert summary["accuracy"] > 0.5
+    entries = metrics(undisturbed)
+    losses = [e for e in entries if e["kind"] == "train"]
+    assert [(e["step"], e["block"]) for e in losses] == [(s, b) for s in range(1, STEPS + 1) for b in ("block0", "block1")]
+    assert losses[0]["loss"] == pytest.approx(losses[0]["loss_match"] + losses[0]["loss_pred"], rel=1e-5)
+    assert losses[0]["lr"] == 0.05
+    evaluations = [e for e in entries if e["kind"] == "eval"]
+    assert [(e["epoch"], e["step"]) for e in evaluations] == [(1, 10), (2, 20)]
+    assert evaluations[-1]["accuracy"] == summary["accuracy"]
+
+
+def test_the_listener_hears_everything_in_order(tmp_path: Path) -> None:
+    recorder = Recorder()
+    train(replace(QUICK, epochs=1, limit=64), tmp_path / "run", listener=recorder)
+    assert recorder.calls == [
+        ("started", ("block0", "block1"), 0, 2),
+        ("stepped", 1, 2, 32),
+        ("stepped", 2, 2, 32),
+        ("evaluated", 1, 2),
+    ]
+
+
+def test_the_same_config_gives_the_same_weights(tmp_path: Path, undisturbed: Path) -> None:
+    expected = open_run(undisturbed)[1]["state_sha256"]
+    assert train(QUICK, tmp_path / "same")["state_sha256"] == expected
+    assert train(replace(QUICK, seed=1), tmp_path / "other")["state_sha256"] != expected
+
+
+@pytest.mark.parametrize(
+    "stop", [StopAt(step=2), StopAt(step=5), StopAt(step=10), StopAt(step=13), StopAt(epoch=1), StopAt(epoch=2)]
+)
+def test_a_resumed_run_equals_an_undisturbed_one(tmp_path: Path, undisturbed: Path, stop: StopAt) -> None:
+    with pytest.raises(Stop):
+        train(QUICK, tmp_path / "run", listener=stop)
+    with pytest.raises(BundleError, match="did not finish"):
+        open_run(tmp_path / "run")
+    summary = resume(tmp_path / "run")
+    expected = open_run(undisturbed)[1]
+    assert summary["state_sha256"] == expected["state_sha256"]
+    assert (summary["accuracy"], summary["loss"]) == (expected["accuracy"], expected["loss"])
+    assert metrics(tmp_path / "run") == metrics(undisturbed)
+
+
+def test_a_residual_network_interrupted_twice_equals_an_undisturbed_one(tmp_path: Path) -> None:
+    config = TrainConfig(
+        network="resnet8", epochs=2, batch_size=16, limit=96, checkpoint_steps=2, rule_options={"feedback": "ema"}
+    )
+    expected = train(config, tmp_path / "whole")["state_sha256"]
+    with pytest.raises(Stop):
+        train(config, tmp_path / "run", listener=StopAt(step=3))
+    with pytest.raises(Stop):
+        resume(tmp_path / "run", listener=StopAt(step=9))
+    recorder = Recorder()
+    assert resume(tmp_path / "run", listener=recorder)["state_sha256"] == expected
+    assert recorder.calls[0] == ("started", ("block0", "block1", "block2", "block3"), 8, 12)
+
+
+def test_resuming_a_whole_run_changes_nothing(undisturbed: Path) -> None:
+    before = (undisturbed / "metrics.jsonl").read_bytes()
+    assert resume(undisturbed) == open_run(undisturbed)[1]
+    assert (undisturbed / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_checkpoint_caught_in_mid_swap_is_found(tmp_path: Path, undisturbed: Path) -> None:
+    with pytest.raises(Stop):
+        train(QUICK, tmp_path / "run", listener=StopAt(step=9))
+    checkpoint = tmp_path / "run" / "checkpoint"
+    shutil.copytree(checkpoint, tmp_path / "run" / "checkpoint.partial")
+    (tmp_path / "run" / "checkpoint.partial" / "progress.json").unlink()
+    checkpoint.rename(tmp_path / "run" / "checkpoint.old")
+    assert resume(tmp_path / "run")["state_sha256"] == open_run(undisturbed)[1]["state_sha256"]
+    assert not (tmp_path / "run" / "checkpoint.old").exists()
+
+
+def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(QUICK, tmp_path / "run", listener=StopAt(step=9))
+    checkpoint = tmp_path / "run" / "checkpoint"
+    block = checkpoint / "block1.safetensors"
+    whole = block.read_bytes()
+    for damaged, reason in (
+        (whole[:-1] + bytes([whole[-1] ^ 1]), "another SHA-256"),
+        (whole[:100], "not a whole safetensors file"),
+        ((checkpoint / "block0.safetensors").read_bytes(), "must be|is missing|not expected"),
+    ):
+        block.write_bytes(damaged)
+        with pytest.raises(BundleError, match=reason):
+            resume(tmp_path / "run")
+    block.write_bytes(whole)
+    (checkpoint / "progress.json").write_text('{"step": "three"}')
+    with pytest.raises(BundleError, match=r"progress\.json"):
+        resume(tmp_path / "run")
+
+
+def test_a_run_opens_again(undisturbed: Path) -> None:
+    run = load_run(undisturbed)
+    assert (run.batch_size, run.data, run.rule.name, run.schedule.kind) == (32, "digits", "bll", "cosine")
+    assert digest(run.states()) == run.summary["state_sha256"]
+    for step in run.steps:
+        for name, value in step.initial_state().items():
+            assert torch.equal(run.states("initial")[step.name][name], value)
+    with pytest.raises(ConfigError, match="'trained' or 'initial'"):
+        run.states("best")
+
+
+def test_an_unfinished_or_foreign_run_does_not_open(tmp_path: Path, undisturbed: Path) -> None:
+    with pytest.raises(Stop):
+        train(QUICK, tmp_path / "open", listener=StopAt(step=9))
+    with pytest.raises(BundleError, match="did not finish"):
+        load_run(tmp_path / "open")
+    shutil.copytree(undisturbed, tmp_path / "copy")
+    config = json.loads((tmp_path / "copy" / "run.json").read_text())
+    for change, reason in (
+        ({"kind": "pipeline"}, "not a run of `edgebll train`"),
+        ({"run_version": 99}, "version 99"),
+        ({"epochs": "two"}, "expected int"),
+        ({"epochs": 0}, "at least 1"),
+        ({"colour": "red"}, "unknown field 'colour'"),
+    ):
+        (tmp_path / "copy" / "run.json").write_text(json.dumps({**config, **change}))
+        with pytest.raises(BundleError, match=reason):
+            load_run(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"batch_size": 400}, r"batch size must lie in 1\.\.320"),
+        ({"network": "vgg"}, "unknown network 'vgg'"),
+        ({"rule": "magic"}, "unknown rule 'magic'"),
+        ({"rule_options": {"mtch": "2"}}, "no option 'mtch'"),
+        ({"blocks": 9}, "can be cut into 1 to 4 blocks"),
+        ({"rule": "backprop"}, "backprop trains one block"),
+        ({"momentum": 0.0}, "Nesterov"),
+        ({"data": "mnist"}, "unknown data set"),
+        ({"limit": 0}, "at least 1 sample"),
+        ({"batch_size": 1}, "cannot train on a batch of shape"),
+    ],
+)
+def test_configs_that_cannot_be_trained_are_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        train(replace(QUICK, **change), tmp_path / "run")
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"epochs": 0}, {"blocks": 0}, {"threads": 0}, {"seed": -1}, {"lr": 0.0}, {"schedule": "linear"}, {"warmup_steps": -1}],
+)
+def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        replace(QUICK, **change)
+
+
+def test_a_diverging_run_ends_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(EdgebllError, match="try a smaller --lr"):
+        train(replace(QUICK, lr=1e30, schedule="constant"), tmp_path / "run")
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert metrics(tmp_path / "run")[-1]["loss"] is None
+
+
+def test_a_whole_run_is_not_overwritten_by_mistake(undisturbed: Path) -> None:
+    with pytest.raises(StorageError, match="--overwrite"):
+        train(QUICK, undisturbed)
+
+
+def test_another_data_set_does_not_fit(undisturbed: Path) -> None:
+    from edgebll.data import Dataset, load_dataset
+
+    digits = load_dataset("digits", "test")
+    wide = Dataset("wide", digits.images.repeat(2, axis=3), digits.labels, 10)
+    with pytest.raises(DataError, match="give the data set it was trained on"):
+        load_run(undisturbed).evaluate(wide)
+    result = load_run(undisturbed).evaluate(digits)
+    assert result.accuracy == open_run(undisturbed)[1]["accuracy"]
+    assert result.count == 360
+
+
+def test_the_number_of_torch_threads_is_left_as_it_was(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    train(replace(QUICK, epochs=1, threads=before + 1), tmp_path / "run")
+    assert torch.get_num_threads() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 from pathlib import Path
@@ -67,12 +68,8 @@ def test_a_changed_byte_in_gzip_is_never_read_as_other_values(tmp_path: Path) ->
 
 @given(st.binary(max_size=64))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
-    try:
-        values = parse_idx(io.BytesIO(content), "here")
-    except DataError as error:
-        assert "here" in str(error)
-    else:
-        assert idx_bytes(values) == content
+    with contextlib.suppress(DataError):
+        assert idx_bytes(parse_idx(io.BytesIO(content), "here")) == content
 
 
 @pytest.mark.parametrize(

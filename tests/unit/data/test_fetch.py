@@ -128,7 +128,7 @@ def test_a_refusal_is_told(tmp_path: Path, server: FileServer, status: int, atte
 def test_no_server_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-    with pytest.raises(DataError, match="could not be downloaded .*refused"):
+    with pytest.raises(DataError, match=r"could not be downloaded .*refused"):
         fetch(NAME, tmp_path, url=url, limits=QUICK)
 
 

@@ -21,7 +21,7 @@ QUICK = TrainConfig(data="digits", network="mlp", blocks=2, epochs=2, batch_size
 STEPS = 20
 
 
-class Stop(Exception):
+class StopRunError(Exception):
     """What an interrupting listener raises."""
 
 
@@ -33,11 +33,11 @@ class StopAt(Listener):
 
     def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
         if step == self.step:
-            raise Stop
+            raise StopRunError
 
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         if epoch == self.epoch:
-            raise Stop
+            raise StopRunError
 
 
 class Recorder(Listener):
@@ -112,7 +112,7 @@ def test_the_same_config_gives_the_same_weights(tmp_path: Path, undisturbed: Pat
     "stop", [StopAt(step=2), StopAt(step=5), StopAt(step=10), StopAt(step=13), StopAt(epoch=1), StopAt(epoch=2)]
 )
 def test_a_resumed_run_equals_an_undisturbed_one(tmp_path: Path, undisturbed: Path, stop: StopAt) -> None:
-    with pytest.raises(Stop):
+    with pytest.raises(StopRunError):
         train(QUICK, tmp_path / "run", listener=stop)
     with pytest.raises(BundleError, match="did not finish"):
         open_run(tmp_path / "run")
@@ -128,9 +128,9 @@ def test_a_residual_network_interrupted_twice_equals_an_undisturbed_one(tmp_path
         network="resnet8", epochs=2, batch_size=16, limit=96, checkpoint_steps=2, rule_options={"feedback": "ema"}
     )
     expected = train(config, tmp_path / "whole")["state_sha256"]
-    with pytest.raises(Stop):
+    with pytest.raises(StopRunError):
         train(config, tmp_path / "run", listener=StopAt(step=3))
-    with pytest.raises(Stop):
+    with pytest.raises(StopRunError):
         resume(tmp_path / "run", listener=StopAt(step=9))
     recorder = Recorder()
     assert resume(tmp_path / "run", listener=recorder)["state_sha256"] == expected
@@ -144,7 +144,7 @@ def test_resuming_a_whole_run_changes_nothing(undisturbed: Path) -> None:
 
 
 def test_a_checkpoint_caught_in_mid_swap_is_found(tmp_path: Path, undisturbed: Path) -> None:
-    with pytest.raises(Stop):
+    with pytest.raises(StopRunError):
         train(QUICK, tmp_path / "run", listener=StopAt(step=9))
     checkpoint = tmp_path / "run" / "checkpoint"
     shutil.copytree(checkpoint, tmp_path / "run" / "checkpoint.partial")
@@ -155,7 +155,7 @@ def test_a_checkpoint_caught_in_mid_swap_is_found(tmp_path: Path, undisturbed: P
 
 
 def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Stop):
+    with pytest.raises(StopRunError):
         train(QUICK, tmp_path / "run", listener=StopAt(step=9))
     checkpoint = tmp_path / "run" / "checkpoint"
     block = checkpoint / "block1.safetensors"
@@ -186,7 +186,7 @@ def test_a_run_opens_again(undisturbed: Path) -> None:
 
 
 def test_an_unfinished_or_foreign_run_does_not_open(tmp_path: Path, undisturbed: Path) -> None:
-    with pytest.raises(Stop):
+    with pytest.raises(StopRunError):
         train(QUICK, tmp_path / "open", listener=StopAt(step=9))
     with pytest.raises(BundleError, match="did not finish"):
         load_run(tmp_path / "open")

@@ -1,0 +1,43 @@
+"""Progress away from a terminal: plain lines with every block's loss."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebll.cli import progress as module
+from edgebll.cli.progress import RunProgress
+
+
+def test_lines_name_every_block(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(module, "LINE_S", 0.0)
+    with RunProgress("training") as progress:
+        progress.started(["block0", "block1"], 5, 20)
+        progress.stepped(6, [2.0, 1.0], 32)
+        progress.stepped(7, [2.0, 1.0], 32)
+        progress.evaluated(1, 7, 0.5, 1.25)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert lines[0] == "edgebll: going on from step 5 of 20"
+    assert lines[1].startswith("training: step 6 of 20, loss block0 2.000 block1 1.000, ")
+    assert lines[2].endswith(" samples/s")
+    assert lines[3] == "epoch 1: accuracy 50.00 %, loss 1.2500 (step 7 of 20)"
+
+
+def test_lines_are_seconds_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with RunProgress("training") as progress:
+        progress.started(["block0"], 0, 1000)
+        for step in range(1000):
+            progress.stepped(step + 1, [1.0], 32)
+    assert len(capsys.readouterr().err.splitlines()) <= 1
+
+
+def test_throughput_counts_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    progress = RunProgress("training")
+    progress.started(["block0"], 0, 1000)
+    for step in range(100):
+        now[0] += 0.1 if step < 50 else 0.2
+        progress.stepped(step + 1, [1.0], 10)
+    assert progress._rate() == pytest.approx(50.0)

@@ -1,0 +1,136 @@
+"""Every form of convolution, value and gradients, against float64 autograd on ONNX Runtime; and which form is chosen where."""
+
+import numpy as np
+import pytest
+import torch
+from support.graphs import assert_lowered_equals_float64, to_model, with_gradients
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgebll.errors import ExportError
+from edgebll_export.lowering.convolution_tiles import tiled_axis, toom_cook
+
+#: x, weight, stride, padding, dilation, groups
+Case = tuple[tuple[int, ...], tuple[int, ...], object, object, object, int]
+TWO_AXES: dict[str, Case] = {
+    "1x1": ((2, 3, 5, 4), (4, 3, 1, 1), 1, 0, 1, 1),
+    "1x1 stride 2": ((2, 3, 7, 7), (4, 3, 1, 1), 2, 0, 1, 1),
+    "1x1 stride 2 even": ((2, 3, 8, 6), (4, 3, 1, 1), 2, 0, 1, 1),
+    "1x1 padding 1": ((2, 3, 4, 4), (2, 3, 1, 1), 1, 1, 1, 1),
+    "2x2": ((2, 3, 5, 6), (4, 3, 2, 2), 1, 0, 1, 1),
+    "2x2 stride 2": ((2, 3, 6, 7), (4, 3, 2, 2), 2, 0, 1, 1),
+    "2x2 padding 1": ((2, 3, 5, 5), (4, 3, 2, 2), 1, 1, 1, 1),
+    "3x3": ((2, 3, 6, 5), (4, 3, 3, 3), 1, 1, 1, 1),
+    "3x3 no padding": ((2, 3, 5, 7), (4, 3, 3, 3), 1, 0, 1, 1),
+    "3x3 padding 2": ((2, 3, 4, 4), (4, 3, 3, 3), 1, 2, 1, 1),
+    "3x3 padding 3": ((2, 3, 4, 4), (4, 3, 3, 3), 1, 3, 1, 1),
+    "3x3 stride 2": ((2, 3, 7, 7), (4, 3, 3, 3), 2, 1, 1, 1),
+    "3x3 stride 2 even": ((2, 3, 8, 6), (4, 3, 3, 3), 2, 1, 1, 1),
+    "3x3 stride 3": ((2, 3, 9, 10), (4, 3, 3, 3), 3, 0, 1, 1),
+    "3x3 stride 3 padding 1": ((2, 3, 11, 8), (4, 3, 3, 3), 3, 1, 1, 1),
+    "3x3 dilation 2": ((2, 3, 9, 8), (4, 3, 3, 3), 1, 2, 2, 1),
+    "3x3 dilation 2 stride 2": ((2, 3, 9, 8), (4, 3, 3, 3), 2, 2, 2, 1),
+    "3x3 groups": ((2, 4, 6, 6), (6, 2, 3, 3), 1, 1, 1, 2),
+    "3x3 groups stride 2": ((2, 4, 7, 6), (6, 2, 3, 3), 2, 1, 1, 2),
+    "3x3 depthwise": ((2, 4, 6, 6), (4, 1, 3, 3), 1, 1, 1, 4),
+    "3x3 depthwise stride 2": ((2, 4, 7, 7), (4, 1, 3, 3), 2, 1, 1, 4),
+    "3x3 depthwise, two filters a channel": ((2, 3, 6, 5), (6, 1, 3, 3), 1, 1, 1, 3),
+    "5x5": ((2, 2, 9, 8), (3, 2, 5, 5), 1, 2, 1, 1),
+    "5x5 stride 2": ((2, 2, 9, 10), (3, 2, 5, 5), 2, 2, 1, 1),
+    "3x1": ((2, 3, 6, 5), (4, 3, 3, 1), 1, (1, 0), 1, 1),
+    "uneven all": ((2, 3, 9, 11), (4, 3, 3, 2), (2, 3), (1, 0), (2, 1), 1),
+    "batch 1": ((1, 3, 5, 5), (4, 3, 3, 3), 1, 1, 1, 1),
+}
+ONE_AXIS: dict[str, Case] = {
+    "1": ((2, 3, 6), (4, 3, 1), 1, 0, 1, 1),
+    "3": ((2, 3, 7), (4, 3, 3), 1, 1, 1, 1),
+    "3 stride 2": ((2, 3, 8), (4, 3, 3), 2, 1, 1, 1),
+    "5 dilation 2": ((2, 3, 13), (4, 3, 5), 1, 4, 2, 1),
+    "3 depthwise": ((2, 4, 9), (4, 1, 3), 1, 1, 1, 4),
+}
+#: Shapes the Winograd form takes: batch, channels in, channels out, height, width, padding
+TILED = [
+    (64, 16, 16, 4, 4, 1),
+    (16, 16, 24, 8, 8, 1),
+    (16, 24, 16, 7, 7, 1),
+    (4, 16, 16, 14, 14, 1),
+    (16, 16, 16, 9, 6, 1),
+    (16, 16, 16, 8, 11, 0),
+    (16, 16, 16, 6, 5, 2),
+    (64, 16, 16, 2, 2, 1),
+]
+
+
+def values(*shapes: tuple[int, ...]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize("name", TWO_AXES)
+def test_two_axes(name: str, bias: bool) -> None:
+    x, weight, stride, padding, dilation, groups = TWO_AXES[name]
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+    assert_lowered_equals_float64(function, values(x, weight, *([(weight[0],)] if bias else [])))
+
+
+@pytest.mark.parametrize("name", ONE_AXIS)
+def test_one_axis(name: str) -> None:
+    x, weight, stride, padding, dilation, groups = ONE_AXIS[name]
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
+
+    assert_lowered_equals_float64(function, values(x, weight, (weight[0],)))
+
+
+@pytest.mark.parametrize("sizes", TILED, ids=str)
+def test_winograd(sizes: tuple[int, ...]) -> None:
+    batch, in_channels, out_channels, height, width, padding = sizes
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv2d(x, weight, bias, 1, padding)
+
+    inputs = values((batch, in_channels, height, width), (out_channels, in_channels, 3, 3), (out_channels,))
+    operators = {node.op_type for node in to_model(with_gradients(function), inputs).graph.node}
+    assert not operators & {"Conv", "ConvTranspose"}
+    assert_lowered_equals_float64(function, inputs, tolerance=5e-6)
+
+
+def test_small_batches_stay_with_conv() -> None:
+    model = to_model(lambda x, w: (F.conv2d(x, w, None, 1, 1),), values((1, 16, 8, 8), (16, 16, 3, 3)))
+    assert [node.op_type for node in model.graph.node] == ["Conv"]
+
+
+def test_forward_and_gradients_share_their_transforms() -> None:
+    """Input, kernels and output gradient are each spread once: two products each, where two of three uses would repeat them."""
+    model = to_model(with_gradients(lambda x, w: F.conv2d(x, w, None, 1, 1)), values((64, 16, 4, 4), (16, 16, 3, 3)))
+    operators = [node.op_type for node in model.graph.node]
+    # spread x, spread dy, collect y, collect dx: 2 each; channel products of y, dx, dw: 3. Kernels and their gradient: 1 each.
+    assert operators.count("MatMul") == 11
+    assert operators.count("Gemm") == 2
+
+
+@pytest.mark.parametrize("call", [lambda x, w: F.conv_transpose2d(x, w), lambda x, w: F.conv3d(x[:, None], w[:, None, :])])
+def test_refused_forms_are_named(call: object) -> None:
+    with pytest.raises(ExportError, match="lowering"):
+        to_model(lambda x, w: (call(x, w),), values((2, 3, 4, 4), (3, 2, 2, 2)))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("size", "padding"), [(4, 1), (7, 1), (14, 1), (9, 0), (5, 2), (6, 3)])
+def test_tiled_axis_is_a_convolution(size: int, padding: int) -> None:
+    out = size + 2 * padding - 2
+    axis = tiled_axis(size, out, padding)
+    rng = np.random.default_rng(0)
+    x, taps = rng.standard_normal(size), rng.standard_normal(3)
+    kernel = np.repeat(axis.kernel @ taps, axis.tiles)
+    y = axis.spread_output.T @ (kernel * (axis.spread_input @ x))
+    np.testing.assert_allclose(y, np.correlate(np.pad(x, padding), taps), atol=1e-12)
+
+
+def test_toom_cook_refuses_a_wrong_number_of_points() -> None:
+    with pytest.raises(ValueError, match="needs 5 finite points"):
+        toom_cook(4, 3, [0.0, 1.0])

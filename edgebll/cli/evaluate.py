@@ -110,4 +110,4 @@ def _evaluate_bundle(path: Path, dataset: Dataset, runtime: str, threads: int) -
     from edgebll_devices.sequential import evaluate_bundle
 
     result = evaluate_bundle(open_bundle(path), dataset, runtime, threads)
-    return result.accuracy, result.loss
+    return result["accuracy"], result["loss"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from edgebll import __version__
 from edgebll.cli.app import app
-from edgebll.runfolder import open_run
+from edgebll.runfolder import RunFolder, open_run
 
 TRAIN = ["train", "--data", "digits", "--network", "mlp", "--blocks", "2", "--limit", "128", "--epochs", "1", "--threads", "1"]
 
@@ -180,6 +181,27 @@ def test_eval_agrees_with_the_run(run: Path) -> None:
     assert (result["accuracy"], result["loss"]) == (summary["accuracy"], summary["loss"])
     assert (result["data"], result["split"], result["count"]) == ("digits", "test", 360)
     assert "on 10 train samples of digits" in call("eval", run, "--data", "digits", "--split", "train", "--limit", "10").stdout
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "reference"])
+def test_eval_of_a_bundle_agrees_with_the_run_it_came_from(run: Path, bundle: Path, runtime: str) -> None:
+    arguments = ["--limit", "100", "--threads", "1", "--json"]
+    expected = json.loads(call("eval", run, *arguments).stdout)
+    result = json.loads(call("eval", bundle, "--runtime", runtime, *arguments).stdout)
+    assert result["accuracy"] == expected["accuracy"]
+    assert result["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    assert result["data"] == "digits"
+
+
+def test_eval_of_a_pipelined_run_takes_its_bundle(tmp_path: Path, run: Path, bundle: Path) -> None:
+    pipelined = tmp_path / "run"
+    with RunFolder.create(pipelined, {"kind": "pipeline", "data": "digits"}) as folder:
+        shutil.copytree(bundle, pipelined / "bundle")
+        folder.finish({})
+    result = json.loads(call("eval", pipelined, "--limit", "100", "--json").stdout)
+    assert result["accuracy"] == json.loads(call("eval", run, "--limit", "100", "--json").stdout)["accuracy"]
+    (pipelined / "bundle" / "block0" / "forward.onnx").write_bytes(b"")
+    assert "SHA-256 differs" in sentence(call("eval", pipelined, code=3))
 
 
 def test_eval_refuses_in_one_sentence(tmp_path: Path, run: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import sys
 from typing import Annotated, Any
@@ -12,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgebll import __version__
-from edgebll.cli import data, doctor, evaluate, export, keys, train
+from edgebll.cli import data, doctor, evaluate, export, keys, pipeline, train
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.errors import EXIT_CODES, EdgebllError
 
@@ -80,8 +78,7 @@ def show_version(json: JsonOption = False) -> None:
 
 train.register(app)
 export.register(app)
-with contextlib.suppress(ModuleNotFoundError):
-    importlib.import_module("edgebll.cli.pipeline").register(app)
+pipeline.register(app)
 evaluate.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(keys.app, name="keys")

@@ -47,14 +47,14 @@ class BLL(Rule):
 
     pool: str = "avg"
     normalize: str = "none"
-    match: float = 4.0
+    match: float = 1.0
     sigma: float = 1.0
     predict: float = 1.0
     head_size: int = 3
     label_smoothing: float = 0.0
     decorrelate: float = 0.0
     decorrelate_pairs: str = "all"
-    feedback: str = "lstsq"
+    feedback: str = "ema"
     ridge: float = 0.0
     feedback_momentum: float = 0.9
     feedback_lr: float = 0.9

@@ -1,0 +1,66 @@
+"""All blocks one after another in this process: the schedule every other one must equal bit for bit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from edgebll.bundle import Bundle
+from edgebll.data import Dataset, eval_batches
+from edgebll.errors import DataError
+from edgebll.stream import check_fits
+from edgebll.wire import Message, Token
+from edgebll_devices.hosted_block import HostedBlock, score
+from edgebll_devices.runtimes import load_block
+
+
+def run_sequential(
+    bundle: Bundle, run: str, tokens: Iterable[Token], *, runtime: str = "onnxruntime", threads: int = 1
+) -> Iterator[Message]:
+    """Apply a stream of tokens to all blocks, each token to all of them before the next.
+
+    Args:
+        bundle: the blocks, starting from its states. run: identifier of the run. tokens: see `edgebll.stream`.
+        runtime, threads: as in `edgebll_devices.runtimes.load_block`.
+
+    Yields:
+        Every Report and State, as boards send them to the host.
+    """
+    names = [block.name for block in bundle.manifest.blocks]
+    with contextlib.ExitStack() as stack:
+        blocks = []
+        for name, following in zip(names, [*names[1:], None], strict=True):
+            loaded = stack.enter_context(load_block(runtime, bundle, name, threads=threads))
+            blocks.append(HostedBlock(run, loaded, following))
+        for token in tokens:
+            onward: Token | None = token
+            for block in blocks:
+                if onward is None:
+                    raise DataError("the stream ended before the last block")  # not reached: only the last gives None
+                block.admit(onward)
+                applied = block.apply_next()
+                yield applied.message
+                onward = applied.onward
+
+
+def evaluate_bundle(bundle: Bundle, dataset: Dataset, runtime: str = "onnxruntime", threads: int = 1) -> dict[str, float]:
+    """Accuracy and mean cross-entropy of a bundle's state on a data set, through the forward graphs alone.
+
+    Returns:
+        {"accuracy": fraction of samples, "loss": nats}.
+
+    Raises:
+        DataError: the samples do not fit the network.
+    """
+    manifest = bundle.manifest
+    check_fits(manifest, dataset, str(bundle.path))
+    totals = {"correct": 0.0, "loss_sum": 0.0, "count": 0.0}
+    with contextlib.ExitStack() as stack:
+        loaded = [stack.enter_context(load_block(runtime, bundle, b.name, threads=threads)) for b in manifest.blocks]
+        for indices, count in eval_batches(len(dataset), manifest.batch_size):
+            a = dataset.images[indices]
+            for block in loaded:
+                a = block.evaluate(a)
+            for name, value in score(a, dataset.one_hot(indices), count).items():
+                totals[name] += value
+    return {"accuracy": totals["correct"] / totals["count"], "loss": totals["loss_sum"] / totals["count"]}

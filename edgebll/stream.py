@@ -1,0 +1,93 @@
+"""The stream of a whole run: every token the first block receives, in order. A pure function of the plan and the data.
+
+The sequential run, the cluster and anything else that schedules the blocks consume this one stream, so all of them do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgebll.data import Dataset, batch_order, eval_batches
+from edgebll.data.dataset import Ints
+from edgebll.errors import ConfigError, DataError
+from edgebll.schedule import Schedule
+from edgebll.spec import Manifest
+from edgebll.state import Array
+from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Token
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What a run streams.
+
+    Attributes:
+        run: identifier of the run. block: the first block.
+        batch_size: samples of every batch. epochs: passes over the training data, >= 0.
+        schedule: learning rate by step. seed: order of the samples.
+        evaluate: stream the test data after every epoch. snapshot_every: training steps between snapshots; 0 for none.
+    """
+
+    run: str
+    block: str
+    batch_size: int
+    epochs: int
+    schedule: Schedule
+    seed: int = 0
+    evaluate: bool = True
+    snapshot_every: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.snapshot_every < 0:
+            raise ConfigError("the numbers of epochs and of steps between snapshots must not be negative")
+
+    def steps_per_epoch(self, train: Dataset) -> int:
+        """Training steps of one epoch; the last partial batch is dropped."""
+        return len(train) // self.batch_size
+
+    def total_tokens(self, train: Dataset, test: Dataset) -> int:
+        """Number of tokens of the whole stream, END included."""
+        steps = self.epochs * self.steps_per_epoch(train)
+        evaluations = -(-len(test) // self.batch_size) * max(1, self.epochs) if self.evaluate else 0
+        return steps + evaluations + (steps // self.snapshot_every if self.snapshot_every else 0) + 1
+
+
+def stream(plan: StreamPlan, train: Dataset, test: Dataset) -> Iterator[Token]:
+    """All tokens of a run: epochs of TRAIN, each followed by EVAL of the test data, SNAPSHOTs between them, END.
+
+    A run of no epochs evaluates once.
+
+    Raises:
+        ConfigError: the training data do not fill one batch.
+    """
+    sequence = step = 0
+    total_steps = plan.epochs * plan.steps_per_epoch(train)
+    for epoch in range(max(1, plan.epochs)):
+        for indices in batch_order(len(train), plan.batch_size, plan.seed, epoch) if plan.epochs else ():
+            yield _train_token(plan, train, indices, sequence, step, total_steps)
+            sequence, step = sequence + 1, step + 1
+            if plan.snapshot_every and step % plan.snapshot_every == 0:
+                yield Token(plan.run, plan.block, SNAPSHOT, sequence, step)
+                sequence += 1
+        for indices, count in eval_batches(len(test), plan.batch_size) if plan.evaluate else ():
+            yield Token(plan.run, plan.block, EVAL, sequence, step, count, tensors=_batch(test, indices))
+            sequence += 1
+    yield Token(plan.run, plan.block, END, sequence, step)
+
+
+def _batch(dataset: Dataset, indices: Ints) -> dict[str, Array]:
+    return {"x": dataset.images[indices], "y": dataset.one_hot(indices)}
+
+
+def _train_token(plan: StreamPlan, train: Dataset, indices: Ints, sequence: int, step: int, total_steps: int) -> Token:
+    scalars = {"lr": plan.schedule.rate(step, total_steps)}
+    return Token(plan.run, plan.block, TRAIN, sequence, step, scalars=scalars, tensors=_batch(train, indices))
+
+
+def check_fits(manifest: Manifest, dataset: Dataset, where: str) -> None:
+    """Raise DataError unless samples and classes of the data set are those the bundle at `where` was exported for."""
+    if dataset.input_shape != manifest.input_shape or dataset.num_classes != manifest.num_classes:
+        raise DataError(
+            f"{where} was exported for samples of shape {manifest.input_shape} in {manifest.num_classes} classes, but "
+            f"{dataset.name} has {dataset.input_shape} in {dataset.num_classes}; use the data set it was made for"
+        )

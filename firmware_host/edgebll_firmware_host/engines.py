@@ -1,0 +1,154 @@
+"""How agents come to run: started as processes of this machine, or already running on boards."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from edgebll.errors import BoardError
+from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
+
+_START_S = 60.0
+_END_S = 5.0
+_AGENT = "from edgebll_devices.cli import main; main()"
+_PR_SET_PDEATHSIG = 1
+
+
+class Engine(Protocol):
+    """Provides boards; a context manager that gives them back."""
+
+    def __enter__(self) -> Cluster:
+        """Make the boards available."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Give the boards back."""
+
+    def check(self) -> None:
+        """Raise BoardError if a board is known to have ended."""
+
+
+class RunningAgents:
+    """Agents that somebody else started, by their addresses in the inventory."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def __enter__(self) -> Cluster:
+        return self._cluster
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def check(self) -> None:
+        """Nothing is known of other machines but what they say."""
+
+
+class LocalProcesses:
+    """`num_boards` agents as processes of this machine, on free ports of the loopback interface; ended with the context.
+
+    Args:
+        num_boards: how many. logs: folder for each agent's log. threads, runtime: of every board. host: window and deadline.
+    """
+
+    def __init__(
+        self, num_boards: int, logs: Path, *, threads: int = 1, runtime: str = "onnxruntime", host: HostEntry | None = None
+    ) -> None:
+        self._num_boards, self._logs = num_boards, logs
+        self._threads, self._runtime, self._host = threads, runtime, host or HostEntry()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Cluster:
+        try:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-boards-")))
+            names = [f"board{index}" for index in range(self._num_boards)]
+            for name in names:
+                self._processes[name] = self._start(name, state / name)
+            boards = tuple(self._entry(name) for name in names)
+        except BaseException:
+            self._end()
+            raise
+        return Cluster(boards, self._host)
+
+    def _start(self, name: str, state: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", _AGENT, "serve", "--once", "--listen", "tcp://127.0.0.1:0", "--name", name]
+        command += ["--state", str(state)]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_")}
+        environment["OMP_NUM_THREADS"] = str(self._threads)
+        with (self._logs / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is the host's to handle: it stops the boards in order
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+
+    def _entry(self, name: str) -> BoardEntry:
+        line = _read_line(self._processes[name], _START_S)
+        words = line.split()
+        if words[:3] != ["edgebll-board", name, "serving"] or len(words) < 4:
+            raise BoardError(f"the agent {name} did not start; its log is {self._logs / (name + '.log')}")
+        return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime)
+
+    def check(self) -> None:
+        """Raise BoardError if an agent's process has ended."""
+        for name, process in self._processes.items():
+            code = process.poll()
+            if code is not None:
+                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+                raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._logs / (name + '.log')}")
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Ask every agent to end, then insist; by process id, and only our own."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + _END_S
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        self._cleanup.close()
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: end with the host even if the host is killed and cannot end its agents."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _read_line(process: subprocess.Popen[bytes], limit_s: float) -> str:
+    """First line of a process's stdout; empty if it ends or says nothing in time."""
+    if process.stdout is None:
+        return ""
+    deadline = time.monotonic() + limit_s
+    line = b""
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return ""
+        piece = os.read(process.stdout.fileno(), 1024)
+        if not piece:
+            return ""
+        line += piece
+    return line.decode("utf-8", "replace")

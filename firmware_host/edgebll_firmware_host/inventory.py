@@ -1,0 +1,126 @@
+"""The boards of a cluster, as cluster.toml lists them.
+
+[host]
+key = "host.key"                      # the host's key file; needed off loopback
+window = 8                            # tokens in flight
+deadline_s = 10.0                     # silence after which a board counts as lost
+
+[[board]]
+name = "orin-1"
+endpoint = "tcp://192.168.0.11:7101"
+public_key = "..."                    # the board's public key; needed off loopback
+blocks = ["block0", "block1"]         # optional: pins these blocks to the board
+threads = 4
+runtime = "onnxruntime"
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edgebll.errors import ConfigError
+from edgebll.keys import KeyPair, check_public_key, load_key_pair
+from edgebll.plain import PlainError, from_plain
+from edgebll.transport import check_security
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class BoardEntry:
+    """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime."""
+
+    name: str
+    endpoint: str
+    public_key: str | None = None
+    blocks: tuple[str, ...] = ()
+    threads: int = 1
+    runtime: str = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class HostEntry:
+    """The host: its key file, the number of tokens in flight, and seconds of silence after which a board counts as lost."""
+
+    key: str | None = None
+    window: int = 8
+    deadline_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """All boards and the host's settings; `keys` is the loaded key pair, or None on loopback.
+
+    Raises:
+        ConfigError: no boards, names or endpoints that occur twice, or values out of range.
+    """
+
+    boards: tuple[BoardEntry, ...]
+    host: HostEntry = field(default_factory=HostEntry)
+    keys: KeyPair | None = None
+
+    def __post_init__(self) -> None:
+        if not self.boards:
+            raise ConfigError("a cluster needs at least one [[board]]")
+        for what, values in (("name", [b.name for b in self.boards]), ("endpoint", [b.endpoint for b in self.boards])):
+            twice = [value for value in values if values.count(value) > 1]
+            if twice:
+                raise ConfigError(f"two boards have the {what} {twice[0]!r}; give each its own")
+        check_window(self.host.window)
+        if not 0 < self.host.deadline_s < 1e6:
+            raise ConfigError(f"deadline_s must be a number of seconds above 0, not {self.host.deadline_s}")
+        for board in self.boards:
+            if board.threads < 1:
+                raise ConfigError(f"board {board.name}: threads must be at least 1, not {board.threads}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the boards, in order."""
+        return tuple(board.name for board in self.boards)
+
+    def with_window(self, window: int | None) -> Cluster:
+        """The same cluster with another window; None changes nothing."""
+        return self if window is None else replace(self, host=replace(self.host, window=window))
+
+
+def check_window(window: int) -> None:
+    """Raise ConfigError unless at least one token may be in flight."""
+    if window < 1:
+        raise ConfigError(f"the window must be at least 1 token, not {window}")
+
+
+@dataclass(frozen=True)
+class _File:
+    board: tuple[BoardEntry, ...] = ()
+    host: HostEntry = field(default_factory=HostEntry)
+
+
+def load_cluster(path: Path | str) -> Cluster:
+    """Read cluster.toml; a relative key path is relative to the file.
+
+    Raises:
+        ConfigError: missing file, not TOML, an unknown or wrong entry, a board off loopback without keys.
+    """
+    file = Path(path)
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        parsed = from_plain(_File, document, file.name)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read ({error.strerror}); give the cluster's file with --cluster") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML ({error})") from error
+    except PlainError as error:
+        raise ConfigError(str(error)) from error
+    keys = load_key_pair(file.parent / parsed.host.key) if parsed.host.key is not None else None
+    for board in parsed.board:
+        check_security(board.endpoint, keys)
+        if keys is not None and board.public_key is None:
+            raise ConfigError(f"board {board.name} has no public_key, but the host has a key; give both or neither")
+        if board.public_key is not None:
+            check_public_key(board.public_key)
+    return Cluster(parsed.board, parsed.host, keys)

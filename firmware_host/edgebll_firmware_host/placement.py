@@ -1,0 +1,65 @@
+"""Which block runs on which board: contiguous in stream order, so that activations cross as few links as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgebll.bundle import Bundle
+from edgebll.errors import ConfigError
+from edgebll.partition import partition
+from edgebll.spec import BlockSpec
+from edgebll_firmware_host.inventory import BoardEntry
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Board name -> its blocks in stream order; boards without blocks are left out."""
+
+    blocks: Mapping[str, tuple[str, ...]]
+
+    def board_of(self, block: str) -> str:
+        """The board that hosts `block`."""
+        return next(board for board, hosted in self.blocks.items() if block in hosted)
+
+
+def place(blocks: Sequence[str], weights: Sequence[float], boards: Sequence[BoardEntry]) -> Placement:
+    """Place blocks on boards.
+
+    Args:
+        blocks: names in stream order. weights: cost of each, in any one unit. boards: where `blocks` is set on one, it must be
+            set so that every block has just one board; otherwise blocks are spread as evenly as their weights allow, several
+            to a board if there are fewer boards, and boards beyond the number of blocks stay idle.
+
+    Raises:
+        ConfigError: pinned blocks that are unknown, missing or pinned twice.
+    """
+    if any(board.blocks for board in boards):
+        return _pinned(blocks, boards)
+    parts = partition(weights, min(len(boards), len(blocks)))
+    named = zip(boards, parts, strict=False)
+    return Placement({board.name: tuple(blocks[index] for index in part) for board, part in named})
+
+
+def _pinned(blocks: Sequence[str], boards: Sequence[BoardEntry]) -> Placement:
+    pinned = [block for board in boards for block in board.blocks]
+    for block in pinned:
+        if block not in blocks:
+            raise ConfigError(f"a board is to host {block!r}, but the bundle has {', '.join(blocks)}")
+        if pinned.count(block) > 1:
+            raise ConfigError(f"{block!r} is to run on two boards; name it once")
+    missing = [block for block in blocks if block not in pinned]
+    if missing:
+        raise ConfigError(f"no board is to host {missing[0]!r}; name every block at some board, or none at all")
+    order = {block: index for index, block in enumerate(blocks)}
+    return Placement({b.name: tuple(sorted(b.blocks, key=order.__getitem__)) for b in boards if b.blocks})
+
+
+def block_weights(bundle: Bundle) -> list[float]:
+    """Cost of each block where nothing was measured: bytes its training step touches (activations and state)."""
+    return [float(step_bytes(block)) for block in bundle.manifest.blocks]
+
+
+def step_bytes(block: BlockSpec) -> int:
+    """Bytes of a block's input, output and state."""
+    return block.input.size_bytes + block.output.size_bytes + block.state_bytes

@@ -1,0 +1,137 @@
+"""What the host learns while a run goes on: metrics, progress, and when each block worked on which token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edgebll.files import write_json
+from edgebll.runfolder import RunFolder
+from edgebll.wire import EVAL, TRAIN, Report
+
+#: Spans kept for the timeline; a longer run keeps its first ones.
+MAX_SPANS = 50_000
+TIMELINE = "timeline.json"
+
+
+class Listener(Protocol):
+    """Shows progress; `edgebll.cli.progress.RunProgress` is one."""
+
+    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
+        """The run starts at `step` of `total_steps`."""
+
+    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
+        """`step` steps are done."""
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        """The network was evaluated."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A block applied a token on a board; nanoseconds of the host's monotonic clock."""
+
+    board: str
+    block: str
+    kind: str
+    sequence: int
+    step: int
+    start_ns: int
+    end_ns: int
+
+
+@dataclass
+class Recorder:
+    """Takes every Report of a run.
+
+    Attributes:
+        folder: where metrics go. listener: who is told of progress. blocks: in stream order.
+        batch_size, steps_per_epoch, test_samples: of the stream.
+        accuracy, loss: of the last evaluation, None before the first.
+        steps: training steps the last block has applied. busy_ns: computing time by block.
+    """
+
+    folder: RunFolder
+    listener: Listener
+    blocks: tuple[str, ...]
+    batch_size: int
+    steps_per_epoch: int
+    test_samples: int
+    accuracy: float | None = None
+    loss: float | None = None
+    steps: int = 0
+    busy_ns: dict[str, int] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    _losses: dict[str, float] = field(default_factory=dict)
+    _totals: dict[str, float] = field(default_factory=dict)
+
+    def take(self, board: str, report: Report, clock_offset_ns: int) -> None:
+        """Record one Report; `clock_offset_ns` is the board's clock minus the host's."""
+        self.busy_ns[report.block] = self.busy_ns.get(report.block, 0) + report.end_ns - report.start_ns
+        if len(self.spans) < MAX_SPANS:
+            start, end = report.start_ns - clock_offset_ns, report.end_ns - clock_offset_ns
+            self.spans.append(Span(board, report.block, report.kind, report.sequence, report.step, start, end))
+        if report.kind == TRAIN:
+            self._trained(report)
+        elif report.kind == EVAL and report.values:
+            self._evaluated(report)
+
+    def _epoch(self, step: int) -> int:
+        return step // self.steps_per_epoch if self.steps_per_epoch else 0
+
+    def _trained(self, report: Report) -> None:
+        self.folder.record(TRAIN.lower(), epoch=self._epoch(report.step), step=report.step, block=report.block, **report.values)
+        self._losses[report.block] = report.values.get("loss", float("nan"))
+        if report.block == self.blocks[-1]:
+            self.steps = report.step + 1
+            self.listener.stepped(self.steps, [self._losses.get(b, float("nan")) for b in self.blocks], self.batch_size)
+
+    def _evaluated(self, report: Report) -> None:
+        for name, value in report.values.items():
+            self._totals[name] = self._totals.get(name, 0.0) + value
+        if self._totals["count"] < self.test_samples:
+            return
+        self.accuracy = self._totals["correct"] / self._totals["count"]
+        self.loss = self._totals["loss_sum"] / self._totals["count"]
+        self._totals.clear()
+        epoch = self._epoch(report.step)
+        self.folder.record("eval", epoch=epoch, step=report.step, accuracy=self.accuracy, loss=self.loss)
+        self.listener.evaluated(epoch, report.step, self.accuracy, self.loss)
+
+    def busy_fractions(self, seconds: float) -> dict[str, float]:
+        """Computing time of each block as a fraction of the run."""
+        return {block: self.busy_ns.get(block, 0) / 1e9 / seconds if seconds > 0 else 0.0 for block in self.blocks}
+
+    def write_timeline(self) -> None:
+        """Write timeline.json, a Chrome trace: one process a board, one thread a block. Opens in Perfetto."""
+        if self.spans:
+            write_json(self.folder.path / TIMELINE, {"traceEvents": chrome_trace(self.spans), "displayTimeUnit": "ms"})
+
+
+def chrome_trace(spans: Sequence[Span]) -> list[dict[str, Any]]:
+    """Chrome trace events of spans; times in microseconds from the first."""
+    boards = {name: index + 1 for index, name in enumerate(dict.fromkeys(span.board for span in spans))}
+    blocks = {name: index + 1 for index, name in enumerate(dict.fromkeys(span.block for span in spans))}
+    pairs = dict.fromkeys((span.board, span.block) for span in spans)
+    events = [_named("process_name", boards[board], 0, board) for board in boards]
+    events += [_named("thread_name", boards[board], blocks[block], block) for board, block in pairs]
+    first = min(span.start_ns for span in spans)
+    for span in spans:
+        events.append(
+            {
+                "name": f"{span.kind} {span.step if span.kind == TRAIN else span.sequence}",
+                "ph": "X",
+                "ts": (span.start_ns - first) / 1000,
+                "dur": (span.end_ns - span.start_ns) / 1000,
+                "pid": boards[span.board],
+                "tid": blocks[span.block],
+                "args": {"sequence": span.sequence, "step": span.step},
+            }
+        )
+    return events
+
+
+def _named(what: str, process: int, thread: int, name: str) -> dict[str, Any]:
+    arguments: Mapping[str, str] = {"name": name}
+    return {"name": what, "ph": "M", "pid": process, "tid": thread, "args": arguments}

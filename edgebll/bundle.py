@@ -1,11 +1,11 @@
 """The bundle: a folder with manifest.json and, for each block, graphs, initial state and golden vectors.
 
-    manifest.json              everything in spec.Manifest, with the SHA-256 of every other file
-    block0/forward.onnx        (state subset, x) -> a            evaluation mode
-    block0/feedback.onnx       (state subset, y) -> beta         where the rule has a feedback head
-    block0/step.onnx           (state, x, y, scalars) -> (state.next, a, metrics)
-    block0/state.safetensors   the state a run starts from
-    block0/golden.safetensors  inputs and expected outputs of a few consecutive steps from that state
+manifest.json              everything in spec.Manifest, with the SHA-256 of every other file
+block0/forward.onnx        (state subset, x) -> a            evaluation mode
+block0/feedback.onnx       (state subset, y) -> beta         where the rule has a feedback head
+block0/step.onnx           (state, x, y, scalars) -> (state.next, a, metrics)
+block0/state.safetensors   the state a run starts from
+block0/golden.safetensors  inputs and expected outputs of a few consecutive steps from that state
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import sha256_file, storage_errors, write_json
-from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.plain import PlainError, from_plain, short, to_plain
 from edgebll.spec import FORMAT_VERSION, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, load_tensors, save_tensors
 
@@ -37,13 +37,13 @@ def parse_manifest(text: bytes | str, where: str) -> Manifest:
         BundleError: not JSON, another format version, a missing, unknown or wrong field, or an unsafe file name.
     """
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{where} is not JSON ({error}); export the bundle again") from error
     version = document.get("format_version") if isinstance(document, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise BundleError(
-            f"{where} has format version {version!r}, this edgebll reads {FORMAT_VERSION}; "
+            f"{where} has format version {short(version)}, this edgebll reads {FORMAT_VERSION}; "
             "export the bundle again or use the release that wrote it"
         )
     try:
@@ -52,8 +52,12 @@ def parse_manifest(text: bytes | str, where: str) -> Manifest:
         raise BundleError(f"{error}; export the bundle again") from error
     for name in manifest.files:
         if not _SAFE_PATH.fullmatch(name):
-            raise BundleError(f"{where} names the file {name!r}, which is not a plain path inside the bundle")
+            raise BundleError(f"{where} names the file {short(name)}, which is not a plain path inside the bundle")
     return manifest
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,9 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     try:
         text = file.read_bytes()
     except OSError as error:
-        raise BundleError(f"{folder} is not a bundle: {MANIFEST} cannot be read ({error.strerror}); make one with `edgebll export`") from error
+        raise BundleError(
+            f"{folder} is not a bundle: {MANIFEST} cannot be read ({error.strerror}); make one with `edgebll export`"
+        ) from error
     manifest = parse_manifest(text, str(file))
     if verify:
         for name, entry in manifest.files.items():
@@ -127,7 +133,11 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
 def _check_file(path: Path, entry: FileEntry) -> None:
     if not path.is_file():
         raise BundleError(f"{path} is missing; export the bundle again")
-    if path.stat().st_size != entry.size_bytes or sha256_file(path) != entry.sha256:
+    try:
+        intact = path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
+    if not intact:
         raise BundleError(f"{path} is not the file the manifest promises (its SHA-256 differs); export the bundle again")
 
 
@@ -144,13 +154,29 @@ def bundle_writer(path: Path | str) -> Iterator[Path]:
     scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with storage_errors(target):
+            shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
         yield scratch
         with storage_errors(target):
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(scratch, target)
+            _replace_folder(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replace_folder(scratch: Path, target: Path) -> None:
+    """Put `scratch` in the place of `target`; whenever this is interrupted, one of the two is whole."""
+    if not target.exists():
+        os.replace(scratch, target)
+        return
+    earlier = target.with_name(f".{target.name}.{os.getpid()}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    os.replace(target, earlier)
+    try:
+        os.replace(scratch, target)
+    except BaseException:
+        os.replace(earlier, target)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

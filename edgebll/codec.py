@@ -21,13 +21,14 @@ import struct
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import msgpack
 import numpy as np
 
 from edgebll.errors import BundleError, WireError
-from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.plain import from_plain, short, to_plain
 from edgebll.spec import DTYPES, TensorSpec
 from edgebll.state import Array
 from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
@@ -47,13 +48,15 @@ def encode(message: Message) -> list[Buffer]:
         WireError: the message exceeds a cap or holds an array of an unknown dtype.
     """
     fields = _fields(message)
-    arrays = {name: np.ascontiguousarray(value) for name, value in message.tensors.items()}
-    specs = [[name, value.dtype.name, list(np.shape(message.tensors[name]))] for name, value in arrays.items()]
+    specs = [[name, value.dtype.name, list(value.shape)] for name, value in message.tensors.items()]
     _check_specs(specs)
-    header: bytes = msgpack.packb([PROTOCOL_VERSION, _NUMBERS[type(message)], fields, specs], use_bin_type=True)
+    try:
+        header: bytes = msgpack.packb([PROTOCOL_VERSION, _NUMBERS[type(message)], fields, specs], use_bin_type=True)
+    except (OverflowError, ValueError) as error:  # an int beyond 64 bits, a text that is not Unicode
+        raise WireError(f"a {type(message).__name__} cannot be sent ({error})") from error
     if len(header) > MAX_HEADER_BYTES:
         raise WireError(f"a message header of {len(header)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
-    return [header, *(_raw(value) for value in arrays.values())]
+    return [header, *(_raw(value) for value in message.tensors.values())]
 
 
 def _fields(message: Message) -> dict[str, Any]:
@@ -61,9 +64,8 @@ def _fields(message: Message) -> dict[str, Any]:
 
 
 def _raw(value: Array) -> memoryview:
-    if sys.byteorder == "big":
-        value = value.byteswap()
-    return value.reshape(-1).view(np.uint8).data
+    little = np.ascontiguousarray(value, _little_endian(value.dtype.name))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def decode(parts: Sequence[Buffer]) -> Message:
@@ -85,7 +87,7 @@ def decode(parts: Sequence[Buffer]) -> Message:
         raise WireError(f"a {cls.__name__} has a field 'tensors' in its header")
     try:
         message = from_plain(cls, fields, cls.__name__)
-    except (PlainError, ValueError) as error:
+    except ValueError as error:  # PlainError, or the message itself refuses the values
         raise WireError(f"a malformed message arrived: {error}") from error
     object.__setattr__(message, "tensors", tensors)
     return message
@@ -95,15 +97,15 @@ def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorSpec]]:
     if len(data) > MAX_HEADER_BYTES:
         raise WireError(f"a message header of {len(data)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
     try:
-        header = msgpack.unpackb(data, raw=False, strict_map_key=True)
+        header = msgpack.unpackb(data, strict_map_key=True, max_array_len=MAX_TENSORS, max_map_len=MAX_TENSORS, max_ext_len=0)
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
-        raise WireError(f"a message header is not msgpack ({error})") from error
+        raise WireError(f"a message header is not msgpack ({str(error) or type(error).__name__})") from error
     if not (isinstance(header, list) and len(header) == 4):
         raise WireError("a message header is not [version, number, fields, tensors]")
     version, number, fields, specs = header
-    if version != PROTOCOL_VERSION or isinstance(version, bool):
-        raise WireError(f"the peer speaks protocol {version!r}, this edgebll {PROTOCOL_VERSION}; install the same release")
-    if not isinstance(number, int) or not isinstance(fields, dict):
+    if type(version) is not int or version != PROTOCOL_VERSION:
+        raise WireError(f"the peer speaks protocol {short(version)}, this edgebll {PROTOCOL_VERSION}; install the same release")
+    if type(number) is not int or not isinstance(fields, dict):
         raise WireError("a message header is not [version, number, fields, tensors]")
     return number, fields, _check_specs(specs)
 
@@ -147,6 +149,8 @@ def _tensor(spec: TensorSpec, part: Buffer) -> tuple[str, Array]:
         value = value.astype(value.dtype.newbyteorder("="))
     if not value.flags.aligned:
         value = value.copy()  # a small part may lie anywhere in a link's buffer; runtimes need aligned tensors
+    if spec.dtype == "bool" and value.view(np.uint8).max(initial=0) > 1:
+        raise WireError(f"tensor {spec.name!r} of truth values holds bytes other than 0 and 1")
     value = value.reshape(spec.shape)
     value.flags.writeable = False
     return spec.name, value
@@ -176,7 +180,7 @@ def split(data: Buffer) -> list[Buffer]:
     if len(rest) != sum(sizes):
         raise WireError(f"a message's tensors should have {sum(sizes)} bytes and have {len(rest)}")
     ends = np.cumsum([0, *sizes]).tolist()
-    return [header, *(rest[start:end] for start, end in zip(ends, ends[1:], strict=False))]
+    return [header, *(rest[start:end] for start, end in pairwise(ends))]
 
 
 def payload_bytes(message: Message) -> int:

@@ -36,6 +36,7 @@ class FrameDecoder:
     """
 
     def __init__(self, max_payload_bytes: int = 1 << 20) -> None:
+        self._max_payload = max_payload_bytes
         self._max_encoded = max_payload_bytes + _CRC.size + (max_payload_bytes + _CRC.size) // 254 + 1
         self._buffer = bytearray()
         self._overlong = False
@@ -69,10 +70,13 @@ class FrameDecoder:
         try:
             if overlong:
                 raise WireError("a frame exceeds the longest accepted payload")
-            return decode_frame(encoded)
+            payload = decode_frame(encoded)
+            if len(payload) > self._max_payload:  # an encoding may be shorter than the worst case the buffer is made for
+                raise WireError("a frame exceeds the longest accepted payload")
         except WireError:
             self.damaged += 1
             return None
+        return payload
 
 
 def decode_frame(encoded: bytes) -> bytes:

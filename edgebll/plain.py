@@ -7,6 +7,7 @@ takes an int; nothing else is converted, so a document that loads is the documen
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import types
 import typing
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 _Converter = Callable[[Any, str], Any]
 _PLAIN = (str, int, float, bool, bytes)
+_MAX_KEY_CHARS = 40
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _MAX_KEY_CHARS
 
 
 class PlainError(ValueError):
@@ -46,7 +50,7 @@ def from_plain(cls: type[T], value: Any, where: str = "document") -> T:
     converters, required = _fields(typing.cast(typing.Hashable, cls))
     unknown = value.keys() - converters.keys()
     if unknown:
-        raise PlainError(f"{where}: unknown field {min(map(str, unknown))!r}; known are {', '.join(converters)}")
+        raise PlainError(f"{where}: unknown field {short(min(map(str, unknown)))}; known are {', '.join(converters)}")
     for name in required:
         if name not in value:
             raise PlainError(f"{where}: field {name!r} is missing")
@@ -88,14 +92,17 @@ def _table(convert: _Converter, value: Any, where: str) -> dict[str, Any]:
     _expect(value, (dict,), "a table", where)
     for key in value:
         _expect(key, (str,), "a text as key", where)
-    return {key: convert(item, f"{where}.{key}") for key, item in value.items()}
+    return {key: convert(item, f"{where}.{key[:_MAX_KEY_CHARS]}") for key, item in value.items()}
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     if type(value) is hint:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise PlainError(f"{where}: expected float, got a number too large for one") from None
     if hint is int and isinstance(value, bool):
         raise PlainError(f"{where}: expected int, got a truth value")
     _expect(value, (hint,), hint.__name__, where)
@@ -107,6 +114,10 @@ def _expect(value: Any, kinds: tuple[type, ...], name: str, where: str) -> None:
         raise PlainError(f"{where}: expected {name}, got {_describe(value)}")
 
 
+def short(value: Any) -> str:
+    """A short `repr` for messages, however large or deep the value is."""
+    return _SHORT.repr(value)
+
+
 def _describe(value: Any) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text[:40]}{'...' if len(text) > 40 else ''}"
+    return f"{type(value).__name__} {short(value)}"

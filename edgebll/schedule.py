@@ -41,6 +41,10 @@ class Schedule:
             raise ConfigError(f"the schedule must be one of {', '.join(KINDS)}, not {self.kind!r}")
         if self.warmup_steps < 0:
             raise ConfigError(f"the number of warm-up steps must not be negative, but is {self.warmup_steps}")
+        if not all(0 < milestone < 1 for milestone in self.milestones):
+            raise ConfigError(f"milestones are fractions of the run between 0 and 1, not {list(self.milestones)}")
+        if not (math.isfinite(self.decay) and self.decay > 0):
+            raise ConfigError(f"the decay must be a number above 0, not {self.decay}")
 
     def rate(self, step: int, total_steps: int) -> float:
         """Learning rate of `step` (counted from 0) in a run of `total_steps`."""

@@ -43,11 +43,12 @@ class TensorSpec:
         if not 0 < len(self.name) <= MAX_NAME_CHARS:
             raise BundleError(f"a tensor name must have 1 to {MAX_NAME_CHARS} characters, not {len(self.name)}")
         if self.dtype not in DTYPES:
-            raise BundleError(f"tensor {self.name!r} has dtype {self.dtype!r}; known are {', '.join(DTYPES)}")
+            raise BundleError(f"tensor {self.name!r} has dtype {self.dtype[:40]!r}; known are {', '.join(DTYPES)}")
         if len(self.shape) > MAX_RANK or any(size < 0 for size in self.shape):
-            raise BundleError(f"tensor {self.name!r} has shape {self.shape}; at most {MAX_RANK} sizes of 0 or more fit")
-        if self.size_bytes > MAX_TENSOR_BYTES:
-            raise BundleError(f"tensor {self.name!r} has {self.size_bytes} bytes; the cap is {MAX_TENSOR_BYTES}")
+            raise BundleError(f"tensor {self.name!r} has shape {self.shape[:9]}; at most {MAX_RANK} sizes of 0 or more fit")
+        # A size of 0 must not hide others that no array can have.
+        if math.prod(max(1, size) for size in self.shape) * np.dtype(self.dtype).itemsize > MAX_TENSOR_BYTES:
+            raise BundleError(f"tensor {self.name!r} has shape {self.shape}; the cap is {MAX_TENSOR_BYTES} bytes")
 
     @cached_property
     def size_bytes(self) -> int:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from edgebll_export.passes import fuse_updates
+
 Array = npt.NDArray[Any]
 OPSET = 17
 IR_VERSION = 8
@@ -56,11 +58,13 @@ class GraphBuilder:
         self._constant_names: dict[tuple[Any, ...], str] = {}
         self._made: dict[tuple[Any, ...], list[str]] = {}
         self._transposes: dict[str, Value] = {}
+        self._kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
         self._count = 0
 
     def input(self, name: str, dtype: str, shape: Sequence[int]) -> Value:
         """Declare a graph input."""
         self._inputs.append(_info(name, dtype, shape))
+        self._kinds[name] = (dtype, tuple(shape))
         return Value(name, dtype, tuple(shape), tuple(shape))
 
     def output(self, name: str, value: Value) -> None:
@@ -77,6 +81,7 @@ class GraphBuilder:
             name = f"c{len(self._constant_names)}"
             self._constant_names[key] = name
             self._constants[name] = numpy_helper.from_array(array, name)
+            self._kinds[name] = (array.dtype.name, array.shape)
         return Value(self._constant_names[key], array.dtype.name, array.shape, array.shape, array)
 
     def node(
@@ -94,7 +99,8 @@ class GraphBuilder:
         names = ["" if value is None else value.name for value in inputs]
         key = (operator, *names, *(f"{k}={v!r}" for k, v in sorted(attributes.items())))
         if key not in self._made:
-            made = [self._fresh() for _ in outputs]
+            made = [self.fresh() for _ in outputs]
+            self._kinds.update({name: (dtype, tuple(shape)) for name, (dtype, shape) in zip(made, outputs, strict=True)})
             self.nodes.append(helper.make_node(operator, names, made, **attributes))
             self._made[key] = made
         return [Value(n, d, tuple(s), tuple(s)) for n, (d, s) in zip(self._made[key], outputs, strict=True)]
@@ -168,7 +174,9 @@ class GraphBuilder:
 
     def build(self, name: str) -> onnx.ModelProto:
         """The finished model, without nodes and constants that no output needs."""
-        nodes = _alive(self.nodes, {output.name for output in self._outputs})
+        copies = {node.output[0]: node.input[0] for node in self.nodes if node.op_type == "Identity"}
+        results = [copies[output.name] for output in self._outputs]
+        nodes = _alive(_sorted(fuse_updates(self.nodes, results, self)), {output.name for output in self._outputs})
         nodes = _without_output_copies(
             nodes, {o.name for o in self._outputs}, {i.name for i in self._inputs} | set(self._constants)
         )
@@ -179,9 +187,22 @@ class GraphBuilder:
             graph, producer_name="edgebll", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
         )
 
-    def _fresh(self) -> str:
+    def fresh(self) -> str:
+        """A new value name."""
         self._count += 1
         return f"v{self._count}"
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Stored shape of a value."""
+        return self._kinds[name][1]
+
+    def dtype_of(self, name: str) -> str:
+        """Dtype of a value."""
+        return self._kinds[name][0]
+
+    def indices(self, numbers: Sequence[int]) -> str:
+        """Name of an int64 constant vector."""
+        return self.constant(np.array(numbers, np.int64)).name
 
 
 def _info(name: str, dtype: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
@@ -215,6 +236,23 @@ def _alive(nodes: Iterable[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeP
             alive.append(node)
             needed.update(node.input)
     return alive[::-1]
+
+
+def _sorted(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Every node after those that make its inputs, otherwise in the given order."""
+    made = {name for node in nodes for name in node.output}
+    done: set[str] = set()
+    result: list[onnx.NodeProto] = []
+    while nodes:
+        waiting = []
+        for node in nodes:
+            if all(name in done or name not in made for name in node.input):
+                result.append(node)
+                done.update(node.output)
+            else:
+                waiting.append(node)
+        nodes = waiting
+    return result
 
 
 def _without_output_copies(nodes: list[onnx.NodeProto], outputs: set[str], sources: set[str]) -> list[onnx.NodeProto]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.bundle import MANIFEST, open_bundle
+from edgebll.cli.machine import import_torch, usable_cores
 from edgebll.cli.output import JsonOption, print_json
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import BundleError, ConfigError
-from edgebll.extras import import_extra
 from edgebll.runfolder import CONFIG, open_run
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Evaluate a trained network: a run of `edgebll train` with PyTorch, a pipelined run or a bundle with its graphs."""
-    from edgebll.cli.machine import usable_cores
     from edgebll.data import load_dataset
 
     if threads is not None and threads < 1:
@@ -98,7 +97,7 @@ def _recorded_data(path: Path, bundle: Path | None) -> str:
 
 
 def _evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, float]:
-    torch = import_extra("torch", "train", "evaluating a training run")
+    torch = import_torch("train", "evaluating a training run")
     from edgebll.training import load_run
 
     torch.set_num_threads(threads)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgebll.cli.machine import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.errors import ConfigError, VerifyError
 from edgebll.extras import import_extra
@@ -111,5 +112,6 @@ def _verdict(row: Any) -> str:
 
 
 def _need_export(purpose: str) -> None:
-    for module in ("torch", "onnx", "onnxruntime"):
+    import_torch("export", purpose)
+    for module in ("onnx", "onnxruntime"):
         import_extra(module, "export", purpose)

@@ -1,9 +1,12 @@
-"""Facts about this machine, from the standard library alone."""
+"""This machine: its processors, its memory, and how torch uses them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import ModuleType
+
+from edgebll.extras import import_extra
 
 
 def usable_cores() -> int:
@@ -11,6 +14,18 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def import_torch(extra: str, purpose: str) -> ModuleType:
+    """Import torch, which `extra` of edgebll brings, so that its threads share the processors with others.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    # By default OpenMP's threads wait by spinning: beside other programs a step of a small network then took 15 times as long
+    # (two threads on two busy cores). Sleeping costs next to nothing where the machine is free. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return import_extra("torch", extra, purpose)
 
 
 def memory_bytes() -> int | None:

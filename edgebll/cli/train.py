@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgebll.cli.machine import usable_cores
+from edgebll.cli.machine import import_torch, usable_cores
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.cli.progress import RunProgress
 from edgebll.errors import ConfigError, MissingExtraError
-from edgebll.extras import import_extra
 
 if TYPE_CHECKING:
     from edgebll.training import TrainConfig
@@ -75,7 +74,7 @@ def train(
     after it (checkpoint/). Interrupted, it goes on with --resume, which gives the same weights as an undisturbed run.
     With --overwrite an earlier run is kept as OUT.previous until the new one is whole.
     """
-    import_extra("torch", "train", "training")
+    import_torch("train", "training")
     options = {name: value for name, value in context.params.items() if name not in _NOT_CONFIG}
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite exclude each other; give one of them")
@@ -152,18 +151,16 @@ def _check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
     """Raise ConfigError if an option given with --resume is not what the run was started with."""
     was = dataclasses.asdict(recorded)
     for name, value in given.items():
+        option, shown = "--" + name.replace("_", "-"), value
         if name == "rule_option":
             from edgebll.learning import make_rule
 
             different = make_rule(recorded.rule, **parse_options(value)).options() != recorded.rule_options
-            old: Any = recorded.rule_options
+            old, shown = "other values", " ".join(value)
         else:
             old, different = was[name], was[name] != value
         if different:
-            option = name.replace("_", "-")
-            raise ConfigError(
-                f"the run was started with --{option} {old}, so it cannot go on with {value}; leave --{option} out"
-            )
+            raise ConfigError(f"the run was started with {option} {old} and cannot go on with {shown}; leave {option} out")
 
 
 def _listener(progress: RunProgress) -> Any:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from edgebll import __version__
 from edgebll.cli.app import app
+from edgebll.learning import BLL
 from edgebll.runfolder import RunFolder, open_run
 
 TRAIN = ["train", "--data", "digits", "--network", "mlp", "--blocks", "2", "--limit", "128", "--epochs", "1", "--threads", "1"]
@@ -153,8 +154,8 @@ def test_a_folder_that_cannot_be_written_ends_with_code_9(tmp_path: Path, run: P
 def test_resume_keeps_the_options_of_the_run(run: Path) -> None:
     resumed = json.loads(call("train", "--out", run, "--resume", "--json").stdout)
     assert resumed["state_sha256"] == open_run(run)[1]["state_sha256"]
-    call("train", "--out", run, "--resume", "--network", "mlp", "--rule-option", "match=4")
-    for option, value in (("--epochs", "7"), ("--seed", "1"), ("--rule-option", "match=1")):
+    call("train", "--out", run, "--resume", "--network", "mlp", "--rule-option", f"match={BLL().match}")
+    for option, value in (("--epochs", "7"), ("--seed", "1"), ("--rule-option", "match=17")):
         assert f"leave {option} out" in sentence(call("train", "--out", run, "--resume", option, value, code=2))
 
 

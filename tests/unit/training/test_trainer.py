@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from edgebll.errors import BundleError, ConfigError, DataError, EdgebllError, StorageError
+from edgebll.learning import BLL
 from edgebll.runfolder import open_run
 from edgebll.training import Listener, TrainConfig, load_run, resume, train
 from edgebll.training.checkpoint import digest
@@ -77,7 +78,7 @@ def test_digits_are_learnt(tmp_path: Path, rule: str, blocks: int) -> None:
 def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
     config, summary = open_run(undisturbed)
     assert config["kind"] == summary["kind"] == "train"
-    assert config["rule_options"]["match"] == 4.0
+    assert config["rule_options"] == BLL().options()
     assert summary["steps"] == STEPS
     assert summary["samples"] == STEPS * 32
     assert summary["accuracy"] > 0.5

@@ -54,7 +54,8 @@ def test_every_block_equals_eager_over_twenty_steps(
     assert [row for row in rows if row.failed] == []
     step_rows = [row for row in rows if row.graph == "step"]
     assert len(step_rows) == sum(len(block.state) + 2 for block in open_bundle(tmp_path / "b").manifest.blocks)
-    assert sum(row.at_kink for row in step_rows) <= len(step_rows) // 2
+    # one ReLU that rounding turns over reaches every tensor before it, so without local losses most rows may be at a kink
+    assert sum(row.at_kink for row in step_rows) <= 3 * len(step_rows) // 4
 
 
 @pytest.mark.parametrize("name", ["mlp", "resnet8"])

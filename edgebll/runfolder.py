@@ -2,7 +2,7 @@
 
     run.json         what was run: written first
     metrics.jsonl    one JSON object a line: {"kind": "train", "epoch", "step", "block", "loss", ...} or
-                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}
+                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before
     summary.json     the result: written last, so only a whole run has one
 
 Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint,

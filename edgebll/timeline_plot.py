@@ -5,7 +5,6 @@ Two parts: how busy every board was over the whole run, and a close look at a do
 
 from __future__ import annotations
 
-import bisect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ TIMELINE = "timeline.json"
 #: Batches in the close look, and slices of the overview.
 _BATCHES = 12
 _SLICES = 160
-#: A bar narrower than this part of the axis has no room for its number.
-_LABEL_PART = 0.018
+#: Width of a digit of a bar's label, as part of the axis.
+_DIGIT_PART = 0.008
 _OTHER = "#B8B8B8"
 
 
@@ -133,8 +132,8 @@ def _draw_close_look(axes: Any, spans: Sequence[Span], boards: Sequence[str]) ->
         axes.barh(
             row, (right - left) / divisor, left=left / divisor, height=0.7, color=colour, edgecolor="white", linewidth=0.6
         )
-        if right - left > _LABEL_PART * (end - start):
-            text = str(span.sequence) if train else span.kind.lower()
+        text = str(span.sequence) if train else span.kind.lower()
+        if right - left > _DIGIT_PART * max(2, len(text)) * (end - start):
             middle = (left + right) / 2 / divisor
             axes.text(middle, row, text, ha="center", va="center", color="white", fontsize=8, clip_on=True)
     axes.set_xlim(start / divisor, end / divisor)
@@ -151,14 +150,16 @@ def _board_rows(axes: Any, boards: Sequence[str]) -> None:
 
 
 def _window(spans: Sequence[Span]) -> tuple[float, float]:
-    """A stretch from the middle of the run, when the pipeline is full, in which about _BATCHES batches enter."""
-    train = [span for span in spans if span.kind == "TRAIN"] or list(spans)
+    """A stretch near the middle of the run, when the pipeline is full, in which _BATCHES training batches enter in a row."""
     entry: dict[int, float] = {}
-    for span in train:
-        entry.setdefault(span.sequence, span.start_us)
-    starts = sorted(entry.values())
-    if len(starts) <= _BATCHES:
+    for span in spans:
+        if span.kind == "TRAIN":
+            entry.setdefault(span.sequence, span.start_us)
+    order = sorted(entry)
+    if len(order) <= _BATCHES:
         return 0.0, max(span.end_us for span in spans) or 1.0
-    middle = bisect.bisect_left(starts, starts[len(starts) // 2])
-    first = max(0, min(middle - _BATCHES // 2, len(starts) - _BATCHES - 1))
-    return starts[first], starts[first + _BATCHES]
+    starts = range(len(order) - _BATCHES)
+    middle = len(starts) / 2
+    # An evaluation leaves a gap in the sequence of training batches; a stretch without one shows the pipeline better.
+    first = min(starts, key=lambda i: (order[i + _BATCHES] - order[i], abs(i - middle)))
+    return entry[order[first]], entry[order[first + _BATCHES]]

@@ -185,7 +185,7 @@ class _Run:
             metrics.append(dict(zip(step.spec.metrics, values.tolist(), strict=True)))
         self.train_seconds += time.monotonic() - started
         for step, named in zip(self.steps, metrics, strict=True):
-            self.folder.record("train", epoch=epoch, step=done, block=step.name, lr=lr, **named)
+            self.folder.record("train", epoch=epoch, step=done - 1, block=step.name, lr=lr, **named)
             if not math.isfinite(named["loss"]):
                 raise EdgebllError(f"the loss of {step.name} is not a number any more at step {done}; try a smaller --lr")
         self.listener.stepped(done, [named["loss"] for named in metrics], len(indices))

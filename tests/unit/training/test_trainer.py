@@ -84,7 +84,7 @@ def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
     assert summary["accuracy"] > 0.5
     entries = metrics(undisturbed)
     losses = [e for e in entries if e["kind"] == "train"]
-    assert [(e["step"], e["block"]) for e in losses] == [(s, b) for s in range(1, STEPS + 1) for b in ("block0", "block1")]
+    assert [(e["step"], e["block"]) for e in losses] == [(s, b) for s in range(STEPS) for b in ("block0", "block1")]
     assert losses[0]["loss"] == pytest.approx(losses[0]["loss_match"] + losses[0]["loss_pred"], rel=1e-5)
     assert losses[0]["lr"] == 0.05
     evaluations = [e for e in entries if e["kind"] == "eval"]

@@ -99,10 +99,10 @@ def simulate(
 
     if boards < 0:
         raise ConfigError(f"--boards must not be negative, but is {boards}")
-    check_window(window or 1)
+    host = HostEntry(deadline_s=deadline) if window is None else HostEntry(window=window, deadline_s=deadline)
+    check_window(host.window)
     opened = open_bundle(bundle)
     options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite)
-    host = HostEntry(window=window or HostEntry().window, deadline_s=deadline)
 
     def engine(run_path: Path) -> Engine | None:
         logs = run_path / "boards"

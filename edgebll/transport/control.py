@@ -106,8 +106,15 @@ class ControlClient(Endpoint):
             raise
 
     def send(self, message: Message) -> None:
-        """Queue a message; never waits. Whether it arrives shows in the answers (`receive`, `diagnosis`)."""
-        self._socket.send_multipart(encode(message), copy=False)
+        """Queue a message; never waits. Whether it arrives shows in the answers (`receive`, `diagnosis`).
+
+        Raises:
+            LinkError: the board has refused this connection for good.
+        """
+        try:
+            self._socket.send_multipart(encode(message), flags=zmq.DONTWAIT, copy=False)
+        except zmq.Again as error:  # there is not even a connection to wait for
+            raise LinkError(f"{self.endpoint} takes no messages{self.diagnosis()}") from error
 
     def receive(self, timeout_s: float) -> Message | None:
         """Next message, or None after `timeout_s`.

@@ -1,0 +1,89 @@
+"""The planner in virtual time, without a network."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebll_firmware_host.planner import (
+    PING_PERIOD_S,
+    BoardState,
+    DeclareLost,
+    DeclareStalled,
+    Feed,
+    Finish,
+    RunState,
+    SendPing,
+    plan,
+)
+
+
+def state(**changes: object) -> RunState:
+    values: dict = {
+        "window": 3,
+        "deadline_s": 10.0,
+        "stall_s": 60.0,
+        "boards": {"a": BoardState(100.0, 100.0), "b": BoardState(100.0, 100.0)},
+        "missing_finals": {"block0"},
+        "last_progress_s": 100.0,
+        **changes,
+    }
+    return RunState(**values)
+
+
+def test_an_idle_run_is_fed_up_to_its_window() -> None:
+    assert plan(state(), 100.0).actions == (Feed(3),)
+    assert plan(state(fed=5, done=3), 100.0).actions == (Feed(1),)
+    assert plan(state(fed=6, done=3), 100.0).actions == ()
+
+
+def test_heartbeats_are_sent_when_due_and_the_wait_ends_with_the_next() -> None:
+    boards = {"a": BoardState(100.0, 100.0), "b": BoardState(100.0, 100.0 - PING_PERIOD_S)}
+    decided = plan(state(boards=boards, fed=3), 100.1)
+    assert decided.actions == (SendPing("b"),)
+    assert 0 < decided.wait_s <= PING_PERIOD_S - 0.1 + 1e-9
+
+
+def test_a_silent_board_is_lost_after_the_deadline_and_not_before() -> None:
+    boards = {"a": BoardState(90.0, 100.0), "b": BoardState(100.0, 100.0)}
+    assert not any(isinstance(a, DeclareLost) for a in plan(state(boards=boards), 100.0).actions)
+    lost = [a for a in plan(state(boards=boards), 100.1).actions if isinstance(a, DeclareLost)]
+    assert [a.board for a in lost] == ["a"]
+
+
+def test_no_progress_with_answering_boards_is_a_stall() -> None:
+    assert any(isinstance(a, DeclareStalled) for a in plan(state(fed=1, last_progress_s=39.0), 100.0).actions)
+    assert not any(isinstance(a, DeclareStalled) for a in plan(state(fed=0, last_progress_s=39.0), 100.0).actions)
+
+
+def test_it_ends_when_the_stream_is_done_and_all_states_are_here() -> None:
+    assert Finish() not in plan(state(fed=4, done=3, exhausted=True, missing_finals=set()), 100.0).actions
+    assert Finish() not in plan(state(fed=4, done=4, exhausted=True), 100.0).actions
+    assert Finish() in plan(state(fed=4, done=4, exhausted=True, missing_finals=set()), 100.0).actions
+
+
+@given(window=st.integers(1, 9), tokens=st.integers(1, 40), seed=st.randoms(use_true_random=False))
+def test_whatever_the_timing_the_window_holds_and_every_token_is_fed_once(window: int, tokens: int, seed: object) -> None:
+    """A pipeline of unknown speed, in virtual time."""
+    now, run = 0.0, state(window=window, boards={"a": BoardState(0.0, 0.0)}, last_progress_s=0.0)
+    fed: list[int] = []
+    for _ in range(20 * tokens + 100):
+        decided = plan(run, now)
+        if Finish() in decided.actions:
+            break
+        for action in decided.actions:
+            if isinstance(action, SendPing):
+                run.boards[action.board] = BoardState(now, now)
+            elif isinstance(action, Feed):
+                for _ in range(min(action.count, tokens - run.fed)):
+                    fed.append(run.fed)
+                    run.fed += 1
+                run.exhausted = run.fed == tokens
+        assert run.in_flight <= window
+        now += seed.uniform(0.0, 0.4)  # type: ignore[attr-defined]
+        run.boards["a"].last_heard_s = now
+        if run.in_flight and seed.random() < 0.7:  # type: ignore[attr-defined]
+            run.done += seed.randint(1, run.in_flight)  # type: ignore[attr-defined]
+            run.last_progress_s = now
+        if run.exhausted and not run.in_flight:
+            run.missing_finals.clear()
+    assert fed == list(range(tokens))
+    assert run.done == tokens

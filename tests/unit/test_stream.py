@@ -1,0 +1,53 @@
+"""The stream of a run: order, counts and content."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebll.data import Dataset
+from edgebll.errors import ConfigError
+from edgebll.schedule import Schedule
+from edgebll.stream import StreamPlan, stream
+from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN
+
+
+def dataset(count: int) -> Dataset:
+    images = np.arange(count, dtype=np.float32).reshape(count, 1, 1, 1)
+    return Dataset("counting", images, np.arange(count, dtype=np.int64) % 3, 3)
+
+
+@given(st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans())
+def test_every_sample_once_an_epoch_in_one_sequence(
+    train: int, test: int, batch: int, epochs: int, snapshot_every: int, evaluate: bool
+) -> None:
+    plan = StreamPlan("r", "block0", batch, epochs, Schedule(0.1), 7, evaluate, snapshot_every)
+    tokens = list(stream(plan, dataset(train), dataset(test)))
+    assert [token.sequence for token in tokens] == list(range(len(tokens)))
+    assert len(tokens) == plan.total_tokens(dataset(train), dataset(test))
+    assert [token.kind for token in tokens].count(END) == 1
+    assert tokens[-1].kind == END
+    trained = [token for token in tokens if token.kind == TRAIN]
+    assert [token.step for token in trained] == list(range(epochs * (train // batch)))
+    for epoch in range(epochs):
+        steps = trained[epoch * (train // batch) : (epoch + 1) * (train // batch)]
+        seen = np.concatenate([token.tensors["x"].ravel() for token in steps])
+        assert len(set(seen.tolist())) == len(seen) == (train // batch) * batch
+    evaluated = [token for token in tokens if token.kind == EVAL]
+    assert sum(token.count for token in evaluated) == (test * max(1, epochs) if evaluate else 0)
+    snapshots = [token.step for token in tokens if token.kind == SNAPSHOT]
+    assert snapshots == [s for s in range(1, len(trained) + 1) if snapshot_every and s % snapshot_every == 0]
+
+
+def test_the_rate_follows_the_schedule_and_labels_fit() -> None:
+    schedule = Schedule(0.5, warmup_steps=2)
+    tokens = list(stream(StreamPlan("r", "block0", 4, 2, schedule, evaluate=False), dataset(12), dataset(3)))
+    trained = tokens[:-1]
+    assert [token.scalars["lr"] for token in trained] == [schedule.rate(step, 6) for step in range(6)]
+    for token in trained:
+        assert np.array_equal(token.tensors["y"].argmax(1), token.tensors["x"].ravel().astype(int) % 3)
+
+
+def test_negative_counts_are_refused() -> None:
+    with pytest.raises(ConfigError, match="must not be negative"):
+        StreamPlan("r", "block0", 4, -1, Schedule(0.1))

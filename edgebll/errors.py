@@ -49,7 +49,7 @@ class LinkError(EdgebllError, ConnectionError):
     exit_code = 7
 
 
-class LinkTimeout(LinkError, TimeoutError):
+class LinkTimeout(LinkError, TimeoutError):  # noqa: N818  (named like the builtin it also is)
     """A peer did not answer before the deadline. Exit code 7."""
 
 

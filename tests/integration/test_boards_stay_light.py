@@ -1,4 +1,4 @@
-"""Boards import neither torch nor onnx: every module of theirs loads with both blocked."""
+"""Boards and hosts import neither torch nor onnx: every module of theirs loads with both blocked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCRIPT = textwrap.dedent(
 
     class Blocked(importlib.abc.MetaPathFinder):
         def find_spec(self, name, path=None, target=None):
-            if name.partition(".")[0] in ("torch", "onnx", "edgebll_export", "edgebll_firmware_host"):
+            if name.partition(".")[0] in BLOCKED:
                 raise ImportError(f"{name} is blocked")
             return None
 
@@ -24,9 +24,9 @@ SCRIPT = textwrap.dedent(
     else:
         raise SystemExit("the block does not hold")
 
-    import edgebll_devices
-    modules = ["edgebll_devices"]
-    modules += [m.name for m in pkgutil.walk_packages(edgebll_devices.__path__, "edgebll_devices.")]
+    package = importlib.import_module(PACKAGE)
+    modules = [PACKAGE, *EXTRA]
+    modules += [m.name for m in pkgutil.walk_packages(package.__path__, PACKAGE + ".")]
     for name in modules:
         importlib.import_module(name)
     print(len(modules), *modules)
@@ -34,12 +34,28 @@ SCRIPT = textwrap.dedent(
 )
 
 
-def test_every_board_module_loads_without_torch_and_onnx() -> None:
-    result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=False)
+#: Nothing of these may load: the training side, and what only the extras bring.
+HEAVY = ("torch", "onnx", "sklearn", "matplotlib", "scipy", "edgebll_export")
+
+
+def import_all(package: str, blocked: tuple[str, ...], extra: tuple[str, ...] = ()) -> set[str]:
+    """Import a package's modules, and some extra ones, in a fresh interpreter with some packages blocked; their names."""
+    header = f"PACKAGE, BLOCKED, EXTRA = {package!r}, {blocked!r}, {extra!r}\n"
+    result = subprocess.run([sys.executable, "-c", header + SCRIPT], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
-    count, *modules = result.stdout.split()
-    assert int(count) >= 8
-    assert {"edgebll_devices.agent", "edgebll_devices.cli", "edgebll_devices.worker"} <= set(modules)
+    return set(result.stdout.split()[1:])
+
+
+def test_every_board_module_loads_without_torch_and_onnx() -> None:
+    modules = import_all("edgebll_devices", (*HEAVY, "edgebll_firmware_host"))
+    assert len(modules) >= 8
+    assert {"edgebll_devices.agent", "edgebll_devices.cli", "edgebll_devices.worker"} <= modules
+
+
+def test_every_host_module_loads_without_torch_and_onnx() -> None:
+    extra = ("edgebll.stream", "edgebll.cli.app", "edgebll.cli.pipeline", "edgebll.data")
+    modules = import_all("edgebll_firmware_host", (*HEAVY, "edgebll_devices"), extra)
+    assert {"edgebll_firmware_host.cluster_run", "edgebll_firmware_host.engines", *extra} <= modules
 
 
 def test_the_agent_is_ready_before_any_heavy_import() -> None:

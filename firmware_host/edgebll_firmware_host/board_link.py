@@ -1,70 +1,37 @@
-"""The host's side of one board: its control connection, the start of a session, and its clock."""
+"""The host's side of one board: its control connection, what it said of itself, and its clock."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
 
 from edgebll import __version__
-from edgebll.bundle import MANIFEST, Bundle
-from edgebll.errors import BoardError, LinkError, LinkTimeout
+from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, WireError
 from edgebll.keys import KeyPair
-from edgebll.transport import ControlClient, poll, reachable
-from edgebll.wire import (
-    PROTOCOL_VERSION,
-    Assign,
-    Failure,
-    FilePiece,
-    Hello,
-    Message,
-    Offer,
-    Ping,
-    Pong,
-    Ready,
-    Stop,
-    Stopped,
-    Want,
-    Welcome,
-)
+from edgebll.transport import ControlClient, reachable
+from edgebll.wire import PROTOCOL_VERSION, Failure, Hello, Message, Ping, Pong, Welcome
 from edgebll_firmware_host.inventory import BoardEntry
-
-#: Files travel in pieces of this size.
-PIECE_BYTES = 1 << 20
-_PING_S = 0.5
-#: A board may take long to load blocks, as long as it answers heartbeats.
-LOAD_S = 600.0
-
-M = TypeVar("M", bound=Message)
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Where a board's outputs go and who may send to it: block -> endpoint, block -> public key, public keys."""
-
-    next_endpoint: Mapping[str, str]
-    next_key: Mapping[str, str]
-    upstream_keys: tuple[str, ...]
 
 
 class BoardLink:
-    """A board as the host talks to it; close it when done.
+    """A board as the host talks to it; nothing here waits. Close it when done.
 
     Args:
         entry: the board. run: identifier of the run. keys: the host's key pair, if encrypted.
-        deadline_s: silence after which the board counts as lost.
 
     Attributes:
-        welcome: what the board said of itself, after `greet`.
-        clock_offset_ns: the board's monotonic clock minus the host's, from the quickest heartbeat so far.
+        control: the control connection. clock_offset_ns: the board's monotonic clock minus the host's, from the quickest
+            heartbeat so far. acknowledged_ns: `sent_ns` of the latest answered heartbeat; whatever was sent before that
+            heartbeat has been handled, since a board takes messages in order.
+
+    Raises:
+        ConfigError: off loopback without keys, or a malformed endpoint or key.
     """
 
-    def __init__(self, entry: BoardEntry, run: str, keys: KeyPair | None, deadline_s: float) -> None:
-        self.entry = entry
+    def __init__(self, entry: BoardEntry, run: str, keys: KeyPair | None) -> None:
+        self.entry, self.run = entry, run
         self.control = ControlClient(entry.endpoint, keys=keys, server_key=entry.public_key if keys else None)
         self.clock_offset_ns = 0
-        self._run, self._deadline_s = run, deadline_s
+        self.acknowledged_ns = 0
         self._best_round_trip_ns: int | None = None
         self._welcome: Welcome | None = None
 
@@ -74,10 +41,15 @@ class BoardLink:
         return self.entry.name
 
     @property
+    def where(self) -> str:
+        """The board in messages: its name and its address."""
+        return f"board {self.name} at {self.entry.endpoint}"
+
+    @property
     def welcome(self) -> Welcome:
         """What the board said of itself."""
         if self._welcome is None:
-            raise BoardError(f"board {self.name} was not greeted yet")
+            raise BoardError(f"{self.where} was not greeted yet")
         return self._welcome
 
     @property
@@ -85,115 +57,67 @@ class BoardLink:
         """Where the board takes tokens, as seen from the network its control connection runs on."""
         return reachable(self.welcome.data_endpoint, self.entry.endpoint)
 
-    def greet(self) -> Welcome:
-        """Open the session.
+    def say_hello(self) -> None:
+        """Ask for a session; the board answers with a Welcome, or a Failure if it works for another host."""
+        self.send(Hello(self.run, PROTOCOL_VERSION, __version__))
+
+    def accept(self, welcome: Welcome) -> None:
+        """Take the board's Welcome.
 
         Raises:
-            LinkTimeout: nobody answers. LinkError: another protocol version. BoardError: the board refuses.
+            LinkError: it speaks another version of the protocol. ConfigError: it does not have the runtime asked for.
         """
-        self.control.send(Hello(self._run, PROTOCOL_VERSION, __version__))
-        welcome = self._expect(Welcome, self._deadline_s)
         if welcome.protocol != PROTOCOL_VERSION:
             raise LinkError(
-                f"board {self.name} speaks protocol {welcome.protocol}, this host {PROTOCOL_VERSION}; install the same release"
+                f"{self.where} speaks protocol {welcome.protocol}, this host {PROTOCOL_VERSION}; update the older one"
             )
+        if self.entry.runtime not in welcome.runtimes:
+            has = ", ".join(welcome.runtimes) or "none"
+            raise ConfigError(f"{self.where} has no runtime {self.entry.runtime!r}, only {has}; choose one it has")
         self._welcome = welcome
-        return welcome
 
-    def ship(self, bundle: Bundle, blocks: tuple[str, ...]) -> int:
-        """Send the files of these blocks that the board does not have; returns the bytes sent."""
-        names = [n for n in bundle.manifest.files if n.split("/")[0] in blocks and not n.endswith("/golden.safetensors")]
-        self.control.send(Offer(self._run, (bundle.path / MANIFEST).read_bytes(), tuple(names)))
-        wanted = self._expect(Want, self._deadline_s)
-        by_digest = {bundle.manifest.files[name].sha256: name for name in names}
-        sent = 0
-        for digest in wanted.sha256:
-            if digest not in by_digest:
-                raise BoardError(f"board {self.name} asks for a file that was not offered; install the same release there")
-            sent += self._send_file(bundle, by_digest[digest], digest)
-        return sent
+    def send(self, message: Message) -> None:
+        """Queue a message; never waits.
 
-    def _send_file(self, bundle: Bundle, name: str, digest: str) -> int:
-        data = (bundle.path / name).read_bytes()
-        for offset in range(0, max(1, len(data)), PIECE_BYTES):
-            self.control.send(FilePiece(digest, offset, len(data), data[offset : offset + PIECE_BYTES]))
-        return len(data)
+        Raises:
+            LinkError: the board has refused this connection for good.
+        """
+        try:
+            self.control.send(message)
+        except LinkError as error:
+            raise LinkError(f"board {self.name}: {error}") from error
 
-    def assign(self, blocks: tuple[str, ...], neighbours: Neighbours) -> None:
-        """Tell the board what to host; `await_ready` waits for it, so that all boards load at once."""
-        entry = self.entry
-        self.control.send(
-            Assign(
-                self._run,
-                blocks,
-                dict(neighbours.next_endpoint),
-                dict(neighbours.next_key),
-                neighbours.upstream_keys,
-                entry.runtime,
-                entry.threads,
-            )
-        )
+    def receive(self) -> Message | None:
+        """The next message that has arrived, or None.
 
-    def await_ready(self) -> Ready:
-        """Wait until the blocks are loaded."""
-        return self._expect(Ready, LOAD_S)
+        Raises:
+            WireError: the board sent something that is not a message of this protocol.
+        """
+        try:
+            return self.control.receive(0.0)
+        except WireError as error:
+            raise WireError(f"{self.where}: {error}") from error
 
-    def stop(self, timeout_s: float) -> bool:
-        """End the session; whether the board confirmed it in time."""
-        self.control.send(Stop(self._run))
-        deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
-            message = self.control.receive(left)
-            if message is None or isinstance(message, Stopped):
-                return message is not None
-        return False
-
-    def ping(self) -> None:
-        """Send a heartbeat."""
-        self.control.send(Ping(time.monotonic_ns()))
+    def ping(self) -> int:
+        """Send a heartbeat; returns its `sent_ns`, to be compared with `acknowledged_ns`."""
+        sent_ns = time.monotonic_ns()
+        self.send(Ping(sent_ns))
+        return sent_ns
 
     def heard(self, pong: Pong) -> None:
-        """Learn the clock offset from an answered heartbeat: assume that both ways took equally long."""
+        """Learn from an answered heartbeat; the clock offset assumes that both ways took equally long."""
         now = time.monotonic_ns()
+        self.acknowledged_ns = max(self.acknowledged_ns, pong.sent_ns)
         round_trip = now - pong.sent_ns
         if self._best_round_trip_ns is None or round_trip < self._best_round_trip_ns:
             self._best_round_trip_ns = round_trip
             self.clock_offset_ns = pong.answered_ns - (pong.sent_ns + now) // 2
 
-    def failed(self, failure: Failure) -> BoardError:
+    def failed(self, failure: Failure) -> EdgebllError:
         """The error a board's Failure stands for."""
-        return BoardError(f"board {self.name} at {self.entry.endpoint}: {failure.message}")
-
-    def _expect(self, kind: type[M], limit_s: float) -> M:
-        """Wait for a message of this class, keeping the session alive with heartbeats.
-
-        Raises:
-            LinkTimeout: silence for deadline_s, or nothing of this class within limit_s. BoardError: the board failed.
-        """
-        started = heard = time.monotonic()
-        pinged = started
-        while True:
-            now = time.monotonic()
-            if now - heard > self._deadline_s or now - started > limit_s:
-                waited = max(now - heard, 0.0) if now - heard > self._deadline_s else now - started
-                raise LinkTimeout(
-                    f"board {self.name} at {self.entry.endpoint} did not answer within {waited:.0f} s{self.control.diagnosis()}"
-                )
-            if now - pinged >= _PING_S and self._welcome is not None:
-                self.ping()
-                pinged = now
-            if not poll([self.control], _PING_S):
-                continue
-            message = self.control.receive(0.0)
-            if message is None:
-                continue
-            heard = time.monotonic()
-            if isinstance(message, kind):
-                return message
-            if isinstance(message, Failure):
-                raise self.failed(message)
-            if isinstance(message, Pong):
-                self.heard(message)
+        own_name = f"board {self._welcome.name}: " if self._welcome is not None else ""
+        message = f"{self.where}: {failure.message.removeprefix(own_name)}"
+        return LinkError(message) if failure.code == LinkError.exit_code else BoardError(message)
 
     def close(self) -> None:
         """Close the control connection."""

@@ -16,10 +16,14 @@ from types import TracebackType
 from typing import Protocol
 
 from edgebll.errors import BoardError
+from edgebll.files import storage_errors
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 
 _START_S = 60.0
 _END_S = 5.0
+_LAST_CHARS = 300
+#: An agent waits at least so long for a silent host.
+_BOARD_DEADLINE_S = 10.0
 _AGENT = "from edgebll_devices.cli import main; main()"
 _PR_SET_PDEATHSIG = 1
 
@@ -70,8 +74,10 @@ class LocalProcesses:
 
     def __enter__(self) -> Cluster:
         try:
-            self._logs.mkdir(parents=True, exist_ok=True)
-            state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-boards-")))
+            with storage_errors(self._logs):
+                self._logs.mkdir(parents=True, exist_ok=True)
+            with storage_errors(Path(tempfile.gettempdir())):
+                state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-boards-")))
             names = [f"board{index}" for index in range(self._num_boards)]
             for name in names:
                 self._processes[name] = self._start(name, state / name)
@@ -83,10 +89,10 @@ class LocalProcesses:
 
     def _start(self, name: str, state: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", _AGENT, "serve", "--once", "--listen", "tcp://127.0.0.1:0", "--name", name]
-        command += ["--state", str(state)]
+        command += ["--state", str(state), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_")}
-        environment["OMP_NUM_THREADS"] = str(self._threads)
-        with (self._logs / f"{name}.log").open("wb") as log:
+        environment.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads)))
+        with storage_errors(self._log(name)), self._log(name).open("wb") as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -101,7 +107,7 @@ class LocalProcesses:
         line = _read_line(self._processes[name], _START_S)
         words = line.split()
         if words[:3] != ["edgebll-board", name, "serving"] or len(words) < 4:
-            raise BoardError(f"the agent {name} did not start; its log is {self._logs / (name + '.log')}")
+            raise BoardError(f"the agent {name} did not start; its log is {self._log(name)}{self._last_words(name)}")
         return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime)
 
     def check(self) -> None:
@@ -110,7 +116,19 @@ class LocalProcesses:
             code = process.poll()
             if code is not None:
                 how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._logs / (name + '.log')}")
+                said = "" if code < 0 else self._last_words(name)
+                raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._log(name)}{said}")
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _last_words(self, name: str) -> str:
+        """What an agent's log says last, to append to a sentence."""
+        with contextlib.suppress(OSError):
+            lines = self._log(name).read_text("utf-8", "replace")[-_LAST_CHARS:].splitlines()
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            return f" and ends with: {last}" if last else ""
+        return ""
 
     def __exit__(self, *_: object) -> None:
         self._end()

@@ -31,6 +31,11 @@ else:
     import tomli as tomllib
 
 
+#: A board must be able to miss one heartbeat.
+MIN_DEADLINE_S = 1.0
+_MAX_THREADS = 1024
+
+
 @dataclass(frozen=True)
 class BoardEntry:
     """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime."""
@@ -42,6 +47,12 @@ class BoardEntry:
     threads: int = 1
     runtime: str = "onnxruntime"
 
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ConfigError("a board needs a name; give each [[board]] its own")
+        if not 1 <= self.threads <= _MAX_THREADS:
+            raise ConfigError(f"board {self.name}: threads must be at least 1 and at most {_MAX_THREADS}, not {self.threads}")
+
 
 @dataclass(frozen=True)
 class HostEntry:
@@ -51,13 +62,21 @@ class HostEntry:
     window: int = 8
     deadline_s: float = 10.0
 
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ConfigError(f"the window must be at least 1 token, not {self.window}")
+        if not MIN_DEADLINE_S <= self.deadline_s < 1e6:
+            raise ConfigError(
+                f"deadline_s must be at least {MIN_DEADLINE_S:g} seconds, two heartbeats, but is {self.deadline_s:g}"
+            )
+
 
 @dataclass(frozen=True)
 class Cluster:
     """All boards and the host's settings; `keys` is the loaded key pair, or None on loopback.
 
     Raises:
-        ConfigError: no boards, names or endpoints that occur twice, or values out of range.
+        ConfigError: no boards, or names or endpoints that occur twice.
     """
 
     boards: tuple[BoardEntry, ...]
@@ -71,12 +90,6 @@ class Cluster:
             twice = [value for value in values if values.count(value) > 1]
             if twice:
                 raise ConfigError(f"two boards have the {what} {twice[0]!r}; give each its own")
-        check_window(self.host.window)
-        if not 0 < self.host.deadline_s < 1e6:
-            raise ConfigError(f"deadline_s must be a number of seconds above 0, not {self.host.deadline_s}")
-        for board in self.boards:
-            if board.threads < 1:
-                raise ConfigError(f"board {board.name}: threads must be at least 1, not {board.threads}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,12 +99,6 @@ class Cluster:
     def with_window(self, window: int | None) -> Cluster:
         """The same cluster with another window; None changes nothing."""
         return self if window is None else replace(self, host=replace(self.host, window=window))
-
-
-def check_window(window: int) -> None:
-    """Raise ConfigError unless at least one token may be in flight."""
-    if window < 1:
-        raise ConfigError(f"the window must be at least 1 token, not {window}")
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def load_cluster(path: Path | str) -> Cluster:
     """Read cluster.toml; a relative key path is relative to the file.
 
     Raises:
-        ConfigError: missing file, not TOML, an unknown or wrong entry, a board off loopback without keys.
+        ConfigError: missing file, not TOML, an unknown or wrong entry, a value out of range, keys missing on one side.
     """
     file = Path(path)
     try:
@@ -119,8 +126,9 @@ def load_cluster(path: Path | str) -> Cluster:
     keys = load_key_pair(file.parent / parsed.host.key) if parsed.host.key is not None else None
     for board in parsed.board:
         check_security(board.endpoint, keys)
-        if keys is not None and board.public_key is None:
-            raise ConfigError(f"board {board.name} has no public_key, but the host has a key; give both or neither")
+        if (keys is None) != (board.public_key is None):
+            has = "no public_key, but the host has a key" if keys is not None else "a public_key, but the host has no key"
+            raise ConfigError(f"board {board.name} has {has}; give both or neither")
         if board.public_key is not None:
             check_public_key(board.public_key)
     return Cluster(parsed.board, parsed.host, keys)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: Between two heartbeats to a board, in seconds.
 PING_PERIOD_S = 0.5
+#: A state is one message, so a board says nothing else while it travels: at least so fast, in bytes a second.
+SLOWEST_LINK = 1 << 20
 
 
 @dataclass
 class BoardState:
-    """What the host knows of a board; times in seconds of one clock, -inf for never."""
+    """What the host knows of a board; times in seconds of one clock, -inf for never.
+
+    Attributes:
+        last_heard_s: last sign of life, or when the host began to listen. last_ping_s: last heartbeat sent to it.
+        greeted: whether it has a session with this host, so that it answers heartbeats.
+        owed_bytes: bytes of the states it was asked for and that have not arrived.
+    """
 
     last_heard_s: float
     last_ping_s: float = float("-inf")
+    greeted: bool = True
+    owed_bytes: int = 0
 
 
 @dataclass
@@ -22,10 +33,11 @@ class RunState:
 
     Attributes:
         window: largest number of tokens in flight. deadline_s: silence after which a board counts as lost.
-        stall_s: time without any token done, boards answering all the while, after which a token counts as lost.
+        stall_s: time without any progress, boards answering all the while, after which a message counts as lost.
         boards: by name. fed: tokens sent to the first block. done: tokens the last block has applied.
         exhausted: whether END was fed. missing_finals: blocks whose final state has not arrived.
-        last_progress_s: when `done` last grew, or feeding began.
+        last_progress_s: when `done` last grew or a final state arrived, or feeding began.
+        blocked_since_s: since when the first board has taken no token, or None if it takes them.
     """
 
     window: int
@@ -37,11 +49,17 @@ class RunState:
     fed: int = 0
     done: int = 0
     exhausted: bool = False
+    blocked_since_s: float | None = None
 
     @property
     def in_flight(self) -> int:
         """Tokens fed and not done."""
         return self.fed - self.done
+
+    @property
+    def waiting(self) -> bool:
+        """Whether boards owe the host anything."""
+        return self.in_flight > 0 or (self.exhausted and bool(self.missing_finals))
 
 
 @dataclass(frozen=True)
@@ -67,8 +85,15 @@ class DeclareLost:
 
 
 @dataclass(frozen=True)
+class DeclareBlocked:
+    """The first board answers, but its data connection has taken no token for too long."""
+
+    blocked_s: float
+
+
+@dataclass(frozen=True)
 class DeclareStalled:
-    """Boards answer, but no token has come through for too long."""
+    """Boards answer, but nothing has come through for too long."""
 
     idle_s: float
 
@@ -78,7 +103,7 @@ class Finish:
     """Every token is done and every final state is here."""
 
 
-Action = Feed | SendPing | DeclareLost | DeclareStalled | Finish
+Action = Feed | SendPing | DeclareLost | DeclareBlocked | DeclareStalled | Finish
 
 
 @dataclass(frozen=True)
@@ -89,23 +114,38 @@ class Plan:
     wait_s: float = 0.0
 
 
-def plan(state: RunState, now_s: float) -> Plan:
-    """Decide what to do at `now_s`: heartbeats that are due, boards to give up, tokens to feed, or the end."""
+def watch(boards: Mapping[str, BoardState], deadline_s: float, now_s: float) -> Plan:
+    """Decide which boards to give up at `now_s` and which to send a heartbeat; wait until the next one is due."""
     actions: list[Action] = []
     next_ping_s = now_s + PING_PERIOD_S
-    for name, board in state.boards.items():
+    for name, board in boards.items():
         silent_s = now_s - board.last_heard_s
-        if silent_s > state.deadline_s:
+        if silent_s > deadline_s + board.owed_bytes / SLOWEST_LINK:
             actions.append(DeclareLost(name, silent_s))
-        if now_s - board.last_ping_s >= PING_PERIOD_S:
+        elif board.greeted and now_s - board.last_ping_s >= PING_PERIOD_S:
             actions.append(SendPing(name))
-        else:
+        elif board.greeted:
             next_ping_s = min(next_ping_s, board.last_ping_s + PING_PERIOD_S)
-    if state.in_flight > 0 and now_s - state.last_progress_s > state.stall_s:
-        actions.append(DeclareStalled(now_s - state.last_progress_s))
+    return Plan(tuple(actions), max(0.0, next_ping_s - now_s))
+
+
+def plan(state: RunState, now_s: float) -> Plan:
+    """Decide what to do at `now_s`: boards to give up, heartbeats that are due, tokens to feed, or the end."""
+    watched = watch(state.boards, state.deadline_s, now_s)
+    actions = [*watched.actions, *_given_up(state, now_s)]
     room = state.window - state.in_flight
     if not state.exhausted and room > 0:
         actions.append(Feed(room))
-    if state.exhausted and state.in_flight == 0 and not state.missing_finals:
+    if state.exhausted and not state.waiting:
         actions.append(Finish())
-    return Plan(tuple(actions), max(0.0, next_ping_s - now_s))
+    # The attempt to feed a blocked board waits for it.
+    return Plan(tuple(actions), watched.wait_s if state.blocked_since_s is None else 0.0)
+
+
+def _given_up(state: RunState, now_s: float) -> list[Action]:
+    # A dead board breaks its data connection before it has been silent for long; one period later its silence is the reason.
+    blocked_s = 0.0 if state.blocked_since_s is None else now_s - state.blocked_since_s
+    if blocked_s > state.deadline_s + 2 * PING_PERIOD_S:
+        return [DeclareBlocked(blocked_s)]
+    idle_s = now_s - state.last_progress_s
+    return [DeclareStalled(idle_s)] if state.waiting and idle_s > state.stall_s else []

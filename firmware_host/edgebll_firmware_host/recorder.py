@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from edgebll.errors import BoardError
 from edgebll.files import write_json
 from edgebll.runfolder import RunFolder
 from edgebll.wire import EVAL, TRAIN, Report
@@ -13,6 +14,8 @@ from edgebll.wire import EVAL, TRAIN, Report
 #: Spans kept for the timeline; a longer run keeps its first ones.
 MAX_SPANS = 50_000
 TIMELINE = "timeline.json"
+#: What the last block reports of an evaluated batch: the first two are sums over its `count` samples.
+_SCORES = frozenset(("correct", "loss_sum", "count"))
 
 
 class Listener(Protocol):
@@ -30,7 +33,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Span:
-    """A block applied a token on a board; nanoseconds of the host's monotonic clock."""
+    """A block applied a token on a board; nanoseconds of the board's monotonic clock."""
 
     board: str
     block: str
@@ -50,6 +53,7 @@ class Recorder:
         batch_size, steps_per_epoch, test_samples: of the stream.
         accuracy, loss: of the last evaluation, None before the first.
         steps: training steps the last block has applied. busy_ns: computing time by block.
+        clock_offsets: board -> its monotonic clock minus the host's in ns, as known last.
     """
 
     folder: RunFolder
@@ -62,20 +66,26 @@ class Recorder:
     loss: float | None = None
     steps: int = 0
     busy_ns: dict[str, int] = field(default_factory=dict)
+    clock_offsets: dict[str, int] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     _losses: dict[str, float] = field(default_factory=dict)
     _totals: dict[str, float] = field(default_factory=dict)
 
     def take(self, board: str, report: Report, clock_offset_ns: int) -> None:
-        """Record one Report; `clock_offset_ns` is the board's clock minus the host's."""
+        """Record one Report; `clock_offset_ns` is the board's clock minus the host's, as known by now.
+
+        Raises:
+            BoardError: the last block's evaluation lacks a value. StorageError: the disk refuses.
+        """
+        self.clock_offsets[board] = clock_offset_ns
         self.busy_ns[report.block] = self.busy_ns.get(report.block, 0) + report.end_ns - report.start_ns
         if len(self.spans) < MAX_SPANS:
-            start, end = report.start_ns - clock_offset_ns, report.end_ns - clock_offset_ns
-            self.spans.append(Span(board, report.block, report.kind, report.sequence, report.step, start, end))
+            where = (board, report.block, report.kind, report.sequence, report.step)
+            self.spans.append(Span(*where, report.start_ns, report.end_ns))
         if report.kind == TRAIN:
             self._trained(report)
-        elif report.kind == EVAL and report.values:
-            self._evaluated(report)
+        elif report.kind == EVAL and report.block == self.blocks[-1]:
+            self._evaluated(board, report)
 
     def _epoch(self, step: int) -> int:
         return step // self.steps_per_epoch if self.steps_per_epoch else 0
@@ -87,9 +97,11 @@ class Recorder:
             self.steps = report.step + 1
             self.listener.stepped(self.steps, [self._losses.get(b, float("nan")) for b in self.blocks], self.batch_size)
 
-    def _evaluated(self, report: Report) -> None:
-        for name, value in report.values.items():
-            self._totals[name] = self._totals.get(name, 0.0) + value
+    def _evaluated(self, board: str, report: Report) -> None:
+        if _SCORES - report.values.keys() or not report.values["count"] > 0:
+            raise BoardError(f"board {board} reports an evaluation without {', '.join(sorted(_SCORES))}; update edgebll there")
+        for name in _SCORES:
+            self._totals[name] = self._totals.get(name, 0.0) + report.values[name]
         if self._totals["count"] < self.test_samples:
             return
         self.accuracy = self._totals["correct"] / self._totals["count"]
@@ -106,7 +118,17 @@ class Recorder:
     def write_timeline(self) -> None:
         """Write timeline.json, a Chrome trace: one process a board, one thread a block. Opens in Perfetto."""
         if self.spans:
-            write_json(self.folder.path / TIMELINE, {"traceEvents": chrome_trace(self.spans), "displayTimeUnit": "ms"})
+            write_json(
+                self.folder.path / TIMELINE, {"traceEvents": chrome_trace(self._on_one_clock()), "displayTimeUnit": "ms"}
+            )
+
+    def _on_one_clock(self) -> list[Span]:
+        """The spans by the host's clock; only now are the offsets known as well as they will be."""
+        offsets = {span.board: self.clock_offsets[span.board] for span in self.spans}
+        return [
+            replace(span, start_ns=span.start_ns - offsets[span.board], end_ns=span.end_ns - offsets[span.board])
+            for span in self.spans
+        ]
 
 
 def chrome_trace(spans: Sequence[Span]) -> list[dict[str, Any]]:

@@ -1,0 +1,160 @@
+"""`edgebll plan` and `devices`: what would run where, and which boards answer."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgebll.bundle import Bundle, open_bundle
+from edgebll.cli.output import JsonOption, print_json, print_table
+from edgebll.errors import ConfigError, EdgebllError
+
+if TYPE_CHECKING:
+    from edgebll.wire import Welcome
+    from edgebll_firmware_host.inventory import BoardEntry
+    from edgebll_firmware_host.placement import Placement
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
+ClusterOption = Annotated[Path, typer.Option(help="The inventory of boards, cluster.toml.")]
+MeasureOption = Annotated[
+    bool, typer.Option("--measure", help="Place blocks by the time their steps take on this machine, not by an estimate.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(short_help="Show which block would run where, with memory and traffic.")(plan)
+    app.command(short_help="Ask the boards of a cluster who they are.")(devices)
+
+
+def plan(
+    bundle: BundleArgument,
+    cluster: Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")] = None,
+    boards: Annotated[int, typer.Option(help="Number of equal boards, without --cluster.")] = 4,
+    measure: MeasureOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the placement of a bundle's blocks on boards before anything runs, with memory and traffic.
+
+    With --measure also the throughput of such a pipeline, were all boards like this machine.
+    """
+    from edgebll_firmware_host.placement import block_weights, place
+
+    opened = open_bundle(bundle)
+    entries = _entries(cluster, boards)
+    names = [block.name for block in opened.manifest.blocks]
+    seconds = measured(opened) if measure else None
+    placed = place(names, seconds or block_weights(opened), entries)
+    result: dict[str, Any] = {
+        "bundle": str(bundle),
+        "placement": [_row(opened, entry.name, placed, seconds) for entry in entries],
+        "links": _links(opened, placed),
+    }
+    if seconds is not None:
+        slowest = max(row["step_seconds"] for row in result["placement"])
+        result["samples_per_second"] = opened.manifest.batch_size / slowest
+    if json:
+        print_json(result)
+    else:
+        _print_plan(result)
+
+
+def _entries(cluster: Path | None, boards: int) -> tuple[BoardEntry, ...]:
+    from edgebll_firmware_host.inventory import BoardEntry, load_cluster
+
+    if cluster is not None:
+        return load_cluster(cluster).boards
+    if boards < 1:
+        raise ConfigError(f"--boards must be at least 1, not {boards}")
+    return tuple(BoardEntry(f"board{index}", f"tcp://127.0.0.1:{index + 1}") for index in range(boards))
+
+
+def measured(bundle: Bundle, runtime: str = "onnxruntime", threads: int = 1) -> list[float]:
+    """Seconds of one training step of each block on this machine."""
+    from edgebll_devices.measure import step_seconds
+
+    return step_seconds(bundle, runtime=runtime, threads=threads)
+
+
+def _row(bundle: Bundle, board: str, placed: Placement, seconds: list[float] | None) -> dict[str, Any]:
+    """A board's blocks; memory for two copies of the state (a step reads one and writes the other) and activations."""
+    hosted = placed.blocks.get(board, ())
+    indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
+    specs = [bundle.manifest.blocks[index] for index in indices]
+    memory = sum(2 * spec.state_bytes + spec.input.size_bytes + spec.output.size_bytes for spec in specs)
+    row: dict[str, Any] = {"board": board, "blocks": list(hosted), "memory_bytes": memory}
+    if seconds is not None:
+        row["step_seconds"] = sum(seconds[index] for index in indices)
+    return row
+
+
+def _links(bundle: Bundle, placed: Placement) -> list[dict[str, Any]]:
+    """Every stream that leaves a machine, with its bytes a training step: activations and labels."""
+    blocks = bundle.manifest.blocks
+    first = blocks[0]
+    links = [("host", placed.board_of(first.name), first)]
+    for here, there in itertools.pairwise(blocks):
+        source, target = placed.board_of(here.name), placed.board_of(there.name)
+        if source != target:
+            links.append((source, target, there))
+    return [
+        {"from": source, "to": target, "block": spec.name, "bytes_per_step": spec.input.size_bytes + spec.labels.size_bytes}
+        for source, target, spec in links
+    ]
+
+
+def _print_plan(result: dict[str, Any]) -> None:
+    columns = ["board", "blocks", "state and activations, MiB"]
+    rows = []
+    for row in result["placement"]:
+        cells = [row["board"], " ".join(row["blocks"]) or "idle", f"{row['memory_bytes'] / 2**20:.1f}"]
+        rows.append([*cells, *([f"{1e3 * row['step_seconds']:.1f}"] if "step_seconds" in row else [])])
+    if "samples_per_second" in result:
+        columns.append("step, ms")
+    print_table(columns, rows, right=columns[2:])
+    cells = [[r["from"], r["to"], r["block"], f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]]
+    print_table(("from", "to", "block", "KiB per step"), cells, right=("KiB per step",))
+    if "samples_per_second" in result:
+        rate = result["samples_per_second"]
+        typer.echo(f"at most {rate:.0f} samples/s, were every board like this machine and the links fast enough")
+
+
+def devices(cluster: ClusterOption, json: JsonOption = False) -> None:
+    """Ask every board of a cluster who it is; exit code 7 if one does not answer or works for another host."""
+    from edgebll_firmware_host.inventory import load_cluster
+    from edgebll_firmware_host.probe import probe_all
+
+    inventory = load_cluster(cluster)
+    answers = probe_all(inventory)
+    rows = [_device(entry, answer) for entry, answer in zip(inventory.boards, answers, strict=True)]
+    if json:
+        print_json(rows)
+    else:
+        _print_devices(rows)
+    for answer in answers:
+        if isinstance(answer, EdgebllError):
+            raise answer
+
+
+def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]:
+    row: dict[str, Any] = {"board": entry.name, "endpoint": entry.endpoint}
+    if isinstance(answer, EdgebllError):
+        return {**row, "problem": str(answer)}
+    names = ("version", "cores", "memory_bytes", "python", "platform", "data_endpoint")
+    return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
+
+
+def _print_devices(rows: list[dict[str, Any]]) -> None:
+    columns = ("board", "endpoint", "edgebll", "cores", "memory, GiB", "python", "machine", "runtimes")
+    cells = []
+    for row in rows:
+        if "problem" in row:
+            cells.append((row["board"], row["endpoint"], "problem", "", "", "", "", ""))
+            continue
+        memory = f"{row['memory_bytes'] / 2**30:.1f}"
+        fixed = (row["board"], row["endpoint"], row["version"], str(row["cores"]), memory, row["python"], row["platform"])
+        cells.append((*fixed, " ".join(row["runtimes"])))
+    print_table(columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red"})

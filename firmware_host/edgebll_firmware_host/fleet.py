@@ -1,0 +1,172 @@
+"""All boards of a run at once: heartbeats to each, who is alive, and what they say. One slow board keeps no other waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
+from edgebll.keys import KeyPair
+from edgebll.transport import poll
+from edgebll.wire import Failure, Message, Pong, Stop, Stopped, Welcome
+from edgebll_firmware_host.board_link import BoardLink
+from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.planner import BoardState, DeclareLost, SendPing, watch
+
+#: How long a session may take to end, after success and after an error.
+_STOP_S, _ABORT_S = 5.0, 1.0
+
+M = TypeVar("M", bound=Message)
+
+
+class Fleet:
+    """The boards of a run; make it with `open_fleet`.
+
+    Args:
+        links: one a board. deadline_s: silence after which a board counts as lost.
+        check: raises BoardError if a board's process is known to have ended.
+
+    Attributes:
+        links, boards: by name; the connection, and what is known of the board.
+    """
+
+    def __init__(self, links: Sequence[BoardLink], deadline_s: float, check: Callable[[], None]) -> None:
+        now = time.monotonic()
+        self.links = {link.name: link for link in links}
+        self.boards = {link.name: BoardState(now, greeted=False) for link in links}
+        self.deadline_s, self._check = deadline_s, check
+        self._controls = {id(link.control): link for link in links}
+
+    def greet(self) -> dict[str, Welcome]:
+        """Open a session with every board.
+
+        Raises:
+            LinkTimeout: one does not answer. LinkError: one speaks another protocol or works for another host.
+        """
+        for link in self.links.values():
+            link.say_hello()
+        return self.gather(Welcome, 2 * self.deadline_s, "said who it is")
+
+    def gather(self, kind: type[M], limit_s: float, what: str) -> dict[str, M]:
+        """Wait for a message of this class from every board, keeping all sessions alive.
+
+        Raises:
+            LinkTimeout: a board is alive, but has not done `what` within `limit_s`. And what `hear` and `watch` raise.
+        """
+        found: dict[str, M] = {}
+        started, wait_s = time.monotonic(), 0.0
+        while True:
+            for link, message in self.hear(wait_s):
+                if isinstance(message, kind):
+                    found[link.name] = message
+            late = [link for name, link in self.links.items() if name not in found]
+            if not late:
+                return found
+            if time.monotonic() - started > limit_s:
+                raise LinkTimeout(f"{late[0].where} answers, but has not {what} within {limit_s:.0f} s; look at its log")
+            wait_s = self.watch()
+
+    def hear(self, timeout_s: float) -> list[tuple[BoardLink, Message]]:
+        """Wait for messages and return all that have arrived, apart from heartbeats' answers.
+
+        Raises:
+            BoardError: a board failed or its process ended. LinkError: a link broke, or carries something else.
+        """
+        self._check()
+        heard: list[tuple[BoardLink, Message]] = []
+        for control in poll([link.control for link in self.links.values()], timeout_s):
+            link = self._controls[id(control)]
+            while (message := link.receive()) is not None:
+                self._note(link, message)
+                if not isinstance(message, Pong):
+                    heard.append((link, message))
+        return heard
+
+    def _note(self, link: BoardLink, message: Message) -> None:
+        board = self.boards[link.name]
+        board.last_heard_s = time.monotonic()
+        if isinstance(message, Pong):
+            link.heard(message)
+        elif isinstance(message, Welcome):
+            link.accept(message)
+            board.greeted = True
+        elif isinstance(message, Failure):
+            self._check()  # a neighbour whose process has ended is the better reason
+            raise link.failed(message)
+
+    def watch(self) -> float:
+        """Send the heartbeats that are due; returns how long to wait for messages before the next.
+
+        Raises:
+            LinkTimeout: a board never answered. BoardError: a board has fallen silent.
+        """
+        decided = watch(self.boards, self.deadline_s, time.monotonic())
+        for action in decided.actions:
+            if isinstance(action, (SendPing, DeclareLost)):
+                self.perform(action)
+        return decided.wait_s
+
+    def perform(self, action: SendPing | DeclareLost) -> None:
+        """Send a heartbeat, or give a board up."""
+        link, board = self.links[action.board], self.boards[action.board]
+        if isinstance(action, SendPing):
+            link.ping()
+            board.last_ping_s = time.monotonic()
+            return
+        self._check()  # says more where the board's process is known to have ended
+        silent_s, why = action.silent_s, link.control.diagnosis()
+        if not board.greeted:
+            raise LinkTimeout(f"{link.where} did not answer within {silent_s:.0f} s{why}")
+        raise BoardError(f"{link.where} has been silent for {silent_s:.0f} s{why}; check the board and run again")
+
+    def stop(self, limit_s: float) -> None:
+        """End all sessions: tell every board, then wait for those that are alive, at most `limit_s`."""
+        deadline = time.monotonic() + limit_s
+        waiting = {}
+        for name, link in self.links.items():
+            with contextlib.suppress(EdgebllError):
+                link.send(Stop(link.run))
+                if self.boards[name].greeted:
+                    waiting[name] = link
+        while waiting and (left_s := deadline - time.monotonic()) > 0:
+            for control in poll([link.control for link in waiting.values()], left_s):
+                link = self._controls[id(control)]
+                if _has_stopped(link):
+                    del waiting[link.name]
+
+
+def _has_stopped(link: BoardLink) -> bool:
+    """Take what a board has said; whether it is out of the session, or talks nonsense."""
+    try:
+        while (message := link.receive()) is not None:
+            if isinstance(message, Stopped):
+                return True
+    except LinkError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def open_fleet(
+    entries: Sequence[BoardEntry], run: str, keys: KeyPair | None, deadline_s: float, check: Callable[[], None] = lambda: None
+) -> Iterator[Fleet]:
+    """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
+
+    Args:
+        entries: the boards. run: identifier of the run. keys: the host's, if encrypted.
+        deadline_s, check: as in Fleet.
+    """
+    with contextlib.ExitStack() as stack:
+        links = []
+        for entry in entries:
+            links.append(BoardLink(entry, run, keys))
+            stack.callback(links[-1].close)
+        fleet = Fleet(links, deadline_s, check)
+        limit_s = _ABORT_S
+        try:
+            yield fleet
+            limit_s = _STOP_S
+        finally:
+            fleet.stop(limit_s)

@@ -1,0 +1,220 @@
+"""The host's side of sessions, against scripted boards on real sockets."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from support.fake_board import FakeBoard, manners, welcome
+from support.tiny_bundle import make_tiny_bundle
+
+from edgebll.bundle import Bundle
+from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
+from edgebll.wire import Assign, Failure, FilePiece, Hello, Message, Offer, Ping, Pong, Ready, Stop, Want
+from edgebll_firmware_host import shipping
+from edgebll_firmware_host.fleet import Fleet, open_fleet
+from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
+from edgebll_firmware_host.placement import Placement
+from edgebll_firmware_host.probe import probe_all
+from edgebll_firmware_host.session import start_session
+from edgebll_firmware_host.shipping import AHEAD, ship
+
+RUN = "run"
+
+
+def entry(name: str, board: FakeBoard) -> BoardEntry:
+    return BoardEntry(name, board.endpoint)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=2)
+
+
+def test_a_board_that_loads_slowly_costs_no_other_its_heartbeats(bundle: Bundle) -> None:
+    """The first board is ready 1.5 s late; the second must go on hearing from its host all the while."""
+    asked: list[float] = []
+
+    def slow(message: Message) -> Iterable[Message] | None:
+        if isinstance(message, Assign):
+            asked.append(time.monotonic())
+            return []
+        if isinstance(message, Ping) and asked and time.monotonic() - asked[0] > 1.5:
+            return [Ready(RUN, 1.5), *manners(message)]
+        return None
+
+    def quick(message: Message) -> Iterable[Message] | None:
+        return [Ready(RUN, 0.0)] if isinstance(message, Assign) else None
+
+    with FakeBoard(slow) as first, FakeBoard(quick) as second:
+        placement = Placement({"a": ("block0",), "b": ("block1",)})
+        with open_fleet([entry("a", first), entry("b", second)], RUN, None, 1.0) as fleet:
+            start_session(fleet, bundle, placement, None)
+        pings = second.times(Ping)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(pings)]
+        assert pings[-1] - pings[0] > 1.0
+        assert max(gaps) < 0.9
+        assert all(board.times(Stop) for board in (first, second))
+
+
+def test_a_board_that_never_answers_is_a_link_error_and_one_that_falls_silent_a_board_error() -> None:
+    with (
+        FakeBoard(lambda _: []) as mute,
+        FakeBoard() as other,
+        pytest.raises(LinkTimeout, match=r"board a at tcp://127.0.0.1:\d+ did not answer within 1 s"),
+        open_fleet([entry("a", mute), entry("b", other)], RUN, None, 1.0) as fleet,
+    ):
+        fleet.greet()
+    assert len(other.times(Stop)) == 1, "the others are let go"
+    with (
+        FakeBoard(lambda message: manners(message) if isinstance(message, Hello) else []) as faint,
+        pytest.raises(BoardError, match=r"board a at tcp://127.0.0.1:\d+ has been silent for 1 s"),
+        open_fleet([entry("a", faint)], RUN, None, 1.0) as fleet,
+    ):
+        greet_and_wait(fleet)
+
+
+def greet_and_wait(fleet: Fleet) -> None:
+    fleet.greet()
+    fleet.gather(Ready, 30.0, "loaded its blocks")
+
+
+def test_a_board_that_lives_but_does_not_do_its_part_has_a_deadline_too() -> None:
+    with FakeBoard() as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        with pytest.raises(LinkTimeout, match=r"board a at .* answers, but has not loaded its blocks within 1 s"):
+            fleet.gather(Ready, 0.6, "loaded its blocks")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"protocol": 99}, LinkError, "speaks protocol 99, this host"),
+        ({"runtimes": ("tensorrt",)}, ConfigError, "has no runtime 'onnxruntime', only tensorrt"),
+    ],
+)
+def test_a_board_that_does_not_fit_is_refused_when_it_is_greeted(changes: dict, kind: type[EdgebllError], words: str) -> None:
+    with (
+        FakeBoard(lambda message: [welcome(**changes)] if isinstance(message, Hello) else None) as board,
+        pytest.raises(kind, match=words),
+        open_fleet([entry("a", board)], RUN, None, 5.0) as fleet,
+    ):
+        fleet.greet()
+
+
+@pytest.mark.parametrize(("code", "kind"), [(7, LinkError), (3, BoardError), (1, BoardError)])
+def test_a_failure_names_the_board_once_and_keeps_its_family(code: int, kind: type[EdgebllError]) -> None:
+    def fail(message: Message) -> Iterable[Message] | None:
+        return [Failure(RUN, code, "board fake: the disk is full")] if isinstance(message, Offer) else None
+
+    with FakeBoard(fail) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        fleet.links["a"].send(Offer(RUN, b"{}", ()))
+        with pytest.raises(kind) as caught:
+            fleet.gather(Want, 10.0, "said which files it needs")
+        assert str(caught.value) == f"board a at {board.endpoint}: the disk is full"
+
+
+def test_what_is_known_of_a_process_comes_before_what_its_neighbours_say() -> None:
+    ended = []
+
+    def check() -> None:
+        if ended:
+            raise BoardError("board b was killed")
+
+    def fail(message: Message) -> Iterable[Message] | None:
+        if isinstance(message, Offer):
+            ended.append(True)
+            return [Failure(RUN, 7, "board fake: no connection to the next board")]
+        return None
+
+    with FakeBoard(fail) as board, open_fleet([entry("a", board)], RUN, None, 5.0, check) as fleet:
+        fleet.greet()
+        fleet.links["a"].send(Offer(RUN, b"{}", ()))
+        with pytest.raises(BoardError, match="board b was killed"):
+            fleet.gather(Want, 10.0, "said which files it needs")
+
+
+def test_bytes_that_are_no_message_name_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    import edgebll.transport.control as control
+
+    with FakeBoard() as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        monkeypatch.setattr(control, "encode", lambda _: [b"rubbish"])  # of the board too: both live in this process
+        fleet.links["a"].send(Ping(0))
+        with pytest.raises(LinkError, match=r"board a at .*msgpack|board a at .*header"):
+            fleet.gather(Pong, 10.0, "answered")
+        monkeypatch.undo()
+
+
+def test_files_go_only_a_few_pieces_ahead_of_what_is_confirmed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that confirms nothing gets AHEAD pieces and no more; once it does, it gets every byte in order."""
+    monkeypatch.setattr(shipping, "PIECE_BYTES", 50)
+    graph = bundle.manifest.files["block0/step.onnx"]
+    state = {"held": True, "most": 0}
+    held: list[Ping] = []
+    received = bytearray()
+    pieces: list[int] = []
+
+    def careful(message: Message) -> Iterable[Message] | None:
+        if isinstance(message, Offer):
+            return [Want(RUN, (graph.sha256,))]
+        if isinstance(message, FilePiece):
+            assert message.offset == len(received)
+            received.extend(message.data)
+            pieces.append(len(message.data))
+        if isinstance(message, Ping) and pieces and state["held"]:
+            held.append(message)
+            if len(held) <= AHEAD:
+                return []  # the next heartbeat comes half a second later: nothing else was sent by then
+            state["held"], state["most"] = False, len(pieces)
+            return [Pong(ping.sent_ns, 0) for ping in held]
+        return None
+
+    with FakeBoard(careful) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        sent = ship(fleet, bundle, {"a": ("block0",)})
+    assert state["most"] == AHEAD
+    assert sent == graph.size_bytes == len(received)
+    assert bytes(received) == (bundle.path / "block0/step.onnx").read_bytes()
+
+
+def test_only_offered_files_are_sent(bundle: Bundle) -> None:
+    other = bundle.manifest.files["block1/step.onnx"].sha256
+
+    def greedy(message: Message) -> Iterable[Message] | None:
+        return [Want(RUN, (other,))] if isinstance(message, Offer) else None
+
+    with FakeBoard(greedy) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        with pytest.raises(LinkError, match="asks for a file that was not offered"):
+            ship(fleet, bundle, {"a": ("block0",)})
+    assert not board.times(FilePiece)
+
+
+def test_stopping_waits_for_no_dead_board() -> None:
+    with FakeBoard() as alive, FakeBoard(lambda m: [] if isinstance(m, Stop) else None) as dying:
+        with pytest.raises(BoardError, match="enough"), open_fleet([entry("a", dying), entry("b", alive)], RUN, None, 5.0) as f:
+            fail_after_greeting(f)
+        started = alive.times(Hello)[0]
+        assert time.monotonic() - started < 3.0
+        assert len(alive.times(Stop)) == 1
+        assert alive.times(Stop)[0] - started < 0.5, "told at once, not after the dead one"
+
+
+def fail_after_greeting(fleet: Fleet) -> None:
+    fleet.greet()
+    raise BoardError("enough")
+
+
+def test_probing_asks_all_boards_at_once(tmp_path: Path) -> None:
+    nobody = tuple(BoardEntry(f"n{port}", f"tcp://127.0.0.1:{port}") for port in (3, 4, 5, 6))
+    with FakeBoard() as board:
+        started = time.monotonic()
+        answers = probe_all(Cluster((*nobody, entry("a", board)), HostEntry(deadline_s=1.0)))
+        assert time.monotonic() - started < 3.5
+    assert [isinstance(answer, LinkError) for answer in answers] == [True] * 4 + [False]
+    assert answers[-1] == welcome()

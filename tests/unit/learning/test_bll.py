@@ -76,7 +76,9 @@ def test_pooled_output(pool: str, normalize: str, a: torch.Tensor) -> None:
     assert np.allclose(actual.numpy(), naive_pool(a.numpy(), pool, normalize), rtol=1e-10)
 
 
-@pytest.mark.parametrize("options", [{"feedback": "lstsq"}, {"ridge": 2.0}, {"feedback": "ema"}, {"feedback": "sgd"}])
+@pytest.mark.parametrize(
+    "options", [{"feedback": "lstsq"}, {"feedback": "lstsq", "ridge": 2.0}, {"feedback": "ema"}, {"feedback": "sgd"}]
+)
 def test_feedback_weights_with_absent_and_single_classes(options: dict, a: torch.Tensor, y: torch.Tensor) -> None:
     rule = BLL(**options)
     old = torch.randn(CHANNELS, CLASSES, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
@@ -86,7 +88,7 @@ def test_feedback_weights_with_absent_and_single_classes(options: dict, a: torch
 
 
 def test_least_squares_feedback_minimises_the_distance(a: torch.Tensor, y: torch.Tensor) -> None:
-    made = objective()
+    made = objective(feedback="lstsq")
     weights = made.renew_feedback({FEEDBACK: torch.zeros(CHANNELS, CLASSES, dtype=torch.float64)}, a, y)[FEEDBACK]
     solution = torch.linalg.lstsq(y[:, [0, 1, 3]], made.pooled(a)).solution
     assert torch.allclose(weights[:, [0, 1, 3]].t(), solution, rtol=1e-9)

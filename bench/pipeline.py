@@ -1,6 +1,6 @@
 """What pipelining gains and what host and links cost, with real agent processes on this machine.
 
-    OMP_NUM_THREADS=1 python bench/pipeline.py [--steps 120] [--repeats 5] [--check]
+    OMP_NUM_THREADS=1 python bench/pipeline.py [--steps 80] [--repeats 5] [--check]
 
 Scaling: two balanced blocks on two agents of one thread each, against one agent that hosts both. Overhead: four blocks of
 resnet8 on one agent, fed through the host, against the same graphs one after another in one process. The schedules run in turn;
@@ -56,12 +56,14 @@ class _Silent:
 
 
 def balanced_network() -> BlockNetwork:
-    """Two blocks of about the same cost: three basic blocks of 32 channels on 14 x 14 each."""
+    """Two blocks of about the same cost: three basic blocks of 32 channels on 14 x 14 each, and a convolution."""
     torch.manual_seed(0)
     stem = [nn.Conv2d(1, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()]
     first = nn.Sequential(*stem, *(BasicBlock(32, 32, 1) for _ in range(3)))
+    more = [nn.Conv2d(32, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)]
-    return BlockNetwork([first, nn.Sequential(*(BasicBlock(32, 32, 1) for _ in range(3)), *head)], 10, (1, 28, 28))
+    second = nn.Sequential(*(BasicBlock(32, 32, 1) for _ in range(3)), *more, *head)
+    return BlockNetwork([first, second], 10, (1, 28, 28))
 
 
 def random_data(samples: int) -> Dataset:
@@ -107,7 +109,7 @@ def compare(bundle: Bundle, data: Dataset, one: int, other: int, repeats: int) -
 def main() -> int:
     """Run both comparisons and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()

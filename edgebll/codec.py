@@ -48,7 +48,7 @@ def encode(message: Message) -> list[Buffer]:
         WireError: the message exceeds a cap or holds an array of an unknown dtype.
     """
     fields = _fields(message)
-    specs = [[name, value.dtype.name, list(value.shape)] for name, value in message.tensors.items()]
+    specs = [[name, _name(value.dtype), list(value.shape)] for name, value in message.tensors.items()]
     _check_specs(specs)
     try:
         header: bytes = msgpack.packb([PROTOCOL_VERSION, _NUMBERS[type(message)], fields, specs], use_bin_type=True)
@@ -64,7 +64,7 @@ def _fields(message: Message) -> dict[str, Any]:
 
 
 def _raw(value: Array) -> memoryview:
-    little = np.ascontiguousarray(value, _little_endian(value.dtype.name))
+    little = np.ascontiguousarray(value, _little_endian(_name(value.dtype)))
     return little.reshape(-1).view(np.uint8).data
 
 
@@ -134,6 +134,12 @@ def _check_specs(specs: Any) -> list[TensorSpec]:
 def _spec(name: str, dtype: str, shape: tuple[int, ...]) -> TensorSpec:
     """A checked spec; a stream repeats the same few in every message."""
     return TensorSpec(name, dtype, shape)
+
+
+@lru_cache(maxsize=64)
+def _name(dtype: np.dtype[Any]) -> str:
+    """A dtype's name, which numpy puts together anew each time."""
+    return dtype.name
 
 
 @lru_cache(maxsize=len(DTYPES))

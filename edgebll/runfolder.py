@@ -98,7 +98,10 @@ class RunFolder:
         Raises:
             StorageError: the disk refuses.
         """
-        line = json.dumps({"kind": kind, **_finite(values)}, allow_nan=False)
+        try:
+            line = json.dumps({"kind": kind, **values}, allow_nan=False)
+        except ValueError:  # not finite: rare, so only then looked for
+            line = json.dumps({"kind": kind, **_finite(values)}, allow_nan=False)
         with storage_errors(self.path / METRICS):
             self._metrics.write(line.encode() + b"\n")
             if time.monotonic() - self._flushed >= FLUSH_S:

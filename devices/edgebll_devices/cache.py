@@ -62,15 +62,20 @@ class FileCache:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def has(self, entry: FileEntry) -> bool:
-        """Whether the file is here and intact; a damaged one is removed."""
+        """Whether the file is here and intact; a damaged one is removed.
+
+        Raises:
+            StorageError: the folder is damaged or may not be used.
+        """
         path = self._objects / entry.sha256
-        try:
-            if path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256:
-                os.utime(path)
-                return True
-        except FileNotFoundError:
-            return False
-        path.unlink(missing_ok=True)
+        with storage_errors(path):
+            try:
+                if path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256:
+                    os.utime(path)
+                    return True
+            except FileNotFoundError:
+                return False
+            path.unlink(missing_ok=True)
         return False
 
     def missing(self, entries: Iterable[FileEntry]) -> dict[str, FileEntry]:

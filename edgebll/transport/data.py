@@ -47,7 +47,9 @@ class Sender(Endpoint):
         Raises:
             LinkTimeout: there was no connection within `timeout_s`.
         """
-        self._socket.sndtimeo = max(0, round(timeout_s * 1000))
+        timeout_ms = max(0, round(timeout_s * 1000))
+        if timeout_ms != self._timeout_ms:
+            self._socket.sndtimeo = self._timeout_ms = timeout_ms
         try:
             self._socket.send_multipart(encode(message), copy=False)
         except zmq.Again as error:

@@ -97,7 +97,8 @@ def run_on_boards(
             ):
                 state = _initial(fleet, names, cluster.host.window, stall_s)
                 inbox = Inbox(bundle, placement, state, recorder, snapshots)
-                _Loop(tokens, fleet, first, sender, state, inbox, outcome).go()
+                last = fleet.links[placement.board_of(names[-1])]
+                _Loop(tokens, fleet, (first, last), sender, state, inbox, outcome).go()
                 outcome.states = inbox.finals
         return outcome
 
@@ -113,13 +114,14 @@ class _Loop:
         self,
         tokens: Iterator[Token],
         fleet: Fleet,
-        first: BoardLink,
+        ends: tuple[BoardLink, BoardLink],
         sender: Sender,
         state: RunState,
         inbox: Inbox,
         outcome: Outcome,
     ) -> None:
-        self._tokens, self._fleet, self._first, self._sender = tokens, fleet, first, sender
+        self._tokens, self._fleet, self._sender = tokens, fleet, sender
+        self._first, self._last = ends
         self._state, self._inbox, self._outcome = state, inbox, outcome
         self._refused: Token | None = None  # what the data connection did not take yet
 
@@ -127,7 +129,7 @@ class _Loop:
         started, wait_s = time.monotonic(), 0.0
         while True:
             # Listen before judging: after a pause of this machine the answers are waiting already.
-            for link, message in self._fleet.hear(wait_s):
+            for link, message in self._fleet.hear(wait_s, self._last):
                 self._inbox.take(link, message)
             decided = plan(self._state, time.monotonic())
             if Finish() in decided.actions:

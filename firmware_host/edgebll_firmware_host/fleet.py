@@ -17,6 +17,8 @@ from edgebll_firmware_host.planner import BoardState, DeclareLost, SendPing, wat
 
 #: How long a session may take to end, after success and after an error.
 _STOP_S, _ABORT_S = 5.0, 1.0
+#: How long a message that is not urgent may lie, and how often to look whether processes have ended.
+LAZY_S, _CHECK_S = 0.05, 0.1
 
 M = TypeVar("M", bound=Message)
 
@@ -37,6 +39,7 @@ class Fleet:
         self.links = {link.name: link for link in links}
         self.boards = {link.name: BoardState(now, greeted=False) for link in links}
         self.deadline_s, self._check = deadline_s, check
+        self._checked_s = float("-inf")
         self._controls = {id(link.control): link for link in links}
 
     def greet(self) -> dict[str, Welcome]:
@@ -68,13 +71,23 @@ class Fleet:
                 raise LinkTimeout(f"{late[0].where} answers, but has not {what} within {limit_s:.0f} s; look at its log")
             wait_s = self.watch()
 
-    def hear(self, timeout_s: float) -> list[tuple[BoardLink, Message]]:
+    def hear(self, timeout_s: float, first: BoardLink | None = None) -> list[tuple[BoardLink, Message]]:
         """Wait for messages and return all that have arrived, apart from heartbeats' answers.
+
+        Args:
+            timeout_s: how long to wait for the first one. first: the board whose messages are urgent; what others say may
+                then lie for LAZY_S, which saves the host from waking for every block of every token.
 
         Raises:
             BoardError: a board failed or its process ended. LinkError: a link broke, or carries something else.
         """
-        self._check()
+        now = time.monotonic()
+        if now - self._checked_s >= _CHECK_S:
+            self._checked_s = now
+            self._check()
+        if first is not None:
+            poll([first.control], min(timeout_s, LAZY_S))
+            timeout_s = 0.0
         heard: list[tuple[BoardLink, Message]] = []
         for control in poll([link.control for link in self.links.values()], timeout_s):
             link = self._controls[id(control)]

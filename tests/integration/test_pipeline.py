@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.direct_host import agent_process
+from support.pipelines import SHORT, invoke, summary, write_cluster
 from typer.testing import CliRunner
 
 from edgebll.bundle import open_bundle
@@ -23,7 +18,6 @@ from edgebll.networks import make_network
 from edgebll_export import export_bundle
 
 RULES: dict[str, Rule] = {"bll": BLL(), "greedy": Greedy()}
-SHORT = ["--data", "digits", "--limit", "160"]
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +28,6 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, rule in RULES.items():
         export_bundle(network, rule=rule, optimizer=SGD(), batch_size=16, path=folder / name)
     return {name: folder / name for name in RULES}
-
-
-def invoke(*arguments: object, code: int = 0) -> str:
-    """Run the command in this process and return its stdout; stderr is kept apart."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.stdout
-
-
-def summary(run: Path) -> dict:
-    return json.loads((run / "summary.json").read_text())
 
 
 @pytest.mark.parametrize("rule", list(RULES))
@@ -103,15 +85,6 @@ def test_a_run_of_no_epochs_only_evaluates(bundles: dict[str, Path], tmp_path: P
     assert found["accuracy"] is not None
 
 
-def write_cluster(path: Path, boards: dict[str, str], host: str = "", keys: dict[str, str] | None = None) -> Path:
-    text = f"[host]\n{host}\n"
-    for name, endpoint in boards.items():
-        text += f'[[board]]\nname = "{name}"\nendpoint = "{endpoint}"\n'
-        text += f'public_key = "{keys[name]}"\n' if keys else ""
-    path.write_text(text)
-    return path
-
-
 def test_boards_that_are_already_running_serve_run_after_run(bundles: dict[str, Path], tmp_path: Path) -> None:
     with agent_process(tmp_path / "a", name="a") as a, agent_process(tmp_path / "b", name="b") as b:
         cluster = write_cluster(tmp_path / "cluster.toml", {"a": a.endpoint, "b": b.endpoint})
@@ -140,78 +113,6 @@ def test_an_encrypted_cluster_gives_the_same_bits(bundles: dict[str, Path], tmp_
         new_key_pair(tmp_path / "stranger.key")
         cluster = write_cluster(tmp_path / "cluster.toml", endpoints, 'key = "stranger.key"\ndeadline_s = 2.0', public)
         invoke("run", bundles["bll"], "--cluster", cluster, "--out", tmp_path / "stranger", *SHORT, code=7)
-
-
-class HostProcess:
-    """`edgebll simulate` as a process, so that its boards can be hurt while it runs."""
-
-    def __init__(self, bundle: Path, run: Path, *options: str) -> None:
-        command = [sys.executable, "-c", "from edgebll.cli import main; main()", "simulate", str(bundle), "--out", str(run)]
-        command += ["--data", "digits", "--epochs", "200", "--boards", "2", *options]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        self.run = run
-
-    def await_epoch(self) -> None:
-        """Wait until the first epoch is over, told by the line about its accuracy."""
-        assert self.process.stderr is not None
-        timer = threading.Timer(60, self.process.kill)
-        timer.start()
-        try:
-            assert any("accuracy" in line for line in self.process.stderr), "the run ended before its first epoch"
-        finally:
-            timer.cancel()
-
-    def boards(self) -> list[int]:
-        """Process ids of the agents."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children]
-
-    def end(self) -> tuple[int, str]:
-        """Exit code and what was said on stderr from now on."""
-        _, errors = self.process.communicate(timeout=60)
-        return self.process.returncode, errors
-
-
-@pytest.fixture
-def host(bundles: dict[str, Path], tmp_path: Path) -> Iterator[HostProcess]:
-    running = HostProcess(bundles["bll"], tmp_path / "run", "--deadline", "2")
-    yield running
-    if running.process.poll() is None:
-        running.process.kill()
-    running.process.communicate(timeout=20)
-
-
-def assert_gone(pids: list[int]) -> None:
-    assert not [
-        pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and b"edgebll" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-
-
-@pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "was killed by SIGKILL"), (signal.SIGSTOP, "silent for")])
-def test_a_board_that_dies_or_freezes_ends_the_run_with_one_sentence(host: HostProcess, number: int, words: str) -> None:
-    host.await_epoch()
-    pids = host.boards()
-    os.kill(pids[-1], number)
-    code, errors = host.end()
-    assert code == 8
-    sentences = [line for line in errors.splitlines() if line.startswith("edgebll:")]
-    assert len(sentences) == 1
-    assert words in sentences[0]
-    assert "Traceback" not in errors
-    assert not (host.run / "summary.json").exists()
-    assert_gone(pids)
-
-
-def test_an_interrupted_host_ends_its_boards(host: HostProcess) -> None:
-    host.await_epoch()
-    pids = host.boards()
-    host.process.send_signal(signal.SIGINT)
-    code, errors = host.end()
-    assert code == 130
-    assert "Traceback" not in errors
-    assert not (host.run / "summary.json").exists()
-    assert_gone(pids)
 
 
 @pytest.mark.parametrize(

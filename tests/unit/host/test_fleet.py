@@ -15,7 +15,7 @@ from edgebll.bundle import Bundle
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
 from edgebll.wire import Assign, Failure, FilePiece, Hello, Message, Offer, Ping, Pong, Ready, Stop, Want
 from edgebll_firmware_host import shipping
-from edgebll_firmware_host.fleet import Fleet, open_fleet
+from edgebll_firmware_host.fleet import LAZY_S, Fleet, open_fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.probe import probe_all
@@ -193,6 +193,23 @@ def test_only_offered_files_are_sent(bundle: Bundle) -> None:
         with pytest.raises(LinkError, match="asks for a file that was not offered"):
             ship(fleet, bundle, {"a": ("block0",)})
     assert not board.times(FilePiece)
+
+
+def test_what_is_not_urgent_lies_for_a_moment_and_no_longer() -> None:
+    """Only the urgent board wakes the host at once; the other one's words are heard with it or within LAZY_S."""
+    with (
+        FakeBoard() as urgent,
+        FakeBoard() as other,
+        open_fleet([entry("a", urgent), entry("b", other)], RUN, None, 5.0) as fleet,
+    ):
+        fleet.greet()
+        link = fleet.links["b"]
+        started = time.monotonic()
+        tag = link.ping()
+        while link.acknowledged_ns < tag:
+            assert time.monotonic() - started < 2.0
+            fleet.hear(5.0, fleet.links["a"])
+        assert time.monotonic() - started < 10 * LAZY_S
 
 
 def test_stopping_waits_for_no_dead_board() -> None:

@@ -1,7 +1,7 @@
 """Building an ONNX graph: values with known shapes, nodes without duplicates, constants folded as they appear.
 
-Opset 17, default operator domain, static shapes. A value may be `broadcast`: its stored shape has ones where the logical shape
-repeats them, because element-wise operators broadcast by themselves; `GraphBuilder.dense` expands it where one cannot.
+Default operator domain, static shapes. A value may be `broadcast`: its stored shape has ones where the logical shape repeats
+them, because element-wise operators broadcast by themselves; `GraphBuilder.dense` expands it where one cannot.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from edgebll.errors import ExportError
 from edgebll_export.passes import fuse_updates
+from edgebll_export.targets import ONNX, Target
 
 Array = npt.NDArray[Any]
-OPSET = 17
-IR_VERSION = 8
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,14 @@ class Value:
 
 
 class GraphBuilder:
-    """Collects nodes and constants; equal nodes and equal constants are made once."""
+    """Collects nodes and constants; equal nodes and equal constants are made once.
 
-    def __init__(self) -> None:
+    Attributes:
+        target: what the graph is made for; lowerings choose their form by it, and nodes it does not take are refused.
+    """
+
+    def __init__(self, target: Target = ONNX) -> None:
+        self.target = target
         self.nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
@@ -95,7 +100,14 @@ class GraphBuilder:
 
         Args:
             operator: ONNX operator. inputs: None stands for an omitted optional input. outputs: (dtype, shape) of each.
+
+        Raises:
+            ExportError: the target cannot run this node.
         """
+        dtypes = [value.dtype for value in inputs if value is not None]
+        refusal = self.target.refusal(operator, dtypes, len(outputs), attributes)
+        if refusal is not None:
+            raise ExportError(refusal)
         names = ["" if value is None else value.name for value in inputs]
         key = (operator, *names, *(f"{k}={v!r}" for k, v in sorted(attributes.items())))
         if key not in self._made:
@@ -110,12 +122,13 @@ class GraphBuilder:
         operator: str,
         inputs: Sequence[Value | None],
         shape: Sequence[int],
-        dtype: str = "float32",
+        dtype: str | None = None,
         **attributes: Any,
     ) -> Value:
-        """Add a node with one output; its inputs are made dense."""
+        """Add a node with one output, by default of the first input's dtype; its inputs are made dense."""
         dense = [None if value is None else self.dense(value) for value in inputs]
-        return self.node(operator, dense, [(dtype, shape)], **attributes)[0]
+        result = dtype or next(value.dtype for value in inputs if value is not None)
+        return self.node(operator, dense, [(result, shape)], **attributes)[0]
 
     def elementwise(self, operator: str, inputs: Sequence[Value], dtype: str | None = None, **attributes: Any) -> Value:
         """Add an element-wise node; the result stays broadcast where all inputs are."""
@@ -183,9 +196,9 @@ class GraphBuilder:
         used = {name for node in nodes for name in node.input}
         constants = [tensor for key, tensor in self._constants.items() if key in used]
         graph = helper.make_graph(nodes, name, self._inputs, self._outputs, constants)
-        return helper.make_model(
-            graph, producer_name="edgebll", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-        )
+        opsets = [helper.make_opsetid("", self.target.opset)]
+        version = helper.find_min_ir_version_for(opsets)
+        return helper.make_model(graph, producer_name="edgebll", opset_imports=opsets, ir_version=version)
 
     def fresh(self) -> str:
         """A new value name."""

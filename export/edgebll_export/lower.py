@@ -14,26 +14,28 @@ import edgebll_export.lowering  # noqa: F401  (fills the registry)
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.registry import LOWERINGS, Lowering
+from edgebll_export.targets import ONNX, Target
 from edgebll_export.trace import Trace, dtype_name, place
 
 
-def lower(traced: Trace, name: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """Lower a trace to a model of the default operator domain.
+def lower(traced: Trace, name: str, target: Target = ONNX) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Lower a trace to a model of the default operator domain, in the forms that suit the target.
 
     Returns:
         The model and the names of the inputs it really uses, in order; the others are left out of it.
 
     Raises:
-        ExportError: an operator has no lowering, or writes in place where no lowering says how; names operator and place.
+        ExportError: an operator has no lowering or cannot run on the target, or writes in place where no lowering says how;
+        names operator and place.
     """
-    return _Lowerer(traced, name).run()
+    return _Lowerer(traced, name, target).run()
 
 
 class _Lowerer:
-    def __init__(self, traced: Trace, name: str) -> None:
+    def __init__(self, traced: Trace, name: str, target: Target) -> None:
         self.traced = traced
         self.name = name
-        self.builder = GraphBuilder()
+        self.builder = GraphBuilder(target)
         self.values: dict[fx.Node, Any] = {}
         self.alive = _alive(traced)
 

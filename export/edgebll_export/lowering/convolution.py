@@ -27,6 +27,11 @@ def _refuse(x: Value, transposed: bool) -> None:
         raise ExportError(f"a convolution over {len(x.shape) - 2} axes has no lowering yet; 1 and 2 have")
 
 
+def _by_winograd(g: GraphBuilder, x: Value, geometry: Geometry) -> bool:
+    """Half precision is out: the transforms would lose as many digits again."""
+    return g.target.winograd and x.dtype == "float32" and winograd.suits(geometry)
+
+
 @lowering("aten.convolution.default", family=_FAMILY)
 def convolution(
     g: GraphBuilder,
@@ -44,7 +49,7 @@ def convolution(
     _refuse(x, transposed)
     x, weight = g.dense(x), g.dense(weight)
     geometry = Geometry.of(x, weight, stride, padding, dilation, groups)
-    if not winograd.suits(geometry):
+    if not _by_winograd(g, x, geometry):
         return direct.forward(g, x, weight, bias, geometry)
     y = winograd.forward(g, x, weight, geometry)
     return y if bias is None else binary(g, "Add", y, g.reshape(bias, (1, bias.shape[0], 1, 1)))
@@ -69,7 +74,7 @@ def convolution_backward(
     _refuse(x, transposed)
     grad, x, weight = g.dense(grad), g.dense(x), g.dense(weight)
     geometry = Geometry.of(x, weight, stride, padding, dilation, groups)
-    form = winograd if winograd.suits(geometry) else direct
+    form = winograd if _by_winograd(g, x, geometry) else direct
     dx = form.input_gradient(g, grad, weight, geometry) if mask[0] else None
     dw = form.weight_gradient(g, grad, x, geometry) if mask[1] else None
     db = reduce(g, "ReduceSum", grad, [0, *range(2, len(x.shape))], False) if mask[2] else None

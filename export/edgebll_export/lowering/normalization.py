@@ -1,8 +1,9 @@
 """Batch normalisation in training and evaluation mode, with its gradient.
 
-PyTorch's own exporter turns training mode silently into evaluation mode; here the batch statistics are computed by
-BatchNormalization with training_mode=1 and momentum 0, whose "running" outputs then are the batch's mean and (biased) variance:
-one pass of ONNX Runtime where separate operators take four.
+PyTorch's own exporter turns training mode silently into evaluation mode. Here the batch statistics are computed, for ONNX
+Runtime, by BatchNormalization with training_mode=1 and momentum 0, whose "running" outputs then are the batch's mean and
+(biased) variance: one pass where separate operators take four. Other targets get those separate operators. Statistics are float32 even
+where x is in half precision, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import add, binary, mul
+from edgebll_export.lowering.elementwise import add, binary, mul, to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.registry import lowering
 
 _FAMILY = "normalization"
+_STATISTICS = "float32"
 
 
 @lowering("aten.native_batch_norm.default", family=_FAMILY, writes=((3, 3), (4, 4)))
@@ -37,22 +39,31 @@ def batch_norm(
     Returns y, mean, 1 / sqrt(var + eps) and the running statistics afterwards: r' = (1 - momentum) r + momentum * batch, with
     the unbiased variance.
     """
+    dtype, x = x.dtype, to_copy(g, x, _STATISTICS)
     channels = x.shape[1]
     scale, shift = weight or _filled(g, channels, 1.0), bias or _filled(g, channels, 0.0)
     if not training and running_mean is not None and running_var is not None:
         y = g.op("BatchNormalization", [x, scale, shift, running_mean, running_var], x.shape, epsilon=float(eps))
-        return y, running_mean, _inverse_std(g, running_var, eps), running_mean, running_var
-    if running_mean is None or running_var is None:
-        return *_by_parts(g, x, scale, shift, eps), None, None
-    # ONNX Runtime writes the two statistics over the inputs 3 and 4, so those must be tensors that nobody else reads.
-    inputs = [g.dense(value) for value in (x, scale, shift, _own_copy(g, running_mean), _own_copy(g, running_var))]
-    outputs = [(x.dtype, x.shape), (x.dtype, (channels,)), (x.dtype, (channels,))]
-    y, mean, var = g.node("BatchNormalization", inputs, outputs, epsilon=float(eps), momentum=0.0, training_mode=1)
+        return to_copy(g, y, dtype), running_mean, _inverse_std(g, running_var, eps), running_mean, running_var
+    if running_mean is None or running_var is None or not g.target.batch_statistics:
+        y, mean, var = _by_parts(g, x, scale, shift, eps)
+    else:
+        y, mean, var = _by_one_operator(g, x, scale, shift, (running_mean, running_var), eps)
     count = math.prod(x.shape) // channels
-    unbiased = mul(g, var, count / max(1, count - 1))
     new_mean = _moved(g, running_mean, mean, momentum)
-    new_var = _moved(g, running_var, unbiased, momentum)
-    return y, mean, _inverse_std(g, var, eps), new_mean, new_var
+    new_var = _moved(g, running_var, mul(g, var, count / max(1, count - 1)), momentum)
+    return to_copy(g, y, dtype), mean, _inverse_std(g, var, eps), new_mean, new_var
+
+
+def _by_one_operator(
+    g: GraphBuilder, x: Value, scale: Value, shift: Value, running: tuple[Value, Value], eps: float
+) -> tuple[Value, Value, Value]:
+    """Training mode on ONNX Runtime: y, mean and biased variance."""
+    # ONNX Runtime writes the two statistics over the inputs 3 and 4, so those must be tensors that nobody else reads.
+    inputs = [g.dense(value) for value in (x, scale, shift, _own_copy(g, running[0]), _own_copy(g, running[1]))]
+    outputs = [(x.dtype, x.shape), (x.dtype, scale.shape), (x.dtype, scale.shape)]
+    y, mean, var = g.node("BatchNormalization", inputs, outputs, epsilon=float(eps), momentum=0.0, training_mode=1)
+    return y, mean, var
 
 
 def _own_copy(g: GraphBuilder, vector: Value) -> Value:
@@ -60,14 +71,15 @@ def _own_copy(g: GraphBuilder, vector: Value) -> Value:
 
 
 def _by_parts(g: GraphBuilder, x: Value, scale: Value, shift: Value, eps: float) -> tuple[Value, Value, Value]:
-    """Training mode without running statistics: y, mean and 1 / sqrt(var + eps)."""
+    """Training mode by reductions and one affine pass: y, mean and biased variance."""
+    shaped = _Channels(g, len(x.shape))
     channel_axes = [axis for axis in range(len(x.shape)) if axis != 1]
     mean = reduce(g, "ReduceMean", x, channel_axes, True)
     centred = binary(g, "Sub", x, mean)
     var = reduce(g, "ReduceMean", binary(g, "Mul", centred, centred), channel_axes, False)
-    mean = g.reshape(mean, (x.shape[1],))
-    y = g.op("BatchNormalization", [x, scale, shift, mean, var], x.shape, epsilon=float(eps))
-    return y, mean, _inverse_std(g, var, eps)
+    slope = binary(g, "Mul", scale, _inverse_std(g, var, eps))
+    y = binary(g, "Add", binary(g, "Mul", centred, shaped.wide(slope)), shaped.wide(shift))
+    return y, g.reshape(mean, (x.shape[1],)), var
 
 
 def _filled(g: GraphBuilder, channels: int, number: float) -> Value:
@@ -114,6 +126,7 @@ def batch_norm_backward(
     With s = weight / std, N elements a channel, xc = x - mean, db = sum grad and dw = sum(grad * xc) / std:
         dx = s * grad - s * db / N - xc * (s * dw / (N * std))          (in evaluation mode only the first term)
     """
+    dtype, x, grad = x.dtype, to_copy(g, x, _STATISTICS), to_copy(g, g.dense(grad), _STATISTICS)
     if not training:
         mean, inverse_std = running_mean, None if running_var is None else _inverse_std(g, running_var, eps)
     if mean is None or inverse_std is None:
@@ -121,7 +134,6 @@ def batch_norm_backward(
     channels, channel_axes = x.shape[1], [axis for axis in range(len(x.shape)) if axis != 1]
     shaped = _Channels(g, len(x.shape))
     count = math.prod(x.shape) // channels
-    grad = g.dense(grad)
     centred = binary(g, "Sub", x, shaped.wide(mean))
     db = reduce(g, "ReduceSum", grad, channel_axes, False)
     dw = binary(g, "Mul", reduce(g, "ReduceSum", binary(g, "Mul", grad, centred), channel_axes, False), inverse_std)
@@ -129,15 +141,18 @@ def batch_norm_backward(
     if not mask[0]:
         return None, dw, db
     if not training:
-        return binary(g, "Mul", grad, shaped.wide(scale)), dw, db
+        return to_copy(g, binary(g, "Mul", grad, shaped.wide(scale)), dtype), dw, db
     shift = mul(g, binary(g, "Mul", scale, db), -1.0 / count)
     slope = mul(g, binary(g, "Mul", binary(g, "Mul", scale, inverse_std), dw), -1.0 / count)
-    affine = _affine(g, grad, scale, shift)
-    return binary(g, "Add", affine, binary(g, "Mul", centred, shaped.wide(slope))), dw, db
+    dx = binary(g, "Add", _affine(g, grad, scale, shift), binary(g, "Mul", centred, shaped.wide(slope)))
+    return to_copy(g, dx, dtype), dw, db
 
 
 def _affine(g: GraphBuilder, x: Value, scale: Value, shift: Value) -> Value:
-    """Scale * x + shift per channel, in the one pass of an evaluation-mode BatchNormalization with mean 0 and variance 1."""
+    """Scale * x + shift per channel; on ONNX Runtime in the one pass of a BatchNormalization with mean 0 and variance 1."""
     channels = x.shape[1]
+    if not g.target.batch_statistics:
+        shaped = _Channels(g, len(x.shape))
+        return binary(g, "Add", binary(g, "Mul", x, shaped.wide(scale)), shaped.wide(shift))
     zero, one = _filled(g, channels, 0.0), _filled(g, channels, 1.0)
     return g.op("BatchNormalization", [x, scale, shift, zero, one], x.shape, epsilon=0.0)

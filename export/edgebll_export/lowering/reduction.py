@@ -42,7 +42,7 @@ def reduce(g: GraphBuilder, operator: str, x: Value, axes: Sequence[int] | None,
 
 
 def _node(g: GraphBuilder, operator: str, x: Value, axes: list[int], kept: tuple[int, ...]) -> Value:
-    if operator == "ReduceSum":  # its axes became an input in opset 13, the others' in 18
+    if operator == "ReduceSum" or g.target.opset >= 18:  # its axes became an input in opset 13, the others' in 18
         return g.node(operator, [x, g.constant(np.array(axes, np.int64))], [(x.dtype, kept)], keepdims=1)[0]
     return g.node(operator, [x], [(x.dtype, kept)], axes=axes, keepdims=1)[0]
 

@@ -1,0 +1,33 @@
+"""Targets by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebll.errors import ConfigError
+from edgebll_export.targets.target import ONNX, Target
+from edgebll_export.targets.tensorrt import VERSIONS, tensorrt
+
+TARGETS = ("onnx", *VERSIONS)
+MIN_OPSET, MAX_OPSET = 17, 23
+
+
+def make_target(name: str = "onnx", opset: int | None = None) -> Target:
+    """The target of a name in TARGETS.
+
+    Args:
+        opset: for "onnx", a version from MIN_OPSET to MAX_OPSET; TensorRT's targets have their own.
+
+    Raises:
+        ConfigError: unknown name, or an opset the target does not have.
+    """
+    if name not in TARGETS:
+        raise ConfigError(f"the target must be one of {', '.join(TARGETS)}, not {name!r}")
+    if name == "onnx":
+        if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
+            raise ConfigError(f"the opset must lie between {MIN_OPSET} and {MAX_OPSET}, but is {opset}")
+        return replace(ONNX, opset=opset or ONNX.opset)
+    target = tensorrt(name)
+    if opset not in (None, target.opset):
+        raise ConfigError(f"the target {name} has opset {target.opset}; leave the opset out or choose the target onnx")
+    return target

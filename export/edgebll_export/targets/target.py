@@ -1,0 +1,49 @@
+"""A target: the opset, the forms of lowering that suit it, and which operators it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Why a node cannot run there, or None: (operator, dtypes of the inputs, number of outputs, attributes) -> reason.
+Refusal = Callable[[str, Sequence[str], int, Mapping[str, Any]], str | None]
+
+_FLOATS = ("float32", "float16", "float64")
+
+
+def _by_onnxruntime(operator: str, dtypes: Sequence[str], outputs: int, attributes: Mapping[str, Any]) -> str | None:
+    if "bfloat16" in dtypes:
+        return "ONNX Runtime computes no bfloat16 on processors; export with precision 'mixed' or for TensorRT 10 or later"
+    return None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a graph is made for.
+
+    Attributes:
+        name: e.g. "onnx" or "tensorrt-8.6". opset: version of the default operator domain.
+        batch_statistics: batch statistics by BatchNormalization with training_mode=1, which only ONNX Runtime has.
+        winograd: 3x3 convolutions as matrix products, which beat ONNX Runtime's Conv; TensorRT has fast ones of its own.
+        fast_masks: 0-1 masks by a steep HardSigmoid, faster on ONNX Runtime; elsewhere by a comparison.
+        precisions: precisions of `edgebll.learning.PRECISIONS` that run there.
+        refusal: says why a node cannot run there.
+    """
+
+    name: str
+    opset: int = 17
+    batch_statistics: bool = True
+    winograd: bool = True
+    fast_masks: bool = True
+    precisions: tuple[str, ...] = ("float32", "mixed")
+    refusal: Refusal = _by_onnxruntime
+
+    @property
+    def is_tensorrt(self) -> bool:
+        """Whether TensorRT runs the graphs."""
+        return self.name.startswith("tensorrt")
+
+
+#: ONNX Runtime, or whatever runs plain ONNX files of opset 17.
+ONNX = Target("onnx")

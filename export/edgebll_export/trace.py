@@ -18,6 +18,8 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from edgebll.errors import ExportError
+from edgebll_export.decompositions import decompositions
+from edgebll_export.functional import without_writes
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def trace(
 
     with _marked(modules), fx_traceback.preserve_node_meta():
         try:
-            module = make_fx(flat, tracing_mode="fake")(*inputs.values())
+            table = decompositions()
+            tracer = make_fx(flat, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
+            module = without_writes(tracer(*inputs.values()), list(inputs.values()))
         except (RuntimeError, ValueError, NotImplementedError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ExportError(f"the step cannot be traced as a static graph: {reason}") from error

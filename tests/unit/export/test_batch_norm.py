@@ -1,0 +1,57 @@
+"""Batch normalisation in training and evaluation mode: output, gradients and running statistics."""
+
+import pytest
+import torch
+from support.graphs import assert_lowered_equals_float64, run_lowered
+from torch.nn import functional as F
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (4, 3, 5, 2)])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_batch_norm_in_training_mode(shape: tuple[int, ...], affine: bool, tracked: bool) -> None:
+    """Output, all gradients and the running statistics after the step."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(shape, generator=generator) * 3 + 5
+    weight, bias = torch.randn(3, generator=generator), torch.randn(3, generator=generator)
+    mean, var = torch.randn(3, generator=generator), torch.rand(3, generator=generator)
+
+    def function(
+        x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor, var: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        x, weight, bias = (v.detach().requires_grad_() for v in (x, weight, bias))
+        mean, var = mean.clone(), var.clone()
+        with torch.enable_grad():
+            stats = (mean, var) if tracked else (None, None)
+            y = F.batch_norm(x, *stats, *((weight, bias) if affine else (None, None)), training=True, momentum=0.3)
+            wanted = [x, weight, bias] if affine else [x]
+            gradients = torch.autograd.grad((y**3).sum(), wanted)
+        y = y.detach()
+        return (y, *gradients, mean, var) if tracked else (y, *gradients)
+
+    inputs = [x, weight, bias, mean, var]
+    expected = function(*(v.double() for v in inputs))
+    for actual, exact in zip(run_lowered(function, inputs), expected, strict=True):
+        assert torch.allclose(torch.from_numpy(actual).double(), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max()))
+
+
+def test_batch_norm_does_not_write_over_its_inputs() -> None:
+    """ONNX Runtime computes batch statistics in the buffers of two inputs, which must not be the caller's."""
+
+    def function(x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mean, var = mean.clone(), var.clone()
+        return F.batch_norm(x, mean, var, training=True), mean, var
+
+    inputs = [torch.randn(5, 3), torch.full((3,), 7.0), torch.full((3,), 9.0)]
+    run_lowered(function, inputs)
+    assert torch.equal(inputs[1], torch.full((3,), 7.0))
+    assert torch.equal(inputs[2], torch.full((3,), 9.0))
+
+
+def test_batch_norm_in_evaluation_mode() -> None:
+
+    def function(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        mean = torch.full((3,), 0.5, dtype=x.dtype)
+        return F.batch_norm(x, mean, mean + 1.5, weight, bias, training=False)
+
+    assert_lowered_equals_float64(function, [torch.randn(4, 3, 5, 2), torch.randn(3), torch.randn(3)])

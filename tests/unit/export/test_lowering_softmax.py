@@ -1,0 +1,15 @@
+"""Softmax and log-softmax: value and gradient on ONNX Runtime against float64 autograd."""
+
+import pytest
+from support.lowering_cases import Case, check_case
+from torch.nn import functional as F
+
+CASES: dict[str, Case] = {
+    "softmax": (lambda x: F.softmax(x, 1), [(3, 4)]),
+    "log_softmax": (lambda x: F.log_softmax(x, 1), [(3, 4)]),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_value_and_gradient(name: str) -> None:
+    check_case(name, CASES[name])

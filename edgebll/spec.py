@@ -144,6 +144,7 @@ class Manifest:
         format_version: FORMAT_VERSION of the writer.
         network, rule, optimizer, recipe: name and options of each, for people and for re-export; recipe holds the defaults
             of lr, schedule, warmup_steps for a run.
+        target, precision: what the graphs are exported for ("onnx", "tensorrt-8.6"), and the numbers they compute in.
         batch_size, num_classes, input_shape: of the whole network; input_shape without the batch axis.
         blocks: in stream order. edges: all streams.
         golden_steps: number of consecutive steps golden.safetensors records per block; 0 if the bundle has none.
@@ -164,6 +165,8 @@ class Manifest:
     golden_steps: int = 0
     files: dict[str, FileEntry] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    target: str = "onnx"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         names = [block.name for block in self.blocks]

@@ -28,6 +28,13 @@ def export(
     out: Annotated[Path, typer.Option(help="The bundle folder to write; an earlier bundle there is replaced.")],
     state: Annotated[str, typer.Option(help="Weights boards start from: trained or initial.")] = "trained",
     batch_size: Annotated[int | None, typer.Option(help="Samples of a training step. [default: the run's]")] = None,
+    target: Annotated[
+        str, typer.Option(help="What runs the graphs: onnx, tensorrt-8.5, tensorrt-8.6, tensorrt-10 or tensorrt-11.")
+    ] = "onnx",
+    opset: Annotated[int | None, typer.Option(help="Opset of the target onnx, at least 17. [default: 17]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16. [default: the run's]")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Export every block of a trained network: forward pass, feedback head and training step as ONNX graphs."""
@@ -36,19 +43,23 @@ def export(
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1, not {batch_size}")
     _need_export("exporting")
-    from edgebll_export import export_run
+    from edgebll_export import export_run, make_target
+
+    chosen = make_target(target, opset)
 
     say(f"edgebll: exporting {run}; this takes some seconds a block")
-    manifest = export_run(run, out, state=state, batch_size=batch_size)
+    manifest = export_run(run, out, state=state, batch_size=batch_size, target=chosen, precision=precision)
     if json:
-        print_json({"bundle": str(out), "batch_size": manifest.batch_size, "blocks": _block_rows(manifest)})
+        numbers = {"batch_size": manifest.batch_size, "target": manifest.target, "precision": manifest.precision}
+        print_json({"bundle": str(out), **numbers, "blocks": _block_rows(manifest)})
         return
     rows = [
         (r["name"], r["input"], r["output"], str(r["state_tensors"]), f"{r['state_bytes'] / 1024:.1f}")
         for r in _block_rows(manifest)
     ]
     columns = ("block", "input", "output", "tensors", "state, KiB")
-    print_table(columns, rows, title=f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}", right=columns[3:])
+    title = f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}, for {manifest.target} in {manifest.precision}"
+    print_table(columns, rows, title=title, right=columns[3:])
 
 
 def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:

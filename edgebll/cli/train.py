@@ -56,6 +56,9 @@ def train(
         typer.Option(help="Nesterov's variant of momentum. [default: on where there is momentum]", show_default=False),
     ] = None,
     weight_decay: Annotated[float, typer.Option(help="Weight decay of SGD.")] = 5e-4,
+    precision: Annotated[
+        str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
+    ] = "float32",
     limit: Annotated[int | None, typer.Option(help="Use at most so many training samples.")] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from edgebll.errors import ConfigError
+from edgebll.learning.adam import Adam, AdamW
 from edgebll.learning.backprop import Backprop
 from edgebll.learning.bll import BLL
 from edgebll.learning.greedy import Greedy
+from edgebll.learning.optimizer import Optimizer
+from edgebll.learning.options import convert_options
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, make_steps
 
 __all__ = [
     "BLL",
+    "OPTIMIZERS",
     "RULES",
     "SGD",
+    "Adam",
+    "AdamW",
     "Backprop",
     "BlockPlace",
     "BlockStep",
     "Greedy",
     "Objective",
+    "Optimizer",
     "Rule",
+    "make_optimizer",
     "make_rule",
     "make_steps",
 ]
 
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (BLL, Greedy, Backprop)}
+OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (SGD, Adam, AdamW)}
 
 
 def make_rule(name: str, **options: Any) -> Rule:
@@ -38,19 +46,15 @@ def make_rule(name: str, **options: Any) -> Rule:
     """
     if name not in RULES:
         raise ConfigError(f"unknown rule {name!r}; known are {', '.join(RULES)}")
-    fields = {field.name: field for field in dataclasses.fields(RULES[name])}
-    values = {}
-    for key, value in options.items():
-        if key not in fields:
-            raise ConfigError(f"the rule {name} has no option {key!r}; it has {', '.join(fields) or 'none'}")
-        values[key] = _convert(value, fields[key].default, f"{name}'s {key}")
-    return RULES[name](**values)
+    return RULES[name](**convert_options(RULES[name], f"the rule {name}", options))
 
 
-def _convert(value: Any, default: Any, what: str) -> Any:
-    if isinstance(value, str) and not isinstance(default, str):
-        try:
-            return type(default)(value)
-        except ValueError as error:
-            raise ConfigError(f"{what} must be a {type(default).__name__}, not {value!r}") from error
-    return value
+def make_optimizer(name: str, **options: Any) -> Optimizer:
+    """Build an optimiser by name; a text option is converted to its field's type.
+
+    Raises:
+        ConfigError: unknown optimiser or option, or a value the optimiser refuses.
+    """
+    if name not in OPTIMIZERS:
+        raise ConfigError(f"unknown optimizer {name!r}; known are {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name](**convert_options(OPTIMIZERS[name], f"the optimizer {name}", options))

@@ -7,7 +7,7 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
 
     net.       parameters and buffers of the block's module (running statistics are buffers)
     head.      the objective's trained tensors            feedback.  the feedback head
-    momentum.  the optimiser's moments
+    momentum., moment1., moment2.  the optimiser's    scale.     the loss scale of mixed precision
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from edgebll.errors import ConfigError
+from edgebll.learning.optimizer import Optimizer
+from edgebll.learning.precision import Precision, make_precision
 from edgebll.learning.rule import BlockPlace, Objective, Rule
-from edgebll.learning.sgd import SGD
 from edgebll.networks.block_network import BlockNetwork
 from edgebll.spec import BlockSpec, TensorSpec
 
@@ -41,6 +42,7 @@ class BlockStep:
         module: the block; its current weights are the initial state. It is never changed.
         objective: the local loss. optimizer: the update.
         place: where the block stands. input_shape: of one sample. batch_size: samples of every batch.
+        precision: number formats of the module's forward and backward pass.
 
     Attributes:
         spec: the signature. name: "block" and its index.
@@ -50,15 +52,17 @@ class BlockStep:
         self,
         module: nn.Module,
         objective: Objective,
-        optimizer: SGD,
+        optimizer: Optimizer,
         place: BlockPlace,
         input_shape: tuple[int, ...],
         batch_size: int,
+        precision: Precision,
     ) -> None:
         self.name = f"block{place.index}"
         self.module = module
         self.objective = objective
         self.optimizer = optimizer
+        self.precision = precision
         generator = torch.Generator().manual_seed(place.index)
         self._auxiliary = objective.parameters(generator)
         self._feedback = objective.feedback_state(generator)
@@ -71,6 +75,7 @@ class BlockStep:
         """A fresh copy of the state before the first step."""
         state = {**self._net, **self._auxiliary, **self._feedback}
         state.update(self.optimizer.initial_moments({name: state[name] for name in self._trained}))
+        state.update(self.precision.initial_state())
         return {name: value.clone() for name, value in state.items()}
 
     def __call__(
@@ -92,13 +97,16 @@ class BlockStep:
             feedback = self.objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
             auxiliary = {name: parameters[name] for name in self._auxiliary}
             loss, terms = self.objective.loss(auxiliary, feedback, a, y)
-            gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+            scaled = self.precision.scaled(loss, state)
+            gradients = torch.autograd.grad(scaled, list(parameters.values()), allow_unused=True)
         with torch.no_grad():
-            named = {name: self._used(name, g) for name, g in zip(parameters, gradients, strict=True)}
+            raw = {name: self._used(name, g) for name, g in zip(parameters, gradients, strict=True)}
+            named = self.precision.unscaled(raw, state)
             before = {name: value.detach() for name, value in parameters.items()}
             updated = self.optimizer.update(before, named, state, scalars["lr"])
             metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
-        return {**state, **buffers, **feedback, **updated}, output, metrics
+            new = self.precision.settle(state, {**buffers, **feedback, **updated}, named.values())
+        return {**state, **new}, output, metrics
 
     def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
@@ -138,11 +146,12 @@ class BlockStep:
         modes = [(module, module.training) for module in self.module.modules()]
         self.module.train(train)
         try:
-            a: Tensor = functional_call(self.module, {**tensors, **copies, **counters}, (x,))
+            with self.precision.autocast():
+                a: Tensor = functional_call(self.module, {**tensors, **copies, **counters}, (x,))
         finally:
             for module, mode in modes:
                 module.training = mode
-        return a, {NET + name: value.detach() for name, value in copies.items()}
+        return a.float(), {NET + name: value.detach() for name, value in copies.items()}
 
     def _used(self, name: str, gradient: Tensor | None) -> Tensor:
         if gradient is None:
@@ -165,24 +174,27 @@ def _module_state(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **buffers}
 
 
-def make_steps(network: BlockNetwork, rule: Rule, optimizer: SGD, batch_size: int) -> list[BlockStep]:
+def make_steps(
+    network: BlockNetwork, rule: Rule, optimizer: Optimizer, batch_size: int, precision: str = "float32"
+) -> list[BlockStep]:
     """The steps of all blocks of a network under a rule.
 
     Args:
-        batch_size: samples of every batch; the exported graphs are static.
+        batch_size: samples of every batch; the exported graphs are static. precision: one of PRECISIONS.
 
     Raises:
-        ConfigError: the rule cannot train so many blocks, or batch_size < 1.
+        ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.
     """
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
     num_blocks = len(network.blocks)
     rule.check(num_blocks)
+    numbers = make_precision(precision)
     steps = []
     for index, module in enumerate(network.blocks):
         place = BlockPlace(index, num_blocks, network.shapes[index + 1], network.num_classes)
         shape = network.shapes[index]
-        steps.append(BlockStep(module, rule.objective(place), optimizer, place, shape, batch_size))
+        steps.append(BlockStep(module, rule.objective(place), optimizer, place, shape, batch_size, numbers))
     return steps
 
 

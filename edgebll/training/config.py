@@ -1,21 +1,24 @@
-"""What a training run is told, and how run.json says it. No torch here."""
+"""What a training run is told, and how run.json says it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import edgebll
 from edgebll.errors import BundleError, ConfigError
+from edgebll.learning import Optimizer, make_optimizer, make_rule
 from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.runfolder import CONFIG
 from edgebll.schedule import Schedule
 
 #: run.json's "kind" for runs of the trainer, and the version of its layout.
 KIND = "train"
-RUN_VERSION = 1
+RUN_VERSION = 2
+#: Fields of version 1, which knew no optimiser but SGD.
+_SGD_FIELDS = ("momentum", "nesterov", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,13 @@ class TrainConfig:
         network: a shipped network. blocks: into how many it is cut.
         rule, rule_options: learning rule and its options (text values are converted).
         epochs, batch_size, seed: of the run; the seed decides weights and batches.
-        lr, schedule, warmup_steps: learning rate, see `edgebll.schedule.Schedule`.
-        momentum, nesterov, weight_decay: see `edgebll.learning.SGD`.
+        optimizer, optimizer_options: optimiser and its options besides lr (text values are converted).
+        lr, schedule, warmup_steps: learning rate, see `edgebll.schedule.Schedule`; lr None is the optimiser's own default.
+        precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
         threads: of PyTorch. checkpoint_steps: a checkpoint every so many steps, besides one at the end of every epoch.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: a number is out of range, or the optimiser is unknown or refuses its options.
     """
 
     data: str = "digits"
@@ -43,12 +47,12 @@ class TrainConfig:
     epochs: int = 2
     batch_size: int = 64
     seed: int = 0
-    lr: float = 0.05
+    optimizer: str = "sgd"
+    optimizer_options: dict[str, Any] = field(default_factory=dict)
+    lr: float | None = None
     schedule: str = "cosine"
     warmup_steps: int = 0
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 5e-4
+    precision: str = "float32"
     limit: int | None = None
     threads: int = 1
     checkpoint_steps: int = 500
@@ -61,9 +65,23 @@ class TrainConfig:
             raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
         self.make_schedule()
 
+    def make_optimizer(self) -> Optimizer:
+        """The optimiser with its peak learning rate."""
+        if "lr" in self.optimizer_options:
+            raise ConfigError("the learning rate is an option of the run, not of the optimizer; give lr")
+        rate = {} if self.lr is None else {"lr": self.lr}
+        return make_optimizer(self.optimizer, **self.optimizer_options, **rate)
+
     def make_schedule(self) -> Schedule:
         """The learning-rate schedule."""
-        return Schedule(self.lr, self.schedule, self.warmup_steps)
+        return Schedule(self.make_optimizer().lr, self.schedule, self.warmup_steps)
+
+    def completed(self) -> TrainConfig:
+        """The same config with every option of rule and optimiser written out, defaults too."""
+        options = self.make_optimizer().options()
+        own = {name: value for name, value in options.items() if name not in ("name", "lr")}
+        rule_options = make_rule(self.rule, **self.rule_options).options()
+        return replace(self, lr=options["lr"], optimizer_options=own, rule_options=rule_options)
 
     def to_run(self, num_classes: int, input_shape: tuple[int, ...]) -> dict[str, Any]:
         """What goes to run.json."""
@@ -91,7 +109,9 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
     if values.pop("kind", None) != KIND:
         raise BundleError(f"{path} is not a run of `edgebll train`; give the folder of one")
     version = values.pop("run_version", None)
-    if version != RUN_VERSION:
+    if version == 1:
+        values = _from_version_1(values)
+    elif version != RUN_VERSION:
         raise BundleError(f"{where} has version {version!r}, this edgebll reads {RUN_VERSION}; use the release that wrote it")
     values.pop("edgebll", None)
     shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape")}
@@ -99,3 +119,8 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))
     except (PlainError, ConfigError) as error:
         raise BundleError(f"{error}; train again") from error
+
+
+def _from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in values.items() if name not in _SGD_FIELDS}
+    return {**kept, "optimizer_options": {name: values[name] for name in _SGD_FIELDS if name in values}}

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebll.data import Dataset
 from edgebll.errors import BundleError, ConfigError
-from edgebll.learning import SGD, BlockStep, Rule
+from edgebll.learning import BlockStep, Optimizer, Rule
 from edgebll.networks import BlockNetwork
 from edgebll.runfolder import open_run
 from edgebll.schedule import Schedule
@@ -32,13 +32,18 @@ class TrainedRun:
     summary: dict[str, Any]
     network: BlockNetwork
     rule: Rule
-    optimizer: SGD
+    optimizer: Optimizer
     steps: list[BlockStep]
 
     @property
     def batch_size(self) -> int:
         """Samples of every training step."""
         return self.config.batch_size
+
+    @property
+    def precision(self) -> str:
+        """Numbers the steps compute in."""
+        return self.config.precision
 
     @property
     def data(self) -> str:

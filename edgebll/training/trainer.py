@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgebll.data import Dataset, batch_order, load_dataset
 from edgebll.errors import ConfigError, EdgebllError
-from edgebll.learning import SGD, BlockStep, Rule, make_rule, make_steps
+from edgebll.learning import BlockStep, Optimizer, Rule, make_rule, make_steps
 from edgebll.networks import BlockNetwork, make_network
 from edgebll.runfolder import RunFolder, open_run, read_config
 from edgebll.training.checkpoint import INITIAL, Progress, States, digest, load_checkpoint, save_checkpoint, save_states
@@ -42,7 +42,7 @@ class Model:
 
     network: BlockNetwork
     rule: Rule
-    optimizer: SGD
+    optimizer: Optimizer
     steps: list[BlockStep]
 
 
@@ -50,7 +50,7 @@ def build_model(record: RunRecord) -> Model:
     """Build the network with its seeded weights, and its training steps.
 
     Raises:
-        ConfigError: unknown network or rule, wrong options, or more blocks than the network can be cut into.
+        ConfigError: unknown network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
     """
     config = record.config
     network = make_network(
@@ -61,8 +61,8 @@ def build_model(record: RunRecord) -> Model:
         seed=config.seed,
     )
     rule = make_rule(config.rule, **config.rule_options)
-    optimizer = SGD(config.lr, config.momentum, config.nesterov, config.weight_decay)
-    return Model(network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size))
+    optimizer = config.make_optimizer()
+    return Model(network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))
 
 
 def train(
@@ -83,7 +83,7 @@ def train(
         ConfigError: the config does not fit itself or the data. DataError: the data set is missing or damaged.
         StorageError: there is a run at `out`, or the disk refuses. EdgebllError: the loss is no longer a number.
     """
-    config = replace(config, rule_options=make_rule(config.rule, **config.rule_options).options())
+    config = config.completed()
     data = _load_data(config, data_dir)
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
     model = build_model(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgebll_export.bundle import export_bundle, export_run
 from edgebll_export.registry import lowering
+from edgebll_export.targets import TARGETS, Target, make_target
 from edgebll_export.verify import VerifyRow, verify_bundle
 
-__all__ = ["VerifyRow", "export_bundle", "export_run", "lowering", "verify_bundle"]
+__all__ = ["TARGETS", "Target", "VerifyRow", "export_bundle", "export_run", "lowering", "make_target", "verify_bundle"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.state import save_tensors
 from edgebll_export.golden import eager_records, golden_tensors
 from edgebll_export.models import BlockModels, block_models
+from edgebll_export.targets import ONNX, Target
 
 #: Consecutive steps the golden vectors of a bundle cover.
 GOLDEN_STEPS = 3
@@ -38,6 +39,8 @@ def export_bundle(
     schedule: Schedule | None = None,
     states: Mapping[str, Mapping[str, Tensor]] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    target: Target = ONNX,
+    precision: str = "float32",
 ) -> Manifest:
     """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
 
@@ -48,21 +51,27 @@ def export_bundle(
         schedule: default learning-rate schedule of a run; by default a cosine from optimizer.lr.
         states: block name -> state to start from; by default the network's current weights.
         provenance: entries added to the manifest's recipe, e.g. the data set the states were trained on.
+        target: what the graphs are for; see `make_target`. precision: one of `edgebll.learning.PRECISIONS`.
 
     Raises:
-        ExportError: an operator cannot be lowered; names it and its place in the network.
+        ExportError: an operator cannot be lowered or run on the target; names it and its place in the network.
         ConfigError: the rule cannot train this network. StorageError: the folder cannot be written.
     """
-    steps = make_steps(network, rule, optimizer, batch_size)
-    start = {step.name: dict((states or {}).get(step.name) or step.initial_state()) for step in steps}
-    blocks = [block_models(step) for step in steps]
+    steps = make_steps(network, rule, optimizer, batch_size, precision)
+    start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
+    blocks = [block_models(step, target) for step in steps]
     records = list(zip(*eager_records(steps, start, GOLDEN_STEPS, optimizer.lr), strict=True))
     with bundle_writer(path) as folder:
         for step, block, record in zip(steps, blocks, records, strict=True):
             _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
         recipe = {**asdict(schedule or Schedule(optimizer.lr)), **(provenance or {})}
         manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
-        return write_manifest(folder, manifest)
+        return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
+
+
+def _start(step: BlockStep, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The given state, as far as this step has it; the rest, such as a loss scale the training had not, from the start."""
+    return {name: given.get(name, value) for name, value in step.initial_state().items()}
 
 
 def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], golden: Mapping[str, Any]) -> None:
@@ -104,7 +113,13 @@ def _manifest(
 
 
 def export_run(
-    run_path: Path | str, out_path: Path | str, *, state: str = "trained", batch_size: int | None = None
+    run_path: Path | str,
+    out_path: Path | str,
+    *,
+    state: str = "trained",
+    batch_size: int | None = None,
+    target: Target = ONNX,
+    precision: str | None = None,
 ) -> Manifest:
     """Export what `edgebll train` made.
 
@@ -112,6 +127,7 @@ def export_run(
         run_path: the training run's folder. out_path: the bundle to write.
         state: "trained" or "initial": which weights boards start from.
         batch_size: samples a step; by default the run's.
+        target: what the graphs are for. precision: numbers they compute in; by default the run's.
 
     Raises:
         BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
@@ -130,4 +146,6 @@ def export_run(
         schedule=run.schedule,
         states=run.states(state),
         provenance={"data": run.data, "state": state},
+        target=target,
+        precision=precision or run.precision,
     )

@@ -153,6 +153,8 @@ class GraphBuilder:
     def _reshape_stored(self, value: Value, stored: tuple[int, ...]) -> Value:
         if value.stored == stored:
             return value
+        if not stored:  # TensorRT warns of a shape that is an empty constant
+            return self.node("Squeeze", [value], [(value.dtype, stored)])[0]
         return self.node("Reshape", [value, self.constant(np.array(stored, np.int64))], [(value.dtype, stored)])[0]
 
     def transpose(self, value: Value, order: Sequence[int]) -> Value:

@@ -12,6 +12,7 @@ from torch import Tensor, fx
 
 import edgebll_export.lowering  # noqa: F401  (fills the registry)
 from edgebll.errors import ExportError
+from edgebll_export.folding import known_tensors
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.registry import LOWERINGS, Lowering
 from edgebll_export.targets import ONNX, Target
@@ -38,6 +39,7 @@ class _Lowerer:
         self.builder = GraphBuilder(target)
         self.values: dict[fx.Node, Any] = {}
         self.alive = _alive(traced)
+        self.known = known_tensors(traced)
 
     def run(self) -> tuple[onnx.ModelProto, tuple[str, ...]]:
         placeholders = self.traced.module.graph.find_nodes(op="placeholder")
@@ -49,16 +51,17 @@ class _Lowerer:
                 used.append(name)
         for node in self.traced.module.graph.nodes:
             if node in self.alive and node.op in ("call_function", "get_attr"):
-                self.values[node] = self._constant(node) if node.op == "get_attr" else self._call(node)
+                self.values[node] = self._constant(self.known[node]) if node in self.known else self._call(node)
         for name, node in zip(self.traced.outputs, self.traced.results, strict=True):
             self.builder.output(name, self.values[node])
         return self.builder.build(self.name), tuple(used)
 
-    def _constant(self, node: fx.Node) -> Value:
-        tensor = getattr(self.traced.module, str(node.target))
-        if not isinstance(tensor, Tensor):
-            raise ExportError(f"{self.name}: the constant {node.target} is not a tensor")
-        return self.builder.constant(tensor.detach().numpy())
+    def _constant(self, tensor: Tensor) -> Value:
+        """A constant; one element where all are equal."""
+        content = tensor.detach().contiguous().numpy()
+        if content.size > 1 and content.ndim and (content == content.flat[0]).all():
+            return self.builder.filled(content.shape, content.flat[0], content.dtype.name)
+        return self.builder.constant(content)
 
     def _call(self, node: fx.Node) -> Any:
         if node.target is operator.getitem:

@@ -13,6 +13,7 @@ from edgebll.errors import ExportError
 from edgebll.learning import BlockStep
 from edgebll.spec import NEXT, BlockSpec
 from edgebll_export.lower import lower
+from edgebll_export.targets import ONNX, Target
 from edgebll_export.trace import trace
 
 _MAX_MODEL_BYTES = 1 << 30
@@ -26,41 +27,43 @@ class BlockModels:
     models: Mapping[str, onnx.ModelProto]
 
 
-def block_models(step: BlockStep) -> BlockModels:
-    """Trace and lower all graphs of a block; each is checked by onnx.checker in full.
+def block_models(step: BlockStep, target: Target = ONNX) -> BlockModels:
+    """Trace and lower all graphs of a block for a target; each is checked by onnx.checker in full.
 
     Raises:
-        ExportError: an operator cannot be lowered, or a graph ignores one of its inputs.
+        ExportError: an operator cannot be lowered or run on the target, the target does not compute in the step's precision, or
+        a graph ignores one of its inputs.
     """
+    target = target.suited(step.precision.name)
     state = step.initial_state()
     x, y = torch.zeros(step.spec.input.shape), torch.zeros(step.spec.labels.shape)
-    forward, forward_inputs = _forward(step, state, x)
-    models = {"forward": forward, "step": _step(step, state, x, y)}
+    forward, forward_inputs = _forward(step, state, x, target)
+    models = {"forward": forward, "step": _step(step, state, x, y, target)}
     feedback_inputs: tuple[str, ...] = ()
     if step.spec.beta is not None:
-        models["feedback"], feedback_inputs = _feedback(step, state, y)
+        models["feedback"], feedback_inputs = _feedback(step, state, y, target)
     for model in models.values():
         check_model(model)
     spec = replace(step.spec, forward_state=forward_inputs, feedback_state=feedback_inputs)
     return BlockModels(spec, models)
 
 
-def _forward(step: BlockStep, state: dict[str, Tensor], x: Tensor) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def _forward(step: BlockStep, state: dict[str, Tensor], x: Tensor, target: Target) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     inputs = {**{name: state[name] for name in step.spec.forward_state}, "x": x}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"a": step.forward(values, values["x"])}
 
-    return _split_inputs(*lower(trace(function, inputs, [step.module]), f"{step.name}/forward"), "x")
+    return _split_inputs(*lower(trace(function, inputs, [step.module]), f"{step.name}/forward", target), "x")
 
 
-def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor, target: Target) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     inputs = {**{name: state[name] for name in step.spec.feedback_state}, "y": y}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"beta": step.feedback(values, values["y"])}
 
-    return _split_inputs(*lower(trace(function, inputs), f"{step.name}/feedback"), "y")
+    return _split_inputs(*lower(trace(function, inputs), f"{step.name}/feedback", target), "y")
 
 
 def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -69,7 +72,7 @@ def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> t
     return model, tuple(name for name in used if name != data)
 
 
-def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor) -> onnx.ModelProto:
+def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:
     scalars = {name: torch.tensor(0.1) for name in step.spec.scalars}
     inputs = {**state, "x": x, "y": y, **scalars}
 
@@ -78,7 +81,7 @@ def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor) -> on
         new, a, metrics = step({name: values[name] for name in state}, values["x"], values["y"], given)
         return {**{name + NEXT: new[name] for name in state}, "a": a, "metrics": metrics}
 
-    model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/step")
+    model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/step", target)
     unused = [name for name in inputs if name not in used]
     if unused:
         raise ExportError(f"{step.name}/step: the training step does not use its input {unused[0]!r}; remove it")

@@ -26,8 +26,11 @@ from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
 from edgebll_export.golden import StepRecord, eager_records
 
-#: Size of the noise that stands for rounding, relative to the largest input: what fast convolution algorithms round by.
-_NOISE = 3e-6
+#: Size of the noise that stands for rounding, relative to the largest input: what fast convolution algorithms round float32 by,
+#: and the spacing of float16 below 1.
+_NOISE = {"float32": 3e-6, "mixed": 5e-4}
+#: Largest relative error of any output by default.
+TOLERANCE = {"float32": 1e-4, "mixed": 1e-2}
 _TRIALS = 8
 #: How far beyond the eager step's own movement a difference still counts as explained by it.
 _MARGIN = 3.0
@@ -63,24 +66,26 @@ def errors(actual: Array, expected: Array) -> tuple[float, float]:
 
 
 def verify_bundle(
-    path: Path | str, *, steps: int = 5, tolerance: float = 1e-4, network: BlockNetwork | None = None
+    path: Path | str, *, steps: int = 5, tolerance: float | None = None, network: BlockNetwork | None = None
 ) -> list[VerifyRow]:
     """Compare every graph of a bundle with the eager step; `failed` marks rows beyond the tolerance.
 
     Args:
-        path: the bundle. steps: consecutive training steps. tolerance: largest relative error of any output.
+        path: the bundle. steps: consecutive training steps. tolerance: largest relative error of any output, by default that of
+        TOLERANCE for the bundle's precision.
         network: needed for networks other than the shipped ones: the network that was exported.
 
     Raises:
         BundleError: the bundle is broken. ConfigError: the network cannot be rebuilt, or steps < 1.
-        VerifyError: ONNX Runtime refuses a graph.
+        VerifyError: ONNX Runtime refuses a graph, or does not compute in the bundle's precision.
     """
     if steps < 1:
         raise ConfigError(f"the number of steps must be at least 1, not {steps}")
     bundle = open_bundle(path)
+    limit = _limit(bundle) if tolerance is None else tolerance
     eager = rebuild_steps(bundle, network)
     states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
-    checks = [_BlockCheck(bundle, step, tolerance) for step in eager]
+    checks = [_BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
     lr = float(bundle.manifest.optimizer["lr"])
     for records in eager_records(eager, states, steps, lr):
@@ -88,6 +93,16 @@ def verify_bundle(
             check.compare(before[check.step.name], record)
             before[check.step.name] = record.state
     return [row for check in checks for row in check.rows()]
+
+
+def _limit(bundle: Bundle) -> float:
+    precision = bundle.manifest.precision
+    if precision not in TOLERANCE:
+        raise VerifyError(
+            f"{bundle.path} computes in {precision}, which ONNX Runtime does not have on processors; verify it on the board: "
+            "edgebll-board verify"
+        )
+    return TOLERANCE[precision]
 
 
 def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockStep]:
@@ -106,7 +121,7 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
         )
     rule = make_rule(manifest.rule["name"], **manifest.rule["options"])
     options = {key: value for key, value in manifest.optimizer.items() if key != "name"}
-    steps = make_steps(network, rule, SGD(**options), manifest.batch_size)
+    steps = make_steps(network, rule, SGD(**options), manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
         if step.spec.state != spec.state or step.spec.input != spec.input:
             raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
@@ -178,7 +193,7 @@ class _BlockCheck:
         scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
         before = {name: torch.from_numpy(value) for name, value in state.items()}
         x, y = torch.from_numpy(record.x), torch.from_numpy(record.y)
-        size = _NOISE * float(x.abs().max())
+        size = _NOISE[self.step.precision.name] * float(x.abs().max())
         for _ in range(_TRIALS):
             moved = x + size * torch.randn(x.shape, generator=generator)
             new, a, metrics = self.step(before, moved, y, scalars)

@@ -29,7 +29,7 @@ def is_number(x: Any, number: float) -> bool:
 
 def _rank(dtype: str) -> int:
     """Order of promotion: truth values below integers below floats, each by width."""
-    kind = {"b": 0, "u": 1, "i": 1, "f": 2}[np.dtype(dtype).kind]
+    kind = {"b": 0, "u": 1, "i": 1}.get(np.dtype(dtype).kind, 2)  # bfloat16 is of numpy's kind "V"
     return kind * 16 + np.dtype(dtype).itemsize
 
 

@@ -2,8 +2,8 @@
 
 PyTorch's own exporter turns training mode silently into evaluation mode. Here the batch statistics are computed, for ONNX
 Runtime, by BatchNormalization with training_mode=1 and momentum 0, whose "running" outputs then are the batch's mean and
-(biased) variance: one pass where separate operators take four. Other targets get those separate operators. Statistics are float32 even
-where x is in half precision, as in PyTorch.
+(biased) variance: one pass where separate operators take four. Other targets get those separate operators. Statistics are
+float32 even where x is in half precision, as in PyTorch.
 """
 
 from __future__ import annotations

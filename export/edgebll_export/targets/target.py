@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from edgebll.errors import ExportError
 
 #: Why a node cannot run there, or None: (operator, dtypes of the inputs, number of outputs, attributes) -> reason.
 Refusal = Callable[[str, Sequence[str], int, Mapping[str, Any]], str | None]
 
-_FLOATS = ("float32", "float16", "float64")
+#: Conv takes bfloat16 from this opset on.
+_BFLOAT16_OPSET = 22
 
 
 def _by_onnxruntime(operator: str, dtypes: Sequence[str], outputs: int, attributes: Mapping[str, Any]) -> str | None:
@@ -38,6 +41,16 @@ class Target:
     fast_masks: bool = True
     precisions: tuple[str, ...] = ("float32", "mixed")
     refusal: Refusal = _by_onnxruntime
+
+    def suited(self, precision: str) -> Target:
+        """This target with an opset that has the precision's types.
+
+        Raises:
+            ExportError: it does not compute in this precision.
+        """
+        if precision not in self.precisions:
+            raise ExportError(f"the target {self.name} does not compute in {precision}; it has {', '.join(self.precisions)}")
+        return replace(self, opset=max(self.opset, _BFLOAT16_OPSET)) if precision == "bfloat16" else self
 
     @property
     def is_tensorrt(self) -> bool:

@@ -1,7 +1,7 @@
 """TensorRT as a target: tensorrt.toml says what the parser of each version takes.
 
-Stricter than NVIDIA's matrices in what building real step graphs showed: BatchNormalization has one output and no training mode,
-MaxPool one output, and neither pooling a dilation.
+Stricter than NVIDIA's matrices in what building real step graphs showed: BatchNormalization has one output and no training
+mode, MaxPool one output, and neither pooling a dilation.
 """
 
 from __future__ import annotations

@@ -1,0 +1,96 @@
+"""In which number formats a training step computes.
+
+The state, the block's input and output and the local loss stay float32 (master weights); the block's module runs under
+`torch.autocast`, so that matrix products and convolutions, and what they pass on to each other, are in half precision.
+
+float16's gradients underflow below 6e-8, so the loss is multiplied by a factor that the state holds and the step adapts: where
+a gradient overflows, the whole step is skipped and the factor halved; after GROWTH_STEPS good steps in a row it doubles
+(Micikevicius et al. 2018, arXiv 1710.03740, section 3.2). All of it is part of the step and so of the exported graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgebll.errors import ConfigError
+
+FACTOR, GOOD_STEPS = "scale.factor", "scale.good_steps"
+INITIAL_FACTOR, MAX_FACTOR = 1024.0, 2.0**24
+GROWTH_STEPS = 200
+#: Any sum of magnitudes from here on counts as overflow.
+_HUGE = 3.0e38
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A way to compute a step.
+
+    Attributes:
+        name: as in PRECISIONS. compute: dtype of the module's products, None for float32 throughout.
+        scales_loss: whether the state holds a loss scale.
+    """
+
+    name: str
+    compute: torch.dtype | None = None
+    scales_loss: bool = False
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """What the module runs in; weights are cast anew in every step, so that nothing outlives it."""
+        if self.compute is None:
+            return contextlib.nullcontext()
+        return torch.autocast("cpu", dtype=self.compute, cache_enabled=False)
+
+    def initial_state(self) -> Tensors:
+        """State tensors this precision adds to a block."""
+        if not self.scales_loss:
+            return {}
+        return {FACTOR: torch.tensor(INITIAL_FACTOR), GOOD_STEPS: torch.tensor(0.0)}
+
+    def scaled(self, loss: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """The loss to differentiate."""
+        return loss * state[FACTOR] if self.scales_loss else loss
+
+    def unscaled(self, gradients: Tensors, state: Mapping[str, Tensor]) -> Tensors:
+        """Gradients of the loss itself."""
+        if not self.scales_loss:
+            return gradients
+        return {name: value / state[FACTOR] for name, value in gradients.items()}
+
+    def settle(self, old: Mapping[str, Tensor], new: Tensors, gradients: Iterable[Tensor]) -> Tensors:
+        """The state after the step: `new`, or all of `old` with a smaller factor if a gradient overflowed."""
+        if not self.scales_loss:
+            return new
+        good = torch.stack([value.abs().sum() for value in gradients]).sum() < _HUGE  # false for NaN too
+        kept = {name: torch.where(good, value, old[name]) for name, value in new.items()}
+        return {**kept, **_next_scale(good, old[FACTOR], old[GOOD_STEPS])}
+
+
+def _next_scale(good: Tensor, factor: Tensor, steps: Tensor) -> Tensors:
+    counted = steps + 1
+    full = counted >= GROWTH_STEPS
+    grown = torch.where(full, (factor * 2).clamp(max=MAX_FACTOR), factor)
+    return {
+        FACTOR: torch.where(good, grown, (factor * 0.5).clamp(min=1.0)),
+        GOOD_STEPS: torch.where(good & ~full, counted, torch.zeros_like(counted)),
+    }
+
+
+PRECISIONS = {
+    "float32": Precision("float32"),
+    "mixed": Precision("mixed", torch.float16, scales_loss=True),
+    "bfloat16": Precision("bfloat16", torch.bfloat16),
+}
+
+
+def make_precision(name: str) -> Precision:
+    """The precision of a name in PRECISIONS; raises ConfigError for any other."""
+    if name not in PRECISIONS:
+        raise ConfigError(f"the precision must be one of {', '.join(PRECISIONS)}, not {name!r}")
+    return PRECISIONS[name]

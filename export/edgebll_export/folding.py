@@ -1,4 +1,4 @@
-"""Values that do not depend on any input: computed by PyTorch at export, so that graphs hold masks, positions and tables as constants."""
+"""Values that depend on no input, computed by PyTorch at export: graphs hold masks, positions and tables as constants."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from edgebll_export.trace import Trace
 
 #: Larger results are left to the runtime: the file would grow by them.
 _MAX_ELEMENTS = 1 << 20
-#: Of these only the shape of the argument matters.
-_BY_SHAPE = frozenset(
-    f"aten.{name}.default" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
-)
+#: Of these only the shape of the argument matters; what torch.empty holds is nobody's to read.
+_BY_SHAPE = {
+    **{f"aten.{name}.default": 0 for name in ("zeros_like", "new_zeros", "empty_like", "new_empty", "new_empty_strided")},
+    "aten.empty.memory_format": 0,
+    "aten.zeros.default": 0,
+    **{f"aten.{name}.default": 1 for name in ("ones_like", "new_ones", "ones")},
+    **{f"aten.{name}.default": None for name in ("full_like", "new_full", "full")},
+}
 
 
 def known_tensors(traced: Trace) -> dict[fx.Node, Tensor]:
@@ -30,8 +34,6 @@ def known_tensors(traced: Trace) -> dict[fx.Node, Tensor]:
 
 
 def _foldable(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
-    if any(size > _MAX_ELEMENTS for size in _sizes(node.meta.get("val"))):
-        return False
     if str(node.target) in _BY_SHAPE:
         return True
     if any(argument not in known for argument in node.all_input_nodes):
@@ -40,8 +42,8 @@ def _foldable(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
         return True
     if not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace != "aten":
         return False
-    tags = node.target.tags
-    return not node.target._schema.is_mutable and torch.Tag.nondeterministic_seeded not in tags
+    pure = not node.target._schema.is_mutable and torch.Tag.nondeterministic_seeded not in node.target.tags
+    return pure and all(size <= _MAX_ELEMENTS for size in _sizes(node.meta.get("val")))
 
 
 def _sizes(value: Any) -> list[int]:
@@ -50,15 +52,12 @@ def _sizes(value: Any) -> list[int]:
 
 
 def _computed(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
-    def content(argument: fx.Node) -> Any:
-        if argument in known:
-            return known[argument]
-        fake = argument.meta["val"]
-        return torch.empty(fake.shape, dtype=fake.dtype, device="meta")
-
-    arguments = fx.map_arg(node.args, content)
-    options = {**fx.map_arg(node.kwargs, content)}
-    if "device" in options or str(node.target) in _BY_SHAPE:
+    if str(node.target) in _BY_SHAPE:
+        fake, number = node.meta["val"], _BY_SHAPE[str(node.target)]
+        return torch.tensor(node.args[-1] if number is None else number, dtype=fake.dtype).expand(fake.shape)
+    arguments = fx.map_arg(node.args, known.__getitem__)
+    options = {**fx.map_arg(node.kwargs, known.__getitem__)}
+    if "device" in options:
         options["device"] = "cpu"
     with torch.no_grad():
-        return node.target(*arguments, **options)
+        return node.target(*arguments, **options)  # type: ignore[operator]

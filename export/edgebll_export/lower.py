@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import edgebll_export.lowering  # noqa: F401  (fills the registry)
 from edgebll.errors import ExportError
 from edgebll_export.folding import known_tensors
 from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering.shape import filled
 from edgebll_export.registry import LOWERINGS, Lowering
 from edgebll_export.targets import ONNX, Target
 from edgebll_export.trace import Trace, dtype_name, place
@@ -38,8 +40,8 @@ class _Lowerer:
         self.name = name
         self.builder = GraphBuilder(target)
         self.values: dict[fx.Node, Any] = {}
-        self.alive = _alive(traced)
         self.known = known_tensors(traced)
+        self.alive = _alive(traced, self.known)
 
     def run(self) -> tuple[onnx.ModelProto, tuple[str, ...]]:
         placeholders = self.traced.module.graph.find_nodes(op="placeholder")
@@ -57,11 +59,12 @@ class _Lowerer:
         return self.builder.build(self.name), tuple(used)
 
     def _constant(self, tensor: Tensor) -> Value:
-        """A constant; one element where all are equal."""
-        content = tensor.detach().contiguous().numpy()
-        if content.size > 1 and content.ndim and (content == content.flat[0]).all():
-            return self.builder.filled(content.shape, content.flat[0], content.dtype.name)
-        return self.builder.constant(content)
+        """A constant; of one element where all are equal."""
+        first = tensor[(0,) * tensor.ndim] if tensor.numel() > 1 else None
+        if first is not None and (not any(tensor.stride()) or bool((tensor == first).all())):
+            return filled(self.builder, tensor.shape, first.item(), dtype_name(tensor.dtype))
+        content = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return self.builder.constant(content.detach().contiguous().numpy(), dtype_name(tensor.dtype))
 
     def _call(self, node: fx.Node) -> Any:
         if node.target is operator.getitem:
@@ -102,8 +105,11 @@ class _Lowerer:
         return argument
 
 
-def _alive(traced: Trace) -> set[fx.Node]:
-    """Nodes some output depends on, counting operators that overwrite a value an output depends on."""
+def _alive(traced: Trace, known: Container[fx.Node]) -> set[fx.Node]:
+    """Nodes some output depends on, but for what only known values depend on.
+
+    Operators that overwrite a value an output depends on count.
+    """
     alive: set[fx.Node] = set()
     stack = list(traced.results)
     writers: dict[fx.Node, list[fx.Node]] = {}
@@ -114,7 +120,7 @@ def _alive(traced: Trace) -> set[fx.Node]:
         node = stack.pop()
         if node not in alive:
             alive.add(node)
-            stack.extend(node.all_input_nodes)
+            stack.extend([] if node in known else node.all_input_nodes)
             stack.extend(writers.get(node, []))
     return alive
 

@@ -168,54 +168,6 @@ def stack(g: GraphBuilder, parts: Sequence[Value], axis: int = 0) -> Value:
     return cat(g, [unsqueeze(g, part, axis % (len(part.shape) + 1)) for part in parts], axis)
 
 
-def _filled(g: GraphBuilder, shape: Sequence[int], number: float, dtype: str) -> Value:
-    small = g.constant(np.full((1,) * len(shape), number, dtype))
-    return replace(small, shape=tuple(shape))
-
-
-@lowering("aten.full_like.default", family=_FAMILY)
-def full_like(g: GraphBuilder, x: Value, number: float, dtype: str | None = None, **_: Any) -> Value:
+def filled(g: GraphBuilder, shape: Sequence[int], number: float, dtype: str) -> Value:
     """A number everywhere, stored once."""
-    return _filled(g, x.shape, number, dtype or x.dtype)
-
-
-@lowering("aten.ones_like.default", family=_FAMILY)
-def ones_like(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Value:
-    """Ones."""
-    return _filled(g, x.shape, 1, dtype or x.dtype)
-
-
-@lowering("aten.zeros_like.default", family=_FAMILY)
-def zeros_like(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Value:
-    """Zeros."""
-    return _filled(g, x.shape, 0, dtype or x.dtype)
-
-
-@lowering("aten.full.default", family=_FAMILY)
-def full(g: GraphBuilder, shape: Sequence[int], number: float, dtype: str = "float32", **_: Any) -> Value:
-    """A number everywhere."""
-    return _filled(g, shape, number, dtype or "float32")
-
-
-@lowering("aten.zeros.default", family=_FAMILY)
-def zeros(g: GraphBuilder, shape: Sequence[int], dtype: str = "float32", **_: Any) -> Value:
-    """Zeros."""
-    return _filled(g, shape, 0, dtype or "float32")
-
-
-@lowering("aten.ones.default", family=_FAMILY)
-def ones(g: GraphBuilder, shape: Sequence[int], dtype: str = "float32", **_: Any) -> Value:
-    """Ones."""
-    return _filled(g, shape, 1, dtype or "float32")
-
-
-@lowering("aten.scalar_tensor.default", family=_FAMILY)
-def scalar_tensor(g: GraphBuilder, number: float, dtype: str = "float32", **_: Any) -> Value:
-    """A number as a tensor of rank 0."""
-    return g.constant(np.asarray(number, dtype or "float32"))
-
-
-@lowering("aten.eye.default", "aten.eye.m", family=_FAMILY)
-def eye(g: GraphBuilder, rows: int, columns: int | None = None, dtype: str = "float32", **_: Any) -> Value:
-    """Identity matrix."""
-    return g.constant(np.eye(rows, columns, dtype=dtype or "float32"))
+    return replace(g.constant(np.full((1,) * len(shape), number, dtype)), shape=tuple(shape))

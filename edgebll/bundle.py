@@ -5,6 +5,7 @@ block0/forward.onnx        (state subset, x) -> a            evaluation mode
 block0/feedback.onnx       (state subset, y) -> beta         where the rule has a feedback head
 block0/step.onnx           (state, x, y, scalars) -> (state.next, a, metrics)
 block0/state.safetensors   the state a run starts from
+block0/forward_int8.onnx   x -> a                            int8 with frozen weights, where the bundle was quantised
 block0/golden.safetensors  inputs and expected outputs of a few consecutive steps from that state
 """
 
@@ -27,6 +28,8 @@ from edgebll.spec import FORMAT_VERSION, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, load_tensors, save_tensors
 
 MANIFEST = "manifest.json"
+#: The quantised forward graph, x -> a, of bundles that `edgebll quantize` made.
+INT8_GRAPH = "forward_int8"
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.[a-z0-9]+")
 
 
@@ -68,7 +71,7 @@ class Bundle:
     manifest: Manifest
 
     def graph(self, block: str, name: str) -> bytes:
-        """ONNX file content of a block's graph "forward", "feedback" or "step"."""
+        """ONNX file content of a block's graph "forward", "feedback", "step" or, in a quantised bundle, INT8_GRAPH."""
         path = self._checked(f"{block}/{name}.onnx")
         try:
             return path.read_bytes()

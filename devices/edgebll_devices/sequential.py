@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from edgebll.bundle import Bundle
 from edgebll.data import Dataset, eval_batches
 from edgebll.errors import DataError
+from edgebll.state import Array
 from edgebll.stream import check_fits
 from edgebll.wire import Message, Token
 from edgebll_devices.hosted_block import HostedBlock, score
-from edgebll_devices.runtimes import load_block
+from edgebll_devices.int8 import Int8Forward
+from edgebll_devices.runtimes import BlockRuntime, load_block
 
 
 def run_sequential(
@@ -43,22 +45,33 @@ def run_sequential(
                 onward = applied.onward
 
 
-def evaluate_bundle(bundle: Bundle, dataset: Dataset, runtime: str = "onnxruntime", threads: int = 1) -> dict[str, float]:
+def evaluate_bundle(
+    bundle: Bundle, dataset: Dataset, runtime: str = "onnxruntime", threads: int = 1, *, int8: bool = False
+) -> dict[str, float]:
     """Accuracy and mean cross-entropy of a bundle's state on a data set, through the forward graphs alone.
+
+    Args:
+        int8: take the quantised forward graphs, always on ONNX Runtime.
 
     Returns:
         {"accuracy": fraction of samples, "loss": nats}.
 
     Raises:
-        DataError: the samples do not fit the network.
+        DataError: the samples do not fit the network. BundleError: `int8`, and the bundle is not quantised.
     """
     manifest = bundle.manifest
     check_fits(manifest, dataset, str(bundle.path))
     totals = {"correct": 0.0, "loss_sum": 0.0, "count": 0.0}
     with contextlib.ExitStack() as stack:
-        loaded = [stack.enter_context(load_block(runtime, bundle, b.name, threads=threads)) for b in manifest.blocks]
+        names = [block.name for block in manifest.blocks]
+        loaded: list[BlockRuntime | Int8Forward] = [
+            Int8Forward(bundle, name, threads=threads)
+            if int8
+            else stack.enter_context(load_block(runtime, bundle, name, threads=threads))
+            for name in names
+        ]
         for indices, count in eval_batches(len(dataset), manifest.batch_size):
-            a = dataset.images[indices]
+            a: Array = dataset.images[indices]
             for block in loaded:
                 a = block.evaluate(a)
             for name, value in score(a, dataset.one_hot(indices), count).items():

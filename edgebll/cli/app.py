@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgebll import __version__
-from edgebll.cli import data, doctor, evaluate, export, keys, pipeline, train
+from edgebll.cli import data, doctor, evaluate, export, keys, pipeline, quantize, train
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.errors import EXIT_CODES, EdgebllError
 
@@ -80,6 +80,7 @@ train.register(app)
 export.register(app)
 pipeline.register(app)
 evaluate.register(app)
+quantize.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(keys.app, name="keys")
 doctor.register(app)

@@ -34,6 +34,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="test or train.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Use at most so many samples.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime for bundles: onnxruntime or reference.")] = "onnxruntime",
+    int8: Annotated[bool, typer.Option("--int8", help="Use the int8 forward graphs of `edgebll quantize`.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: the usable cores]", show_default=False)] = None,
     data_dir: DataDirOption = None,
     json: JsonOption = False,
@@ -44,10 +45,12 @@ def evaluate(
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads must be at least 1, not {threads}")
     bundle = _bundle_of(path)
+    if int8 and bundle is None:
+        raise ConfigError(f"--int8 needs a quantised bundle, and {path} is a training run; use `edgebll export` and `quantize`")
     dataset = load_dataset(data or _recorded_data(path, bundle), split, data_dir, limit)
     count = threads or usable_cores()
     accuracy, loss = (
-        _evaluate_run(path, dataset, count) if bundle is None else _evaluate_bundle(bundle, dataset, runtime, count)
+        _evaluate_run(path, dataset, count) if bundle is None else _evaluate_bundle(bundle, dataset, runtime, count, int8)
     )
     result = {
         "path": str(path),
@@ -105,8 +108,8 @@ def _evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, fl
     return result.accuracy, result.loss
 
 
-def _evaluate_bundle(path: Path, dataset: Dataset, runtime: str, threads: int) -> tuple[float, float]:
+def _evaluate_bundle(path: Path, dataset: Dataset, runtime: str, threads: int, int8: bool) -> tuple[float, float]:
     from edgebll_devices.sequential import evaluate_bundle
 
-    result = evaluate_bundle(open_bundle(path), dataset, runtime, threads)
+    result = evaluate_bundle(open_bundle(path), dataset, runtime, threads, int8=int8)
     return result["accuracy"], result["loss"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgebll.cli.machine import import_torch, usable_cores
+from edgebll.cli.options import OPTIMIZER_SHORTHANDS, optimizer_options, parse_options
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.cli.progress import RunProgress
 from edgebll.errors import ConfigError, MissingExtraError
@@ -47,15 +48,25 @@ def train(
     epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 2,
     batch_size: Annotated[int, typer.Option(help="Samples of a training step.")] = 64,
     seed: Annotated[int, typer.Option(help="Decides initial weights and the order of samples.")] = 0,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 0.05,
+    optimizer: Annotated[str, typer.Option(help="Optimizer of every block: sgd, adam or adamw.")] = "sgd",
+    optimizer_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the optimizer, e.g. clip_norm=1; repeatable.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate. [default: 0.05 for sgd, 0.001 for others]", show_default=False)
+    ] = None,
     schedule: Annotated[str, typer.Option(help="Learning rate over the run: constant, cosine or step.")] = "cosine",
     warmup_steps: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 0,
-    momentum: Annotated[float, typer.Option(help="Momentum of SGD.")] = 0.9,
+    momentum: Annotated[
+        float | None, typer.Option(help="Short for --optimizer-option momentum=NUMBER.", show_default=False)
+    ] = None,
     nesterov: Annotated[
         bool | None,
         typer.Option(help="Nesterov's variant of momentum. [default: on where there is momentum]", show_default=False),
     ] = None,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay of SGD.")] = 5e-4,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Short for --optimizer-option weight_decay=NUMBER.", show_default=False)
+    ] = None,
     precision: Annotated[
         str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
     ] = "float32",
@@ -115,30 +126,11 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
     values = dict(options)
     if values["blocks"] is None:
         values["blocks"] = 1 if values["rule"] == "backprop" else 4
-    if values["nesterov"] is None:
-        values["nesterov"] = values["momentum"] > 0
     if values["threads"] is None:
         values["threads"] = usable_cores()
-    values["rule_options"] = parse_options(values.pop("rule_option") or ())
-    return TrainConfig(**values)
-
-
-def parse_options(texts: Sequence[str]) -> dict[str, str]:
-    """KEY=VALUE texts as a dict.
-
-    Raises:
-        ConfigError: a text has no "=" or no key, or a key comes twice.
-    """
-    result: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key:
-            raise ConfigError(f"a rule option must be KEY=VALUE, e.g. match=2, not {text!r}")
-        if key in result:
-            raise ConfigError(f"the rule option {key} is given twice")
-        result[key] = value.strip()
-    return result
+    values["rule_options"] = parse_options("rule", values.pop("rule_option") or ())
+    values["optimizer_options"] = optimizer_options(values)
+    return TrainConfig(**{name: value for name, value in values.items() if name not in OPTIMIZER_SHORTHANDS})
 
 
 def _given(context: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,16 +146,22 @@ def _check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
     """Raise ConfigError if an option given with --resume is not what the run was started with."""
     was = dataclasses.asdict(recorded)
     for name, value in given.items():
-        option, shown = "--" + name.replace("_", "-"), value
+        option, old, shown = "--" + name.replace("_", "-"), was.get(name), value
         if name == "rule_option":
-            from edgebll.learning import make_rule
-
-            different = make_rule(recorded.rule, **parse_options(value)).options() != recorded.rule_options
-            old, shown = "other values", " ".join(value)
+            different = _differs(recorded, rule_options={**recorded.rule_options, **parse_options("rule", value)})
+        elif name in OPTIMIZER_SHORTHANDS:
+            options = {**recorded.optimizer_options, **optimizer_options({name: value})}
+            different = _differs(recorded, optimizer_options=options)
         else:
-            old, different = was[name], was[name] != value
+            different = old != value
         if different:
+            old = "other values" if old is None else old
+            shown = " ".join(value) if isinstance(value, list) else value
             raise ConfigError(f"the run was started with {option} {old} and cannot go on with {shown}; leave {option} out")
+
+
+def _differs(recorded: TrainConfig, **changes: Any) -> bool:
+    return dataclasses.replace(recorded, **changes).completed() != recorded.completed()
 
 
 def _listener(progress: RunProgress) -> Any:

@@ -16,7 +16,7 @@ import edgebll
 from edgebll.bundle import bundle_writer, write_manifest
 from edgebll.errors import ConfigError
 from edgebll.files import storage_errors
-from edgebll.learning import SGD, BlockStep, Rule, make_steps
+from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
 from edgebll.networks import BlockNetwork
 from edgebll.schedule import Schedule
 from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest
@@ -33,7 +33,7 @@ def export_bundle(
     network: BlockNetwork,
     *,
     rule: Rule,
-    optimizer: SGD,
+    optimizer: Optimizer,
     batch_size: int,
     path: Path | str,
     schedule: Schedule | None = None,
@@ -86,7 +86,7 @@ def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], 
 def _manifest(
     network: BlockNetwork,
     rule: Rule,
-    optimizer: SGD,
+    optimizer: Optimizer,
     steps: list[BlockStep],
     specs: list[BlockSpec],
     recipe: dict[str, Any],

@@ -20,7 +20,7 @@ import torch
 
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.errors import BundleError, ConfigError, VerifyError
-from edgebll.learning import SGD, BlockStep, make_rule, make_steps
+from edgebll.learning import BlockStep, make_optimizer, make_rule, make_steps
 from edgebll.networks import NETWORKS, BlockNetwork, make_network
 from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
@@ -87,8 +87,7 @@ def verify_bundle(
     states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
     checks = [_BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
-    lr = float(bundle.manifest.optimizer["lr"])
-    for records in eager_records(eager, states, steps, lr):
+    for records in eager_records(eager, states, steps, eager[0].optimizer.lr):
         for check, record in zip(checks, records, strict=True):
             check.compare(before[check.step.name], record)
             before[check.step.name] = record.state
@@ -120,8 +119,9 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
             name, num_blocks=blocks, num_classes=manifest.num_classes, input_shape=manifest.input_shape, seed=0
         )
     rule = make_rule(manifest.rule["name"], **manifest.rule["options"])
-    options = {key: value for key, value in manifest.optimizer.items() if key != "name"}
-    steps = make_steps(network, rule, SGD(**options), manifest.batch_size, manifest.precision)
+    options = dict(manifest.optimizer)
+    optimizer = make_optimizer(str(options.pop("name", None)), **options)
+    steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
         if step.spec.state != spec.state or step.spec.input != spec.input:
             raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")

@@ -26,7 +26,7 @@ from onnx import helper
 #: Beyond, copying into and out of the flat vector costs more than the calls it saves (on ONNX Runtime with one thread 16384 is
 #: still even, 65536 makes a step up to a fifth slower).
 MAX_ELEMENTS = 1 << 13
-_ELEMENTWISE = {"Add", "Sub", "Mul", "Div"}
+_ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Sqrt"}
 _LEVELS = 2
 _SCALARS = ((), (1,))
 Group = tuple[str, ...]

@@ -86,19 +86,17 @@ def test_every_option_reaches_the_run(tmp_path: Path) -> None:
         "lr": 0.01,
         "schedule": "step",
         "warmup_steps": 2,
-        "momentum": 0.5,
-        "nesterov": False,
-        "weight_decay": 0.001,
         "checkpoint_steps": 7,
     }
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != "nesterov"]
-    call(
-        *TRAIN, *arguments, "--no-nesterov", "--rule-option", "match=2", "--rule-option", "pool=max", "--out", tmp_path / "run"
-    )
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    short = ["--momentum=0.5", "--no-nesterov", "--weight-decay=0.001", "--optimizer-option", "clip-norm=3"]
+    call(*TRAIN, *arguments, *short, "--rule-option", "match=2", "--rule-option", "pool=max", "--out", tmp_path / "run")
     config = open_run(tmp_path / "run")[0]
     assert {name: config[name] for name in options} == options
     assert (config["network"], config["blocks"], config["limit"]) == ("mlp", 2, 128)
     assert (config["rule_options"]["match"], config["rule_options"]["pool"]) == (2.0, "max")
+    expected = {"momentum": 0.5, "nesterov": False, "weight_decay": 0.001, "clip_norm": 3.0}
+    assert (config["optimizer"], config["optimizer_options"]) == ("sgd", expected)
 
 
 def test_defaults_fit_each_other(tmp_path: Path) -> None:
@@ -107,7 +105,9 @@ def test_defaults_fit_each_other(tmp_path: Path) -> None:
     assert open_run(tmp_path / "a")[0]["blocks"] == 1
     call(*small, "--momentum", "0", "--out", tmp_path / "b")
     config = open_run(tmp_path / "b")[0]
-    assert (config["blocks"], config["nesterov"]) == (4, False)
+    assert (config["blocks"], config["optimizer_options"]["nesterov"]) == (4, False)
+    call(*small, "--optimizer", "adam", "--out", tmp_path / "c")
+    assert [open_run(tmp_path / name)[0]["lr"] for name in "bc"] == [0.05, 0.001]
 
 
 def test_an_option_comes_from_the_environment_unless_given(tmp_path: Path) -> None:
@@ -128,6 +128,11 @@ def test_an_option_comes_from_the_environment_unless_given(tmp_path: Path) -> No
         (["--rule-option", "match=a"], 2, "match must be a float, not 'a'"),
         (["--rule-option", "match=1", "--rule-option", "match=2"], 2, "given twice"),
         (["--lr", "nan"], 2, "learning rate"),
+        (["--optimizer", "lion"], 2, "unknown optimizer 'lion'; known are sgd, adam, adamw"),
+        (["--optimizer", "adam", "--momentum", "0.9"], 2, "the optimizer adam has no option 'momentum'"),
+        (["--momentum", "0.9", "--optimizer-option", "momentum=0.9"], 2, "is given twice"),
+        (["--optimizer-option", "clip_norm"], 2, "an option of the optimizer must be KEY=VALUE, e.g. clip_norm=1"),
+        (["--optimizer-option", "lr=1"], 2, "give lr"),
         (["--data", "mnist"], 2, "unknown data set 'mnist'"),
         (["--data", "fashion-mnist", "--data-dir", "/nowhere"], 4, "edgebll data fetch fashion-mnist"),
         (["--resume", "--overwrite"], 2, "exclude each other"),
@@ -155,7 +160,9 @@ def test_resume_keeps_the_options_of_the_run(run: Path) -> None:
     resumed = json.loads(call("train", "--out", run, "--resume", "--json").stdout)
     assert resumed["state_sha256"] == open_run(run)[1]["state_sha256"]
     call("train", "--out", run, "--resume", "--network", "mlp", "--rule-option", f"match={BLL().match}")
-    for option, value in (("--epochs", "7"), ("--seed", "1"), ("--rule-option", "match=17")):
+    call("train", "--out", run, "--resume", "--optimizer", "sgd", "--momentum", "0.9", "--optimizer-option", "clip_norm=0")
+    others = (("--epochs", "7"), ("--seed", "1"), ("--rule-option", "match=17"), ("--lr", "1"), ("--weight-decay", "1"))
+    for option, value in (*others, ("--optimizer", "adam"), ("--optimizer-option", "clip_norm=17")):
         assert f"leave {option} out" in sentence(call("train", "--out", run, "--resume", option, value, code=2))
 
 

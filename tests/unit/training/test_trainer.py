@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from edgebll.errors import BundleError, ConfigError, DataError, EdgebllError, StorageError
-from edgebll.learning import BLL
+from edgebll.learning import BLL, OPTIMIZERS, SGD, AdamW
 from edgebll.runfolder import open_run
 from edgebll.training import Listener, TrainConfig, load_run, resume, train
 from edgebll.training.checkpoint import digest
@@ -138,6 +138,39 @@ def test_a_residual_network_interrupted_twice_equals_an_undisturbed_one(tmp_path
     assert recorder.calls[0] == ("started", ("block0", "block1", "block2", "block3"), 8, 12)
 
 
+def test_adam_resumes_from_its_moments(tmp_path: Path) -> None:
+    config = replace(QUICK, optimizer="adamw", optimizer_options={"weight_decay": "0.1", "clip_norm": 1}, limit=96)
+    expected = train(config, tmp_path / "whole")
+    recorded = open_run(tmp_path / "whole")[0]
+    assert (recorded["optimizer"], recorded["lr"]) == ("adamw", 0.001)
+    assert recorded["optimizer_options"] == {"weight_decay": 0.1, "clip_norm": 1, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    with pytest.raises(StopRunError):
+        train(config, tmp_path / "run", listener=StopAt(step=4))
+    assert resume(tmp_path / "run")["state_sha256"] == expected["state_sha256"]
+    run = load_run(tmp_path / "run")
+    assert run.optimizer == AdamW(lr=0.001, weight_decay=0.1, clip_norm=1)
+    weight = float(run.states()["block0"]["moment1"])
+    assert weight == pytest.approx(1 - 0.9**6)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_learns_digits(tmp_path: Path, optimizer: str) -> None:
+    config = TrainConfig(network="mlp", blocks=2, epochs=4, optimizer=optimizer, limit=960)
+    assert train(config, tmp_path / "run")["accuracy"] > 0.85
+
+
+def test_runs_from_before_there_were_several_optimizers_open(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "run.json").read_text())
+    options = config.pop("optimizer_options")
+    old = {name: options[name] for name in ("momentum", "nesterov", "weight_decay")}
+    del config["optimizer"]
+    (tmp_path / "old" / "run.json").write_text(json.dumps({**config, "run_version": 1, **old, "momentum": 0.5}))
+    run = load_run(tmp_path / "old")
+    assert run.optimizer == SGD(momentum=0.5)
+    assert run.states()["block0"].keys() == load_run(undisturbed).states()["block0"].keys()
+
+
 def test_resuming_a_whole_run_changes_nothing(undisturbed: Path) -> None:
     before = (undisturbed / "metrics.jsonl").read_bytes()
     assert resume(undisturbed) == open_run(undisturbed)[1]
@@ -214,7 +247,10 @@ def test_an_unfinished_or_foreign_run_does_not_open(tmp_path: Path, undisturbed:
         ({"rule_options": {"mtch": "2"}}, "no option 'mtch'"),
         ({"blocks": 9}, "can be cut into 1 to 4 blocks"),
         ({"rule": "backprop"}, "backprop trains one block"),
-        ({"momentum": 0.0}, "Nesterov"),
+        ({"optimizer_options": {"momentum": 0.0}}, "Nesterov"),
+        ({"optimizer_options": {"lr": 1.0}}, "give lr"),
+        ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
+        ({"optimizer": "adam", "optimizer_options": {"momentum": 0.9}}, "no option 'momentum'"),
         ({"data": "mnist"}, "unknown data set"),
         ({"limit": 0}, "at least 1 sample"),
         ({"batch_size": 1}, "cannot train on a batch of shape"),

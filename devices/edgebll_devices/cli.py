@@ -15,6 +15,7 @@ import typer
 from edgebll import __version__
 from edgebll.errors import ConfigError, EdgebllError
 from edgebll.keys import check_public_key, load_key_pair
+from edgebll_devices import profile_command
 
 if TYPE_CHECKING:
     from edgebll_devices.agent import Agent
@@ -102,6 +103,9 @@ def _free_port_beside(listen: str) -> str:
     from edgebll.transport.address import split_tcp
 
     return listen[: -len(split_tcp(listen)[1])] + "0"
+
+
+profile_command.register(app)
 
 
 class _Signals:

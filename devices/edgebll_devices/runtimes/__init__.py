@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from edgebll.bundle import Bundle
 from edgebll.errors import ConfigError, MissingExtraError
+from edgebll_devices.runtimes.availability import RUNTIMES, missing
 from edgebll_devices.runtimes.base import BlockRuntime
+from edgebll_devices.runtimes.site import LoadHalted, Site
 
-#: Names of all runtimes, the default first.
-RUNTIMES = ("onnxruntime", "reference")
-
-__all__ = ["RUNTIMES", "BlockRuntime", "available_runtimes", "load_block"]
+__all__ = ["RUNTIMES", "BlockRuntime", "LoadHalted", "Site", "available_runtimes", "load_block", "missing"]
 
 
 def available_runtimes() -> tuple[str, ...]:
     """Names of the runtimes that can be used on this machine; finds out without importing them."""
-    return tuple(name for name in RUNTIMES if name == "reference" or importlib.util.find_spec(name) is not None)
+    return tuple(name for name in RUNTIMES if missing(name) is None)
 
 
-def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1) -> BlockRuntime:
+def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, site: Site | None = None) -> BlockRuntime:
     """Load a block's graphs and starting state.
 
     Args:
         runtime: one of RUNTIMES. bundle: an opened bundle; its files are not needed once this returns.
-        block: the block's name. threads: threads of one training step; "reference" always uses one.
+        block: the block's name. threads: threads of one training step; "reference" always uses one, GPUs do not count.
+        site: whom to tell of work that takes minutes, who may stop it, and where to keep its results.
 
     Raises:
         ConfigError: unknown runtime or threads < 1. MissingExtraError: the runtime is not installed.
-        BundleError: no such block, or a graph or state that does not load or fit.
+        BundleError: no such block, or a graph or state that does not load or fit. BoardError: the GPU failed.
+        LoadHalted: the site stopped it.
     """
     if runtime not in RUNTIMES:
         raise ConfigError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
@@ -38,8 +37,17 @@ def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1) ->
         from edgebll_devices.runtimes.reference import ReferenceBlock
 
         return ReferenceBlock(bundle, block)
-    if runtime not in available_runtimes():
-        raise MissingExtraError(f"the runtime {runtime} is not installed; install it: pip install {runtime}")
+    reason = missing(runtime)
+    if reason is not None:
+        raise MissingExtraError(reason)
+    if runtime == "tensorrt":
+        from edgebll_devices.runtimes.tensorrt import load_tensorrt_block
+
+        return load_tensorrt_block(bundle, block, site or Site())
+    if runtime != "onnxruntime":
+        from edgebll_devices.runtimes.ort_gpu import load_ort_gpu_block
+
+        return load_ort_gpu_block(runtime, bundle, block, threads=threads, site=site or Site())
     from edgebll_devices.runtimes.ort import OrtBlock
 
     return OrtBlock(bundle, block, threads=threads)

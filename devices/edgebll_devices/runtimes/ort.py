@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ class OrtBlock(BlockRuntime):
         try:
             graph.run()
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-            raise BoardError(f"{self.spec.name}: ONNX Runtime failed in {what} ({_first_line(error)})") from error
+            raise BoardError(f"{self.spec.name}: ONNX Runtime failed in {what} ({first_line(error)})") from error
 
     def state(self) -> dict[str, Array]:
         """See BlockRuntime."""
@@ -159,8 +159,14 @@ class _BoundGraph:
         self._session.run_with_iobinding(self._binding)
 
 
-def load_session(bundle: Bundle, spec: BlockSpec, graph: str, threads: int) -> onnxruntime.InferenceSession:
+def load_session(
+    bundle: Bundle, spec: BlockSpec, graph: str, threads: int, providers: Sequence[Any] = ("CPUExecutionProvider",)
+) -> onnxruntime.InferenceSession:
     """Load a graph so that equal inputs give equal bits.
+
+    Args:
+        bundle, spec, graph: which one. threads: of the processor.
+        providers: what may compute it, in order of preference: names, or pairs of name and options.
 
     Raises:
         BundleError: ONNX Runtime refuses the graph, or its inputs and outputs are not those of the block.
@@ -168,14 +174,15 @@ def load_session(bundle: Bundle, spec: BlockSpec, graph: str, threads: int) -> o
     where = f"{bundle.path}/{spec.name}/{graph}.onnx"
     content = bundle.graph(spec.name, graph)
     try:
-        session = onnxruntime.InferenceSession(content, _options(threads), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, _options(threads, record=len(providers) > 1), providers=list(providers))
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-        raise BundleError(f"{where} does not load in ONNX Runtime ({_first_line(error)}); export the bundle again") from error
+        raise BundleError(f"{where} does not load in ONNX Runtime ({first_line(error)}); export the bundle again") from error
     check_signature(where, signature(spec, graph), Signature(_specs(session.get_inputs()), _specs(session.get_outputs())))
     return session
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options(threads: int, *, record: bool) -> onnxruntime.SessionOptions:
+    """`record`: keep which provider computes which node, where ONNX Runtime can (1.24 and newer)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -185,6 +192,8 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.log_severity_level = _FATAL_ONLY
     # Waiting threads sleep instead of spinning, so that several agents can share a machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if record:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
 
 
@@ -196,5 +205,6 @@ def _specs(arguments: list[Any]) -> tuple[TensorSpec, ...]:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an exception says."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,183 @@
+"""A block whose state lives on the GPU in two sets of buffers that swap roles every step: A -> B, then B -> A.
+
+For each side every graph has an execution context with fixed addresses, so its work, copies of inputs and outputs included, is
+one CUDA graph. All contexts share one piece of scratch memory, since only one of them runs at a time. State crosses to the host
+in `state` and `load_state` alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgebll.bundle import check_state
+from edgebll.errors import BoardError, BundleError, ConfigError
+from edgebll.spec import NEXT, BlockSpec, TensorSpec
+from edgebll.state import Array, State
+from edgebll_devices.runtimes.base import BlockRuntime, Tensor
+from edgebll_devices.runtimes.signature import Signature, Tensors, check_signature, signature
+from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
+from edgebll_devices.runtimes.tensorrt.cuda import Cuda
+from edgebll_devices.runtimes.tensorrt.engine import Engine
+from edgebll_devices.runtimes.tensorrt.replay import Replay
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One set of state buffers and the work that reads it; `step` writes the other side's set."""
+
+    state: DeviceTensors
+    step: Replay
+    forward: Replay
+    feedback: Replay | None
+
+
+class TensorRTBlock(BlockRuntime):
+    """A block on a GPU; build it with `load_block`.
+
+    Args:
+        spec: the block. state: what it starts from. engines: by graph name.
+        cuda: the GPU; the block owns it from here on, and closes it if this fails.
+
+    Raises:
+        BundleError: an engine's inputs and outputs are not the block's. BoardError: the GPU failed or has too little memory.
+    """
+
+    def __init__(self, spec: BlockSpec, state: State, engines: Mapping[str, Engine], cuda: Cuda) -> None:
+        self.spec = spec
+        self._cuda, self._engines = cuda, dict(engines)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(cuda.close)
+            stored = self._stored()
+            self._scratch = cuda.device_buffer(max(engine.scratch_bytes for engine in engines.values()))
+            self._in = MirroredTensors(cuda, (stored["x"], stored["y"], *(stored[name] for name in spec.scalars)))
+            self._out = MirroredTensors(cuda, (stored[name] for name in ("a", "metrics", "beta") if name in stored))
+            first, second = (DeviceTensors(cuda, (stored[t.name] for t in spec.state)) for _ in range(2))
+            self._now, self._then = self._side(first, second, "even"), self._side(second, first, "odd")
+            self.load_state(state)
+            on_failure.pop_all()
+
+    def _stored(self) -> dict[str, TensorSpec]:
+        """Every tensor as the engines keep it; TensorRT before 10 keeps int64 as int32."""
+        found: dict[str, TensorSpec] = {}
+        for graph in self.spec.graphs:
+            engine, where = self._engines[graph].signature, f"{self.spec.name}/{graph}.onnx"
+            expected = signature(self.spec, graph)
+            inputs, outputs = _widened(expected.inputs, engine.inputs), _widened(expected.outputs, engine.outputs)
+            check_signature(where, expected, Signature(inputs, outputs))
+            for tensor in (*engine.inputs, *engine.outputs):
+                plain = replace(tensor, name=tensor.name.removesuffix(NEXT))
+                if found.setdefault(plain.name, plain) != plain:
+                    raise BundleError(
+                        f"{where}: {tensor.name!r} is {tensor.dtype} here and another type elsewhere; export again"
+                    )
+        return found
+
+    def _side(self, here: DeviceTensors, there: DeviceTensors, parity: str) -> _Side:
+        updated = {name + NEXT: address for name, address in there.addresses.items()}
+        addresses = {**here.addresses, **updated, **self._in.addresses, **self._out.addresses}
+        return _Side(
+            here,
+            self._replay("step", addresses, ("x", "y", *self.spec.scalars), ("a", "metrics"), parity),
+            self._replay("forward", addresses, ("x",), ("a",), parity),
+            self._replay("feedback", addresses, ("y",), ("beta",), parity) if "feedback" in self.spec.graphs else None,
+        )
+
+    def _replay(
+        self, graph: str, addresses: Mapping[str, int], inputs: tuple[str, ...], outputs: tuple[str, ...], parity: str
+    ) -> Replay:
+        stream = self._cuda.stream
+        execution = self._engines[graph].bind(addresses, self._scratch.address, stream.handle)
+
+        def enqueue() -> None:
+            self._in.send(inputs)
+            execution.enqueue(stream.handle)
+            self._out.fetch(outputs)
+
+        what = f"{self.spec.name}/{graph}.onnx ({parity} steps)"
+        return Replay(self._cuda, enqueue, what, capturable=execution.capturable)
+
+    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+        """See BlockRuntime."""
+        self._check("x", x, self.spec.input)
+        self._check("y", y, self.spec.labels)
+        for name in self.spec.scalars:
+            self._in.host[name][...] = self._scalar(name, scalars)
+        self._in.host["x"][...] = x
+        self._in.host["y"][...] = y
+        self._run(self._now.step, "a training step")
+        self._now, self._then = self._then, self._now
+        return self._result("a"), dict(zip(self.spec.metrics, self._out.host["metrics"].tolist(), strict=True))
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        """See BlockRuntime."""
+        self._check("x", x, self.spec.input)
+        self._in.host["x"][...] = x
+        self._run(self._now.forward, "an evaluation")
+        return self._result("a")
+
+    def feedback(self, y: Tensor) -> Tensor:
+        """See BlockRuntime."""
+        if self._now.feedback is None:
+            raise ConfigError(f"{self.spec.name} has no feedback head; the rule of this bundle does not use one")
+        self._check("y", y, self.spec.labels)
+        self._in.host["y"][...] = y
+        self._run(self._now.feedback, "the feedback head")
+        return self._result("beta")
+
+    def _run(self, work: Replay, what: str) -> None:
+        try:
+            work.run()
+        except BoardError as error:
+            raise BoardError(f"{self.spec.name}: {what} failed: {error}") from error
+
+    def _result(self, name: str) -> Tensor:
+        result = self._out.host[name].copy()
+        result.flags.writeable = False
+        return result
+
+    def state(self) -> dict[str, Array]:
+        """See BlockRuntime."""
+        device = self._now.state
+        with self._cuda.staging(device.layout.size_bytes) as pinned:
+            device.download(pinned)
+            self._cuda.stream.wait()
+            # astype copies always, and widens what the GPU keeps as int32.
+            return {t.name: device.layout.view(pinned.bytes, t.name).astype(t.dtype) for t in self.spec.state}
+
+    def load_state(self, state: State) -> None:
+        """See BlockRuntime."""
+        check_state(self.spec, state, self.spec.name)
+        device = self._now.state
+        with self._cuda.staging(device.layout.size_bytes) as pinned:
+            pinned.bytes[...] = 0
+            for name, value in state.items():
+                target = device.layout.view(pinned.bytes, name)
+                _check_range(self.spec.name, name, value, target.dtype)
+                target[...] = value
+            device.upload(pinned)
+            self._cuda.stream.wait()
+
+    def close(self) -> None:
+        """See BlockRuntime."""
+        for name in ("_now", "_then"):
+            self.__dict__.pop(name, None)
+        self._cuda.close()  # before the engines: graphs refer to them
+        self._engines.clear()
+
+
+def _widened(expected: Tensors, found: Tensors) -> Tensors:
+    """`found` with int32 read as int64 where that is expected."""
+    wide = {tensor.name for tensor in expected if tensor.dtype == "int64"}
+    return tuple(replace(t, dtype="int64") if t.name in wide and t.dtype == "int32" else t for t in found)
+
+
+def _check_range(block: str, name: str, value: Array, dtype: np.dtype[np.generic]) -> None:
+    """Refuse numbers that the GPU's narrower type cannot hold."""
+    if dtype == np.int32 and value.dtype == np.int64 and value.size and (value != value.astype(np.int32)).any():
+        raise BundleError(
+            f"{block}: {name!r} holds a number beyond 32 bits, which TensorRT before 10 cannot; use another runtime"
+        )

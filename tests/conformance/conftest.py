@@ -1,47 +1,101 @@
-"""Every runtime passes the same tests. What cannot run here is listed with the reason."""
+"""Every runtime passes the same tests. What cannot run here is listed with the reason and the command that runs it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import exported
+from support.fake_cudart import FakeCudart, build_fake_cudart
+from support.host_engine import load_on_host
 from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.bundle import Bundle
+from edgebll_devices.runtimes import RUNTIMES, Site, availability, missing, ort_gpu
+from edgebll_devices.runtimes import tensorrt as tensorrt_runtime
 
-_NOT_HERE = {
-    "tensorrt": "needs an NVIDIA GPU, and its runtime is not part of this release",
-    "c": "the portable C runtime is not part of this release",
+_NOT_HERE = {"c": "the portable C runtime is not part of this release"}
+#: A runtime for GPUs with doubles in the place of the GPU: everything of it that is ours.
+_DOUBLES = {"tensorrt without a GPU": "tensorrt", "onnxruntime-cuda without a GPU": "onnxruntime-cuda"}
+_BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
+    "tiny": lambda path, target: make_tiny_bundle(path),
+    "mlp": exported.mlp,
+    "resnet": exported.resnet,
+    "mixed": exported.mixed,
 }
-_BUNDLES = {"tiny": make_tiny_bundle, "mlp": exported.mlp, "resnet": exported.resnet, "mixed": exported.mixed}
 
 
 def _parameters() -> list[object]:
-    absent = [pytest.param(name, marks=pytest.mark.skip(reason=why)) for name, why in _NOT_HERE.items()]
-    return ["onnxruntime", "reference", *absent]
-
-
-@pytest.fixture(params=_parameters())
-def runtime(request: pytest.FixtureRequest) -> str:
-    """Name of the runtime under test."""
-    return str(request.param)
-
-
-class BundleShelf:
-    """Bundles by name, each made once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: dict[str, Bundle] = {}
-
-    def __getitem__(self, name: str) -> Bundle:
-        if name not in self._made:
-            self._made[name] = _BUNDLES[name](self._folder / name)
-        return self._made[name]
+    reasons = {name: missing(name) for name in RUNTIMES}
+    absent = _NOT_HERE | {
+        name: f"{reason} (where it can run: pytest tests/conformance)" for name, reason in reasons.items() if reason
+    }
+    here = [name for name, reason in reasons.items() if reason is None]
+    return [*here, *_DOUBLES, *(pytest.param(name, marks=pytest.mark.skip(reason=why)) for name, why in absent.items())]
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> BundleShelf:
-    """The bundles of the suite: "tiny" (hand-made), "mlp", "resnet" and "mixed" (exported)."""
+def cudart(tmp_path_factory: pytest.TempPathFactory) -> FakeCudart:
+    """CUDA on the host's memory."""
+    return FakeCudart(build_fake_cudart(tmp_path_factory.mktemp("cudart")))
+
+
+@pytest.fixture(params=_parameters())
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Name of the runtime under test."""
+    name = str(request.param)
+    if name in _DOUBLES:
+        monkeypatch.setitem(availability._CHECKS, _DOUBLES[name], lambda: None)
+    if name == "tensorrt without a GPU":
+        cudart: FakeCudart = request.getfixturevalue("cudart")
+        cudart.reset()
+        monkeypatch.setattr(
+            tensorrt_runtime, "load_tensorrt_block", lambda bundle, block, _: load_on_host(bundle, block, cudart)
+        )
+        yield _DOUBLES[name]
+        assert cudart.live == 0, "the runtime did not free everything"
+        return
+    if name in _DOUBLES:
+        monkeypatch.setattr(ort_gpu, "load_ort_gpu_block", _on_the_processor)
+    yield _DOUBLES.get(name, name)
+
+
+def _on_the_processor(runtime: str, bundle: Bundle, block: str, *, threads: int, site: Site) -> ort_gpu.OrtGpuBlock:
+    return ort_gpu.OrtGpuBlock(bundle, block, ["CPUExecutionProvider"], "cpu", threads=threads)
+
+
+class BundleShelf:
+    """Bundles by name and target, each made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[tuple[str, str], Bundle] = {}
+
+    def get(self, name: str, target: str) -> Bundle:
+        if (name, target) not in self._made:
+            self._made[name, target] = _BUNDLES[name](self._folder / f"{name}-{target}", target)
+        return self._made[name, target]
+
+
+class Bundles:
+    """The bundles of the suite for one target: "tiny" (hand-made), "mlp", "resnet" and "mixed" (exported)."""
+
+    def __init__(self, shelf: BundleShelf, target: str) -> None:
+        self._shelf, self._target = shelf, target
+
+    def __getitem__(self, name: str) -> Bundle:
+        return self._shelf.get(name, self._target)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> BundleShelf:
+    """All bundles."""
     return BundleShelf(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture
+def bundles(request: pytest.FixtureRequest, shelf: BundleShelf) -> Bundles:
+    """Bundles whose graphs the runtime under test takes."""
+    name = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else ""
+    return Bundles(shelf, "tensorrt-8.5" if name.endswith("tensorrt") else "onnx")

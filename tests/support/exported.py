@@ -10,24 +10,24 @@ from torch import nn
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.learning import SGD, make_rule
 from edgebll.networks import BlockNetwork, make_network
-from edgebll_export import export_bundle
+from edgebll_export import export_bundle, make_target
 
 BATCH_SIZE = 8
 
 
-def mlp(path: Path) -> Bundle:
+def mlp(path: Path, target: str = "onnx") -> Bundle:
     """Two dense blocks with batch normalisation, trained by BLL."""
     network = make_network("mlp", num_blocks=2, num_classes=5, input_shape=(1, 6, 6), seed=0)
-    return _export(network, "bll", SGD(), path)
+    return _export(network, "bll", SGD(), path, target)
 
 
-def resnet(path: Path) -> Bundle:
+def resnet(path: Path, target: str = "onnx") -> Bundle:
     """The residual network in two blocks, trained greedily: strided convolutions and shortcuts."""
     network = make_network("resnet8", num_blocks=2, num_classes=4, input_shape=(1, 12, 12), seed=1)
-    return _export(network, "greedy", SGD(momentum=0.9, nesterov=False), path)
+    return _export(network, "greedy", SGD(momentum=0.9, nesterov=False), path, target)
 
 
-def mixed(path: Path) -> Bundle:
+def mixed(path: Path, target: str = "onnx") -> Bundle:
     """Grouped, dilated and strided convolutions, both poolings and several activations in two BLL blocks."""
     with torch.random.fork_rng():
         torch.manual_seed(2)
@@ -38,9 +38,10 @@ def mixed(path: Path) -> Bundle:
             nn.Conv2d(6, 6, 3, stride=2, padding=2, dilation=2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(6, 3)
         )
     network = BlockNetwork([first, second], num_classes=3, input_shape=(2, 9, 9))
-    return _export(network, "bll", SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0), path)
+    return _export(network, "bll", SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0), path, target)
 
 
-def _export(network: BlockNetwork, rule: str, optimizer: SGD, path: Path) -> Bundle:
-    export_bundle(network, rule=make_rule(rule), optimizer=optimizer, batch_size=BATCH_SIZE, path=path)
+def _export(network: BlockNetwork, rule: str, optimizer: SGD, path: Path, target: str) -> Bundle:
+    made = make_rule(rule)
+    export_bundle(network, rule=made, optimizer=optimizer, batch_size=BATCH_SIZE, path=path, target=make_target(target))
     return open_bundle(path)

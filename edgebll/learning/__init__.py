@@ -11,6 +11,7 @@ from edgebll.learning.bll import BLL
 from edgebll.learning.greedy import Greedy
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.options import convert_options
+from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, make_steps
@@ -18,6 +19,7 @@ from edgebll.learning.step import BlockStep, make_steps
 __all__ = [
     "BLL",
     "OPTIMIZERS",
+    "PRECISIONS",
     "RULES",
     "SGD",
     "Adam",

@@ -25,14 +25,20 @@ def doctor(
     ] = "",
     data_dir: Annotated[Path | None, typer.Option(help="Look for data sets only in this folder.")] = None,
     folder: Annotated[Path, typer.Option(help="Where runs will be written.")] = Path(),
+    key: Annotated[Path | None, typer.Option(help="A board's key file. [default: /etc/edgebll/board.key]")] = None,
+    root: Annotated[Path, typer.Option(hidden=True, help="Look at the board whose files are below this folder.")] = Path("/"),
     json: JsonOption = False,
 ) -> None:
     """Check this machine and say what is wrong and what to do; exit code 1 if it cannot do its role."""
     from edgebll.cli.checks import PROBLEM, ROLES, run_checks
+    from edgebll.cli.checks.board import Board, board_checks, is_board
 
     if role and role not in ROLES:
         raise ConfigError(f"--role must be one of {', '.join(ROLES)}, not {role!r}")
     checks = run_checks(role or "board", data_dir, folder)
+    board = Board(root=root, key=key)
+    if role == "board" or (not role and is_board(board)):
+        checks += board_checks(board)
     problems = [check for check in checks if check.status == PROBLEM]
     here = {check.topic for check in checks if check.status == "ok"}
     able = [name for name, needs in ROLES.items() if not problems and all(need in here for need in needs)]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edgebll.cli import checks
 from edgebll.cli.app import app
+from edgebll.cli.checks import local, packages
 
 
 def doctor(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
@@ -70,8 +70,8 @@ def test_loopback_that_is_shut_off_is_a_problem(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_little_disk_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(checks, "_MIN_FREE_BYTES", 1 << 62)
-    monkeypatch.setattr(checks, "memory_bytes", lambda: 1 << 28)
+    monkeypatch.setattr(local, "_MIN_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr(local, "memory_bytes", lambda: 1 << 28)
     code, report = doctor("--folder", tmp_path)
     assert code == 1
     assert topic(report, "disk")["status"] == "problem"
@@ -82,7 +82,7 @@ def test_a_check_that_breaks_is_told_and_does_not_end_the_others(monkeypatch: py
     def broken() -> None:
         raise RuntimeError("broken installation")
 
-    monkeypatch.setattr(checks, "_runtimes", broken)
+    monkeypatch.setattr(packages, "runtimes", broken)
     code, report = doctor()
     assert code == 1
     assert "broken installation" in topic(report, "runtimes")["found"]

@@ -1,8 +1,4 @@
-"""Convolutions of one and two spatial axes and their gradients: which form computes what.
-
-3x3, stride 1, from 16 channels, enough tiles      convolution_winograd   6 x 6 channel products of a tile
-everything else                                    convolution_direct     Conv, ConvTranspose, a MatMul per tap
-"""
+"""Convolutions of one and two spatial axes and their gradients; `convolution_choice` says which form computes what."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ from collections.abc import Sequence
 
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering import convolution_choice as choice
+from edgebll_export.lowering import convolution_columns as columns
 from edgebll_export.lowering import convolution_direct as direct
 from edgebll_export.lowering import convolution_winograd as winograd
 from edgebll_export.lowering.convolution_geometry import Geometry
@@ -18,6 +16,18 @@ from edgebll_export.lowering.reduction import reduce
 from edgebll_export.registry import lowering
 
 _FAMILY = "convolution"
+#: The forms that `convolution_choice` names, of the input's and the weight's gradient.
+INPUT_GRADIENTS = {
+    "direct": direct.input_gradient,
+    "transposed": direct.input_gradient_transposed,
+    "winograd": winograd.input_gradient,
+}
+WEIGHT_GRADIENTS = {
+    "taps": direct.weight_gradient,
+    "columns": columns.weight_gradient_by_columns,
+    "samples": columns.weight_gradient_by_samples,
+    "winograd": winograd.weight_gradient,
+}
 
 
 def _refuse(x: Value, transposed: bool) -> None:
@@ -27,9 +37,17 @@ def _refuse(x: Value, transposed: bool) -> None:
         raise ExportError(f"a convolution over {len(x.shape) - 2} axes has no lowering yet; 1 and 2 have")
 
 
-def _by_winograd(g: GraphBuilder, x: Value, geometry: Geometry) -> bool:
+def _may_use_winograd(g: GraphBuilder, x: Value) -> bool:
     """Half precision is out: the transforms would lose as many digits again."""
-    return g.target.winograd and x.dtype == "float32" and winograd.suits(geometry)
+    return g.target.winograd and x.dtype == "float32"
+
+
+def _gradient_forms(g: GraphBuilder, x: Value, geometry: Geometry) -> tuple[str, str]:
+    """The rule was measured on ONNX Runtime; TensorRT chooses among kernels itself and has the most for Conv and MatMul."""
+    if g.target.is_tensorrt:
+        return "direct", "taps"
+    quick = _may_use_winograd(g, x)
+    return choice.input_gradient_form(geometry, quick), choice.weight_gradient_form(geometry, quick)
 
 
 @lowering("aten.convolution.default", family=_FAMILY)
@@ -49,7 +67,7 @@ def convolution(
     _refuse(x, transposed)
     x, weight = g.dense(x), g.dense(weight)
     geometry = Geometry.of(x, weight, stride, padding, dilation, groups)
-    if not _by_winograd(g, x, geometry):
+    if choice.forward_form(geometry, _may_use_winograd(g, x)) == "direct":
         return direct.forward(g, x, weight, bias, geometry)
     y = winograd.forward(g, x, weight, geometry)
     return y if bias is None else binary(g, "Add", y, g.reshape(bias, (1, bias.shape[0], 1, 1)))
@@ -74,8 +92,8 @@ def convolution_backward(
     _refuse(x, transposed)
     grad, x, weight = g.dense(grad), g.dense(x), g.dense(weight)
     geometry = Geometry.of(x, weight, stride, padding, dilation, groups)
-    form = winograd if _by_winograd(g, x, geometry) else direct
-    dx = form.input_gradient(g, grad, weight, geometry) if mask[0] else None
-    dw = form.weight_gradient(g, grad, x, geometry) if mask[1] else None
+    by_input, by_weight = _gradient_forms(g, x, geometry)
+    dx = INPUT_GRADIENTS[by_input](g, grad, weight, geometry) if mask[0] else None
+    dw = WEIGHT_GRADIENTS[by_weight](g, grad, x, geometry) if mask[1] else None
     db = reduce(g, "ReduceSum", grad, [0, *range(2, len(x.shape))], False) if mask[2] else None
     return dx, dw, db

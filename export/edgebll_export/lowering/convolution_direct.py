@@ -28,16 +28,24 @@ def forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geomet
 
 
 def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
-    """Gradient of the input (B, C, ...)."""
-    reach = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
-    before = [r - p for r, p in zip(reach, geometry.padding, strict=True)]
-    if set(geometry.stride) == {1} and geometry.groups == 1 and min(before) >= 0:
-        attributes = {**geometry.attributes(), "pads": [*before, *before]}
-        return g.op("Conv", [grad, _flipped(g, weight)], geometry.in_shape, **attributes)
-    sizes = zip(geometry.size, geometry.out, geometry.stride, geometry.padding, reach, strict=True)
+    """Gradient of the input (B, C, ...) by Conv with the flipped kernel where the stride is 1, else by ConvTranspose."""
+    before = [r - p for r, p in zip(_reach(geometry), geometry.padding, strict=True)]
+    if set(geometry.stride) != {1} or geometry.groups != 1 or min(before) < 0:
+        return input_gradient_transposed(g, grad, weight, geometry)
+    attributes = {**geometry.attributes(), "pads": [*before, *before]}
+    return g.op("Conv", [grad, _flipped(g, weight)], geometry.in_shape, **attributes)
+
+
+def input_gradient_transposed(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+    """Gradient of the input (B, C, ...) by ConvTranspose."""
+    sizes = zip(geometry.size, geometry.out, geometry.stride, geometry.padding, _reach(geometry), strict=True)
     left_over = [n - ((m - 1) * s - 2 * p + r + 1) for n, m, s, p, r in sizes]
-    attributes = geometry.attributes()
-    return g.op("ConvTranspose", [grad, weight], geometry.in_shape, output_padding=left_over, **attributes)
+    return g.op("ConvTranspose", [grad, weight], geometry.in_shape, output_padding=left_over, **geometry.attributes())
+
+
+def _reach(geometry: Geometry) -> list[int]:
+    """Distance from the first to the last tap along each axis."""
+    return [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
 
 
 def _flipped(g: GraphBuilder, weight: Value) -> Value:

@@ -9,14 +9,6 @@ With the matrices A, G, B of `convolution_tiles` on both axes, V = B^T x B, U = 
 4 x 4 outputs take 36 products where the direct form takes 144. V is computed once for y and dw, Z once for dx and dw, U once
 for y and dx: the builder shares equal nodes. Data lie as (H, W, B, C) in between, where each transform of an axis is one
 product with a constant matrix from the left, and the channel products read the result as it lies: nothing is gathered.
-
-Time of value and both gradients over that of `convolution_direct`, on ONNX Runtime 1.31 with one thread (x86, AVX-512), by
-batch, channels in and out, height and width:
-
-    64, 64 -> 64, 4 x 4      0.3        64, 16 -> 16, 28 x 28    0.8       4, 256 -> 256, 7 x 7     0.9  (16 rows)
-    64, 16 -> 16, 14 x 14    0.5        64, 8 -> 8, 14 x 14      0.5       1, 64 -> 64, 28 x 28     0.8  (49 rows)
-    16, 256 -> 256, 7 x 7    0.5        64, 4 -> 4, 28 x 28      0.7       1, 128 -> 128, 14 x 14   1.2  (16 rows)
-    32, 512 -> 512, 4 x 4    0.5        64, 3 -> 32, 28 x 28     1.0       1, 16 -> 16, 14 x 14     1.2  (16 rows)
 """
 
 from __future__ import annotations
@@ -26,20 +18,6 @@ import numpy as np
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.convolution_geometry import Geometry
 from edgebll_export.lowering.convolution_tiles import Matrix, TiledAxis, tiled_axis
-
-#: Fewest rows (batch times tiles) and channels of the channel products.
-_MIN_ROWS = 32
-_MIN_CHANNELS = 4
-
-
-def suits(geometry: Geometry) -> bool:
-    """Whether the algorithm applies and is faster than the direct form."""
-    plain = geometry.kernel == (3, 3) and geometry.stride == (1, 1) and geometry.dilation == (1, 1) and geometry.groups == 1
-    if not plain or min(geometry.out) < 2:
-        return False
-    tiles = [-(-n // 4) for n in geometry.out]
-    enough = min(geometry.in_channels, geometry.out_channels) >= _MIN_CHANNELS
-    return enough and geometry.batch * tiles[0] * tiles[1] >= _MIN_ROWS
 
 
 def forward(g: GraphBuilder, x: Value, weight: Value, geometry: Geometry) -> Value:

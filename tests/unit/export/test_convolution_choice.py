@@ -1,0 +1,101 @@
+"""Every form of the gradients of a convolution against float64, wherever the rule would choose it, and the rule itself."""
+
+import numpy as np
+import pytest
+import torch
+from support.graphs import run_model
+from torch.nn import functional as F
+
+from edgebll_export.graph import GraphBuilder
+from edgebll_export.lowering import convolution, convolution_choice
+from edgebll_export.lowering.convolution_geometry import Geometry
+
+
+def geometry(
+    batch: int, channels: int, out_channels: int, size: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> Geometry:
+    padding = kernel // 2
+    out = (size + 2 * padding - kernel) // stride + 1
+    pairs = [(number, number) for number in (size, out, kernel, stride, padding, 1)]
+    return Geometry(batch, channels, out_channels, groups, *pairs)
+
+
+SHAPES = {
+    "3x3": geometry(2, 3, 5, 7),
+    "3x3, one sample": geometry(1, 4, 6, 5),
+    "3x3, stride 2": geometry(3, 3, 4, 8, stride=2),
+    "5x5": geometry(2, 2, 3, 6, kernel=5),
+    "1x1": geometry(3, 4, 2, 5, kernel=1),
+    "1x1, stride 2": geometry(3, 4, 2, 6, kernel=1, stride=2),
+}
+
+
+@pytest.mark.parametrize("form", ["direct", "transposed"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_input_gradients(name: str, form: str) -> None:
+    check(SHAPES[name], "dx", form)
+
+
+@pytest.mark.parametrize("form", ["taps", "columns"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_weight_gradients(name: str, form: str) -> None:
+    check(SHAPES[name], "dw", form)
+
+
+@pytest.mark.parametrize("name", ["1x1", "1x1, stride 2"])
+def test_weight_gradient_by_samples(name: str) -> None:
+    check(SHAPES[name], "dw", "samples")
+
+
+def check(sizes: Geometry, wanted: str, form: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"x": sizes.in_shape, "w": sizes.weight_shape, "dy": sizes.out_shape}
+    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    g = GraphBuilder()
+    values = {name: g.input(name, "float32", shape) for name, shape in shapes.items()}
+    if wanted == "dx":
+        result = convolution.INPUT_GRADIENTS[form](g, values["dy"], values["w"], sizes)
+    else:
+        result = convolution.WEIGHT_GRADIENTS[form](g, values["dy"], values["x"], sizes)
+    g.output("result", result)
+    actual = run_model(g.build("test"), arrays)["result"]
+    leaves = {name: torch.tensor(arrays[name], dtype=torch.float64, requires_grad=True) for name in ("x", "w")}
+    y = F.conv2d(leaves["x"], leaves["w"], None, sizes.stride, sizes.padding)
+    y.backward(torch.tensor(arrays["dy"], dtype=torch.float64))  # type: ignore[no-untyped-call]
+    exact = leaves["x" if wanted == "dx" else "w"].grad
+    assert exact is not None
+    np.testing.assert_allclose(actual, exact.numpy(), atol=2e-5 * float(exact.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "forms"),
+    [
+        (geometry(1, 512, 512, 4), ("direct", "transposed", "columns")),
+        (geometry(1, 64, 64, 14), ("direct", "transposed", "taps")),
+        (geometry(8, 256, 256, 7), ("winograd", "winograd", "taps")),
+        (geometry(64, 512, 512, 4), ("winograd", "winograd", "winograd")),
+        (geometry(64, 1, 16, 28), ("direct", "transposed", "columns")),
+        (geometry(64, 64, 128, 14, kernel=1), ("direct", "direct", "samples")),
+        (geometry(64, 128, 128, 7, kernel=1), ("direct", "direct", "taps")),
+        (geometry(64, 256, 256, 7, kernel=5), ("direct", "direct", "taps")),
+        (geometry(8, 64, 64, 14, stride=2), ("direct", "transposed", "taps")),
+        (geometry(8, 32, 32, 14, groups=32), ("direct", "transposed", "taps")),
+    ],
+    ids=str,
+)
+def test_the_rule_follows_the_measurements(sizes: Geometry, forms: tuple[str, str, str]) -> None:
+    choice = convolution_choice
+    chosen = (
+        choice.forward_form(sizes, True),
+        choice.input_gradient_form(sizes, True),
+        choice.weight_gradient_form(sizes, True),
+    )
+    assert chosen == forms
+
+
+def test_without_winograd_the_next_best_form_is_taken() -> None:
+    sizes = geometry(64, 64, 64, 14)
+    choice = convolution_choice
+    assert choice.forward_form(sizes, False) == "direct"
+    assert choice.input_gradient_form(sizes, False) == "transposed"
+    assert choice.weight_gradient_form(sizes, False) == "taps"

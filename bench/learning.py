@@ -11,33 +11,19 @@ a goal is missed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from commands import accuracy, edgebll
 from results import machine, table, write_section
 
 RULES = {"backprop": 1, "greedy": 4, "bll": 4}
 MAX_GAP, MAX_PIPELINE_GAP = 1.0, 0.3
-
-
-def edgebll(*arguments: object) -> None:
-    """Run a command with one thread; its output shows only if it fails."""
-    command = [sys.executable, "-c", "from edgebll.cli import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, arguments))} failed:\n{done.stderr}")
-
-
-def accuracy(run: Path) -> float:
-    """Test accuracy of a run in percent."""
-    return 100 * float(json.loads((run / "summary.json").read_text())["accuracy"])
 
 
 def train(folder: Path, rule: str, seed: int, epochs: int) -> float:

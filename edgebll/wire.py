@@ -8,6 +8,7 @@ A session, as seen on a control connection (h: host, b: board):
     h Offer -> b Want               which files (by SHA-256) the board does not have yet
     h FilePiece ...                 those files
     h Assign -> b Ready             host these blocks, send each block's output there
+    b Progress                      every few seconds while loading takes long
     h Ping <-> b Pong               liveness and clock offset, all the time, both ways
     b Report                        one a block and token: metrics and when it ran
     b State                         on SNAPSHOT and END, one a block
@@ -22,10 +23,11 @@ from dataclasses import dataclass, field
 from edgebll.state import Array
 
 #: Version of this protocol; a peer with another one is refused.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
 TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
+MAX_PROGRESS_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Assign(Message):
         next_endpoint: block -> ZeroMQ endpoint of the board that hosts the next block; absent if it is on this board.
         next_key: block -> that board's public CURVE key (Z85), absent on unencrypted loopback.
         upstream_keys: public CURVE keys that may connect to this board's data socket.
-        runtime: "onnxruntime" or "reference". threads: threads of one training step.
+        runtime: one of the board's Welcome.runtimes. threads: threads of one training step.
     """
 
     run: str
@@ -147,6 +149,14 @@ class Ready(Message):
 
     run: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Progress(Message):
+    """Loading goes on: one sentence for people, of at most MAX_PROGRESS_CHARS. Whoever waits for Ready waits on."""
+
+    run: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -234,4 +244,5 @@ MESSAGE_TYPES: dict[int, type[Message]] = {
     13: Failure,
     14: Stop,
     15: Stopped,
+    16: Progress,
 }

@@ -13,9 +13,10 @@ from edgebll.errors import EdgebllError, LinkTimeout, WireError
 from edgebll.keys import KeyPair
 from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Pollable, Receiver, Sender, Wakeup, poll
-from edgebll.wire import Assign, Failure, Message, Ready, Token
+from edgebll.wire import MAX_PROGRESS_CHARS, Assign, Failure, Message, Progress, Ready, Token
 from edgebll_devices.cache import FileCache
 from edgebll_devices.hosted_block import HostedBlock
+from edgebll_devices.runtimes.site import LoadHalted, Site
 from edgebll_devices.station import Station
 
 _log = logging.getLogger(__name__)
@@ -87,6 +88,8 @@ class Worker(threading.Thread):
         failure = None
         try:
             self._serve()
+        except LoadHalted as error:
+            _log.info("run %s: %s", self._job.assign.run, error)
         except EdgebllError as error:
             failure = self._failure(error.exit_code, str(error))
         except Exception as error:
@@ -145,8 +148,14 @@ class Worker(threading.Thread):
 
         if next_block is not None and next_block not in self._job.assign.blocks:
             self._connect(name)
-        runtime = load_block(self._job.assign.runtime, bundle, name, threads=self._job.assign.threads)
+        site = Site(say=self._say, halted=self._halt.is_set)
+        runtime = load_block(self._job.assign.runtime, bundle, name, threads=self._job.assign.threads, site=site)
         return HostedBlock(self._job.assign.run, runtime, next_block)
+
+    def _say(self, text: str) -> None:
+        """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""
+        _log.info("%s", text)
+        self._post(Progress(self._job.assign.run, text[:MAX_PROGRESS_CHARS]))
 
     def _connect(self, block: str) -> None:
         endpoint = self._job.assign.next_endpoint[block]

@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from edgebll import __version__
-from edgebll.cli import data, doctor, evaluate, export, keys, pipeline, quantize, train
-from edgebll.cli.output import JsonOption, print_json, say
+from edgebll.cli import data, doctor, evaluate, export, export_step, keys, pipeline, quantize, train
+from edgebll.cli.output import JsonOption, print_json, say, show_long_work
 from edgebll.errors import EXIT_CODES, EdgebllError
 
 INTERRUPTED = 130
@@ -65,6 +65,7 @@ def root(
     ] = False,
 ) -> None:
     """Train block-local networks, export every block with its training step, and pipeline training over small boards."""
+    show_long_work()
 
 
 def show_version(json: JsonOption = False) -> None:
@@ -78,6 +79,7 @@ def show_version(json: JsonOption = False) -> None:
 
 train.register(app)
 export.register(app)
+export_step.register(app)
 pipeline.register(app)
 evaluate.register(app)
 quantize.register(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,22 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 def say(text: str) -> None:
     """Tell the user something that is not the result."""
     print(text, file=sys.stderr, flush=True)
+
+
+class _Sayer(logging.Handler):
+    """Says what is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"edgebll: {record.getMessage()}")
+
+
+def show_long_work() -> None:
+    """Show what runtimes of this process say while they work for minutes, e.g. building engines."""
+    log = logging.getLogger("edgebll_devices.runtimes.site")
+    if not log.handlers:
+        log.addHandler(_Sayer())
+        log.setLevel(logging.INFO)
+        log.propagate = False
 
 
 def print_json(value: Any) -> None:

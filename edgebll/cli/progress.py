@@ -70,6 +70,13 @@ class RunProgress:
         self._show(step)
         self._bar.console.print(text, highlight=False)
 
+    def said(self, text: str) -> None:
+        """A board tells what takes it long."""
+        if self._bar is None:
+            say(text)
+        else:
+            self._bar.console.print(text, highlight=False, markup=False)
+
     def _show(self, step: int) -> None:
         losses = " ".join(f"{value:.3f}" for value in self._losses)
         note = f"loss {losses}  {self._rate():.0f} samples/s"

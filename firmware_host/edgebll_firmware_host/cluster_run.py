@@ -85,7 +85,8 @@ def run_on_boards(
     with engine as cluster:
         placement = place(names, weights or block_weights(bundle), cluster.boards)
         used = [entry for entry in cluster.boards if entry.name in placement.blocks]
-        with open_fleet(used, run, cluster.keys, cluster.host.deadline_s, engine.check) as fleet:
+        tell = recorder.listener.said
+        with open_fleet(used, run, cluster.keys, cluster.host.deadline_s, engine.check, tell) as fleet:
             outcome, started = Outcome(placement=placement), time.monotonic()
             outcome.bytes_shipped = start_session(fleet, bundle, placement, cluster.keys)
             outcome.start_seconds = time.monotonic() - started

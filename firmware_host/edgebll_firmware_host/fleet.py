@@ -10,7 +10,7 @@ from typing import TypeVar
 from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
 from edgebll.keys import KeyPair
 from edgebll.transport import poll
-from edgebll.wire import Failure, Message, Pong, Stop, Stopped, Welcome
+from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Message, Pong, Progress, Stop, Stopped, Welcome
 from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.planner import BoardState, DeclareLost, SendPing, watch
@@ -20,7 +20,14 @@ _STOP_S, _ABORT_S = 5.0, 1.0
 #: How long a message that is not urgent may lie, and how often to look whether processes have ended.
 LAZY_S, _CHECK_S = 0.05, 0.1
 
+#: However often a board says that it makes progress, it has this long for one thing.
+_LONGEST_S = 6 * 3600.0
+
 M = TypeVar("M", bound=Message)
+
+
+def _nobody(text: str) -> None:
+    """Listen to nothing."""
 
 
 class Fleet:
@@ -29,16 +36,23 @@ class Fleet:
     Args:
         links: one a board. deadline_s: silence after which a board counts as lost.
         check: raises BoardError if a board's process is known to have ended.
+        tell: takes a sentence for the user, e.g. that a board is building an engine.
 
     Attributes:
         links, boards: by name; the connection, and what is known of the board.
     """
 
-    def __init__(self, links: Sequence[BoardLink], deadline_s: float, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        links: Sequence[BoardLink],
+        deadline_s: float,
+        check: Callable[[], None],
+        tell: Callable[[str], None] = _nobody,
+    ) -> None:
         now = time.monotonic()
         self.links = {link.name: link for link in links}
         self.boards = {link.name: BoardState(now, greeted=False) for link in links}
-        self.deadline_s, self._check = deadline_s, check
+        self.deadline_s, self._check, self._tell = deadline_s, check, tell
         self._checked_s = float("-inf")
         self._controls = {id(link.control): link for link in links}
 
@@ -56,19 +70,26 @@ class Fleet:
         """Wait for a message of this class from every board, keeping all sessions alive.
 
         Raises:
-            LinkTimeout: a board is alive, but has not done `what` within `limit_s`. And what `hear` and `watch` raise.
+            LinkTimeout: a board is alive, but has not done `what` within `limit_s` since it last spoke of progress. And
+                what `hear` and `watch` raise.
         """
         found: dict[str, M] = {}
         started, wait_s = time.monotonic(), 0.0
+        moved = dict.fromkeys(self.links, started)
         while True:
             for link, message in self.hear(wait_s):
                 if isinstance(message, kind):
                     found[link.name] = message
+                if isinstance(message, Progress):
+                    moved[link.name] = time.monotonic()
             late = [link for name, link in self.links.items() if name not in found]
             if not late:
                 return found
-            if time.monotonic() - started > limit_s:
-                raise LinkTimeout(f"{late[0].where} answers, but has not {what} within {limit_s:.0f} s; look at its log")
+            now = time.monotonic()
+            for link in late:
+                if now - moved[link.name] > limit_s or now - started > _LONGEST_S:
+                    waited_s = now - started
+                    raise LinkTimeout(f"{link.where} answers, but has not {what} within {waited_s:.0f} s; look at its log")
             wait_s = self.watch()
 
     def hear(self, timeout_s: float, first: BoardLink | None = None) -> list[tuple[BoardLink, Message]]:
@@ -105,6 +126,8 @@ class Fleet:
         elif isinstance(message, Welcome):
             link.accept(message)
             board.greeted = True
+        elif isinstance(message, Progress):
+            self._tell(f"{link.name}: {message.text[:MAX_PROGRESS_CHARS]}")
         elif isinstance(message, Failure):
             self._check()  # a neighbour whose process has ended is the better reason
             raise link.failed(message)
@@ -163,20 +186,25 @@ def _has_stopped(link: BoardLink) -> bool:
 
 @contextlib.contextmanager
 def open_fleet(
-    entries: Sequence[BoardEntry], run: str, keys: KeyPair | None, deadline_s: float, check: Callable[[], None] = lambda: None
+    entries: Sequence[BoardEntry],
+    run: str,
+    keys: KeyPair | None,
+    deadline_s: float,
+    check: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = _nobody,
 ) -> Iterator[Fleet]:
     """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
 
     Args:
         entries: the boards. run: identifier of the run. keys: the host's, if encrypted.
-        deadline_s, check: as in Fleet.
+        deadline_s, check, tell: as in Fleet.
     """
     with contextlib.ExitStack() as stack:
         links = []
         for entry in entries:
             links.append(BoardLink(entry, run, keys))
             stack.callback(links[-1].close)
-        fleet = Fleet(links, deadline_s, check)
+        fleet = Fleet(links, deadline_s, check, tell)
         limit_s = _ABORT_S
         try:
             yield fleet

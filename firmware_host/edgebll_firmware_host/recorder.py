@@ -30,6 +30,9 @@ class Listener(Protocol):
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         """The network was evaluated."""
 
+    def said(self, text: str) -> None:
+        """A board tells what takes it long, in one sentence that begins with its name."""
+
 
 @dataclass(frozen=True)
 class Span:

@@ -14,7 +14,7 @@ from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.shipping import ship
 
-#: Boards may take so long to load their blocks, as long as they answer heartbeats.
+#: Boards may take so long to load their blocks, as long as they answer heartbeats; longer if they tell of progress.
 LOAD_S = 600.0
 
 

@@ -19,6 +19,7 @@ from edgebll.errors import BundleError, LinkError
 from edgebll.transport import Receiver
 from edgebll.wire import (
     END,
+    MAX_PROGRESS_CHARS,
     SNAPSHOT,
     TRAIN,
     Assign,
@@ -28,6 +29,7 @@ from edgebll.wire import (
     Offer,
     Ping,
     Pong,
+    Progress,
     Ready,
     Report,
     State,
@@ -36,6 +38,7 @@ from edgebll.wire import (
     Token,
 )
 from edgebll_devices.agent import Agent, Settings
+from edgebll_devices.runtimes.site import Site
 
 RUN = "run-1"
 BLOCKS = ("block0", "block1")
@@ -387,3 +390,43 @@ def test_no_thread_or_file_is_left(tmp_path: Path, bundle: Bundle, loader: FakeL
     assert threading.active_count() == before
     assert list((tmp_path / "state" / "sessions").iterdir()) == []
     assert list((tmp_path / "state" / "incoming").iterdir()) == []
+
+
+def test_a_long_load_is_told_and_answers_pings(tmp_path: Path, bundle: Bundle, loader: FakeLoader) -> None:
+    built = threading.Event()
+
+    def build(site: Site) -> None:
+        site.say("building block0/step.onnx")
+        assert built.wait(20.0)
+        site.say("x" * 10_000)
+
+    loader.build = build
+    with running(tmp_path) as agent, DirectHost(agent.endpoint, RUN) as host:
+        host.hello()
+        host.send_files(bundle, host.offer(bundle, BLOCKS))
+        host.assign(BLOCKS)
+        assert host.expect(Progress).text == "building block0/step.onnx"
+        host.control.send(Ping(7))
+        assert host.expect(Pong).sent_ns == 7
+        built.set()
+        assert len(host.expect(Progress).text) == MAX_PROGRESS_CHARS
+
+
+def test_a_stop_ends_a_long_load(tmp_path: Path, bundle: Bundle, loader: FakeLoader) -> None:
+    """The board is free for the next host as soon as the build can be stopped, and reports no failure."""
+    polled = threading.Event()
+
+    def build(site: Site) -> None:
+        site.say("building")
+        while True:
+            polled.wait(0.01)
+            site.check()
+
+    loader.build = build
+    with running(tmp_path) as agent, DirectHost(agent.endpoint, RUN) as host:
+        host.hello()
+        host.send_files(bundle, host.offer(bundle, BLOCKS))
+        host.assign(BLOCKS)
+        host.expect(Progress)
+        host.control.send(Stop(RUN))
+        assert host.expect(Stopped).run == RUN

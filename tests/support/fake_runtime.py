@@ -11,6 +11,7 @@ import pytest
 
 from edgebll.bundle import Bundle
 from edgebll.spec import BlockSpec
+from edgebll_devices.runtimes.site import Site
 
 Array = np.ndarray[Any, Any]
 
@@ -52,11 +53,12 @@ class FakeRuntime:
 
 
 class FakeLoader:
-    """Stands for edgebll_devices.runtimes while installed; `before` goes to every runtime it loads."""
+    """Stands for edgebll_devices.runtimes while installed; `before` goes to every runtime it loads, `build` is long work."""
 
     def __init__(self) -> None:
         self.loaded: list[FakeRuntime] = []
         self.before: Callable[[], None] | None = None
+        self.build: Callable[[Site], None] | None = None
         self.error: Exception | None = None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +67,11 @@ class FakeLoader:
         monkeypatch.setattr(runtimes, "load_block", self.load, raising=False)
         monkeypatch.setattr(runtimes, "available_runtimes", lambda: ("fake",), raising=False)
 
-    def load(self, runtime: str, bundle: Bundle, block: str, *, threads: int = 1) -> FakeRuntime:
+    def load(self, runtime: str, bundle: Bundle, block: str, *, threads: int = 1, site: Site | None = None) -> FakeRuntime:
         if self.error is not None:
             raise self.error
+        if self.build is not None:
+            self.build(site or Site())
         for graph in bundle.manifest.block(block).graphs:
             bundle.graph(block, graph)
         loaded = FakeRuntime(bundle.manifest.block(block), bundle.state(block), self.before)

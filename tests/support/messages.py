@@ -17,6 +17,7 @@ from edgebll.wire import (
     Offer,
     Ping,
     Pong,
+    Progress,
     Ready,
     Report,
     State,
@@ -58,6 +59,7 @@ def example_messages() -> dict[str, Message]:
             "r1", ("block0", "block1"), {"block1": "tcp://10.0.0.2:7201"}, {"block1": key}, (key,), "onnxruntime", 2
         ),
         "ready": Ready("r1", 0.5),
+        "progress": Progress("r1", "still building block0/step.onnx: 35 s so far"),
         "ping": Ping(123456789012345),
         "pong": Pong(123456789012345, 987654321098765),
         "report": Report("r1", "block0", TRAIN, 7, 7, {"loss": 1.5, "accuracy": -0.0}, 10**15, 10**15 + 12345),

@@ -37,6 +37,9 @@ class Silent:
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         """Nothing."""
 
+    def said(self, text: str) -> None:
+        """Nothing."""
+
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:

@@ -13,8 +13,8 @@ from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
-from edgebll.wire import Assign, Failure, FilePiece, Hello, Message, Offer, Ping, Pong, Ready, Stop, Want
-from edgebll_firmware_host import shipping
+from edgebll.wire import Assign, Failure, FilePiece, Hello, Message, Offer, Ping, Pong, Progress, Ready, Stop, Want
+from edgebll_firmware_host import session, shipping
 from edgebll_firmware_host.fleet import LAZY_S, Fleet, open_fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.placement import Placement
@@ -235,3 +235,37 @@ def test_probing_asks_all_boards_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - started < 3.5
     assert [isinstance(answer, LinkError) for answer in answers] == [True] * 4 + [False]
     assert answers[-1] == welcome()
+
+
+def test_a_board_that_tells_of_progress_has_more_time(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building engines may take longer than any limit on loading; the user reads what the board says."""
+    monkeypatch.setattr(session, "LOAD_S", 0.9)
+    asked: list[float] = []
+
+    def building(message: Message) -> Iterable[Message] | None:
+        if isinstance(message, Assign):
+            asked.append(time.monotonic())
+            return []
+        if isinstance(message, Ping) and asked:
+            passed = time.monotonic() - asked[0]
+            news = Progress(RUN, f"still building: {passed:.0f} s") if passed < 2.0 else Ready(RUN, passed)
+            return [news, *manners(message)]
+        return None
+
+    told: list[str] = []
+    placement = Placement({"a": ("block0", "block1")})
+    with FakeBoard(building) as board, open_fleet([entry("a", board)], RUN, None, 5.0, tell=told.append) as fleet:
+        start_session(fleet, bundle, placement, None)
+    assert time.monotonic() - asked[0] > 2.0
+    assert told[0].startswith("a: still building: ")
+
+
+def test_a_board_that_stops_telling_of_progress_is_given_up(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "LOAD_S", 0.4)
+
+    def stuck(message: Message) -> Iterable[Message] | None:
+        return [Progress(RUN, "building")] if isinstance(message, Assign) else None
+
+    with FakeBoard(stuck) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:  # noqa: SIM117
+        with pytest.raises(LinkTimeout, match="answers, but has not loaded its blocks within"):
+            start_session(fleet, bundle, Placement({"a": ("block0", "block1")}), None)

@@ -41,6 +41,9 @@ class Told:
     def started(self, blocks: object, step: int, total_steps: int) -> None:
         """Nothing to remember."""
 
+    def said(self, text: str) -> None:
+        """Nothing to remember."""
+
     def stepped(self, step: int, losses: Any, samples: int) -> None:
         self.steps.append(step)
         self.losses.append(list(losses))

@@ -77,7 +77,7 @@ def main() -> None:
     ]
     text = [
         "## Accuracy of the precisions",
-        f"Conditions: Fashion-MNIST, resnet8 in 4 BLL blocks, {options.epochs} epochs, batch 64, the recipe of `edgebll train`; "
+        f"Conditions: Fashion-MNIST, resnet8 in 4 BLL blocks, {options.epochs} epochs, batch 64, `edgebll train`'s recipe; "
         f"test accuracy in %; {machine()}; {time.monotonic() - started:.0f} s in all. `python bench/precision.py`.",
         table(("precision", *(f"seed {seed}" for seed in seeds), "from float32"), rows),
     ]

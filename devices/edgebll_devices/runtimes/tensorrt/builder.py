@@ -114,6 +114,8 @@ class Builder:
 
     def _attach_timings(self, config: Any, timings: bytes) -> Any:
         """Let the build use and extend measured kernel times; None where this TensorRT keeps none."""
+        if self._library.is_rtx:  # it times nothing: kernels are compiled where they run
+            return None
         for content in (timings, b""):
             cache = config.create_timing_cache(content)
             if cache is not None and config.set_timing_cache(cache, False):

@@ -8,6 +8,7 @@ from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering import convolution_choice as choice
 from edgebll_export.lowering import convolution_columns as columns
+from edgebll_export.lowering import convolution_depthwise as depthwise
 from edgebll_export.lowering import convolution_direct as direct
 from edgebll_export.lowering import convolution_winograd as winograd
 from edgebll_export.lowering.convolution_geometry import Geometry
@@ -26,6 +27,8 @@ WEIGHT_GRADIENTS = {
     "taps": direct.weight_gradient,
     "columns": columns.weight_gradient_by_columns,
     "samples": columns.weight_gradient_by_samples,
+    "products": depthwise.weight_gradient_by_products,
+    "planes": depthwise.weight_gradient_by_planes,
     "winograd": winograd.weight_gradient,
 }
 

@@ -5,6 +5,7 @@
         "transposed"  ConvTranspose: reads the kernel as it lies
     dw  "taps"        a MatMul per kernel tap                  "winograd"
         "columns"     one Gemm with the unfolded input         "samples"    one MatMul per sample, kernels of one tap
+        "products"    depthwise: a sum of products per tap     "planes"     depthwise: a Conv group per sample and channel
 
 Milliseconds on ONNX Runtime 1.31, one thread (x86, AVX-512), by batch, channels, height and width; `make bench-forms` measures
 them again and says what the rule loses against always knowing the best:
@@ -24,6 +25,14 @@ them again and says what the rule loses against always knowing the best:
     64, 32 -> 32, 5x5, 14       9.8              |    9.9       6.9                |  10.1    20.9
     64, 64 -> 128, 1x1, 14      1.9              |    1.9       2.3                |   2.9     2.7               1.7
     8, 3 -> 32, 3x3 / 2, 32     0.1              |    0.1       0.1                |   0.4     0.2
+
+    depthwise 3x3                       dw taps  products  planes
+    1, 64, 14 x 14                        0.36     0.12      0.19
+    8, 64, 14 x 14                        2.9      0.75      1.5
+    64, 64, 14 x 14                      22.8      8.2      15.6
+    1, 128, 14 x 14 / 2                   0.40     0.20      0.12
+    8, 128, 14 x 14 / 2                   7.1      1.5       0.82
+    64, 128, 14 x 14 / 2                 42.8     12.8      10.5
 
 Winograd's transforms move whole kernels, so it needs many rows (batch times tiles of 4 x 4 outputs) to pay them off; most of
 all its weight gradient. Flipping a kernel costs as much as using it for one sample.
@@ -66,6 +75,8 @@ def weight_gradient_form(geometry: Geometry, winograd: bool) -> str:
     """The form of dw."""
     if winograd and _winograd_rows(geometry) >= _WINOGRAD_WEIGHT_ROWS:
         return "winograd"
+    if geometry.groups == geometry.in_channels and geometry.groups > 1:
+        return "products" if set(geometry.stride) == {1} else "planes"
     if geometry.groups != 1:
         return "taps"
     if _is_pointwise(geometry):

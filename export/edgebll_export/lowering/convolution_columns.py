@@ -9,6 +9,7 @@ samples: kernels of one tap; dW = the sum over samples of dy_b (O, positions) ti
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -23,8 +24,8 @@ def weight_gradient_by_columns(g: GraphBuilder, grad: Value, x: Value, geometry:
     channels, out_channels, positions = geometry.in_channels, geometry.out_channels, geometry.positions
     padded = pad(g, x, [0, 0, *geometry.padding], [0, 0, *geometry.padding])
     order = (1, 0, *range(2, len(x.shape)))
-    windows = [_window(g, g.transpose(padded, order), tap, geometry) for tap in product(*map(range, geometry.kernel))]
-    columns = cat(g, [g.reshape(window, (channels, 1, positions)) for window in windows], 1)
+    windows = [window(g, g.transpose(padded, order), tap, geometry) for tap in product(*map(range, geometry.kernel))]
+    columns = cat(g, [g.reshape(one, (channels, 1, positions)) for one in windows], 1)
     rows = g.reshape(g.transpose(grad, order), (out_channels, positions))
     size = channels * len(windows)
     flat = g.op("Gemm", [rows, g.reshape(columns, (size, positions))], (out_channels, size), transB=1)
@@ -34,9 +35,9 @@ def weight_gradient_by_columns(g: GraphBuilder, grad: Value, x: Value, geometry:
 def weight_gradient_by_samples(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
     """Gradient of the weight (O, C, 1, ...); one group, one tap."""
     padded = pad(g, x, [0, 0, *geometry.padding], [0, 0, *geometry.padding])
-    window = _window(g, padded, [0] * len(geometry.out), geometry)
+    seen = window(g, padded, [0] * len(geometry.out), geometry)
     batch, places = geometry.batch, math.prod(geometry.out)
-    columns = g.transpose(g.reshape(window, (batch, geometry.in_channels, places)), (0, 2, 1))
+    columns = g.transpose(g.reshape(seen, (batch, geometry.in_channels, places)), (0, 2, 1))
     rows = g.reshape(grad, (batch, geometry.out_channels, places))
     shape = (geometry.out_channels, geometry.in_channels)
     products = g.op("MatMul", [rows, columns], (batch, *shape))
@@ -44,8 +45,8 @@ def weight_gradient_by_samples(g: GraphBuilder, grad: Value, x: Value, geometry:
     return g.reshape(total, geometry.weight_shape)
 
 
-def _window(g: GraphBuilder, padded: Value, tap: tuple[int, ...] | list[int], geometry: Geometry) -> Value:
-    """What one tap sees: the padded input at every output position."""
+def window(g: GraphBuilder, padded: Value, tap: Sequence[int], geometry: Geometry) -> Value:
+    """What one tap sees: the padded input (B, C, ...) at every output position."""
     starts = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
     ends = [start + (n - 1) * s + 1 for start, n, s in zip(starts, geometry.out, geometry.stride, strict=True)]
     return crop(g, padded, list(range(2, 2 + len(starts))), starts, ends, list(geometry.stride))

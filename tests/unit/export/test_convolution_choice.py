@@ -29,6 +29,15 @@ SHAPES = {
     "1x1, stride 2": geometry(3, 4, 2, 6, kernel=1, stride=2),
 }
 
+DEPTHWISE = {
+    "3x3": geometry(2, 3, 3, 7, groups=3),
+    "3x3, stride 2": geometry(2, 4, 4, 8, stride=2, groups=4),
+    "3x3, stride 2, odd": geometry(1, 4, 4, 7, stride=2, groups=4),
+    "two filters a channel": geometry(3, 3, 6, 5, groups=3),
+    "two filters a channel, stride 2": geometry(3, 3, 6, 6, stride=2, groups=3),
+    "5x5": geometry(2, 2, 2, 6, kernel=5, groups=2),
+}
+
 
 @pytest.mark.parametrize("form", ["direct", "transposed"])
 @pytest.mark.parametrize("name", SHAPES)
@@ -47,6 +56,12 @@ def test_weight_gradient_by_samples(name: str) -> None:
     check(SHAPES[name], "dw", "samples")
 
 
+@pytest.mark.parametrize("form", ["taps", "products", "planes"])
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_weight_gradients_of_depthwise_convolutions(name: str, form: str) -> None:
+    check(DEPTHWISE[name], "dw", form)
+
+
 def check(sizes: Geometry, wanted: str, form: str) -> None:
     rng = np.random.default_rng(0)
     shapes = {"x": sizes.in_shape, "w": sizes.weight_shape, "dy": sizes.out_shape}
@@ -60,7 +75,7 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
     g.output("result", result)
     actual = run_model(g.build("test"), arrays)["result"]
     leaves = {name: torch.tensor(arrays[name], dtype=torch.float64, requires_grad=True) for name in ("x", "w")}
-    y = F.conv2d(leaves["x"], leaves["w"], None, sizes.stride, sizes.padding)
+    y = F.conv2d(leaves["x"], leaves["w"], None, sizes.stride, sizes.padding, 1, sizes.groups)
     y.backward(torch.tensor(arrays["dy"], dtype=torch.float64))  # type: ignore[no-untyped-call]
     exact = leaves["x" if wanted == "dx" else "w"].grad
     assert exact is not None
@@ -79,7 +94,9 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
         (geometry(64, 128, 128, 7, kernel=1), ("direct", "direct", "taps")),
         (geometry(64, 256, 256, 7, kernel=5), ("direct", "direct", "taps")),
         (geometry(8, 64, 64, 14, stride=2), ("direct", "transposed", "taps")),
-        (geometry(8, 32, 32, 14, groups=32), ("direct", "transposed", "taps")),
+        (geometry(8, 32, 64, 14, groups=4), ("direct", "transposed", "taps")),
+        (geometry(8, 32, 32, 14, groups=32), ("direct", "transposed", "products")),
+        (geometry(8, 32, 64, 14, stride=2, groups=32), ("direct", "transposed", "planes")),
     ],
     ids=str,
 )

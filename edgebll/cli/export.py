@@ -42,7 +42,7 @@ def export(
         raise ConfigError(f"--state must be trained or initial, not {state!r}")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1, not {batch_size}")
-    _need_export("exporting")
+    need_export("exporting")
     from edgebll_export import export_run, make_target
 
     chosen = make_target(target, opset)
@@ -84,7 +84,7 @@ def verify(
     """Compare every graph on ONNX Runtime with PyTorch over consecutive training steps."""
     if not tolerance > 0:
         raise ConfigError(f"--tolerance must be a number above 0, not {tolerance}")
-    _need_export("verifying a bundle")
+    need_export("verifying a bundle")
     from edgebll_export import verify_bundle
 
     rows = sorted(verify_bundle(bundle, steps=steps, tolerance=tolerance), key=lambda row: (row.block, row.graph, row.tensor))
@@ -122,7 +122,8 @@ def _verdict(row: Any) -> str:
     return "ok, rounding at a kink" if row.at_kink else "ok"
 
 
-def _need_export(purpose: str) -> None:
+def need_export(purpose: str) -> None:
+    """Raise MissingExtraError unless all that exporting needs is installed; `purpose` is the sentence's subject."""
     import_torch("export", purpose)
     for module in ("onnx", "onnxruntime"):
         import_extra(module, "export", purpose)

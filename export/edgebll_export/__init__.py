@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from edgebll_export.bundle import export_bundle, export_run
 from edgebll_export.registry import lowering
+from edgebll_export.step_export import StepExport, export_step
 from edgebll_export.targets import TARGETS, Target, make_target
 from edgebll_export.verify import VerifyRow, verify_bundle
 
-__all__ = ["TARGETS", "Target", "VerifyRow", "export_bundle", "export_run", "lowering", "make_target", "verify_bundle"]
+__all__ = [
+    "TARGETS",
+    "StepExport",
+    "Target",
+    "VerifyRow",
+    "export_bundle",
+    "export_run",
+    "export_step",
+    "lowering",
+    "make_target",
+    "verify_bundle",
+]

@@ -52,10 +52,14 @@ class GraphBuilder:
 
     Attributes:
         target: what the graph is made for; lowerings choose their form by it, and nodes it does not take are refused.
+
+    Args:
+        reserved: names of the graph's inputs and outputs, which no value in between may have.
     """
 
-    def __init__(self, target: Target = ONNX) -> None:
+    def __init__(self, target: Target = ONNX, reserved: Iterable[str] = ()) -> None:
         self.target = target
+        self._reserved = frozenset(reserved)
         self.nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
@@ -83,7 +87,7 @@ class GraphBuilder:
         array = np.ascontiguousarray(np.asarray(content, dtype=dtype)).reshape(np.shape(content))
         key = (array.dtype.name, array.shape, array.tobytes())
         if key not in self._constant_names:
-            name = f"c{len(self._constant_names)}"
+            name = self._free(f"c{len(self._constant_names)}")
             self._constant_names[key] = name
             self._constants[name] = numpy_helper.from_array(array, name)
             self._kinds[name] = (array.dtype.name, array.shape)
@@ -205,7 +209,12 @@ class GraphBuilder:
     def fresh(self) -> str:
         """A new value name."""
         self._count += 1
-        return f"v{self._count}"
+        return self._free(f"v{self._count}")
+
+    def _free(self, name: str) -> str:
+        while name in self._reserved:
+            name += "_"
+        return name
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Stored shape of a value."""

@@ -38,7 +38,7 @@ class _Lowerer:
     def __init__(self, traced: Trace, name: str, target: Target) -> None:
         self.traced = traced
         self.name = name
-        self.builder = GraphBuilder(target)
+        self.builder = GraphBuilder(target, reserved={*traced.inputs, *traced.outputs})
         self.values: dict[fx.Node, Any] = {}
         self.known = known_tensors(traced)
         self.alive = _alive(traced, self.known)

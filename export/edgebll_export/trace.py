@@ -21,6 +21,10 @@ from edgebll.errors import ExportError
 from edgebll_export.decompositions import decompositions
 from edgebll_export.functional import without_writes
 
+#: Key of an annotation that says in which line of whose code an operator stands, for functions without modules.
+LINE = "line"
+BLOCK = "the block itself"
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -105,24 +109,26 @@ def _marked(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 def place(node: fx.Node) -> str:
     """Where in the network an operator stands, for messages, e.g. "layer '0.bn1'" or "the gradient of layer '0.bn1'"."""
-    own = _module_of(node)
+    own = _place_of(node)
     if own is not None:
-        return f"layer {own!r}" if own else "the block itself"
+        return own
     seen: set[fx.Node] = set()
     frontier = list(node.all_input_nodes)
     while frontier:
-        found = [path for path in map(_module_of, frontier) if path]
+        found = [text for text in map(_place_of, frontier) if text not in (None, BLOCK)]
         if found:
-            return f"the gradient or update near layer {found[-1]!r}"
+            return f"the gradient or update near {found[-1]}"
         seen.update(frontier)
         frontier = [n for parent in frontier for n in parent.all_input_nodes if n not in seen]
     return "the local loss or the optimiser"
 
 
-def _module_of(node: fx.Node) -> str | None:
+def _place_of(node: fx.Node) -> str | None:
     custom = node.meta.get("custom") or {}
     path = custom.get("module")
-    return None if path is None else str(path)
+    if path is None:
+        return custom.get(LINE)
+    return f"layer {path!r}" if path else BLOCK
 
 
 def fake_value(node: fx.Node) -> Tensor:

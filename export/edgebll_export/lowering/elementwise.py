@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,13 @@ def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float)
 def masked_fill(g: GraphBuilder, x: Value, mask: Value, number: Value | float) -> Value:
     """The number where the mask holds, else x."""
     return g.elementwise("Where", [mask, lift(g, number, x), x], dtype=x.dtype)
+
+
+@lowering("aten.fill.Scalar", "aten.fill.Tensor", family=_FAMILY)
+def fill(g: GraphBuilder, x: Value, number: Value | float) -> Value:
+    """The number in x's shape, stored once."""
+    one = g.reshape(to_copy(g, lift(g, number, x), x.dtype), (1,) * len(x.shape))
+    return replace(one, shape=x.shape)
 
 
 def _logical(aten: str, operator: str) -> None:

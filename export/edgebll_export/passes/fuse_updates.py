@@ -57,7 +57,7 @@ def fuse_updates(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], names:
     """
     producers = {name: node for node in nodes for name in node.output}
     groups: dict[str, list[str]] = defaultdict(list)
-    for name in outputs:
+    for name in dict.fromkeys(outputs):
         key = _group(name, producers, names)
         if key is not None:
             groups[key].append(name)

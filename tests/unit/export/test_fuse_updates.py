@@ -66,6 +66,14 @@ def test_small_updates_become_one_chain() -> None:
     assert count(model, "Reshape") == 0
 
 
+def test_a_scalar_that_is_several_outputs_stays() -> None:
+    g = GraphBuilder()
+    total = g.elementwise("Mul", [g.input("x", "float32", ()), g.constant(2.0, "float32")])
+    for name in "abc":
+        g.output(name, total)
+    assert count(built(g), "Split", "Concat", "Reshape") == 0
+
+
 def test_large_and_single_updates_stay() -> None:
     model = updates([(300, 300), (300, 301), (5,)])
     assert count(model, "Split", "Concat", "Reshape") == 0

@@ -24,6 +24,7 @@ CASES: dict[str, Case] = {
     "maximum": (lambda x, y: torch.maximum(x, y), [(3, 4), (3, 4)]),
     "minimum": (lambda x, y: torch.minimum(x, y), [(3, 4), (3, 4)]),
     "logical": (lambda x, y: x * (((x > 0) & (y > 0)) | ~(x < -0.5)).float(), [(3, 4), (3, 4)]),
+    "fill": (lambda x, y: torch.fill(x, 2.0) * x + torch.fill(x, y), [(3, 4), ()]),
     "masked_fill": (lambda x: x.masked_fill(x > 0.3, 2.0), [(3, 4)]),
     "logical_not": (lambda x: x * torch.logical_not(x > 0.3).float(), [(3, 4)]),
     "where": (lambda x, y: torch.where(x > y, x * 2, y), [(3, 4), (3, 4)]),

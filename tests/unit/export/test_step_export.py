@@ -1,0 +1,277 @@
+"""Exporting functions of others: what their trees become, what is computed, and what is refused in one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from support.graphs import run_model
+from torch import Tensor
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+
+from edgebll.errors import ConfigError, ExportError, VerifyError
+from edgebll_export import export_step, step_check
+
+X = torch.linspace(-1, 1, 6).reshape(2, 3)
+W = torch.linspace(0.5, 2, 6).reshape(2, 3)
+
+
+def results(function: Callable[..., Any], example: Any, **options: Any) -> dict[str, np.ndarray]:
+    export = export_step(function, example, **options)
+    assert tuple(value.name for value in export.model.graph.input) == export.inputs
+    assert tuple(value.name for value in export.model.graph.output) == export.outputs
+    return {name: np.asarray(error) for name, error in export.errors.items()}
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def test_names_are_paths() -> None:
+    Pair = namedtuple("Pair", ["left", "right"])
+
+    def step(params: Any, batch: Any, *, rates: Any) -> Any:
+        loss = (params["conv.weight"] * batch[0]).sum() + batch[1].right * batch[1].left
+        return {"params": {"conv.weight": params["conv.weight"] - rates["lr"]}, "loss": loss, "pair": Pair(loss, [loss])}
+
+    batch = (X, Pair(torch.tensor(1.0), torch.tensor(2.0)))
+    example = {"params": {"conv.weight": W}, "batch": batch, "rates": {"lr": torch.tensor(0.1)}}
+    export = export_step(step, example)
+    assert export.inputs == ("params.conv.weight", "batch.0", "batch.1.left", "batch.1.right", "rates.lr")
+    assert export.outputs == ("params.conv.weight.next", "loss", "pair.left", "pair.right.0")
+    assert set(export.errors) == set(export.outputs)
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda x: x * 2, ("output",)),
+        (lambda x: (x * 2, x + 1), ("output0", "output1")),
+        (lambda x: [x * 2, {"a": x + 1}], ("output0", "output1.a")),
+        (lambda x: {"x": x * 2, "y": None}, ("x.next",)),
+        (lambda x: {"x": x}, ("x.next",)),
+    ],
+)
+def test_results_of_every_form_have_names(function: Callable[..., Any], names: tuple[str, ...]) -> None:
+    assert export_step(function, X).outputs == names
+
+
+@dataclass(frozen=True)
+class State:
+    weight: Tensor
+    rate: float
+    inner: Any = None
+
+
+def test_dataclasses_are_trees() -> None:
+    def step(state: State, x: Tensor) -> State:
+        return State(state.weight - state.rate * x, state.rate * x, State(x + state.inner.weight, x))
+
+    export = export_step(step, (State(W, 0.5, State(W, 0.25)), X))
+    assert export.inputs == ("state.weight", "state.inner.weight", "x")
+    assert export.outputs == ("weight", "rate", "inner.weight", "inner.rate")
+    assert export.fixed == {"state.rate": 0.5, "state.inner.rate": 0.25}
+
+
+def test_names_of_the_graph_never_meet_those_inside() -> None:
+    """Inside, values are v1, v2... and constants c0, c1..."""
+
+    def step(v1: Tensor, c0: Tensor, v3: Tensor) -> dict[str, Tensor]:
+        return {"v2": (v1 * 3.5 + c0).tanh(), "c1": (v3 - 7.25).exp(), "v4": v1.sum()}
+
+    export = export_step(step, (X, W, X))
+    assert export.outputs == ("v2", "c1", "v4")
+
+
+def test_numbers_stay_fixed_and_unused_tensors_out() -> None:
+    def step(x: Tensor, y: Tensor, scale: float, mode: str, bias: Tensor | None = None) -> Tensor:
+        return x * scale if mode == "scaled" and bias is None else y
+
+    export = export_step(step, (X, W, 3.0, "scaled"))
+    assert (export.inputs, export.unused, export.fixed) == (("x",), ("y",), {"scale": 3.0, "mode": "scaled"})
+    np.testing.assert_array_equal(run_model(export.model, {"x": X.numpy()})["output"], 3 * X.numpy())
+
+
+# --- what functions may do -------------------------------------------------------------------------------------------
+
+MODEL = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
+
+
+def loss_of(params: dict[str, Tensor], x: Tensor) -> Tensor:
+    return functional_call(MODEL, params, (x,)).square().mean()
+
+
+def by_func_grad(params: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+    return {"grads": grad(loss_of)(params, x)}
+
+
+def by_autograd(params: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+    """Relies on the example's parameters requiring a gradient."""
+    found = torch.autograd.grad(loss_of(params, x), list(params.values()))
+    return {"grads": dict(zip(params, found, strict=True))}
+
+
+def by_detached_leaves(params: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+    leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+    found = torch.autograd.grad(loss_of(leaves, x), list(leaves.values()))
+    return {"grads": dict(zip(params, found, strict=True))}
+
+
+def by_backward(params: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+    leaves = {name: value.detach().clone().requires_grad_() for name, value in params.items()}
+    loss_of(leaves, x).backward()
+    return {"grads": {name: value.grad for name, value in leaves.items()}}
+
+
+def per_sample(params: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+    each = vmap(grad(loss_of), in_dims=(None, 0))(params, x)
+    return {"grads": {name: value.mean(0) for name, value in each.items()}}
+
+
+@pytest.mark.parametrize("function", [by_func_grad, by_autograd, by_detached_leaves, by_backward, per_sample])
+def test_gradients_of_every_style_equal_float64(function: Callable[..., Any]) -> None:
+    params = dict(MODEL.named_parameters())
+    export = export_step(function, (params, X))
+    double = {name: value.detach().double().requires_grad_() for name, value in params.items()}
+    expected = torch.autograd.grad(loss_of(double, X.double()), list(double.values()))
+    inputs = {**{f"params.{name}": value.detach().numpy() for name, value in params.items()}, "x": X.numpy()}
+    actual = run_model(export.model, {name: inputs[name] for name in export.inputs})
+    for name, value in zip(params, expected, strict=True):
+        np.testing.assert_allclose(actual[f"grads.{name}"], value.numpy(), rtol=1e-4, atol=1e-6)
+    assert all(value.grad is None for value in params.values())
+
+
+def test_own_tensors_may_be_written_and_constants_used() -> None:
+    mean = torch.tensor([1.0, 2.0, 3.0])
+
+    def step(x: Tensor) -> Tensor:
+        y = x - mean
+        y[:, 0] = 5.0
+        y.mul_(2).add_(torch.tensor([[1.0]]))
+        return y
+
+    export = export_step(step, X)
+    expected = 2 * (X - mean)
+    expected[:, 0] = 10
+    np.testing.assert_allclose(run_model(export.model, {"x": X.numpy()})["output"], (expected + 1).numpy(), rtol=1e-6)
+
+
+def test_integers_truth_values_and_nan_are_compared_exactly() -> None:
+    def step(x: Tensor, n: Tensor) -> dict[str, Tensor]:
+        return {"more": n + 1, "positive": x > 0, "log": x.log()}
+
+    assert results(step, (X, torch.tensor([1, 2]))) == {"more": 0.0, "positive": 0.0, "log": pytest.approx(0, abs=1e-6)}
+
+
+def test_the_file_is_the_model_and_a_target_shapes_it(tmp_path: Path) -> None:
+    export = export_step(lambda x: F.softmax(x, 1), X, tmp_path / "step.onnx", target="tensorrt-8.5")
+    assert onnx.load(tmp_path / "step.onnx") == export.model
+    assert export_step(lambda x: x + 1, X, check=False).errors == {}
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def with_item(x: Tensor) -> Tensor:
+    return x * x.sum().item()
+
+
+def with_branch(x: Tensor) -> Tensor:
+    return x if x.sum() > 0 else -x
+
+
+def with_unknown_operator(x: Tensor) -> Tensor:
+    y = x * 2
+    return torch.special.bessel_j0(y)
+
+
+def with_key_error(x: Tensor) -> Tensor:
+    return {"a": x}["b"]
+
+
+def in_place(x: Tensor) -> Tensor:
+    x += 1
+    return x
+
+
+def through_a_view(x: Tensor) -> Tensor:
+    x[0].zero_()
+    return x * 2
+
+
+def by_data(x: Tensor) -> Tensor:
+    x.data.copy_(x + 1)
+    return x * 2
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (with_item, r"with_item needs the value of a tensor .*\(line \d+ of test_step_export.py\).*torch.where"),
+        (with_branch, r"with_branch needs the value of a tensor .*\(line \d+ of test_step_export.py\)"),
+        (with_unknown_operator, r"bessel_j0\.default in line \d+ of test_step_export.py.*no lowering"),
+        (with_key_error, r"with_key_error fails on its example: KeyError: 'b' \(line \d+ of test_step_export.py\)"),
+        (in_place, "in_place changes its argument 'x' in place"),
+        (through_a_view, "through_a_view changes its argument 'x' in place"),
+        (by_data, "by_data changes its argument 'x' in place"),
+        (
+            lambda x: x + torch.randn(2, 3),
+            r"draws random numbers \(aten.randn.default, in line \d+ of test_step_export.py\).*pass them",
+        ),
+        (lambda x: F.dropout(x, 0.5), r"draws random numbers \(aten.*, in line \d+"),
+        (lambda x: torch.rand_like(x), "draws random numbers"),
+        (lambda x: MODEL(x), r"uses a trainable tensor \(4x3\) that is not among its arguments.*functional_call"),
+        (lambda x: {"loss": 1.5}, "returns a float as 'loss'; return tensors only"),
+        (lambda x: None, "returns no tensor"),
+        (lambda x: {"a": {"b": x + 1}, "a.b": x + 2}, "two results of <lambda> would be called 'a.b'"),
+    ],
+)
+def test_functions_that_cannot_be_exported_say_why(function: Callable[..., Any], words: str, tmp_path: Path) -> None:
+    before = X.clone()
+    with pytest.raises(ExportError, match=words) as caught:
+        export_step(function, X, tmp_path / "step.onnx")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "step.onnx").exists()
+    assert torch.equal(X, before)
+
+
+@pytest.mark.parametrize(
+    ("example", "words"),
+    [
+        ((), r"does not fit step\(x, y\): missing a required argument: 'x'"),
+        ((X, X, X), "too many positional arguments"),
+        ({"x": X, "z": X}, "'z'|'y'"),
+        ((X, np.zeros(3)), "'y' of step's example is a ndarray; arguments hold tensors"),
+        ((X, MODEL), "'y' of step's example is a Sequential"),
+        ((1.0, 2.0), "holds no tensor"),
+        ((X, {"a": {"b": X}, "a.b": X}), "two values of step's example would be called 'y.a.b'"),
+        ((X, torch.zeros(2, dtype=torch.complex64)), "dtype complex64"),
+        ((X, torch.zeros(2).to_sparse()), "ordinary tensor on the CPU"),
+        ((X, torch.zeros(2, device="meta")), "ordinary tensor on the CPU"),
+    ],
+)
+def test_examples_that_do_not_fit_say_why(example: Any, words: str) -> None:
+    def step(x: Any, y: Any) -> Any:
+        return x
+
+    with pytest.raises(ConfigError, match=words):
+        export_step(step, example)
+
+
+def test_a_wrong_graph_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    original = step_check._run
+    monkeypatch.setattr(step_check, "_run", lambda *a: {k: v * np.float32(1.001) for k, v in original(*a).items()})
+    with pytest.raises(VerifyError, match=re.escape("'output' differs from PyTorch's by 0.001")):
+        export_step(lambda x: x * 2, X, tmp_path / "step.onnx")
+    assert not (tmp_path / "step.onnx").exists()
+    export_step(lambda x: x * 2, X, tolerance=0.01)
+    with pytest.raises(ConfigError, match="tolerance"):
+        export_step(lambda x: x * 2, X, tolerance=0)

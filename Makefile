@@ -8,13 +8,15 @@ TORCH_INDEX ?=
 DEMO ?= demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench learn soak clean
+.PHONY: help setup demo test lint bench learn soak arm64 wheels clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
 	@echo "make test   set up and run linters, type checks and tests"
 	@echo "make bench  measure step speed, pipeline scaling and host overhead (bench/RESULTS.md)"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
+	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
+	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
 	@echo "make lint   ruff, mypy and import contracts only"
 
 setup: $(VENV)/.ready
@@ -46,6 +48,12 @@ learn: setup
 
 soak: setup
 	$(BIN)/pytest tests/soak
+
+arm64: setup
+	$(BIN)/python tests/integration/arm64.py
+
+wheels: setup
+	$(BIN)/python tests/integration/board_wheels.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

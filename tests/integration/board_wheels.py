@@ -1,0 +1,69 @@
+"""Whether a board can install edgebll without a compiler: an aarch64 wheel of everything it needs, for every CPython.
+
+    python tests/integration/board_wheels.py            (make wheels; half a minute, asks the package registry)
+
+For glibc 2.31 (Ubuntu 20.04, JetPack 5), the oldest on a supported board. Not part of the test suite: it downloads.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+sys.path.insert(0, str(PROJECT / "tests"))
+
+from support.arm64_root import for_aarch64  # noqa: E402
+
+#: CPython -> the boards that have it as the system's.
+PYTHONS = {
+    "3.10": "JetPack 6; JetPack 5 with a CPython of one's own",
+    "3.11": "Raspberry Pi OS 12",
+    "3.12": "JetPack 7",
+    "3.13": "Raspberry Pi OS 13",
+}
+_DEADLINE_S = 600.0
+
+
+def wheels(python: str, folder: Path) -> list[str]:
+    """Names of the wheels that pip would install on a board with this CPython.
+
+    Raises:
+        RuntimeError: there is none of some package; the message is pip's.
+    """
+    download = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", *for_aarch64(python)]
+    wheel = next(folder.glob("edgebll-*.whl"))
+    target = folder / python
+    done = subprocess.run(
+        [*download, "--dest", str(target), str(wheel)], capture_output=True, text=True, timeout=_DEADLINE_S, check=False
+    )
+    if done.returncode:
+        raise RuntimeError("; ".join(re.findall(r"ERROR: (.*)", done.stderr)) or done.stderr[-500:])
+    return sorted(path.name for path in target.glob("*.whl") if not path.name.startswith("edgebll-"))
+
+
+def main() -> int:
+    """Print a line for every CPython; return 1 if one of them cannot install."""
+    missing = 0
+    with tempfile.TemporaryDirectory(prefix="edgebll-wheels-") as name:
+        folder = Path(name)
+        build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", name, str(PROJECT)]
+        subprocess.run(build, check=True, timeout=_DEADLINE_S, capture_output=True)
+        for python, boards in PYTHONS.items():
+            try:
+                found = wheels(python, folder)
+            except RuntimeError as error:
+                missing += 1
+                print(f"CPython {python} ({boards}): MISSING: {error}", flush=True)
+                continue
+            native = [" ".join(one.split("-")[:2]) for one in found if "aarch64" in one]
+            size = sum(path.stat().st_size for path in (folder / python).glob("*.whl")) / 2**20
+            print(f"CPython {python} ({boards}): {len(found)} wheels, {size:.0f} MiB; native: {', '.join(native)}", flush=True)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,7 +15,7 @@ import typer
 from edgebll import __version__
 from edgebll.errors import ConfigError, EdgebllError
 from edgebll.keys import check_public_key, load_key_pair
-from edgebll_devices import profile_command
+from edgebll_devices import profile_command, verify_command
 
 if TYPE_CHECKING:
     from edgebll_devices.agent import Agent
@@ -106,6 +106,7 @@ def _free_port_beside(listen: str) -> str:
 
 
 profile_command.register(app)
+verify_command.register(app)
 
 
 class _Signals:

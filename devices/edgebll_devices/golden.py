@@ -13,11 +13,11 @@ from edgebll.spec import BlockSpec
 from edgebll.state import Array
 from edgebll_devices.runtimes import BlockRuntime, load_block
 
-#: Largest relative error of what is computed from the very state and input of the golden vectors.
-DIRECT_TOLERANCE = 1e-4
+#: Precision -> largest relative error of what is computed from the very state and input of the golden vectors.
+DIRECT_TOLERANCE = {"float32": 1e-4, "mixed": 2e-2, "bfloat16": 1e-1}
 #: The same where training steps lie in between. Where a ReLU's input is zero within rounding, its gradient is 0 or 1 by
 #: chance in any two correct implementations, and a weight may then move by one sample's share of its gradient.
-TRAINED_TOLERANCE = 5e-2
+TRAINED_TOLERANCE = {"float32": 5e-2, "mixed": 3e-1, "bfloat16": 5e-1}
 
 
 class GoldenRow(NamedTuple):
@@ -26,11 +26,13 @@ class GoldenRow(NamedTuple):
     tensor: str
     max_abs_error: float
     max_rel_error: float
+    precision: str = "float32"
 
     @property
     def tolerance(self) -> float:
         """Largest relative error to be expected of a correct runtime."""
-        return DIRECT_TOLERANCE if self.tensor.startswith(("0/", "forward/", "feedback/")) else TRAINED_TOLERANCE
+        direct = self.tensor.startswith(("0/", "forward/", "feedback/"))
+        return (DIRECT_TOLERANCE if direct else TRAINED_TOLERANCE)[self.precision]
 
     @property
     def failed(self) -> bool:
@@ -69,6 +71,9 @@ class _Golden:
     def __init__(self, bundle: Bundle, block: str) -> None:
         self._where = f"{bundle.path}/{block}/golden.safetensors"
         self._tensors = bundle.golden(block)
+        self._precision = bundle.manifest.precision
+        if self._precision not in DIRECT_TOLERANCE:
+            raise BundleError(f"{bundle.path} computes in {self._precision[:40]!r}, which this edgebll does not know")
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._tensors:
@@ -83,7 +88,7 @@ class _Golden:
                 f"{self._where}: {name!r} must be {actual.dtype.name}{list(actual.shape)}, "
                 f"but is {expected.dtype.name}{list(expected.shape)}; export the bundle again"
             )
-        return GoldenRow(name, *_errors(actual, expected))
+        return GoldenRow(name, *_errors(actual, expected), self._precision)
 
 
 def _rows(block: BlockRuntime, golden: _Golden, num_steps: int) -> Iterator[GoldenRow]:

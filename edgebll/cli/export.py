@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgebll.bundle import open_bundle
 from edgebll.cli.machine import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.errors import ConfigError, VerifyError
@@ -78,15 +79,18 @@ def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
     steps: Annotated[int, typer.Option(help="Consecutive training steps to compare.")] = 5,
-    tolerance: Annotated[float, typer.Option(help="Largest relative error of any output.")] = 1e-4,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Largest relative error of any output. [default: 1e-4, 1e-2 in mixed precision]")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compare every graph on ONNX Runtime with PyTorch over consecutive training steps."""
-    if not tolerance > 0:
+    if tolerance is not None and not tolerance > 0:
         raise ConfigError(f"--tolerance must be a number above 0, not {tolerance}")
     need_export("verifying a bundle")
-    from edgebll_export import verify_bundle
+    from edgebll_export.verify import default_tolerance, verify_bundle
 
+    tolerance = tolerance or default_tolerance(open_bundle(bundle, verify=False))
     rows = sorted(verify_bundle(bundle, steps=steps, tolerance=tolerance), key=lambda row: (row.block, row.graph, row.tensor))
     failed = [row for row in rows if row.failed]
     if json:

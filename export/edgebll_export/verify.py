@@ -82,7 +82,7 @@ def verify_bundle(
     if steps < 1:
         raise ConfigError(f"the number of steps must be at least 1, not {steps}")
     bundle = open_bundle(path)
-    limit = _limit(bundle) if tolerance is None else tolerance
+    limit = default_tolerance(bundle) if tolerance is None else tolerance
     eager = rebuild_steps(bundle, network)
     states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
     checks = [_BlockCheck(bundle, step, limit) for step in eager]
@@ -94,7 +94,8 @@ def verify_bundle(
     return [row for check in checks for row in check.rows()]
 
 
-def _limit(bundle: Bundle) -> float:
+def default_tolerance(bundle: Bundle) -> float:
+    """The tolerance that fits a bundle's precision; raises VerifyError where ONNX Runtime does not compute in it."""
     precision = bundle.manifest.precision
     if precision not in TOLERANCE:
         raise VerifyError(

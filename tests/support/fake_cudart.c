@@ -130,7 +130,7 @@ EXPORT int cudaDriverGetVersion(int *version) { *version = driver_version; retur
 EXPORT int cudaRuntimeGetVersion(int *version) { *version = runtime_version; return note(__func__); }
 EXPORT int cudaGetDeviceCount(int *count) { *count = device_count; return note(__func__); }
 EXPORT int cudaSetDevice(int device) { int e = note(__func__); return e ? e : device ? INVALID : OK; }
-EXPORT int cudaGetLastError(void) { int error = last_error; last_error = OK; return error; }
+EXPORT int cudaGetLastError(void) { int error = last_error; names[entry(__func__)].calls++; last_error = OK; return error; }
 EXPORT const char *cudaGetErrorString(int code) {
     return code == OUT_OF_MEMORY ? "out of memory" : code == ILLEGAL_ADDRESS ? "an illegal memory access was encountered"
          : code == NOT_CAPTURABLE ? "operation not permitted when stream is capturing" : code == INVALID ? "invalid argument"

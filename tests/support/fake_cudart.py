@@ -21,6 +21,7 @@ class FakeCudart(Cudart):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.hooks: Any = ctypes.CDLL(path)
+        self.hooks.cudaStreamSynchronize.argtypes = (ctypes.c_void_p,)
         self.hooks.fake_limit.argtypes = (ctypes.c_size_t,)
         self.hooks.cudaLaunchHostFunc.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 

@@ -46,11 +46,14 @@ def _onnxruntime() -> str | None:
 
 
 def _onnxruntime_with(runtime: str, provider: str) -> str | None:
-    spec = importlib.util.find_spec("onnxruntime")
-    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
-    if not any(Path(folder, "capi", f"libonnxruntime_providers_{provider}.so").exists() for folder in folders):
+    if not any(Path(folder, "capi", f"libonnxruntime_providers_{provider}.so").exists() for folder in _ort_folders()):
         return f"the runtime {runtime} needs an ONNX Runtime built with {provider.upper()}; {_ORT_GPU}"
     return _no_gpu(runtime)
+
+
+def _ort_folders() -> list[str]:
+    spec = importlib.util.find_spec("onnxruntime")
+    return list(spec.submodule_search_locations or ()) if spec is not None else []
 
 
 def _tensorrt() -> str | None:

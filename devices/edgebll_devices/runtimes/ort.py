@@ -160,13 +160,20 @@ class _BoundGraph:
 
 
 def load_session(
-    bundle: Bundle, spec: BlockSpec, graph: str, threads: int, providers: Sequence[Any] = ("CPUExecutionProvider",)
+    bundle: Bundle,
+    spec: BlockSpec,
+    graph: str,
+    threads: int,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+    *,
+    record: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Load a graph so that equal inputs give equal bits.
 
     Args:
         bundle, spec, graph: which one. threads: of the processor.
         providers: what may compute it, in order of preference: names, or pairs of name and options.
+        record: keep which provider computes which node, where ONNX Runtime can (1.24 and newer).
 
     Raises:
         BundleError: ONNX Runtime refuses the graph, or its inputs and outputs are not those of the block.
@@ -174,7 +181,7 @@ def load_session(
     where = f"{bundle.path}/{spec.name}/{graph}.onnx"
     content = bundle.graph(spec.name, graph)
     try:
-        session = onnxruntime.InferenceSession(content, _options(threads, record=len(providers) > 1), providers=list(providers))
+        session = onnxruntime.InferenceSession(content, _options(threads, record=record), providers=list(providers))
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
         raise BundleError(f"{where} does not load in ONNX Runtime ({first_line(error)}); export the bundle again") from error
     check_signature(where, signature(spec, graph), Signature(_specs(session.get_inputs()), _specs(session.get_outputs())))
@@ -182,7 +189,6 @@ def load_session(
 
 
 def _options(threads: int, *, record: bool) -> onnxruntime.SessionOptions:
-    """`record`: keep which provider computes which node, where ONNX Runtime can (1.24 and newer)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -76,7 +76,7 @@ class OrtGpuBlock(BlockRuntime):
         wanted = [provider if isinstance(provider, str) else provider[0] for provider in providers]
         sessions = {}
         for graph in self.spec.graphs:
-            sessions[graph] = load_session(bundle, self.spec, graph, threads, providers)
+            sessions[graph] = load_session(bundle, self.spec, graph, threads, providers, record=True)
             _check_started(self.spec, graph, sessions[graph], wanted)
         first, second = ({t.name: _device_value(t, device) for t in self.spec.state} for _ in range(2))
         self._now, self._then = self._side(sessions, first, second), self._side(sessions, second, first)

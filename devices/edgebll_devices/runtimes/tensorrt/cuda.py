@@ -209,8 +209,9 @@ class Cuda:
 
     def close(self) -> None:
         """Wait for the GPU, then free everything; errors of a GPU that is lost already are passed over."""
-        with contextlib.suppress(BoardError):
-            self.stream.wait()
+        if self._made:
+            with contextlib.suppress(BoardError):
+                self.stream.wait()
         while self._made:
             with contextlib.suppress(BoardError):
                 self._made.pop().free()

@@ -2,7 +2,8 @@
 
     python tests/integration/board_wheels.py            (make wheels; half a minute, asks the package registry)
 
-For glibc 2.31 (Ubuntu 20.04, JetPack 5), the oldest on a supported board. Not part of the test suite: it downloads.
+For glibc 2.31 (Ubuntu 20.04, JetPack 5), the oldest on a supported board. Not part of the test suite: it downloads. pip weighs
+markers such as `python_version < '3.11'` by its own interpreter; for what edgebll itself asks for they are weighed here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
+
+from packaging.metadata import parse_email
+from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT / "tests"))
@@ -35,14 +40,24 @@ def wheels(python: str, folder: Path) -> list[str]:
         RuntimeError: there is none of some package; the message is pip's.
     """
     download = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", *for_aarch64(python)]
-    wheel = next(folder.glob("edgebll-*.whl"))
     target = folder / python
+    needed = requirements(next(folder.glob("edgebll-*.whl")), python)
     done = subprocess.run(
-        [*download, "--dest", str(target), str(wheel)], capture_output=True, text=True, timeout=_DEADLINE_S, check=False
+        [*download, "--dest", str(target), *needed], capture_output=True, text=True, timeout=_DEADLINE_S, check=False
     )
     if done.returncode:
         raise RuntimeError("; ".join(re.findall(r"ERROR: (.*)", done.stderr)) or done.stderr[-500:])
-    return sorted(path.name for path in target.glob("*.whl") if not path.name.startswith("edgebll-"))
+    return sorted(path.name for path in target.glob("*.whl"))
+
+
+def requirements(wheel: Path, python: str) -> list[str]:
+    """What a wheel needs, without extras, on Linux on aarch64 with this CPython."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        raw, _ = parse_email(archive.read(name))
+    place = {"python_version": python, "platform_machine": "aarch64", "sys_platform": "linux", "extra": ""}
+    needed = [Requirement(line) for line in raw.get("requires_dist", [])]
+    return [f"{one.name}{one.specifier}" for one in needed if one.marker is None or one.marker.evaluate(place)]
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from edgebll.errors import ConfigError
 from edgebll.learning.adam import Adam, AdamW
@@ -36,6 +37,7 @@ __all__ = [
     "make_steps",
 ]
 
+T = TypeVar("T")
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (BLL, Greedy, Backprop)}
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (SGD, Adam, AdamW)}
 
@@ -46,9 +48,7 @@ def make_rule(name: str, **options: Any) -> Rule:
     Raises:
         ConfigError: unknown rule or option, or a value the rule refuses.
     """
-    if name not in RULES:
-        raise ConfigError(f"unknown rule {name!r}; known are {', '.join(RULES)}")
-    return RULES[name](**convert_options(RULES[name], f"the rule {name}", options))
+    return _make("rule", RULES, name, options)
 
 
 def make_optimizer(name: str, **options: Any) -> Optimizer:
@@ -57,6 +57,10 @@ def make_optimizer(name: str, **options: Any) -> Optimizer:
     Raises:
         ConfigError: unknown optimiser or option, or a value the optimiser refuses.
     """
-    if name not in OPTIMIZERS:
-        raise ConfigError(f"unknown optimizer {name!r}; known are {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name](**convert_options(OPTIMIZERS[name], f"the optimizer {name}", options))
+    return _make("optimizer", OPTIMIZERS, name, options)
+
+
+def _make(kind: str, known: Mapping[str, type[T]], name: str, options: Mapping[str, Any]) -> T:
+    if name not in known:
+        raise ConfigError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
+    return known[name](**convert_options(known[name], f"the {kind} {name}", options))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from edgebll.bundle import Bundle, open_bundle
-from edgebll.learning import SGD, make_rule
+from edgebll.learning import SGD, AdamW, Optimizer, make_rule
 from edgebll.networks import BlockNetwork, make_network
 from edgebll_export import export_bundle, make_target
 
@@ -28,7 +28,7 @@ def resnet(path: Path, target: str = "onnx") -> Bundle:
 
 
 def mixed(path: Path, target: str = "onnx") -> Bundle:
-    """Grouped, dilated and strided convolutions, both poolings and several activations in two BLL blocks."""
+    """Grouped, dilated and strided convolutions, both poolings and several activations in two BLL blocks, trained by AdamW."""
     with torch.random.fork_rng():
         torch.manual_seed(2)
         first = nn.Sequential(
@@ -38,10 +38,10 @@ def mixed(path: Path, target: str = "onnx") -> Bundle:
             nn.Conv2d(6, 6, 3, stride=2, padding=2, dilation=2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(6, 3)
         )
     network = BlockNetwork([first, second], num_classes=3, input_shape=(2, 9, 9))
-    return _export(network, "bll", SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0), path, target)
+    return _export(network, "bll", AdamW(lr=0.01, clip_norm=0.5), path, target)
 
 
-def _export(network: BlockNetwork, rule: str, optimizer: SGD, path: Path, target: str) -> Bundle:
+def _export(network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, target: str) -> Bundle:
     made = make_rule(rule)
     export_bundle(network, rule=made, optimizer=optimizer, batch_size=BATCH_SIZE, path=path, target=make_target(target))
     return open_bundle(path)

@@ -16,7 +16,17 @@ from edgebll_export.registry import LOWERINGS
 
 #: Family -> operators of namespace aten, name or name.overload.
 DECOMPOSED: Mapping[str, tuple[str, ...]] = {
-    "element-wise": (),
+    "activation": ("glu", "glu_backward", "hardshrink", "softshrink", "threshold"),
+    "element-wise": ("addcdiv", "addcmul", "clamp_max", "lerp.Scalar", "lerp.Tensor", "logit", "logit_backward"),
+    "linear": ("addmv", "addr"),
+    "loss": (
+        *("binary_cross_entropy", "binary_cross_entropy_backward", "binary_cross_entropy_with_logits"),
+        *("huber_loss", "huber_loss_backward", "mse_loss", "mse_loss_backward", "smooth_l1_loss", "smooth_l1_loss_backward"),
+        *("soft_margin_loss", "soft_margin_loss_backward"),
+    ),
+    "normalization": ("native_layer_norm", "native_layer_norm_backward"),
+    "reduction": ("aminmax", "linalg_vector_norm", "logsumexp", "norm.ScalarOpt_dim"),
+    "shape": ("channel_shuffle", "diag_embed", "pixel_shuffle", "pixel_unshuffle", "tril", "triu", "unbind.int"),
 }
 
 

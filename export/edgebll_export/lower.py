@@ -87,10 +87,7 @@ class _Lowerer:
     def _entry(self, node: fx.Node) -> Lowering:
         entry = LOWERINGS.get(str(node.target))
         if entry is None:
-            raise ExportError(
-                f"{self.name}: the operator {node.target} in {place(node)} has no lowering to ONNX; replace it, or register a "
-                "lowering (edgebll_export.registry shows how)"
-            )
+            raise ExportError(f"{self.name}: the operator {node.target} in {place(node)} {_remedy(node)}")
         return entry
 
     def _argument(self, argument: Any) -> Any:
@@ -103,6 +100,15 @@ class _Lowerer:
         if isinstance(argument, np.generic):
             return argument.item()
         return argument
+
+
+def _remedy(node: fx.Node) -> str:
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        return (
+            "draws random numbers, which a graph cannot; for nn.Dropout use edgebll.learning.SeededDropout or MaskedDropout, "
+            "or set p to 0"
+        )
+    return "has no lowering to ONNX; replace it, or register a lowering (docs/own-operators.md shows how)"
 
 
 def _alive(traced: Trace, known: Container[fx.Node]) -> set[fx.Node]:

@@ -9,19 +9,20 @@ import torch
 
 from edgebll_export.lower import lower
 from edgebll_export.models import check_model
+from edgebll_export.targets import ONNX, Target
 from edgebll_export.trace import trace
 
 Function = Callable[..., tuple[torch.Tensor, ...]]
 
 
-def to_model(function: Function, inputs: list[torch.Tensor]) -> onnx.ModelProto:
+def to_model(function: Function, inputs: list[torch.Tensor], target: Target = ONNX) -> onnx.ModelProto:
     """Lower `function` of positional tensors to a checked model with inputs i0, i1... and outputs o0, o1..."""
     names = [f"i{k}" for k in range(len(inputs))]
 
     def named(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {f"o{k}": value for k, value in enumerate(function(*(values[name] for name in names)))}
 
-    model, _ = lower(trace(named, dict(zip(names, inputs, strict=True))), "test")
+    model, _ = lower(trace(named, dict(zip(names, inputs, strict=True))), "test", target)
     check_model(model)
     return model
 
@@ -45,7 +46,7 @@ def run_lowered(function: Function, inputs: list[torch.Tensor]) -> list[np.ndarr
 
 
 def with_gradients(function: Callable[..., torch.Tensor]) -> Function:
-    """The function's value and the gradients of a weighted sum of it with respect to all floating-point inputs."""
+    """The function's value and the gradients of a weighted sum of it and its squares by all floating-point inputs."""
 
     def both(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         leaves = [value.detach().requires_grad_(value.is_floating_point()) for value in inputs]
@@ -54,7 +55,8 @@ def with_gradients(function: Callable[..., torch.Tensor]) -> Function:
             ramp = np.arange(1, value.numel() + 1).reshape(value.shape) / value.numel()
             weights = torch.tensor(ramp.tolist(), dtype=value.dtype)
             wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            found = torch.autograd.grad((value * weights).sum(), wanted, allow_unused=True)
+            # A quadratic sum: were the gradient coming in constant, that of a linear function would be computed at export.
+            found = torch.autograd.grad((value * (1 + value) * weights).sum(), wanted, allow_unused=True)
             gradients = [gradient for gradient in found if gradient is not None]
         return (value.detach(), *gradients)
 

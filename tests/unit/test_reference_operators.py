@@ -47,7 +47,10 @@ CASES: list[Case] = [
     *((name, [_INTS, np.array([3, -2, 5, -7])], {}) for name in ("Add", "Sub", "Mul", "Div")),
     *((name, [f(), f()], {}) for name in ("Add", "Mul", "Div")),
     *((name, [f(2, 3), f(3), f(2, 1)], {}) for name in ("Max", "Min", "Sum")),
-    *((name, [f(2, 3)], {}) for name in ("Max", "Min", "Sum", "Neg", "Abs", "Sign", "Exp", "Tanh", "Erf", "Floor", "Ceil")),
+    *(
+        (name, [f(2, 3)], {})
+        for name in ("Max", "Min", "Sum", "Neg", "Abs", "Sign", "Exp", "Tanh", "Erf", "Floor", "Ceil", "Sin", "Cos")
+    ),
     *((name, [positive(2, 3)], {}) for name in ("Sqrt", "Log", "Reciprocal")),
     ("Neg", [_INTS], {}),
     ("Pow", [positive(2, 3), f(3)], {}),
@@ -70,6 +73,7 @@ CASES: list[Case] = [
     ("Cast", [np.float32([1.4, 70000.0, 1e-8])], {"to": 10}),
     ("Cast", [b(5)], {"to": 1}),
     ("Cast", [_INTS], {"to": 1}),
+    ("IsNaN", [np.float32([0, np.nan, np.inf])], {}),
     ("Identity", [f(2, 3)], {}),
     ("MatMul", [f(3, 4), f(4, 5)], {}),
     ("MatMul", [f(2, 3, 4), f(4, 5)], {}),
@@ -89,7 +93,7 @@ CASES: list[Case] = [
     ("GlobalMaxPool", [f(2, 3, 4)], {}),
     *(
         (name, [f(2, 3, 4)], {"axes": axes, "keepdims": keep})
-        for name in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL1", "ReduceL2")
+        for name in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2")
         for axes, keep in (([0, 2], 1), ([-1], 0))
     ),
     ("ReduceMean", [f(2, 3, 4)], {}),
@@ -132,6 +136,8 @@ CASES: list[Case] = [
     ("Slice", [f(4, 6), i(-20), i(-2), i(1)], {}),
     ("Gather", [f(4, 6), i(3, -1, 0)], {}),
     ("Gather", [f(4, 6), np.array(2)], {"axis": 1}),
+    ("GatherElements", [f(3, 4), np.array([[0, 3, -1], [1, 1, 2]])], {"axis": 1}),
+    ("GatherElements", [f(3, 4, 2), np.array([[[2, 0]], [[-1, 1]]])], {}),
     ("Pad", [f(2, 3), i(1, 0, 2, 1), scalar(7)], {}),
     ("Pad", [f(2, 3), i(0, -1, 1, 2)], {}),
     ("Pad", [f(4, 5), i(1, 2, 1, 2)], {"mode": "reflect"}),

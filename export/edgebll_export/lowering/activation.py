@@ -27,8 +27,8 @@ def step_mask(g: GraphBuilder, x: Value, threshold: float = 0.0) -> Value:
 @lowering("aten.relu.default", family=_FAMILY)
 @lowering("aten.relu_.default", family=_FAMILY, writes=((0, 0),))
 def relu(g: GraphBuilder, x: Value) -> Value:
-    """max(x, 0)."""
-    return g.elementwise("Relu", [x])
+    """max(x, 0); integers occur in gradients of cumulative products."""
+    return binary(g, "Max", x, 0) if x.dtype.startswith("int") else g.elementwise("Relu", [x])
 
 
 @lowering("aten.threshold_backward.default", family=_FAMILY)
@@ -58,10 +58,18 @@ def hardtanh_backward(g: GraphBuilder, grad: Value, x: Value, minimum: float, ma
     return binary(g, "Mul", binary(g, "Mul", grad, step_mask(g, x, minimum)), below)
 
 
+def _negative(g: GraphBuilder, x: Value) -> Value:
+    return g.elementwise("Min", [x, lift(g, 0.0, x)])
+
+
 @lowering("aten.elu.default", family=_FAMILY)
 def elu(g: GraphBuilder, x: Value, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Value:
     """Scale * (x where x > 0, else alpha * (exp(input_scale * x) - 1))."""
-    result = g.elementwise("Elu", [binary(g, "Mul", x, input_scale) if input_scale != 1 else x], alpha=float(alpha))
+    if input_scale == 1:
+        result = g.elementwise("Elu", [x], alpha=float(alpha))
+    else:
+        curved = g.elementwise("Elu", [binary(g, "Mul", _negative(g, x), input_scale)], alpha=float(alpha))
+        result = binary(g, "Add", relu(g, x), curved)
     return binary(g, "Mul", result, scale) if scale != 1 else result
 
 
@@ -78,6 +86,32 @@ def elu_backward(
         slope = binary(g, "Mul", g.elementwise("Exp", [bounded]), alpha * scale * input_scale)
     blend = binary(g, "Add", binary(g, "Mul", mask, scale), binary(g, "Mul", binary(g, "Sub", 1.0, mask), slope))
     return binary(g, "Mul", grad, blend)
+
+
+@lowering("aten.hardshrink_backward.default", "aten.softshrink_backward.default", family=_FAMILY)
+def shrink_backward(g: GraphBuilder, grad: Value, x: Value, width: float) -> Value:
+    """Gradient of hardshrink and softshrink: grad where |x| > width."""
+    return binary(g, "Mul", grad, step_mask(g, g.elementwise("Abs", [x]), width))
+
+
+@lowering("aten.celu.default", family=_FAMILY)
+def celu(g: GraphBuilder, x: Value, alpha: float = 1.0) -> Value:
+    """X where x > 0, else alpha * (exp(x / alpha) - 1)."""
+    return elu(g, x, alpha, 1.0, 1.0 / alpha)
+
+
+@lowering("aten._prelu_kernel.default", family=_FAMILY)
+def prelu(g: GraphBuilder, x: Value, slope: Value) -> Value:
+    """max(x, 0) + slope * min(x, 0), with a slope that broadcasts to x."""
+    return binary(g, "Add", relu(g, x), binary(g, "Mul", slope, _negative(g, x)))
+
+
+@lowering("aten._prelu_kernel_backward.default", family=_FAMILY)
+def prelu_backward(g: GraphBuilder, grad: Value, x: Value, slope: Value) -> tuple[Value, Value]:
+    """Gradients of prelu: of x, and of the slope before it is summed to the slope's shape."""
+    mask = step_mask(g, x)
+    factor = binary(g, "Add", binary(g, "Mul", mask, binary(g, "Sub", 1.0, slope)), slope)
+    return binary(g, "Mul", grad, factor), binary(g, "Mul", grad, _negative(g, x))
 
 
 @lowering("aten.sigmoid.default", family=_FAMILY)

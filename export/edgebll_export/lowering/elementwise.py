@@ -155,6 +155,9 @@ def clamp(g: GraphBuilder, x: Value, minimum: float | None = None, maximum: floa
 def _comparison(aten: str, operator: str, invert: bool = False) -> None:
     @lowering(f"aten.{aten}.Scalar", f"aten.{aten}.Tensor", family=_FAMILY)
     def lower(g: GraphBuilder, x: Value, y: Value | float) -> Value:
+        if operator == "Equal" and x.dtype == "bool":  # TensorRT compares no truth values
+            different = g.elementwise("Xor", [x, lift(g, y, x)], dtype="bool")
+            return different if invert else g.elementwise("Not", [different])
         result = g.elementwise(operator, [x, lift(g, y, x)], dtype="bool")
         return g.elementwise("Not", [result]) if invert else result
 
@@ -176,6 +179,10 @@ def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float)
     like = x if isinstance(x, Value) else y
     if not isinstance(like, Value):
         raise ExportError("where() between two numbers; write one of them as a tensor")
+    if like.dtype == "bool":  # ONNX Runtime has no Where for truth values
+        kept = g.elementwise("And", [condition, lift(g, x, like)], dtype="bool")
+        others = g.elementwise("And", [g.elementwise("Not", [condition], dtype="bool"), lift(g, y, like)], dtype="bool")
+        return g.elementwise("Or", [kept, others], dtype="bool")
     return g.elementwise("Where", [condition, lift(g, x, like), lift(g, y, like)], dtype=like.dtype)
 
 

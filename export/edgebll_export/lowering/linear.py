@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary
+from edgebll_export.lowering.elementwise import binary, mul
 from edgebll_export.registry import lowering
 
 _FAMILY = "linear"
@@ -42,6 +42,12 @@ def _untransposed(g: GraphBuilder, x: Value) -> tuple[Value, bool]:
 def bmm(g: GraphBuilder, a: Value, b: Value) -> Value:
     """A (B, M, K) times b (B, K, N)."""
     return g.op("MatMul", [a, b], (a.shape[0], a.shape[1], b.shape[2]))
+
+
+@lowering("aten.baddbmm.default", family=_FAMILY)
+def baddbmm(g: GraphBuilder, x: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) -> Value:
+    """Beta * x + alpha * a b for batches of matrices."""
+    return binary(g, "Add", mul(g, x, beta), mul(g, bmm(g, a, b), alpha))
 
 
 @lowering("aten.mv.default", family=_FAMILY)

@@ -42,6 +42,8 @@ def reduce(g: GraphBuilder, operator: str, x: Value, axes: Sequence[int] | None,
 
 
 def _node(g: GraphBuilder, operator: str, x: Value, axes: list[int], kept: tuple[int, ...]) -> Value:
+    if g.target.is_tensorrt and x.dtype in ("int32", "int64"):  # it reduces no integers; counts are exact up to 2^24
+        return to_copy(g, _node(g, operator, to_copy(g, x, "float32"), axes, kept), x.dtype)
     if operator == "ReduceSum" or g.target.opset >= 18:  # its axes became an input in opset 13, the others' in 18
         return g.node(operator, [x, g.constant(np.array(axes, np.int64))], [(x.dtype, kept)], keepdims=1)[0]
     return g.node(operator, [x], [(x.dtype, kept)], axes=axes, keepdims=1)[0]
@@ -75,3 +77,84 @@ def mean_all(g: GraphBuilder, x: Value, **_: object) -> Value:
 def amax(g: GraphBuilder, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False) -> Value:
     """Largest element over axes."""
     return reduce(g, "ReduceMax", x, axes, keepdim)
+
+
+@lowering("aten.amin.default", family=_FAMILY)
+def amin(g: GraphBuilder, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False) -> Value:
+    """Smallest element over axes."""
+    return reduce(g, "ReduceMin", x, axes, keepdim)
+
+
+@lowering("aten.max.default", family=_FAMILY)
+def max_all(g: GraphBuilder, x: Value) -> Value:
+    """Largest element of all."""
+    return reduce(g, "ReduceMax", x, None, False)
+
+
+@lowering("aten.min.default", family=_FAMILY)
+def min_all(g: GraphBuilder, x: Value) -> Value:
+    """Smallest element of all."""
+    return reduce(g, "ReduceMin", x, None, False)
+
+
+@lowering("aten.max.dim", family=_FAMILY)
+def max_axis(g: GraphBuilder, x: Value, axis: int, keepdim: bool = False) -> tuple[Value, Value]:
+    """Largest element along an axis, and its position."""
+    return reduce(g, "ReduceMax", x, [axis], keepdim), argmax(g, x, axis, keepdim)
+
+
+@lowering("aten.min.dim", family=_FAMILY)
+def min_axis(g: GraphBuilder, x: Value, axis: int, keepdim: bool = False) -> tuple[Value, Value]:
+    """Smallest element along an axis, and its position."""
+    return reduce(g, "ReduceMin", x, [axis], keepdim), argmin(g, x, axis, keepdim)
+
+
+@lowering("aten.argmax.default", family=_FAMILY)
+def argmax(g: GraphBuilder, x: Value, axis: int | None = None, keepdim: bool = False) -> Value:
+    """Position of the first largest element along an axis, or in all elements."""
+    return _position(g, "ArgMax", x, axis, keepdim)
+
+
+@lowering("aten.argmin.default", family=_FAMILY)
+def argmin(g: GraphBuilder, x: Value, axis: int | None = None, keepdim: bool = False) -> Value:
+    """Position of the first smallest element along an axis, or in all elements."""
+    return _position(g, "ArgMin", x, axis, keepdim)
+
+
+def _position(g: GraphBuilder, operator: str, x: Value, axis: int | None, keepdim: bool) -> Value:
+    if axis is None:
+        found = _position(g, operator, g.reshape(x, (math.prod(x.shape),)), 0, False)
+        return g.reshape(found, (1,) * len(x.shape)) if keepdim else found
+    x = to_copy(g, x, "float32") if x.dtype == "bool" else x
+    axis %= len(x.shape)
+    shape = (*x.shape[:axis], *((1,) if keepdim else ()), *x.shape[axis + 1 :])
+    return g.op(operator, [x], shape, "int64", axis=axis, keepdims=int(keepdim))
+
+
+@lowering("aten.any.dim", "aten.any.dims", family=_FAMILY)
+def any_axes(g: GraphBuilder, x: Value, axes: int | Sequence[int] | None = None, keepdim: bool = False) -> Value:
+    """Whether some element is true or not 0."""
+    return _truth(g, "ReduceMax", x, axes, keepdim)
+
+
+@lowering("aten.any.default", family=_FAMILY)
+def any_all(g: GraphBuilder, x: Value) -> Value:
+    """Whether some element of all is true or not 0."""
+    return _truth(g, "ReduceMax", x, None, False)
+
+
+@lowering("aten.all.dim", "aten.all.dims", family=_FAMILY)
+def all_axes(g: GraphBuilder, x: Value, axes: int | Sequence[int] | None = None, keepdim: bool = False) -> Value:
+    """Whether every element is true or not 0."""
+    return _truth(g, "ReduceMin", x, axes, keepdim)
+
+
+@lowering("aten.all.default", family=_FAMILY)
+def all_all(g: GraphBuilder, x: Value) -> Value:
+    """Whether all elements are true or not 0."""
+    return _truth(g, "ReduceMin", x, None, False)
+
+
+def _truth(g: GraphBuilder, operator: str, x: Value, axes: int | Sequence[int] | None, keepdim: bool) -> Value:
+    numbers = to_copy(g, to_copy(g, x, "bool"), "float32")
+    return to_copy(g, reduce(g, operator, numbers, [axes] if isinstance(axes, int) else axes, keepdim), "bool")

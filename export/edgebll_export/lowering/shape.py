@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.registry import lowering
 
@@ -135,13 +134,18 @@ def constant_pad(g: GraphBuilder, x: Value, pads: Sequence[int], number: float =
 
 @lowering("aten.slice_backward.default", family=_FAMILY)
 def slice_backward(g: GraphBuilder, grad: Value, shape: Sequence[int], axis: int, start: int, end: int, step: int) -> Value:
-    """Gradient of slice: zeros around."""
-    if step != 1:
-        raise ExportError("the gradient of a slice with a step other than 1 has no lowering")
-    axis %= len(shape)
-    first, last, _ = slice(start, end, step).indices(shape[axis])
-    before, after = [0] * len(shape), [0] * len(shape)
-    before[axis], after[axis] = first, shape[axis] - last
+    """Gradient of slice: zeros around, and in between where it takes steps."""
+    rank = len(shape)
+    axis %= rank
+    places = range(*slice(start, end, step).indices(shape[axis]))
+    if step > 1 and len(places) > 1:
+        apart = g.reshape(grad, (*grad.shape[: axis + 1], 1, *grad.shape[axis + 1 :]))
+        filled_up = pad(g, apart, [0] * (rank + 1), [step - 1 if place == axis + 1 else 0 for place in range(rank + 1)])
+        grad = g.reshape(filled_up, (*grad.shape[:axis], grad.shape[axis] * step, *grad.shape[axis + 1 :]))
+        grad = crop(g, grad, [axis], [0], [places[-1] + 1 - places[0]], [1])
+    before, after = [0] * rank, [0] * rank
+    before[axis] = places.start
+    after[axis] = shape[axis] - places.start - grad.shape[axis]
     return pad(g, grad, before, after)
 
 

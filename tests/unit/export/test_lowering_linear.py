@@ -12,6 +12,15 @@ CASES: dict[str, Case] = {
     "bmm": (torch.bmm, [(2, 3, 4), (2, 4, 5)]),
     "mv": (lambda x, v: x @ v, [(3, 4), (4,)]),
     "dot": (lambda x, y: torch.dot(x, y).reshape(1), [(4,), (4,)]),
+    "baddbmm": (lambda x, a, b: torch.baddbmm(x, a, b, beta=0.5, alpha=2.0), [(2, 3, 5), (2, 3, 4), (2, 4, 5)]),
+    "addmv": (torch.addmv, [(3,), (3, 4), (4,)]),
+    "outer": (torch.outer, [(3,), (4,)]),
+    "matmul_of_broadcast": (torch.matmul, [(2, 3, 4, 5), (5, 6)]),
+    "matmul_of_batches": (torch.matmul, [(2, 3, 4, 5), (2, 3, 5, 6)]),
+    "einsum_products": (lambda a, b: torch.einsum("bij,bkj->bik", a, b), [(2, 3, 4), (2, 5, 4)]),
+    "einsum_outer": (lambda a, b: torch.einsum("ij,kj->ikj", a, b), [(3, 4), (5, 4)]),
+    "einsum_trace": (lambda a: torch.einsum("bii->bi", a), [(2, 3, 3)]),
+    "einsum_of_three": (lambda a, b, c: torch.einsum("bhd,hde,be->bh", a, b, c), [(2, 3, 4), (3, 4, 5), (2, 5)]),
 }
 
 

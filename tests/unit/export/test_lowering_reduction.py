@@ -1,7 +1,9 @@
 """Reductions over axes: value and gradient on ONNX Runtime against float64 autograd."""
 
 import pytest
+import torch
 from support.lowering_cases import Case, check_case
+from torch.nn import functional as F
 
 CASES: dict[str, Case] = {
     "sum_axes": (lambda x: x.sum((0, 2)), [(2, 3, 4)]),
@@ -10,6 +12,32 @@ CASES: dict[str, Case] = {
     "mean_axes": (lambda x: x.mean((2, 3)), [(2, 3, 4, 5)]),
     "amax": (lambda x: x.amax((2, 3)), [(2, 3, 4, 4)]),
     "sum_of_broadcast": (lambda x: (x.unsqueeze(1).expand(3, 5, 4)).sum((0, 1)) * x.mean(0), [(3, 4)]),
+    "amin": (lambda x: x.amin((0, 1), keepdim=True), [(3, 4, 2)]),
+    "max_all": (lambda x: x.max().reshape(1), [(3, 4)]),
+    "min_all": (lambda x: x.min().reshape(1), [(3, 4)]),
+    "max_axis": (lambda x: x.max(1)[0], [(3, 4)]),
+    "min_axis": (lambda x: x.min(1, keepdim=True)[0], [(3, 4)]),
+    "aminmax": (lambda x: torch.aminmax(x, dim=1)[0] * torch.aminmax(x, dim=1)[1], [(3, 4)]),
+    "argmax": (lambda x: x * (x.argmax(1, keepdim=True) == 2).to(x.dtype) * (x.argmin() > 3), [(3, 4)]),
+    "argmax_all": (lambda x: x * x.argmax(keepdim=True), [(3, 4)]),
+    "var": (lambda x: x.var(1), [(3, 4)]),
+    "var_of_all": (lambda x: x.var().reshape(1), [(3, 4)]),
+    "var_biased": (lambda x: x.var((0, 1), unbiased=False, keepdim=True), [(3, 4, 2)]),
+    "std": (lambda x: x.std(1), [(3, 4)]),
+    "var_mean": (lambda x: torch.var_mean(x, 1)[0] * torch.var_mean(x, 1)[1], [(3, 4)]),
+    "std_mean": (lambda x: torch.std_mean(x, 1)[0], [(3, 4)]),
+    "norm": (lambda x: x.norm().reshape(1), [(3, 4)]),
+    "norm_of_rows": (lambda x: x.norm(dim=1) + x.norm(p=1, dim=1) + x.norm(p=3, dim=1), [(3, 4)]),
+    "norm_by_largest": (lambda x: torch.linalg.vector_norm(x, float("inf"), dim=1), [(3, 4)]),
+    "normalize": (lambda x: F.normalize(x, dim=1), [(3, 4)]),
+    "prod": (lambda x: x.prod(1), [(3, 4)]),
+    "prod_all": (lambda x: x.prod().reshape(1), [(3, 4)]),
+    "cumsum": (lambda x: x.cumsum(1) * x.cumsum(0), [(3, 4, 2)]),
+    "cumsum_of_integers": (lambda x: x * (x > 0).long().cumsum(1), [(3, 4)]),
+    "cumprod": (lambda x: x.cumprod(1), [(3, 5)]),
+    "any_all": (lambda x: x * (x > 0).any(1, keepdim=True) + x * (x > 0).all(), [(3, 4)]),
+    "any_all_axis": (lambda x: x * (x > 0).any() + x * (x > -1).all(1, keepdim=True), [(3, 4)]),
+    "count": (lambda x: x * (x > 0).sum(), [(3, 4)]),
 }
 
 

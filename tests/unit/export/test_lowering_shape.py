@@ -5,6 +5,17 @@ import torch
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
+
+def writes_through_views(x: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    """In-place operators on views of a value that is read afterwards."""
+    y = x * 2
+    y[1] = row
+    y[:, ::2] = 0.5
+    y[2:, 1].mul_(3)
+    y[3].fill_(2.0)
+    return y * x
+
+
 CASES: dict[str, Case] = {
     "scalar_tensor": (lambda x: torch.where(x > 0, x, torch.scalar_tensor(0.5, dtype=x.dtype)), [(3, 4)]),
     "views": (lambda x: x.reshape(4, 6).unsqueeze(1).squeeze(1).t().transpose(0, 1).permute(1, 0), [(2, 3, 4)]),
@@ -13,11 +24,31 @@ CASES: dict[str, Case] = {
     "select": (lambda x: x[1] * x[:, 2].sum(), [(3, 5)]),
     "cat": (lambda x, y: torch.cat([x, y * 2], 1), [(3, 2), (3, 4)]),
     "stack": (lambda x, y: torch.stack([x, y, x], 1), [(3, 2), (3, 2)]),
-    "pad": (lambda x: F.pad(x, (1, 2, 0, 1)) * 2, [(2, 3)]),
     "flatten": (lambda x: x.flatten(1) * 3, [(2, 3, 4)]),
     "likes": (lambda x: x * torch.ones_like(x) + torch.zeros_like(x) + torch.full_like(x, 2.0), [(2, 3)]),
     "filled": (lambda x: x + torch.full((2, 3), 2.0, dtype=x.dtype) + torch.eye(2, 3, dtype=x.dtype), [(2, 3)]),
     "zeros_ones": (lambda x: x + torch.zeros(2, 3, dtype=x.dtype) + torch.ones(3, dtype=x.dtype), [(2, 3)]),
+    "slices_in_steps": (lambda x: x[1::3, :-1:2] * x[:4:3, 1::2], [(7, 5)]),
+    "slice_from_the_end": (lambda x: x[:, -3:-1] * x[:, -1:], [(3, 5)]),
+    "flip": (lambda x: x.flip(0, 2), [(3, 4, 2)]),
+    "roll": (lambda x: x.roll((1, -1), (0, 1)) + x.roll(2), [(3, 4)]),
+    "split": (lambda x: x.split([1, 3], 1)[0] * x.split(2, 1)[1], [(3, 4)]),
+    "chunk": (lambda x: x.chunk(2, 1)[0] * x.chunk(3, 1)[-1], [(3, 4)]),
+    "unbind": (lambda x: x.unbind(1)[0] * x.unbind(1)[2], [(3, 4)]),
+    "repeat": (lambda x: x.repeat(2, 1, 3), [(3, 4)]),
+    "tile": (lambda x: x.tile(2) * 2, [(3, 1)]),
+    "repeat_interleave": (lambda x: x.repeat_interleave(2, 1), [(3, 4)]),
+    "movedim": (lambda x: x.movedim(1, -1).mT * 2, [(2, 3, 4, 5)]),
+    "unflatten": (lambda x: x.unflatten(1, (2, 2)), [(3, 4)]),
+    "diagonal": (lambda x: torch.diagonal(x, 1) * 2, [(4, 5)]),
+    "diagonal_of_batch": (lambda x: torch.diagonal(x, -1, 0, 2) * 2, [(4, 2, 3)]),
+    "diag_embed": (torch.diag_embed, [(3, 4)]),
+    "triangles": (lambda x: x.tril() * 2 + x.triu(1), [(4, 4)]),
+    "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), [(2, 8, 3, 2)]),
+    "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, 2), [(2, 3, 4, 6)]),
+    "channel_shuffle": (lambda x: F.channel_shuffle(x, 3), [(2, 6, 2, 2)]),
+    "class_token": (lambda x, t: torch.cat([t.expand(3, -1, -1), x], 1), [(3, 4, 2), (1, 1, 2)]),
+    "writes_through_views": (writes_through_views, [(4, 5), (5,)]),
 }
 
 

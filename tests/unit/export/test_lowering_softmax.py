@@ -7,6 +7,9 @@ from torch.nn import functional as F
 CASES: dict[str, Case] = {
     "softmax": (lambda x: F.softmax(x, 1), [(3, 4)]),
     "log_softmax": (lambda x: F.log_softmax(x, 1), [(3, 4)]),
+    "softmax_of_first_axis": (lambda x: F.softmax(x, 0), [(3, 4)]),
+    "softmin": (lambda x: F.softmin(x, 1), [(3, 4)]),
+    "logsumexp": (lambda x: x.logsumexp(1), [(3, 4)]),
 }
 
 

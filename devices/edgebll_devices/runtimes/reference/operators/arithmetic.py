@@ -46,6 +46,8 @@ _UNARY: dict[str, Function] = {
     "Tanh": np.tanh,
     "Floor": np.floor,
     "Ceil": np.ceil,
+    "Sin": np.sin,
+    "Cos": np.cos,
 }
 for _name, _function in _BINARY.items():
     _binary(_name, _function)

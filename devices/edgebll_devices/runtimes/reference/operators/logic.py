@@ -42,6 +42,12 @@ def logical_not(x: Value, /) -> Value:
     return np.logical_not(x)
 
 
+@operator("IsNaN")
+def is_nan(x: Value, /) -> Value:
+    """Whether an element is not a number."""
+    return np.isnan(x)
+
+
 @operator("Where")
 def where(condition: Value, x: Value, y: Value, /) -> Value:
     """X where the condition holds, y elsewhere."""

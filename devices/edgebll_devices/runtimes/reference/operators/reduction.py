@@ -36,6 +36,7 @@ _REDUCTIONS: dict[str, Function] = {
     "ReduceMean": np.mean,
     "ReduceMax": np.max,
     "ReduceMin": np.min,
+    "ReduceProd": np.prod,
     "ReduceSumSquare": lambda x, **options: np.sum(x * x, **options),
     "ReduceL1": lambda x, **options: np.sum(np.abs(x), **options),
     "ReduceL2": lambda x, **options: np.sqrt(np.sum(x * x, **options)),

@@ -87,6 +87,19 @@ def gather(x: Value, indices: Value, /, *, axis: int = 0) -> Value:
     return np.take(x, indices, axis)
 
 
+@operator("GatherElements")
+def gather_elements(x: Value, indices: Value, /, *, axis: int = 0) -> Value:
+    """For every index the entry at that position along an axis, at the index's own place along the others."""
+    (along,) = axes_of(x.ndim, [axis])
+    if indices.ndim != x.ndim or any(
+        count > size for place, (count, size) in enumerate(zip(indices.shape, x.shape, strict=True)) if place != along
+    ):
+        raise BundleError(f"indices of shape {list(indices.shape)} do not fit a value of shape {list(x.shape)}")
+    index: list[Value] = list(np.indices(indices.shape, sparse=True))
+    index[along] = indices
+    return x[tuple(index)]
+
+
 @operator("Pad")
 def pad(x: Value, pads: Value, value: Value | None = None, axes: Value | None = None, /, *, mode: str = "constant") -> Value:
     """Elements added before and after (or, where negative, taken away) per axis."""

@@ -1,0 +1,91 @@
+"""Linear maps along one axis, from which indexing, padding, upsampling and cumulative sums are made.
+
+Scattering is not to be had on every target, so the adjoint of picking is either a picking of its own (each element goes to one
+place at most) or a product with a matrix of zeros and ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering.elementwise import to_copy
+from edgebll_export.lowering.shape import pad
+
+Numbers = npt.NDArray[np.int64]
+
+
+def apply_matrix(g: GraphBuilder, x: Value, axis: int, matrix: npt.NDArray[np.floating] | Value) -> Value:
+    """Matrix (m, n) times x along an axis of size n."""
+    axis %= len(x.shape)
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    factor = matrix if isinstance(matrix, Value) else g.constant(np.ascontiguousarray(matrix), x.dtype)
+    rows = factor.shape[0]
+    if math.prod(after) == 1:
+        turned = g.transpose(factor, (1, 0))
+        flat = g.reshape(x, (math.prod(before), x.shape[axis]))
+        return g.reshape(g.op("MatMul", [flat, turned], (math.prod(before), rows)), (*before, rows, *after))
+    if math.prod(before) == 1:
+        flat = g.reshape(x, (x.shape[axis], math.prod(after)))
+        return g.reshape(g.op("MatMul", [factor, flat], (rows, math.prod(after))), (*before, rows, *after))
+    stacked = g.reshape(x, (math.prod(before), x.shape[axis], math.prod(after)))
+    result = g.op("MatMul", [factor, stacked], (math.prod(before), rows, math.prod(after)))
+    return g.reshape(result, (*before, rows, *after))
+
+
+def pick(g: GraphBuilder, x: Value, axis: int, index: Numbers | Value) -> Value:
+    """The elements of x at these positions along an axis; the index's axes replace it."""
+    axis %= len(x.shape)
+    positions = index if isinstance(index, Value) else g.constant(index)
+    shape = (*x.shape[:axis], *positions.shape, *x.shape[axis + 1 :])
+    return g.op("Gather", [x, positions], shape, axis=axis)
+
+
+def spread(g: GraphBuilder, x: Value, axis: int, index: Numbers | Value, size: int) -> Value:
+    """The adjoint of `pick` with a vector as index: element k is added at index[k] of `size` places, the others are 0.
+
+    Positions outside 0 to size - 1 are left out.
+    """
+    axis %= len(x.shape)
+    if isinstance(index, Value):
+        if index.constant is None or index.is_broadcast:
+            return apply_matrix(g, x, axis, g.transpose(hits(g, index, size, x.dtype), (1, 0)))
+        index = index.constant
+    inverse = _inverse(index, size)
+    if inverse is None:
+        return apply_matrix(g, x, axis, (np.arange(size)[:, None] == index[None, :]).astype(np.float32))
+    if (inverse < len(index)).all():
+        return pick(g, x, axis, inverse)
+    after = [int(axis == place) for place in range(len(x.shape))]
+    return pick(g, pad(g, x, [0] * len(x.shape), after), axis, inverse)
+
+
+def _inverse(index: Numbers, size: int) -> Numbers | None:
+    """For every place, which element goes there (len(index): none); None where two go to one place."""
+    used = index[(index >= 0) & (index < size)]
+    if len(np.unique(used)) < len(used):
+        return None
+    result = np.full(size, len(index), np.int64)
+    for position, place in enumerate(index.tolist()):
+        if 0 <= place < size:
+            result[place] = position
+    return result
+
+
+def hits(g: GraphBuilder, index: Value, size: int, dtype: str, skip: int | None = None) -> Value:
+    """One-hot rows (*index.shape, size): 1 where the index equals the position.
+
+    Args:
+        skip: a position that nothing hits.
+    """
+    positions = np.arange(size)
+    if skip is not None and 0 <= skip < size:
+        positions[skip] = -1
+    if index.constant is not None and not index.is_broadcast:
+        return g.constant(index.constant[..., None] == positions, dtype)
+    column = g.reshape(index, (*index.shape, 1))
+    equal = g.elementwise("Equal", [column, g.constant(positions.astype(index.dtype))], dtype="bool")
+    return to_copy(g, equal, dtype)

@@ -166,3 +166,21 @@ def test_the_fake_is_as_asynchronous_as_cuda(bundle: Bundle, cudart: FakeCudart,
         assert (block._out.host["a"] == a).all()
         cudart.hooks.cudaStreamSynchronize(block._cuda.stream.handle)
         assert (block._out.host["a"] == 0).all()
+
+
+def test_resident_steps_are_training_steps_on_the_last_inputs(bundle: Bundle, cudart: FakeCudart) -> None:
+    x, y = make_batch(bundle, 0)
+    with load_on_host(bundle, "block0", cudart) as block, load_on_host(bundle, "block0", cudart) as other:
+        block.train(x, y, LR)
+        copies = cudart.calls("cudaMemcpyAsync")
+        step, wait = block.resident_step()
+        for _ in range(6):
+            step()
+        wait()
+        assert cudart.calls("cudaMemcpyAsync") == copies
+        for _ in range(7):
+            other.train(x, y, LR)
+        assert _bits(block) == _bits(other)
+        block.train(x, y, LR)
+        other.train(x, y, LR)
+        assert _bits(block) == _bits(other)

@@ -8,7 +8,7 @@ in `state` and `load_state` alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,9 +27,10 @@ from edgebll_devices.runtimes.tensorrt.replay import Replay
 
 @dataclass(frozen=True)
 class _Side:
-    """One set of state buffers and the work that reads it; `step` writes the other side's set."""
+    """One set of state buffers and the work that reads it; `step` writes the other side's set. `addresses`: of all tensors."""
 
     state: DeviceTensors
+    addresses: Mapping[str, int]
     step: Replay
     forward: Replay
     feedback: Replay | None
@@ -81,6 +82,7 @@ class TensorRTBlock(BlockRuntime):
         addresses = {**here.addresses, **updated, **self._in.addresses, **self._out.addresses}
         return _Side(
             here,
+            addresses,
             self._replay("step", addresses, ("x", "y", *self.spec.scalars), ("a", "metrics"), parity),
             self._replay("forward", addresses, ("x",), ("a",), parity),
             self._replay("feedback", addresses, ("y",), ("beta",), parity) if "feedback" in self.spec.graphs else None,
@@ -93,9 +95,11 @@ class TensorRTBlock(BlockRuntime):
         execution = self._engines[graph].bind(addresses, self._scratch.address, stream.handle)
 
         def enqueue() -> None:
-            self._in.send(inputs)
+            if inputs:
+                self._in.send(inputs)
             execution.enqueue(stream.handle)
-            self._out.fetch(outputs)
+            if outputs:
+                self._out.fetch(outputs)
 
         what = f"{self.spec.name}/{graph}.onnx ({parity} steps)"
         return Replay(self._cuda, enqueue, what, capturable=execution.capturable)
@@ -111,6 +115,21 @@ class TensorRTBlock(BlockRuntime):
         self._run(self._now.step, "a training step")
         self._now, self._then = self._then, self._now
         return self._result("a"), dict(zip(self.spec.metrics, self._out.host["metrics"].tolist(), strict=True))
+
+    def resident_step(self) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Training steps without the host, for measuring the GPU alone.
+
+        Returns:
+            A function that enqueues one more step on the inputs `train` was given last, whose output stays on the GPU, and one
+            that waits for all of them. Both raise BoardError.
+        """
+        works = {id(side): self._replay("step", side.addresses, (), (), "resident") for side in (self._now, self._then)}
+
+        def step() -> None:
+            works[id(self._now)].start()
+            self._now, self._then = self._then, self._now
+
+        return step, self._cuda.stream.wait
 
     def evaluate(self, x: Tensor) -> Tensor:
         """See BlockRuntime."""

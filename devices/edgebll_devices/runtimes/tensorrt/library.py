@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edgebll.errors import BoardError, BundleError, MissingExtraError
+from edgebll.errors import BoardError, MissingExtraError
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
 #: Where Debian and Ubuntu, and so JetPack, put Python packages of the system; a virtual environment does not look there.
@@ -179,9 +179,3 @@ class Library:
         operator = error.node_operator() if hasattr(error, "node_operator") else ""
         where = " ".join(part for part in (name, f"({operator})" if operator else "") if part) or f"node {number}"
         return f"{where}: {' '.join(str(error.desc()).split())}"
-
-    def check_types(self, where: str, names: Sequence[str]) -> None:
-        """Raise BundleError if this version has no such data types."""
-        for name in names:
-            if name == "bfloat16" and not hasattr(self.trt.DataType, "BF16"):
-                raise BundleError(f"{where} computes in bfloat16, which {self.title} does not have; export in mixed precision")

@@ -40,13 +40,17 @@ class Replay:
         Raises:
             BoardError: the GPU failed; how much was done is unknown.
         """
+        self.start()
+        self._cuda.stream.wait()
+
+    def start(self) -> None:
+        """Enqueue the work without waiting for it; raises as `run` does."""
         if self._warm and self._graph is None and self._try_capture:
             self._capture()
         if self._graph is not None:
             self._graph.launch(self._cuda.stream)
         else:
             self._enqueue()
-        self._cuda.stream.wait()
         self._warm = True
 
     def _capture(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 from edgebll_devices.runtimes.site import Site
@@ -15,16 +16,20 @@ WHY_NOT = "needs the package tensorrt-rtx (Linux and Windows on x86-64): pip ins
 CAPABILITIES = ("SM80", "SM86", "SM89", "SM120")
 
 
-class _ForAll(Builder):
+class _ForOthers(Builder):
+    capabilities: Sequence[str] = CAPABILITIES
+
     def _configure(self, builder: Any, network: Any, options: BuildOptions, timings: bytes) -> tuple[Any, Any]:
         config, cache = super()._configure(builder, network, options, timings)
         known = self._library.trt.ComputeCapability
-        config.num_compute_capabilities = len(CAPABILITIES)
-        for index, name in enumerate(CAPABILITIES):
+        config.num_compute_capabilities = len(self.capabilities)
+        for index, name in enumerate(self.capabilities):
             config.set_compute_capability(getattr(known, name), index)
         return config, cache
 
 
-def build(where: str, graph: bytes) -> Built:
-    """Parse and build a graph for all CAPABILITIES; the warnings are in the result."""
-    return _ForAll(load_library(), Site()).build(where, graph, BuildOptions())
+def build(where: str, graph: bytes, capabilities: Sequence[str] = CAPABILITIES) -> Built:
+    """Parse and build a graph for GPUs of these capabilities; the warnings are in the result."""
+    builder = _ForOthers(load_library(), Site())
+    builder.capabilities = capabilities
+    return builder.build(where, graph, BuildOptions())

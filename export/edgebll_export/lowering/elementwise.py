@@ -194,6 +194,7 @@ def masked_fill(g: GraphBuilder, x: Value, mask: Value, number: Value | float) -
 
 
 @lowering("aten.fill.Scalar", "aten.fill.Tensor", family=_FAMILY)
+@lowering("aten.fill_.Scalar", "aten.fill_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def fill(g: GraphBuilder, x: Value, number: Value | float) -> Value:
     """The number in x's shape, stored once."""
     one = g.reshape(to_copy(g, lift(g, number, x), x.dtype), (1,) * len(x.shape))

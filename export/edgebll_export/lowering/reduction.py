@@ -128,6 +128,9 @@ def _position(g: GraphBuilder, operator: str, x: Value, axis: int | None, keepdi
     x = to_copy(g, x, "float32") if x.dtype == "bool" else x
     axis %= len(x.shape)
     shape = (*x.shape[:axis], *((1,) if keepdim else ()), *x.shape[axis + 1 :])
+    if len(x.shape) == 1:  # TensorRT's parser takes no vector
+        found = g.op(operator, [g.reshape(x, (1, *x.shape))], (1, *shape), "int64", axis=1, keepdims=int(keepdim))
+        return g.reshape(found, shape)
     return g.op(operator, [x], shape, "int64", axis=axis, keepdims=int(keepdim))
 
 

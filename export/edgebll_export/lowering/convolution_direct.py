@@ -1,8 +1,8 @@
-"""Convolutions by ONNX's own operators: any kernel, stride, padding, dilation and groups.
+"""Convolutions by ONNX's own operators: any kernel, stride, padding, dilation and groups, over one to three axes.
 
-Forward: Conv. Input gradient: for stride 1 the Conv of the output gradient with the flipped kernel, in and out channels
-swapped; otherwise ConvTranspose with the same geometry. Weight gradient: one MatMul per kernel tap over the channels-last
-input,
+Forward: Conv. Input gradient: the Conv of the output gradient, with zeros in between where the stride is not 1, with the
+flipped kernel, in and out channels swapped; or ConvTranspose with the same geometry. Weight gradient: one MatMul per kernel
+tap over the channels-last input,
 
     dW[:, :, tap] = sum over batch and space of dy[o, position] * x[c, position * stride + tap * dilation]
 
@@ -18,7 +18,8 @@ import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.convolution_geometry import Geometry
-from edgebll_export.lowering.shape import cat, crop, pad
+from edgebll_export.lowering.shape import cat, crop
+from edgebll_export.lowering.windows import pad_space, spaced
 
 
 def forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: Geometry) -> Value:
@@ -28,36 +29,34 @@ def forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geomet
 
 
 def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
-    """Gradient of the input (B, C, ...) by Conv with the flipped kernel where the stride is 1, else by ConvTranspose."""
-    before = [r - p for r, p in zip(_reach(geometry), geometry.padding, strict=True)]
-    if set(geometry.stride) != {1} or geometry.groups != 1 or min(before) < 0:
-        return input_gradient_transposed(g, grad, weight, geometry)
-    attributes = {**geometry.attributes(), "pads": [*before, *before]}
-    return g.op("Conv", [grad, _flipped(g, weight)], geometry.in_shape, **attributes)
+    """Gradient of the input (B, C, ...) by Conv with the flipped kernel; zeros stand for what a stride leaves out."""
+    apart = spaced(g, grad, geometry.stride)
+    before = [r - p for r, p in zip(geometry.reach, geometry.padding, strict=True)]
+    sizes = zip(geometry.size, apart.shape[2:], geometry.reach, before, strict=True)
+    after = [n - m + r - b for n, m, r, b in sizes]
+    if min(*before, *after) < 0:  # Conv cannot crop
+        apart = pad_space(g, apart, [min(b, 0) for b in before], [min(a, 0) for a in after])
+    pads = [max(count, 0) for count in (*before, *after)]
+    attributes = {**geometry.attributes(), "strides": [1] * len(before), "pads": pads}
+    return g.op("Conv", [apart, _flipped(g, weight, geometry)], geometry.in_shape, **attributes)
 
 
 def input_gradient_transposed(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
     """Gradient of the input (B, C, ...) by ConvTranspose."""
-    sizes = zip(geometry.size, geometry.out, geometry.stride, geometry.padding, _reach(geometry), strict=True)
-    left_over = [n - ((m - 1) * s - 2 * p + r + 1) for n, m, s, p, r in sizes]
-    return g.op("ConvTranspose", [grad, weight], geometry.in_shape, output_padding=left_over, **geometry.attributes())
+    attributes = {**geometry.attributes(), "output_padding": list(geometry.left_over)}
+    return g.op("ConvTranspose", [grad, weight], geometry.in_shape, **attributes)
 
 
-def _reach(geometry: Geometry) -> list[int]:
-    """Distance from the first to the last tap along each axis."""
-    return [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
-
-
-def _flipped(g: GraphBuilder, weight: Value) -> Value:
-    """(O, C, ...) to (C, O, ...) with every kernel axis reversed."""
-    out_channels, in_channels, *kernel = weight.shape
-    taps = int(np.prod(kernel))
-    swapped = g.transpose(weight, (1, 0, *range(2, len(weight.shape))))
-    if taps == 1:
-        return swapped
-    rows = g.reshape(swapped, (in_channels * out_channels, taps))
-    order = g.constant(np.arange(taps)[::-1].astype(np.int64))
-    return g.reshape(g.op("Gather", [rows, order], rows.shape, axis=1), swapped.shape)
+def _flipped(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
+    """(O, C / groups, ...) to (C, O / groups, ...) with every kernel axis reversed."""
+    groups, taps = geometry.groups, int(np.prod(geometry.kernel))
+    sizes = (geometry.out_channels // groups, geometry.in_channels // groups)
+    swapped = g.transpose(g.reshape(weight, (groups, *sizes, taps)), (0, 2, 1, 3))
+    rows = g.reshape(swapped, (groups * sizes[0] * sizes[1], taps))
+    if taps > 1:
+        order = g.constant(np.arange(taps)[::-1].astype(np.int64))
+        rows = g.op("Gather", [rows, order], rows.shape, axis=1)
+    return g.reshape(rows, (geometry.in_channels, sizes[0], *geometry.kernel))
 
 
 def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
@@ -78,7 +77,7 @@ def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) 
 
 def _channels_last(g: GraphBuilder, x: Value, geometry: Geometry) -> Value:
     """The padded input as (groups, B, ..., C / groups)."""
-    padded = pad(g, x, [0, 0, *geometry.padding], [0, 0, *geometry.padding])
+    padded = pad_space(g, x, geometry.padding, geometry.padding)
     space = padded.shape[2:]
     if geometry.groups == 1:  # without the group axis the transpose is a plain one, which is 20 times as fast
         last = g.transpose(padded, (0, *_axes(2, space), 1))

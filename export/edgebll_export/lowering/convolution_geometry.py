@@ -12,7 +12,9 @@ from edgebll_export.graph import Value
 
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of a convolution over one or two spatial axes.
+    """Sizes of a convolution over any number of spatial axes.
+
+    A transposed convolution is the adjoint of a convolution, and is described by the sizes of that one.
 
     Attributes:
         batch: samples. in_channels, out_channels, groups: as in PyTorch.
@@ -37,12 +39,43 @@ class Geometry:
         """Geometry of x (B, C, ...) and weight (O, C / groups, ...); one stride, padding or dilation counts for all axes."""
         axes = len(x.shape) - 2
         kernel = weight.shape[2:]
-        steps, pads, gaps = (_each(values, axes) for values in (stride, padding, dilation))
+        steps, pads, gaps = (each(values, axes) for values in (stride, padding, dilation))
         rows = zip(x.shape[2:], kernel, steps, pads, gaps, strict=True)
         out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows)
         return Geometry(
             x.shape[0], x.shape[1], weight.shape[0], groups, x.shape[2:], out, kernel, steps, pads, gaps
         )  # fmt: skip
+
+    @staticmethod
+    def of_transposed(
+        x: Value,
+        weight: Value,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        output_padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> Geometry:
+        """Geometry of the convolution whose adjoint takes x (B, C, ...) and weight (C, O / groups, ...) to (B, O, ...)."""
+        axes = len(x.shape) - 2
+        kernel = weight.shape[2:]
+        steps, pads, extras, gaps = (each(values, axes) for values in (stride, padding, output_padding, dilation))
+        rows = zip(x.shape[2:], kernel, steps, pads, extras, gaps, strict=True)
+        size = tuple((n - 1) * s - 2 * p + e + d * (k - 1) + 1 for n, k, s, p, e, d in rows)
+        return Geometry(
+            x.shape[0], weight.shape[1] * groups, x.shape[1], groups, size, x.shape[2:], kernel, steps, pads, gaps
+        )  # fmt: skip
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Distance from the first to the last tap along each axis."""
+        return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))
+
+    @property
+    def left_over(self) -> tuple[int, ...]:
+        """Elements at the end of each padded axis that no window sees."""
+        rows = zip(self.size, self.out, self.stride, self.padding, self.reach, strict=True)
+        return tuple(n + 2 * p - ((m - 1) * s + r + 1) for n, m, s, p, r in rows)
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -75,5 +108,6 @@ class Geometry:
         }
 
 
-def _each(values: Sequence[int], axes: int) -> tuple[int, ...]:
+def each(values: Sequence[int], axes: int) -> tuple[int, ...]:
+    """One number for every axis; a single one counts for all."""
     return tuple(values) * axes if len(values) == 1 else tuple(values)

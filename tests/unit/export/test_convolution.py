@@ -10,7 +10,6 @@ from support.graphs import assert_lowered_equals_float64, to_model, with_gradien
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.errors import ExportError
 from edgebll.learning import BLL, SGD
 from edgebll.networks import BlockNetwork
 from edgebll_export import export_bundle, verify_bundle
@@ -144,12 +143,6 @@ def test_forward_and_gradients_share_their_transforms() -> None:
     # spread x, spread dy, collect y, collect dx: 2 each; channel products of y, dx, dw: 3. Kernels and their gradient: 1 each.
     assert operators.count("MatMul") == 11
     assert operators.count("Gemm") == 2
-
-
-@pytest.mark.parametrize("call", [lambda x, w: F.conv_transpose2d(x, w), lambda x, w: F.conv3d(x[:, None], w[:, None, :])])
-def test_refused_forms_are_named(call: object) -> None:
-    with pytest.raises(ExportError, match="lowering"):
-        to_model(lambda x, w: (call(x, w),), values((2, 3, 4, 4), (3, 2, 2, 2)))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(("size", "padding"), [(4, 1), (7, 1), (14, 1), (9, 0), (5, 2), (6, 3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import namedtuple
 from collections.abc import Callable
@@ -62,6 +63,12 @@ def test_names_are_paths() -> None:
 )
 def test_results_of_every_form_have_names(function: Callable[..., Any], names: tuple[str, ...]) -> None:
     assert export_step(function, X).outputs == names
+
+
+def test_a_named_tuple_or_list_is_one_argument() -> None:
+    Pair = namedtuple("Pair", ["left", "right"])
+    assert export_step(lambda pair: pair.left + pair.right, Pair(X, W)).inputs == ("pair.left", "pair.right")
+    assert export_step(lambda pair: pair[0] + pair[1], [X, W]).inputs == ("pair.0", "pair.1")
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,33 @@ def test_own_tensors_may_be_written_and_constants_used() -> None:
     np.testing.assert_allclose(run_model(export.model, {"x": X.numpy()})["output"], (expected + 1).numpy(), rtol=1e-6)
 
 
+def test_buffers_are_arguments_and_results() -> None:
+    """Integer counters too; and torch.optim works inside, for what it makes itself."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+
+    def step(params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+        buffers = {name: value.clone() for name, value in buffers.items()}
+        leaves = {name: value.detach().clone().requires_grad_() for name, value in params.items()}
+        optimizer = torch.optim.SGD(leaves.values(), lr=0.1)
+        loss = functional_call(model, {**leaves, **buffers}, (x,)).square().mean()
+        loss.backward()
+        optimizer.step()
+        return {"params": leaves, "buffers": buffers, "loss": loss}
+
+    export = export_step(step, (dict(model.named_parameters()), dict(model.named_buffers()), torch.randn(5, 3)))
+    assert "buffers.1.num_batches_tracked.next" in export.outputs
+    reference = copy.deepcopy(model)
+    x = torch.randn(5, 3)
+    optimizer = torch.optim.SGD(reference.parameters(), lr=0.1)
+    reference(x).square().mean().backward()
+    state = {**{f"params.{n}": v for n, v in model.named_parameters()}, **{f"buffers.{n}": v for n, v in model.named_buffers()}}
+    actual = run_model(export.model, {**{name: value.detach().numpy() for name, value in state.items()}, "x": x.numpy()})
+    optimizer.step()
+    for name, value in reference.state_dict().items():
+        (found,) = [actual[key] for key in (f"params.{name}.next", f"buffers.{name}.next") if key in actual]
+        np.testing.assert_allclose(found, value.numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_integers_truth_values_and_nan_are_compared_exactly() -> None:
     def step(x: Tensor, n: Tensor) -> dict[str, Tensor]:
         return {"more": n + 1, "positive": x > 0, "log": x.log()}
@@ -207,6 +241,18 @@ def through_a_view(x: Tensor) -> Tensor:
     return x * 2
 
 
+BATCH_NORM, TOTAL = torch.nn.BatchNorm1d(3, affine=False), torch.zeros(2, 3)
+
+
+def with_statistics_outside(x: Tensor) -> Tensor:
+    return BATCH_NORM(x)
+
+
+def with_total_outside(x: Tensor) -> Tensor:
+    TOTAL.add_(x)
+    return x * 2
+
+
 def by_data(x: Tensor) -> Tensor:
     x.data.copy_(x + 1)
     return x * 2
@@ -221,6 +267,8 @@ def by_data(x: Tensor) -> Tensor:
         (with_key_error, r"with_key_error fails on its example: KeyError: 'b' \(line \d+ of test_step_export.py\)"),
         (in_place, "in_place changes its argument 'x' in place"),
         (through_a_view, "through_a_view changes its argument 'x' in place"),
+        (with_statistics_outside, "with_statistics_outside changes a tensor that is not among its arguments"),
+        (with_total_outside, "with_total_outside changes a tensor that is not among its arguments"),
         (by_data, "by_data changes its argument 'x' in place"),
         (
             lambda x: x + torch.randn(2, 3),

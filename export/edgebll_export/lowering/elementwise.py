@@ -28,21 +28,30 @@ def is_number(x: Any, number: float) -> bool:
     return isinstance(x, (int, float)) and x == number
 
 
-def _rank(dtype: str) -> int:
-    """Order of promotion: truth values below integers below floats, each by width."""
-    kind = {"b": 0, "u": 1, "i": 1}.get(np.dtype(dtype).kind, 2)  # bfloat16 is of numpy's kind "V"
-    return kind * 16 + np.dtype(dtype).itemsize
+def _category(dtype: str) -> int:
+    """0: truth values, 1: integers, 2: floats."""
+    return {"b": 0, "u": 1, "i": 1}.get(np.dtype(dtype).kind, 2)  # bfloat16 is of numpy's kind "V"
+
+
+def promoted(x: Value, y: Value) -> str:
+    """The dtype of x + y in PyTorch: floats before integers before truth values, tensors before scalars, then the wider."""
+
+    def order(value: Value) -> tuple[int, bool, int]:
+        return _category(value.dtype), bool(value.shape), np.dtype(value.dtype).itemsize
+
+    return max(x, y, key=order).dtype
 
 
 def binary(g: GraphBuilder, operator: str, x: Value | float, y: Value | float) -> Value:
-    """An arithmetic operator with PyTorch's promotion; a number takes the tensor's dtype."""
+    """An arithmetic operator with PyTorch's promotion; a number takes the tensor's dtype, or float32 where that is no float."""
     like = x if isinstance(x, Value) else y
     if not isinstance(like, Value):
         raise ExportError("an arithmetic operator without a tensor")
+    if _category(like.dtype) < 2 and any(isinstance(number, float) for number in (x, y)):
+        like = to_copy(g, like, "float32")
     left, right = lift(g, x, like), lift(g, y, like)
-    common = left.dtype if _rank(left.dtype) >= _rank(right.dtype) else right.dtype
-    left, right = to_copy(g, left, common), to_copy(g, right, common)
-    return g.elementwise(operator, [left, right])
+    common = promoted(left, right)
+    return g.elementwise(operator, [to_copy(g, left, common), to_copy(g, right, common)])
 
 
 @lowering("aten.mul.Tensor", "aten.mul.Scalar", family=_FAMILY)
@@ -158,7 +167,9 @@ def _comparison(aten: str, operator: str, invert: bool = False) -> None:
         if operator == "Equal" and x.dtype == "bool":  # TensorRT compares no truth values
             different = g.elementwise("Xor", [x, lift(g, y, x)], dtype="bool")
             return different if invert else g.elementwise("Not", [different])
-        result = g.elementwise(operator, [x, lift(g, y, x)], dtype="bool")
+        other = lift(g, y, x)
+        common = promoted(x, other)
+        result = g.elementwise(operator, [to_copy(g, x, common), to_copy(g, other, common)], dtype="bool")
         return g.elementwise("Not", [result]) if invert else result
 
 
@@ -183,7 +194,9 @@ def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float)
         kept = g.elementwise("And", [condition, lift(g, x, like)], dtype="bool")
         others = g.elementwise("And", [g.elementwise("Not", [condition], dtype="bool"), lift(g, y, like)], dtype="bool")
         return g.elementwise("Or", [kept, others], dtype="bool")
-    return g.elementwise("Where", [condition, lift(g, x, like), lift(g, y, like)], dtype=like.dtype)
+    left, right = lift(g, x, like), lift(g, y, like)
+    common = promoted(left, right)
+    return g.elementwise("Where", [condition, to_copy(g, left, common), to_copy(g, right, common)], dtype=common)
 
 
 @lowering("aten.masked_fill.Scalar", "aten.masked_fill.Tensor", family=_FAMILY)

@@ -46,6 +46,8 @@ CASES: dict[str, Case] = {
     "xlogy": (lambda x, y: torch.xlogy(x, y * y + 0.1), [(3, 4), (3, 4)]),
     "xlogy_of_zero": (lambda y: torch.xlogy(torch.zeros(3, 4, dtype=y.dtype), y * y), [(3, 4)]),
     "logit": (lambda x: torch.logit(x.sigmoid(), 1e-3), [(3, 4)]),
+    "promotion": (lambda x: x * ((x > 0).long() * 0.5) + x * (x > 0).sum() / 2 + x * torch.tensor(0.5), [(3, 4)]),
+    "promotion_of_comparisons": (lambda x: x * ((x > 0).long() < x) + torch.where(x > 0, x, (x > 1).long()), [(3, 4)]),
     "positions": (lambda x: x + torch.sin(torch.arange(4) * 0.1) + torch.linspace(0, 1, 4), [(3, 4)]),
 }
 

@@ -1,16 +1,50 @@
-"""The registry holds nothing that no test reaches."""
+"""What holds for all lowerings: cases reach them, which fit every target, half precision and the reference runtime."""
 
-from support.lowering_cases import all_cases, reached_operators
+import contextlib
+from collections.abc import Iterator
 
+import onnx
+import pytest
+from onnx import helper
+from support.graphs import to_model, with_gradients
+from support.lowering_cases import all_cases, case_inputs, recorded_operators
+
+from edgebll_devices.runtimes.reference.operators import OPERATORS
 from edgebll_export.registry import LOWERINGS
+from edgebll_export.targets import make_target
+from edgebll_export.trace import dtype_name
 
+CASES = all_cases()
 _OWN_TESTS = {"convolution", "normalization"}
 
 
-def test_every_registered_operator_is_reached_by_a_test() -> None:
+@pytest.fixture(scope="module")
+def lowered() -> Iterator[tuple[set[str], dict[str, onnx.ModelProto]]]:
+    """The ATen operators that value and gradient of the cases are lowered from, and the models."""
+    with recorded_operators() as seen:
+        models = {name: to_model(with_gradients(case[0]), case_inputs(name, case)) for name, case in CASES.items()}
+    return seen, models
+
+
+def test_every_registered_operator_is_reached_by_a_test(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
     """Each lowering appears in the traces of some family's cases, which compare it with float64 autograd."""
-    reached = {LOWERINGS[name].function for name in reached_operators(all_cases()) if name in LOWERINGS}
+    reached = {LOWERINGS[name].function for name in lowered[0] if name in LOWERINGS}
     missed = {
         entry.operator for entry in LOWERINGS.values() if entry.function not in reached and entry.family not in _OWN_TESTS
     }
     assert missed == set()
+
+
+def test_the_reference_runtime_has_every_operator(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
+    used = {node.op_type: name for name, model in lowered[1].items() for node in model.graph.node}
+    assert {operator: name for operator, name in used.items() if operator not in OPERATORS} == {}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_fits_the_oldest_tensorrt_in_half_precision(name: str) -> None:
+    inputs = [value.half() if value.is_floating_point() else value for value in case_inputs(name, CASES[name])]
+    function = with_gradients(CASES[name][0])
+    model = to_model(function, inputs, make_target("tensorrt-8.5"))
+    kinds = [helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type).name for output in model.graph.output]
+    with contextlib.suppress(NotImplementedError):  # not every kernel of PyTorch computes in half precision
+        assert kinds == [dtype_name(value.dtype) for value in function(*inputs)]

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 from edgebll.errors import ConfigError
-from edgebll.plain import PlainError, from_plain
+from edgebll.toml_files import read_toml
 from edgebll_devices.jetpack import JetPack
 from edgebll_devices.runtimes import RUNTIMES
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-T = TypeVar("T")
-
-_JETPACK = "jetpack.toml"
+_JETPACK, _ADVICE = "jetpack.toml", "install edgebll again"
 #: Runtimes a profile may name, whether or not this installation has them.
 _RUNTIMES = {*RUNTIMES, "tensorrt"}
 
@@ -131,7 +122,7 @@ def load_profiles(folder: Path | None = None) -> dict[str, BoardProfile]:
     for path in sorted(folder.glob("*.toml")):
         if path.name == _JETPACK:
             continue
-        profile = _read(BoardProfile, path)
+        profile = read_toml(BoardProfile, path, _ADVICE)
         if profile.name != path.stem:
             raise ConfigError(f"{path} names itself {profile.name!r}; name and file must be the same")
         if not known.issuperset(profile.jetpack):
@@ -149,7 +140,7 @@ def load_jetpacks(folder: Path | None = None) -> tuple[JetPack, ...]:
     Raises:
         ConfigError: as for `load_profiles`.
     """
-    return _read(_Releases, (folder or default_folder()) / _JETPACK).release
+    return read_toml(_Releases, (folder or default_folder()) / _JETPACK, _ADVICE).release
 
 
 def find_jetpack(linux: str, folder: Path | None = None) -> JetPack | None:
@@ -178,14 +169,3 @@ def device_tree(root: Path, entry: str) -> str:
         return (root / "proc" / "device-tree" / entry).read_bytes().decode("utf-8", "replace").rstrip("\0\n")
     except OSError:
         return ""
-
-
-def _read(cls: type[T], path: Path) -> T:
-    try:
-        return from_plain(cls, tomllib.loads(path.read_text(encoding="utf-8")), path.name)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); install edgebll again") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML ({error})") from error
-    except PlainError as error:
-        raise ConfigError(str(error)) from error

@@ -16,20 +16,13 @@ runtime = "onnxruntime"
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgebll.errors import ConfigError
 from edgebll.keys import KeyPair, check_public_key, load_key_pair
-from edgebll.plain import PlainError, from_plain
+from edgebll.toml_files import read_toml
 from edgebll.transport import check_security
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 #: A board must be able to miss one heartbeat.
 MIN_DEADLINE_S = 1.0
@@ -114,15 +107,7 @@ def load_cluster(path: Path | str) -> Cluster:
         ConfigError: missing file, not TOML, an unknown or wrong entry, a value out of range, keys missing on one side.
     """
     file = Path(path)
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-        parsed = from_plain(_File, document, file.name)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read ({error.strerror}); give the cluster's file with --cluster") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not TOML ({error})") from error
-    except PlainError as error:
-        raise ConfigError(str(error)) from error
+    parsed = read_toml(_File, file, "give the cluster's file with --cluster")
     keys = load_key_pair(file.parent / parsed.host.key) if parsed.host.key is not None else None
     for board in parsed.board:
         check_security(board.endpoint, keys)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -30,14 +29,14 @@ import numpy as np
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT / "tests"))
 
-from support.arm64_root import Arm64, CannotRunError, prepare  # noqa: E402
+from support.arm64_root import Arm64, CannotRunError, prepare, run  # noqa: E402
 
 from edgebll.bundle import open_bundle  # noqa: E402
 
 #: Rounding grows from step to step, and at a ReLU's kink by a whole sample's gradient. How far two correct machines part in an
 #: epoch is therefore measured: the plain numpy runtime beside ONNX Runtime, both on x86. Arm64 may part this many times as far.
 DISTANCE_FACTOR, ACCURACY_TOLERANCE = 3.0, 0.02
-_STEP_S, _READY_S, _END_S = 600.0, 120.0, 20.0
+_READY_S, _END_S = 120.0, 20.0
 _EDGEBLL = [sys.executable, "-c", "from edgebll.cli import main; main()"]
 _BOARD = ["-c", "from edgebll_devices.cli import main; main()"]
 _ABOUT = """
@@ -60,21 +59,6 @@ def phase(name: str, seconds: dict[str, float]) -> Iterator[None]:
     yield
     seconds[name] = round(time.perf_counter() - start, 1)
     say(f"arm64: {name}: {seconds[name]} s")
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> str:
-    """Run a command to its end and return its stdout.
-
-    Raises:
-        CannotRunError: it failed or took too long.
-    """
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_STEP_S, env=environment, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise CannotRunError(f"no end after {_STEP_S:g} s: {shlex.join(command)}") from error
-    if done.returncode:
-        raise CannotRunError(f"exit code {done.returncode} of {shlex.join(command)}: {done.stderr.strip()[-1500:]}")
-    return done.stdout
 
 
 @contextmanager
@@ -160,11 +144,11 @@ def state_distance(one: Path, other: Path) -> float:
 def compare(system: Arm64, folder: Path, options: argparse.Namespace, report: dict[str, Any]) -> bool:
     """Everything after the set-up; fills the report and says whether all is well."""
     seconds, environment = report["seconds"], system.environment()
-    report["arm64"] = json.loads(run(system.python("-c", _ABOUT), environment))
+    report["arm64"] = json.loads(run(system.python("-c", _ABOUT), environment=environment))
     with phase("export on x86", seconds):
         bundle = make_bundle(folder, options.network, options.blocks)
     with phase("golden vectors on arm64", seconds):
-        outputs = json.loads(run(system.python(*_BOARD, "verify", str(bundle), "--json"), environment))["outputs"]
+        outputs = json.loads(run(system.python(*_BOARD, "verify", str(bundle), "--json"), environment=environment))["outputs"]
     report["golden"] = {"outputs": len(outputs), "largest_error": max(row["max_rel_error"] for row in outputs)}
     with phase("training on x86, one block after another", seconds):
         summaries = {

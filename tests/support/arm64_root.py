@@ -8,10 +8,11 @@ the folder shadow the machine's own, so programs there also see the processors a
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,8 @@ PACKAGES = (f"python{PYTHON}", "libstdc++6", "libgomp1")
 #: glibc 2.31, of Ubuntu 20.04 and so of JetPack 5, is the oldest there is on a supported board.
 PLATFORMS = (*(f"manylinux_2_{minor}_aarch64" for minor in range(31, 16, -1)), "manylinux2014_aarch64")
 MODEL = "Raspberry Pi 5 Model B Rev 1.0"
-#: A download that hangs must not hang the script.
-DOWNLOAD_S = 900.0
+#: A download or program that hangs must not hang the script.
+DEADLINE_S = 900.0
 _CORES = 2
 _CPUINFO = """processor\t: {core}
 BogoMIPS\t: 108.00
@@ -77,6 +78,8 @@ def prepare(folder: Path, project: Path, mirror: str = "") -> Arm64:
         unpack(fetch(folder / "apt-amd64", "amd64", mirror, ("qemu-user-static",), alone=True), folder / "qemu")
     if not (system.root / "usr" / "bin" / f"python{PYTHON}").exists():
         unpack(fetch(folder / "apt-arm64", "arm64", mirror, PACKAGES), system.root)
+    for spent in folder.glob("apt-*"):
+        shutil.rmtree(spent)
     _board_files(system.root)
     _install(project, system.site, folder / "wheel")
     return system
@@ -96,7 +99,7 @@ def check_tools() -> None:
 def debian_mirror() -> str:
     """The mirror of Debian in this machine's own apt sources."""
     wanted = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)", "Created-By: Packages"]
-    for line in _run(wanted, "apt-get indextargets").splitlines():
+    for line in run(wanted, "apt-get indextargets").splitlines():
         origin, component, codename, uri = (line.split() + [""] * 4)[:4]
         if (origin, component) == ("Debian", "main") and "-" not in codename and "security" not in uri:
             return uri
@@ -122,10 +125,10 @@ def fetch(folder: Path, architecture: str, mirror: str, packages: Sequence[str],
         "Dir::Etc::sourceparts": "-",
     }
     apt = ["apt-get", "--quiet=2", *(f"-o{name}={value}" for name, value in options.items())]
-    _run([*apt, "update"], f"apt-get update for {architecture}")
+    run([*apt, "update"], f"apt-get update for {architecture}")
     what = ["download", *packages] if alone else ["install", "--download-only", "--yes", *packages]
     archives = folder / "cache" / "archives"
-    _run([*apt, *what], f"the download of {' '.join(packages)} for {architecture}", cwd=archives)
+    run([*apt, *what], f"the download of {' '.join(packages)} for {architecture}", cwd=archives)
     return sorted(archives.glob("*.deb"))
 
 
@@ -134,7 +137,7 @@ def unpack(packages: Sequence[Path], target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     for package in packages:
-        _run(["dpkg-deb", "--extract", str(package), str(partial)], f"unpacking {package.name}")
+        run(["dpkg-deb", "--extract", str(package), str(partial)], f"unpacking {package.name}")
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
 
@@ -143,10 +146,10 @@ def _install(project: Path, site: Path, wheels: Path) -> None:
     """Install the project's wheel and the aarch64 wheels of what it depends on."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     shutil.rmtree(wheels, ignore_errors=True)
-    _run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(project)], "building the wheel")
+    run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(project)], "building the wheel")
     (wheel,) = wheels.glob("edgebll-*.whl")
     shutil.rmtree(site, ignore_errors=True)
-    _run([*pip, "install", "--target", str(site), *for_aarch64(PYTHON), str(wheel)], "installing aarch64 wheels")
+    run([*pip, "install", "--target", str(site), *for_aarch64(PYTHON), str(wheel)], "installing aarch64 wheels")
 
 
 def for_aarch64(python: str) -> list[str]:
@@ -174,11 +177,21 @@ def _board_files(root: Path) -> None:
     (root / "proc" / "device-tree" / "model").write_bytes(MODEL.encode() + b"\0")
 
 
-def _run(command: Sequence[str], what: str, cwd: Path | None = None) -> str:
+def run(
+    command: Sequence[str], what: str = "", *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a command to its end, within a deadline, and return its stdout.
+
+    Raises:
+        CannotRunError: it failed or took too long; names `what`, or else the command.
+    """
+    what = what or shlex.join(command)
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=DOWNLOAD_S, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise CannotRunError(f"{what} took more than {DOWNLOAD_S:g} s; try again later") from error
+        raise CannotRunError(f"{what} took more than {DEADLINE_S:g} s; try again later") from error
     if done.returncode:
-        raise CannotRunError(f"{what} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+        raise CannotRunError(f"{what} failed with code {done.returncode}: {(done.stderr or done.stdout).strip()[-1500:]}")
     return done.stdout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebll.bundle import open_bundle
-from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.cli.output import JsonOption, print_json, print_table, say, show_long_work
 from edgebll.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def verify(
     """Repeat the bundle's recorded training steps on this board and compare every output and every weight after them."""
     from edgebll_devices.golden import failures, replay
 
+    show_long_work()
     opened = open_bundle(bundle)
     rows = {block.name: replay(opened, block.name, runtime, threads=threads) for block in opened.manifest.blocks}
     failed = [(name, row) for name, found in rows.items() for row in failures(found)]

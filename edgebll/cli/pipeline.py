@@ -34,7 +34,7 @@ LimitOption = Annotated[int | None, typer.Option(help="Use at most so many train
 SnapshotOption = Annotated[int, typer.Option(help="Save all states every so many steps; 0 for never.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of each board's training step.")]
-RuntimeOption = Annotated[str, typer.Option(help="Runtime of the boards: onnxruntime or reference.")]
+RuntimeOption = Annotated[str, typer.Option(help="Runtime of the boards, e.g. onnxruntime, tensorrt or reference.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -24,6 +24,8 @@ _END_S = 5.0
 _LAST_CHARS = 300
 #: An agent waits at least so long for a silent host.
 _BOARD_DEADLINE_S = 10.0
+#: What agents of this machine take over from the environment: where things lie that all of them share.
+_KEPT = ("EDGEBLL_ENGINES", "EDGEBLL_CUDART")
 _AGENT = "from edgebll_devices.cli import main; main()"
 _PR_SET_PDEATHSIG = 1
 
@@ -90,7 +92,7 @@ class LocalProcesses:
     def _start(self, name: str, state: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", _AGENT, "serve", "--once", "--listen", "tcp://127.0.0.1:0", "--name", name]
         command += ["--state", str(state), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_")}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_") or key in _KEPT}
         environment.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads)))
         with storage_errors(self._log(name)), self._log(name).open("wb") as log:
             return subprocess.Popen(

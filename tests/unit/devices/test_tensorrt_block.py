@@ -13,14 +13,17 @@ from support.fake_cudart import FakeCudart
 from support.host_engine import HostEngine, load_on_host
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
+from edgebll.bundle import Bundle, open_bundle
 from edgebll.errors import BoardError, BundleError
+from edgebll.learning import SGD, make_rule
+from edgebll.networks import make_network
 from edgebll.spec import TensorSpec
 from edgebll_devices.runtimes import load_block
 from edgebll_devices.runtimes.signature import Signature
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.buffers import ALIGNMENT, Layout
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
+from edgebll_export import export_bundle, make_target
 
 LR = {"lr": 0.1}
 ILLEGAL_ADDRESS, NOT_CAPTURABLE = 700, 900
@@ -184,3 +187,26 @@ def test_resident_steps_are_training_steps_on_the_last_inputs(bundle: Bundle, cu
         block.train(x, y, LR)
         other.train(x, y, LR)
         assert _bits(block) == _bits(other)
+
+
+@pytest.mark.parametrize("narrows", [False, True])
+def test_mixed_precision_is_computed_bit_for_bit(cudart: FakeCudart, tmp_path: Path, narrows: bool) -> None:
+    """Loss scaling and float16 inside the graph, counters as TensorRT 8 keeps them; ONNX Runtime computes both."""
+    network = make_network("mlp", num_blocks=2, num_classes=5, input_shape=(1, 6, 6), seed=0)
+    target = make_target("tensorrt-8.6")
+    export_bundle(
+        network, rule=make_rule("bll"), optimizer=SGD(), batch_size=8, path=tmp_path / "b", target=target, precision="mixed"
+    )
+    bundle = open_bundle(tmp_path / "b")
+    for spec in bundle.manifest.blocks:
+        x = np.random.default_rng(0).standard_normal(spec.input.shape, np.float32).astype(spec.input.dtype)
+        y = np.eye(5, dtype=np.float32)[np.arange(8) % 5]
+        with (
+            load_on_host(bundle, spec.name, cudart, narrows=narrows) as block,
+            load_block("onnxruntime", bundle, spec.name) as expected,
+        ):
+            for _ in range(5):
+                a, metrics = block.train(x, y, LR)
+                b, others = expected.train(x, y, LR)
+                assert (a.tobytes(), metrics) == (b.tobytes(), others)
+            assert _bits(block) == {name: value.tobytes() for name, value in expected.state().items()}

@@ -106,6 +106,8 @@ class Builder:
             config.set_flag(trt.BuilderFlag.TF32)
         else:
             config.clear_flag(trt.BuilderFlag.TF32)
+        if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # TensorRT for RTX; else its work may not be captured
+            config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
         if options.level is not None and hasattr(config, "builder_optimization_level"):
             config.builder_optimization_level = options.level
         if not self._library.strongly_typed:

@@ -177,5 +177,6 @@ class Library:
         if not name and 0 <= number < len(node_names):
             name = node_names[number]
         operator = error.node_operator() if hasattr(error, "node_operator") else ""
-        where = " ".join(part for part in (name, f"({operator})" if operator else "") if part) or f"node {number}"
+        where = " ".join(part for part in (name, f"({operator})" if operator else "") if part)
+        where = where or (f"node {number}" if number >= 0 else "the whole file")
         return f"{where}: {' '.join(str(error.desc()).split())}"

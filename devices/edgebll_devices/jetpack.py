@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,13 @@ _PACKAGE = re.compile(r"^Package: nvidia-l4t-core$(?:\n(?!Package:).*)*?\nVersio
 _VERSION = re.compile(r"\d+\.\d+")
 
 
+def check_unverified(where: str, unverified: Iterable[str], fields: Container[str]) -> None:
+    """Raise ConfigError unless every entry, "field" or "field: which part", begins with one of the fields."""
+    for entry in unverified:
+        if entry.split(":")[0] not in fields:
+            raise ConfigError(f"{where}: unverified names no field: {entry}")
+
+
 @dataclass(frozen=True)
 class JetPack:
     """A release of JetPack.
@@ -22,6 +30,7 @@ class JetPack:
     Attributes:
         name: e.g. "6.2". linux: beginnings of the versions of Jetson Linux it is made of. ubuntu, cuda, tensorrt: versions.
         python: Ubuntu's CPython, which the TensorRT module is made for. target: what to export for. sources: where from.
+        unverified: what no source says, as "field" or "field: which part".
     """
 
     name: str
@@ -32,6 +41,7 @@ class JetPack:
     tensorrt: str
     target: str
     sources: tuple[str, ...]
+    unverified: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what in ("name", "ubuntu", "python", "cuda", "tensorrt"):
@@ -39,6 +49,7 @@ class JetPack:
                 raise ConfigError(f"JetPack {self.name}: {what} must be a version such as 6.2, not {getattr(self, what)!r}")
         if not self.linux or not self.sources:
             raise ConfigError(f"JetPack {self.name} needs at least one version of Jetson Linux and one source")
+        check_unverified(f"JetPack {self.name}", self.unverified, self.__dataclass_fields__)
 
     @property
     def generation(self) -> int:

@@ -87,4 +87,4 @@ def _facts(one: BoardProfile) -> list[tuple[str, str]]:
         ("sensors", ", ".join(sensors)),
         *(("source", source) for source in one.sources),
     ]
-    return rows + [("not verified", ", ".join(one.unverified))] * bool(one.unverified)
+    return rows + [("not verified", "; ".join(one.unverified))] * bool(one.unverified)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgebll.errors import ConfigError
 from edgebll.toml_files import read_toml
-from edgebll_devices.jetpack import JetPack
+from edgebll_devices.jetpack import JetPack, check_unverified
 from edgebll_devices.runtimes import RUNTIMES
 
 _JETPACK, _ADVICE = "jetpack.toml", "install edgebll again"
@@ -58,7 +58,7 @@ class BoardProfile:
         soc, cpu: the chip and its cores. cores, memory_gib: one entry a variant; memory is shared with the GPU.
         jetpack: names of the releases that run on it. gpu: None where edgebll cannot use one. power_mode: as shipped; the
             board's own /etc/nvpmodel.conf counts. runtime, threads, window: what to begin with.
-        sources: where the facts are from. unverified: fields that rest on judgement, not on a source or a measurement.
+        sources: where the facts are from. unverified: what no source or measurement says, as "field" or "field: part".
     """
 
     name: str
@@ -93,9 +93,7 @@ class BoardProfile:
             raise ConfigError(f"profile {self.name}: two power modes have the same id")
         if self.power_mode and sum(mode.fastest for mode in self.power_mode) != 1:
             raise ConfigError(f"profile {self.name}: exactly one power mode must be marked `fastest = true`")
-        unknown = set(self.unverified) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ConfigError(f"profile {self.name}: unverified names no field: {min(unknown)}")
+        check_unverified(f"profile {self.name}", self.unverified, self.__dataclass_fields__)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_other_machines_are_no_board(tmp_path: Path) -> None:
         ('runtime = "tensorrt"', 'runtime = "magic"', "runtime must be one of"),
         ("fastest = true", "fastest = false", "exactly one power mode"),
         ("id = 1", "id = 0", "two power modes have the same id"),
-        ('"threads", "window"', '"speed"', "unverified names no field: speed"),
+        ('"threads",\n', '"speed",\n', "unverified names no field: speed"),
         ("[gpu]", "[gpu", "is not TOML"),
         ("cores = [12, 14]", "cores = []", "cores must not be empty"),
     ],

@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edgebll.errors import ExportError
-from edgebll_export.passes import fuse_updates
+from edgebll_export.passes import run_passes
 from edgebll_export.targets import ONNX, Target
 
 Array = npt.NDArray[Any]
@@ -193,9 +193,7 @@ class GraphBuilder:
 
     def build(self, name: str) -> onnx.ModelProto:
         """The finished model, without nodes and constants that no output needs."""
-        copies = {node.output[0]: node.input[0] for node in self.nodes if node.op_type == "Identity"}
-        results = [copies[output.name] for output in self._outputs]
-        nodes = _alive(_sorted(fuse_updates(self.nodes, results, self)), {output.name for output in self._outputs})
+        nodes = run_passes(self.nodes, self)
         nodes = _without_output_copies(
             nodes, {o.name for o in self._outputs}, {i.name for i in self._inputs} | set(self._constants)
         )
@@ -216,6 +214,12 @@ class GraphBuilder:
             name += "_"
         return name
 
+    def declare(self, dtype: str, shape: Sequence[int]) -> str:
+        """A new name for a value of this kind."""
+        name = self.fresh()
+        self._kinds[name] = (dtype, tuple(shape))
+        return name
+
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Stored shape of a value."""
         return self._kinds[name][1]
@@ -224,9 +228,14 @@ class GraphBuilder:
         """Dtype of a value."""
         return self._kinds[name][0]
 
-    def indices(self, numbers: Sequence[int]) -> str:
-        """Name of an int64 constant vector."""
-        return self.constant(np.array(numbers, np.int64)).name
+    def content_of(self, name: str) -> Array | None:
+        """Content of a constant; None for any other value."""
+        tensor = self._constants.get(name)
+        return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def known(self, content: Array) -> str:
+        """Name of a constant."""
+        return self.constant(content).name
 
 
 def _info(name: str, dtype: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
@@ -250,33 +259,6 @@ def _reshape_broadcast(value: Value, target: tuple[int, ...]) -> tuple[int, ...]
         return None
     kept = iter(pairs)
     return tuple(1 if size == 1 else next(kept)[1] for size in target)
-
-
-def _alive(nodes: Iterable[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
-    alive = []
-    needed = set(wanted)
-    for node in reversed(list(nodes)):
-        if any(name in needed for name in node.output):
-            alive.append(node)
-            needed.update(node.input)
-    return alive[::-1]
-
-
-def _sorted(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Every node after those that make its inputs, otherwise in the given order."""
-    made = {name for node in nodes for name in node.output}
-    done: set[str] = set()
-    result: list[onnx.NodeProto] = []
-    while nodes:
-        waiting = []
-        for node in nodes:
-            if all(name in done or name not in made for name in node.input):
-                result.append(node)
-                done.update(node.output)
-            else:
-                waiting.append(node)
-        nodes = waiting
-    return result
 
 
 def _without_output_copies(nodes: list[onnx.NodeProto], outputs: set[str], sources: set[str]) -> list[onnx.NodeProto]:

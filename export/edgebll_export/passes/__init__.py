@@ -1,5 +1,42 @@
-"""Passes over the nodes a GraphBuilder collected, before they become a model. Each is a function in a file of its own."""
+"""Passes over the nodes a GraphBuilder collected, before they become a model. Each is one file with its conditions.
 
+Every pass keeps the results to the bit, or says in its first line what it changes; a test runs each alone and all together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgebll_export.passes.alive import alive, in_order
+from edgebll_export.passes.drop_axes import drop_axes
 from edgebll_export.passes.fuse_updates import fuse_updates
+from edgebll_export.passes.merge_equal import merge_equal
+from edgebll_export.passes.merge_reshapes import merge_reshapes
+from edgebll_export.passes.names import Names, Nodes, Pass
+from edgebll_export.passes.simplify import simplify
+from edgebll_export.passes.transposes import merge_transposes
 
-__all__ = ["fuse_updates"]
+#: In the order they run, once each but those that tidy up after others.
+PASSES: tuple[Pass, ...] = (
+    simplify,
+    merge_transposes,
+    merge_reshapes,
+    drop_axes,
+    fuse_updates,
+    merge_reshapes,
+    merge_equal,
+)
+
+__all__ = ["PASSES", "Pass", "run_passes"]
+
+
+def run_passes(nodes: Nodes, names: Names, passes: Sequence[Pass] = PASSES) -> Nodes:
+    """The nodes after all passes, in topological order, without those that no output needs.
+
+    Args:
+        nodes: in topological order; every output of the graph is copied by an Identity node.
+    """
+    nodes = alive(nodes)
+    for one in passes:
+        nodes = alive(in_order(one(nodes, [node.input[0] for node in nodes if node.op_type == "Identity"], names)))
+    return nodes

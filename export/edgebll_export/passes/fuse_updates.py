@@ -18,35 +18,21 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol
 
+import numpy as np
 import onnx
 from onnx import helper
+
+from edgebll_export.passes.names import Names, made, producers, reshaped, with_inputs
 
 #: Beyond, copying into and out of the flat vector costs more than the calls it saves (on ONNX Runtime with one thread 16384 is
 #: still even, 65536 makes a step up to a fifth slower).
 MAX_ELEMENTS = 1 << 13
-_ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Sqrt"}
+_ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Sqrt", "Where"}
 _LEVELS = 2
 _SCALARS = ((), (1,))
 Group = tuple[str, ...]
 Producers = dict[str, onnx.NodeProto]
-
-
-class Names(Protocol):
-    """What the pass needs of a graph builder."""
-
-    def shape_of(self, name: str) -> tuple[int, ...]:
-        """Stored shape of a value."""
-
-    def dtype_of(self, name: str) -> str:
-        """Dtype of a value."""
-
-    def indices(self, numbers: Sequence[int]) -> str:
-        """Name of an int64 constant."""
-
-    def fresh(self) -> str:
-        """A new value name."""
 
 
 def fuse_updates(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], names: Names) -> list[onnx.NodeProto]:
@@ -55,19 +41,19 @@ def fuse_updates(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], names:
     Args:
         nodes: in topological order. outputs: names of values that may be fused. names: shapes and new names.
     """
-    producers = {name: node for node in nodes for name in node.output}
+    makers = producers(nodes)
     groups: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(outputs):
-        key = _group(name, producers, names)
+        key = _group(name, makers, names)
         if key is not None:
             groups[key].append(name)
-    fused = _Fusion(producers, names)
+    fused = _Fusion(makers, names)
     renamed: dict[str, str] = {}
     for members in groups.values():
         if len(members) > 1 or _has_trailing_one(names.shape_of(members[0])):
             renamed.update(fused.split(tuple(members)))
     result = [*nodes, *fused.nodes]
-    return [_renamed(node, renamed) if node.op_type == "Identity" else node for node in result] if renamed else list(nodes)
+    return [with_inputs(node, renamed) if node.op_type == "Identity" else node for node in result] if renamed else list(nodes)
 
 
 def _group(name: str, producers: Producers, names: Names) -> str | None:
@@ -110,16 +96,14 @@ class _Fusion:
         """Fuse a group; returns the new name of each member."""
         shapes = [self.names.shape_of(name) for name in members]
         parts = self._parts(self._join(members, members), [math.prod(shape) for shape in shapes])
-        return {
-            name: part if len(shape) == 1 else self._made("Reshape", [part, self.names.indices(shape)])
-            for name, part, shape in zip(members, parts, shapes, strict=True)
-        }
+        pairs = zip(members, parts, shapes, strict=True)
+        return {name: part if len(shape) == 1 else self._reshaped(part, shape) for name, part, shape in pairs}
 
     def _parts(self, flat: str, sizes: list[int]) -> list[str]:
         if len(sizes) == 1:
             return [flat]
-        parts = [self.names.fresh() for _ in sizes]
-        self.nodes.append(helper.make_node("Split", [flat, self.names.indices(sizes)], parts, axis=0))
+        parts = [self.names.declare(self.names.dtype_of(flat), (size,)) for size in sizes]
+        self.nodes.append(helper.make_node("Split", [flat, self.names.known(np.array(sizes, np.int64))], parts, axis=0))
         return parts
 
     def _join(self, group: Group, members: Group) -> str:
@@ -139,8 +123,10 @@ class _Fusion:
         operands = list(zip(*(node.input for node in nodes if node is not None), strict=True))
         if not all(self._is_scalar(operand) or self._is_whole(operand, members) for operand in operands):
             return None
-        names = [operand[0] if self._is_scalar(operand) else self._join(operand, members) for operand in operands]
-        return self._made(first.op_type, names)
+        inputs = [operand[0] if self._is_scalar(operand) else self._join(operand, members) for operand in operands]
+        name = self.names.declare(self.names.dtype_of(group[0]), (self._size(members),))
+        self.nodes.append(helper.make_node(first.op_type, inputs, [name]))
+        return name
 
     def _is_scalar(self, operand: Group) -> bool:
         return len(set(operand)) == 1 and self.names.shape_of(operand[0]) in _SCALARS
@@ -153,26 +139,19 @@ class _Fusion:
         flat = [name if len(self.names.shape_of(name)) == 1 else self._flattened(name) for name in group]
         if len(flat) == 1:
             return flat[0]
-        name = self.names.fresh()
-        self.nodes.append(helper.make_node("Concat", flat, [name], axis=0))
-        return name
+        self.nodes.append(made(self.names, "Concat", flat, (self._size(group),), axis=0))
+        return str(self.nodes[-1].output[0])
 
     def _flattened(self, name: str) -> str:
         producer = self.producers.get(name)
         while producer is not None and producer.op_type == "Reshape":  # of a reshaped value, only the last shape matters
             name, producer = producer.input[0], self.producers.get(producer.input[0])
-        if len(self.names.shape_of(name)) == 1:
-            return name
-        return self._made("Reshape", [name, self.names.indices([-1])])
+        shape = self.names.shape_of(name)
+        return name if len(shape) == 1 else self._reshaped(name, (math.prod(shape),))
 
-    def _made(self, operator: str, inputs: Sequence[str]) -> str:
-        name = self.names.fresh()
-        self.nodes.append(helper.make_node(operator, inputs, [name]))
-        return name
+    def _reshaped(self, name: str, shape: Sequence[int]) -> str:
+        self.nodes.append(reshaped(self.names, name, shape))
+        return str(self.nodes[-1].output[0])
 
-
-def _renamed(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    copy.input[:] = [names.get(name, name) for name in node.input]
-    return copy
+    def _size(self, group: Group) -> int:
+        return sum(math.prod(self.names.shape_of(name)) for name in group)

@@ -1,0 +1,37 @@
+"""Order and liveness of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+
+from edgebll_export.passes.names import Nodes
+
+
+def alive(nodes: Sequence[onnx.NodeProto]) -> Nodes:
+    """Without the nodes that no Identity node, which stand for the graph's outputs, needs."""
+    kept: Nodes = []
+    needed: set[str] = set()
+    for node in reversed(nodes):
+        if node.op_type == "Identity" or any(name in needed for name in node.output):
+            kept.append(node)
+            needed.update(node.input)
+    return kept[::-1]
+
+
+def in_order(nodes: Nodes) -> Nodes:
+    """Every node after those that make its inputs, otherwise in the given order."""
+    made = {name for node in nodes for name in node.output}
+    done: set[str] = set()
+    result: Nodes = []
+    while nodes:
+        waiting = []
+        for node in nodes:
+            if all(name in done or name not in made for name in node.input):
+                result.append(node)
+                done.update(node.output)
+            else:
+                waiting.append(node)
+        nodes = waiting
+    return result

@@ -1,0 +1,76 @@
+"""What passes share: what they may ask of the graph's builder, and how they rename values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+Nodes = list[onnx.NodeProto]
+
+
+class Names(Protocol):
+    """What passes need of a graph builder."""
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Stored shape of a value."""
+
+    def dtype_of(self, name: str) -> str:
+        """Dtype of a value."""
+
+    def content_of(self, name: str) -> npt.NDArray[Any] | None:
+        """Content of a constant; None for any other value."""
+
+    def declare(self, dtype: str, shape: Sequence[int]) -> str:
+        """A new value name."""
+
+    def known(self, content: npt.NDArray[Any]) -> str:
+        """Name of a constant."""
+
+
+#: A pass maps the nodes, in topological order, to others that compute the same. Its second argument names the values that are
+#: outputs of the graph (what the Identity nodes at the end copy); nodes no longer needed may stay, the builder drops them.
+Pass = Callable[[Nodes, Sequence[str], Names], Nodes]
+
+
+def made(names: Names, operator: str, inputs: Sequence[str], shape: Sequence[int], **attributes: Any) -> onnx.NodeProto:
+    """A node with one output of the first input's dtype."""
+    return helper.make_node(operator, inputs, [names.declare(names.dtype_of(inputs[0]), shape)], **attributes)
+
+
+def reshaped(names: Names, source: str, shape: Sequence[int]) -> onnx.NodeProto:
+    """A Reshape node."""
+    return made(names, "Reshape", [source, names.known(np.array(shape, np.int64))], shape)
+
+
+def with_inputs(node: onnx.NodeProto, renamed: Mapping[str, str]) -> onnx.NodeProto:
+    """The node, or a copy of it that reads other values."""
+    if not any(name in renamed for name in node.input):
+        return node
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.input[:] = [renamed.get(name, name) for name in node.input]
+    return copy
+
+
+def producers(nodes: Sequence[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:
+    """The node that makes each value."""
+    return {name: node for node in nodes for name in node.output}
+
+
+def uses(nodes: Sequence[onnx.NodeProto]) -> dict[str, list[onnx.NodeProto]]:
+    """The nodes that read each value."""
+    result: dict[str, list[onnx.NodeProto]] = {}
+    for node in nodes:
+        for name in node.input:
+            result.setdefault(name, []).append(node)
+    return result
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """Value of an attribute."""
+    return next((helper.get_attribute_value(one) for one in node.attribute if one.name == name), default)

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.one_node import check
 
+from edgebll.errors import BundleError
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 
 _RANDOM = np.random.default_rng(0)
@@ -35,6 +36,7 @@ def scalar(value: float) -> np.ndarray:
     return np.array(value, np.float32)
 
 
+_REPEAT = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
 _INTS = _RANDOM.integers(-9, 9, (3, 4))
 _EDGE = np.array([-np.inf, -200, -88, -1, -0.0, 0, 1e-3, 1, 30, 88, 200, np.inf], np.float32)
 _TIES = np.array([[1, 3, 3, 2], [0, 0, 0, 0]], np.float32)
@@ -91,6 +93,8 @@ CASES: list[Case] = [
     ("BatchNormalization", [f(4, _C), f(_C), f(_C), f(_C), positive(_C)], {}),
     ("GlobalAveragePool", [f(2, 3, 4, 5)], {}),
     ("GlobalMaxPool", [f(2, 3, 4)], {}),
+    ("Resize", [f(2, 3, 4, 5), None, np.float32([1, 1, 3, 2])], _REPEAT),
+    ("Resize", [f(2, 3, 4), None, np.float32([1, 1, 2])], _REPEAT),
     *(
         (name, [f(2, 3, 4)], {"axes": axes, "keepdims": keep})
         for name in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2")
@@ -161,6 +165,14 @@ def test_agrees_with_onnx_runtime(case: Case) -> None:
 
 def test_every_operator_is_tested() -> None:
     assert {case[0] for case in CASES} | _BY_GEOMETRY == set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("scales", "how"), [([1, 1, 1.5], {}), ([1, 1, 2], {"nearest_mode": "ceil"}), ([1, 1, 2], {"mode": "linear"}), ([1, 2], {})]
+)
+def test_other_ways_to_resize_are_refused(scales: list[float], how: dict[str, str]) -> None:
+    with pytest.raises(BundleError):
+        OPERATORS["Resize"]([f(1, 1, 4), None, np.float32(scales)], {**_REPEAT, **how}, 1)
 
 
 def test_batch_normalisation_in_training_mode() -> None:

@@ -12,11 +12,11 @@ from edgebll_export.lowering import convolution_columns as columns
 from edgebll_export.lowering import convolution_depthwise as depthwise
 from edgebll_export.lowering import convolution_direct as direct
 from edgebll_export.lowering import convolution_winograd as winograd
-from edgebll_export.lowering.convolution_geometry import Geometry, each
+from edgebll_export.lowering.convolution_geometry import Geometry
 from edgebll_export.lowering.elementwise import binary
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.shape import crop
-from edgebll_export.lowering.windows import pad_space
+from edgebll_export.lowering.windows import each, pad_space
 from edgebll_export.registry import lowering
 
 _FAMILY = "convolution"
@@ -47,6 +47,12 @@ def _gradient_forms(g: GraphBuilder, x: Value, geometry: Geometry) -> tuple[str,
         return _tensorrt_input_gradient(geometry), "taps"
     quick = _may_use_winograd(g, x)
     return choice.input_gradient_form(geometry, quick), choice.weight_gradient_form(geometry, quick)
+
+
+def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+    """Gradient of the input (B, C, ...) in the form that suits target and shape."""
+    by_input, _ = _gradient_forms(g, grad, geometry)
+    return INPUT_GRADIENTS[by_input](g, grad, weight, geometry)
 
 
 def _tensorrt_input_gradient(geometry: Geometry) -> str:
@@ -93,8 +99,7 @@ def convolution(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, *o
         return _forward(g, x, weight, bias, choices.geometry(x, weight))
     x, choices = _lengthened(g, x, choices)
     geometry = choices.geometry(x, weight)
-    by_input, _ = _gradient_forms(g, x, geometry)
-    return _with_bias(g, INPUT_GRADIENTS[by_input](g, x, weight, geometry), bias)
+    return _with_bias(g, input_gradient(g, x, weight, geometry), bias)
 
 
 def _forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: Geometry) -> Value:
@@ -123,8 +128,8 @@ def _backward(
     g: GraphBuilder, grad: Value, x: Value, weight: Value, options: _Options, mask: Sequence[bool]
 ) -> tuple[Value | None, Value | None]:
     geometry = options.geometry(x, weight)
-    by_input, by_weight = _gradient_forms(g, x, geometry)
-    dx = INPUT_GRADIENTS[by_input](g, grad, weight, geometry) if mask[0] else None
+    _, by_weight = _gradient_forms(g, x, geometry)
+    dx = input_gradient(g, grad, weight, geometry) if mask[0] else None
     return dx, WEIGHT_GRADIENTS[by_weight](g, grad, x, geometry) if mask[1] else None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgebll_export.graph import Value
+from edgebll_export.lowering.windows import each
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,3 @@ class Geometry:
             "dilations": list(self.dilation),
             "group": self.groups,
         }
-
-
-def each(values: Sequence[int], axes: int) -> tuple[int, ...]:
-    """One number for every axis; a single one counts for all."""
-    return tuple(values) * axes if len(values) == 1 else tuple(values)

@@ -1,4 +1,4 @@
-"""Pooling over windows or over all positions. Shapes: x (B, C, *space)."""
+"""Pooling over windows or over all positions, and its opposite, enlarging. Shapes: x (B, C, *space)."""
 
 # To the checker, arithmetic on arrays of any dtype is Any.
 # mypy: disable-error-code="no-any-return"
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgebll.errors import BundleError
-from edgebll_devices.runtimes.reference.operators.registry import Value, operator
+from edgebll_devices.runtimes.reference.operators.registry import Value, check_size, operator
 from edgebll_devices.runtimes.reference.operators.windows import geometry, windows
 
 
@@ -71,3 +71,27 @@ def global_average_pool(x: Value, /) -> Value:
 def global_max_pool(x: Value, /) -> Value:
     """Largest value over all positions, kept as axes of size 1."""
     return x.max(axis=tuple(range(2, x.ndim)), keepdims=True)
+
+
+@operator("Resize")
+def resize(
+    x: Value,
+    roi: Value | None = None,
+    scales: Value | None = None,
+    /,
+    *,
+    mode: str = "nearest",
+    nearest_mode: str = "round_prefer_floor",
+    coordinate_transformation_mode: str = "half_pixel",
+) -> Value:
+    """Every element repeated along each axis as often as its scale says; other ways to resize are refused."""
+    how = (mode, nearest_mode, coordinate_transformation_mode)
+    if how != ("nearest", "floor", "asymmetric") or roi is not None or scales is None:
+        raise BundleError("Resize is known only as repeating: mode nearest, floor, asymmetric, with scales and no region")
+    counts = [int(scale) for scale in scales]
+    if len(counts) != x.ndim or min(counts, default=1) < 1 or (scales != np.array(counts)).any():
+        raise BundleError(f"the scales {scales.tolist()} are not whole numbers for a value of {x.ndim} axes")
+    check_size([size * count for size, count in zip(x.shape, counts, strict=True)], x.dtype)
+    for axis, count in enumerate(counts):
+        x = np.repeat(x, count, axis)
+    return x

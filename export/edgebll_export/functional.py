@@ -7,12 +7,20 @@ select_scatter and hands the new y to the readers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.fx.traceback as fx_traceback
 from torch import Tensor, fx
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
+
+
+class _Lifting(fx.Interpreter):
+    """Runs a trace; constants are lifted, so that writes into values made from them alone are seen too."""
+
+    def get_attr(self, *args: Any) -> Any:
+        return torch.ops.aten.lift_fresh_copy.default(super().get_attr(*args))
 
 
 def without_writes(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
@@ -24,7 +32,7 @@ def without_writes(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.Graph
         return module
 
     def run(*values: Tensor) -> list[Tensor]:
-        result: list[Tensor] = fx.Interpreter(module).run(*values)
+        result: list[Tensor] = _Lifting(module).run(*values)
         return result
 
     with fx_traceback.preserve_node_meta():

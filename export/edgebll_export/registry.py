@@ -1,13 +1,7 @@
 """Which ATen operator is lowered by which function.
 
 A lowering takes the graph builder and the operator's arguments, with tensors as `Value`s, and returns its result: a Value, or a
-tuple of them (None for one that is not needed). To teach edgebll an operator of your own:
-
-    from edgebll_export.registry import lowering
-
-    @lowering("aten.softplus.default", family="activation")
-    def softplus(g, x, beta=1, threshold=20):
-        return g.op("Softplus", [x], x.shape)
+tuple of them (None for one that is not needed). docs/own-operators.md shows how to teach edgebll an operator of your own.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ def step_mask(g: GraphBuilder, x: Value, threshold: float = 0.0) -> Value:
 
 
 @lowering("aten.relu.default", family=_FAMILY)
-@lowering("aten.relu_.default", family=_FAMILY, writes=((0, 0),))
 def relu(g: GraphBuilder, x: Value) -> Value:
     """max(x, 0); integers occur in gradients of cumulative products."""
     return binary(g, "Max", x, 0) if x.dtype.startswith("int") else g.elementwise("Relu", [x])
@@ -38,7 +37,6 @@ def threshold_backward(g: GraphBuilder, grad: Value, x: Value, threshold: float)
 
 
 @lowering("aten.leaky_relu.default", family=_FAMILY)
-@lowering("aten.leaky_relu_.default", family=_FAMILY, writes=((0, 0),))
 def leaky_relu(g: GraphBuilder, x: Value, slope: float = 0.01) -> Value:
     """X where x > 0, else slope * x."""
     return g.elementwise("LeakyRelu", [x], alpha=float(slope))

@@ -13,7 +13,6 @@ from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.registry import lowering
 
 _FAMILY = "element-wise"
-_IN_PLACE = ((0, 0),)
 
 
 def lift(g: GraphBuilder, x: Value | float | int, like: Value) -> Value:
@@ -55,7 +54,6 @@ def binary(g: GraphBuilder, operator: str, x: Value | float, y: Value | float) -
 
 
 @lowering("aten.mul.Tensor", "aten.mul.Scalar", family=_FAMILY)
-@lowering("aten.mul_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def mul(g: GraphBuilder, x: Value, y: Value | float) -> Value:
     """X * y."""
     if is_number(y, 1.0):
@@ -64,14 +62,12 @@ def mul(g: GraphBuilder, x: Value, y: Value | float) -> Value:
 
 
 @lowering("aten.div.Tensor", "aten.div.Scalar", family=_FAMILY)
-@lowering("aten.div_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def div(g: GraphBuilder, x: Value, y: Value | float) -> Value:
     """X / y."""
     return x if is_number(y, 1.0) else binary(g, "Div", x, y)
 
 
 @lowering("aten.add.Tensor", "aten.add.Scalar", family=_FAMILY)
-@lowering("aten.add_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def add(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
     """X + alpha * y."""
     if is_number(y, 0.0):
@@ -82,7 +78,6 @@ def add(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
 
 
 @lowering("aten.sub.Tensor", "aten.sub.Scalar", family=_FAMILY)
-@lowering("aten.sub_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def sub(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
     """X - alpha * y."""
     if is_number(y, 0.0):
@@ -112,9 +107,10 @@ def power(g: GraphBuilder, x: Value, exponent: float) -> Value:
 
 def _unary(aten: str, operator: str) -> None:
     @lowering(f"aten.{aten}.default", family=_FAMILY)
-    @lowering(f"aten.{aten}_.default", family=_FAMILY, writes=_IN_PLACE)
     def lower(g: GraphBuilder, x: Value) -> Value:
         return g.elementwise(operator, [x])
+
+    lower.__doc__ = f"ONNX {operator}."
 
 
 for _aten, _operator in {
@@ -153,7 +149,6 @@ def minimum(g: GraphBuilder, x: Value, y: Value) -> Value:
 
 
 @lowering("aten.clamp.default", "aten.hardtanh.default", "aten.clamp_min.default", family=_FAMILY)
-@lowering("aten.hardtanh_.default", "aten.clamp_.default", family=_FAMILY, writes=_IN_PLACE)
 def clamp(g: GraphBuilder, x: Value, minimum: float | None = None, maximum: float | None = None) -> Value:
     """X limited to [minimum, maximum]."""
     bounds = [None if bound is None else lift(g, bound, x) for bound in (minimum, maximum)]
@@ -171,6 +166,8 @@ def _comparison(aten: str, operator: str, invert: bool = False) -> None:
         common = promoted(x, other)
         result = g.elementwise(operator, [to_copy(g, x, common), to_copy(g, other, common)], dtype="bool")
         return g.elementwise("Not", [result]) if invert else result
+
+    lower.__doc__ = f"ONNX {operator}{', then Not' if invert else ''}."
 
 
 for _aten, _operator in {
@@ -200,14 +197,12 @@ def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float)
 
 
 @lowering("aten.masked_fill.Scalar", "aten.masked_fill.Tensor", family=_FAMILY)
-@lowering("aten.masked_fill_.Scalar", "aten.masked_fill_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def masked_fill(g: GraphBuilder, x: Value, mask: Value, number: Value | float) -> Value:
     """The number where the mask holds, else x."""
     return g.elementwise("Where", [mask, lift(g, number, x), x], dtype=x.dtype)
 
 
 @lowering("aten.fill.Scalar", "aten.fill.Tensor", family=_FAMILY)
-@lowering("aten.fill_.Scalar", "aten.fill_.Tensor", family=_FAMILY, writes=_IN_PLACE)
 def fill(g: GraphBuilder, x: Value, number: Value | float) -> Value:
     """The number in x's shape, stored once."""
     one = g.reshape(to_copy(g, lift(g, number, x), x.dtype), (1,) * len(x.shape))
@@ -216,9 +211,10 @@ def fill(g: GraphBuilder, x: Value, number: Value | float) -> Value:
 
 def _logical(aten: str, operator: str) -> None:
     @lowering(f"aten.logical_{aten}.default", f"aten.bitwise_{aten}.Tensor", family=_FAMILY)
-    @lowering(f"aten.logical_{aten}_.default", family=_FAMILY, writes=_IN_PLACE)
     def lower(g: GraphBuilder, x: Value, y: Value) -> Value:
         return g.elementwise(operator, [x, y], dtype="bool")
+
+    lower.__doc__ = f"ONNX {operator}, of truth values."
 
 
 _logical("and", "And")

@@ -1,0 +1,75 @@
+"""The table of operators: what the registry lowers, and what PyTorch takes apart before."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import edgebll_export.lowering  # noqa: F401  (fills the registry)
+from edgebll_export.decompositions import DECOMPOSED
+from edgebll_export.registry import LOWERINGS
+from edgebll_export.targets import TARGETS
+
+_IN_PARTS = "Traced in parts, by PyTorch's decomposition."
+_HEAD = f"""# Operators
+
+What `edgebll export` and `edgebll export-step` turn into ONNX, forward and gradient: the operators PyTorch records (ATen), by
+family. `edgebll operators --markdown` writes this page from the registry.
+
+Every entry is lowered for every target ({", ".join(TARGETS)}), in float32 and half precision, and is
+compared with float64 autograd on ONNX Runtime; tests hold all of that. An operator that is not listed is refused at export with
+its name and its place in the network: write it with others, or [register a lowering](own-operators.md).
+
+Values that depend on no input (masks, positions, tables) are computed at export by any operator, listed or not. In-place
+operators are traced as their pure counterparts.
+"""
+
+
+@dataclass(frozen=True)
+class OperatorRow:
+    """One way of lowering.
+
+    Attributes:
+        family: of operators that belong together. operators: ATen (or other) names it serves, without "aten." and ".default".
+        description: one line.
+    """
+
+    family: str
+    operators: tuple[str, ...]
+    description: str
+
+
+def operator_rows() -> list[OperatorRow]:
+    """All that is lowered, by family and name."""
+    names: dict[tuple[str, object], list[str]] = {}
+    described: dict[tuple[str, object], str] = {}
+    for entry in LOWERINGS.values():
+        key = (entry.family, entry.function)
+        names.setdefault(key, []).append(_short(entry.operator))
+        described[key] = (inspect.getdoc(entry.function) or "").split("\n")[0]
+    rows = [OperatorRow(key[0], tuple(sorted(operators)), described[key]) for key, operators in names.items()]
+    for family, operators in DECOMPOSED.items():
+        own = tuple(name for name in operators if f"aten.{name}" not in LOWERINGS and f"aten.{name}.default" not in LOWERINGS)
+        rows += [OperatorRow(family, own, _IN_PARTS)] if own else []
+    return sorted(rows, key=lambda row: (row.family, row.description == _IN_PARTS, row.operators))
+
+
+def _short(operator: str) -> str:
+    return operator.removeprefix("aten.").removesuffix(".default")
+
+
+def as_markdown(rows: Sequence[OperatorRow]) -> str:
+    """The page docs/operators.md."""
+    lines = [_HEAD]
+    for family in dict.fromkeys(row.family for row in rows):
+        lines += [f"## {family.capitalize()}", "", "| operators | |", "|---|---|"]
+        lines += [_line(row) for row in rows if row.family == family]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _line(row: OperatorRow) -> str:
+    names = ", ".join(f"`{name}`" for name in row.operators)
+    description = row.description.replace("|", "\\|")
+    return f"| {names} | {description} |"

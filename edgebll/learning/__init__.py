@@ -9,6 +9,7 @@ from edgebll.errors import ConfigError
 from edgebll.learning.adam import Adam, AdamW
 from edgebll.learning.backprop import Backprop
 from edgebll.learning.bll import BLL
+from edgebll.learning.dropout import MaskedDropout, SeededDropout
 from edgebll.learning.greedy import Greedy
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.options import convert_options
@@ -29,9 +30,11 @@ __all__ = [
     "BlockPlace",
     "BlockStep",
     "Greedy",
+    "MaskedDropout",
     "Objective",
     "Optimizer",
     "Rule",
+    "SeededDropout",
     "make_optimizer",
     "make_rule",
     "make_steps",

@@ -17,7 +17,8 @@ from edgebll_devices.runtimes import BlockRuntime, load_block
 DIRECT_TOLERANCE = {"float32": 1e-4, "mixed": 2e-2, "bfloat16": 1e-1}
 #: The same where training steps lie in between. Where a ReLU's input is zero within rounding, its gradient is 0 or 1 by
 #: chance in any two correct implementations, and a weight may then move by one sample's share of its gradient.
-TRAINED_TOLERANCE = {"float32": 5e-2, "mixed": 3e-1, "bfloat16": 5e-1}
+#: In half precision that happens to many samples at once, so only gross errors show here; `edgebll verify` is sharper.
+TRAINED_TOLERANCE = {"float32": 5e-2, "mixed": 6e-1, "bfloat16": 1.0}
 
 
 class GoldenRow(NamedTuple):

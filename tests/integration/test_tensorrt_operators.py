@@ -29,6 +29,6 @@ def test_it_builds_without_warnings(name: str, dtype: str) -> None:
         value.to(getattr(torch, dtype)) if value.is_floating_point() else value for value in case_inputs(name, CASES[name])
     ]
     model = to_model(with_gradients(CASES[name][0]), inputs, target)
-    built = build(name, model.SerializeToString(), ["SM86"])
+    built = build(name, model.SerializeToString(), ("SM86",))
     assert built.engine
     assert [warning for warning in built.warnings if _INTEGERS not in warning] == []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
-from typing import Any
+from functools import cache
 
 from edgebll_devices.runtimes.site import Site
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions, Built
@@ -16,20 +15,12 @@ WHY_NOT = "needs the package tensorrt-rtx (Linux and Windows on x86-64): pip ins
 CAPABILITIES = ("SM80", "SM86", "SM89", "SM120")
 
 
-class _ForOthers(Builder):
-    capabilities: Sequence[str] = CAPABILITIES
-
-    def _configure(self, builder: Any, network: Any, options: BuildOptions, timings: bytes) -> tuple[Any, Any]:
-        config, cache = super()._configure(builder, network, options, timings)
-        known = self._library.trt.ComputeCapability
-        config.num_compute_capabilities = len(self.capabilities)
-        for index, name in enumerate(self.capabilities):
-            config.set_compute_capability(getattr(known, name), index)
-        return config, cache
-
-
-def build(where: str, graph: bytes, capabilities: Sequence[str] = CAPABILITIES) -> Built:
+def build(where: str, graph: bytes, capabilities: tuple[str, ...] = CAPABILITIES) -> Built:
     """Parse and build a graph for GPUs of these capabilities; the warnings are in the result."""
-    builder = _ForOthers(load_library(), Site())
-    builder.capabilities = capabilities
-    return builder.build(where, graph, BuildOptions())
+    return _builder().build(where, graph, BuildOptions(capabilities=capabilities))
+
+
+@cache
+def _builder() -> Builder:
+    """One for the whole process: TensorRT keeps the first logger it is given, and warns of others."""
+    return Builder(load_library(), Site())

@@ -44,7 +44,7 @@ def _may_use_winograd(g: GraphBuilder, x: Value) -> bool:
 def _gradient_forms(g: GraphBuilder, x: Value, geometry: Geometry) -> tuple[str, str]:
     """The rule was measured on ONNX Runtime; TensorRT chooses among kernels itself and has the most for Conv and MatMul."""
     if g.target.is_tensorrt:
-        return _tensorrt_input_gradient(geometry), "taps"
+        return _tensorrt_input_gradient(geometry, x.dtype), "taps"
     quick = _may_use_winograd(g, x)
     return choice.input_gradient_form(geometry, quick), choice.weight_gradient_form(geometry, quick)
 
@@ -55,11 +55,14 @@ def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geomet
     return INPUT_GRADIENTS[by_input](g, grad, weight, geometry)
 
 
-def _tensorrt_input_gradient(geometry: Geometry) -> str:
-    """Conv where zeros need not be put in between, or where ConvTranspose has no kernel: "Strided & Dilated Deconv"."""
+def _tensorrt_input_gradient(geometry: Geometry, dtype: str) -> str:
+    """Conv where zeros need not be put in between, or where ConvTranspose has no kernel.
+
+    There is none for "Strided & Dilated Deconv", and none for some channel counts in bfloat16.
+    """
     strided, dilated = set(geometry.stride) != {1}, set(geometry.dilation) != {1}
     uneven = len(geometry.size) == 3 and any(geometry.left_over)  # TensorRT 8 pads three axes evenly only
-    return "transposed" if strided and not dilated and not uneven else "direct"
+    return "transposed" if strided and not dilated and not uneven and dtype != "bfloat16" else "direct"
 
 
 @dataclass(frozen=True)

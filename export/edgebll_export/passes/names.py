@@ -43,7 +43,9 @@ def made(names: Names, operator: str, inputs: Sequence[str], shape: Sequence[int
 
 
 def reshaped(names: Names, source: str, shape: Sequence[int]) -> onnx.NodeProto:
-    """A Reshape node."""
+    """A Reshape node; a Squeeze for the shape (), which as an empty constant makes TensorRT warn."""
+    if not shape:
+        return made(names, "Squeeze", [source], shape)
     return made(names, "Reshape", [source, names.known(np.array(shape, np.int64))], shape)
 
 

@@ -28,11 +28,13 @@ class BuildOptions:
         workspace_bytes: scratch memory a kernel may take at most; 0 for no limit.
         tf32: whether float32 products may be rounded to 10 bits of mantissa, which golden vectors do not allow.
         level: how long TensorRT may search, 0 to 5; None for its default. Version 8.5 has no levels.
+        capabilities: GPUs to build for, as TensorRT for RTX calls them ("SM86"); () for the one here.
     """
 
     workspace_bytes: int = 0
     tf32: bool = False
     level: int | None = None
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,10 @@ class Builder:
             config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
         if options.level is not None and hasattr(config, "builder_optimization_level"):
             config.builder_optimization_level = options.level
+        if options.capabilities:
+            config.num_compute_capabilities = len(options.capabilities)
+            for index, name in enumerate(options.capabilities):
+                config.set_compute_capability(getattr(trt.ComputeCapability, name), index)
         if not self._library.strongly_typed:
             state_precisions(trt, network, config)
         return config, self._attach_timings(config, timings)

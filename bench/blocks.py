@@ -110,24 +110,22 @@ KINDS: dict[str, Kind] = {
 
 
 class Block:
-    """One block of a kind under block-local learning, its exported bundle and a batch to train it on.
+    """One block of a kind under block-local learning, and a batch to train it on.
 
     Attributes:
-        step: the pure training step. module: the torch module behind it. bundle: what a board loads. inputs: x, and y one-hot.
+        step: the pure training step. module: the torch module behind it. inputs: x, and y one-hot.
     """
 
-    def __init__(self, kind: str, batch: int, folder: Path) -> None:
+    def __init__(self, kind: str, batch: int) -> None:
         chosen = KINDS[kind]
         torch.manual_seed(0)
         self.kind, self.batch = kind, batch
         self.module = chosen.make()
         a = self.module(torch.zeros(2, *chosen.shape))
         classifier = nn.Sequential(nn.Flatten(), nn.Linear(a[0].numel(), CLASSES))
-        network = BlockNetwork([self.module, classifier], CLASSES, chosen.shape)
-        rule, optimizer = make_rule("bll"), SGD()
-        self.step: BlockStep = make_steps(network, rule, optimizer, batch)[0]
-        export_bundle(network, rule=rule, optimizer=optimizer, batch_size=batch, path=folder)
-        self.bundle: Bundle = open_bundle(folder)
+        self._network = BlockNetwork([self.module, classifier], CLASSES, chosen.shape)
+        self._rule, self.optimizer = make_rule("bll"), SGD()
+        self.step: BlockStep = make_steps(self._network, self._rule, self.optimizer, batch)[0]
         labels = torch.randint(0, CLASSES, (batch,))
         self.inputs: Inputs = (torch.randn(batch, *chosen.shape), F.one_hot(labels, CLASSES).float())
 
@@ -136,9 +134,15 @@ class Block:
         """The block's name in its bundle."""
         return self.step.name
 
+    def export(self, folder: Path) -> Bundle:
+        """Write the bundle that a board loads."""
+        export_bundle(self._network, rule=self._rule, optimizer=self.optimizer, batch_size=self.batch, path=folder)
+        return open_bundle(folder)
+
 
 @contextlib.contextmanager
-def exported(kind: str, batch: int) -> Iterator[Block]:
-    """A block of a kind, exported to a folder that is removed afterwards."""
+def exported(kind: str, batch: int) -> Iterator[tuple[Block, Bundle]]:
+    """A block of a kind and its bundle, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Block(kind, batch, Path(folder) / "bundle")
+        block = Block(kind, batch)
+        yield block, block.export(Path(folder) / "bundle")

@@ -32,7 +32,7 @@ def idiomatic(block: Block, compiled: bool = False) -> Run:
     With `compiled`, torch.compile takes the forward pass with the loss (and derives the gradient), and the optimiser is the
     fused one: both run without Python in between.
     """
-    module, objective, options = block.module, block.step.objective, block.step.optimizer
+    module, objective, options = block.module, block.step.objective, block.optimizer
     module.train()
     x, y = block.inputs
     generator = torch.Generator().manual_seed(0)

@@ -23,6 +23,7 @@ from results import machine, table, write_section
 from roofline import flops, matmul_rate
 from timing import medians
 
+from edgebll.bundle import Bundle
 from edgebll_devices.runtimes import load_block
 
 BATCHES, THREADS = (1, 8, 64), (1, 2)
@@ -57,9 +58,9 @@ class Row:
         return self.share("idiomatic") >= BOUND
 
 
-def measure(block: Block, threads: int, peak: float, budget_s: float, compiled: bool) -> Row:
+def measure(block: Block, bundle: Bundle, threads: int, peak: float, budget_s: float, compiled: bool) -> Row:
     """One row of the table."""
-    with load_block("onnxruntime", block.bundle, block.name, threads=threads) as runtime:
+    with load_block("onnxruntime", bundle, block.name, threads=threads) as runtime:
         runs: dict[str, Run] = {"eager": eager(block), "idiomatic": idiomatic(block), "board": board(block, runtime)}
         if compiled:
             runs["compiled"] = idiomatic(block, compiled=True)
@@ -78,10 +79,10 @@ def measure_all(options: argparse.Namespace) -> list[Row]:
         peaks[threads] = matmul_rate(threads)
     for kind in options.kinds:
         for batch in options.batches:
-            with exported(kind, batch) as block:
+            with exported(kind, batch) as (block, bundle):
                 for threads in options.threads:
                     torch.set_num_threads(threads)
-                    rows.append(measure(block, threads, peaks[threads], options.budget, options.compiled))
+                    rows.append(measure(block, bundle, threads, peaks[threads], options.budget, options.compiled))
             torch.compiler.reset()
     return rows
 

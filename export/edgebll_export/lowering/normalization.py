@@ -16,6 +16,7 @@ import numpy as np
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.elementwise import add, binary, mul, to_copy
 from edgebll_export.lowering.reduction import reduce
+from edgebll_export.lowering.shape import crop
 from edgebll_export.registry import lowering
 
 _FAMILY = "normalization"
@@ -41,11 +42,12 @@ def batch_norm(
     """
     dtype, x = x.dtype, to_copy(g, x, _STATISTICS)
     channels = x.shape[1]
-    scale, shift = weight or _filled(g, channels, 1.0), bias or _filled(g, channels, 0.0)
+    scale, shift = _single(g, weight) or _filled(g, channels, 1.0), _single(g, bias) or _filled(g, channels, 0.0)
     if not training and running_mean is not None and running_var is not None:
-        y = g.op("BatchNormalization", [x, scale, shift, running_mean, running_var], x.shape, epsilon=float(eps))
+        inputs = [x, scale, shift, to_copy(g, running_mean, _STATISTICS), to_copy(g, running_var, _STATISTICS)]
+        y = g.op("BatchNormalization", inputs, x.shape, epsilon=float(eps))
         return to_copy(g, y, dtype), running_mean, _inverse_std(g, running_var, eps), running_mean, running_var
-    if running_mean is None or running_var is None or not g.target.batch_statistics:
+    if not g.target.batch_statistics:
         y, mean, var = _by_parts(g, x, scale, shift, eps)
     else:
         y, mean, var = _by_one_operator(g, x, scale, shift, (running_mean, running_var), eps)
@@ -55,19 +57,27 @@ def batch_norm(
     return to_copy(g, y, dtype), mean, _inverse_std(g, var, eps), new_mean, new_var
 
 
+def _single(g: GraphBuilder, vector: Value | None) -> Value | None:
+    return None if vector is None else to_copy(g, vector, _STATISTICS)
+
+
 def _by_one_operator(
-    g: GraphBuilder, x: Value, scale: Value, shift: Value, running: tuple[Value, Value], eps: float
+    g: GraphBuilder, x: Value, scale: Value, shift: Value, running: tuple[Value | None, Value | None], eps: float
 ) -> tuple[Value, Value, Value]:
     """Training mode on ONNX Runtime: y, mean and biased variance."""
-    # ONNX Runtime writes the two statistics over the inputs 3 and 4, so those must be tensors that nobody else reads.
-    inputs = [g.dense(value) for value in (x, scale, shift, _own_copy(g, running[0]), _own_copy(g, running[1]))]
+    # ONNX Runtime writes the two statistics over the inputs 3 and 4, so those must be tensors that nobody else reads, and no
+    # constants. With momentum 0 their content does not matter.
+    mean, var = (vector or _first_elements(g, x) for vector in running)
+    inputs = [g.dense(value) for value in (x, scale, shift, binary(g, "Mul", mean, 0.0), binary(g, "Mul", var, 2.0))]
     outputs = [(x.dtype, x.shape), (x.dtype, scale.shape), (x.dtype, scale.shape)]
     y, mean, var = g.node("BatchNormalization", inputs, outputs, epsilon=float(eps), momentum=0.0, training_mode=1)
     return y, mean, var
 
 
-def _own_copy(g: GraphBuilder, vector: Value) -> Value:
-    return binary(g, "Mul", vector, 0.0)
+def _first_elements(g: GraphBuilder, x: Value) -> Value:
+    """Some vector with an element for each channel."""
+    axes = [0, *range(2, len(x.shape))]
+    return g.reshape(crop(g, g.dense(x), axes, [0] * len(axes), [1] * len(axes), [1] * len(axes)), (x.shape[1],))
 
 
 def _by_parts(g: GraphBuilder, x: Value, scale: Value, shift: Value, eps: float) -> tuple[Value, Value, Value]:
@@ -93,7 +103,7 @@ def _inverse_std(g: GraphBuilder, var: Value, eps: float) -> Value:
 def _moved(g: GraphBuilder, running: Value | None, batch: Value, momentum: float) -> Value | None:
     if running is None:
         return None
-    return binary(g, "Add", mul(g, running, 1.0 - momentum), mul(g, batch, float(momentum)))
+    return to_copy(g, binary(g, "Add", mul(g, running, 1.0 - momentum), mul(g, batch, float(momentum))), running.dtype)
 
 
 @dataclass(frozen=True)
@@ -126,11 +136,20 @@ def batch_norm_backward(
     With s = weight / std, N elements a channel, xc = x - mean, db = sum grad and dw = sum(grad * xc) / std:
         dx = s * grad - s * db / N - xc * (s * dw / (N * std))          (in evaluation mode only the first term)
     """
-    dtype, x, grad = x.dtype, to_copy(g, x, _STATISTICS), to_copy(g, g.dense(grad), _STATISTICS)
+    dtype, kind = x.dtype, x.dtype if weight is None else weight.dtype
     if not training:
         mean, inverse_std = running_mean, None if running_var is None else _inverse_std(g, running_var, eps)
     if mean is None or inverse_std is None:
         raise AssertionError("batch norm without statistics")
+    x, grad, mean, inverse_std = (to_copy(g, g.dense(value), _STATISTICS) for value in (x, grad, mean, inverse_std))
+    dx, dw, db = _gradients(g, grad, x, _single(g, weight), mean, inverse_std, training, mask[0])
+    return None if dx is None else to_copy(g, dx, dtype), to_copy(g, dw, kind), to_copy(g, db, kind)
+
+
+def _gradients(
+    g: GraphBuilder, grad: Value, x: Value, weight: Value | None, mean: Value, inverse_std: Value, training: bool, wanted: bool
+) -> tuple[Value | None, Value, Value]:
+    """Gradients of input (where wanted), weight and bias, all in float32."""
     channels, channel_axes = x.shape[1], [axis for axis in range(len(x.shape)) if axis != 1]
     shaped = _Channels(g, len(x.shape))
     count = math.prod(x.shape) // channels
@@ -138,18 +157,21 @@ def batch_norm_backward(
     db = reduce(g, "ReduceSum", grad, channel_axes, False)
     dw = binary(g, "Mul", reduce(g, "ReduceSum", binary(g, "Mul", grad, centred), channel_axes, False), inverse_std)
     scale = inverse_std if weight is None else binary(g, "Mul", weight, inverse_std)
-    if not mask[0]:
+    if not wanted:
         return None, dw, db
     if not training:
-        return to_copy(g, binary(g, "Mul", grad, shaped.wide(scale)), dtype), dw, db
+        return binary(g, "Mul", grad, shaped.wide(scale)), dw, db
     shift = mul(g, binary(g, "Mul", scale, db), -1.0 / count)
     slope = mul(g, binary(g, "Mul", binary(g, "Mul", scale, inverse_std), dw), -1.0 / count)
-    dx = binary(g, "Add", _affine(g, grad, scale, shift), binary(g, "Mul", centred, shaped.wide(slope)))
-    return to_copy(g, dx, dtype), dw, db
+    dx = binary(g, "Add", affine(g, grad, scale, shift), binary(g, "Mul", centred, shaped.wide(slope)))
+    return dx, dw, db
 
 
-def _affine(g: GraphBuilder, x: Value, scale: Value, shift: Value) -> Value:
-    """Scale * x + shift per channel; on ONNX Runtime in the one pass of a BatchNormalization with mean 0 and variance 1."""
+def affine(g: GraphBuilder, x: Value, scale: Value, shift: Value) -> Value:
+    """Scale * x + shift per channel of x (B, C, ...), in float32.
+
+    On ONNX Runtime in the one pass of a BatchNormalization with mean 0 and variance 1.
+    """
     channels = x.shape[1]
     if not g.target.batch_statistics:
         shaped = _Channels(g, len(x.shape))

@@ -98,6 +98,7 @@ def diagonal_backward(g: GraphBuilder, grad: Value, shape: Sequence[int], offset
 
 
 @lowering("aten.copy.default", family=_FAMILY)
+@lowering("aten.copy_.default", family=_FAMILY, writes=((0, 0),))
 def copy(g: GraphBuilder, x: Value, source: Value, _non_blocking: bool = False) -> Value:
     """The source in the shape and dtype of x."""
     wide = g.reshape(to_copy(g, source, x.dtype), (1,) * (len(x.shape) - len(source.shape)) + source.shape)

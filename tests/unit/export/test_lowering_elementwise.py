@@ -1,7 +1,9 @@
 """Arithmetic, comparison and conversion: value and gradient on ONNX Runtime against float64 autograd."""
 
+import numpy as np
 import pytest
 import torch
+from support.graphs import run_lowered
 from support.lowering_cases import Case, check_case
 
 CASES: dict[str, Case] = {
@@ -55,3 +57,15 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+def test_log1p_and_expm1_keep_small_numbers() -> None:
+    x = torch.tensor([-1e-3, -1e-6, 1e-12, 1e-7, 1e-4, 0.3, 0.7, 5.0])
+    for function in (torch.log1p, torch.expm1):
+        (actual,) = run_lowered(lambda v, f=function: (f(v),), [x])
+        np.testing.assert_allclose(actual, function(x.double()).numpy(), rtol=5e-7)
+
+
+def test_log1p_of_minus_one_is_minus_infinity() -> None:
+    (actual,) = run_lowered(lambda v: (torch.log1p(v),), [torch.tensor([-1.0])])
+    assert actual == [-np.inf]

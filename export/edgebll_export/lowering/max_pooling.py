@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.axis import pick, spread
 from edgebll_export.lowering.convolution import input_gradient
@@ -122,6 +123,7 @@ def _register(axes: int) -> None:
     @lowering(f"aten.max_pool{axes}d_with_indices.default", family=_FAMILY)
     def forward(g: GraphBuilder, x: Value, *options: Any) -> tuple[Value, None]:
         windows = Windows.of(x.shape[-axes:], *options)
+        _refuse_empty(windows)
         best = _maximum(g, planes(g, g.dense(x), axes), windows)
         return g.reshape(best, (*x.shape[:-axes], *windows.out)), None
 
@@ -154,6 +156,14 @@ def _register(axes: int) -> None:
     backward.__doc__ = f"Gradient of the maximum over {axes} axes."
     adaptive.__doc__ = f"Maximum of each cell over {axes} axes; the indices are never made."
     adaptive_backward.__doc__ = f"Gradient of the maximum of each cell over {axes} axes."
+
+
+def _refuse_empty(windows: Windows) -> None:
+    """PyTorch's maximum of nothing is minus infinity, with a gradient that goes nowhere."""
+    rows = zip(windows.size, windows.out, windows.kernel, windows.stride, windows.padding, windows.dilation, strict=True)
+    for n, m, k, s, p, d in rows:
+        if any(all(not 0 <= i * s - p + tap * d < n for tap in range(k)) for i in range(m)):
+            raise ExportError("a window of the max pooling sees nothing but padding; use less padding or dilation")
 
 
 def _cells(size: Sequence[int], cells: Sequence[int]) -> Windows:

@@ -8,6 +8,8 @@ from support.graphs import assert_lowered_equals_float64, to_model
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
+from edgebll.errors import ExportError
+
 #: Small whole numbers, so that many windows hold their maximum more than once; the first gets the gradient.
 TIES = torch.randint(-2, 3, (2, 3, 9, 8), generator=torch.Generator().manual_seed(0)).float()
 CUBES = torch.randint(-2, 3, (2, 2, 5, 4, 6), generator=torch.Generator().manual_seed(0)).float()
@@ -85,3 +87,13 @@ def test_a_plain_average_is_one_operator() -> None:
 def test_a_maximum_without_gradient_is_one_operator() -> None:
     model = to_model(lambda x: (F.max_pool2d(x, 3, 2, 1, ceil_mode=True),), [torch.zeros(2, 3, 7, 6)])
     assert [node.op_type for node in model.graph.node] == ["MaxPool"]
+
+
+def test_windows_that_see_nothing_are_refused() -> None:
+    with pytest.raises(ExportError, match="sees nothing but padding"):
+        to_model(lambda x: (F.max_pool1d(x, 2, 1, 1, 2),), [torch.zeros(1, 1, 1)])
+
+
+def test_indices_are_refused() -> None:
+    with pytest.raises(ExportError, match="max_unpool"):
+        to_model(lambda x: (F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),), [torch.zeros(1, 1, 4, 4)])

@@ -24,7 +24,6 @@ DECOMPOSED: Mapping[str, tuple[str, ...]] = {
         *("huber_loss", "huber_loss_backward", "mse_loss", "mse_loss_backward", "smooth_l1_loss", "smooth_l1_loss_backward"),
         *("soft_margin_loss", "soft_margin_loss_backward"),
     ),
-    "normalization": ("native_layer_norm", "native_layer_norm_backward"),
     "reduction": ("aminmax", "linalg_vector_norm", "logsumexp", "norm.ScalarOpt_dim"),
     "shape": ("channel_shuffle", "diag_embed", "pixel_shuffle", "pixel_unshuffle", "tril", "triu", "unbind.int"),
 }

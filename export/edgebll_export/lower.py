@@ -55,6 +55,8 @@ class _Lowerer:
             if node in self.alive and node.op in ("call_function", "get_attr"):
                 self.values[node] = self._constant(self.known[node]) if node in self.known else self._call(node)
         for name, node in zip(self.traced.outputs, self.traced.results, strict=True):
+            if self.values[node] is None:
+                raise ExportError(f"{self.name}: graphs do not hold the output {name}, such as the indices of maxima")
             self.builder.output(name, self.values[node])
         return self.builder.build(self.name), tuple(used)
 

@@ -95,5 +95,7 @@ def test_windows_that_see_nothing_are_refused() -> None:
 
 
 def test_indices_are_refused() -> None:
+    with pytest.raises(ExportError, match="graphs do not hold the output o1"):
+        to_model(lambda x: F.max_pool2d(x, 2, return_indices=True), [torch.zeros(1, 1, 4, 4)])
     with pytest.raises(ExportError, match="max_unpool"):
         to_model(lambda x: (F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),), [torch.zeros(1, 1, 4, 4)])

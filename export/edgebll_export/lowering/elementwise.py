@@ -150,7 +150,10 @@ def minimum(g: GraphBuilder, x: Value, y: Value) -> Value:
 
 @lowering("aten.clamp.default", "aten.hardtanh.default", "aten.clamp_min.default", family=_FAMILY)
 def clamp(g: GraphBuilder, x: Value, minimum: float | None = None, maximum: float | None = None) -> Value:
-    """X limited to [minimum, maximum]."""
+    """X limited to [minimum, maximum]; of integers by Max and Min, because TensorRT's Clip takes none."""
+    if x.dtype.startswith("int"):
+        x = x if minimum is None else binary(g, "Max", x, minimum)
+        return x if maximum is None else binary(g, "Min", x, maximum)
     bounds = [None if bound is None else lift(g, bound, x) for bound in (minimum, maximum)]
     (result,) = g.node("Clip", [x, *bounds], [(x.dtype, x.stored)])
     return Value(result.name, x.dtype, x.shape, x.stored)

@@ -23,6 +23,7 @@ CASES: dict[str, Case] = {
     "neg": (lambda x: -x, [(3, 4)]),
     "reciprocal": (lambda x: (x * x + 1).reciprocal(), [(3, 4)]),
     "clamp": (lambda x: x.clamp(-0.5, 0.7), [(3, 4)]),
+    "clamp_of_integers": (lambda x: x * (3 * x).long().clamp(-1, 2) * (x > 0).long().clamp(min=1), [(3, 4)]),
     "maximum": (lambda x, y: torch.maximum(x, y), [(3, 4), (3, 4)]),
     "minimum": (lambda x, y: torch.minimum(x, y), [(3, 4), (3, 4)]),
     "logical": (lambda x, y: x * (((x > 0) & (y > 0)) | ~(x < -0.5)).float(), [(3, 4), (3, 4)]),

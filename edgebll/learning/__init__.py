@@ -7,14 +7,12 @@ from typing import Any, TypeVar
 
 from edgebll.errors import ConfigError
 from edgebll.learning.adam import Adam, AdamW
-from edgebll.learning.backprop import Backprop
-from edgebll.learning.bll import BLL
 from edgebll.learning.dropout import MaskedDropout, SeededDropout
-from edgebll.learning.greedy import Greedy
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.options import convert_options
 from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
+from edgebll.learning.rules import BLL, RULES, Backprop, Greedy
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, make_steps
 
@@ -41,7 +39,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (BLL, Greedy, Backprop)}
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (SGD, Adam, AdamW)}
 
 

@@ -1,7 +1,8 @@
 """What a learning rule is: for each block an objective, and the edges its streams run along.
 
-A new rule is one file: subclass `Rule` (a frozen dataclass of its options), return an `Objective` for each block, and enter
-the class in `edgebll.learning.RULES`. Trainer, export and boards need no change: they only see the step.
+A new rule is one file under edgebll/learning/rules: subclass `Rule` (a frozen dataclass of its options), return an `Objective`
+for each block, and enter the class in `edgebll.learning.rules.RULES`. Trainer, export and boards need no change: they only see
+the step.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from onnx import helper
 
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering.parts import sum_of_parts
 from edgebll_export.registry import lowering
 
 _FAMILY = "element-wise"
@@ -74,7 +75,8 @@ def add(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value:
         return x
     if alpha != 1:
         y = mul(g, y, alpha) if isinstance(y, Value) else y * alpha
-    return binary(g, "Add", x, y)
+    joined = sum_of_parts(g, x, y) if isinstance(x, Value) and isinstance(y, Value) else None
+    return joined or binary(g, "Add", x, y)
 
 
 @lowering("aten.sub.Tensor", "aten.sub.Scalar", family=_FAMILY)

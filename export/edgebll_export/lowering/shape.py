@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowering.parts import note_padded
 from edgebll_export.registry import lowering
 
 _FAMILY = "shape"
@@ -119,7 +120,10 @@ def pad(g: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int], 
     inputs = [x, g.constant(np.array([*before, *after], np.int64))]
     if number != 0.0:
         inputs.append(g.constant(np.asarray(number, x.dtype)))
-    return g.op("Pad", inputs, shape, x.dtype)
+    result = g.op("Pad", inputs, shape, x.dtype)
+    if number == 0.0:
+        note_padded(g, result, x, before, after)
+    return result
 
 
 @lowering("aten.constant_pad_nd.default", family=_FAMILY)

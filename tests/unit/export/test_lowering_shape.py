@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from support.lowering_cases import Case, check_case
+from support.graphs import to_model, with_gradients
+from support.lowering_cases import Case, case_inputs, check_case
 from torch.nn import functional as F
 
 
@@ -32,6 +33,9 @@ CASES: dict[str, Case] = {
     "slice_from_the_end": (lambda x: x[:, -3:-1] * x[:, -1:], [(3, 5)]),
     "flip": (lambda x: x.flip(0, 2), [(3, 4, 2)]),
     "roll": (lambda x: x.roll((1, -1), (0, 1)) + x.roll(2), [(3, 4)]),
+    "parts": (lambda x: x[2] * x[0] * 3 + x[1], [(3, 4)]),
+    "parts_with_a_gap": (lambda x: x[:, 3:] * x[:, :1], [(3, 4)]),
+    "parts_along_two_axes": (lambda x: x[1:, :2] * x[:1, 2:], [(2, 4)]),
     "split": (lambda x: x.split([1, 3], 1)[0] * x.split(2, 1)[1], [(3, 4)]),
     "chunk": (lambda x: x.chunk(2, 1)[0] * x.chunk(3, 1)[-1], [(3, 4)]),
     "unbind": (lambda x: x.unbind(1)[0] * x.unbind(1)[2], [(3, 4)]),
@@ -55,3 +59,10 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+def test_gradients_of_slices_are_joined() -> None:
+    model = to_model(with_gradients(CASES["parts"][0]), case_inputs("parts", CASES["parts"]))
+    operators = [node.op_type for node in model.graph.node]
+    assert "Pad" not in operators
+    assert operators.count("Concat") == 1

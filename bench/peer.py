@@ -194,10 +194,10 @@ def _words(rows: Sequence[Row], layers: dict[str, dict[str, str | None]], sizes:
     size = {side: [f"{number / (1 << 20):.0f} MiB" for number in pair] for side, pair in sizes.items()}
     return (
         f"Geometric mean: {mean:.2f} times as fast. Installed, with all packages needed: theirs {size['theirs'][0]} "
-        f"({size['theirs'][1]} without its CUDA library), ours {size['ours'][0]}. Of {len(layers)} kinds of layers, theirs trains "
-        f"{trained['theirs']}, ours {trained['ours']}.\n\n"
-        "Where ours is behind in time: their optimiser updates all weights in place in one operator, where a plain graph passes "
-        "over them once for each multiplication, addition and root, into buffers of their own."
+        f"({size['theirs'][1]} without its CUDA library), ours {size['ours'][0]}. Of {len(layers)} kinds of layers, theirs "
+        f"trains {trained['theirs']}, ours {trained['ours']}.\n\n"
+        "Where ours is behind in time: their optimiser updates all weights in place in one operator, where a plain graph "
+        "passes over them once for each multiplication, addition and root, into buffers of their own."
     )
 
 

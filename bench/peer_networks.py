@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 import torch
 from blocks import Attention, Residual
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from torch import nn
 
 from edgebll.learning import SGD, AdamW, Optimizer, make_rule, make_steps
@@ -82,16 +83,26 @@ def write_layer(name: str, folder: Path) -> None:
     layer = LAYERS[name]()
     width = layer.eval()(torch.zeros(2, *_IMAGE))[0].numel()
     first = nn.Conv2d(4, 4, 1)  # so that the layer's input needs a gradient
-    write(nn.Sequential(first, layer, nn.Flatten(), nn.Linear(width, CLASSES)), _IMAGE, 4, folder, "SGD")
+    module = nn.Sequential(first, layer, nn.Flatten(), nn.Linear(width, CLASSES))
+    write(module, _IMAGE, 4, folder, "SGD", _norm_model(name, 4))
 
 
-def write(module: nn.Module, shape: tuple[int, ...], batch: int, folder: Path, optimizer: str) -> None:
-    """What both sides load."""
+def write(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    batch: int,
+    folder: Path,
+    optimizer: str,
+    own_forward: onnx.ModelProto | None = None,
+) -> None:
+    """What both sides load; `own_forward` is a forward model for them alone."""
     network = BlockNetwork([module], CLASSES, shape)
     rule, ours = make_rule("backprop"), OPTIMIZERS[optimizer]
     step = make_steps(network, rule, ours, batch)[0]
     folder.mkdir(parents=True)
-    onnx.save(_with_weights(block_models(step).models["forward"], step.initial_state()), str(folder / "forward.onnx"))
+    forward = own_forward or block_models(step).models["forward"]
+    onnx.save(_with_weights(forward, step.initial_state()), str(folder / "forward.onnx"))
+    (folder / "trained.json").write_text(json.dumps([f"net.{name}" for name, _ in module.named_parameters()]), "utf-8")
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((batch, *shape), np.float32), rng.integers(0, CLASSES, batch)
     np.savez(folder / "batch.npz", x=x, labels=labels)
@@ -99,16 +110,35 @@ def write(module: nn.Module, shape: tuple[int, ...], batch: int, folder: Path, o
 
 
 def _with_weights(model: onnx.ModelProto, state: dict[str, torch.Tensor]) -> onnx.ModelProto:
-    """The forward model with the state as constants, named nodes, and batch norm in training mode, as their API expects."""
+    """The forward model with the state as constants and with named nodes, as their API expects."""
     graph = model.graph
     inputs = [value for value in graph.input if value.name not in state]
-    given = {value.name for value in graph.input}
+    given = {name for node in graph.node for name in node.input}
     graph.initializer.extend(numpy_helper.from_array(v.numpy(), name) for name, v in state.items() if name in given)
     del graph.input[:]
     graph.input.extend(inputs)
     for index, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{index}"
-        if node.op_type == "BatchNormalization":
-            node.attribute.append(onnx.helper.make_attribute("training_mode", 1))
-            node.output.extend([f"{node.output[0]}_mean", f"{node.output[0]}_var"])
     return model
+
+
+def _norm_model(name: str, batch: int) -> onnx.ModelProto | None:
+    """The forward pass of a layer of LAYERS with ONNX's own operator, where edgebll would spell it out; None for others."""
+    affine = ["net.1.weight", "net.1.bias"]
+    statistics = ["net.1.running_mean", "net.1.running_var"]
+    nodes = {
+        "batch norm, training mode": [
+            helper.make_node("BatchNormalization", ["h", *affine, *statistics], ["n", "mean", "var"], training_mode=1)
+        ],
+        "layer norm": [helper.make_node("LayerNormalization", ["h", *affine], ["n"], axis=-1)],
+        "instance norm": [helper.make_node("InstanceNormalization", ["h", *affine], ["n"])],
+    }.get(name)
+    if nodes is None:
+        return None
+    first = helper.make_node("Conv", ["x", "net.0.weight", "net.0.bias"], ["h"])
+    flat = helper.make_node("Flatten", ["n"], ["f"])
+    last = helper.make_node("Gemm", ["f", "net.3.weight", "net.3.bias"], ["a"], transB=1)
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [batch, *_IMAGE])
+    a = helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, [batch, CLASSES])
+    graph = helper.make_graph([first, *nodes, flat, last], "forward", [x], [a])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

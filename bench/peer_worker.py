@@ -41,7 +41,7 @@ def prepare(model: Path, folder: Path, optimizer: str) -> None:
     folder.mkdir(parents=True)
     artifacts.generate_artifacts(
         forward,
-        requires_grad=[tensor.name for tensor in forward.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT],
+        requires_grad=json.loads((model.parent / "trained.json").read_text("utf-8")),
         loss=artifacts.LossType.CrossEntropyLoss,
         optimizer=getattr(artifacts.OptimType, optimizer),
         artifact_directory=str(folder),

@@ -13,6 +13,7 @@ from edgebll_export.passes.fuse_updates import fuse_updates
 from edgebll_export.passes.merge_equal import merge_equal
 from edgebll_export.passes.merge_reshapes import merge_reshapes
 from edgebll_export.passes.names import Names, Nodes, Pass
+from edgebll_export.passes.scale_factors import scale_factors
 from edgebll_export.passes.simplify import simplify
 from edgebll_export.passes.transposes import merge_transposes
 
@@ -22,6 +23,7 @@ PASSES: tuple[Pass, ...] = (
     merge_transposes,
     merge_reshapes,
     drop_axes,
+    scale_factors,
     fuse_updates,
     merge_reshapes,
     merge_equal,

@@ -15,6 +15,7 @@ from onnx import helper
 from edgebll_export.passes.names import Names, Nodes, attribute, uses, with_inputs
 
 _BY_INPUT = {"ReduceSum"}  # takes its axes as an input since opset 13; the others, in opset 17, as an attribute
+_RESHAPES = {"Reshape", "Squeeze"}
 _REDUCTIONS = _BY_INPUT | {"ReduceMean", "ReduceMax"}
 
 
@@ -39,9 +40,9 @@ def _axes(node: onnx.NodeProto, readers: Sequence[onnx.NodeProto], names: Names)
     """The axes to reduce and drop; None where the conditions do not hold."""
     if node.op_type not in _REDUCTIONS or not attribute(node, "keepdims", 1) or not readers:
         return None
-    shapes = {names.shape_of(reader.output[0]) for reader in readers if reader.op_type == "Reshape"}
+    shapes = {names.shape_of(reader.output[0]) for reader in readers}
     reduced = _reduced(node, names)
-    if len(shapes) != 1 or any(reader.op_type != "Reshape" for reader in readers) or reduced is None:
+    if len(shapes) != 1 or any(reader.op_type not in _RESHAPES for reader in readers) or reduced is None:
         return None
     shape, (wanted,) = names.shape_of(node.output[0]), shapes
     # Of the other axes of size 1, as many stay as the result has.

@@ -71,8 +71,8 @@ def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) 
         window = crop(g, last, axes, starts, ends, list(geometry.stride))
         window = g.reshape(window, (groups, geometry.positions, in_channels))
         taps.append(g.op("MatMul", [rows, window], (groups, out_channels // groups, in_channels)))
-    joined = cat(g, [g.reshape(one, (out_channels, 1, in_channels)) for one in taps], 1)
-    return g.reshape(g.transpose(joined, (0, 2, 1)), geometry.weight_shape)
+    joined = g.reshape(cat(g, taps, 0), (len(taps), out_channels, in_channels))
+    return g.reshape(g.transpose(joined, (1, 2, 0)), geometry.weight_shape)
 
 
 def _channels_last(g: GraphBuilder, x: Value, geometry: Geometry) -> Value:

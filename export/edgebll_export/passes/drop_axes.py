@@ -40,9 +40,11 @@ def _axes(node: onnx.NodeProto, readers: Sequence[onnx.NodeProto], names: Names)
     """The axes to reduce and drop; None where the conditions do not hold."""
     if node.op_type not in _REDUCTIONS or not attribute(node, "keepdims", 1) or not readers:
         return None
-    shapes = {names.shape_of(reader.output[0]) for reader in readers}
     reduced = _reduced(node, names)
-    if len(shapes) != 1 or any(reader.op_type not in _RESHAPES for reader in readers) or reduced is None:
+    if reduced is None or any(reader.op_type not in _RESHAPES for reader in readers):
+        return None
+    shapes = {names.shape_of(reader.output[0]) for reader in readers}
+    if len(shapes) != 1:
         return None
     shape, (wanted,) = names.shape_of(node.output[0]), shapes
     # Of the other axes of size 1, as many stay as the result has.

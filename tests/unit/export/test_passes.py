@@ -96,6 +96,7 @@ def test_merge_transposes(build: Build, shape: Sequence[int], expected: list[str
         (lambda g, x: reshape(g, total(g, x, [2], (2, 3, 1)), 6), ["ReduceSum", "Reshape"]),
         (lambda g, x: reshape(g, total(g, x, [2], (2, 3, 1)), 1, 2, 3), ["ReduceSum", "Reshape"]),
         (lambda g, x: g.op("Sub", [x, total(g, x, [2], (2, 3, 1))], (2, 3, 4)), ["ReduceSum", "Sub"]),
+        (lambda g, x: total(g, x, [2], (2, 3, 1)), ["ReduceSum"]),
     ],
 )
 def test_drop_axes(build: Build, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,50 +1,25 @@
 """Building an ONNX graph: values with known shapes, nodes without duplicates, constants folded as they appear.
 
-Default operator domain, static shapes. A value may be `broadcast`: its stored shape has ones where the logical shape repeats
-them, because element-wise operators broadcast by themselves; `GraphBuilder.dense` expands it where one cannot.
+Default operator domain, static shapes. Values may be broadcast, see `edgebll_export.value`; `GraphBuilder.dense` expands one
+where an operator needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
 from edgebll.errors import ExportError
 from edgebll_export.passes import run_passes
 from edgebll_export.targets import ONNX, Target
+from edgebll_export.value import Array, Value, only_moves_ones, padded, reshape_broadcast
 
-Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor in the graph.
-
-    Attributes:
-        name: its ONNX name. dtype: numpy name. shape: logical shape. stored: shape of the ONNX tensor, of the same rank, with
-        1 where it is broadcast. constant: its content where known at export.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    stored: tuple[int, ...]
-    constant: Array | None = None
-
-    @property
-    def is_broadcast(self) -> bool:
-        """Whether the stored tensor is smaller than the logical one."""
-        return self.stored != self.shape
-
-    def same(self, other: Value) -> bool:
-        """Whether both are the very same tensor."""
-        return self.name == other.name and self.shape == other.shape
+__all__ = ["GraphBuilder", "Value"]
 
 
 class GraphBuilder:
@@ -137,7 +112,7 @@ class GraphBuilder:
     def elementwise(self, operator: str, inputs: Sequence[Value], dtype: str | None = None, **attributes: Any) -> Value:
         """Add an element-wise node; the result stays broadcast where all inputs are."""
         shape = np.broadcast_shapes(*(value.shape for value in inputs))
-        stored = np.broadcast_shapes(*(_padded(value.stored, len(shape)) for value in inputs))
+        stored = np.broadcast_shapes(*(padded(value.stored, len(shape)) for value in inputs))
         (value,) = self.node(operator, inputs, [(dtype or inputs[0].dtype, stored)], **attributes)
         return replace(value, shape=tuple(shape))
 
@@ -147,7 +122,7 @@ class GraphBuilder:
         if value.constant is not None and not value.is_broadcast:
             return self.constant(value.constant.reshape(target))
         if value.is_broadcast:
-            squeezed = _reshape_broadcast(value, target)
+            squeezed = reshape_broadcast(value, target)
             if squeezed is None:
                 value = self.dense(value)
             else:
@@ -170,7 +145,7 @@ class GraphBuilder:
             return replace(self.constant(value.constant.transpose(order)), shape=shape)
         if order == tuple(range(len(order))):
             return value
-        if _only_moves_ones(value.stored, order):
+        if only_moves_ones(value.stored, order):
             return replace(self._reshape_stored(value, stored), shape=shape)
         source = self._transposes.get(value.name)
         if source is not None and order == (1, 0):
@@ -241,24 +216,6 @@ class GraphBuilder:
 def _info(name: str, dtype: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return helper.make_tensor_value_info(name, kind, list(shape))
-
-
-def _padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    return (1,) * (rank - len(shape)) + shape
-
-
-def _only_moves_ones(stored: tuple[int, ...], order: tuple[int, ...]) -> bool:
-    kept = [axis for axis in order if stored[axis] != 1]
-    return kept == sorted(kept)
-
-
-def _reshape_broadcast(value: Value, target: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Stored shape after reshaping a broadcast value, where the reshape only adds or drops axes of size 1."""
-    pairs = [(size, kept) for size, kept in zip(value.shape, value.stored, strict=True) if size != 1]
-    if [size for size, _ in pairs] != [size for size in target if size != 1]:
-        return None
-    kept = iter(pairs)
-    return tuple(1 if size == 1 else next(kept)[1] for size in target)
 
 
 def _without_output_copies(nodes: list[onnx.NodeProto], outputs: set[str], sources: set[str]) -> list[onnx.NodeProto]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from blocks import LR, Block
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgebll_devices.runtimes import BlockRuntime
 
@@ -35,11 +35,9 @@ def idiomatic(block: Block, compiled: bool = False) -> Run:
     module, objective, options = block.module, block.step.objective, block.optimizer
     module.train()
     x, y = block.inputs
-    generator = torch.Generator().manual_seed(0)
-    head = {name: nn.Parameter(value) for name, value in objective.parameters(generator).items()}
-    feedback = objective.feedback_state(generator)
+    head, feedback = objective.head(), objective.feedback_state()
     optimizer = torch.optim.SGD(
-        [*module.parameters(), *head.values()],
+        [*module.parameters(), *head.parameters()],
         lr=LR,
         momentum=options.momentum,
         nesterov=options.nesterov,

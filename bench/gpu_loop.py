@@ -90,9 +90,8 @@ def _objective(
     step: BlockStep, module: nn.Module, x: Tensor, y: Tensor, device: str
 ) -> tuple[Callable[[], Tensor], list[nn.Parameter]]:
     """The local loss as a function of nothing, and everything it trains."""
-    generator = torch.Generator().manual_seed(0)
-    head = {name: nn.Parameter(value.to(device)) for name, value in step.objective.parameters(generator).items()}
-    feedback: dict[str, Any] = {k: v.to(device) for k, v in step.objective.feedback_state(generator).items()}
+    head = step.objective.head().to(device)
+    feedback: dict[str, Any] = {k: v.to(device) for k, v in step.objective.feedback_state().items()}
 
     def loss_of() -> Tensor:
         nonlocal feedback
@@ -102,7 +101,7 @@ def _objective(
         loss: Tensor = step.objective.loss(head, feedback, a, y)[0]
         return loss
 
-    return loss_of, [*module.parameters(), *head.values()]
+    return loss_of, [*module.parameters(), *head.parameters()]
 
 
 def _set_float32() -> None:

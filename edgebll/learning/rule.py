@@ -7,17 +7,18 @@ the step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.spec import HOST, EdgeSpec
 
 Tensors = Mapping[str, Tensor]
+#: A network on its current state: its inputs to what its forward returns.
+Head = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,15 @@ class Objective:
 
     metrics: tuple[str, ...] = ()
 
-    def parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Trained tensors besides the block's own, e.g. {"head.weight": ...}."""
-        return {}
+    def head(self) -> nn.Module:
+        """The auxiliary network behind the block, by default none (the identity).
 
-    def feedback_state(self, generator: torch.Generator) -> dict[str, Tensor]:
+        Its parameters are trained by the block's own optimiser and its buffers kept, all under the name "head."; the forward
+        graph never holds it. Initial values may be drawn from PyTorch's generator, which is seeded in both of these hooks.
+        """
+        return nn.Identity()
+
+    def feedback_state(self) -> dict[str, Tensor]:
         """Tensors of the feedback head; not reached by gradients, renewed by `renew_feedback`."""
         return {}
 
@@ -60,8 +65,13 @@ class Objective:
         """Target (B, F) that the feedback head makes of labels y (B, C); only if there is feedback state."""
         raise NotImplementedError
 
-    def loss(self, parameters: Tensors, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss (0-d) and the terms named in `metrics`; `feedback` is already renewed."""
+    def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss (0-d) and the terms named in `metrics`.
+
+        Args:
+            head: runs the auxiliary network on its current state. feedback: already renewed.
+            a: the block's output (B, ...) in float32, whatever the block computes in. y: labels (B, C), one-hot.
+        """
         raise NotImplementedError
 
 
@@ -96,11 +106,21 @@ def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Te
 
 
 @dataclass(frozen=True)
-class TaskObjective(Objective):
-    """Cross-entropy of the block's own class scores: the last block under every rule."""
+class PredictiveObjective(Objective):
+    """L = CE(head(a), y) with the auxiliary network that `make_head` builds."""
 
+    make_head: Callable[[], nn.Module]
     label_smoothing: float = 0.0
 
-    def loss(self, parameters: Tensors, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of a (B, C)."""
-        return cross_entropy(a, y, self.label_smoothing), {}
+    def head(self) -> nn.Module:
+        """A new auxiliary network."""
+        return self.make_head()
+
+    def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy of the head's class scores."""
+        return cross_entropy(head(a), y, self.label_smoothing), {}
+
+
+def task_objective(label_smoothing: float = 0.0) -> Objective:
+    """Cross-entropy of the block's own class scores: the last block under every rule."""
+    return PredictiveObjective(nn.Identity, label_smoothing)

@@ -6,7 +6,8 @@ Pure: forward pass, feedback target, local loss, gradient inside the block, opti
 its arguments alone. State is a flat dict of tensors; the prefix says what a tensor is:
 
     net.       parameters and buffers of the block's module (running statistics are buffers)
-    head.      the objective's trained tensors            feedback.  the feedback head
+    head.      the same of the objective's auxiliary network
+    feedback.  the feedback head
     momentum., moment1., moment2.  the optimiser's    scale.     the loss scale of mixed precision
 """
 
@@ -16,16 +17,16 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from edgebll.errors import ConfigError
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.precision import Precision, make_precision
+from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.networks.block_network import BlockNetwork
 from edgebll.spec import BlockSpec, TensorSpec
 
-NET = "net."
+NET, HEAD = "net.", "head."
 _DTYPES = {
     torch.float32: "float32",
     torch.int64: "int64",
@@ -63,17 +64,16 @@ class BlockStep:
         self.objective = objective
         self.optimizer = optimizer
         self.precision = precision
-        generator = torch.Generator().manual_seed(place.index)
-        self._auxiliary = objective.parameters(generator)
-        self._feedback = objective.feedback_state(generator)
-        trained = {NET + n for n, p in module.named_parameters() if p.requires_grad}
-        self._net = {NET + n: t.detach().clone() for n, t in _module_state(module).items()}
-        self._trained = tuple(n for n in [*self._net, *self._auxiliary] if n in trained or n in self._auxiliary)
+        with seeded(place.index):
+            self._head = PureModule(objective.head(), HEAD)
+            self._feedback = objective.feedback_state()
+        self._net = PureModule(module, NET)
+        self._trained = (*self._net.trained, *self._head.trained)
         self.spec = self._signature(place, input_shape, batch_size)
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
-        state = {**self._net, **self._auxiliary, **self._feedback}
+        state = {**self._net.initial, **self._head.initial, **self._feedback}
         state.update(self.optimizer.initial_moments({name: state[name] for name in self._trained}))
         state.update(self.precision.initial_state())
         return {name: value.clone() for name, value in state.items()}
@@ -92,11 +92,13 @@ class BlockStep:
         """
         parameters = {name: state[name].detach().requires_grad_() for name in self._trained}
         with torch.enable_grad():
-            a, buffers = self._run_module({**state, **parameters}, x, train=True)
+            net, head = (pure.on({**state, **parameters}, train=True) for pure in (self._net, self._head))
+            with self.precision.autocast():
+                a = net(x)
+            a = a.float()
             output = a.detach()
             feedback = self.objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
-            auxiliary = {name: parameters[name] for name in self._auxiliary}
-            loss, terms = self.objective.loss(auxiliary, feedback, a, y)
+            loss, terms = self.objective.loss(head, feedback, a, y)
             scaled = self.precision.scaled(loss, state)
             gradients = torch.autograd.grad(scaled, list(parameters.values()), allow_unused=True)
         with torch.no_grad():
@@ -105,13 +107,15 @@ class BlockStep:
             before = {name: value.detach() for name, value in parameters.items()}
             updated = self.optimizer.update(before, named, state, scalars["lr"])
             metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
-            new = self.precision.settle(state, {**buffers, **feedback, **updated}, named.values())
+            kept = {**net.buffers, **head.buffers, **feedback}
+            new = self.precision.settle(state, {**kept, **updated}, named.values())
         return {**state, **new}, output, metrics
 
     def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
-        with torch.no_grad():
-            return self._run_module(state, x, train=False)[0]
+        with torch.no_grad(), self.precision.autocast():
+            a: Tensor = self._net.on(state, train=False)(x)
+        return a.float()
 
     def feedback(self, state: Mapping[str, Tensor], y: Tensor) -> Tensor:
         """The feedback head alone: labels y (B, C) to beta (B, features)."""
@@ -130,48 +134,16 @@ class BlockStep:
             state=tuple(tensor_spec(name, value) for name, value in state.items()),
             scalars=("lr",),
             metrics=("loss", *self.objective.metrics),
-            forward_state=tuple(self._net),
+            forward_state=tuple(self._net.initial),
             feedback_state=tuple(self._feedback),
             beta=beta,
             output_role="logits" if place.is_last else "activation",
         )
 
-    def _run_module(self, state: Mapping[str, Tensor], x: Tensor, *, train: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Run the module on `state`; returns its output and its buffers afterwards (running statistics)."""
-        buffer_names = [name for name, _ in self.module.named_buffers() if NET + name in self._net]
-        # Batch norm and the like write into their buffers: give them copies and read those back.
-        copies = {name: state[NET + name].clone() for name in buffer_names}
-        counters = {n: torch.zeros(b.shape, dtype=b.dtype) for n, b in self.module.named_buffers() if NET + n not in self._net}
-        tensors = {name[len(NET) :]: state[name] for name in self._net}
-        modes = [(module, module.training) for module in self.module.modules()]
-        self.module.train(train)
-        try:
-            with self.precision.autocast():
-                a: Tensor = functional_call(self.module, {**tensors, **copies, **counters}, (x,))
-        finally:
-            for module, mode in modes:
-                module.training = mode
-        return a.float(), {NET + name: value.detach() for name, value in copies.items()}
-
     def _used(self, name: str, gradient: Tensor | None) -> Tensor:
         if gradient is None:
             raise ConfigError(f"{self.name}: the loss does not depend on the parameter {name!r}; remove or freeze it")
         return gradient
-
-
-def _module_state(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and those buffers a step can change or read.
-
-    num_batches_tracked only matters to a batch norm without momentum, which averages over all batches; elsewhere it is left
-    out, so that graphs stay free of integer counters.
-    """
-    counters = {
-        f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
-        for prefix, child in module.named_modules()
-        if getattr(child, "momentum", None) is not None
-    }
-    buffers = {name: value for name, value in module.named_buffers() if name not in counters}
-    return {**dict(module.named_parameters()), **buffers}
 
 
 def make_steps(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebll.errors import ConfigError
-from edgebll.learning.rule import BlockPlace, Objective, Rule, TaskObjective
+from edgebll.learning.rule import BlockPlace, Objective, Rule, task_objective
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,4 @@ class Backprop(Rule):
 
     def objective(self, place: BlockPlace) -> Objective:
         """The task loss."""
-        return TaskObjective(self.label_smoothing)
+        return task_objective(self.label_smoothing)

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.errors import ConfigError
 from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.rule import BlockPlace, Objective, Rule, TaskObjective, Tensors, cross_entropy
+from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors, cross_entropy, task_objective
 
 FEEDBACK = "feedback.weight"
 _EPSILON = 1e-8
@@ -78,7 +78,7 @@ class BLL(Rule):
     def objective(self, place: BlockPlace) -> Objective:
         """The BLL loss, or the task loss at the last block."""
         if place.is_last:
-            return TaskObjective(self.label_smoothing)
+            return task_objective(self.label_smoothing)
         return BLLObjective(self, place)
 
 
@@ -93,15 +93,17 @@ class BLLObjective(Objective):
     def __init__(self, rule: BLL, place: BlockPlace) -> None:
         self.rule = rule
         self.place = place
-        self.head = PredictiveHead(place.output_shape, place.num_classes, rule.head_size)
         terms = {"loss_match": rule.match, "loss_pred": rule.predict, "loss_corr": rule.decorrelate}
         self.metrics = tuple(name for name, weight in terms.items() if weight)
 
-    def parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """The predictive head's weights, trained by the block's own optimiser."""
-        return self.head.parameters(generator) if self.rule.predict else {}
+    def head(self) -> nn.Module:
+        """The predictive head, trained by the block's own optimiser."""
+        place = self.place
+        return (
+            PredictiveHead(place.output_shape, place.num_classes, self.rule.head_size) if self.rule.predict else nn.Identity()
+        )
 
-    def feedback_state(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def feedback_state(self) -> dict[str, Tensor]:
         """W (features, C), zero until its class is first seen."""
         with torch.no_grad():
             features = self.pooled(torch.zeros(1, *self.place.output_shape)).shape[1]
@@ -148,15 +150,14 @@ class BLLObjective(Objective):
         """beta_n = W y_n, shape (B, features)."""
         return F.linear(y, feedback[FEEDBACK])
 
-    def loss(self, parameters: Tensors, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted sum of the terms whose weight is not zero."""
         rule, terms = self.rule, {}
         if rule.match:
             distance = (self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1).mean()
             terms["loss_match"] = rule.match / (8.0 * rule.sigma**2) * distance
         if rule.predict:
-            logits = self.head.logits(parameters, a)
-            terms["loss_pred"] = rule.predict * cross_entropy(logits, y, rule.label_smoothing)
+            terms["loss_pred"] = rule.predict * cross_entropy(head(a), y, rule.label_smoothing)
         if rule.decorrelate:
             terms["loss_corr"] = rule.decorrelate * self._correlation(self.pooled(a), y)
         return torch.stack(list(terms.values())).sum(), terms

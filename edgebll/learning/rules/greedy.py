@@ -5,27 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor
+from torch import nn
 
 from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.rule import BlockPlace, Objective, Rule, TaskObjective, Tensors, cross_entropy
-
-
-@dataclass(frozen=True)
-class PredictiveObjective(Objective):
-    """L = CE(head(a), y)."""
-
-    head: PredictiveHead
-    label_smoothing: float = 0.0
-
-    def parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """The head's weights."""
-        return self.head.parameters(generator)
-
-    def loss(self, parameters: Tensors, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of the head."""
-        return cross_entropy(self.head.logits(parameters, a), y, self.label_smoothing), {}
+from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule, task_objective
 
 
 @dataclass(frozen=True)
@@ -44,6 +27,9 @@ class Greedy(Rule):
     def objective(self, place: BlockPlace) -> Objective:
         """The predictive head, or the task loss at the last block."""
         if place.is_last:
-            return TaskObjective(self.label_smoothing)
-        head = PredictiveHead(place.output_shape, place.num_classes, self.head_size)
+            return task_objective(self.label_smoothing)
+
+        def head() -> nn.Module:
+            return PredictiveHead(place.output_shape, place.num_classes, self.head_size)
+
         return PredictiveObjective(head, self.label_smoothing)

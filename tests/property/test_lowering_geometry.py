@@ -12,8 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Sizes = tuple[int, ...]
-#: Sums of few numbers may all but cancel.
-_TOLERANCE = 1e-4
 
 
 def sizes(draw: st.DrawFn, axes: int, low: int, high: int) -> Sizes:
@@ -21,7 +19,8 @@ def sizes(draw: st.DrawFn, axes: int, low: int, high: int) -> Sizes:
 
 
 def tensor(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))
+    """Positive numbers: sums that all but cancel would show rounding only."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(len(shape))) + 0.1
 
 
 def ties(*shape: int) -> Tensor:
@@ -53,7 +52,7 @@ def _reach(case: dict[str, Any]) -> list[int]:
 def _check(case: dict[str, Any], name: str, shapes: list[Sizes], **options: Any) -> None:
     function = getattr(F, f"{name}{case['axes']}d")
     inputs = [tensor(*shape) for shape in (shapes if case["bias"] else shapes[:2])]
-    assert_lowered_equals_float64(lambda *values: function(*values, **case["options"], **options), inputs, _TOLERANCE)
+    assert_lowered_equals_float64(lambda *values: function(*values, **case["options"], **options), inputs)
 
 
 @settings(max_examples=40, deadline=None)

@@ -31,6 +31,7 @@ WEIGHT_GRADIENTS = {
     "columns": columns.weight_gradient_by_columns,
     "samples": columns.weight_gradient_by_samples,
     "products": depthwise.weight_gradient_by_products,
+    "bands": depthwise.weight_gradient_by_bands,
     "planes": depthwise.weight_gradient_by_planes,
     "winograd": winograd.weight_gradient,
 }

@@ -5,6 +5,7 @@
         "transposed"  ConvTranspose: reads the kernel as it lies
     dw  "taps"        a MatMul per kernel tap                  "winograd"
         "columns"     one Gemm with the unfolded input         "samples"    one MatMul per sample, kernels of one tap
+        "bands"       depthwise: a MatMul per channel of all columns
         "products"    depthwise: a sum of products per tap     "planes"     depthwise: a Conv group per sample and channel
 
 Milliseconds on ONNX Runtime 1.31, one thread (x86, AVX-512), by batch, channels, height and width; `make bench-forms` measures
@@ -26,13 +27,16 @@ them again and says what the rule loses against always knowing the best:
     64, 64 -> 128, 1x1, 14      1.9              |    1.9       2.3                |   2.9     2.7               1.7
     8, 3 -> 32, 3x3 / 2, 32     0.1              |    0.1       0.1                |   0.4     0.2
 
-    depthwise 3x3                       dw taps  products  planes
-    1, 64, 14 x 14                        0.36     0.12      0.19
-    8, 64, 14 x 14                        2.9      0.75      1.5
-    64, 64, 14 x 14                      22.8      8.2      15.6
-    1, 128, 14 x 14 / 2                   0.40     0.20      0.12
-    8, 128, 14 x 14 / 2                   7.1      1.5       0.82
-    64, 128, 14 x 14 / 2                 42.8     12.8      10.5
+    depthwise                           dw taps  products  planes  bands
+    1, 256, 7 x 7                                  0.18      0.19    0.11
+    8, 256, 7 x 7                         7.8      1.3       1.5     0.6
+    64, 256, 7 x 7                       30.1     12.9      11.8     6.6
+    8, 128, 14 x 14                       9.7      1.8       2.9     1.1
+    8, 32, 28 x 28                        5.2      1.6       2.8     1.1
+    8, 16, 56 x 56                                 7.4       9.5     3.1
+    8, 64, 28 x 28 / 2                   12.9      3.0       1.7     1.3
+    64, 128, 14 x 14 / 2                 42.8     25.3      14.7    15.0
+    8, 64, 5x5, 14 x 14                   7.0      1.9       2.4     0.9
 
 Winograd's transforms move whole kernels, so it needs many rows (batch times tiles of 4 x 4 outputs) to pay them off; most of
 all its weight gradient. Flipping a kernel costs as much as using it for one sample.
@@ -55,6 +59,10 @@ _SAMPLE_POSITIONS = 128
 _FLIP_CHANNELS, _FLIP_BATCH, _FLIP_POSITIONS = 256, 16, 64
 
 
+#: Bands compute as many products too many as the width exceeds the kernel.
+_BAND_WIDTH = 32
+
+
 def forward_form(geometry: Geometry, winograd: bool) -> str:
     """The form of y; `winograd` says whether that one is allowed."""
     return "winograd" if winograd and _winograd_rows(geometry) >= _WINOGRAD_ROWS else "direct"
@@ -75,6 +83,8 @@ def weight_gradient_form(geometry: Geometry, winograd: bool) -> str:
     """The form of dw."""
     if winograd and _winograd_rows(geometry) >= _WINOGRAD_WEIGHT_ROWS:
         return "winograd"
+    if suits_bands(geometry):
+        return "bands"
     if geometry.groups == geometry.in_channels and geometry.groups > 1:
         return "products" if set(geometry.stride) == {1} else "planes"
     if geometry.groups != 1:
@@ -83,6 +93,12 @@ def weight_gradient_form(geometry: Geometry, winograd: bool) -> str:
         return "samples" if geometry.batch > 1 and geometry.positions >= _SAMPLE_POSITIONS * geometry.batch else "taps"
     few = geometry.positions * _UNFOLDED_SHARE <= geometry.out_channels
     return "columns" if few or geometry.in_channels <= _UNFOLDED_CHANNELS else "taps"
+
+
+def suits_bands(geometry: Geometry) -> bool:
+    """Whether the form "bands" of dw applies and is fast: one filter a channel, and not too wide."""
+    depthwise = 1 < geometry.groups == geometry.in_channels == geometry.out_channels
+    return depthwise and geometry.size[-1] <= _BAND_WIDTH * geometry.kernel[-1]
 
 
 def _is_pointwise(geometry: Geometry) -> bool:

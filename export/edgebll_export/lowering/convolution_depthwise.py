@@ -1,9 +1,9 @@
 """Weight gradients of depthwise convolutions: every input channel has filters of its own.
 
     products: for each tap, dW[c, :, tap] = sum over batch and space of dy * the shifted input, as it stands: Mul and ReduceSum.
-    bands:    along the last axis every input column times every output column, one product of matrices for each channel, of which
-              the diagonals are the taps; along the other axes the rows that the taps see stand side by side. More arithmetic
-              than needed, by the width over the kernel's, but at the rate of matrix products.
+    bands:    along the last axis every input column times every output column, one product of matrices for each channel, of
+              which the diagonals are the taps; along the other axes the rows that the taps see stand side by side. More
+              arithmetic than needed, by the width over the kernel's, but at the rate of matrix products.
     planes:   Conv with dy as its kernels, a group for every channel of every sample, then the sum over samples. Stride and
               dilation change places.
 
@@ -49,7 +49,9 @@ def weight_gradient_by_bands(g: GraphBuilder, grad: Value, x: Value, geometry: G
     order = (1, 0, *range(2, 2 + len(geometry.out)))
     padded = pad_space(g, g.transpose(x, order), [*geometry.padding[:-1], 0], [*geometry.padding[:-1], 0])
     shape, steps = (*geometry.out[:-1], width), (*geometry.stride[:-1], 1)
-    starts = ([t * d for t, d in zip(tap, geometry.dilation, strict=False)] for tap in product(*map(range, geometry.kernel[:-1])))
+    starts = (
+        [t * d for t, d in zip(tap, geometry.dilation, strict=False)] for tap in product(*map(range, geometry.kernel[:-1]))
+    )
     seen = cat(g, [rows_window(g, padded, [*start, 0], shape, steps) for start in starts], -1)
     seen = g.transpose(g.reshape(seen, (channels, rows, taps * width)), (0, 2, 1))
     grads = g.reshape(g.transpose(grad, order), (channels, rows, columns))

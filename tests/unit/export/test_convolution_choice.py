@@ -62,6 +62,11 @@ def test_weight_gradients_of_depthwise_convolutions(name: str, form: str) -> Non
     check(DEPTHWISE[name], "dw", form)
 
 
+@pytest.mark.parametrize("name", [name for name, sizes in DEPTHWISE.items() if sizes.in_channels == sizes.out_channels])
+def test_weight_gradients_of_depthwise_convolutions_by_bands(name: str) -> None:
+    check(DEPTHWISE[name], "dw", "bands")
+
+
 def check(sizes: Geometry, wanted: str, form: str) -> None:
     rng = np.random.default_rng(0)
     shapes = {"x": sizes.in_shape, "w": sizes.weight_shape, "dy": sizes.out_shape}
@@ -95,7 +100,10 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
         (geometry(64, 256, 256, 7, kernel=5), ("direct", "direct", "taps")),
         (geometry(8, 64, 64, 14, stride=2), ("direct", "transposed", "taps")),
         (geometry(8, 32, 64, 14, groups=4), ("direct", "transposed", "taps")),
-        (geometry(8, 32, 32, 14, groups=32), ("direct", "transposed", "products")),
+        (geometry(8, 32, 32, 14, groups=32), ("direct", "transposed", "bands")),
+        (geometry(8, 32, 32, 14, stride=2, groups=32), ("direct", "transposed", "bands")),
+        (geometry(8, 32, 32, 112, groups=32), ("direct", "transposed", "products")),
+        (geometry(8, 32, 64, 14, groups=32), ("direct", "transposed", "products")),
         (geometry(8, 32, 64, 14, stride=2, groups=32), ("direct", "transposed", "planes")),
     ],
     ids=str,

@@ -8,12 +8,14 @@ TORCH_INDEX ?=
 DEMO ?= demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench learn soak arm64 wheels clean
+.PHONY: help setup demo test lint bench bench-compile bench-forms bench-peer learn soak arm64 wheels clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
 	@echo "make test   set up and run linters, type checks and tests"
-	@echo "make bench  measure step speed, pipeline scaling and host overhead (bench/RESULTS.md)"
+	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
+	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
+	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
@@ -41,7 +43,17 @@ test: lint
 
 bench: setup
 	$(BIN)/python bench/step_speed.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/memory.py
 	$(BIN)/python bench/pipeline.py
+
+bench-compile: setup
+	$(BIN)/python bench/step_speed.py --compiled
+
+bench-forms: setup
+	OMP_NUM_THREADS=1 $(BIN)/python bench/convolution_forms.py
+
+bench-peer: setup
+	OMP_NUM_THREADS=1 $(BIN)/python bench/peer.py
 
 learn: setup
 	$(BIN)/python bench/learning.py

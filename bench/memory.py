@@ -141,7 +141,7 @@ def report(rows: Sequence[Row]) -> str:
     settings = ", ".join(f"{name}={value}" for name, value in _MALLOC.items())
     conditions = (
         f"Conditions: {machine()}; PyTorch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}; one thread; "
-        f"{settings}. The first three columns are the rise of the resident set over a process that trained a small block once, in "
+        f"{settings}. The first three columns are the rise of the resident set over a process that trained a small block, in "
         f"{_STEPS} steps; the others the whole process that trains, libraries included."
     )
     return "\n\n".join(["## Peak memory of a training step", conditions, table(header, lines), goals(rows)])

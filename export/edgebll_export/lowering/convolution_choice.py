@@ -49,7 +49,7 @@ import math
 from edgebll_export.lowering.convolution_geometry import Geometry
 
 #: Fewest channels and rows (batch times tiles) for which Winograd's form is faster: of y and dx, and of dw.
-_WINOGRAD_CHANNELS = 16
+_WINOGRAD_CHANNELS = 32
 _WINOGRAD_ROWS, _WINOGRAD_WEIGHT_ROWS = 32, 64
 #: Unfolding costs as much as the products it feeds where the input has few channels or the output few positions.
 _UNFOLDED_CHANNELS, _UNFOLDED_SHARE = 4, 4

@@ -55,15 +55,15 @@ ONE_AXIS: dict[str, Case] = {
 }
 #: Shapes the Winograd form takes: batch, channels in, channels out, height, width, padding
 TILED = [
-    (64, 16, 16, 4, 4, 1),
-    (16, 16, 24, 8, 8, 1),
-    (16, 24, 16, 7, 7, 1),
-    (4, 16, 16, 14, 14, 1),
-    (16, 16, 16, 9, 6, 1),
-    (16, 16, 16, 8, 11, 0),
-    (16, 16, 16, 6, 5, 2),
-    (64, 16, 16, 2, 2, 1),
-    (8, 16, 24, 7, 8, 1),
+    (64, 32, 32, 4, 4, 1),
+    (16, 32, 40, 8, 8, 1),
+    (16, 40, 32, 7, 7, 1),
+    (4, 32, 32, 14, 14, 1),
+    (16, 32, 32, 9, 6, 1),
+    (16, 32, 32, 8, 11, 0),
+    (16, 32, 32, 6, 5, 2),
+    (64, 32, 32, 2, 2, 1),
+    (8, 32, 40, 7, 8, 1),
 ]
 
 
@@ -122,8 +122,8 @@ class SmoothBlock(nn.Module):
 def test_whole_steps_keep_their_precision(tmp_path: Path) -> None:
     """Over twenty steps no state tensor strays by more than 2e-5 of its largest element."""
     torch.manual_seed(0)
-    last = nn.Sequential(SmoothBlock(16, 16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
-    network = BlockNetwork([SmoothBlock(1, 16), last], num_classes=10, input_shape=(1, 12, 12))
+    last = nn.Sequential(SmoothBlock(32, 32), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+    network = BlockNetwork([SmoothBlock(1, 32), last], num_classes=10, input_shape=(1, 12, 12))
     export_bundle(network, rule=BLL(), optimizer=SGD(), batch_size=32, path=tmp_path / "b")
     operators = {node.op_type for node in onnx.load(tmp_path / "b" / "block1" / "step.onnx").graph.node}
     assert "Conv" not in operators
@@ -132,13 +132,13 @@ def test_whole_steps_keep_their_precision(tmp_path: Path) -> None:
 
 
 def test_small_batches_stay_with_conv() -> None:
-    model = to_model(lambda x, w: (F.conv2d(x, w, None, 1, 1),), values((1, 16, 8, 8), (16, 16, 3, 3)))
+    model = to_model(lambda x, w: (F.conv2d(x, w, None, 1, 1),), values((1, 32, 8, 8), (32, 32, 3, 3)))
     assert [node.op_type for node in model.graph.node] == ["Conv"]
 
 
 def test_forward_and_gradients_share_their_transforms() -> None:
     """Input, kernels and output gradient are each spread once: two products each, where two of three uses would repeat them."""
-    model = to_model(with_gradients(lambda x, w: F.conv2d(x, w, None, 1, 1)), values((64, 16, 4, 4), (16, 16, 3, 3)))
+    model = to_model(with_gradients(lambda x, w: F.conv2d(x, w, None, 1, 1)), values((64, 32, 4, 4), (32, 32, 3, 3)))
     operators = [node.op_type for node in model.graph.node]
     # spread x, spread dy, collect y, collect dx: 2 each; channel products of y, dx, dw: 3. Kernels and their gradient: 1 each.
     assert operators.count("MatMul") == 11

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgebll.networks import BlockNetwork, PlacedUnit
 from edgebll.spec import HOST, EdgeSpec
 
 Tensors = Mapping[str, Tensor]
@@ -23,17 +24,32 @@ Head = Callable[..., Any]
 
 @dataclass(frozen=True)
 class BlockPlace:
-    """Where an objective stands: block `index` of `num_blocks`, its sample output shape and the number of classes C."""
+    """Where an objective stands: block `index` of `num_blocks`, its sample output shape and the number of classes C.
+
+    Attributes:
+        num_units: units of the network up to the block's end; 0 if the network does not know its units.
+        later_units: those after it, in order.
+    """
 
     index: int
     num_blocks: int
     output_shape: tuple[int, ...]
     num_classes: int
+    num_units: int = 0
+    later_units: tuple[PlacedUnit, ...] = ()
 
     @property
     def is_last(self) -> bool:
         """Whether this is the block that ends in class scores."""
         return self.index == self.num_blocks - 1
+
+    @classmethod
+    def of(cls, network: BlockNetwork, index: int) -> BlockPlace:
+        """The place of block `index` of a network."""
+        units = network.placed_units
+        later = tuple(unit for own in units[index + 1 :] for unit in own)
+        num_units = sum(map(len, units[: index + 1]))
+        return cls(index, len(network.blocks), network.shapes[index + 1], network.num_classes, num_units, later)
 
 
 class Objective:
@@ -87,6 +103,14 @@ class Rule:
 
     def check(self, num_blocks: int) -> None:
         """Raise ConfigError if the rule cannot train a network of so many blocks."""
+
+    def prepare(self, block: nn.Module, place: BlockPlace) -> nn.Module:
+        """The module that is trained as the block: by default the block itself, which must not be changed.
+
+        It has the block's tensors under the same names and may have others, drawn from PyTorch's generator, which is seeded;
+        in evaluation mode it computes what the block does.
+        """
+        return block
 
     def objective(self, place: BlockPlace) -> Objective:
         """The objective of one block."""

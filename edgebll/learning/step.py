@@ -163,10 +163,11 @@ def make_steps(
     rule.check(num_blocks)
     numbers = make_precision(precision)
     steps = []
-    for index, module in enumerate(network.blocks):
-        place = BlockPlace(index, num_blocks, network.shapes[index + 1], network.num_classes)
-        shape = network.shapes[index]
-        steps.append(BlockStep(module, rule.objective(place), optimizer, place, shape, batch_size, numbers))
+    for index, block in enumerate(network.blocks):
+        place = BlockPlace.of(network, index)
+        with seeded(index):
+            module = rule.prepare(block, place)
+        steps.append(BlockStep(module, rule.objective(place), optimizer, place, network.shapes[index], batch_size, numbers))
     return steps
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 
 from edgebll.errors import ConfigError
-from edgebll.networks.block_network import BlockNetwork, UnitNetwork
+from edgebll.networks.block_network import BlockNetwork, PlacedUnit, UnitNetwork
 from edgebll.networks.mlp import mlp
 from edgebll.networks.resnet import resnet8, resnet18
 
-__all__ = ["NETWORKS", "BlockNetwork", "make_network"]
+__all__ = ["NETWORKS", "BlockNetwork", "PlacedUnit", "make_network"]
 
 NETWORKS: dict[str, Callable[[int, tuple[int, ...]], UnitNetwork]] = {
     "mlp": mlp,

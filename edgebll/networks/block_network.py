@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,32 @@ from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
 from edgebll.partition import partition
+
+#: Builds a new unit of some architecture: (shape of one input sample, stride) -> module with maps `stride` times smaller.
+Rebuild = Callable[[tuple[int, ...], int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest piece a network may be cut at.
+
+    Attributes:
+        module: it. layers: how many layers with weights it counts for.
+        rebuild: builds a new one of the same architecture and width for another input, for auxiliary networks that resemble
+            what follows a block; None for units that nothing comes before.
+    """
+
+    module: nn.Module
+    layers: int
+    rebuild: Rebuild | None = None
+
+
+@dataclass(frozen=True)
+class PlacedUnit:
+    """A unit of a network that is cut: the shape of one sample of its output, and how to build another one."""
+
+    output_shape: tuple[int, ...]
+    rebuild: Rebuild | None
 
 
 class BlockNetwork(nn.Module):
@@ -21,6 +47,10 @@ class BlockNetwork(nn.Module):
         num_classes: number of classes C; the last block must return (B, C).
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         name, options: what `make_network` needs to build the same network again; free for networks of your own.
+        units: for each block, an nn.Sequential then, the units it starts with; only some rules need them.
+
+    Attributes:
+        shapes: of one sample before the first block and after each block. placed_units: for each block its units.
 
     Raises:
         ConfigError: no blocks, or the blocks do not fit each other or the number of classes.
@@ -33,6 +63,7 @@ class BlockNetwork(nn.Module):
         input_shape: tuple[int, ...],
         name: str = "custom",
         options: Mapping[str, Any] | None = None,
+        units: Sequence[Sequence[Unit]] = (),
     ) -> None:
         super().__init__()
         if not blocks:
@@ -41,7 +72,7 @@ class BlockNetwork(nn.Module):
         self.num_classes = num_classes
         self.input_shape = tuple(input_shape)
         self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
-        self.shapes = _chain_shapes(self)
+        self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores (B, C) of a batch x (B, *input_shape)."""
@@ -50,23 +81,31 @@ class BlockNetwork(nn.Module):
         return x
 
 
-def _chain_shapes(network: BlockNetwork) -> list[tuple[int, ...]]:
-    """Shape of one sample before the first block and after each block, found by running a batch of two in evaluation mode."""
+def _chain_shapes(
+    network: BlockNetwork, units: Sequence[Sequence[Unit]]
+) -> tuple[list[tuple[int, ...]], list[tuple[PlacedUnit, ...]]]:
+    """Shapes before the first and after each block, and units with theirs, found by running a batch of two for evaluation."""
     modes = [module.training for module in network.modules()]
     network.eval()
     x = torch.zeros(2, *network.input_shape)
-    shapes = [network.input_shape]
+    shapes, placed = [network.input_shape], []
     try:
         with torch.no_grad():
-            for index, block in enumerate(network.blocks):
-                x = _apply(block, x, index)
+            for index, (block, own) in enumerate(zip(network.blocks, units, strict=True)):
+                found = []
+                for unit in own:
+                    x = _apply(unit.module, x, index)
+                    found.append(PlacedUnit(tuple(x.shape[1:]), unit.rebuild))
+                rest = nn.Sequential(*list(block.children())[len(own) :]) if own else block
+                x = _apply(rest, x, index)
                 shapes.append(tuple(x.shape[1:]))
+                placed.append(tuple(found))
     finally:
         for module, mode in zip(network.modules(), modes, strict=True):
             module.training = mode
     if shapes[-1] != (network.num_classes,):
         raise ConfigError(f"the last block must return (B, {network.num_classes}) class scores, but returns (B, {shapes[-1]})")
-    return shapes
+    return shapes, placed
 
 
 def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
@@ -78,14 +117,6 @@ def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
     if not isinstance(result, Tensor) or result.dtype != torch.float32 or result.shape[:1] != x.shape[:1]:
         raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first")
     return result
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The smallest piece a network may be cut at: a module and how many layers with weights it counts for."""
-
-    module: nn.Module
-    layers: int
 
 
 @dataclass
@@ -109,8 +140,9 @@ class UnitNetwork:
         weights[-1] += self.classifier.layers
         if num_blocks > len(weights):
             raise ConfigError(f"{self.name} can be cut into 1 to {len(weights)} blocks, not {num_blocks}")
-        modules = [[self.units[i].module for i in part] for part in partition(weights, num_blocks)]
+        parts = [[self.units[i] for i in part] for part in partition(weights, num_blocks)]
+        modules = [[unit.module for unit in part] for part in parts]
         modules[-1].append(self.classifier.module)
         blocks = [nn.Sequential(*part) for part in modules]
         options = {**self.options, "num_blocks": num_blocks}
-        return BlockNetwork(blocks, self.num_classes, self.input_shape, self.name, options)
+        return BlockNetwork(blocks, self.num_classes, self.input_shape, self.name, options, parts)

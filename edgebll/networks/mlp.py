@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from torch import nn
 
@@ -15,7 +16,10 @@ def mlp(num_classes: int, input_shape: tuple[int, ...], hidden: tuple[int, ...] 
     width = math.prod(input_shape)
     for index, size in enumerate(hidden):
         layers: list[nn.Module] = [nn.Flatten()] if index == 0 else []
-        layers += [nn.Linear(width, size, bias=False), nn.BatchNorm1d(size), nn.ReLU()]
-        units.append(Unit(nn.Sequential(*layers), 1))
+        units.append(Unit(nn.Sequential(*layers, *_hidden(size, (width,))), 1, partial(_hidden, size)))
         width = size
     return UnitNetwork(units, Unit(nn.Linear(width, num_classes), 1), num_classes, input_shape, "mlp")
+
+
+def _hidden(size: int, input_shape: tuple[int, ...], stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(math.prod(input_shape), size, bias=False), nn.BatchNorm1d(size), nn.ReLU())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,10 +44,14 @@ def _residual_network(
     for stage, width in enumerate(widths):
         for index in range(depth):
             stride = 2 if stage > 0 and index == 0 else 1
-            units.append(Unit(BasicBlock(channels, width, stride), 2))
+            units.append(Unit(BasicBlock(channels, width, stride), 2, partial(_basic_block, width)))
             channels = width
     classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))
     return UnitNetwork(units, Unit(classifier, 1), num_classes, input_shape, name)
+
+
+def _basic_block(width: int, input_shape: tuple[int, ...], stride: int) -> BasicBlock:
+    return BasicBlock(input_shape[0], width, stride)
 
 
 def resnet8(num_classes: int, input_shape: tuple[int, ...]) -> UnitNetwork:

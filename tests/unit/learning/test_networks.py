@@ -23,6 +23,22 @@ def test_cutting_changes_nothing_but_the_cuts(name: str, num_blocks: int) -> Non
     assert torch.equal(whole(x), cut(x))
 
 
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_units_know_their_place_and_can_be_built_again(name: str) -> None:
+    """A rebuilt unit, on the input of the unit it resembles and with its stride, gives maps of the same shape."""
+    network = make_network(name, num_blocks=2, num_classes=7, input_shape=(3, 16, 16), seed=0)
+    assert [units[-1].output_shape for units in network.placed_units[:-1]] == network.shapes[1:-1]
+    shape = network.input_shape
+    for unit in [unit for units in network.placed_units for unit in units]:
+        if unit.rebuild is not None:
+            stride = shape[-1] // unit.output_shape[-1] if len(unit.output_shape) > 1 else 1
+            again = unit.rebuild(shape, stride)
+            x = torch.zeros(2, *shape) if len(unit.output_shape) > 1 else torch.zeros(2, *shape).flatten(1)
+            assert again(x).shape[1:] == unit.output_shape
+        shape = unit.output_shape
+    assert shape != network.input_shape
+
+
 def test_resnet18_has_eighteen_layers() -> None:
     network = make_network("resnet18", num_blocks=1, num_classes=10, input_shape=(1, 28, 28), seed=0)
     layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgebll_export.passes.absorb_sums import absorb_sums
 from edgebll_export.passes.alive import alive, in_order
 from edgebll_export.passes.drop_axes import drop_axes
 from edgebll_export.passes.fuse_updates import fuse_updates
@@ -24,6 +25,7 @@ PASSES: tuple[Pass, ...] = (
     merge_reshapes,
     drop_axes,
     scale_factors,
+    absorb_sums,
     fuse_updates,
     merge_reshapes,
     merge_equal,

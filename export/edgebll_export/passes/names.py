@@ -73,6 +73,14 @@ def uses(nodes: Sequence[onnx.NodeProto]) -> dict[str, list[onnx.NodeProto]]:
     return result
 
 
+def only_reader(
+    name: str, operator: str, makers: Mapping[str, onnx.NodeProto], readers: Mapping[str, Sequence[onnx.NodeProto]]
+) -> onnx.NodeProto | None:
+    """The node that makes a value, if it is of this kind and the value has one reader."""
+    maker = makers.get(name)
+    return maker if maker is not None and maker.op_type == operator and len(readers[name]) == 1 else None
+
+
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     """Value of an attribute."""
     return next((helper.get_attribute_value(one) for one in node.attribute if one.name == name), default)

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper
 
 from edgebll_export.passes.fuse_updates import MAX_ELEMENTS
-from edgebll_export.passes.names import Names, Nodes, attribute, made, producers, uses
+from edgebll_export.passes.names import Names, Nodes, attribute, made, only_reader, producers, uses
 
 _TIMES = 4
 
@@ -38,11 +38,11 @@ def _step(
     """The factor s and the product of a difference p - s (A B); None where the conditions do not hold."""
     if node.op_type != "Sub" or names.shape_of(node.input[0]) != names.shape_of(node.output[0]):
         return None
-    scaled = _single(node.input[1], "Mul", makers, readers)
+    scaled = only_reader(node.input[1], "Mul", makers, readers)
     if scaled is None:
         return None
     for factor, source in (scaled.input, list(scaled.input)[::-1]):
-        product = _single(source, "MatMul", makers, readers) or _single(source, "Gemm", makers, readers)
+        product = only_reader(source, "MatMul", makers, readers) or only_reader(source, "Gemm", makers, readers)
         if (
             prod(names.shape_of(factor)) == 1
             and len(names.shape_of(factor)) <= 2
@@ -51,14 +51,6 @@ def _step(
         ):
             return factor, product
     return None
-
-
-def _single(
-    name: str, operator: str, makers: dict[str, onnx.NodeProto], readers: dict[str, list[onnx.NodeProto]]
-) -> onnx.NodeProto | None:
-    """The node that makes a value, if it is of this kind and the value has one reader."""
-    maker = makers.get(name)
-    return maker if maker is not None and maker.op_type == operator and len(readers[name]) == 1 else None
 
 
 def _fits(product: onnx.NodeProto, names: Names) -> bool:

@@ -39,9 +39,12 @@ def train(
     data: Annotated[str, typer.Option(help="Data set: digits or fashion-mnist.")] = "digits",
     network: Annotated[str, typer.Option(help="Network: mlp, resnet8 or resnet18.")] = "resnet8",
     blocks: Annotated[
-        int | None, typer.Option(help="Cut the network into so many blocks. [default: 4; 1 for backprop]", show_default=False)
+        int | None,
+        typer.Option(
+            help="Cut the network into so many blocks. [default: 4; 1 for rules that train whole networks]", show_default=False
+        ),
     ] = None,
-    rule: Annotated[str, typer.Option(help="Learning rule: bll, greedy or backprop.")] = "bll",
+    rule: Annotated[str, typer.Option(help="Learning rule; `edgebll rules` lists them.")] = "bll",
     rule_option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the rule, e.g. match=2; repeatable.")
     ] = None,
@@ -121,11 +124,12 @@ def _resume(out: Path, given: Mapping[str, Any], data_dir: Path | None, progress
 
 
 def _config(options: Mapping[str, Any]) -> TrainConfig:
+    from edgebll.learning import is_one_block
     from edgebll.training import TrainConfig
 
     values = dict(options)
     if values["blocks"] is None:
-        values["blocks"] = 1 if values["rule"] == "backprop" else 4
+        values["blocks"] = 1 if is_one_block(values["rule"]) else 4
     if values["threads"] is None:
         values["threads"] = usable_cores()
     values["rule_options"] = parse_options("rule", values.pop("rule_option") or ())

@@ -12,27 +12,34 @@ from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.options import convert_options
 from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
-from edgebll.learning.rules import BLL, RULES, Backprop, Greedy
+from edgebll.learning.rules import BLL, DGL, RULES, AugLocal, Backprop, FeedbackAlignment, Greedy, Pred, PredSim, Sim
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, make_steps
 
 __all__ = [
     "BLL",
+    "DGL",
     "OPTIMIZERS",
     "PRECISIONS",
     "RULES",
     "SGD",
     "Adam",
     "AdamW",
+    "AugLocal",
     "Backprop",
     "BlockPlace",
     "BlockStep",
+    "FeedbackAlignment",
     "Greedy",
     "MaskedDropout",
     "Objective",
     "Optimizer",
+    "Pred",
+    "PredSim",
     "Rule",
     "SeededDropout",
+    "Sim",
+    "is_one_block",
     "make_optimizer",
     "make_rule",
     "make_steps",
@@ -49,6 +56,11 @@ def make_rule(name: str, **options: Any) -> Rule:
         ConfigError: unknown rule or option, or a value the rule refuses.
     """
     return _make("rule", RULES, name, options)
+
+
+def is_one_block(name: str) -> bool:
+    """Whether the rule of this name trains a network as one block; False for unknown names, which `make_rule` refuses."""
+    return name in RULES and RULES[name].one_block
 
 
 def make_optimizer(name: str, **options: Any) -> Optimizer:

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
+from edgebll.splitmix import hashed
 
 _BASE = 4096
 #: A with A * 2^12 - 1 and half of it (rounded down) prime: each generator runs through about 2^23 states.
@@ -144,22 +145,14 @@ def _coefficients(size: int, first: int) -> tuple[npt.NDArray[np.float32], ...]:
     """
     tables = []
     for number in range(first, 2 if first == 0 else 5):
-        content = _hashed(np.arange(number << 40, (number << 40) + 4 * size, dtype=np.uint64)) >> np.uint64(54)
+        content = hashed(np.arange(number << 40, (number << 40) + 4 * size, dtype=np.uint64)) >> np.uint64(54)
         content = content.reshape(size, 4)
         content[:, 0] |= np.uint64(1)
         tables.append(content.astype(np.float32))
     return tuple(tables)
 
 
-def _hashed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014) of consecutive multiples of its increment."""
-    z = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
 def _first_words(seed: int) -> list[int]:
     """Four states, none of the two that a generator never leaves (0 and A * 2^12 - 1)."""
     start = np.array([(4 * seed + place) & _MASK64 for place in range(4)], np.uint64)
-    return [1 + int(word) % (a * _BASE - 2) for word, a in zip(_hashed(_hashed(start)), _MULTIPLIERS, strict=True)]
+    return [1 + int(word) % (a * _BASE - 2) for word, a in zip(hashed(hashed(start)), _MULTIPLIERS, strict=True)]

@@ -1,4 +1,7 @@
-"""Auxiliary networks: classifiers on a block's output that are trained with the block and never exported for inference."""
+"""Auxiliary networks: classifiers on a block's output that are trained with the block and never exported for inference.
+
+Blocks give maps (F, H, W), sequences (F, L) or features (F,); layers are chosen by the number of axes in space.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+#: By number of axes in space.
+CONVOLUTIONS: tuple[type[nn.Conv1d] | type[nn.Conv2d], ...] = (nn.Conv1d, nn.Conv1d, nn.Conv2d)
+BATCH_NORMS: tuple[type[nn.BatchNorm1d] | type[nn.BatchNorm2d], ...] = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)
+#: Maps up to this side keep their size in `conv_head`: those of the last stage of the papers' networks for 32 x 32 images.
+_SMALL_MAP = 8
+
 
 class PredictiveHead(nn.Module):
-    """logits = W flatten(pool(a)) + b, with average pooling to at most `size` x `size` (Nokland and Eidnes 2019, L_pred).
+    """logits = W flatten(pool(a)) + b, with average pooling to at most `size` x `size`.
 
     W (C, F * cells) starts uniform in +-1/sqrt(fan in), b (C) at zero.
 
@@ -20,19 +29,50 @@ class PredictiveHead(nn.Module):
 
     def __init__(self, output_shape: tuple[int, ...], num_classes: int, size: int = 3) -> None:
         super().__init__()
-        self.cells = tuple(min(size, extent) for extent in output_shape[1:])
-        fan_in = output_shape[0] * math.prod(self.cells)
+        cells = tuple(min(size, extent) for extent in output_shape[1:])
+        self.pool = pool_to(output_shape[1:], cells)
+        fan_in = output_shape[0] * math.prod(cells)
         bound = 1 / math.sqrt(fan_in)
         self.weight = nn.Parameter(torch.empty(num_classes, fan_in).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(num_classes))
 
     def forward(self, a: Tensor) -> Tensor:
         """Class scores (B, C) of the block output a (B, *output_shape)."""
-        return F.linear(average_cells(a, self.cells).flatten(1), self.weight, self.bias)
+        return F.linear(self.pool(a).flatten(1), self.weight, self.bias)
 
 
-def average_cells(a: Tensor, cells: tuple[int, ...]) -> Tensor:
-    """a (B, F, ...) averaged to (B, F, *cells), 0 to 2 axes in space."""
-    if tuple(a.shape[2:]) == cells:
-        return a
-    return F.adaptive_avg_pool1d(a, cells[0]) if len(cells) == 1 else F.adaptive_avg_pool2d(a, (cells[0], cells[1]))
+def pool_to(space: tuple[int, ...], cells: tuple[int, ...]) -> nn.Module:
+    """Average pooling of maps of shape `space` to maps of shape `cells`, of 0 to 2 axes."""
+    if cells == space:
+        return nn.Identity()
+    return nn.AdaptiveAvgPool1d(cells[0]) if len(cells) == 1 else nn.AdaptiveAvgPool2d((cells[0], cells[1]))
+
+
+def linear_layers(features: int, hidden: list[int], *, batch_norm: bool) -> list[nn.Module]:
+    """[Linear, batch norm, ReLU] for each hidden width, from `features`; without batch norm the linear layers have a bias."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers.append(nn.Linear(features, width, bias=not batch_norm))
+        layers += [nn.BatchNorm1d(width)] if batch_norm else []
+        layers.append(nn.ReLU())
+        features = width
+    return layers
+
+
+def conv_head(output_shape: tuple[int, ...], num_classes: int, hidden: int = 128) -> nn.Module:
+    """A 3x3 convolution with batch norm and ReLU, global average pooling, and two linear layers with ReLU in between.
+
+    The convolutional classifier of the BackLink paper (section 3.1: one 3x3 convolution, two linear layers, 128 hidden
+    features). It gives neither width nor stride; they are those of the head "1c2f" of InfoPro, to which it compares: the
+    convolution doubles the channels with stride 2, and keeps both on maps of the last stage. Without space only the linear
+    layers are left.
+    """
+    features, axes = output_shape[0], len(output_shape) - 1
+    layers: list[nn.Module] = []
+    if axes:
+        grows = max(output_shape[1:]) > _SMALL_MAP
+        width = 2 * features if grows else features
+        layers.append(CONVOLUTIONS[axes](features, width, 3, 2 if grows else 1, 1, bias=False))
+        layers += [BATCH_NORMS[axes](width), nn.ReLU(), pool_to(output_shape[1:], (1,) * axes), nn.Flatten()]
+        features = width
+    return nn.Sequential(*layers, *linear_layers(features, [hidden], batch_norm=False), nn.Linear(hidden, num_classes))

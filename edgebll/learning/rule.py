@@ -8,12 +8,13 @@ the step.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgebll.errors import ConfigError
 from edgebll.networks import BlockNetwork, PlacedUnit
 from edgebll.spec import HOST, EdgeSpec
 
@@ -93,9 +94,27 @@ class Objective:
 
 @dataclass(frozen=True)
 class Rule:
-    """Base of all rules; a subclass's fields are its options."""
+    """Base of all rules; a subclass's fields are its options.
+
+    Attributes:
+        label_smoothing: e of the smoothed target (1 - e) y + e / C of every cross-entropy.
+        name: as in RULES. summary: one line. equation: the loss of a block but the last, with a its output and y the labels.
+        one_block: whether the error crosses the whole network, which then cannot be cut.
+
+    Raises:
+        ConfigError: an option is out of range.
+    """
+
+    label_smoothing: float = field(default=0.0, kw_only=True)
 
     name: ClassVar[str]
+    summary: ClassVar[str]
+    equation: ClassVar[str]
+    one_block: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"the label smoothing must lie in [0, 1), but is {self.label_smoothing}")
 
     def options(self) -> dict[str, Any]:
         """All options by name."""
@@ -103,6 +122,8 @@ class Rule:
 
     def check(self, num_blocks: int) -> None:
         """Raise ConfigError if the rule cannot train a network of so many blocks."""
+        if self.one_block and num_blocks != 1:
+            raise ConfigError(f"{self.name} trains one block, not {num_blocks}; use --blocks 1 or a local rule such as bll")
 
     def prepare(self, block: nn.Module, place: BlockPlace) -> nn.Module:
         """The module that is trained as the block: by default the block itself, which must not be changed.
@@ -113,7 +134,13 @@ class Rule:
         return block
 
     def objective(self, place: BlockPlace) -> Objective:
-        """The objective of one block."""
+        """The objective of one block: at the last one the cross-entropy of its own class scores."""
+        if place.is_last:
+            return PredictiveObjective(nn.Identity, self.label_smoothing)
+        return self.local_objective(place)
+
+    def local_objective(self, place: BlockPlace) -> Objective:
+        """The objective of a block that is not the last one."""
         raise NotImplementedError
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
@@ -143,8 +170,3 @@ class PredictiveObjective(Objective):
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of the head's class scores."""
         return cross_entropy(head(a), y, self.label_smoothing), {}
-
-
-def task_objective(label_smoothing: float = 0.0) -> Objective:
-    """Cross-entropy of the block's own class scores: the last block under every rule."""
-    return PredictiveObjective(nn.Identity, label_smoothing)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from edgebll.learning.rule import Rule
+from edgebll.learning.rules.auglocal import AugLocal
 from edgebll.learning.rules.backprop import Backprop
 from edgebll.learning.rules.bll import BLL
+from edgebll.learning.rules.dgl import DGL
+from edgebll.learning.rules.feedback_alignment import FeedbackAlignment
 from edgebll.learning.rules.greedy import Greedy
+from edgebll.learning.rules.pred_sim import Pred, PredSim, Sim
 
-__all__ = ["BLL", "RULES", "Backprop", "Greedy"]
+__all__ = ["BLL", "DGL", "RULES", "AugLocal", "Backprop", "FeedbackAlignment", "Greedy", "Pred", "PredSim", "Sim"]
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (BLL, Greedy, Backprop)}
+RULES: dict[str, type[Rule]] = {
+    rule.name: rule for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, Backprop, FeedbackAlignment)
+}

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from edgebll.errors import ConfigError
 from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors, cross_entropy, task_objective
+from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors, cross_entropy
 
 FEEDBACK = "feedback.weight"
 _EPSILON = 1e-8
@@ -37,7 +37,7 @@ class BLL(Rule):
         pool: how a (B, C, ...) becomes a_n (B, C): "avg", "max" or "std" over space, or "none" (flatten).
         normalize: "none", "center_l2" (subtract the mean over channels, divide by the L2 norm) or "layer_norm".
         match: weight of L_match. sigma: s, the standard deviation of alpha and beta.
-        predict: weight of L_pred. head_size: cells a side of the head's pooled map. label_smoothing: e of its target.
+        predict: weight of L_pred. head_size: cells a side of the head's pooled map.
         decorrelate: weight of L_corr. decorrelate_pairs: "all" or "different" (pairs of different classes only).
         feedback: how W is renewed from m_c, the mean of a_n over the batch's samples of class c (the least-squares solution
             for one-hot labels); columns of absent classes always stay as they are.
@@ -51,7 +51,6 @@ class BLL(Rule):
     sigma: float = 1.0
     predict: float = 1.0
     head_size: int = 3
-    label_smoothing: float = 0.0
     decorrelate: float = 0.0
     decorrelate_pairs: str = "all"
     feedback: str = "ema"
@@ -61,8 +60,13 @@ class BLL(Rule):
     feedback_decay: float = 0.01
 
     name: ClassVar[str] = "bll"
+    summary: ClassVar[str] = "Block-local learning: the output matches what a feedback head makes of the label."
+    equation: ClassVar[str] = (
+        "L = match/(8 sigma^2) mean|pool(a) - W y|^2 + predict CE(head(a), y) + decorrelate mean cos(a_n, a_m)^2"
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _one_of("pool", self.pool, ("avg", "max", "std", "none"))
         _one_of("normalize", self.normalize, ("none", "center_l2", "layer_norm"))
         _one_of("decorrelate_pairs", self.decorrelate_pairs, ("all", "different"))
@@ -75,10 +79,8 @@ class BLL(Rule):
         if self.match == 0 and self.predict == 0:
             raise ConfigError("BLL needs match or predict above 0: without both, the label never reaches the block")
 
-    def objective(self, place: BlockPlace) -> Objective:
-        """The BLL loss, or the task loss at the last block."""
-        if place.is_last:
-            return task_objective(self.label_smoothing)
+    def local_objective(self, place: BlockPlace) -> Objective:
+        """The BLL loss."""
         return BLLObjective(self, place)
 
 

@@ -1,4 +1,4 @@
-"""The greedy rule (GLL): every block minimises the cross-entropy of a predictive head of its own."""
+"""The greedy rule (GLL): every block minimises the cross-entropy of a classifier of its own."""
 
 from __future__ import annotations
 
@@ -7,29 +7,41 @@ from typing import ClassVar
 
 from torch import nn
 
-from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule, task_objective
+from edgebll.errors import ConfigError
+from edgebll.learning.heads import PredictiveHead, conv_head
+from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
 
 
 @dataclass(frozen=True)
 class Greedy(Rule):
-    """Greedy local learning (Belilovsky et al. 2019; BackLink paper, "GLL"): L_k = CE(head_k(a_k), y).
+    """Greedy local learning (Belilovsky et al. 2019; BackLink paper, "GLL").
 
     Attributes:
-        head_size: cells a side of the head's pooled map. label_smoothing: e of the smoothed target.
+        classifier: "linear" (on a pooled map) or "conv" (a 3x3 convolution and two linear layers).
+        head_size: cells a side of the linear classifier's map. hidden: features between the conv classifier's linear layers.
     """
 
     head_size: int = 3
-    label_smoothing: float = 0.0
+    classifier: str = "linear"
+    hidden: int = 128
 
     name: ClassVar[str] = "greedy"
+    summary: ClassVar[str] = "Greedy local learning (GLL): each block has a classifier of its own."
+    equation: ClassVar[str] = "L = CE(head(a), y)"
 
-    def objective(self, place: BlockPlace) -> Objective:
-        """The predictive head, or the task loss at the last block."""
-        if place.is_last:
-            return task_objective(self.label_smoothing)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.classifier not in ("linear", "conv"):
+            raise ConfigError(f"greedy's classifier must be linear or conv, not {self.classifier!r}")
+        if self.head_size < 1 or self.hidden < 1:
+            raise ConfigError("greedy's head_size and hidden must be at least 1")
+
+    def local_objective(self, place: BlockPlace) -> Objective:
+        """The classifier's loss."""
 
         def head() -> nn.Module:
+            if self.classifier == "conv":
+                return conv_head(place.output_shape, place.num_classes, self.hidden)
             return PredictiveHead(place.output_shape, place.num_classes, self.head_size)
 
         return PredictiveObjective(head, self.label_smoothing)

@@ -1,0 +1,185 @@
+"""Pred, Sim and Pred-Sim: local losses from a linear decoder and from similarity matching.
+
+Noekland and Eidnes, "Training neural networks with local error signals" (ICML 2019), here once a block, as in the comparisons
+of the BLL and AugLocal papers. With h_n the block output of sample n, g a 3x3 convolution (a linear layer without space) and
+
+    s_n = std over space of g(h)_n (unbiased, by channel), or g(h)_n flattened if it has no space or at most 3 channels
+    X_n = (s_n - mean s_n) / (|s_n - mean s_n| + 1e-8),   S = clamp(X X^T, -1, 1),   T the same of the one-hot labels
+
+    L_sim  = 1/B^2 sum_nm (S_nm - T_nm)^2        L_pred = CE(W pool(h) + b, y), W zero at first
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from edgebll.errors import ConfigError
+from edgebll.learning.heads import CONVOLUTIONS, pool_to
+from edgebll.learning.rule import BlockPlace, Head, Objective, PredictiveObjective, Rule, Tensors, cross_entropy
+
+#: Added to the norm of a sample's features.
+_EPSILON = 1e-8
+#: Squares from here down count as zero, so that the gradient of the root stays finite.
+_TINY = 1e-24
+
+
+class Decoder(nn.Module):
+    """logits = W flatten(pool(h)) + b; W starts at zero.
+
+    Args:
+        output_shape: shape of one sample of h. size: most inputs of W, unless the channels alone are more.
+    """
+
+    def __init__(self, output_shape: tuple[int, ...], num_classes: int, size: int) -> None:
+        super().__init__()
+        features, space = output_shape[0], output_shape[1:]
+        cells = decoder_cells(features, space, size)
+        self.pool = pool_to(space, cells)
+        self.linear = nn.Linear(features * math.prod(cells), num_classes)
+        nn.init.zeros_(self.linear.weight)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Class scores (B, C) of h (B, F, ...)."""
+        logits: Tensor = self.linear(self.pool(h).flatten(1))
+        return logits
+
+
+def decoder_cells(features: int, space: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """Shape of the pooled map: the pooling's kernel is doubled, height and width in turn, until `size` inputs are enough.
+
+    Where the kernel does not divide a side, cells of the map overlap (adaptive pooling); the authors pad with zeros instead and
+    leave pixels of odd sides out.
+    """
+    kernel = [1] * len(space)
+    cells = space
+    while features * math.prod(cells) > size and math.prod(cells) > 1:
+        axis = min(range(len(space)), key=lambda i: kernel[i] if cells[i] > 1 else math.inf)
+        kernel[axis] *= 2
+        cells = tuple(math.ceil(extent / k) for extent, k in zip(space, kernel, strict=True))
+    return cells
+
+
+class SimilarityHead(nn.Module):
+    """The map g for similarity matching and, if asked for, the decoder: h to (g(h), class scores or None)."""
+
+    def __init__(self, output_shape: tuple[int, ...], decoder: nn.Module | None) -> None:
+        super().__init__()
+        features, axes = output_shape[0], len(output_shape) - 1
+        self.similarity: nn.Module = nn.Linear(features, features, bias=False)
+        if axes:
+            self.similarity = CONVOLUTIONS[axes](features, features, 3, 1, 1, bias=False)
+        self.decoder = decoder
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, F, ...) to (B, F, ...) and (B, C)."""
+        return self.similarity(h), None if self.decoder is None else self.decoder(h)
+
+
+def similarity_matrix(x: Tensor) -> Tensor:
+    """S (B, B) of the features x (B, ...); see the module."""
+    if x.dim() > 2 and x.shape[1] > 3 and x.shape[-1] > 1:
+        rows = x.flatten(2)
+        centred = rows - rows.mean(2, keepdim=True)
+        x = (centred.square().sum(2) / (rows.shape[2] - 1)).clamp(min=_TINY).sqrt()
+    x = x.flatten(1)
+    x = x - x.mean(1, keepdim=True)
+    x = x / (x.square().sum(1, keepdim=True).clamp(min=_TINY).sqrt() + _EPSILON)
+    return (x @ x.t()).clamp(-1.0, 1.0)
+
+
+class SimilarityObjective(Objective):
+    """similarity * L_sim + predict * L_pred; where `predict` is 0 there is no decoder."""
+
+    def __init__(self, place: BlockPlace, similarity: float, predict: float, decoder_size: int, label_smoothing: float) -> None:
+        self.place = place
+        self.similarity, self.predict = similarity, predict
+        self.decoder_size = decoder_size
+        self.label_smoothing = label_smoothing
+        self.metrics = ("loss_sim", "loss_pred") if predict else ("loss_sim",)
+
+    def head(self) -> nn.Module:
+        """The similarity's map and the decoder."""
+        place = self.place
+        decoder = Decoder(place.output_shape, place.num_classes, self.decoder_size) if self.predict else None
+        return SimilarityHead(place.output_shape, decoder)
+
+    def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and its terms."""
+        mapped, logits = head(a)
+        distance = similarity_matrix(mapped) - similarity_matrix(y)
+        terms = {"loss_sim": self.similarity * distance.square().mean()}
+        if logits is not None:
+            terms["loss_pred"] = self.predict * cross_entropy(logits, y, self.label_smoothing)
+        return torch.stack(list(terms.values())).sum(), terms
+
+
+@dataclass(frozen=True)
+class PredSim(Rule):
+    """Pred-Sim: both losses. The last block's cross-entropy is not scaled by `predict`, unlike in the authors' own code.
+
+    Attributes:
+        similarity, predict: weights of L_sim and L_pred.
+        decoder_size: most inputs of the decoder (4096 for single layers in the paper, 512 in AugLocal's block-wise comparison).
+    """
+
+    similarity: float = 0.99
+    predict: float = 0.01
+    decoder_size: int = 4096
+
+    name: ClassVar[str] = "predsim"
+    summary: ClassVar[str] = "Pred-Sim: similarity matching and a linear decoder."
+    equation: ClassVar[str] = "L = similarity mean((S(g(a)) - S(y))^2) + predict CE(decoder(a), y)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_decoder(self.decoder_size)
+        if not (self.similarity > 0 and self.predict > 0):
+            raise ConfigError("predsim's weights similarity and predict must be above 0; for one of the losses use pred or sim")
+
+    def local_objective(self, place: BlockPlace) -> Objective:
+        """Both losses."""
+        return SimilarityObjective(place, self.similarity, self.predict, self.decoder_size, self.label_smoothing)
+
+
+@dataclass(frozen=True)
+class Sim(Rule):
+    """Similarity matching alone."""
+
+    name: ClassVar[str] = "sim"
+    summary: ClassVar[str] = "Similarity matching: samples of a class shall have similar outputs."
+    equation: ClassVar[str] = "L = mean((S(g(a)) - S(y))^2)"
+
+    def local_objective(self, place: BlockPlace) -> Objective:
+        """L_sim."""
+        return SimilarityObjective(place, 1.0, 0.0, 0, self.label_smoothing)
+
+
+@dataclass(frozen=True)
+class Pred(Rule):
+    """The decoder's loss alone. decoder_size: most inputs of the decoder."""
+
+    decoder_size: int = 4096
+
+    name: ClassVar[str] = "pred"
+    summary: ClassVar[str] = "Local prediction: a linear decoder on the pooled output, zero at first."
+    equation: ClassVar[str] = "L = CE(decoder(a), y)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_decoder(self.decoder_size)
+
+    def local_objective(self, place: BlockPlace) -> Objective:
+        """L_pred."""
+        return PredictiveObjective(
+            lambda: Decoder(place.output_shape, place.num_classes, self.decoder_size), self.label_smoothing
+        )
+
+
+def _check_decoder(size: int) -> None:
+    if size < 1:
+        raise ConfigError(f"the decoder_size must be at least 1, not {size}")

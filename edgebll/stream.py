@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgebll.data import Dataset, batch_order, eval_batches
-from edgebll.data.dataset import Ints
+from edgebll.data import Dataset, batch_order, eval_batches, training_batch
 from edgebll.errors import ConfigError, DataError
 from edgebll.schedule import Schedule
 from edgebll.spec import Manifest
-from edgebll.state import Array
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Token
 
 
@@ -24,8 +22,9 @@ class StreamPlan:
     Attributes:
         run: identifier of the run. block: the first block.
         batch_size: samples of every batch. epochs: passes over the training data, >= 0.
-        schedule: learning rate by step. seed: order of the samples.
+        schedule: learning rate by step. seed: order of the samples and what happens to each image.
         evaluate: stream the test data after every epoch. snapshot_every: training steps between snapshots; 0 for none.
+        augment: one of `edgebll.data.AUGMENTATIONS`, for the training data.
     """
 
     run: str
@@ -36,6 +35,7 @@ class StreamPlan:
     seed: int = 0
     evaluate: bool = True
     snapshot_every: int = 0
+    augment: str = "none"
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.snapshot_every < 0:
@@ -64,30 +64,25 @@ def stream(plan: StreamPlan, train: Dataset, test: Dataset) -> Iterator[Token]:
     total_steps = plan.epochs * plan.steps_per_epoch(train)
     for epoch in range(max(1, plan.epochs)):
         for indices in batch_order(len(train), plan.batch_size, plan.seed, epoch) if plan.epochs else ():
-            yield _train_token(plan, train, indices, sequence, step, total_steps)
+            x, y = training_batch(train, indices, plan.augment, plan.seed, epoch)
+            scalars = {"lr": plan.schedule.rate(step, total_steps)}
+            yield Token(plan.run, plan.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
             sequence, step = sequence + 1, step + 1
             if plan.snapshot_every and step % plan.snapshot_every == 0:
                 yield Token(plan.run, plan.block, SNAPSHOT, sequence, step)
                 sequence += 1
         for indices, count in eval_batches(len(test), plan.batch_size) if plan.evaluate else ():
-            yield Token(plan.run, plan.block, EVAL, sequence, step, count, tensors=_batch(test, indices))
+            x, y = test.inputs(indices), test.one_hot(indices)
+            yield Token(plan.run, plan.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
             sequence += 1
     yield Token(plan.run, plan.block, END, sequence, step)
 
 
-def _batch(dataset: Dataset, indices: Ints) -> dict[str, Array]:
-    return {"x": dataset.images[indices], "y": dataset.one_hot(indices)}
-
-
-def _train_token(plan: StreamPlan, train: Dataset, indices: Ints, sequence: int, step: int, total_steps: int) -> Token:
-    scalars = {"lr": plan.schedule.rate(step, total_steps)}
-    return Token(plan.run, plan.block, TRAIN, sequence, step, scalars=scalars, tensors=_batch(train, indices))
-
-
 def check_fits(manifest: Manifest, dataset: Dataset, where: str) -> None:
     """Raise DataError unless samples and classes of the data set are those the bundle at `where` was exported for."""
-    if dataset.input_shape != manifest.input_shape or dataset.num_classes != manifest.num_classes:
+    labels = manifest.blocks[-1].labels.shape[1:]
+    if dataset.input_shape != manifest.input_shape or dataset.label_shape != labels:
         raise DataError(
-            f"{where} was exported for samples of shape {manifest.input_shape} in {manifest.num_classes} classes, but "
-            f"{dataset.name} has {dataset.input_shape} in {dataset.num_classes}; use the data set it was made for"
+            f"{where} was exported for samples of shape {manifest.input_shape} with labels {labels}, but "
+            f"{dataset.name} has {dataset.input_shape} with {dataset.label_shape}; use the data set it was made for"
         )

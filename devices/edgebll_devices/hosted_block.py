@@ -137,15 +137,17 @@ def score(logits: np.ndarray[Any, Any], y: np.ndarray[Any, Any], count: int) -> 
     """Accuracy and cross-entropy of an evaluation batch.
 
     Args:
-        logits: (B, num_classes).
-        y: (B, num_classes), one-hot.
+        logits: (B, num_classes), or (B, T, num_classes) with a class for each position of a sequence.
+        y: one-hot, the same shape.
         count: valid samples, from the front.
 
     Returns:
-        "correct" (number of samples), "loss_sum" (nats, summed over samples) and "count".
+        "correct" (number of samples; a sequence counts for the part of its positions that is right), "loss_sum" (nats, summed
+        over samples; of a sequence the mean over its positions) and "count".
     """
     z, target = logits[:count].astype(np.float64), y[:count]
-    shifted = z - z.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    correct = np.count_nonzero(z.argmax(axis=1) == target.argmax(axis=1))
-    return {"correct": float(correct), "loss_sum": float(-(log_p * target).sum()), "count": float(count)}
+    shifted = z - z.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    positions = math.prod(z.shape[1:-1])
+    correct = np.count_nonzero(z.argmax(axis=-1) == target.argmax(axis=-1)) / positions
+    return {"correct": correct, "loss_sum": float(-(log_p * target).sum()) / positions, "count": float(count)}

@@ -23,7 +23,8 @@ def step_seconds(bundle: Bundle, *, runtime: str = "onnxruntime", threads: int =
     random = np.random.RandomState(0)
     manifest = bundle.manifest
     x = random.standard_normal(manifest.blocks[0].input.shape).astype(np.float32)
-    y = np.eye(manifest.num_classes, dtype=np.float32)[random.randint(manifest.num_classes, size=manifest.batch_size)]
+    *samples, num_classes = manifest.blocks[-1].labels.shape
+    y = np.eye(num_classes, dtype=np.float32)[random.randint(num_classes, size=samples)]
     seconds = []
     for block in manifest.blocks:
         with load_block(runtime, bundle, block.name, threads=threads) as loaded:

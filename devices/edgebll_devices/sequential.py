@@ -71,7 +71,7 @@ def evaluate_bundle(
             for name in names
         ]
         for indices, count in eval_batches(len(dataset), manifest.batch_size):
-            a: Array = dataset.images[indices]
+            a: Array = dataset.inputs(indices)
             for block in loaded:
                 a = block.evaluate(a)
             for name, value in score(a, dataset.one_hot(indices), count).items():

@@ -11,6 +11,7 @@ import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.data import DATASETS, find_dataset
+from edgebll.data.registry import FILES
 from edgebll.errors import DataError
 
 app = typer.Typer(help="List data sets and get their files.", no_args_is_help=True, rich_markup_mode=None)
@@ -26,15 +27,16 @@ def dataset_places(data_dir: Path | None = None) -> list[dict[str, Any]]:
     """Every known data set: its name, whether it is here, and where or how to get it."""
     rows: list[dict[str, Any]] = []
     for name in DATASETS:
+        found, where = True, "generated"
         if name == "digits":
-            here = _importable("sklearn")
-            where = "comes with scikit-learn" if here else "pip install 'edgebll[data]'"
-            rows.append({"name": name, "found": here, "where": where})
-            continue
-        try:
-            rows.append({"name": name, "found": True, "where": str(find_dataset(name, data_dir))})
-        except DataError:
-            rows.append({"name": name, "found": False, "where": f"edgebll data fetch {name}, or apt install dataset-{name}"})
+            found = _importable("sklearn")
+            where = "comes with scikit-learn" if found else "pip install 'edgebll[data]'"
+        elif name in FILES:
+            try:
+                where = str(find_dataset(name, data_dir))
+            except DataError:
+                found, where = False, FILES[name].how
+        rows.append({"name": name, "found": found, "where": where})
     return rows
 
 
@@ -58,18 +60,18 @@ def list_datasets(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="The data set, e.g. fashion-mnist.")],
+    name: Annotated[str, typer.Argument(help="The data set: fashion-mnist, cifar-10 or cifar-100.")],
     to: Annotated[Path | None, typer.Option(help="Folder for the files. [default: the user's data folder]")] = None,
     url: Annotated[
-        str | None, typer.Option(help="Address of the folder with the .gz files. [default: the official one]")
+        str | None,
+        typer.Option(help="Address of the archive, or of fashion-mnist's folder of .gz files. [default: the official one]"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Download a data set's files, going on where an earlier try stopped, and check their SHA-256."""
-    from edgebll.data.fashion_mnist import URL
     from edgebll.data.fetch import fetch as fetch_files
 
-    folder = fetch_files(name, to, url=url or URL, report=_Lines())
+    folder = fetch_files(name, to, url=url, report=_Lines())
     if json:
         print_json({"name": name, "path": str(folder)})
     else:

@@ -9,7 +9,7 @@ import typer
 
 from edgebll.bundle import MANIFEST, open_bundle
 from edgebll.cli.machine import import_torch, usable_cores
-from edgebll.cli.output import JsonOption, print_json
+from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import BundleError, ConfigError
 from edgebll.runfolder import CONFIG, open_run
@@ -55,6 +55,7 @@ def evaluate(
     result = {
         "path": str(path),
         "data": dataset.name,
+        "data_source": dataset.source,
         "split": split,
         "accuracy": accuracy,
         "loss": loss,
@@ -64,7 +65,8 @@ def evaluate(
         print_json(result)
     else:
         typer.echo(
-            f"{path}: accuracy {100 * accuracy:.2f} %, loss {loss:.4f} on {len(dataset)} {split} samples of {dataset.name}"
+            f"{path}: accuracy {100 * accuracy:.2f} %, loss {loss:.4f} on {len(dataset)} {split} samples of "
+            f"{with_source(dataset.name, dataset.source)}"
         )
 
 

@@ -85,3 +85,8 @@ def console() -> Console:
         if sys.stdout.isatty()
         else Console(file=sys.stdout, highlight=False, width=160)
     )
+
+
+def with_source(data: str, source: str) -> str:
+    """A data set's name, with where its samples come from unless they are the original ones."""
+    return f"{data} ({source})" if source not in ("", "original") else data

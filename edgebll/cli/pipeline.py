@@ -31,6 +31,9 @@ ScheduleOption = Annotated[
 WarmupOption = Annotated[int | None, typer.Option(help="Steps of linear warm-up. [default: the bundle's]", show_default=False)]
 SeedOption = Annotated[int, typer.Option(help="Decides the order of samples.")]
 LimitOption = Annotated[int | None, typer.Option(help="Use at most so many training samples.")]
+AugmentOption = Annotated[
+    str | None, typer.Option(help="none, standard or reflect, see `edgebll train`. [default: the bundle's]", show_default=False)
+]
 SnapshotOption = Annotated[int, typer.Option(help="Save all states every so many steps; 0 for never.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of each board's training step.")]
@@ -56,6 +59,7 @@ def simulate(
     warmup_steps: WarmupOption = None,
     seed: SeedOption = 0,
     limit: LimitOption = None,
+    augment: AugmentOption = None,
     threads: ThreadsOption = 1,
     runtime: RuntimeOption = "onnxruntime",
     snapshot_every: SnapshotOption = 0,
@@ -75,7 +79,7 @@ def simulate(
     _check_simulate(boards, threads, runtime)
     host = HostEntry(deadline_s=deadline) if window is None else HostEntry(window=window, deadline_s=deadline)
     opened = open_bundle(bundle)
-    options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite)
+    options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
     agents = _useful(boards, opened)
 
     def engine(run_path: Path) -> Engine:
@@ -118,6 +122,7 @@ def run(
     warmup_steps: WarmupOption = None,
     seed: SeedOption = 0,
     limit: LimitOption = None,
+    augment: AugmentOption = None,
     snapshot_every: SnapshotOption = 0,
     measure: MeasureOption = False,
     data_dir: DataDirOption = None,
@@ -130,7 +135,7 @@ def run(
 
     inventory = load_cluster(cluster).with_window(window)
     opened = open_bundle(bundle)
-    options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite)
+    options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
     first = inventory.boards[0]
     weights = measured(opened, first.runtime, first.threads) if measure else None
     facts = {"boards": len(inventory.boards), "window": inventory.host.window, "cluster": str(cluster)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from edgebll.bundle import open_bundle
@@ -44,7 +45,7 @@ def quantize(
         raise ConfigError(f"{bundle} does not say which data set it was trained on; give one with --data")
     dataset = load_dataset(name, "train", data_dir, samples)
     say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
-    manifest = quantize_bundle(bundle, out, dataset.images, data=name)
+    manifest = quantize_bundle(bundle, out, dataset.inputs(np.arange(len(dataset))), data=name)
     if json:
         print_json({"bundle": str(out), "blocks": [block.name for block in manifest.blocks], **manifest.recipe["int8"]})
     else:

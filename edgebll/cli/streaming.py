@@ -39,6 +39,7 @@ class StreamOptions:
     snapshot_every: int
     data_dir: Path | None
     overwrite: bool
+    augment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
         ConfigError, DataError: options or data do not fit the bundle. StorageError: there is a run at `out`, or the disk
         refuses. LinkError, BoardError: a board cannot be reached, failed or vanished; the run is not whole then.
     """
+    from edgebll.data import check_augmentation
     from edgebll.runfolder import RunFolder
     from edgebll.stream import StreamPlan, check_fits, stream
     from edgebll_firmware_host.recorder import Recorder
@@ -72,6 +74,9 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
     manifest = bundle.manifest
     train, test = _load_data(bundle, options)
     check_fits(manifest, train, str(bundle.path))
+    augment = _augment(bundle, options)
+    check_augmentation(augment, train)
+    machinery = replace(machinery, facts={**machinery.facts, "data_source": train.source, "augment": augment})
     streamed = StreamPlan(
         run=uuid.uuid4().hex,
         block=manifest.blocks[0].name,
@@ -80,6 +85,7 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
         schedule=_schedule(bundle, options),
         seed=options.seed,
         snapshot_every=options.snapshot_every,
+        augment=augment,
     )
     steps = streamed.steps_per_epoch(train)
     if options.epochs and not steps:
@@ -149,6 +155,14 @@ def _load_data(bundle: Bundle, options: StreamOptions) -> tuple[Dataset, Dataset
         raise ConfigError(f"{bundle.path} does not say which data set it is for; give one with --data")
     train = load_dataset(name, "train", options.data_dir, options.limit)
     return train, load_dataset(name, "test", options.data_dir)
+
+
+def _augment(bundle: Bundle, options: StreamOptions) -> str:
+    """The augmentation that was given, or the one the bundle was trained with."""
+    recorded = bundle.manifest.recipe.get("augment", "none")
+    if not isinstance(recorded, str):
+        raise BundleError(f"{bundle.path}: the recipe's augment must be a text, not {recorded!r}; export the bundle again")
+    return options.augment or recorded
 
 
 def _schedule(bundle: Bundle, options: StreamOptions) -> Schedule:

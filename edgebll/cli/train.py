@@ -12,7 +12,7 @@ import typer
 
 from edgebll.cli.machine import import_torch, usable_cores
 from edgebll.cli.options import OPTIMIZER_SHORTHANDS, optimizer_options, parse_options
-from edgebll.cli.output import JsonOption, print_json, say
+from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.errors import ConfigError, MissingExtraError
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 def train(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
-    data: Annotated[str, typer.Option(help="Data set: digits or fashion-mnist.")] = "digits",
+    data: Annotated[str, typer.Option(help="Data set; `edgebll data list` lists them.")] = "digits",
     network: Annotated[str, typer.Option(help="Network: mlp, resnet8 or resnet18.")] = "resnet8",
     blocks: Annotated[
         int | None,
@@ -74,6 +74,13 @@ def train(
         str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
     ] = "float32",
     limit: Annotated[int | None, typer.Option(help="Use at most so many training samples.")] = None,
+    augment: Annotated[
+        str,
+        typer.Option(
+            help="What happens to training images: none, standard (shifted by up to 4 pixels, mirrored half of the time) or "
+            "reflect (the same with a reflected border)."
+        ),
+    ] = "none",
     threads: Annotated[
         int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)
     ] = None,
@@ -197,7 +204,8 @@ def report(out: Path, summary: Mapping[str, Any], json: bool) -> None:
     if json:
         print_json({"run": str(out), **summary})
         return
+    data = with_source(summary["data"], summary.get("data_source", ""))
     typer.echo(
-        f"{out}: accuracy {100 * summary['accuracy']:.2f} % on {summary['test_samples']} test samples of {summary['data']}, "
+        f"{out}: accuracy {100 * summary['accuracy']:.2f} % on {summary['test_samples']} test samples of {data}, "
         f"{summary['steps']} steps in {summary['seconds']:.1f} s ({summary['samples_per_second']:.0f} samples/s)"
     )

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from edgebll.data.augment import AUGMENTATIONS, check_augmentation, training_batch
 from edgebll.data.batches import batch_order, eval_batches
 from edgebll.data.dataset import Dataset
 from edgebll.data.registry import DATASETS, find_dataset, load_dataset
 
-__all__ = ["DATASETS", "Dataset", "batch_order", "eval_batches", "find_dataset", "load_dataset"]
+__all__ = [
+    "AUGMENTATIONS",
+    "DATASETS",
+    "Dataset",
+    "batch_order",
+    "check_augmentation",
+    "eval_batches",
+    "find_dataset",
+    "load_dataset",
+    "training_batch",
+]

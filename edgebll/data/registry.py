@@ -3,21 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from edgebll.data import fashion_mnist
+from edgebll.data import cifar, fashion_mnist, reverse
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.errors import ConfigError, DataError
 
-DATASETS = ("digits", "fashion-mnist")
 SPLITS = ("train", "test")
 #: Where Debian and its descendants put data sets.
 SYSTEM_DIR = Path("/usr/share/datasets")
-#: Folder names other tools use, below a data folder.
-_FOLDERS = ("fashion-mnist", "FashionMNIST/raw", ".")
+
+
+@dataclass(frozen=True)
+class Files:
+    """A data set that comes as files.
+
+    Attributes:
+        folders: where it is looked for, below a data folder. is_here: whether a folder holds all its files.
+        load: reads a split from a folder. how: how to get it, as the end of a sentence.
+        refusal: why what is in a folder is not read, as a sentence, or empty.
+    """
+
+    folders: tuple[str, ...]
+    is_here: Callable[[Path], bool]
+    load: Callable[[str, Path], Dataset]
+    how: str
+    refusal: Callable[[Path], str] = lambda _: ""
+
+
+def _cifar(kind: cifar.Cifar) -> Files:
+    return Files(
+        folders=(kind.folder, f"{kind.name}/{kind.folder}", "."),
+        is_here=partial(cifar.is_here, kind),
+        load=partial(cifar.load_cifar, kind),
+        how=f"get it with `edgebll data fetch {kind.name}`",
+        refusal=partial(cifar.refusal, kind),
+    )
+
+
+#: Data sets that are generated or come with a package: how a split is made.
+MADE: dict[str, Callable[[str], Dataset]] = {"digits": load_digits, reverse.NAME: reverse.load_reverse}
+FILES: dict[str, Files] = {
+    fashion_mnist.NAME: Files(
+        folders=("fashion-mnist", "FashionMNIST/raw", "."),
+        is_here=fashion_mnist.is_here,
+        load=fashion_mnist.load_fashion_mnist,
+        how=f"get it with `edgebll data fetch {fashion_mnist.NAME}` "
+        f"or, on Debian and Ubuntu, `apt install dataset-{fashion_mnist.NAME}`",
+    ),
+    cifar.CIFAR10.name: _cifar(cifar.CIFAR10),
+    cifar.CIFAR100.name: _cifar(cifar.CIFAR100),
+}
+DATASETS = ("digits", *FILES, reverse.NAME)
 
 
 def load_dataset(name: str, split: str, data_dir: Path | str | None = None, limit: int | None = None) -> Dataset:
@@ -37,35 +78,33 @@ def load_dataset(name: str, split: str, data_dir: Path | str | None = None, limi
         raise ConfigError(f"the split must be one of {', '.join(SPLITS)}, not {split!r}")
     if limit is not None and limit < 1:
         raise ConfigError(f"the limit must be at least 1 sample, not {limit}")
-    dataset = _load(name, split, data_dir)
+    dataset = MADE[name](split) if name in MADE else FILES[name].load(split, find_dataset(name, data_dir))
     if limit is None or limit >= len(dataset):
         return dataset
-    return replace(dataset, images=dataset.images[:limit].copy(), labels=dataset.labels[:limit].copy())
-
-
-def _load(name: str, split: str, data_dir: Path | str | None) -> Dataset:
-    if name == "digits":
-        return load_digits(split)
-    return fashion_mnist.load_fashion_mnist(split, find_dataset(name, data_dir))
+    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=dataset.labels[:limit].copy())
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:
     """The folder with all files of a data set that comes as files.
 
     Raises:
-        DataError: not found; says where it was looked for and how to get it.
+        ConfigError: it does not come as files. DataError: not found, or only in a format that is not read; says where it was
+            looked for and how to get it.
     """
     _check_name(name)
+    if name in MADE:
+        raise ConfigError(f"the data set {name} has no files")
+    files = FILES[name]
     places = [Path(data_dir)] if data_dir is not None else list(_default_places())
-    for place in places:
-        for folder in (place / part for part in _FOLDERS):
-            if fashion_mnist.is_here(folder):
-                return folder
+    folders = [place / part for place in places for part in files.folders]
+    for folder in folders:
+        if files.is_here(folder):
+            return folder
+    for folder in folders:
+        if sentence := files.refusal(folder):
+            raise DataError(sentence)
     looked = ", ".join(str(place) for place in places)
-    raise DataError(
-        f"the data set {name} was not found in {looked}; get it with `edgebll data fetch {name}` "
-        f"or, on Debian and Ubuntu, `apt install dataset-{name}`"
-    )
+    raise DataError(f"the data set {name} was not found in {looked}; {files.how}")
 
 
 def user_data_dir() -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import edgebll
+from edgebll.data import Dataset
 from edgebll.errors import BundleError, ConfigError
 from edgebll.learning import Optimizer, make_optimizer, make_rule
 from edgebll.plain import PlainError, from_plain, to_plain
@@ -26,7 +27,7 @@ class TrainConfig:
     """All that decides a training run; the same config on the same machine gives the same weights, bit for bit.
 
     Attributes:
-        data: data set. limit: at most so many training samples; None for all.
+        data: data set. limit: at most so many training samples; None for all. augment: one of `edgebll.data.AUGMENTATIONS`.
         network: a shipped network. blocks: into how many it is cut.
         rule, rule_options: learning rule and its options (text values are converted).
         epochs, batch_size, seed: of the run; the seed decides weights and batches.
@@ -54,6 +55,7 @@ class TrainConfig:
     warmup_steps: int = 0
     precision: str = "float32"
     limit: int | None = None
+    augment: str = "none"
     threads: int = 1
     checkpoint_steps: int = 500
 
@@ -83,10 +85,10 @@ class TrainConfig:
         rule_options = make_rule(self.rule, **self.rule_options).options()
         return replace(self, lr=options["lr"], optimizer_options=own, rule_options=rule_options)
 
-    def to_run(self, num_classes: int, input_shape: tuple[int, ...]) -> dict[str, Any]:
-        """What goes to run.json."""
+    def to_run(self, data: Dataset) -> dict[str, Any]:
+        """What goes to run.json for a run on `data`."""
         head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": edgebll.__version__}
-        shapes = {"num_classes": num_classes, "input_shape": list(input_shape)}
+        shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "data_source": data.source}
         return {**head, **to_plain(self), **shapes}
 
 
@@ -113,7 +115,8 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
         values = _from_version_1(values)
     elif version != RUN_VERSION:
         raise BundleError(f"{where} has version {version!r}, this edgebll reads {RUN_VERSION}; use the release that wrote it")
-    values.pop("edgebll", None)
+    for name in ("edgebll", "data_source"):
+        values.pop(name, None)
     shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape")}
     try:
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))

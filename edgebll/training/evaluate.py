@@ -15,7 +15,7 @@ from edgebll.learning import BlockStep
 
 @dataclass(frozen=True)
 class Evaluation:
-    """accuracy: part of the samples classified rightly, 0 to 1. loss: mean cross-entropy. count: samples."""
+    """accuracy: part of the labels found, 0 to 1. loss: mean cross-entropy of a label. count: samples."""
 
     accuracy: float
     loss: float
@@ -33,21 +33,21 @@ def evaluate(
     check_fits(steps, dataset)
     correct, loss_sum = 0, 0.0
     for indices, count in eval_batches(len(dataset), batch_size):
-        a = torch.from_numpy(dataset.images[indices])
+        a = torch.from_numpy(dataset.inputs(indices))
         for step in steps:
             a = step.forward(states[step.name], a)
-        labels = torch.from_numpy(dataset.labels[indices[:count]])
-        logits = a[:count].double()
+        labels = torch.from_numpy(dataset.labels[indices[:count]]).flatten()
+        logits = a[:count].double().flatten(0, -2)
         correct += int((logits.argmax(1) == labels).sum())
         loss_sum += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
-    return Evaluation(correct / len(dataset), loss_sum / len(dataset), len(dataset))
+    return Evaluation(correct / dataset.labels.size, loss_sum / dataset.labels.size, len(dataset))
 
 
 def check_fits(steps: Sequence[BlockStep], dataset: Dataset) -> None:
     """Raise DataError unless the network takes this data set's images and has its classes."""
-    shape, classes = steps[0].spec.input.shape[1:], steps[-1].spec.output.shape[1]
-    if dataset.input_shape != shape or dataset.num_classes != classes:
+    shape, labels = steps[0].spec.input.shape[1:], steps[-1].spec.output.shape[1:]
+    if dataset.input_shape != shape or dataset.label_shape != labels:
         raise DataError(
-            f"the network takes images of shape {shape} in {classes} classes, but {dataset.name} has "
-            f"{dataset.input_shape} in {dataset.num_classes}; give the data set it was trained on"
+            f"the network takes samples of shape {shape} and gives scores {labels}, but {dataset.name} has samples "
+            f"{dataset.input_shape} with labels {dataset.label_shape}; give the data set it was trained on"
         )

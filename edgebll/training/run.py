@@ -51,6 +51,11 @@ class TrainedRun:
         return self.config.data
 
     @property
+    def augment(self) -> str:
+        """Name of the augmentation."""
+        return self.config.augment
+
+    @property
     def schedule(self) -> Schedule:
         """The learning-rate schedule."""
         return self.config.make_schedule()

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgebll.data import Dataset, batch_order, load_dataset
+from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset, training_batch
 from edgebll.errors import ConfigError, EdgebllError
 from edgebll.learning import BlockStep, Optimizer, Rule, make_rule, make_steps
 from edgebll.networks import BlockNetwork, make_network
@@ -88,7 +88,7 @@ def train(
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
     model = build_model(record)
     batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
-    with RunFolder.create(out, config.to_run(record.num_classes, record.input_shape), overwrite=overwrite) as folder:
+    with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)
         start = Progress(0, 0, digest(states), None, None, 0.0, 0.0)
@@ -123,6 +123,7 @@ def resume(out: Path | str, *, data_dir: Path | str | None = None, listener: Lis
 
 def _load_data(config: TrainConfig, data_dir: Path | str | None) -> tuple[Dataset, Dataset]:
     train_data = load_dataset(config.data, "train", data_dir, config.limit)
+    check_augmentation(config.augment, train_data)
     return train_data, load_dataset(config.data, "test", data_dir)
 
 
@@ -177,8 +178,8 @@ class _Run:
         started = time.monotonic()
         lr = self.schedule.rate(done - 1, self.total_steps)
         scalars = {"lr": torch.tensor(lr, dtype=torch.float32)}
-        x = torch.from_numpy(self.train_data.images[indices])
-        y = torch.from_numpy(self.train_data.one_hot(indices))
+        config = self.config
+        x, y = map(torch.from_numpy, training_batch(self.train_data, indices, config.augment, config.seed, epoch))
         metrics = []
         for step in self.steps:
             states[step.name], x, values = _apply(step, states[step.name], x, y, scalars)
@@ -208,6 +209,7 @@ class _Run:
         return {
             "kind": KIND,
             "data": self.config.data,
+            "data_source": self.train_data.source,
             "accuracy": self.evaluation.accuracy if self.evaluation else None,
             "loss": self.evaluation.loss if self.evaluation else None,
             "test_samples": len(self.test_data),

@@ -145,7 +145,7 @@ def export_run(
         path=out_path,
         schedule=run.schedule,
         states=run.states(state),
-        provenance={"data": run.data, "state": state},
+        provenance={"data": run.data, "augment": run.augment, "state": state},
         target=target,
         precision=precision or run.precision,
     )

@@ -41,8 +41,8 @@ def eager_records(
     first = steps[0].spec
     for _ in range(num_steps):
         x = torch.from_numpy(generator.standard_normal(first.input.shape, dtype=np.float32))
-        classes = generator.integers(0, first.labels.shape[1], first.labels.shape[0])
-        y = torch.from_numpy(np.eye(first.labels.shape[1], dtype=np.float32)[classes])
+        *samples, num_classes = first.labels.shape
+        y = torch.from_numpy(np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, samples)])
         records = []
         for step in steps:
             state, a, metrics = step(current[step.name], x, y, {"lr": torch.tensor(lr)})

@@ -272,6 +272,9 @@ def test_data_list(tmp_path: Path) -> None:
     rows = {row["name"]: row for row in json.loads(call("data", "list", "--data-dir", tmp_path, "--json").stdout)}
     assert rows["fashion-mnist"] == {"name": "fashion-mnist", "found": True, "where": str(tmp_path)}
     assert rows["digits"]["found"]
+    assert rows["reverse"] == {"name": "reverse", "found": True, "where": "generated"}
+    assert not rows["cifar-10"]["found"]
+    assert "edgebll data fetch cifar-10" in rows["cifar-10"]["where"]
     table = call("data", "list", "--data-dir", tmp_path / "nowhere").stdout
     assert "edgebll data fetch fashion-mnist" in table
 

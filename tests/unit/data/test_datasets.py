@@ -25,25 +25,27 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_digits_are_split_once_and_for_all() -> None:
     train, test = load_dataset("digits", "train"), load_dataset("digits", "test")
-    assert train.images.shape == (1437, 1, 8, 8)
-    assert test.images.shape == (360, 1, 8, 8)
+    assert train.samples.shape == (1437, 1, 8, 8)
+    assert test.samples.shape == (360, 1, 8, 8)
     assert test.labels[:9].tolist() == [1, 1, 5, 9, 2, 1, 9, 5, 7]
-    rows = {image.tobytes() + bytes([label]) for image, label in zip(test.images, test.labels, strict=True)}
-    both = rows & {image.tobytes() + bytes([label]) for image, label in zip(train.images, train.labels, strict=True)}
+    rows = {image.tobytes() + bytes([label]) for image, label in zip(test.samples, test.labels, strict=True)}
+    both = rows & {image.tobytes() + bytes([label]) for image, label in zip(train.samples, train.labels, strict=True)}
     assert not both
     assert np.bincount(test.labels, minlength=10).min() > 20
-    assert abs(float(train.images.mean())) < 0.02
-    assert abs(float(train.images.std()) - 1) < 0.02
+    x = train.inputs(np.arange(len(train)))
+    assert abs(float(x.mean())) < 0.02
+    assert abs(float(x.std()) - 1) < 0.02
 
 
 def test_fashion_mnist_is_read_and_normalised(tmp_path: Path) -> None:
     arrays = write_fashion_mnist(tmp_path)
     dataset = load_dataset("fashion-mnist", "train", tmp_path)
-    assert dataset.images.shape == (40, 1, 28, 28)
-    assert dataset.images.dtype == np.float32
+    x = dataset.inputs(np.arange(40))
+    assert x.shape == (40, 1, 28, 28)
+    assert x.dtype == np.float32
     assert dataset.input_shape == (1, 28, 28)
     pixels = arrays["train-images-idx3-ubyte"]
-    assert dataset.images[3, 0, 5, 7] == np.float32((pixels[3, 5, 7] / 255 - 0.2860) / 0.3530)
+    assert x[3, 0, 5, 7] == np.float32((pixels[3, 5, 7] / 255 - 0.2860) / 0.3530)
     assert dataset.labels.tolist() == [i % 10 for i in range(40)]
 
 
@@ -58,7 +60,7 @@ def test_one_hot_labels() -> None:
 def test_a_limit_takes_samples_from_the_start(tmp_path: Path) -> None:
     whole, part = load_dataset("digits", "train"), load_dataset("digits", "train", limit=10)
     assert len(part) == 10
-    assert np.array_equal(part.images, whole.images[:10])
+    assert np.array_equal(part.samples, whole.samples[:10])
     assert len(load_dataset("digits", "train", limit=10**6)) == len(whole)
 
 
@@ -106,14 +108,14 @@ def test_files_of_the_wrong_shape_are_refused(tmp_path: Path, name: str, values:
 
 def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
     write_fashion_mnist(tmp_path, test=0)
-    with pytest.raises(DataError, match="not one image"):
+    with pytest.raises(DataError, match="not one sample"):
         load_dataset("fashion-mnist", "test", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("mnist", "train"), "unknown data set 'mnist'; known are digits, fashion-mnist"),
+        (("mnist", "train"), "unknown data set 'mnist'; known are digits, fashion-mnist, cifar-10, cifar-100, reverse"),
         (("digits", "validation"), "the split must be"),
         (("digits", "test", None, 0), "at least 1 sample"),
     ],
@@ -124,17 +126,27 @@ def test_wrong_arguments_are_refused(arguments: tuple[str, str], reason: str) ->
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    images, labels = np.zeros((2, 1, 4, 4), np.float32), np.zeros(2, np.int64)
-    assert len(Dataset("ok", images, labels, 2)) == 2
-    for wrong_images, wrong_labels in (
-        (images.astype(np.float64), labels),
-        (images[0], labels),
-        (images, labels[:1]),
-        (images, labels.astype(np.int32)),
-        (images, labels - 1),
+    numbers, labels = np.zeros((2, 1, 4, 4), np.float32), np.zeros(2, np.int64)
+    pixels, table = np.zeros((2, 1, 4, 4), np.uint8), np.zeros((1, 256), np.float32)
+    assert len(Dataset("ok", numbers, labels, 2)) == 2
+    assert len(Dataset("ok", pixels, labels, 2, table)) == 2
+    assert Dataset("ok", numbers, np.zeros((2, 3), np.int64), 5).label_shape == (3, 5)
+    for samples, wrong_labels, wrong_table in (
+        (numbers.astype(np.float64), labels, None),
+        (numbers[:, 0, 0, 0], labels, None),
+        (pixels, labels, None),
+        (numbers, labels, table),
+        (pixels, labels, table[:, :255]),
+        (pixels, labels, np.zeros((3, 256), np.float32)),
+        (pixels[:, 0], labels, table),
+        (numbers, labels[:1], None),
+        (numbers, labels.astype(np.int32), None),
+        (numbers, labels - 1, None),
+        (numbers, labels + 2, None),
+        (numbers, np.zeros((2, 3, 4), np.int64), None),
     ):
         with pytest.raises(DataError):
-            Dataset("wrong", wrong_images, wrong_labels, 2)
+            Dataset("wrong", samples, wrong_labels, 2, wrong_table)
 
 
 def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,4 +165,4 @@ def test_the_pinned_digests_are_those_of_the_official_files() -> None:
 
 
 def test_names_are_listed() -> None:
-    assert DATASETS == ("digits", "fashion-mnist")
+    assert DATASETS == ("digits", "fashion-mnist", "cifar-10", "cifar-100", "reverse")

@@ -31,12 +31,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     states = {step.name: step.initial_state() for step in steps}
     for start in range(0, 40 * BATCH, BATCH):
         indices = np.arange(start, start + BATCH) % len(data)
-        x, y = torch.from_numpy(data.images[indices]), torch.from_numpy(data.one_hot(indices))
+        x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
         for step in steps:
             states[step.name], x, _ = step(states[step.name], x, y, {"lr": torch.tensor(0.05)})
     path = tmp_path_factory.mktemp("int8") / "float"
     export_bundle(network, rule=rule, optimizer=optimizer, batch_size=BATCH, path=path, states=states)
-    quantize_bundle(path, path.with_name("int8"), data.images[: 8 * BATCH], data="digits")
+    quantize_bundle(path, path.with_name("int8"), data.inputs(np.arange(8 * BATCH)), data="digits")
     return path
 
 

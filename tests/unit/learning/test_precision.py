@@ -95,11 +95,12 @@ def test_it_learns_digits(precision: str) -> None:
     steps = make_steps(network, make_rule("bll"), SGD(), 32, precision)
     states = {step.name: step.initial_state() for step in steps}
     for start in range(0, len(data) - 31, 32):
-        x, y = torch.from_numpy(data.images[start : start + 32]), torch.from_numpy(data.one_hot(np.arange(start, start + 32)))
+        indices = np.arange(start, start + 32)
+        x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
         for step in steps:
             states[step.name], x, _ = step(states[step.name], x, y, LR)
     test = load_dataset("digits", "test")
-    x = torch.from_numpy(test.images)
+    x = torch.from_numpy(test.inputs(np.arange(len(test))))
     for step in steps:
         x = step.forward(states[step.name], x)
     accuracy = float((x.argmax(1) == torch.from_numpy(test.labels)).float().mean())

@@ -284,10 +284,10 @@ def test_a_whole_run_is_not_overwritten_by_mistake(undisturbed: Path) -> None:
 
 
 def test_another_data_set_does_not_fit(undisturbed: Path) -> None:
-    from edgebll.data import Dataset, load_dataset
+    from edgebll.data import load_dataset
 
     digits = load_dataset("digits", "test")
-    wide = Dataset("wide", digits.images.repeat(2, axis=3), digits.labels, 10)
+    wide = replace(digits, name="wide", samples=digits.samples.repeat(2, axis=3))
     with pytest.raises(DataError, match="give the data set it was trained on"):
         load_run(undisturbed).evaluate(wide)
     result = load_run(undisturbed).evaluate(digits)

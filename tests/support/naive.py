@@ -87,16 +87,22 @@ def cells(x: Tensor, count: int) -> Tensor:
 
 
 def check(
-    objective: Objective, naive: Callable[[Tensor, Weights], Tensor], a: Tensor, y: Tensor, *, learns: bool = True
+    objective: Objective,
+    naive: Callable[[Tensor, Weights], Tensor],
+    a: Tensor,
+    y: Tensor,
+    *,
+    feedback: Weights | None = None,
+    learns: bool = True,
 ) -> None:
     """Loss and gradients by the block's output and every auxiliary parameter, against those of `naive(a, weights)`.
 
-    learns: whether the block's output has a gradient at all.
+    feedback: the feedback head's tensors. learns: whether the block's output has a gradient at all.
     """
     head = lively(objective.head())
     weights = {name: value.detach().clone().requires_grad_() for name, value in head.named_parameters()}
     ours, theirs = (a.clone().requires_grad_() for _ in range(2))
-    loss = objective.loss(head, {}, ours, y)[0]
+    loss = objective.loss(head, feedback or {}, ours, y)[0]
     expected = naive(theirs, weights)
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-12)
     actual = torch.autograd.grad(loss, [ours, *head.parameters()])

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from support import naive
 
 from edgebll.errors import ConfigError
 from edgebll.learning import BLL, BlockPlace, make_rule
@@ -67,6 +68,49 @@ def naive_feedback(rule: BLL, pooled: np.ndarray, old: np.ndarray) -> np.ndarray
         else:
             new[:, c] = old[:, c] - rule.feedback_lr * ((old[:, c] - mean) + rule.feedback_decay * old[:, c])
     return new
+
+
+def torch_pool(sample: torch.Tensor, pool: str, normalize: str) -> torch.Tensor:
+    """The same of one sample, with gradients."""
+    row = [value for channel in sample for value in channel.reshape(-1)]
+    if pool != "none":
+        row = []
+        for channel in sample:
+            values = channel.reshape(-1)
+            mean = values.sum() / len(values)
+            deviation = torch.sqrt(((values - mean) ** 2).sum() / len(values) + 1e-8)
+            row.append({"avg": mean, "max": values[values.argmax()], "std": deviation}[pool])
+    result = torch.stack(row)
+    if normalize == "none":
+        return result
+    result = result - result.sum() / len(result)
+    square = (result**2).sum()
+    return result / torch.sqrt(square + 1e-8 if normalize == "center_l2" else square / len(result) + 1e-5)
+
+
+@pytest.mark.parametrize("pool", ["avg", "max", "std", "none"])
+@pytest.mark.parametrize("normalize", ["none", "center_l2", "layer_norm"])
+@pytest.mark.parametrize("labels", [LABELS, [2, 2], [0]])
+def test_loss_and_gradients_of_all_terms(labels: list[int], pool: str, normalize: str) -> None:
+    """Absent classes, classes of one sample, one class alone, and a batch of one."""
+    made = objective(pool=pool, normalize=normalize, match=3.0, sigma=0.7, predict=0.5, head_size=2, decorrelate=0.4)
+    a = naive.normal(len(labels), CHANNELS, SIDE, SIDE)
+    features = CHANNELS * SIDE**2 if pool == "none" else CHANNELS
+    weight = naive.normal(features, CLASSES, seed=2)
+
+    def loss(a: torch.Tensor, head: naive.Weights) -> torch.Tensor:
+        rows = [torch_pool(sample, pool, normalize) for sample in a]
+        match = naive.total([((r - weight[:, c]) ** 2).sum() for r, c in zip(rows, labels, strict=True)]) / len(labels)
+        cosines = []
+        for n, one in enumerate(rows):
+            norm = torch.sqrt((one**2).sum() + 1e-8)
+            others = [other for m, other in enumerate(rows) if m != n]
+            cosines += [((one * other).sum() / norm / torch.sqrt((other**2).sum() + 1e-8)) ** 2 for other in others]
+        logits = naive.linear(naive.cells(a, 2).reshape(len(labels), -1), head["weight"], head["bias"])
+        repelled = naive.total(cosines) / len(labels) ** 2
+        return 3.0 / (8 * 0.7**2) * match + 0.5 * naive.cross_entropy(logits, labels) + 0.4 * repelled
+
+    naive.check(made, loss, a, naive.one_hot(labels, CLASSES), feedback={FEEDBACK: weight})
 
 
 @pytest.mark.parametrize("pool", ["avg", "max", "std", "none"])

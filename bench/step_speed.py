@@ -1,15 +1,17 @@
 """Training steps on ONNX Runtime against PyTorch, as ratios measured in one run.
 
-    OMP_NUM_THREADS=1 python bench/step_speed.py [--kinds mlp ...] [--batches 1 8 64] [--threads 1 2] [--compiled] [--check]
+    python bench/step_speed.py [--kinds mlp ...] [--batches 1 8 64] [--threads 1 2] [--compiled] [--check]
 
 For every kind of block (blocks.py): the step as edgebll's eager function, as an idiomatic PyTorch loop, with --compiled also by
 torch.compile, and exported, on ONNX Runtime through the board's runtime. They take turns (timing.py). The table goes to
-bench/RESULTS.md; with --check it does not, and the exit status is 1 where a goal is missed.
+bench/RESULTS.md; with --check it does not, and the exit status is 1 where a goal is missed. Leave OMP_NUM_THREADS unset:
+ONNX Runtime takes no more threads than it says, whatever its own options say.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -159,6 +161,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit with 1 where a goal is missed; does not write RESULTS.md")
     options = parser.parse_args()
     options.threads = options.threads or ((1,) if options.compiled else THREADS)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    if limit.isdigit() and int(limit) < max(options.threads):
+        print(f"OMP_NUM_THREADS is {limit} and keeps ONNX Runtime from using more threads; unset it", file=sys.stderr)
+        return 2
     onnxruntime.set_default_logger_severity(3)
     rows = measure_all(options)
     text = report(rows, options.compiled)

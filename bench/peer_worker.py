@@ -21,7 +21,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-LR = 0.01
+#: The learning rate of the first steps, whose losses must agree, and of those that are timed: too small to fit the batch, as
+#: gradients of nothing are not what anybody trains with.
+LR, STILL_LR = 1e-3, 1e-7
+_FIRST = 3
 
 
 def skip_torch() -> None:
@@ -54,8 +57,8 @@ def batch_of(folder: Path) -> tuple[Any, Any]:
     return stored["x"], stored["labels"]
 
 
-def theirs(folder: Path) -> Callable[[], float]:
-    """A training step of onnxruntime-training; returns the loss."""
+def theirs(folder: Path) -> Callable[[float], float]:
+    """A training step of onnxruntime-training; takes the learning rate, returns the loss."""
     skip_torch()
     from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
@@ -65,12 +68,12 @@ def theirs(folder: Path) -> Callable[[], float]:
     paths = [str(folder / f"{name}_model.onnx") for name in ("training", "eval", "optimizer")]
     module = Module(paths[0], state, paths[1], device="cpu", session_options=options)
     optimizer = Optimizer(paths[2], module)
-    optimizer.set_learning_rate(LR)
     module.train()
     x, labels = batch_of(folder)
 
-    def step() -> float:
+    def step(lr: float) -> float:
         loss = module(x, labels)
+        optimizer.set_learning_rate(lr)
         optimizer.step()
         module.lazy_reset_grad()
         return float(loss)
@@ -78,27 +81,27 @@ def theirs(folder: Path) -> Callable[[], float]:
     return step
 
 
-def ours(folder: Path) -> Callable[[], float]:
-    """A training step of an exported bundle; returns the loss."""
+def ours(folder: Path) -> Callable[[float], float]:
+    """A training step of an exported bundle; takes the learning rate, returns the loss."""
     from edgebll.bundle import open_bundle
     from edgebll_devices.runtimes import load_block
 
     block = load_block("onnxruntime", open_bundle(folder / "bundle"), "block0", threads=1)
     x, labels = batch_of(folder)
     y = np.eye(10, dtype=np.float32)[labels]
-    return lambda: block.train(x, y, {"lr": LR})[1]["loss"]
+    return lambda lr: block.train(x, y, {"lr": lr})[1]["loss"]
 
 
 def train(side: str, folder: Path) -> None:
     """Answer lines with seconds a step until the input ends."""
     step = {"theirs": theirs, "ours": ours}[side](folder)
-    losses = [step() for _ in range(3)]
+    losses = [step(LR) for _ in range(_FIRST)]
     print(json.dumps(losses), flush=True)
     for line in sys.stdin:
         steps = int(line)
         start = time.perf_counter()
         for _ in range(steps):
-            step()
+            step(STILL_LR)
         print((time.perf_counter() - start) / steps, flush=True)
     found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
     assert found is not None

@@ -170,3 +170,13 @@ def test_runtimes_import_no_more_than_they_need(bundle: Bundle, runtime: str, bl
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0
+
+
+@pytest.mark.parametrize(("limit", "threads", "warned"), [("1", 2, True), ("2", 2, False), ("", 2, False), ("1", 1, False)])
+def test_a_limit_on_threads_from_outside_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, limit: str, threads: int, warned: bool
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    bundle = make_tiny_bundle(tmp_path / "bundle")
+    with load_block("onnxruntime", bundle, bundle.manifest.blocks[0].name, threads=threads):
+        assert ("keeps ONNX Runtime from using" in caplog.text) == warned

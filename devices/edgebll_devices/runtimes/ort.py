@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,8 @@ from edgebll.state import Array, State
 from edgebll_devices.runtimes.base import BlockRuntime, Tensor
 from edgebll_devices.runtimes.memory import empty_aligned, is_ready
 from edgebll_devices.runtimes.signature import Signature, check_signature, signature
+
+_log = logging.getLogger(__name__)
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -37,6 +41,7 @@ class OrtBlock(BlockRuntime):
 
     def __init__(self, bundle: Bundle, block: str, *, threads: int = 1) -> None:
         self.spec = bundle.manifest.block(block)
+        _warn_of_cap(threads)
         sessions = {graph: load_session(bundle, self.spec, graph, threads) for graph in self.spec.graphs}
         self._scalars = {name: empty_aligned(TensorSpec(name, "float32", ())) for name in self.spec.scalars}
         self._metrics = empty_aligned(TensorSpec("metrics", "float32", (len(self.spec.metrics),)))
@@ -191,6 +196,13 @@ def load_session(
         raise BundleError(f"{where} does not load in ONNX Runtime ({first_line(error)}); export the bundle again") from error
     check_signature(where, signature(spec, graph), Signature(_specs(session.get_inputs()), _specs(session.get_outputs())))
     return session
+
+
+def _warn_of_cap(threads: int) -> None:
+    """Say where threads are asked for that ONNX Runtime will not start: OMP_NUM_THREADS is its limit too."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    if limit.isdigit() and 0 < int(limit) < threads:
+        _log.warning("OMP_NUM_THREADS=%s keeps ONNX Runtime from using %d threads; unset it", limit, threads)
 
 
 def _bytes(spec: BlockSpec) -> int:

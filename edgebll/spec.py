@@ -70,7 +70,8 @@ class BlockSpec:
 
     Attributes:
         name: lower-case identifier, e.g. "block0"; also its folder in the bundle.
-        input: x, shape (B, ...). labels: y, shape (B, num_classes), one-hot float32. output: a, shape (B, ...).
+        input: x, shape (B, ...). output: a, shape (B, ...).
+        labels: y, one-hot float32, shape (B, num_classes), or (B, T, num_classes) with a class for each of T positions.
         state: every tensor the step reads and returns; the step's output for `t` is named `t + NEXT`.
         scalars: names of the step's float32 scalar inputs, e.g. ("lr",).
         metrics: names of the entries of the step's float32 output vector "metrics".

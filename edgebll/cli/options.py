@@ -1,4 +1,4 @@
-"""Options of rules and optimisers on the command line."""
+"""Options of networks, rules and optimisers on the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebll.errors import ConfigError
 
-_EXAMPLES = {"rule": "match=2", "optimizer": "clip_norm=1"}
+_EXAMPLES = {"network": "width=32", "rule": "match=2", "optimizer": "clip_norm=1"}
 #: Options of the command that are options of the optimiser.
 OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay")
 
@@ -16,7 +16,7 @@ def parse_options(owner: str, texts: Sequence[str]) -> dict[str, str]:
     """KEY=VALUE texts as a dict.
 
     Args:
-        owner: "rule" or "optimizer", for messages.
+        owner: "network", "rule" or "optimizer", for messages.
 
     Raises:
         ConfigError: a text has no "=" or no key, or a key comes twice.

@@ -37,13 +37,23 @@ def train(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     data: Annotated[str, typer.Option(help="Data set; `edgebll data list` lists them.")] = "digits",
-    network: Annotated[str, typer.Option(help="Network: mlp, resnet8 or resnet18.")] = "resnet8",
+    network: Annotated[str, typer.Option(help="Network; `edgebll networks` lists them.")] = "resnet8",
+    network_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the network, e.g. width=32; repeatable.")
+    ] = None,
     blocks: Annotated[
         int | None,
         typer.Option(
             help="Cut the network into so many blocks. [default: 4; 1 for rules that train whole networks]", show_default=False
         ),
     ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Where it is cut: even, stages (after each stage of maps of one size), or the number of units of each block, "
+            "e.g. 5,4,4,4."
+        ),
+    ] = "even",
     rule: Annotated[str, typer.Option(help="Learning rule; `edgebll rules` lists them.")] = "bll",
     rule_option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the rule, e.g. match=2; repeatable.")
@@ -135,7 +145,8 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
     from edgebll.training import TrainConfig
 
     values = dict(options)
-    if values["blocks"] is None:
+    values["network_options"] = parse_options("network", values.pop("network_option") or ())
+    if values["blocks"] is None and values["split"] == "even":
         values["blocks"] = 1 if is_one_block(values["rule"]) else 4
     if values["threads"] is None:
         values["threads"] = usable_cores()
@@ -158,7 +169,9 @@ def _check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
     was = dataclasses.asdict(recorded)
     for name, value in given.items():
         option, old, shown = "--" + name.replace("_", "-"), was.get(name), value
-        if name == "rule_option":
+        if name == "network_option":
+            different = _differs(recorded, network_options={**recorded.network_options, **parse_options("network", value)})
+        elif name == "rule_option":
             different = _differs(recorded, rule_options={**recorded.rule_options, **parse_options("rule", value)})
         elif name in OPTIMIZER_SHORTHANDS:
             options = {**recorded.optimizer_options, **optimizer_options({name: value})}

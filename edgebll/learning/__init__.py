@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from edgebll.errors import ConfigError
 from edgebll.learning.adam import Adam, AdamW
-from edgebll.learning.dropout import MaskedDropout, SeededDropout
 from edgebll.learning.optimizer import Optimizer
-from edgebll.learning.options import convert_options
 from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.rules import BLL, DGL, RULES, AugLocal, Backprop, FeedbackAlignment, Greedy, Pred, PredSim, Sim
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, make_steps
+from edgebll.networks.dropout import MaskedDropout, SeededDropout
+from edgebll.options import convert_options
 
 __all__ = [
     "BLL",

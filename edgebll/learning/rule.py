@@ -7,6 +7,7 @@ the step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ class BlockPlace:
     Attributes:
         num_units: units of the network up to the block's end; 0 if the network does not know its units.
         later_units: those after it, in order.
+        positions: T where each of T positions of a sequence has a label; 0 where a sample has one.
     """
 
     index: int
@@ -38,11 +40,17 @@ class BlockPlace:
     num_classes: int
     num_units: int = 0
     later_units: tuple[PlacedUnit, ...] = ()
+    positions: int = 0
 
     @property
     def is_last(self) -> bool:
         """Whether this is the block that ends in class scores."""
         return self.index == self.num_blocks - 1
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's labels: (C,) or (T, C)."""
+        return (self.positions, self.num_classes) if self.positions else (self.num_classes,)
 
     @classmethod
     def of(cls, network: BlockNetwork, index: int) -> BlockPlace:
@@ -50,7 +58,9 @@ class BlockPlace:
         units = network.placed_units
         later = tuple(unit for own in units[index + 1 :] for unit in own)
         num_units = sum(map(len, units[: index + 1]))
-        return cls(index, len(network.blocks), network.shapes[index + 1], network.num_classes, num_units, later)
+        positions = network.shapes[-1][0] if len(network.shapes[-1]) > 1 else 0
+        shape = network.shapes[index + 1]
+        return cls(index, len(network.blocks), shape, network.num_classes, num_units, later, positions)
 
 
 class Objective:
@@ -100,6 +110,7 @@ class Rule:
         label_smoothing: e of the smoothed target (1 - e) y + e / C of every cross-entropy.
         name: as in RULES. summary: one line. equation: the loss of a block but the last, with a its output and y the labels.
         one_block: whether the error crosses the whole network, which then cannot be cut.
+        whole_sequences: whether objectives take sequences whole; otherwise each position is a sample to them.
 
     Raises:
         ConfigError: an option is out of range.
@@ -111,6 +122,7 @@ class Rule:
     summary: ClassVar[str]
     equation: ClassVar[str]
     one_block: ClassVar[bool] = False
+    whole_sequences: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
@@ -151,9 +163,9 @@ class Rule:
 
 
 def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy -sum_c y'_c log softmax(logits)_c with y' = (1 - e) y + e / C; logits and y are (B, C)."""
-    target = (1.0 - label_smoothing) * y + label_smoothing / y.shape[1] if label_smoothing else y
-    return -(target * F.log_softmax(logits, dim=1)).sum() / y.shape[0]
+    """Mean cross-entropy -sum_c y'_c log softmax(logits)_c with y' = (1 - e) y + e / C; logits and y are (..., C)."""
+    target = (1.0 - label_smoothing) * y + label_smoothing / y.shape[-1] if label_smoothing else y
+    return -(target * F.log_softmax(logits, dim=-1)).sum() / math.prod(y.shape[:-1])
 
 
 @dataclass(frozen=True)

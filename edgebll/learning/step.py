@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
 from edgebll.learning.optimizer import Optimizer
+from edgebll.learning.positions import objective_of
 from edgebll.learning.precision import Precision, make_precision
 from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import BlockPlace, Objective, Rule
@@ -84,7 +85,7 @@ class BlockStep:
         """One step.
 
         Args:
-            state: as `initial_state` or an earlier step returned it. x: (B, ...). y: one-hot (B, C) float32.
+            state: as `initial_state` or an earlier step returned it. x: (B, ...). y: one-hot (B, C) or (B, T, C), float32.
             scalars: {"lr": 0-d float32}.
 
         Returns:
@@ -124,12 +125,12 @@ class BlockStep:
 
     def _signature(self, place: BlockPlace, input_shape: tuple[int, ...], batch_size: int) -> BlockSpec:
         state = self.initial_state()
-        y = torch.zeros(batch_size, place.num_classes)
+        y = torch.zeros(batch_size, *place.label_shape)
         beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
         return BlockSpec(
             name=self.name,
             input=TensorSpec("x", "float32", (batch_size, *input_shape)),
-            labels=TensorSpec("y", "float32", (batch_size, place.num_classes)),
+            labels=TensorSpec("y", "float32", (batch_size, *place.label_shape)),
             output=TensorSpec("a", "float32", (batch_size, *place.output_shape)),
             state=tuple(tensor_spec(name, value) for name, value in state.items()),
             scalars=("lr",),
@@ -167,7 +168,7 @@ def make_steps(
         place = BlockPlace.of(network, index)
         with seeded(index):
             module = rule.prepare(block, place)
-        steps.append(BlockStep(module, rule.objective(place), optimizer, place, network.shapes[index], batch_size, numbers))
+        steps.append(BlockStep(module, objective_of(rule, place), optimizer, place, network.shapes[index], batch_size, numbers))
     return steps
 
 

@@ -2,34 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from edgebll.errors import ConfigError
-from edgebll.networks.block_network import BlockNetwork, PlacedUnit, UnitNetwork
-from edgebll.networks.mlp import mlp
-from edgebll.networks.resnet import resnet8, resnet18
+from edgebll.networks.architecture import INPUTS, Architecture
+from edgebll.networks.block_network import BlockNetwork, PlacedUnit
+from edgebll.networks.mlp import MLP
+from edgebll.networks.plain_conv import VGG16, AlexNet
+from edgebll.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
+from edgebll.networks.transformer import Transformer
+from edgebll.networks.unit_network import EVEN, UnitNetwork
+from edgebll.options import convert_options
 
-__all__ = ["NETWORKS", "BlockNetwork", "PlacedUnit", "make_network"]
+__all__ = [
+    "NETWORKS",
+    "Architecture",
+    "BlockNetwork",
+    "PlacedUnit",
+    "build_units",
+    "make_architecture",
+    "make_network",
+    "rebuild_network",
+]
 
-NETWORKS: dict[str, Callable[[int, tuple[int, ...]], UnitNetwork]] = {
-    "mlp": mlp,
-    "resnet8": resnet8,
-    "resnet18": resnet18,
+NETWORKS: dict[str, type[Architecture]] = {
+    network.name: network for network in (MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer)
 }
 
 
-def make_network(name: str, *, num_blocks: int, num_classes: int, input_shape: tuple[int, ...], seed: int) -> BlockNetwork:
+def make_network(
+    name: str,
+    *,
+    num_blocks: int | None = None,
+    num_classes: int,
+    input_shape: tuple[int, ...],
+    seed: int,
+    split: str = EVEN,
+    options: Mapping[str, Any] | None = None,
+) -> BlockNetwork:
     """Build a shipped network with seeded weights; the global random state is left as it was.
 
+    Args:
+        name: one of NETWORKS. options: of the network; a text is converted to its option's type ("32" to 32).
+        num_blocks, split: how it is cut, see `UnitNetwork.sizes`. num_classes, input_shape: of the task. seed: decides weights.
+
     Raises:
-        ConfigError: unknown name, more blocks than the network has units, or an input it cannot take.
+        ConfigError: unknown name or option, a split the network does not allow, or an input it cannot take.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_units(name, num_classes, input_shape, options or {}).cut(num_blocks, split)
+
+
+def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
+    """A shipped network with its options; a text is converted to its option's type.
+
+    Raises:
+        ConfigError: unknown name or option, or a value the network refuses.
     """
     if name not in NETWORKS:
         raise ConfigError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
-    if name != "mlp" and len(input_shape) != 3:
-        raise ConfigError(f"{name} takes images (channels, height, width), not samples of shape {input_shape}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return NETWORKS[name](num_classes, input_shape).cut(num_blocks)
+    return NETWORKS[name](**convert_options(NETWORKS[name], f"the network {name}", options))
+
+
+def build_units(
+    name: str, num_classes: int, input_shape: tuple[int, ...], options: Mapping[str, Any] | None = None
+) -> UnitNetwork:
+    """A shipped network before it is cut, with weights from PyTorch's generator; arguments and errors are `make_network`'s."""
+    architecture = make_architecture(name, options or {})
+    axes, words = INPUTS[architecture.inputs]
+    if axes not in (None, len(input_shape)):
+        raise ConfigError(f"{name} takes {words}, not samples of shape {input_shape}")
+    return architecture.build(num_classes, input_shape)
+
+
+def rebuild_network(description: Mapping[str, Any], num_classes: int, input_shape: tuple[int, ...]) -> BlockNetwork:
+    """The network that a BlockNetwork's `description` (a bundle's manifest.network) tells of, with weights of its own.
+
+    Raises:
+        ConfigError: it is not a shipped network, or it has other options now.
+    """
+    options = dict(description["options"])
+    blocks, split = options.pop("num_blocks", None), options.pop("split", EVEN)
+    name = description["name"]
+    return make_network(
+        name, num_blocks=blocks, split=split, options=options, num_classes=num_classes, input_shape=input_shape, seed=0
+    )

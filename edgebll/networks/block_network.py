@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
-from edgebll.partition import partition
 
 #: Builds a new unit of some architecture: (shape of one input sample, stride) -> module with maps `stride` times smaller.
 Rebuild = Callable[[tuple[int, ...], int], nn.Module]
@@ -44,7 +43,7 @@ class BlockNetwork(nn.Module):
 
     Args:
         blocks: any torch modules; each takes the output of the one before. Float32 in, float32 out, batch axis first.
-        num_classes: number of classes C; the last block must return (B, C).
+        num_classes: number of classes C; the last block must return (B, C), or (B, T, C) with scores for each of T positions.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         name, options: what `make_network` needs to build the same network again; free for networks of your own.
         units: for each block, an nn.Sequential then, the units it starts with; only some rules need them.
@@ -75,7 +74,7 @@ class BlockNetwork(nn.Module):
         self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores (B, C) of a batch x (B, *input_shape)."""
+        """Class scores (B, C) or (B, T, C) of a batch x (B, *input_shape)."""
         for block in self.blocks:
             x = block(x)
         return x
@@ -103,8 +102,12 @@ def _chain_shapes(
     finally:
         for module, mode in zip(network.modules(), modes, strict=True):
             module.training = mode
-    if shapes[-1] != (network.num_classes,):
-        raise ConfigError(f"the last block must return (B, {network.num_classes}) class scores, but returns (B, {shapes[-1]})")
+    if len(shapes[-1]) not in (1, 2) or shapes[-1][-1] != network.num_classes:
+        returned = ", ".join(map(str, ("B", *shapes[-1])))
+        raise ConfigError(
+            f"the last block must return class scores (B, {network.num_classes}), or (B, positions, {network.num_classes}) for "
+            f"sequences, but returns ({returned})"
+        )
     return shapes, placed
 
 
@@ -117,32 +120,3 @@ def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
     if not isinstance(result, Tensor) or result.dtype != torch.float32 or result.shape[:1] != x.shape[:1]:
         raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first")
     return result
-
-
-@dataclass
-class UnitNetwork:
-    """A network before it is cut: its units and its classifier, which always stays with the last unit."""
-
-    units: list[Unit]
-    classifier: Unit
-    num_classes: int
-    input_shape: tuple[int, ...]
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def cut(self, num_blocks: int) -> BlockNetwork:
-        """Cut into blocks with layer counts as even as the units allow.
-
-        Raises:
-            ConfigError: more blocks than units.
-        """
-        weights = [unit.layers for unit in self.units]
-        weights[-1] += self.classifier.layers
-        if num_blocks > len(weights):
-            raise ConfigError(f"{self.name} can be cut into 1 to {len(weights)} blocks, not {num_blocks}")
-        parts = [[self.units[i] for i in part] for part in partition(weights, num_blocks)]
-        modules = [[unit.module for unit in part] for part in parts]
-        modules[-1].append(self.classifier.module)
-        blocks = [nn.Sequential(*part) for part in modules]
-        options = {**self.options, "num_blocks": num_blocks}
-        return BlockNetwork(blocks, self.num_classes, self.input_shape, self.name, options, parts)

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from torch import nn
 
-from edgebll.networks.block_network import Unit, UnitNetwork
+from edgebll.networks.architecture import Architecture
+from edgebll.networks.block_network import Unit
+from edgebll.networks.unit_network import UnitNetwork
 
 
-def mlp(num_classes: int, input_shape: tuple[int, ...], hidden: tuple[int, ...] = (256, 256, 256, 256)) -> UnitNetwork:
-    """Units of Linear, BatchNorm1d and ReLU of the given widths."""
-    units = []
-    width = math.prod(input_shape)
-    for index, size in enumerate(hidden):
-        layers: list[nn.Module] = [nn.Flatten()] if index == 0 else []
-        units.append(Unit(nn.Sequential(*layers, *_hidden(size, (width,))), 1, partial(_hidden, size)))
-        width = size
-    return UnitNetwork(units, Unit(nn.Linear(width, num_classes), 1), num_classes, input_shape, "mlp")
+@dataclass(frozen=True)
+class MLP(Architecture):
+    """Units of Linear, BatchNorm1d and ReLU.
+
+    Attributes:
+        width: features of each hidden layer. depth: hidden layers.
+    """
+
+    width: int = 256
+    depth: int = 4
+
+    name: ClassVar[str] = "mlp"
+    summary: ClassVar[str] = "Multi-layer perceptron with batch norm."
+    inputs: ClassVar[str] = "any"
+    example: ClassVar[tuple[tuple[int, ...], int]] = ((1, 28, 28), 10)
+
+    def build(self, num_classes: int, input_shape: tuple[int, ...]) -> UnitNetwork:
+        """The network's units."""
+        units = []
+        shape = input_shape
+        for _ in range(self.depth):
+            units.append(Unit(_hidden(self.width, shape), 1, partial(_hidden, self.width)))
+            shape = (self.width,)
+        classifier = Unit(nn.Linear(self.width, num_classes), 1)
+        return UnitNetwork(units, classifier, num_classes, input_shape, self.name, self.options())
 
 
 def _hidden(size: int, input_shape: tuple[int, ...], stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(math.prod(input_shape), size, bias=False), nn.BatchNorm1d(size), nn.ReLU())
+    flat: list[nn.Module] = [nn.Flatten()] if len(input_shape) > 1 else []
+    return nn.Sequential(*flat, nn.Linear(math.prod(input_shape), size, bias=False), nn.BatchNorm1d(size), nn.ReLU())

@@ -11,6 +11,7 @@ import edgebll
 from edgebll.data import Dataset
 from edgebll.errors import BundleError, ConfigError
 from edgebll.learning import Optimizer, make_optimizer, make_rule
+from edgebll.networks import make_architecture
 from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.runfolder import CONFIG
 from edgebll.schedule import Schedule
@@ -28,7 +29,8 @@ class TrainConfig:
 
     Attributes:
         data: data set. limit: at most so many training samples; None for all. augment: one of `edgebll.data.AUGMENTATIONS`.
-        network: a shipped network. blocks: into how many it is cut.
+        network, network_options: a shipped network and its options (text values are converted).
+        blocks, split: how it is cut, see `edgebll.networks.unit_network.UnitNetwork.sizes`; blocks is None where split tells.
         rule, rule_options: learning rule and its options (text values are converted).
         epochs, batch_size, seed: of the run; the seed decides weights and batches.
         optimizer, optimizer_options: optimiser and its options besides lr (text values are converted).
@@ -42,7 +44,9 @@ class TrainConfig:
 
     data: str = "digits"
     network: str = "resnet8"
-    blocks: int = 4
+    network_options: dict[str, Any] = field(default_factory=dict)
+    blocks: int | None = 4
+    split: str = "even"
     rule: str = "bll"
     rule_options: dict[str, Any] = field(default_factory=dict)
     epochs: int = 2
@@ -61,7 +65,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
@@ -79,11 +83,14 @@ class TrainConfig:
         return Schedule(self.make_optimizer().lr, self.schedule, self.warmup_steps)
 
     def completed(self) -> TrainConfig:
-        """The same config with every option of rule and optimiser written out, defaults too."""
+        """The same config with every option of network, rule and optimiser written out, defaults too."""
         options = self.make_optimizer().options()
         own = {name: value for name, value in options.items() if name not in ("name", "lr")}
         rule_options = make_rule(self.rule, **self.rule_options).options()
-        return replace(self, lr=options["lr"], optimizer_options=own, rule_options=rule_options)
+        network_options = make_architecture(self.network, self.network_options).options()
+        return replace(
+            self, lr=options["lr"], optimizer_options=own, rule_options=rule_options, network_options=network_options
+        )
 
     def to_run(self, data: Dataset) -> dict[str, Any]:
         """What goes to run.json for a run on `data`."""

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ def build_model(record: RunRecord) -> Model:
     network = make_network(
         config.network,
         num_blocks=config.blocks,
+        split=config.split,
+        options=config.network_options,
         num_classes=record.num_classes,
         input_shape=record.input_shape,
         seed=config.seed,
@@ -88,6 +90,7 @@ def train(
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
     model = build_model(record)
     batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
+    config = replace(config, blocks=len(model.network.blocks))
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)

@@ -21,7 +21,7 @@ import torch
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.errors import BundleError, ConfigError, VerifyError
 from edgebll.learning import BlockStep, make_optimizer, make_rule, make_steps
-from edgebll.networks import NETWORKS, BlockNetwork, make_network
+from edgebll.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
 from edgebll_export.golden import StepRecord, eager_records
@@ -115,10 +115,7 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
                 f"the network {name!r} of {bundle.path} is not a shipped one; verify it from Python: "
                 "edgebll_export.verify_bundle(path, network=your_network)"
             )
-        blocks = int(manifest.network["options"]["num_blocks"])
-        network = make_network(
-            name, num_blocks=blocks, num_classes=manifest.num_classes, input_shape=manifest.input_shape, seed=0
-        )
+        network = rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape)
     rule = make_rule(manifest.rule["name"], **manifest.rule["options"])
     options = dict(manifest.optimizer)
     optimizer = make_optimizer(str(options.pop("name", None)), **options)

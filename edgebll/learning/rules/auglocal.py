@@ -27,7 +27,8 @@ class AugLocal(Rule):
         d_k = max(1, round(d (1 - s) + s)),  s = tau k / (K - 2)                units,
         built like the units round(i + (n - 1 - i) j / d_k), j = 1..d_k,        or all later ones where there are not more,
 
-    then global average pooling and a linear layer, which batch norm precedes where d_k = 1.
+    then global average pooling and a linear layer, which batch norm precedes where d_k = 1. Where every position of a sequence
+    has a label, the linear layer alone follows, on each position.
 
     Attributes:
         depth: d, units of the first block's auxiliary network. shrink: tau in [0, 1]; 0 keeps the depth.
@@ -39,6 +40,7 @@ class AugLocal(Rule):
     name: ClassVar[str] = "auglocal"
     summary: ClassVar[str] = "AugLocal: an auxiliary network built like units sampled from the rest of the network."
     equation: ClassVar[str] = "L = CE(linear(pool(units(a))), y)"
+    whole_sequences: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,6 +81,8 @@ class AugLocal(Rule):
             unit = _rebuilt(place.later_units[index - place.num_units], shape)
             shape = _shape_after(unit, shape)
             layers.append(unit)
+        if place.positions:
+            return nn.Sequential(*layers, nn.Linear(shape[-1], place.num_classes))
         if len(shape) > 1:
             layers += [pool_to(shape[1:], (1,) * len(shape[1:])), nn.Flatten()]
         if self.depth_at(place.index, place.num_blocks) == 1:

@@ -43,7 +43,7 @@ def _weights(
 ) -> Value:
     """P (B, H, L, S); the softmax is computed in float32, as PyTorch's kernel does."""
     if dropout:
-        raise ExportError("attention with dropout cannot be in a graph; set it to 0 (edgebll.learning.dropout has others)")
+        raise ExportError("attention with dropout cannot be in a graph; set it to 0 (edgebll.learning.SeededDropout can)")
     scores = to_copy(g, _product(g, _scaled(g, query, scale), _swapped(g, key)), _EXACT)
     if is_causal:
         later = np.triu(np.full(scores.shape[-2:], -np.inf, np.float32), 1)

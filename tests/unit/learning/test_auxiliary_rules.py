@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgebll.errors import ConfigError
 from edgebll.learning import DGL, SGD, AugLocal, BlockPlace, Greedy, make_steps
 from edgebll.networks import BlockNetwork, PlacedUnit, make_network
-from edgebll.networks.mlp import mlp
+from edgebll.networks.mlp import MLP
 from edgebll.networks.resnet import BasicBlock
 
 CLASSES = 4
@@ -98,7 +98,7 @@ def test_auglocal_on_features() -> None:
         x = linear_bn_relu(a, weights, "0.0", "0.1")
         return classify(naive.batch_norm(x, weights["1.weight"], weights["1.bias"]), weights, "2")
 
-    network = mlp(CLASSES, (3,), (4, 5)).cut(2)
+    network = MLP(width=4, depth=2).build(CLASSES, (3,)).cut(2)
     objective = AugLocal(depth=1).objective(BlockPlace.of(network, 0))
     naive.check(objective, loss, naive.normal(len(LABELS), 4), Y)
 

@@ -1,4 +1,4 @@
-"""Options of rules and optimisers: what a user typed becomes the value of a dataclass's field."""
+"""Options of networks, rules and optimisers: what a user typed becomes the value of a dataclass's field."""
 
 from __future__ import annotations
 

@@ -25,8 +25,13 @@ def register(app: typer.Typer) -> None:
 def rules(
     network: Annotated[str, typer.Option(help="Network whose streams are told.")] = "resnet8",
     blocks: Annotated[int, typer.Option(help="Blocks it is cut into, for rules that train more than one.")] = 4,
-    input_shape: Annotated[str, typer.Option(help="Shape of one sample.", metavar="CxHxW")] = "1x28x28",
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(help="Shape of one sample. [default: of the network's example]", metavar="CxHxW", show_default=False),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes. [default: of the network's example]", show_default=False)
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List the learning rules: the loss of a block, the options, the streams between blocks and their bytes a sample.
@@ -35,18 +40,22 @@ def rules(
     """
     import_torch("train", "listing rules")
     from edgebll.learning.catalogue import catalogue
-    from edgebll.networks import make_network
+    from edgebll.networks import make_architecture, make_network
 
-    shape = _shape(input_shape)
+    example, example_classes = make_architecture(network, {}).example
+    shape = example if input_shape is None else _shape(input_shape)
+    num_classes = example_classes if classes is None else classes
 
     def build(count: int) -> BlockNetwork:
-        return make_network(network, num_blocks=count, num_classes=classes, input_shape=shape, seed=0)
+        return make_network(network, num_blocks=count, num_classes=num_classes, input_shape=shape, seed=0)
 
     entries = catalogue(build, blocks)
     if json:
         print_json([asdict(entry) for entry in entries])
         return
-    typer.echo(f"Streams with bytes per sample: {network}, samples of {input_shape}, {classes} classes, float32.\n")
+    typer.echo(
+        f"Streams with bytes per sample: {network}, samples of {'x'.join(map(str, shape))}, {num_classes} classes, float32.\n"
+    )
     first = {entry.streams: entry.name for entry in reversed(entries)}
     typer.echo("\n\n".join(_text(entry, first[entry.streams]) for entry in entries))
 

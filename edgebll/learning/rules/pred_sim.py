@@ -124,12 +124,13 @@ class PredSim(Rule):
 
     Attributes:
         similarity, predict: weights of L_sim and L_pred.
-        decoder_size: most inputs of the decoder (4096 for single layers in the paper, 512 in AugLocal's block-wise comparison).
+        decoder_size: most inputs of the decoder: 512 as in AugLocal's block-wise comparison; 4096 in the paper, for layers.
+            Residual blocks on Fashion-MNIST did worse with 4096 (Pred 81.6 % against 86.9 %).
     """
 
     similarity: float = 0.99
     predict: float = 0.01
-    decoder_size: int = 4096
+    decoder_size: int = 512
 
     name: ClassVar[str] = "predsim"
     summary: ClassVar[str] = "Pred-Sim: similarity matching and a linear decoder."
@@ -163,7 +164,7 @@ class Sim(Rule):
 class Pred(Rule):
     """The decoder's loss alone. decoder_size: most inputs of the decoder."""
 
-    decoder_size: int = 4096
+    decoder_size: int = 512
 
     name: ClassVar[str] = "pred"
     summary: ClassVar[str] = "Local prediction: a linear decoder on the pooled output, zero at first."

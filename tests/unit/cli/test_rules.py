@@ -33,7 +33,7 @@ def test_every_rule_is_listed_with_its_loss_and_options() -> None:
 
 def test_streams_tell_bytes_per_sample_and_direction() -> None:
     """resnet8 on 28x28: 16 maps of 14x14 behind the stem and the first residual block, 32 of 7x7 behind the second."""
-    entries = listed("--network", "resnet8", "--blocks", 4)
+    entries = listed("--network", "resnet8", "--blocks", 4, "--input-shape", "1x28x28")
     greedy = entries["greedy"]
     labels = 4 * 10
     expected = [4 * 28 * 28 + labels, 4 * 16 * 14 * 14 + labels, 4 * 16 * 14 * 14 + labels, 4 * 32 * 7 * 7 + labels]
@@ -44,6 +44,13 @@ def test_streams_tell_bytes_per_sample_and_direction() -> None:
     ]
     assert (greedy["forward"], greedy["backward"]) == (max(expected), 0)
     assert len(entries["fa"]["streams"]) == 1
+
+
+def test_by_default_the_task_is_the_networks_own() -> None:
+    """The transformer reverses ten numbers: every position has features and a label."""
+    text = invoke("rules", "--network", "transformer", "--blocks", 2)
+    assert "transformer, samples of 10x10, 10 classes" in text
+    assert listed("--network", "transformer", "--blocks", 2)["bll"]["streams"][0]["bytes_per_sample"] == 4 * (100 + 100)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ def _one_plus_erf(g: GraphBuilder, x: Value) -> Value:
     return _sum(g, g.elementwise("Erf", [binary(g, "Div", x, math.sqrt(2.0))]), 1.0)
 
 
+def _normal_share(g: GraphBuilder, x: Value) -> Value:
+    """(1 + erf(x / sqrt 2)) / 2; the last two steps are the linear part of HardSigmoid, one pass over the tensor for two."""
+    return g.elementwise("HardSigmoid", [g.elementwise("Erf", [mul(g, x, math.sqrt(0.5))])], alpha=0.5, beta=0.5)
+
+
 def _tanh_of_cubic(g: GraphBuilder, x: Value, square: Value) -> Value:
     inner = _product(g, x, _sum(g, mul(g, square, _CUBIC), 1.0))
     return g.elementwise("Tanh", [mul(g, inner, math.sqrt(2.0 / math.pi))])
@@ -53,10 +58,11 @@ def gelu(g: GraphBuilder, x: Value, *, approximate: str = "none") -> Value:
 @lowering("aten.gelu_backward.default", family=_FAMILY)
 def gelu_backward(g: GraphBuilder, grad: Value, x: Value, *, approximate: str = "none") -> Value:
     """Gradient of gelu in the same approximation."""
-    square = _product(g, x, x)
     if approximate == "none":
-        density = mul(g, g.elementwise("Exp", [mul(g, square, -0.5)]), 1.0 / math.sqrt(2.0 * math.pi))
-        return _product(g, grad, _sum(g, mul(g, _one_plus_erf(g, x), 0.5), _product(g, x, density)))
+        half = mul(g, x, -0.5)
+        bell = _product(g, half, g.elementwise("Exp", [_product(g, half, x)]))
+        return _product(g, grad, _sum(g, _normal_share(g, x), mul(g, bell, -2.0 / math.sqrt(2.0 * math.pi))))
+    square = _product(g, x, x)
     tanh = _tanh_of_cubic(g, x, square)
     slope = _sum(g, mul(g, square, 3 * _CUBIC), 1.0)
     steep = mul(g, _product(g, x, slope, _difference(g, 1.0, _product(g, tanh, tanh))), math.sqrt(2.0 / math.pi))

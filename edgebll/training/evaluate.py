@@ -43,11 +43,11 @@ def evaluate(
     return Evaluation(correct / dataset.labels.size, loss_sum / dataset.labels.size, len(dataset))
 
 
-def check_fits(steps: Sequence[BlockStep], dataset: Dataset) -> None:
-    """Raise DataError unless the network takes this data set's images and has its classes."""
+def check_fits(steps: Sequence[BlockStep], dataset: Dataset, advice: str = "give the data set it was trained on") -> None:
+    """Raise DataError, which ends in `advice`, unless the network takes these samples and gives scores for their labels."""
     shape, labels = steps[0].spec.input.shape[1:], steps[-1].spec.output.shape[1:]
     if dataset.input_shape != shape or dataset.label_shape != labels:
         raise DataError(
             f"the network takes samples of shape {shape} and gives scores {labels}, but {dataset.name} has samples "
-            f"{dataset.input_shape} with labels {dataset.label_shape}; give the data set it was trained on"
+            f"{dataset.input_shape} with labels {dataset.label_shape}; {advice}"
         )

@@ -1,0 +1,106 @@
+"""`edgebll networks`, and the options of `edgebll train` about networks and data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.cifar_files import write_cifar
+from typer.testing import CliRunner, Result
+
+from edgebll.cli.app import app
+from edgebll.data.cifar import CIFAR10
+from edgebll.networks import NETWORKS
+
+TINY = ["--epochs", "1", "--threads", "1", "--batch-size", "4"]
+
+
+def call(*arguments: str | Path, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_networks_are_listed() -> None:
+    entries = json.loads(call("networks", "--json").stdout)
+    assert [entry["name"] for entry in entries] == list(NETWORKS)
+    (found,) = [entry for entry in entries if entry["name"] == "resnet50"]
+    assert (found["parameters"], found["layers"], found["units"]) == (23_520_842, 50, 17)
+    assert (found["even"]["4"], found["stages"], found["options"]) == ([5, 4, 4, 4], [4, 4, 6, 3], {"width": 64})
+    table = call("networks", "transformer").stdout
+    assert "670,922" in table
+    assert "5,5,5,5" in table
+    assert "resnet50" not in table
+    assert "known are mlp" in call("networks", "vgg99", code=2).stderr
+
+
+def test_a_network_is_cut_and_sized_as_told(tmp_path: Path) -> None:
+    """On sequences, in blocks of other sizes; the run is evaluated by position, exported and verified."""
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    size = ["--network-option", "depth=3", "--network-option", "dim=4", "--network-option", "hidden=4"]
+    network = ["--network", "transformer", *size, "--split", "1,2"]
+    call("train", "--data", "reverse", *network, *TINY, "--batch-size", "100", "--limit", "100", "--out", run)
+    config = json.loads((run / "run.json").read_text())
+    assert (config["blocks"], config["split"]) == (2, "1,2")
+    assert config["network_options"] == {"depth": 3, "dim": 4, "hidden": 4, "positions": "sinusoidal"}
+    accuracy = json.loads((run / "summary.json").read_text())["accuracy"]
+    assert 0.05 < accuracy < 0.3
+    call("export", run, "--out", bundle)
+    assert json.loads((bundle / "manifest.json").read_text())["network"]["options"]["split"] == "1,2"
+    call("verify", bundle, "--steps", "2")
+    found = json.loads(call("eval", bundle, "--json").stdout)
+    assert found["accuracy"] == pytest.approx(accuracy, abs=1e-4)
+    assert "cannot go on with 2,1" in call("train", "--out", run, "--resume", "--split", "2,1", code=2).stderr
+    assert "cannot go on with dim=8" in call("train", "--out", run, "--resume", "--network-option", "dim=8", code=2).stderr
+    call("train", "--out", run, "--resume", "--network-option", "dim=4", "--split", "1,2")
+
+
+def test_augmented_images_and_their_source(tmp_path: Path) -> None:
+    """The bundle remembers the augmentation; figures carry where the images come from."""
+    write_cifar(tmp_path / "data", CIFAR10, per_file=2)
+    data = ["--data", "cifar-10", "--data-dir", tmp_path / "data"]
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    network = ["--network", "mlp", "--network-option", "width=4", "--split", "1,3"]
+    said = call("train", *data, *network, *TINY, "--augment", "standard", "--out", run).stdout
+    assert "2 test samples of cifar-10 (not the original files)" in said
+    assert json.loads((run / "run.json").read_text())["data_source"] == "not the original files"
+    assert "cifar-10 (not the original files)" in call("eval", run, "--data-dir", tmp_path / "data").stdout
+    call("export", run, "--out", bundle)
+    digests = []
+    for name, options in (("a", []), ("b", ["--augment", "standard"]), ("c", ["--augment", "none"])):
+        call("simulate", bundle, "--boards", "0", *options, "--data-dir", tmp_path / "data", "--out", tmp_path / name)
+        summary = json.loads((tmp_path / name / "summary.json").read_text())
+        assert summary["augment"] == ("none" if name == "c" else "standard")
+        assert summary["data_source"] == "not the original files"
+        digests.append(summary["state_sha256"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--split", "1,1"], "has 4 units, but the split 1,1 distributes 2"),
+        (["--split", "stages", "--blocks", "2"], "makes 3 blocks, not 2"),
+        (["--network-option", "depth=2"], "no option 'depth'"),
+        (["--network-option", "width"], "KEY=VALUE, e.g. width=32"),
+        (["--augment", "mirror"], "known are none, standard, reflect"),
+        (["--data", "reverse"], "resnet8 takes images"),
+        (["--data", "reverse", "--network", "transformer", "--augment", "standard"], "use --augment none"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, options: list[str], words: str) -> None:
+    result = call("train", "--out", tmp_path / "run", *TINY, "--limit", "8", *options, code=2)
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_without_scores_for_positions_does_not_fit_sequences(tmp_path: Path) -> None:
+    """The MLP takes samples of any shape, but gives each one class."""
+    options = ["--data", "reverse", "--network", "mlp", "--rule", "backprop"]
+    result = call("train", "--out", tmp_path / "run", *TINY, "--limit", "8", *options, code=4)
+    assert "gives scores (10,), but reverse has samples (10, 10) with labels (10, 10)" in result.stderr
+    assert "choose another network or data set" in result.stderr

@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 DEMO ?= demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench bench-compile bench-forms bench-peer learn soak arm64 wheels clean
+.PHONY: help setup demo test lint bench bench-compile bench-forms bench-peer learn arm64 wheels clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -38,8 +38,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Tests with processes of their own come last and one at a time: they watch the clock.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/unit tests/property tests/conformance
+	$(BIN)/pytest tests/integration
 
 bench: setup
 	$(BIN)/python bench/step_speed.py
@@ -57,9 +59,6 @@ bench-peer: setup
 
 learn: setup
 	$(BIN)/python bench/learning.py
-
-soak: setup
-	$(BIN)/pytest tests/soak
 
 arm64: setup
 	$(BIN)/python tests/integration/arm64.py

@@ -35,7 +35,7 @@ def idiomatic(block: Block, compiled: bool = False) -> Run:
     module, objective, options = block.module, block.step.objective, block.optimizer
     module.train()
     x, y = block.inputs
-    head, feedback = objective.head(), objective.feedback_state()
+    head, feedback = block.step.new_head(), objective.feedback_state()
     optimizer = torch.optim.SGD(
         [*module.parameters(), *head.parameters()],
         lr=LR,

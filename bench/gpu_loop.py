@@ -90,7 +90,7 @@ def _objective(
     step: BlockStep, module: nn.Module, x: Tensor, y: Tensor, device: str
 ) -> tuple[Callable[[], Tensor], list[nn.Parameter]]:
     """The local loss as a function of nothing, and everything it trains."""
-    head = step.objective.head().to(device)
+    head = step.new_head().to(device)
     feedback: dict[str, Any] = {k: v.to(device) for k, v in step.objective.feedback_state().items()}
 
     def loss_of() -> Tensor:

@@ -13,6 +13,7 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -78,6 +79,10 @@ class BlockStep:
         state.update(self.optimizer.initial_moments({name: state[name] for name in self._trained}))
         state.update(self.precision.initial_state())
         return {name: value.clone() for name, value in state.items()}
+
+    def new_head(self) -> nn.Module:
+        """A copy of the auxiliary network as a module, with the values of `initial_state`."""
+        return copy.deepcopy(self._head.module)
 
     def __call__(
         self, state: Mapping[str, Tensor], x: Tensor, y: Tensor, scalars: Mapping[str, Tensor]

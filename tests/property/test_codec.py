@@ -19,7 +19,7 @@ from support.messages import example_messages, same
 from edgebll.codec import MAX_HEADER_BYTES, MAX_TENSORS, decode, encode, join, payload_bytes, split
 from edgebll.errors import WireError
 from edgebll.spec import DTYPES, MAX_NAME_CHARS, MAX_RANK
-from edgebll.wire import MESSAGE_TYPES, TOKEN_KINDS, Message, Ping, State, Stop
+from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Ping, State, Stop
 
 _EXAMPLES = example_messages()
 _TEXT = st.text(max_size=20)
@@ -136,7 +136,7 @@ def test_random_bytes_are_refused(data: bytes) -> None:
             attempt()
 
 
-def _header(fields: Any = None, specs: Any = (), version: Any = 1, number: Any = 14) -> bytes:
+def _header(fields: Any = None, specs: Any = (), version: Any = PROTOCOL_VERSION, number: Any = 14) -> bytes:
     packed: bytes = msgpack.packb([version, number, {"run": "r"} if fields is None else fields, specs])
     return packed
 
@@ -147,7 +147,7 @@ def test_the_header_made_here_is_a_message() -> None:
 
 _HOSTILE = {
     "no parts": [],
-    "another version": [_header(version=2)],
+    "another version": [_header(version=PROTOCOL_VERSION + 1)],
     "a float as version": [_header(version=1.0)],
     "a truth value as number": [_header({"sent_ns": 1}, number=True)],
     "an unknown number": [_header(number=99)],
@@ -175,7 +175,7 @@ _HOSTILE = {
     "too many tensors": [_header(specs=[[f"{i}", "uint8", [0]] for i in range(MAX_TENSORS + 1)])],
     "truth values other than 0 and 1": [_header(specs=[["w", "bool", [2]]]), b"\x01\x02"],
     "a header beyond the cap": [b"\xc1" * (MAX_HEADER_BYTES + 1)],
-    "an extension type": [msgpack.packb([1, 14, {"run": msgpack.ExtType(5, b"x")}, []])],
+    "an extension type": [msgpack.packb([PROTOCOL_VERSION, 14, {"run": msgpack.ExtType(5, b"x")}, []])],
     "text that is not UTF-8": [_header({"run": "rr"}).replace(b"\xa2rr", b"\xa2\xff\xfe")],
     "bytes behind the header": [_header() + b"\xc0"],
 }

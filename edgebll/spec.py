@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebll.edges import HOST, EdgeSpec, check_edges, is_chain
 from edgebll.errors import BundleError
 
 #: Version of the bundle format this release writes and reads.
@@ -19,8 +20,6 @@ DTYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
 MAX_RANK = 8
 MAX_NAME_CHARS = 200
 MAX_TENSOR_BYTES = 1 << 30
-#: Name of the host's end of an edge.
-HOST = "host"
 #: What the training step appends to a state tensor's name for its updated value.
 NEXT = ".next"
 
@@ -78,6 +77,8 @@ class BlockSpec:
         forward_state: state tensors that forward.onnx takes besides x. feedback_state: the same for feedback.onnx.
         beta: output of feedback.onnx, or None where the rule has no feedback head.
         output_role: "logits" if a holds class scores (last block), else "activation".
+        received: inputs of the step that other blocks send, each named by `received_name`, e.g. "block1.table".
+        sent: outputs of the step for other blocks, besides a.
     """
 
     name: str
@@ -91,6 +92,8 @@ class BlockSpec:
     feedback_state: tuple[str, ...] = ()
     beta: TensorSpec | None = None
     output_role: str = "activation"
+    received: tuple[TensorSpec, ...] = ()
+    sent: tuple[TensorSpec, ...] = ()
 
     def __post_init__(self) -> None:
         if not _BLOCK_NAME.fullmatch(self.name) or self.name == HOST:
@@ -111,22 +114,6 @@ class BlockSpec:
     def state_bytes(self) -> int:
         """Bytes of one copy of the state."""
         return sum(tensor.size_bytes for tensor in self.state)
-
-
-@dataclass(frozen=True)
-class EdgeSpec:
-    """A FIFO stream from one block (or HOST) to another (or HOST), one token a step.
-
-    Attributes:
-        source, target: block names or HOST.
-        tensors: names of the tensors a token carries, as the source calls them, e.g. ("a", "y").
-        lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step).
-    """
-
-    source: str
-    target: str
-    tensors: tuple[str, ...]
-    lag: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,6 +164,11 @@ class Manifest:
             stray = {edge.source, edge.target} - {*names, HOST}
             if stray:
                 raise BundleError(f"an edge names the block {min(stray)!r}, which the bundle does not have")
+        check_edges(self.edges, self.blocks)
+
+    def side_streams(self, target: str) -> tuple[EdgeSpec, ...]:
+        """Edges into a block besides the chain, in the order of `edges`."""
+        return tuple(edge for edge in self.edges if edge.target == target and not is_chain(edge))
 
     def block(self, name: str) -> BlockSpec:
         """Return the block called `name`; raises BundleError where there is none."""

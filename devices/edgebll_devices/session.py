@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgebll.bundle import parse_manifest
+from edgebll.edges import HOST
 from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
 from edgebll.keys import KeyPair
-from edgebll.spec import HOST, FileEntry, Manifest
+from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Receiver, check_security
 from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, Want
 from edgebll_devices.cache import FileCache, Incoming

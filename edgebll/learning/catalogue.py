@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgebll.edges import HOST, EdgeSpec
 from edgebll.errors import ConfigError
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules import RULES
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import make_steps
 from edgebll.networks import BlockNetwork
-from edgebll.spec import HOST, BlockSpec, EdgeSpec
+from edgebll.spec import BlockSpec
 
 #: Tokens that carry tensors without a batch axis are counted per sample of batches of so many.
 BATCH_SIZE = 64

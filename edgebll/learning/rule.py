@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgebll.edges import HOST, EdgeSpec
 from edgebll.errors import ConfigError
 from edgebll.networks import BlockNetwork, PlacedUnit
-from edgebll.spec import HOST, EdgeSpec
 
 Tensors = Mapping[str, Tensor]
 #: A network on its current state: its inputs to what its forward returns.

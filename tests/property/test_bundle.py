@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.bundle import Bundle, bundle_writer, check_state, open_bundle, parse_manifest, write_manifest, write_updated
+from edgebll.edges import EdgeSpec
 from edgebll.errors import BundleError, StorageError
 from edgebll.plain import to_plain
-from edgebll.spec import BlockSpec, EdgeSpec, TensorSpec
+from edgebll.spec import BlockSpec, TensorSpec
 from edgebll.state import load_tensors, save_tensors, state_sha256
 
 

@@ -14,7 +14,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebll.bundle import Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.spec import FORMAT_VERSION, HOST, BlockSpec, EdgeSpec, Manifest, TensorSpec
+from edgebll.edges import HOST, EdgeSpec
+from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest, TensorSpec
 from edgebll.state import save_tensors
 
 _OPSET = 17

@@ -11,11 +11,11 @@ import pytest
 from support.pipelines import invoke
 from torch import nn
 
+from edgebll.edges import EdgeSpec
 from edgebll.errors import ConfigError
 from edgebll.learning import RULES, Greedy
 from edgebll.learning.catalogue import catalogue
 from edgebll.networks import BlockNetwork, make_network
-from edgebll.spec import EdgeSpec
 
 
 def listed(*options: object) -> dict[str, dict]:

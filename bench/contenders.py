@@ -21,7 +21,7 @@ def eager(block: Block) -> Run:
 
     def run() -> None:
         nonlocal state
-        state, _, _ = step(state, x, y, lr)
+        state = step(state, x, y, lr).state
 
     return run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def replay(bundle: Bundle, block: str, runtime: str, *, threads: int = 1) -> lis
         bundle: an opened bundle with golden vectors. block: the block's name. runtime, threads: as for `load_block`.
 
     Returns:
-        One row for every output of every step ("0/a", "0/metrics", ...), every state tensor after the last step
+        One row for every output of every step ("0/a", "0/metrics" and what is sent), every state tensor after the last step
         ("final/w"), "forward/a" and, where there is a feedback head, "feedback/beta".
 
     Raises:
@@ -96,9 +96,15 @@ def _rows(block: BlockRuntime, golden: _Golden, num_steps: int) -> Iterator[Gold
     spec = block.spec
     for step in range(num_steps):
         scalars = {name: _number(golden, f"{step}/{name}") for name in spec.scalars}
-        a, metrics = block.train(golden[f"{step}/x"], golden[f"{step}/y"], scalars)
+        received = {tensor.name: golden[f"{step}/{tensor.name}"] for tensor in spec.received}
+        # A block without side streams also runs on runtimes that do not know them.
+        given = (received,) if received else ()
+        stepped: tuple[Any, ...] = block.train(golden[f"{step}/x"], golden[f"{step}/y"], scalars, *given)
+        a, metrics, sent = stepped if len(stepped) > 2 else (*stepped, {})
         yield golden.row(f"{step}/a", a)
         yield golden.row(f"{step}/metrics", _vector(spec, metrics))
+        for name, value in sent.items():
+            yield golden.row(f"{step}/{name}", value)
     for name, value in block.state().items():
         yield golden.row(f"final/{name}", value)
     block.load_state({tensor.name: golden[f"final/{tensor.name}"] for tensor in spec.state})

@@ -12,7 +12,8 @@ from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.rules import BLL, DGL, RULES, AugLocal, Backprop, FeedbackAlignment, Greedy, Pred, PredSim, Sim
 from edgebll.learning.sgd import SGD
-from edgebll.learning.step import BlockStep, make_steps
+from edgebll.learning.step import BlockStep, Stepped, make_steps
+from edgebll.learning.streams import SideStreams
 from edgebll.networks.dropout import MaskedDropout, SeededDropout
 from edgebll.options import convert_options
 
@@ -38,7 +39,9 @@ __all__ = [
     "PredSim",
     "Rule",
     "SeededDropout",
+    "SideStreams",
     "Sim",
+    "Stepped",
     "is_one_block",
     "make_optimizer",
     "make_rule",

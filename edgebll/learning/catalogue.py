@@ -87,7 +87,7 @@ def streams_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[S
     found = []
     for edge in edges:
         spec = sources.get(edge.source, specs[0])  # the host sends what the first block gets
-        known = {tensor.name: tensor for tensor in (*spec.state, spec.input, spec.labels, spec.output)}
+        known = {tensor.name: tensor for tensor in (spec.input, spec.labels, spec.output, *spec.sent)}
         stray = [name for name in edge.tensors if name not in known]
         if stray:
             raise ConfigError(f"{edge.source} has no tensor {stray[0]!r} to send to {edge.target}")

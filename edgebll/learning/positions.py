@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
 from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors
+from edgebll.spec import TensorSpec
 
 
 def objective_of(rule: Rule, place: BlockPlace) -> Objective:
@@ -27,7 +28,8 @@ def objective_of(rule: Rule, place: BlockPlace) -> Objective:
             f"block{place.index} must give features for each of {place.positions} positions, because each has a label, but its "
             f"output has the shape {place.output_shape}"
         )
-    return PerPosition(rule.objective(replace(place, output_shape=place.output_shape[1:], positions=0)))
+    shapes = (*place.shapes[:1], *(shape[1:] for shape in place.shapes[1:]))
+    return PerPosition(rule.objective(replace(place, output_shape=place.output_shape[1:], positions=0, shapes=shapes)))
 
 
 class PerPosition(Objective):
@@ -52,6 +54,18 @@ class PerPosition(Objective):
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """Targets (B, T, F) for labels y (B, T, C)."""
         return self.inner.beta(feedback, y.flatten(0, 1)).reshape(*y.shape[:2], -1)
+
+    def received(self, batch_size: int) -> tuple[TensorSpec, ...]:
+        """As the objective of features has it."""
+        return self.inner.received(batch_size)
+
+    def given(self, received: Tensors) -> Objective:
+        """The objective of one step."""
+        return PerPosition(self.inner.given(received))
+
+    def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
+        """As the objective of features has it; x is (B, T, F)."""
+        return self.inner.outgoing(feedback, x)
 
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch a (B, T, F) with labels y (B, T, C): the mean over all positions."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +18,12 @@ from torch.nn import functional as F
 from edgebll.edges import HOST, EdgeSpec
 from edgebll.errors import ConfigError
 from edgebll.networks import BlockNetwork, PlacedUnit
+from edgebll.spec import TensorSpec
+
+if TYPE_CHECKING:
+    from edgebll.learning.optimizer import Optimizer
+    from edgebll.learning.precision import Precision
+    from edgebll.learning.step import BlockStep
 
 Tensors = Mapping[str, Tensor]
 #: A network on its current state: its inputs to what its forward returns.
@@ -32,6 +38,7 @@ class BlockPlace:
         num_units: units of the network up to the block's end; 0 if the network does not know its units.
         later_units: those after it, in order.
         positions: T where each of T positions of a sequence has a label; 0 where a sample has one.
+        shapes: of one sample of the network's input and of the output of each of its blocks.
     """
 
     index: int
@@ -41,6 +48,7 @@ class BlockPlace:
     num_units: int = 0
     later_units: tuple[PlacedUnit, ...] = ()
     positions: int = 0
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_last(self) -> bool:
@@ -60,7 +68,8 @@ class BlockPlace:
         num_units = sum(map(len, units[: index + 1]))
         positions = network.shapes[-1][0] if len(network.shapes[-1]) > 1 else 0
         shape = network.shapes[index + 1]
-        return cls(index, len(network.blocks), shape, network.num_classes, num_units, later, positions)
+        shapes = tuple(network.shapes)
+        return cls(index, len(network.blocks), shape, network.num_classes, num_units, later, positions, shapes)
 
 
 class Objective:
@@ -91,6 +100,18 @@ class Objective:
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """Target (B, F) that the feedback head makes of labels y (B, C); only if there is feedback state."""
         raise NotImplementedError
+
+    def received(self, batch_size: int) -> tuple[TensorSpec, ...]:
+        """What a training step gets from other blocks, each tensor named by `edgebll.edges.received_name`."""
+        return ()
+
+    def given(self, received: Tensors) -> Objective:
+        """The objective of one step, which knows the tensors of `received`; the hooks below are asked of this one."""
+        return self
+
+    def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
+        """What the step sends other blocks besides a, from the renewed feedback tensors and the block's input x (B, ...)."""
+        return {}
 
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss (0-d) and the terms named in `metrics`.
@@ -155,8 +176,19 @@ class Rule:
         """The objective of a block that is not the last one."""
         raise NotImplementedError
 
+    def make_step(
+        self, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
+    ) -> BlockStep:
+        """The training step of block `index`; a rule that needs more than an objective returns a subclass of BlockStep."""
+        from edgebll.learning.step import block_step  # which knows rules
+
+        return block_step(self, network, index, optimizer, batch_size, precision)
+
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
-        """Streams between the blocks: by default activations and labels forward, from the host through all blocks."""
+        """All streams: by default the chain alone, activations and labels from the host through all blocks.
+
+        A rule whose blocks send each other more adds side streams: see `edgebll.edges.EdgeSpec`.
+        """
         ends = [HOST, *blocks]
         names = [("x", "y"), *[("a", "y")] * (len(blocks) - 1)]
         return tuple(EdgeSpec(s, t, n) for s, t, n in zip(ends, blocks, names, strict=False))

@@ -1,6 +1,6 @@
 """The training step of one block: the one definition that the trainer runs, export traces and boards execute.
 
-    step(state, x, y, scalars) -> (state', a, metrics)
+    step(state, x, y, scalars, received) -> (state', a, metrics, sent)
 
 Pure: forward pass, feedback target, local loss, gradient inside the block, optimiser update and running statistics, all from
 its arguments alone. State is a flat dict of tensors; the prefix says what a tensor is:
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,20 @@ _DTYPES = {
     torch.bool: "bool",
     torch.uint8: "uint8",
 }
+
+
+class Stepped(NamedTuple):
+    """What one training step gives.
+
+    Attributes:
+        state: the new state. a: the block's output, before the update and detached. metrics: vector, as in the signature.
+        sent: what goes to other blocks besides a, by the sender's name.
+    """
+
+    state: dict[str, Tensor]
+    a: Tensor
+    metrics: Tensor
+    sent: dict[str, Tensor]
 
 
 class BlockStep:
@@ -85,17 +100,20 @@ class BlockStep:
         return copy.deepcopy(self._head.module)
 
     def __call__(
-        self, state: Mapping[str, Tensor], x: Tensor, y: Tensor, scalars: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        self,
+        state: Mapping[str, Tensor],
+        x: Tensor,
+        y: Tensor,
+        scalars: Mapping[str, Tensor],
+        received: Mapping[str, Tensor] | None = None,
+    ) -> Stepped:
         """One step.
 
         Args:
             state: as `initial_state` or an earlier step returned it. x: (B, ...). y: one-hot (B, C) or (B, T, C), float32.
-            scalars: {"lr": 0-d float32}.
-
-        Returns:
-            The new state, the block output a (before the update, detached) and the metrics vector.
+            scalars: {"lr": 0-d float32}. received: the tensors of spec.received; may be left out where there are none.
         """
+        objective = self.objective.given(received or {})
         parameters = {name: state[name].detach().requires_grad_() for name in self._trained}
         with torch.enable_grad():
             net, head = (pure.on({**state, **parameters}, train=True) for pure in (self._net, self._head))
@@ -103,8 +121,8 @@ class BlockStep:
                 a = net(x)
             a = a.float()
             output = a.detach()
-            feedback = self.objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
-            loss, terms = self.objective.loss(head, feedback, a, y)
+            feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
+            loss, terms = objective.loss(head, feedback, a, y)
             scaled = self.precision.scaled(loss, state)
             gradients = torch.autograd.grad(scaled, list(parameters.values()), allow_unused=True)
         with torch.no_grad():
@@ -115,7 +133,8 @@ class BlockStep:
             metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
             kept = {**net.buffers, **head.buffers, **feedback}
             new = self.precision.settle(state, {**kept, **updated}, named.values())
-        return {**state, **new}, output, metrics
+            sent = objective.outgoing(feedback, x)
+        return Stepped({**state, **new}, output, metrics, sent)
 
     def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
@@ -132,6 +151,9 @@ class BlockStep:
         state = self.initial_state()
         y = torch.zeros(batch_size, *place.label_shape)
         beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
+        received = self.objective.received(batch_size)
+        bound = self.objective.given({tensor.name: torch.zeros(tensor.shape) for tensor in received})
+        sent = bound.outgoing(self._feedback, torch.zeros(batch_size, *input_shape))
         return BlockSpec(
             name=self.name,
             input=TensorSpec("x", "float32", (batch_size, *input_shape)),
@@ -144,6 +166,8 @@ class BlockStep:
             feedback_state=tuple(self._feedback),
             beta=beta,
             output_role="logits" if place.is_last else "activation",
+            received=received,
+            sent=tuple(tensor_spec(name, value) for name, value in sent.items()),
         )
 
     def _used(self, name: str, gradient: Tensor | None) -> Tensor:
@@ -165,16 +189,19 @@ def make_steps(
     """
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
-    num_blocks = len(network.blocks)
-    rule.check(num_blocks)
+    rule.check(len(network.blocks))
     numbers = make_precision(precision)
-    steps = []
-    for index, block in enumerate(network.blocks):
-        place = BlockPlace.of(network, index)
-        with seeded(index):
-            module = rule.prepare(block, place)
-        steps.append(BlockStep(module, objective_of(rule, place), optimizer, place, network.shapes[index], batch_size, numbers))
-    return steps
+    return [rule.make_step(network, index, optimizer, batch_size, numbers) for index in range(len(network.blocks))]
+
+
+def block_step(
+    rule: Rule, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
+) -> BlockStep:
+    """The step of one block of a network that is made of the rule's module and objective alone."""
+    place = BlockPlace.of(network, index)
+    with seeded(index):
+        module = rule.prepare(network.blocks[index], place)
+    return BlockStep(module, objective_of(rule, place), optimizer, place, network.shapes[index], batch_size, precision)
 
 
 def tensor_spec(name: str, value: Tensor) -> TensorSpec:

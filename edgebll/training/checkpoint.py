@@ -1,6 +1,7 @@
 """Checkpoints: the state of every block and how far the run was, as one folder that is swapped in whole.
 
     RUN/checkpoint/block0.safetensors ...   the states
+    RUN/checkpoint/streams.safetensors      what waits on side streams, as "target/source/number/tensor"; only if there are any
     RUN/checkpoint/progress.json            `Progress`, written last
 
 While a new checkpoint takes the old one's place, the old one is `checkpoint.old`; whichever is whole is found again.
@@ -12,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from torch import Tensor
 from edgebll.bundle import check_state
 from edgebll.errors import BundleError
 from edgebll.files import storage_errors, write_json
+from edgebll.learning.streams import Waiting
 from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.runfolder import CHECKPOINT
 from edgebll.spec import BlockSpec
 from edgebll.state import Array, load_tensors, save_tensors, state_sha256
 
 PROGRESS = "progress.json"
+STREAMS = "streams.safetensors"
 INITIAL = "initial"
 #: Block name -> state.
 States = dict[str, dict[str, Tensor]]
@@ -41,6 +44,7 @@ class Progress:
         step: training steps done. metrics_bytes: size of metrics.jsonl then. state_sha256: over all states.
         accuracy, loss: of the last evaluation; None before the first.
         train_seconds: spent on training steps. seconds: since the start, over all resumptions.
+        streams_sha256: over what waits on side streams; empty if there are none.
     """
 
     step: int
@@ -50,6 +54,25 @@ class Progress:
     loss: float | None
     train_seconds: float
     seconds: float
+    streams_sha256: str = ""
+
+    @classmethod
+    def none(cls) -> Progress:
+        """That of a run before its first step."""
+        return cls(0, 0, "", None, None, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All a run goes on from.
+
+    Attributes:
+        states: of every block. waiting: what waits for blocks on side streams; None for what waits before the first step.
+    """
+
+    states: States
+    progress: Progress
+    waiting: Waiting | None = None
 
 
 def digest(states: Mapping[str, Mapping[str, Tensor]]) -> str:
@@ -82,8 +105,8 @@ def load_states(folder: Path, specs: Sequence[BlockSpec]) -> States:
     return states
 
 
-def save_checkpoint(run: Path, states: States, progress: Progress) -> None:
-    """Make `states` and `progress` the run's checkpoint.
+def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
+    """Make this the run's checkpoint.
 
     Raises:
         StorageError: the disk refuses; the last checkpoint is still there.
@@ -93,8 +116,11 @@ def save_checkpoint(run: Path, states: States, progress: Progress) -> None:
         if new.exists():
             shutil.rmtree(new)
         new.mkdir()
-    save_states(new, states)
-    write_json(new / PROGRESS, to_plain(progress))
+    save_states(new, checkpoint.states)
+    streams = _flat(checkpoint.waiting or {})
+    if streams:
+        save_tensors(new / STREAMS, streams)
+    write_json(new / PROGRESS, to_plain(replace(checkpoint.progress, streams_sha256=_streams_digest(streams))))
     with storage_errors(current):
         if current.exists():
             if old.exists():
@@ -104,7 +130,7 @@ def save_checkpoint(run: Path, states: States, progress: Progress) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> tuple[States, Progress] | None:
+def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> Checkpoint | None:
     """The run's last checkpoint, or None if it has none yet.
 
     Raises:
@@ -119,9 +145,36 @@ def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> tuple[States, Prog
         reason = str(error) if isinstance(error, PlainError) else f"{folder / PROGRESS} cannot be read ({error})"
         raise BundleError(f"{reason}; train again") from error
     states = load_states(folder, specs)
-    if digest(states) != progress.state_sha256:
+    streams = load_tensors(folder / STREAMS) if progress.streams_sha256 else {}
+    if digest(states) != progress.state_sha256 or _streams_digest(streams) != progress.streams_sha256:
         raise BundleError(f"{folder} is damaged: its states have another SHA-256 than {PROGRESS} says; train again")
-    return states, progress
+    return Checkpoint(states, progress, _nested(streams) if streams else None)
+
+
+def _streams_digest(streams: Mapping[str, Array]) -> str:
+    return state_sha256({"streams": streams}) if streams else ""
+
+
+def _flat(waiting: Waiting) -> dict[str, Array]:
+    return {
+        f"{target}/{source}/{number}/{name}": value.detach().numpy()
+        for target, sources in waiting.items()
+        for source, tokens in sources.items()
+        for number, token in enumerate(tokens)
+        for name, value in token.items()
+    }
+
+
+def _nested(streams: Mapping[str, Array]) -> Waiting:
+    waiting: dict[str, dict[str, dict[int, dict[str, Tensor]]]] = {}
+    for path, array in streams.items():
+        target, source, number, name = path.split("/", 3)
+        tokens = waiting.setdefault(target, {}).setdefault(source, {})
+        tokens.setdefault(int(number), {})[name] = torch.from_numpy(array.copy())
+    return {
+        target: {source: [token for _, token in sorted(tokens.items())] for source, tokens in sources.items()}
+        for target, sources in waiting.items()
+    }
 
 
 def _arrays(state: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -74,7 +74,7 @@ class TrainedRun:
         found = load_checkpoint(self.path, specs)
         if found is None:
             raise BundleError(f"{self.path} has lost its checkpoint; train again")
-        return found[0]
+        return found.states
 
     def evaluate(self, dataset: Dataset) -> Evaluation:
         """Accuracy and loss of the trained network on `dataset`.

@@ -14,11 +14,21 @@ import torch
 from torch import Tensor
 
 from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset, training_batch
+from edgebll.edges import EdgeSpec
 from edgebll.errors import ConfigError, EdgebllError
-from edgebll.learning import BlockStep, Optimizer, Rule, make_rule, make_steps
+from edgebll.learning import BlockStep, Optimizer, Rule, SideStreams, Stepped, make_rule, make_steps
 from edgebll.networks import BlockNetwork, make_network
 from edgebll.runfolder import RunFolder, open_run, read_config
-from edgebll.training.checkpoint import INITIAL, Progress, States, digest, load_checkpoint, save_checkpoint, save_states
+from edgebll.training.checkpoint import (
+    INITIAL,
+    Checkpoint,
+    Progress,
+    States,
+    digest,
+    load_checkpoint,
+    save_checkpoint,
+    save_states,
+)
 from edgebll.training.config import KIND, RunRecord, TrainConfig, parse_run
 from edgebll.training.evaluate import Evaluation, check_fits, evaluate
 
@@ -44,6 +54,11 @@ class Model:
     rule: Rule
     optimizer: Optimizer
     steps: list[BlockStep]
+
+    @property
+    def edges(self) -> tuple[EdgeSpec, ...]:
+        """All streams between the blocks."""
+        return self.rule.edges([step.name for step in self.steps])
 
 
 def build_model(record: RunRecord) -> Model:
@@ -95,8 +110,8 @@ def train(
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)
-        start = Progress(0, 0, digest(states), None, None, 0.0, 0.0)
-        return _Run(record, model, data, folder, listener or Listener()).go(states, start)
+        start = Checkpoint(states, Progress.none())
+        return _Run(record, model, data, folder, listener or Listener()).go(start)
 
 
 def resume(out: Path | str, *, data_dir: Path | str | None = None, listener: Listener | None = None) -> dict[str, Any]:
@@ -114,15 +129,14 @@ def resume(out: Path | str, *, data_dir: Path | str | None = None, listener: Lis
     data = _load_data(record.config, data_dir)
     model = build_model(record)
     check_fits(model.steps, data[0])
-    found = load_checkpoint(path, [step.spec for step in model.steps])
-    states = {step.name: step.initial_state() for step in model.steps}
-    progress = Progress(0, 0, "", None, None, 0.0, 0.0)
-    if found is not None:
-        states, progress = found
-    with RunFolder.resume(path, progress.metrics_bytes) as folder:
-        if found is None:
-            save_states(path / INITIAL, states)
-        return _Run(record, model, data, folder, listener or Listener()).go(states, progress)
+    start = load_checkpoint(path, [step.spec for step in model.steps])
+    is_new = start is None
+    if start is None:
+        start = Checkpoint({step.name: step.initial_state() for step in model.steps}, Progress.none())
+    with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
+        if is_new:
+            save_states(path / INITIAL, start.states)
+        return _Run(record, model, data, folder, listener or Listener()).go(start)
 
 
 def _load_data(config: TrainConfig, data_dir: Path | str | None) -> tuple[Dataset, Dataset]:
@@ -138,6 +152,7 @@ class _Run:
         self, record: RunRecord, model: Model, data: tuple[Dataset, Dataset], folder: RunFolder, listener: Listener
     ) -> None:
         self.config = record.config
+        self.model = model
         self.steps = model.steps
         self.train_data, self.test_data = data
         self.folder = folder
@@ -149,8 +164,11 @@ class _Run:
         self.train_seconds = 0.0
         self._started = time.monotonic()
 
-    def go(self, states: States, start: Progress) -> dict[str, Any]:
-        """Train from `start` to the end and finish the folder."""
+    def go(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Train from `checkpoint` to the end and finish the folder."""
+        states, start = checkpoint.states, checkpoint.progress
+        specs = [step.spec for step in self.steps]
+        self.streams = SideStreams(specs, self.model.edges, start.step, checkpoint.waiting)
         self.train_seconds = start.train_seconds
         self._started = time.monotonic() - start.seconds
         if start.accuracy is not None and start.loss is not None:
@@ -186,8 +204,10 @@ class _Run:
         x, y = map(torch.from_numpy, training_batch(self.train_data, indices, config.augment, config.seed, epoch))
         metrics = []
         for step in self.steps:
-            states[step.name], x, values = _apply(step, states[step.name], x, y, scalars)
-            metrics.append(dict(zip(step.spec.metrics, values.tolist(), strict=True)))
+            stepped = _apply(step, states[step.name], x, y, scalars, self.streams.take(step.name))
+            states[step.name], x = stepped.state, stepped.a
+            self.streams.put(step.name, stepped.sent)
+            metrics.append(dict(zip(step.spec.metrics, stepped.metrics.tolist(), strict=True)))
         self.train_seconds += time.monotonic() - started
         for step, named in zip(self.steps, metrics, strict=True):
             self.folder.record("train", epoch=epoch, step=done - 1, block=step.name, lr=lr, **named)
@@ -206,7 +226,7 @@ class _Run:
             train_seconds=self.train_seconds,
             seconds=time.monotonic() - self._started,
         )
-        save_checkpoint(self.folder.path, states, progress)
+        save_checkpoint(self.folder.path, Checkpoint(states, progress, self.streams.waiting()))
 
     def _summary(self, states: States) -> dict[str, Any]:
         samples = self.total_steps * self.config.batch_size
@@ -228,10 +248,15 @@ class _Run:
 
 
 def _apply(
-    step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, scalars: dict[str, Tensor]
-) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    step: BlockStep,
+    state: dict[str, Tensor],
+    x: Tensor,
+    y: Tensor,
+    scalars: dict[str, Tensor],
+    received: dict[str, Tensor],
+) -> Stepped:
     try:
-        return step(state, x, y, scalars)
+        return step(state, x, y, scalars, received)
     except ValueError as error:  # batch norm refuses a batch that leaves it one value a channel
         if isinstance(error, EdgebllError):
             raise

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import edgebll
 from edgebll.bundle import bundle_writer, write_manifest
+from edgebll.edges import check_edges
 from edgebll.errors import ConfigError
 from edgebll.files import storage_errors
 from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
@@ -55,12 +56,15 @@ def export_bundle(
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network.
-        ConfigError: the rule cannot train this network. StorageError: the folder cannot be written.
+        ConfigError: the rule cannot train this network. BundleError: its edges cannot run, see `edgebll.edges.check_edges`.
+        StorageError: the folder cannot be written.
     """
     steps = make_steps(network, rule, optimizer, batch_size, precision)
+    edges = rule.edges([step.name for step in steps])
+    check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
     blocks = [block_models(step, target) for step in steps]
-    records = list(zip(*eager_records(steps, start, GOLDEN_STEPS, optimizer.lr), strict=True))
+    records = list(zip(*eager_records(steps, start, edges, GOLDEN_STEPS, optimizer.lr), strict=True))
     with bundle_writer(path) as folder:
         for step, block, record in zip(steps, blocks, records, strict=True):
             _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))

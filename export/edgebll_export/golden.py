@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgebll.learning import BlockStep
+from edgebll.edges import EdgeSpec
+from edgebll.learning import BlockStep, SideStreams
 from edgebll.state import Array
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One block's training step: inputs, and what the eager step returned (new state, a, metrics), as numpy arrays."""
+    """One block's training step: inputs, and what the eager step returned (new state, a, metrics, sent), as numpy arrays."""
 
     x: Array
     y: Array
@@ -23,21 +24,30 @@ class StepRecord:
     state: dict[str, Array]
     a: Array
     metrics: Array
+    received: dict[str, Array]
+    sent: dict[str, Array]
 
 
 def eager_records(
-    steps: Sequence[BlockStep], states: Mapping[str, Mapping[str, Tensor]], num_steps: int, lr: float, seed: int = 0
+    steps: Sequence[BlockStep],
+    states: Mapping[str, Mapping[str, Tensor]],
+    edges: Sequence[EdgeSpec],
+    num_steps: int,
+    lr: float,
+    seed: int = 0,
 ) -> Iterator[list[StepRecord]]:
     """Run consecutive eager steps of all blocks on seeded random data; each block trains on the output of the one before.
 
     Args:
-        steps: all blocks in order. states: block name -> state to start from. lr: learning rate of every step.
+        steps: all blocks in order. states: block name -> state to start from. edges: all streams between the blocks.
+        lr: learning rate of every step.
 
     Yields:
         For each step one record a block.
     """
     generator = np.random.default_rng(seed)
     current = {step.name: dict(states[step.name]) for step in steps}
+    streams = SideStreams([step.spec for step in steps], edges)
     first = steps[0].spec
     for _ in range(num_steps):
         x = torch.from_numpy(generator.standard_normal(first.input.shape, dtype=np.float32))
@@ -45,12 +55,18 @@ def eager_records(
         y = torch.from_numpy(np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, samples)])
         records = []
         for step in steps:
-            state, a, metrics = step(current[step.name], x, y, {"lr": torch.tensor(lr)})
-            current[step.name] = state
-            arrays = {name: value.numpy() for name, value in state.items()}
-            records.append(StepRecord(x.numpy(), y.numpy(), {"lr": lr}, arrays, a.numpy(), metrics.numpy()))
+            received = streams.take(step.name)
+            new, a, metrics, sent = step(current[step.name], x, y, {"lr": torch.tensor(lr)}, received)
+            current[step.name] = new
+            streams.put(step.name, sent)
+            came, state, gone = (_arrays(tensors) for tensors in (received, new, sent))
+            records.append(StepRecord(x.numpy(), y.numpy(), {"lr": lr}, state, a.numpy(), metrics.numpy(), came, gone))
             x = a
         yield records
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    return {name: value.numpy() for name, value in tensors.items()}
 
 
 def golden_tensors(step: BlockStep, records: Sequence[StepRecord]) -> dict[str, Array]:
@@ -62,6 +78,7 @@ def golden_tensors(step: BlockStep, records: Sequence[StepRecord]) -> dict[str, 
             f"{index}/y": record.y,
             f"{index}/a": record.a,
             f"{index}/metrics": record.metrics,
+            **{f"{index}/{name}": value for name, value in (record.received | record.sent).items()},
         }
         tensors |= {f"{index}/{name}": np.asarray(value, np.float32) for name, value in record.scalars.items()}
     last = records[-1]

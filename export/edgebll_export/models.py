@@ -74,12 +74,14 @@ def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> t
 
 def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:
     scalars = {name: torch.tensor(0.1) for name in step.spec.scalars}
-    inputs = {**state, "x": x, "y": y, **scalars}
+    received = {tensor.name: torch.zeros(tensor.shape) for tensor in step.spec.received}
+    inputs = {**state, "x": x, "y": y, **scalars, **received}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
-        given = {name: values[name] for name in scalars}
-        new, a, metrics = step({name: values[name] for name in state}, values["x"], values["y"], given)
-        return {**{name + NEXT: new[name] for name in state}, "a": a, "metrics": metrics}
+        before, given, came = ({name: values[name] for name in names} for names in (state, scalars, received))
+        stepped = step(before, values["x"], values["y"], given, came)
+        after = {name + NEXT: stepped.state[name] for name in state}
+        return {**after, "a": stepped.a, "metrics": stepped.metrics, **stepped.sent}
 
     model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/step", target)
     unused = [name for name in inputs if name not in used]

@@ -87,7 +87,7 @@ def verify_bundle(
     states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
     checks = [_BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
-    for records in eager_records(eager, states, steps, eager[0].optimizer.lr):
+    for records in eager_records(eager, states, bundle.manifest.edges, steps, eager[0].optimizer.lr):
         for check, record in zip(checks, records, strict=True):
             check.compare(before[check.step.name], record)
             before[check.step.name] = record.state
@@ -121,7 +121,8 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
     optimizer = make_optimizer(str(options.pop("name", None)), **options)
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
-        if step.spec.state != spec.state or step.spec.input != spec.input:
+        ours, theirs = ((one.state, one.input, one.received, one.sent) for one in (step.spec, spec))
+        if ours != theirs:
             raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
     return steps
 
@@ -139,11 +140,12 @@ class _BlockCheck:
     def compare(self, state: Mapping[str, Array], record: StepRecord) -> None:
         """One training step from `state`, then forward pass and feedback head with the state after it."""
         scalars = {name: np.asarray(value, np.float32) for name, value in record.scalars.items()}
-        actual = _run(self.sessions["step"], {**state, "x": record.x, "y": record.y, **scalars})
+        actual = _run(self.sessions["step"], {**state, "x": record.x, "y": record.y, **scalars, **record.received})
         expected = {
             **{name + NEXT: value for name, value in record.state.items()},
             "a": record.a,
             "metrics": record.metrics,
+            **record.sent,
         }
         sensitivity: dict[str, Array] | None = None
         for name, value in expected.items():
@@ -191,11 +193,14 @@ class _BlockCheck:
         scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
         before = {name: torch.from_numpy(value) for name, value in state.items()}
         x, y = torch.from_numpy(record.x), torch.from_numpy(record.y)
+        received = {name: torch.from_numpy(value) for name, value in record.received.items()}
         size = _NOISE[self.step.precision.name] * float(x.abs().max())
         for _ in range(_TRIALS):
             moved = x + size * torch.randn(x.shape, generator=generator)
-            new, a, metrics = self.step(before, moved, y, scalars)
-            yield {**{name + NEXT: value.numpy() for name, value in new.items()}, "a": a.numpy(), "metrics": metrics.numpy()}
+            stepped = self.step(before, moved, y, scalars, received)
+            new = {name + NEXT: value for name, value in stepped.state.items()}
+            outputs = {**new, "a": stepped.a, "metrics": stepped.metrics, **stepped.sent}
+            yield {name: value.numpy() for name, value in outputs.items()}
 
 
 def _session(bundle: Bundle, block: str, graph: str) -> onnxruntime.InferenceSession:

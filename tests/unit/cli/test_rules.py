@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
+import torch
 from support.pipelines import invoke
 from torch import nn
 
 from edgebll.edges import EdgeSpec
 from edgebll.errors import ConfigError
-from edgebll.learning import RULES, Greedy
+from edgebll.learning import RULES, Greedy, Objective
 from edgebll.learning.catalogue import catalogue
+from edgebll.learning.rule import BlockPlace, Tensors
 from edgebll.networks import BlockNetwork, make_network
 
 
@@ -53,22 +55,31 @@ def test_by_default_the_task_is_the_networks_own() -> None:
     assert listed("--network", "transformer", "--blocks", 2)["bll"]["streams"][0]["bytes_per_sample"] == 4 * (100 + 100)
 
 
+class Teller(Objective):
+    """The task loss at every block, which sends a table of 16 numbers."""
+
+    def outgoing(self, feedback: Tensors, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"table": torch.zeros(4, 4)}
+
+
 @dataclass(frozen=True)
 class Backward(Greedy):
-    """Every block sends its output back to the first one, too."""
+    """Every block sends a table back to the first one, too."""
 
     name: ClassVar[str] = "backward"
 
+    def objective(self, place: BlockPlace) -> Objective:
+        return Teller()
+
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
-        return (*super().edges(blocks), *(EdgeSpec(name, blocks[0], ("net.0.0.weight",), 2) for name in blocks[1:]))
+        return (*super().edges(blocks), *(EdgeSpec(name, blocks[0], ("table",), 2) for name in blocks[1:]))
 
 
 def test_backward_streams_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RULES, "backward", Backward)
     entry = listed("--network", "mlp", "--blocks", 3)["backward"]
-    weights = 256 * 256 * 4 / 64
     assert [stream["lag"] for stream in entry["streams"]] == [0, 0, 0, 2, 2]
-    assert entry["backward"] == 2 * weights
+    assert entry["backward"] == 2 * 16 * 4 / 64
     assert "2 steps late" in invoke("rules", "--network", "mlp", "--blocks", 3)
 
 

@@ -65,7 +65,8 @@ def test_free_running_loss_curves_lie_on_each_other(name: str) -> None:
     steps = make_steps(network, BLL(), SGD(), 32)
     models = [block_models(step).models["step"] for step in steps]
     states = [{key: value.numpy() for key, value in step.initial_state().items()} for step in steps]
-    for records in eager_records(steps, {step.name: step.initial_state() for step in steps}, 20, 0.05):
+    edges = BLL().edges([step.name for step in steps])
+    for records in eager_records(steps, {step.name: step.initial_state() for step in steps}, edges, 20, 0.05):
         x = records[0].x
         for index, record in enumerate(records):
             lr = np.asarray(0.05, np.float32)

@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         indices = np.arange(start, start + BATCH) % len(data)
         x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
         for step in steps:
-            states[step.name], x, _ = step(states[step.name], x, y, {"lr": torch.tensor(0.05)})
+            states[step.name], x, _, _ = step(states[step.name], x, y, {"lr": torch.tensor(0.05)})
     path = tmp_path_factory.mktemp("int8") / "float"
     export_bundle(network, rule=rule, optimizer=optimizer, batch_size=BATCH, path=path, states=states)
     quantize_bundle(path, path.with_name("int8"), data.inputs(np.arange(8 * BATCH)), data="digits")

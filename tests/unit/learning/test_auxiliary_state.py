@@ -40,7 +40,7 @@ def test_the_whole_step_is_that_of_modules_with_autograd() -> None:
     optimizer = torch.optim.SGD([*block.parameters(), *head.parameters()], lr=0.1)
     state = step.initial_state()
     for _ in range(3):
-        state, _, _ = step(state, x, y, LR)
+        state = step(state, x, y, LR).state
         optimizer.zero_grad()
         F.cross_entropy(head(block(x)), y).backward()
         optimizer.step()
@@ -83,7 +83,7 @@ def test_overflow_leaves_running_statistics_of_the_head_too() -> None:
     step, (x, y) = first_step("mixed"), batch()
     state = step.initial_state()
     state["scale.factor"] = torch.tensor(2.0**24)
-    after, _, _ = step(state, x, y, LR)
+    after = step(state, x, y, LR).state
     assert after["scale.factor"] == 2.0**23
     assert all(torch.equal(after[name], value) for name, value in state.items() if name.startswith("head."))
 

@@ -144,9 +144,9 @@ def test_the_training_step_replays() -> None:
     (step,) = make_steps(network(SeededDropout(0.4, 9)), Backprop(), SGD(), 8)
     x, y, scalars = torch.randn(8, 6), torch.eye(4).repeat(2, 1), {"lr": torch.tensor(0.1)}
     state = step.initial_state()
-    second, first_output, _ = step(state, x, y, scalars)
-    again, output_again, _ = step(state, x, y, scalars)
-    third, second_output, _ = step({**second, **{k: v for k, v in state.items() if "words" not in k}}, x, y, scalars)
+    second, first_output, _, _ = step(state, x, y, scalars)
+    again, output_again, _, _ = step(state, x, y, scalars)
+    third, second_output, _, _ = step({**second, **{k: v for k, v in state.items() if "words" not in k}}, x, y, scalars)
     assert torch.equal(first_output, output_again)
     assert all(torch.equal(second[name], again[name]) for name in second)
     assert not torch.equal(first_output, second_output)

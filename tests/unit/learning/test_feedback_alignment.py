@@ -132,7 +132,7 @@ def test_every_layer_has_a_kernel_of_its_own_that_nothing_changes() -> None:
         name for name in network.blocks[0].state_dict() if "num_batches" not in name
     }
     x, y = torch.randn(8, 1, 12, 12), torch.eye(10)[:8]
-    after, a, _ = step(start, x, y, {"lr": torch.tensor(0.1)})
+    after, a, _, _ = step(start, x, y, {"lr": torch.tensor(0.1)})
     assert all(torch.equal(after[name], start[name]) for name in kernels)
     assert all(not torch.equal(after[name], start[name]) for name in start if name.endswith("weight"))
     assert torch.allclose(step.forward(start, x), copy.deepcopy(network).eval()(x), atol=1e-6)

@@ -65,7 +65,7 @@ def test_every_rule_trains_the_transformer(name: str) -> None:
     for step in steps:
         state = step.initial_state()
         assert step.spec.labels.shape == (3, 10, 7)
-        new, a, metrics = step(state, x, y, {"lr": torch.tensor(0.01)})
+        new, a, metrics, _ = step(state, x, y, {"lr": torch.tensor(0.01)})
         assert a.shape == step.spec.output.shape
         assert torch.isfinite(metrics).all()
         assert not all(torch.equal(state[key], new[key]) for key in state)

@@ -37,8 +37,8 @@ def test_updates_are_those_of_float32_within_rounding(precision: str, limit: flo
     """After one step from equal weights the momenta, which then are the gradients, agree in direction and size."""
     x, y = _batch()
     exact, rounded = (_steps(name)[0] for name in ("float32", precision))
-    first, _, _ = exact(exact.initial_state(), x, y, LR)
-    second, a, _ = rounded(rounded.initial_state(), x, y, LR)
+    first = exact(exact.initial_state(), x, y, LR).state
+    second, a, _, _ = rounded(rounded.initial_state(), x, y, LR)
     assert a.dtype == torch.float32
     for name, value in first.items():
         assert second[name].dtype == value.dtype
@@ -52,7 +52,7 @@ def test_overflow_skips_the_step_and_halves_the_factor() -> None:
     step, (x, y) = _steps("mixed")[0], _batch()
     state = step.initial_state()
     state[FACTOR] = torch.tensor(MAX_FACTOR)  # gradients times this are beyond float16
-    after, _, metrics = step(state, x, y, LR)
+    after, _, metrics, _ = step(state, x, y, LR)
     assert after[FACTOR] == MAX_FACTOR / 2
     assert after[GOOD_STEPS] == 0
     assert torch.isfinite(metrics).all()
@@ -65,10 +65,10 @@ def test_the_factor_doubles_after_good_steps() -> None:
     step, (x, y) = _steps("mixed")[0], _batch()
     state = step.initial_state()
     state[GOOD_STEPS] = torch.tensor(GROWTH_STEPS - 1.0)
-    after, _, _ = step(state, x, y, LR)
+    after = step(state, x, y, LR).state
     assert after[FACTOR] == 2 * INITIAL_FACTOR
     assert after[GOOD_STEPS] == 0
-    before_last, _, _ = step({**state, GOOD_STEPS: torch.tensor(3.0)}, x, y, LR)
+    before_last = step({**state, GOOD_STEPS: torch.tensor(3.0)}, x, y, LR).state
     assert (before_last[FACTOR], before_last[GOOD_STEPS]) == (INITIAL_FACTOR, 4)
 
 
@@ -98,7 +98,7 @@ def test_it_learns_digits(precision: str) -> None:
         indices = np.arange(start, start + 32)
         x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
         for step in steps:
-            states[step.name], x, _ = step(states[step.name], x, y, LR)
+            states[step.name], x, _, _ = step(states[step.name], x, y, LR)
     test = load_dataset("digits", "test")
     x = torch.from_numpy(test.inputs(np.arange(len(test))))
     for step in steps:

@@ -8,7 +8,7 @@ import torch
 from support import naive
 
 from edgebll.data import batch_order, load_dataset
-from edgebll.learning import RULES, SGD, BlockStep, make_rule, make_steps
+from edgebll.learning import RULES, SGD, BlockStep, SideStreams, make_rule, make_steps
 from edgebll.networks import make_network
 
 LOCAL = [name for name, rule in RULES.items() if not rule.one_block]
@@ -29,7 +29,7 @@ def test_one_block_is_backpropagation(rule: str, labels: list[int]) -> None:
     states = []
     for name in (rule, "backprop"):
         (step,) = make_steps(network, make_rule(name, label_smoothing=0.1), SGD(), len(labels))
-        state, a, metrics = step(step.initial_state(), x, y, {"lr": torch.tensor(0.1)})
+        state, a, metrics, _ = step(step.initial_state(), x, y, {"lr": torch.tensor(0.1)})
         states.append(state)
         assert step.spec.metrics == ("loss",)
         assert float(metrics[0]) == pytest.approx(float(naive.cross_entropy(a.double(), labels, 0.1)), rel=1e-5)
@@ -61,11 +61,14 @@ def test_it_learns_digits(rule: str, network: str) -> None:
     data, test = (load_dataset("digits", split) for split in ("train", "test"))
     steps = steps_of(rule, network)
     states = [step.initial_state() for step in steps]
+    streams = SideStreams([step.spec for step in steps], make_rule(rule).edges([step.name for step in steps]))
     for epoch in range(2):
         for indices in batch_order(len(data), 32, 0, epoch):
             x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
             for k, step in enumerate(steps):
-                states[k], x, _ = step(states[k], x, y, {"lr": torch.tensor(0.05 / (1 + epoch))})
+                rate = {"lr": torch.tensor(0.05 / (1 + epoch))}
+                states[k], x, _, sent = step(states[k], x, y, rate, streams.take(step.name))
+                streams.put(step.name, sent)
     x = torch.from_numpy(test.inputs(np.arange(len(test))))
     for step, state in zip(steps, states, strict=True):
         x = step.forward(state, x)

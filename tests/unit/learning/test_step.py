@@ -25,7 +25,7 @@ def train_pure(network: BlockNetwork, rule: Rule, optimizer: SGD, steps: int) ->
     states = [block.initial_state() for block in blocks]
     for x, y in batches(steps, network.input_shape):
         for index, block in enumerate(blocks):
-            states[index], x, _ = block(states[index], x, y, {"lr": torch.tensor(optimizer.lr)})
+            states[index], x, _, _ = block(states[index], x, y, {"lr": torch.tensor(optimizer.lr)})
     return states
 
 
@@ -125,7 +125,7 @@ def test_frozen_parameters_stay() -> None:
     block[0].requires_grad_(False)
     step = make_steps(BlockNetwork([block], 10, (4,)), Backprop(), SGD(), 2)[0]
     state = step.initial_state()
-    new, _, _ = step(state, torch.randn(2, 4), torch.eye(10)[:2], {"lr": torch.tensor(0.1)})
+    new = step(state, torch.randn(2, 4), torch.eye(10)[:2], {"lr": torch.tensor(0.1)}).state
     assert torch.equal(new["net.0.weight"], state["net.0.weight"])
     assert not torch.equal(new["net.1.weight"], state["net.1.weight"])
     assert "momentum.net.0.weight" not in state

@@ -1,0 +1,60 @@
+"""The side streams between the blocks of one process: what the trainer, golden vectors and verification run steps through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from edgebll.edges import EdgeSpec, check_edges, is_chain
+from edgebll.side_streams import Inlet
+from edgebll.spec import BlockSpec, TensorSpec
+
+#: Target -> source -> tokens that wait for it, oldest first.
+Waiting = Mapping[str, Mapping[str, Sequence[Mapping[str, Tensor]]]]
+
+
+class SideStreams:
+    """Every block's inlet. Each training step of a block takes what it receives, and puts what it sent to all targets.
+
+    Args:
+        blocks: of the whole network, in order. edges: all streams.
+        start: training steps already done. waiting: what `waiting` returned after them.
+
+    Raises:
+        BundleError: the edges cannot run, see `edgebll.edges.check_edges`.
+    """
+
+    def __init__(
+        self, blocks: Sequence[BlockSpec], edges: Sequence[EdgeSpec], start: int = 0, waiting: Waiting | None = None
+    ) -> None:
+        check_edges(edges, blocks)
+        self._edges = [edge for edge in edges if not is_chain(edge)]
+        self._done = {block.name: start for block in blocks}
+        self._inlets: dict[str, Inlet[Tensor]] = {}
+        for block in blocks:
+            into = [edge for edge in self._edges if edge.target == block.name]
+            given = None if waiting is None else waiting.get(block.name, {})
+            self._inlets[block.name] = Inlet(into, block.received, _zeros, start, given)
+
+    def take(self, block: str) -> dict[str, Tensor]:
+        """What the block's next training step receives."""
+        return self._inlets[block].take()
+
+    def put(self, block: str, sent: Mapping[str, Tensor]) -> None:
+        """Hand what the block's training step sent to those it is for."""
+        for edge in self._edges:
+            if edge.source == block:
+                self._inlets[edge.target].put(block, self._done[block], {name: sent[name] for name in edge.tensors})
+        self._done[block] += 1
+
+    def waiting(self) -> Waiting:
+        """Tokens that wait for blocks, between steps of the whole network; only of blocks that side streams run to."""
+        waiting = {block: inlet.waiting() for block, inlet in self._inlets.items()}
+        return {block: tokens for block, tokens in waiting.items() if tokens}
+
+
+def _zeros(spec: TensorSpec) -> Tensor:
+    dtype: torch.dtype = getattr(torch, spec.dtype)
+    return torch.zeros(spec.shape, dtype=dtype)

@@ -67,6 +67,10 @@ class Inlet(Generic[Tensor]):
         """Whether every side stream has a token for the block's next training step."""
         return all(self._queues.values())
 
+    def caught_up(self, step: int) -> bool:
+        """Whether all tokens of the training steps before `step` have come."""
+        return all(expected >= step for expected in self._next.values())
+
     def take(self) -> dict[str, Tensor]:
         """What the block's next training step receives, by received name; only when `ready`."""
         return {

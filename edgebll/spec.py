@@ -101,6 +101,10 @@ class BlockSpec:
         known = {tensor.name for tensor in self.state}
         if len(known) != len(self.state):
             raise BundleError(f"{self.name}: two state tensors share a name")
+        told = [tensor.name for tensor in (*self.received, *self.sent)]
+        taken = {*known, *(name + NEXT for name in known), *self.scalars, "x", "y", "a", "metrics", "beta"}
+        if len(set(told)) != len(told) or not taken.isdisjoint(told):
+            raise BundleError(f"{self.name}: of what it receives and sends ({', '.join(told)}) a name is taken already")
         stray = (set(self.forward_state) | set(self.feedback_state)) - known
         if stray:
             raise BundleError(f"{self.name}: graphs name the state tensor {min(stray)!r}, which the state does not have")
@@ -169,6 +173,18 @@ class Manifest:
     def side_streams(self, target: str) -> tuple[EdgeSpec, ...]:
         """Edges into a block besides the chain, in the order of `edges`."""
         return tuple(edge for edge in self.edges if edge.target == target and not is_chain(edge))
+
+    def side_streams_from(self, source: str) -> tuple[EdgeSpec, ...]:
+        """Edges out of a block besides the chain, in the order of `edges`."""
+        return tuple(edge for edge in self.edges if edge.source == source and not is_chain(edge))
+
+    def next_block(self, name: str) -> str | None:
+        """Name of the block that follows along the chain, None for the last."""
+        return next((edge.target for edge in self.edges if edge.source == name and is_chain(edge)), None)
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        """Names of all blocks that a block sends to."""
+        return tuple(dict.fromkeys(edge.target for edge in self.edges if edge.source == name))
 
     def block(self, name: str) -> BlockSpec:
         """Return the block called `name`; raises BundleError where there is none."""

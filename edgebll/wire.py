@@ -7,7 +7,7 @@ A session, as seen on a control connection (h: host, b: board):
     h Hello -> b Welcome            who is there, where its data socket listens
     h Offer -> b Want               which files (by SHA-256) the board does not have yet
     h FilePiece ...                 those files
-    h Assign -> b Ready             host these blocks, send each block's output there
+    h Assign -> b Ready             host these blocks, send what they give to blocks elsewhere there
     b Progress                      every few seconds while loading takes long
     h Ping <-> b Pong               liveness and clock offset, all the time, both ways
     b Report                        one a block and token: metrics and when it ran
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from edgebll.state import Array
 
 #: Version of this protocol; a peer with another one is refused.
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
 TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
@@ -43,14 +43,17 @@ class Message:
 
 @dataclass(frozen=True)
 class Token(Message):
-    """One entry of a stream, applied in order of `sequence` by the block it is for.
+    """One entry of a stream: of the chain, applied in order of `sequence` by the block it is for, or of a side stream.
 
     Attributes:
         run: identifier of the run. block: the block it is for.
         kind: TRAIN (tensors x, y), EVAL (tensors x, y), SNAPSHOT or END (no tensors).
-        sequence: position in the stream, from 0, without gaps, over all kinds.
+        sequence: position in the chain, from 0, without gaps, over all kinds.
         step: training steps before this token. count: valid samples of an EVAL batch, the rest is padding.
         scalars: the step's scalar inputs, e.g. {"lr": 0.05}.
+        source: "" on the chain; on a side stream the block that sent this in its training step `step`, at `sequence` of the
+            chain. Such a token is of kind TRAIN, has no scalars, and carries the tensors of the stream under the source's
+            names for them.
     """
 
     run: str
@@ -60,6 +63,7 @@ class Token(Message):
     step: int
     count: int = 0
     scalars: dict[str, float] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in TOKEN_KINDS:
@@ -128,16 +132,17 @@ class Assign(Message):
 
     Attributes:
         blocks: names of the blocks, in stream order.
-        next_endpoint: block -> ZeroMQ endpoint of the board that hosts the next block; absent if it is on this board.
-        next_key: block -> that board's public CURVE key (Z85), absent on unencrypted loopback.
+        endpoints: for every block on another board that this board sends to, along the chain or a side stream: block ->
+            ZeroMQ endpoint of the board that hosts it.
+        endpoint_keys: such a block -> that board's public CURVE key (Z85), absent on unencrypted loopback.
         upstream_keys: public CURVE keys that may connect to this board's data socket.
         runtime: one of the board's Welcome.runtimes. threads: threads of one training step.
     """
 
     run: str
     blocks: tuple[str, ...]
-    next_endpoint: dict[str, str]
-    next_key: dict[str, str]
+    endpoints: dict[str, str]
+    endpoint_keys: dict[str, str]
     upstream_keys: tuple[str, ...]
     runtime: str
     threads: int

@@ -1,4 +1,4 @@
-"""One block on a board: takes the tokens of its stream strictly in order and says what goes on to whom. No sockets."""
+"""One block on a board: takes the tokens of its streams strictly in order and says what goes on to whom. No sockets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgebll.edges import EdgeSpec, received_name
 from edgebll.errors import LinkError, WireError
-from edgebll.spec import TensorSpec
+from edgebll.side_streams import Inlet
+from edgebll.spec import Manifest, TensorSpec
 from edgebll.state import Array
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
 
@@ -21,45 +23,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Applied:
-    """What came of a token: the token for the next block (None after the last) and the message for the host."""
+    """What came of a token: the next block's (None after the last), the message for the host, and tokens of side streams."""
 
     onward: Token | None
     message: Message
+    beside: tuple[Token, ...] = ()
 
 
 class HostedBlock:
-    """A loaded block with its place in the stream.
+    """A loaded block with its place in the streams.
 
     Args:
         run: identifier of the run.
         runtime: the block, loaded with its starting state.
-        next_block: name of the block its output goes to; None for the last.
+        manifest: of the bundle; says which streams come in and go out.
 
     Attributes:
         name: the block's name. ended: whether END was applied.
     """
 
-    def __init__(self, run: str, runtime: BlockRuntime, next_block: str | None) -> None:
-        self._run, self._runtime, self._next_block = run, runtime, next_block
+    def __init__(self, run: str, runtime: BlockRuntime, manifest: Manifest) -> None:
+        self._run, self._runtime = run, runtime
         self._spec = runtime.spec
         self.name = self._spec.name
         self.ended = False
+        self._next_block = manifest.next_block(self.name)
+        self._outgoing = manifest.side_streams_from(self.name)
+        self._incoming = {edge.source: edge for edge in manifest.side_streams(self.name)}
+        self._received = {tensor.name: tensor for tensor in self._spec.received}
+        self._inlet: Inlet[Array] = Inlet(self._incoming.values(), self._spec.received, _zeros)
         self._inbox: deque[Token] = deque()
         self._next_sequence = 0
         self._end_admitted = False
 
     @property
-    def waiting(self) -> int:
-        """Number of admitted tokens not applied yet."""
-        return len(self._inbox)
+    def ready(self) -> bool:
+        """Whether the next token can be applied.
+
+        A training step waits for its side streams, and END for the rest of them, so that nothing comes after it.
+        """
+        if not self._inbox:
+            return False
+        token = self._inbox[0]
+        if token.kind == TRAIN:
+            return self._inlet.ready
+        return token.kind != END or self._inlet.caught_up(token.step)
 
     def admit(self, token: Token) -> None:
         """Queue a token.
 
         Raises:
-            LinkError: a gap, a duplicate, or a token after END.
+            LinkError: a gap, a duplicate, a token after END, or a side stream this block does not have.
             WireError: a tensor or scalar is missing or of the wrong dtype, shape or value.
         """
+        if token.source:
+            return self._admit_beside(token)
         if token.sequence != self._next_sequence or self._end_admitted:
             expected = "nothing after END" if self._end_admitted else f"token {self._next_sequence}"
             raise LinkError(f"{self.name} expected {expected} and got token {token.sequence}; start the run again")
@@ -68,6 +86,28 @@ class HostedBlock:
         self._next_sequence += 1
         self._end_admitted = token.kind == END
         self._inbox.append(token)
+
+        return None
+
+    def _admit_beside(self, token: Token) -> None:
+        """Queue a token of a side stream."""
+        edge = self._incoming.get(token.source)
+        if edge is not None:
+            self._check_beside(token, edge)
+        try:
+            self._inlet.put(token.source, token.step, token.tensors)
+        except LinkError as error:
+            raise LinkError(f"{self.name}: {error}") from error
+
+    def _check_beside(self, token: Token, edge: EdgeSpec) -> None:
+        if token.kind != TRAIN:
+            raise WireError(f"{self.name} expected training steps of {edge.source} on a side stream and got {token.kind}")
+        if token.tensors.keys() != set(edge.tensors):
+            names = (", ".join(sorted(each)) or "none" for each in (edge.tensors, token.tensors))
+            raise WireError("{} expected the tensors {} of {} and got {}".format(self.name, next(names), edge.source, *names))
+        for name, value in token.tensors.items():
+            known = received_name(edge.source, name)
+            self._check_tensor(known, value, self._received[known])
 
     def _check_batch(self, token: Token) -> None:
         tensors = token.tensors
@@ -91,21 +131,24 @@ class HostedBlock:
             )
 
     def apply_next(self) -> Applied:
-        """Apply the oldest waiting token to the block."""
+        """Apply the next token to the block; only when `ready`."""
         token = self._inbox.popleft()
         if token.kind in (SNAPSHOT, END):
             return self._give_state(token)
         start_ns = time.monotonic_ns()
         values: dict[str, float] = {}
+        beside: tuple[Token, ...] = ()
         if token.kind == TRAIN:
-            a, values = self._runtime.train(token.tensors["x"], token.tensors["y"], token.scalars)
+            received = self._inlet.take()
+            a, values, sent = self._runtime.train(token.tensors["x"], token.tensors["y"], token.scalars, received)
+            beside = tuple(self._beside(edge, token, sent) for edge in self._outgoing)
         else:
             a = self._runtime.evaluate(token.tensors["x"])
             if self._next_block is None:
                 values = score(a, token.tensors["y"], token.count)
         end_ns = time.monotonic_ns()
         report = Report(self._run, self.name, token.kind, token.sequence, token.step, values, start_ns, end_ns)
-        return Applied(self._onward(token, {"x": a, "y": token.tensors["y"]}), report)
+        return Applied(self._onward(token, {"x": a, "y": token.tensors["y"]}), report, beside)
 
     def _give_state(self, token: Token) -> Applied:
         final = token.kind == END
@@ -128,9 +171,19 @@ class HostedBlock:
             tensors=tensors,
         )
 
+    def _beside(self, edge: EdgeSpec, token: Token, sent: dict[str, Array]) -> Token:
+        tensors = {name: sent[name] for name in edge.tensors}
+        return Token(self._run, edge.target, TRAIN, token.sequence, token.step, source=self.name, tensors=tensors)
+
     def close(self) -> None:
         """Free the runtime."""
         self._runtime.close()
+
+
+def _zeros(tensor: TensorSpec) -> Array:
+    value: Array = np.zeros(tensor.shape, tensor.dtype)
+    value.flags.writeable = False
+    return value
 
 
 def score(logits: np.ndarray[Any, Any], y: np.ndarray[Any, Any], count: int) -> dict[str, float]:

@@ -29,11 +29,12 @@ def step_seconds(bundle: Bundle, *, runtime: str = "onnxruntime", threads: int =
     for block in manifest.blocks:
         with load_block(runtime, bundle, block.name, threads=threads) as loaded:
             scalars = dict.fromkeys(block.scalars, 0.0)
+            received = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in block.received}
             times = []
             a: np.ndarray[Any, Any] = x
             for _ in range(_WARM_UP + _TIMED):
                 start = time.perf_counter()
-                a, _metrics = loaded.train(x, y, scalars)
+                a, _metrics, _sent = loaded.train(x, y, scalars, received)
                 times.append(time.perf_counter() - start)
             seconds.append(statistics.median(times[_WARM_UP:]))
             x = a

@@ -28,21 +28,23 @@ def run_sequential(
     Yields:
         Every Report and State, as boards send them to the host.
     """
-    names = [block.name for block in bundle.manifest.blocks]
+    manifest = bundle.manifest
     with contextlib.ExitStack() as stack:
-        blocks = []
-        for name, following in zip(names, [*names[1:], None], strict=True):
-            loaded = stack.enter_context(load_block(runtime, bundle, name, threads=threads))
-            blocks.append(HostedBlock(run, loaded, following))
+        blocks: dict[str, HostedBlock] = {}
+        for spec in manifest.blocks:
+            loaded = stack.enter_context(load_block(runtime, bundle, spec.name, threads=threads))
+            blocks[spec.name] = HostedBlock(run, loaded, manifest)
         for token in tokens:
             onward: Token | None = token
-            for block in blocks:
+            for block in blocks.values():
                 if onward is None:
                     raise DataError("the stream ended before the last block")  # not reached: only the last gives None
                 block.admit(onward)
-                applied = block.apply_next()
+                applied = block.apply_next()  # in this order of all blocks side streams are never late
                 yield applied.message
                 onward = applied.onward
+                for beside in applied.beside:
+                    blocks[beside.block].admit(beside)
 
 
 def evaluate_bundle(

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgebll.bundle import parse_manifest
-from edgebll.edges import HOST
 from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
 from edgebll.keys import KeyPair
 from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Receiver, check_security
 from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, Want
 from edgebll_devices.cache import FileCache, Incoming
-from edgebll_devices.worker import Job, Worker, next_block_of
+from edgebll_devices.worker import Job, Worker
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +103,6 @@ class Session:
         if self._offer is not None:
             raise WireError("a second Offer came in one session; stop and say Hello again")
         manifest = parse_manifest(offer.manifest, "the offered manifest.json")
-        _check_chain(manifest)
         unknown = sorted(set(offer.files) - set(manifest.files))
         if unknown:
             raise BundleError(f"the offered file {unknown[0]!r} is not in the manifest; export the bundle again")
@@ -179,38 +177,26 @@ class Session:
         self._incoming.clear()
 
 
-def _check_chain(manifest: Manifest) -> None:
-    """Refuse streams other than from each block to the next in order."""
-    order = [block.name for block in manifest.blocks]
-    for edge in manifest.edges:
-        if HOST not in (edge.source, edge.target) and (next_block_of(order, edge.source) != edge.target or edge.lag):
-            raise BundleError(
-                f"the bundle has a stream from {edge.source} to {edge.target} with lag {edge.lag}; "
-                "this release runs chains of blocks only"
-            )
-
-
 def _check_assign(assign: Assign, manifest: Manifest, files: dict[str, FileEntry], keys: KeyPair | None) -> None:
     if not assign.blocks or len(set(assign.blocks)) != len(assign.blocks):
         raise WireError(f"an Assign must name different blocks, not {list(assign.blocks)}")
     if assign.threads < 1:
         raise WireError(f"a block needs at least 1 thread, not {assign.threads}")
-    order = [block.name for block in manifest.blocks]
     for name in assign.blocks:
         needed = [f"{name}/{graph}.onnx" for graph in manifest.block(name).graphs] + [f"{name}/state.safetensors"]
         absent = sorted(set(needed) - set(files))
         if absent:
             raise WireError(f"the block {name} needs {absent[0]}, which was not offered")
-        following = next_block_of(order, name)
-        if following is not None and following not in assign.blocks:
-            _check_next(assign, name, following, keys)
+        for target in manifest.targets(name):
+            if target not in assign.blocks:
+                _check_target(assign, name, target, keys)
 
 
-def _check_next(assign: Assign, name: str, following: str, keys: KeyPair | None) -> None:
-    endpoint = assign.next_endpoint.get(name)
+def _check_target(assign: Assign, name: str, target: str, keys: KeyPair | None) -> None:
+    endpoint = assign.endpoints.get(target)
     if endpoint is None:
-        raise WireError(f"the Assign does not say where {following} is, which follows {name}")
-    encrypted = name in assign.next_key
+        raise WireError(f"the Assign does not say where {target} is, which {name} sends to")
+    encrypted = target in assign.endpoint_keys
     if encrypted and keys is None:
         raise LinkError(f"the link to {endpoint} needs a key, and this board has none; serve with --key")
     check_security(endpoint, keys if encrypted else None)

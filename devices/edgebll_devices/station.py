@@ -1,7 +1,14 @@
 """The blocks of one board as a small Kahn network: what is local is handed over in place, the rest goes to an outlet.
 
-Which waiting block runs first is free, the result does not depend on it. The latest in the stream goes first: it frees
+Which block that is ready runs first is free, the result does not depend on it. The latest in the stream goes first: it frees
 memory soonest, and its results leave the board soonest.
+
+No blocks wait for each other in a circle. Think of all pairs of training step and block in order of steps, those of one step in
+order of the chain: whatever a pair needs lies before it, since a side stream against the chain has a lag of 1 or more. So the
+first pair that is not applied yet has, or will get, all it needs, with any window: for a window of 1 the host feeds step t when
+the last block, and so every block, has applied step t - 1. Nothing else ever waits: the links' queues have no limit on their
+length (edgebll.transport), so sending waits for a connection alone, never for the receiver to apply something. They stay short
+all the same: blocks are at most the window apart, so a stream never holds more than window + lag tokens.
 
 A message for the host is held back until the next computation starts or there is nothing to do. Posting it wakes the control
 thread, which takes the interpreter lock; that costs nothing while a runtime computes, and 0.2 ms a token otherwise.
@@ -15,8 +22,8 @@ from edgebll.errors import WireError
 from edgebll.wire import Message, Token
 from edgebll_devices.hosted_block import HostedBlock
 
-#: Takes a token for a block on another board, and the name of the block it comes from.
-Outlet = Callable[[str, Token], None]
+#: Takes a token for a block on another board.
+Outlet = Callable[[Token], None]
 #: Takes a message for the host.
 Post = Callable[[Message], None]
 
@@ -51,9 +58,9 @@ class Station:
         block.admit(token)
 
     def advance(self) -> bool:
-        """Apply one waiting token; False if there is none."""
+        """Apply one token; False if no block is ready."""
         for block in self._latest_first:
-            if block.waiting:
+            if block.ready:
                 self.flush()
                 self._apply(block)
                 return True
@@ -61,13 +68,17 @@ class Station:
 
     def _apply(self, block: HostedBlock) -> None:
         applied = block.apply_next()
-        onward = applied.onward
-        if onward is not None:  # first, since the next board may be idle
-            if onward.block in self._blocks:
-                self.admit(onward)
-            else:
-                self._outlet(block.name, onward)
+        if applied.onward is not None:  # first, since the next board may be idle
+            self._hand_on(applied.onward)
+        for token in applied.beside:
+            self._hand_on(token)
         self._held = applied.message
+
+    def _hand_on(self, token: Token) -> None:
+        if token.block in self._blocks:
+            self.admit(token)
+        else:
+            self._outlet(token)
 
     def flush(self) -> None:
         """Post the message held back; to be called before waiting."""

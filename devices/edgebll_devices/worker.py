@@ -36,7 +36,7 @@ class Job:
         assign: the host's order. manifest_bytes, manifest: of the bundle.
         files: bundle path -> entry, all in the cache.
         earlier_runs: runs this board has seen before; their stray tokens are dropped.
-        link_timeout_s: how long to wait for a connection to the next board.
+        link_timeout_s: how long to wait for a connection to another board.
     """
 
     board: str
@@ -130,46 +130,48 @@ class Worker(threading.Thread):
 
     def _load(self) -> Station:
         job, assign = self._job, self._job.assign
-        order = [block.name for block in job.manifest.blocks]
         blocks: list[HostedBlock] = []
         with self._cache.materialised(job.manifest_bytes, job.files) as folder:
             bundle = open_bundle(folder, verify=False)  # the cache has verified every file
             try:
-                for name in sorted(assign.blocks, key=order.index):
-                    blocks.append(self._load_block(bundle, name, next_block_of(order, name)))
+                for spec in job.manifest.blocks:
+                    if spec.name in assign.blocks:
+                        blocks.append(self._load_block(bundle, spec.name))
             except BaseException:
                 Station(blocks, self._send, self._post).close()
                 raise
         self._cache.prune()
         return Station(blocks, self._send, self._post)
 
-    def _load_block(self, bundle: Bundle, name: str, next_block: str | None) -> HostedBlock:
+    def _load_block(self, bundle: Bundle, name: str) -> HostedBlock:
         from edgebll_devices.runtimes import load_block
 
-        if next_block is not None and next_block not in self._job.assign.blocks:
-            self._connect(name)
+        for target in self._job.manifest.targets(name):
+            if target not in self._job.assign.blocks:
+                self._connect(target)
         site = Site(say=self._say, halted=self._halt.is_set)
         runtime = load_block(self._job.assign.runtime, bundle, name, threads=self._job.assign.threads, site=site)
-        return HostedBlock(self._job.assign.run, runtime, next_block)
+        return HostedBlock(self._job.assign.run, runtime, self._job.manifest)
 
     def _say(self, text: str) -> None:
         """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""
         _log.info("%s", text)
         self._post(Progress(self._job.assign.run, text[:MAX_PROGRESS_CHARS]))
 
-    def _connect(self, block: str) -> None:
-        endpoint = self._job.assign.next_endpoint[block]
-        server_key = self._job.assign.next_key.get(block)
+    def _connect(self, target: str) -> None:
+        """Make the link to the board that hosts `target`: one for all blocks there, which keeps their tokens in order."""
+        endpoint = self._job.assign.endpoints[target]
+        server_key = self._job.assign.endpoint_keys.get(target)
         shared = next((s for s in self._senders.values() if s.endpoint == endpoint), None)
         keys = self._job.keys if server_key is not None else None
-        self._senders[block] = shared or Sender(endpoint, keys=keys, server_key=server_key)
+        self._senders[target] = shared or Sender(endpoint, keys=keys, server_key=server_key)
 
-    def _send(self, block: str, token: Token) -> None:
-        """Send in short waits, so that a halt is noticed while the next board cannot be reached."""
+    def _send(self, token: Token) -> None:
+        """Send in short waits, so that a halt is noticed while another board cannot be reached."""
         deadline = time.monotonic() + self._job.link_timeout_s
         while not self._halt.is_set():
             try:
-                return self._senders[block].send(token, _SEND_SLICE_S)
+                return self._senders[token.block].send(token, _SEND_SLICE_S)
             except LinkTimeout:
                 if time.monotonic() >= deadline:
                     raise
@@ -182,9 +184,3 @@ class Worker(threading.Thread):
             self._strays += 1
         if self._strays:
             _log.warning("run %s: dropped %d tokens that came too late or of other runs", self.name, self._strays)
-
-
-def next_block_of(order: list[str], name: str) -> str | None:
-    """Name of the block after `name` in stream order, None for the last."""
-    place = order.index(name) + 1
-    return order[place] if place < len(order) else None

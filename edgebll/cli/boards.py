@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.cli.output import JsonOption, print_json, print_table
+from edgebll.edges import HOST, EdgeSpec, is_chain, received_name
 from edgebll.errors import ConfigError, EdgebllError
 
 if TYPE_CHECKING:
@@ -80,11 +80,13 @@ def measured(bundle: Bundle, runtime: str = "onnxruntime", threads: int = 1) -> 
 
 
 def _row(bundle: Bundle, board: str, placed: Placement, seconds: list[float] | None) -> dict[str, Any]:
-    """A board's blocks; memory for two copies of the state (a step reads one and writes the other) and activations."""
+    """A board's blocks; memory for two copies of the state, which a step reads and writes, and all it takes and gives."""
+    from edgebll_firmware_host.placement import step_bytes
+
     hosted = placed.blocks.get(board, ())
     indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
     specs = [bundle.manifest.blocks[index] for index in indices]
-    memory = sum(2 * spec.state_bytes + spec.input.size_bytes + spec.output.size_bytes for spec in specs)
+    memory = sum(spec.state_bytes + step_bytes(spec) for spec in specs)
     row: dict[str, Any] = {"board": board, "blocks": list(hosted), "memory_bytes": memory}
     if seconds is not None:
         row["step_seconds"] = sum(seconds[index] for index in indices)
@@ -92,18 +94,24 @@ def _row(bundle: Bundle, board: str, placed: Placement, seconds: list[float] | N
 
 
 def _links(bundle: Bundle, placed: Placement) -> list[dict[str, Any]]:
-    """Every stream that leaves a machine, with its bytes a training step: activations and labels."""
-    blocks = bundle.manifest.blocks
-    first = blocks[0]
-    links = [("host", placed.board_of(first.name), first)]
-    for here, there in itertools.pairwise(blocks):
-        source, target = placed.board_of(here.name), placed.board_of(there.name)
+    """Every stream that leaves a machine, with its bytes a training step."""
+    links = []
+    for edge in bundle.manifest.edges:
+        source = edge.source if edge.source == HOST else placed.board_of(edge.source)
+        target = placed.board_of(edge.target)
         if source != target:
-            links.append((source, target, there))
-    return [
-        {"from": source, "to": target, "block": spec.name, "bytes_per_step": spec.input.size_bytes + spec.labels.size_bytes}
-        for source, target, spec in links
-    ]
+            row = {"from": source, "to": target, "block": edge.target, "tensors": list(edge.tensors)}
+            links.append({**row, "bytes_per_step": _carried_bytes(bundle, edge)})
+    return links
+
+
+def _carried_bytes(bundle: Bundle, edge: EdgeSpec) -> int:
+    """Bytes of one token."""
+    target = bundle.manifest.block(edge.target)
+    if is_chain(edge):
+        return target.input.size_bytes + target.labels.size_bytes
+    names = {received_name(edge.source, name) for name in edge.tensors}
+    return sum(tensor.size_bytes for tensor in target.received if tensor.name in names)
 
 
 def _print_plan(result: dict[str, Any]) -> None:
@@ -115,8 +123,10 @@ def _print_plan(result: dict[str, Any]) -> None:
     if "samples_per_second" in result:
         columns.append("step, ms")
     print_table(columns, rows, right=columns[2:])
-    cells = [[r["from"], r["to"], r["block"], f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]]
-    print_table(("from", "to", "block", "KiB per step"), cells, right=("KiB per step",))
+    cells = [
+        [r["from"], r["to"], r["block"], ", ".join(r["tensors"]), f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]
+    ]
+    print_table(("from", "to", "block", "tensors", "KiB per step"), cells, right=("KiB per step",))
     if "samples_per_second" in result:
         rate = result["samples_per_second"]
         typer.echo(f"at most {rate:.0f} samples/s, were every board like this machine and the links fast enough")

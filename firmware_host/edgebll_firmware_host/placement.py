@@ -61,5 +61,6 @@ def block_weights(bundle: Bundle) -> list[float]:
 
 
 def step_bytes(block: BlockSpec) -> int:
-    """Bytes of a block's input, output and state."""
-    return block.input.size_bytes + block.output.size_bytes + block.state_bytes
+    """Bytes of a block's input, output and state, and of what it receives and sends besides."""
+    beside = sum(tensor.size_bytes for tensor in (*block.received, *block.sent))
+    return block.input.size_bytes + block.output.size_bytes + block.state_bytes + beside

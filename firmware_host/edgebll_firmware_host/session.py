@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edgebll.bundle import Bundle
+from edgebll.edges import HOST, EdgeSpec
 from edgebll.keys import KeyPair
 from edgebll.wire import Assign, Ready
 from edgebll_firmware_host.board_link import BoardLink
@@ -20,10 +20,10 @@ LOAD_S = 600.0
 
 @dataclass
 class Neighbours:
-    """Where a board's outputs go and who may send to it: block -> endpoint, block -> public key, public keys."""
+    """Whom a board sends to and who may send to it: target block -> endpoint, target block -> public key, public keys."""
 
-    next_endpoint: dict[str, str] = field(default_factory=dict)
-    next_key: dict[str, str] = field(default_factory=dict)
+    endpoints: dict[str, str] = field(default_factory=dict)
+    endpoint_keys: dict[str, str] = field(default_factory=dict)
     upstream_keys: list[str] = field(default_factory=list)
 
 
@@ -35,7 +35,7 @@ def start_session(fleet: Fleet, bundle: Bundle, placement: Placement, keys: KeyP
     """
     fleet.greet()
     shipped = ship(fleet, bundle, placement.blocks)
-    around = neighbours(placement, [block.name for block in bundle.manifest.blocks], fleet.links, keys)
+    around = neighbours(placement, bundle.manifest.edges, fleet.links, keys)
     for name, link in fleet.links.items():
         link.send(_assign(link, placement.blocks[name], around[name]))
     fleet.gather(Ready, LOAD_S, "loaded its blocks")
@@ -45,23 +45,25 @@ def start_session(fleet: Fleet, bundle: Bundle, placement: Placement, keys: KeyP
 def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours) -> Assign:
     upstream = tuple(dict.fromkeys(around.upstream_keys))
     entry = link.entry
-    return Assign(link.run, blocks, around.next_endpoint, around.next_key, upstream, entry.runtime, entry.threads)
+    return Assign(link.run, blocks, around.endpoints, around.endpoint_keys, upstream, entry.runtime, entry.threads)
 
 
 def neighbours(
-    placement: Placement, blocks: Sequence[str], links: Mapping[str, BoardLink], keys: KeyPair | None
+    placement: Placement, edges: Iterable[EdgeSpec], links: Mapping[str, BoardLink], keys: KeyPair | None
 ) -> dict[str, Neighbours]:
-    """For each board: where each block's output goes if the next block is elsewhere, and who may send to this board."""
+    """For each board: where the blocks elsewhere are that its blocks send to, and who may send to this board."""
     result = {name: Neighbours() for name in placement.blocks}
-    if keys is not None:
-        result[placement.board_of(blocks[0])].upstream_keys.append(keys.public)
-    for block, following in itertools.pairwise(blocks):
-        here, there = placement.board_of(block), placement.board_of(following)
+    for edge in edges:
+        there = placement.board_of(edge.target)
+        if edge.source == HOST:
+            result[there].upstream_keys += [keys.public] if keys is not None else []
+            continue
+        here = placement.board_of(edge.source)
         if here == there:
             continue
-        result[here].next_endpoint[block] = links[there].data_endpoint
+        result[here].endpoints[edge.target] = links[there].data_endpoint
         their_key, our_key = links[there].entry.public_key, links[here].entry.public_key
         if keys is not None and their_key is not None and our_key is not None:
-            result[here].next_key[block] = their_key
+            result[here].endpoint_keys[edge.target] = their_key
             result[there].upstream_keys.append(our_key)
     return result

@@ -36,7 +36,7 @@ def test_step_is_the_arithmetic_written_by_hand(block: BlockRuntime, bundles: di
     w = block.state()["w"].astype(np.float64)
     for seed in range(5):
         x, y = make_batch(bundles["tiny"], seed)
-        a, metrics = block.train(x, y, {"lr": 0.1 * (seed + 1)})
+        a, metrics, _ = block.train(x, y, {"lr": 0.1 * (seed + 1)})
         error = x @ w - y
         np.testing.assert_allclose(a, x @ w, rtol=1e-5, atol=1e-6)
         assert metrics == {"loss": pytest.approx((error**2).mean(), rel=1e-5)}
@@ -53,7 +53,7 @@ def test_equal_runs_give_equal_bits_wherever_inputs_lie(runtime: str, bundles: d
             outputs = []
             for seed in range(4):
                 x, y = (_at(value, offset_bytes) for value in _batch(bundle, "block0", seed))
-                a, metrics = block.train(x, y, LR)
+                a, metrics, _ = block.train(x, y, LR)
                 outputs += [a.tobytes(), np.array(list(metrics.values())).tobytes(), block.evaluate(x).tobytes()]
             return _bits(block), outputs
 
@@ -74,9 +74,9 @@ def _at(value: np.ndarray, offset_bytes: int) -> np.ndarray:
 
 def test_inputs_of_any_layout_are_taken(block: BlockRuntime, runtime: str, bundles: dict[str, Bundle]) -> None:
     x, y = make_batch(bundles["tiny"], 0)
-    a, _ = block.train(np.asfortranarray(x), y[:, :], LR)
+    a, _, _ = block.train(np.asfortranarray(x), y[:, :], LR)
     with load_block(runtime, bundles["tiny"], "block1") as other:
-        expected, _ = other.train(x, y, LR)
+        expected, _, _ = other.train(x, y, LR)
         assert a.tobytes() == expected.tobytes()
         assert _bits(block) == _bits(other)
 
@@ -85,7 +85,7 @@ def test_outputs_never_change_later(block: BlockRuntime, bundles: dict[str, Bund
     given = []
     for seed in range(4):
         x, y = make_batch(bundles["tiny"], seed)
-        a, _ = block.train(x, y, LR)
+        a, _, _ = block.train(x, y, LR)
         given += [(a, a.copy()), *((b, b.copy()) for b in [block.evaluate(x)])]
     assert all(value.tobytes() == kept.tobytes() for value, kept in given)
     with pytest.raises(ValueError, match="read-only"):

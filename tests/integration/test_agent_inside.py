@@ -277,7 +277,7 @@ def test_stop_waits_for_the_step_and_pongs_meanwhile(agent: Agent, bundle: Bundl
 
 def test_the_output_goes_straight_to_the_next_board(agent: Agent, bundle: Bundle) -> None:
     with Receiver(LOCAL) as downstream, DirectHost(agent.endpoint, RUN) as host:
-        host.start(bundle, ("block0",), next_endpoint={"block0": downstream.endpoint})
+        host.start(bundle, ("block0",), endpoints={"block1": downstream.endpoint})
         for token in (train(bundle, 0), Token(RUN, "block0", SNAPSHOT, 1, 1), Token(RUN, "block0", END, 2, 1)):
             host.token(token)
         onward = [downstream.receive(20.0) for _ in range(3)]
@@ -296,7 +296,7 @@ def test_a_next_board_that_cannot_be_reached_is_a_failure_in_time(tmp_path: Path
     with Receiver(LOCAL) as gone:
         endpoint = gone.endpoint
     with running(tmp_path, deadline_s=1.0) as agent, DirectHost(agent.endpoint, RUN) as host:
-        host.start(bundle, ("block0",), next_endpoint={"block0": endpoint})
+        host.start(bundle, ("block0",), endpoints={"block1": endpoint})
         host.token(train(bundle, 0))
         end = time.monotonic() + 20.0
         failure = None
@@ -344,8 +344,8 @@ def test_a_wrong_message_is_refused_in_one_sentence(
         (Assign(RUN, (), {}, {}, (), "fake", 1), "must name different blocks"),
         (Assign(RUN, ("block0",), {}, {}, (), "fake", 1), "does not say where block1 is"),
         (Assign(RUN, BLOCKS, {}, {}, (), "fake", 0), "at least 1 thread"),
-        (Assign(RUN, ("block0",), {"block0": "tcp://10.0.0.1:5"}, {}, (), "fake", 1), "needs a key on both sides"),
-        (Assign(RUN, ("block0",), {"block0": LOCAL}, {"block0": "x" * 40}, (), "fake", 1), "this board has none"),
+        (Assign(RUN, ("block0",), {"block1": "tcp://10.0.0.1:5"}, {}, (), "fake", 1), "needs a key on both sides"),
+        (Assign(RUN, ("block0",), {"block1": LOCAL}, {"block1": "x" * 40}, (), "fake", 1), "this board has none"),
     ],
 )
 def test_a_wrong_assignment_is_refused_in_one_sentence(agent: Agent, bundle: Bundle, assign: Assign, sentence: str) -> None:

@@ -71,7 +71,7 @@ def test_two_boards_give_the_bits_of_one(bundle: Bundle, tmp_path: Path) -> None
         DirectHost(first.endpoint, RUN) as host,
     ):
         last.start(bundle, ("block1",))
-        host.start(bundle, ("block0",), next_endpoint={"block0": second.data_endpoint})
+        host.start(bundle, ("block0",), endpoints={"block1": second.data_endpoint})
         feed(bundle, host)
         states, _ = collect([host, last], 2)
         host.stop()
@@ -92,8 +92,8 @@ def test_an_encrypted_pipeline_of_two_boards(bundle: Bundle, tmp_path: Path) -> 
         host.start(
             bundle,
             ("block0",),
-            next_endpoint={"block0": second.data_endpoint},
-            next_key={"block0": keys["second"].public},
+            endpoints={"block1": second.data_endpoint},
+            endpoint_keys={"block1": keys["second"].public},
             upstream_keys=(keys["host"].public,),
         )
         feed(bundle, host)

@@ -121,13 +121,13 @@ class DirectHost:
         self,
         blocks: tuple[str, ...],
         *,
-        next_endpoint: dict[str, str] | None = None,
-        next_key: dict[str, str] | None = None,
+        endpoints: dict[str, str] | None = None,
+        endpoint_keys: dict[str, str] | None = None,
         upstream_keys: tuple[str, ...] = (),
         runtime: str = "onnxruntime",
     ) -> None:
         """Order the agent to host these blocks."""
-        self.control.send(Assign(self.run, blocks, next_endpoint or {}, next_key or {}, upstream_keys, runtime, 1))
+        self.control.send(Assign(self.run, blocks, endpoints or {}, endpoint_keys or {}, upstream_keys, runtime, 1))
 
     def start(self, bundle: Bundle, blocks: tuple[str, ...], **where: object) -> None:
         """Everything from Hello to Ready, and the data connection."""

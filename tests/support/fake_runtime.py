@@ -25,7 +25,9 @@ class FakeRuntime:
         self._before = before
         self._state = {name: value.copy() for name, value in state.items()}
 
-    def train(self, x: Array, y: Array, scalars: Mapping[str, float]) -> tuple[Array, dict[str, float]]:
+    def train(
+        self, x: Array, y: Array, scalars: Mapping[str, float], received: Mapping[str, Array] | None = None
+    ) -> tuple[Array, dict[str, float], dict[str, Array]]:
         if self._before is not None:
             self._before()
         a = self.evaluate(x)
@@ -33,7 +35,7 @@ class FakeRuntime:
         gradient = x.T @ error * np.float32(1 / len(x))
         self._state["w"] = self._state["w"] - np.float32(scalars["lr"]) * gradient
         self._state["steps"] = np.asarray(self._state["steps"] + 1)
-        return a, {"loss": float(np.mean(error * error))}
+        return a, {"loss": float(np.mean(error * error))}, {}
 
     def evaluate(self, x: Array) -> Array:
         z: Array = x @ self._state["w"]

@@ -47,6 +47,7 @@ def example_messages() -> dict[str, Message]:
     return {
         "token-train": Token("r1", "block0", TRAIN, 7, 7, 0, {"lr": 0.125}, tensors={"x": x, "y": y}),
         "token-eval": Token("r1", "block1", EVAL, 70000, 300, 2, tensors={"x": x, "y": y}),
+        "token-side": Token("r1", "block0", TRAIN, 9, 8, source="block2", tensors={"table": x, "mask": state["mask"]}),
         "token-snapshot": Token("r1", "block0", "SNAPSHOT", 128, 128),
         "token-end": Token("r1", "block0", "END", 1 << 40, 1 << 40),
         "hello": Hello("r1", 1, "0.1.0"),
@@ -56,7 +57,7 @@ def example_messages() -> dict[str, Message]:
         "want-nothing": Want("r1", ()),
         "file-piece": FilePiece(digests[1], 1 << 20, (1 << 20) + 5, b"\x00\x01\x00\xff\x00"),
         "assign": Assign(
-            "r1", ("block0", "block1"), {"block1": "tcp://10.0.0.2:7201"}, {"block1": key}, (key,), "onnxruntime", 2
+            "r1", ("block0", "block1"), {"block2": "tcp://10.0.0.2:7201"}, {"block2": key}, (key,), "onnxruntime", 2
         ),
         "ready": Ready("r1", 0.5),
         "progress": Progress("r1", "still building block0/step.onnx: 35 s so far"),

@@ -2,10 +2,15 @@
 
 inner block:  a = relu(x w);  w' = w - lr x^T a / B             metrics: loss = mean(a^2)
 last block:   a = x w;        w' = w - lr x^T (a - y) / B       metrics: loss = mean((a - y)^2)
+
+A block at the end of a side stream also subtracts from every column of w' a tenth of the mean of what it receives. Sent are, as
+the streams name them, told: the row means of w', and seen: x.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebll.bundle import Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.edges import HOST, EdgeSpec
+from edgebll.edges import HOST, EdgeSpec, received_name
 from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest, TensorSpec
 from edgebll.state import save_tensors
 
@@ -22,16 +27,23 @@ _OPSET = 17
 
 
 def make_tiny_bundle(
-    path: Path, *, blocks: int = 2, batch_size: int = 4, features: int = 6, num_classes: int = 3, seed: int = 0
+    path: Path,
+    *,
+    blocks: int = 2,
+    batch_size: int = 4,
+    features: int = 6,
+    num_classes: int = 3,
+    seed: int = 0,
+    sides: Sequence[EdgeSpec] = (),
 ) -> Bundle:
-    """Write a bundle of `blocks` dense blocks to `path` and open it."""
+    """Write a bundle of `blocks` dense blocks with these side streams to `path` and open it."""
     random = np.random.default_rng(seed)
     specs = []
     with bundle_writer(path) as folder:
         for index in range(blocks):
             last = index == blocks - 1
             width = num_classes if last else features
-            spec = _spec(f"block{index}", batch_size, features, width, num_classes, last)
+            spec = _with_sides(_spec(f"block{index}", batch_size, features, width, num_classes, last), sides)
             specs.append(spec)
             (folder / spec.name).mkdir()
             _save(folder / spec.name / "forward.onnx", _forward(spec, last))
@@ -51,7 +63,7 @@ def make_tiny_bundle(
             num_classes=num_classes,
             input_shape=(features,),
             blocks=tuple(specs),
-            edges=_edges([spec.name for spec in specs]),
+            edges=(*_edges([spec.name for spec in specs]), *sides),
         )
         write_manifest(folder, manifest)
     return open_bundle(path)
@@ -77,6 +89,17 @@ def _spec(name: str, batch: int, features: int, width: int, num_classes: int, la
         metrics=("loss",),
         forward_state=("w",),
         output_role="logits" if last else "activation",
+    )
+
+
+def _with_sides(spec: BlockSpec, sides: Sequence[EdgeSpec]) -> BlockSpec:
+    shapes = {"told": spec.input.shape[1:], "seen": spec.input.shape}
+    sent = dict.fromkeys(name for edge in sides if edge.source == spec.name for name in edge.tensors)
+    received = [(edge.source, name) for edge in sides if edge.target == spec.name for name in edge.tensors]
+    return replace(
+        spec,
+        sent=tuple(TensorSpec(name, "float32", shapes[name]) for name in sent),
+        received=tuple(TensorSpec(received_name(source, name), "float32", shapes[name]) for source, name in received),
     )
 
 
@@ -115,7 +138,8 @@ def _step(spec: BlockSpec, last: bool) -> onnx.GraphProto:
         helper.make_node("MatMul", ["xt", error], ["gradient_sum"]),
         helper.make_node("Mul", ["gradient_sum", "one_over_batch"], ["gradient"]),
         helper.make_node("Mul", ["gradient", "lr"], ["change"]),
-        helper.make_node("Sub", ["w", "change"], ["w.next"]),
+        helper.make_node("Sub", ["w", "change"], ["w.0"]),
+        *_sides(spec),
         helper.make_node("Add", ["steps", "one"], ["steps.next"]),
         helper.make_node("Mul", [error, error], ["square"]),
         helper.make_node("ReduceMean", ["square"], ["loss"], keepdims=0),
@@ -125,13 +149,38 @@ def _step(spec: BlockSpec, last: bool) -> onnx.GraphProto:
         "one_over_batch": np.array(1 / batch, np.float32),
         "one": np.array(1, np.int64),
         "length_one": np.array([1], np.int64),
+        "tenth": np.array(0.1, np.float32),
+        "column": np.array([-1, 1], np.int64),
     }
     inputs = [*(_value(tensor) for tensor in spec.state), _value(spec.input), _value(spec.labels)]
     inputs.append(helper.make_tensor_value_info("lr", TensorProto.FLOAT, ()))
+    inputs += map(_value, spec.received)
     outputs = [_value(tensor, f"{tensor.name}.next") for tensor in spec.state]
     outputs += [_value(spec.output), helper.make_tensor_value_info("metrics", TensorProto.FLOAT, (1,))]
+    outputs += map(_value, spec.sent)
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     return helper.make_graph(nodes, "step", inputs, outputs, initializers)
+
+
+def _sides(spec: BlockSpec) -> list[onnx.NodeProto]:
+    """From w.0 to w.next by what is received, and what is sent."""
+    nodes, w = [], "w.0"
+    for index, tensor in enumerate(spec.received):
+        mean, here = tensor.name, f"{tensor.name}.here"
+        if len(tensor.shape) == 2:
+            mean = f"{tensor.name}.mean"
+            nodes.append(helper.make_node("ReduceMean", [tensor.name], [mean], axes=[0], keepdims=0))
+        nodes += [
+            helper.make_node("Mul", [mean, "tenth"], [f"{here}.row"]),
+            helper.make_node("Reshape", [f"{here}.row", "column"], [here]),
+            helper.make_node("Sub", [w, here], [f"w.{index + 1}"]),
+        ]
+        w = f"w.{index + 1}"
+    nodes.append(helper.make_node("Identity", [w], ["w.next"]))
+    for tensor in spec.sent:
+        told = helper.make_node("ReduceMean", ["w.next"], ["told"], axes=[1], keepdims=0)
+        nodes.append(told if tensor.name == "told" else helper.make_node("Identity", ["x"], ["seen"]))
+    return nodes
 
 
 def _save(path: Path, graph: onnx.GraphProto) -> None:

@@ -25,8 +25,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def hosted(bundle: Bundle, index: int) -> HostedBlock:
     spec = bundle.manifest.blocks[index]
-    following = f"block{index + 1}" if index + 1 < len(bundle.manifest.blocks) else None
-    return HostedBlock(RUN, FakeRuntime(spec, bundle.state(spec.name)), following)
+    return HostedBlock(RUN, FakeRuntime(spec, bundle.state(spec.name)), bundle.manifest)
 
 
 def tokens(bundle: Bundle, kinds: list[str], block: str = "block0") -> list[Token]:
@@ -42,7 +41,7 @@ def tokens(bundle: Bundle, kinds: list[str], block: str = "block0") -> list[Toke
 def test_a_training_token_is_reported_and_goes_on_with_the_activation(bundle: Bundle) -> None:
     block, (token,) = hosted(bundle, 0), tokens(bundle, [TRAIN])
     block.admit(token)
-    assert block.waiting == 1
+    assert block.ready
     applied = block.apply_next()
     w = bundle.state("block0")["w"]
     assert applied.onward == Token(RUN, "block1", TRAIN, 0, 0, 3, {"lr": 0.1})
@@ -130,7 +129,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(
     block, (token,) = hosted(bundle, 0), tokens(bundle, [kind])
     with pytest.raises(WireError, match=sentence):
         block.admit(_changed(token, **changes))
-    assert block.waiting == 0
+    assert not block.ready
     block.admit(token)  # the position in the stream is unharmed
 
 
@@ -160,8 +159,8 @@ def test_a_station_gives_the_same_bits_whatever_is_local_and_however_far_ahead_i
 ) -> None:
     messages: list[Message] = []
     away: list[Token] = []
-    here = Station([hosted(bundle, i) for i in local], lambda _, token: away.append(token), messages.append)
-    there = Station([hosted(bundle, i) for i in range(3) if i not in local], lambda _, t: away.append(t), messages.append)
+    here = Station([hosted(bundle, i) for i in local], lambda token: away.append(token), messages.append)
+    there = Station([hosted(bundle, i) for i in range(3) if i not in local], lambda t: away.append(t), messages.append)
     stations = {f"block{i}": here if i in local else there for i in range(3)}
     stream = tokens(bundle, KINDS)
     while stream or away:
@@ -188,7 +187,7 @@ def test_a_station_gives_the_same_bits_whatever_is_local_and_however_far_ahead_i
 
 def test_the_latest_waiting_block_goes_first(bundle: Bundle) -> None:
     messages: list[Message] = []
-    station = Station([hosted(bundle, 0), hosted(bundle, 1), hosted(bundle, 2)], lambda *_: None, messages.append)
+    station = Station([hosted(bundle, 0), hosted(bundle, 1), hosted(bundle, 2)], lambda _: None, messages.append)
     for token in tokens(bundle, [TRAIN, TRAIN]):
         station.admit(token)
     while station.advance():
@@ -199,7 +198,7 @@ def test_the_latest_waiting_block_goes_first(bundle: Bundle) -> None:
 
 
 def test_a_token_for_a_block_elsewhere_is_refused(bundle: Bundle) -> None:
-    station = Station([hosted(bundle, 0)], lambda *_: None, lambda _: None)
+    station = Station([hosted(bundle, 0)], lambda _: None, lambda _: None)
     with pytest.raises(WireError, match="a token for 'block1' came to a board that hosts block0"):
         station.admit(Token(RUN, "block1", END, 0, 0))
 
@@ -219,5 +218,5 @@ def test_score_stands_large_logits() -> None:
 
 def test_closing_a_station_frees_its_runtimes(bundle: Bundle, tmp_path: Path) -> None:
     runtime = FakeRuntime(bundle.manifest.blocks[0], bundle.state("block0"))
-    Station([HostedBlock(RUN, runtime, "block1")], lambda *_: None, lambda _: None).close()
+    Station([HostedBlock(RUN, runtime, bundle.manifest)], lambda _: None, lambda _: None).close()
     assert runtime.closed

@@ -14,6 +14,8 @@ from edgebll.spec import BlockSpec, TensorSpec
 from edgebll.state import Array, State
 
 Tensor = np.ndarray[Any, Any]
+#: What a training step gives: a, metrics by name, and what goes to other blocks, by the block's own names for it.
+Trained = tuple[Tensor, dict[str, float], dict[str, Tensor]]
 R = TypeVar("R", bound="BlockRuntime")
 
 
@@ -29,17 +31,21 @@ class BlockRuntime(abc.ABC):
     spec: BlockSpec
 
     @abc.abstractmethod
-    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+    def train(
+        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
+    ) -> Trained:
         """One training step; the state moves on only if it succeeds.
 
         Args:
             x: (B, ...), as spec.input. y: (B, num_classes), one-hot float32. scalars: at least those of spec.scalars.
+            received: what other blocks sent, exactly spec.received; None where that is empty.
 
         Returns:
-            The block's output a, as spec.output, read-only and never changed later; and the metrics by name.
+            The block's output a, as spec.output; the metrics by name; and the tensors of spec.sent by name. All tensors are
+            read-only and never changed later.
 
         Raises:
-            DataError: x, y or a scalar is missing or does not fit. BoardError: the runtime failed.
+            DataError: x, y, a scalar or a received tensor is missing or does not fit. BoardError: the runtime failed.
         """
 
     @abc.abstractmethod
@@ -82,6 +88,16 @@ class BlockRuntime(abc.ABC):
                 f"{self.spec.name} expected {name} as {tensor.dtype}{list(tensor.shape)} and got "
                 f"{value.dtype.name}{list(value.shape)}; check the batch size and the data set"
             )
+
+    def _received(self, received: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+        """`received`, checked."""
+        given, expected = received or {}, self.spec.received
+        if len(given) != len(expected) or any(tensor.name not in given for tensor in expected):
+            names = (", ".join(sorted(each)) or "nothing" for each in ({t.name for t in expected}, given))
+            raise DataError("{} expected to receive {} and got {}; run all blocks of one bundle".format(self.spec.name, *names))
+        for tensor in expected:
+            self._check(tensor.name, given[tensor.name], tensor)
+        return given
 
     def _scalar(self, name: str, scalars: Mapping[str, float]) -> float:
         try:

@@ -16,7 +16,7 @@ from edgebll.bundle import Bundle, check_state
 from edgebll.errors import BoardError, BundleError, ConfigError
 from edgebll.spec import NEXT, BlockSpec, TensorSpec
 from edgebll.state import Array, State
-from edgebll_devices.runtimes.base import BlockRuntime, Tensor
+from edgebll_devices.runtimes.base import BlockRuntime, Tensor, Trained
 from edgebll_devices.runtimes.memory import empty_aligned, is_ready
 from edgebll_devices.runtimes.signature import Signature, check_signature, signature
 
@@ -63,7 +63,9 @@ class OrtBlock(BlockRuntime):
             else None,
         )
 
-    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+    def train(
+        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
+    ) -> Trained:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
         self._check("y", y, self.spec.labels)
@@ -72,11 +74,15 @@ class OrtBlock(BlockRuntime):
         step = self._now.step
         step.bind_input("x", x)
         step.bind_input("y", y)
+        for name, value in self._received(received).items():
+            step.bind_input(name, value)
         a = step.bind_output("a", self.spec.output)
+        sent = {tensor.name: step.bind_output(tensor.name, tensor) for tensor in self.spec.sent}
         self._run(step, "a training step")
         self._now, self._then = self._then, self._now
-        a.flags.writeable = False
-        return a, dict(zip(self.spec.metrics, self._metrics.tolist(), strict=True))
+        for value in (a, *sent.values()):
+            value.flags.writeable = False
+        return a, dict(zip(self.spec.metrics, self._metrics.tolist(), strict=True)), sent
 
     def evaluate(self, x: Tensor) -> Tensor:
         """See BlockRuntime."""

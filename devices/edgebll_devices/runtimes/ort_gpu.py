@@ -15,7 +15,7 @@ from edgebll.bundle import Bundle, check_state
 from edgebll.errors import BoardError, ConfigError
 from edgebll.spec import NEXT, BlockSpec, TensorSpec
 from edgebll.state import Array, State
-from edgebll_devices.runtimes.base import BlockRuntime, Tensor
+from edgebll_devices.runtimes.base import BlockRuntime, Tensor, Trained
 from edgebll_devices.runtimes.memory import empty_aligned
 from edgebll_devices.runtimes.ort import first_line, load_session
 from edgebll_devices.runtimes.site import Site
@@ -90,21 +90,25 @@ class OrtGpuBlock(BlockRuntime):
         beta = None if spec.beta is None else TensorSpec("beta", spec.beta.dtype, spec.beta.shape)
         return _Side(
             state=here,
-            step=_DeviceGraph(sessions["step"], here, updated, (a, metrics)),
+            step=_DeviceGraph(sessions["step"], here, updated, (a, metrics, *spec.sent)),
             forward=_DeviceGraph(sessions["forward"], {name: here[name] for name in spec.forward_state}, {}, (a,)),
             feedback=None
             if beta is None
             else _DeviceGraph(sessions["feedback"], {name: here[name] for name in spec.feedback_state}, {}, (beta,)),
         )
 
-    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+    def train(
+        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
+    ) -> Trained:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
         self._check("y", y, self.spec.labels)
         given = {name: np.asarray(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
-        a, metrics = self._run(self._now.step, {"x": x, "y": y, **given}, "a training step")
+        given.update(self._received(received))
+        a, metrics, *others = self._run(self._now.step, {"x": x, "y": y, **given}, "a training step")
         self._now, self._then = self._then, self._now
-        return a, dict(zip(self.spec.metrics, metrics.tolist(), strict=True))
+        sent = {tensor.name: value for tensor, value in zip(self.spec.sent, others, strict=True)}
+        return a, dict(zip(self.spec.metrics, metrics.tolist(), strict=True)), sent
 
     def evaluate(self, x: Tensor) -> Tensor:
         """See BlockRuntime."""

@@ -1,6 +1,6 @@
 """What each graph of a block takes and gives, and the check that a graph does.
 
-step.onnx: every state tensor, x, y, every scalar -> every state tensor + NEXT, a, metrics.
+step.onnx: every state tensor, x, y, every scalar, what is received -> every state tensor + NEXT, a, metrics, what is sent.
 forward.onnx: the forward_state tensors, x -> a. feedback.onnx: the feedback_state tensors, y -> beta.
 """
 
@@ -36,7 +36,7 @@ def signature(spec: BlockSpec, graph: str) -> Signature:
     scalars = (TensorSpec(name, "float32", ()) for name in spec.scalars)
     updated = (_named(tensor, tensor.name + NEXT) for tensor in spec.state)
     metrics = TensorSpec("metrics", "float32", (len(spec.metrics),))
-    return Signature((*spec.state, x, y, *scalars), (*updated, a, metrics))
+    return Signature((*spec.state, x, y, *scalars, *spec.received), (*updated, a, metrics, *spec.sent))
 
 
 def check_signature(where: str, expected: Signature, actual: Signature) -> None:

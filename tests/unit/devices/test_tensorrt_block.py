@@ -163,7 +163,7 @@ def test_the_fake_is_as_asynchronous_as_cuda(bundle: Bundle, cudart: FakeCudart,
     """Without the wait the results would be old; this is what makes the tests above worth something."""
     with load_on_host(bundle, "block0", cudart) as block:
         x, y = make_batch(bundle, 0)
-        a, _ = block.train(x, y, LR)
+        a, _, _ = block.train(x, y, LR)
         block._in.host["x"][...] = 0
         block._now.step._enqueue()
         assert (block._out.host["a"] == a).all()
@@ -206,7 +206,7 @@ def test_mixed_precision_is_computed_bit_for_bit(cudart: FakeCudart, tmp_path: P
             load_block("onnxruntime", bundle, spec.name) as expected,
         ):
             for _ in range(5):
-                a, metrics = block.train(x, y, LR)
-                b, others = expected.train(x, y, LR)
+                a, metrics, _ = block.train(x, y, LR)
+                b, others, _ = expected.train(x, y, LR)
                 assert (a.tobytes(), metrics) == (b.tobytes(), others)
             assert _bits(block) == {name: value.tobytes() for name, value in expected.state().items()}

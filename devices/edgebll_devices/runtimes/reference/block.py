@@ -11,7 +11,7 @@ from edgebll.bundle import Bundle, check_state
 from edgebll.errors import BoardError, BundleError, ConfigError
 from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array, State
-from edgebll_devices.runtimes.base import BlockRuntime, Tensor
+from edgebll_devices.runtimes.base import BlockRuntime, Tensor, Trained
 from edgebll_devices.runtimes.reference.interpreter import Program
 from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_devices.runtimes.signature import Signature, check_signature, signature
@@ -25,14 +25,17 @@ class ReferenceBlock(BlockRuntime):
         self._programs = {graph: load_program(bundle, self.spec, graph) for graph in self.spec.graphs}
         self._state = bundle.state(block)
 
-    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+    def train(
+        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
+    ) -> Trained:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
         self._check("y", y, self.spec.labels)
         values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
-        results = self._run("step", {**self._state, "x": x, "y": y, **values})
+        results = self._run("step", {**self._state, "x": x, "y": y, **values, **self._received(received)})
         self._state = {name: results[name + NEXT] for name in self._state}
-        return results["a"], dict(zip(self.spec.metrics, results["metrics"].tolist(), strict=True))
+        sent = {tensor.name: results[tensor.name] for tensor in self.spec.sent}
+        return results["a"], dict(zip(self.spec.metrics, results["metrics"].tolist(), strict=True)), sent
 
     def evaluate(self, x: Tensor) -> Tensor:
         """See BlockRuntime."""

@@ -17,7 +17,7 @@ from edgebll.bundle import check_state
 from edgebll.errors import BoardError, BundleError, ConfigError
 from edgebll.spec import NEXT, BlockSpec, TensorSpec
 from edgebll.state import Array, State
-from edgebll_devices.runtimes.base import BlockRuntime, Tensor
+from edgebll_devices.runtimes.base import BlockRuntime, Tensor, Trained
 from edgebll_devices.runtimes.signature import Signature, Tensors, check_signature, signature
 from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
@@ -54,8 +54,11 @@ class TensorRTBlock(BlockRuntime):
             on_failure.callback(cuda.close)
             stored = self._stored()
             self._scratch = cuda.device_buffer(max(engine.scratch_bytes for engine in engines.values()))
-            self._in = MirroredTensors(cuda, (stored["x"], stored["y"], *(stored[name] for name in spec.scalars)))
-            self._out = MirroredTensors(cuda, (stored[name] for name in ("a", "metrics", "beta") if name in stored))
+            self._step_in = ("x", "y", *spec.scalars, *(tensor.name for tensor in spec.received))
+            self._step_out = ("a", "metrics", *(tensor.name for tensor in spec.sent))
+            # In this order what a graph takes, or gives, lies in one piece.
+            self._in = MirroredTensors(cuda, (stored[name] for name in self._step_in))
+            self._out = MirroredTensors(cuda, (stored[name] for name in (*self._step_out, "beta") if name in stored))
             first, second = (DeviceTensors(cuda, (stored[t.name] for t in spec.state)) for _ in range(2))
             self._now, self._then = self._side(first, second, "even"), self._side(second, first, "odd")
             self.load_state(state)
@@ -83,7 +86,7 @@ class TensorRTBlock(BlockRuntime):
         return _Side(
             here,
             addresses,
-            self._replay("step", addresses, ("x", "y", *self.spec.scalars), ("a", "metrics"), parity),
+            self._replay("step", addresses, self._step_in, self._step_out, parity),
             self._replay("forward", addresses, ("x",), ("a",), parity),
             self._replay("feedback", addresses, ("y",), ("beta",), parity) if "feedback" in self.spec.graphs else None,
         )
@@ -104,17 +107,22 @@ class TensorRTBlock(BlockRuntime):
         what = f"{self.spec.name}/{graph}.onnx ({parity} steps)"
         return Replay(self._cuda, enqueue, what, capturable=execution.capturable)
 
-    def train(self, x: Tensor, y: Tensor, scalars: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
+    def train(
+        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
+    ) -> Trained:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
         self._check("y", y, self.spec.labels)
         for name in self.spec.scalars:
             self._in.host[name][...] = self._scalar(name, scalars)
+        for name, value in self._received(received).items():
+            self._in.host[name][...] = value
         self._in.host["x"][...] = x
         self._in.host["y"][...] = y
         self._run(self._now.step, "a training step")
         self._now, self._then = self._then, self._now
-        return self._result("a"), dict(zip(self.spec.metrics, self._out.host["metrics"].tolist(), strict=True))
+        sent = {tensor.name: self._result(tensor.name).astype(tensor.dtype, copy=False) for tensor in self.spec.sent}
+        return self._result("a"), dict(zip(self.spec.metrics, self._out.host["metrics"].tolist(), strict=True)), sent
 
     def resident_step(self) -> tuple[Callable[[], None], Callable[[], None]]:
         """Training steps without the host, for measuring the GPU alone.

@@ -66,7 +66,8 @@ def check_edges(edges: Sequence[EdgeSpec], blocks: Sequence[BlockSpec]) -> None:
         raise BundleError("two side streams run between the same blocks; put their tensors into one")
     fed: dict[str, set[TensorSpec]] = {name: set() for name in order}
     for edge in sides:
-        fed[edge.target] |= _carried(edge, order, blocks)
+        carried = _carried(edge, order, blocks)  # first: it refuses targets that `fed` does not have
+        fed[edge.target] |= carried
     for block in blocks:
         if fed[block.name] != set(block.received):
             names = (", ".join(sorted(t.name for t in tensors)) or "nothing" for tensors in (block.received, fed[block.name]))
@@ -78,6 +79,9 @@ def _carried(edge: EdgeSpec, order: Sequence[str], blocks: Sequence[BlockSpec]) 
     between = f"the side stream from {edge.source} to {edge.target}"
     if HOST in (edge.source, edge.target):
         raise BundleError(f"{between} must run between blocks; what the host sends goes along the chain")
+    unknown = sorted({edge.source, edge.target} - set(order))
+    if unknown:
+        raise BundleError(f"{between} names {unknown[0]!r}, but the blocks are {', '.join(order)}")
     behind = order.index(edge.source) >= order.index(edge.target)
     if edge.lag < int(behind):
         raise BundleError(f"{between} runs against the chain, so its lag must be at least 1, not {edge.lag}")

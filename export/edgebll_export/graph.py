@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from edgebll.errors import ExportError
 from edgebll_export.passes import run_passes
+from edgebll_export.passes.names import reads, with_inputs
 from edgebll_export.targets import ONNX, Target
 from edgebll_export.value import Array, Value, only_moves_ones, padded, reshape_broadcast
 
@@ -172,7 +173,7 @@ class GraphBuilder:
         nodes = _without_output_copies(
             nodes, {o.name for o in self._outputs}, {i.name for i in self._inputs} | set(self._constants)
         )
-        used = {name for node in nodes for name in node.input}
+        used = {name for node in nodes for name in reads(node)}
         constants = [tensor for key, tensor in self._constants.items() if key in used]
         graph = helper.make_graph(nodes, name, self._inputs, self._outputs, constants)
         opsets = [helper.make_opsetid("", self.target.opset)]
@@ -231,8 +232,7 @@ def _without_output_copies(nodes: list[onnx.NodeProto], outputs: set[str], sourc
         if node.op_type == "Identity" and renamed.get(node.input[0]) == node.output[0]:
             continue
         copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.input[:] = [renamed.get(name, name) for name in node.input]
+        copy.CopyFrom(with_inputs(node, renamed))
         copy.output[:] = [renamed.get(name, name) for name in node.output]
         kept.append(copy)
     return kept

@@ -15,6 +15,7 @@ from edgebll_export.passes.merge_equal import merge_equal
 from edgebll_export.passes.merge_reshapes import merge_reshapes
 from edgebll_export.passes.names import Names, Nodes, Pass
 from edgebll_export.passes.scale_factors import scale_factors
+from edgebll_export.passes.scan_updates import scan_updates
 from edgebll_export.passes.simplify import simplify
 from edgebll_export.passes.transposes import merge_transposes
 
@@ -29,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     fuse_updates,
     merge_reshapes,
     merge_equal,
+    scan_updates,
 )
 
 __all__ = ["PASSES", "Pass", "run_passes"]

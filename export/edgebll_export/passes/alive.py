@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from edgebll_export.passes.names import Nodes
+from edgebll_export.passes.names import Nodes, reads
 
 
 def alive(nodes: Sequence[onnx.NodeProto]) -> Nodes:
@@ -16,7 +16,7 @@ def alive(nodes: Sequence[onnx.NodeProto]) -> Nodes:
     for node in reversed(nodes):
         if node.op_type == "Identity" or any(name in needed for name in node.output):
             kept.append(node)
-            needed.update(node.input)
+            needed.update(reads(node))
     return kept[::-1]
 
 
@@ -28,7 +28,7 @@ def in_order(nodes: Nodes) -> Nodes:
     while nodes:
         waiting = []
         for node in nodes:
-            if all(name in done or name not in made for name in node.input):
+            if all(name in done or name not in made for name in reads(node)):
                 result.append(node)
                 done.update(node.output)
             else:

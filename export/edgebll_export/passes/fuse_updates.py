@@ -28,9 +28,9 @@ from edgebll_export.passes.names import Names, made, producers, reshaped, with_i
 #: Beyond, copying into and out of the flat vector costs more than the calls it saves (on ONNX Runtime with one thread 16384 is
 #: still even, 65536 makes a step up to a fifth slower).
 MAX_ELEMENTS = 1 << 13
-_ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Sqrt", "Where"}
+ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Sqrt", "Where"}
 _LEVELS = 2
-_SCALARS = ((), (1,))
+SCALARS = ((), (1,))
 Group = tuple[str, ...]
 Producers = dict[str, onnx.NodeProto]
 
@@ -59,7 +59,7 @@ def fuse_updates(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], names:
 def _group(name: str, producers: Producers, names: Names) -> str | None:
     """Values of the same group are computed alike; None for one that cannot be fused."""
     node, shape = producers.get(name), names.shape_of(name)
-    if node is None or node.op_type not in _ELEMENTWISE or 0 in shape:
+    if node is None or node.op_type not in ELEMENTWISE or 0 in shape:
         return None
     key = names.dtype_of(name) + _signature(name, shape, producers, names, _LEVELS)
     if math.prod(shape) <= MAX_ELEMENTS:
@@ -72,12 +72,12 @@ def _has_trailing_one(shape: tuple[int, ...]) -> bool:
 
 
 def _signature(name: str, shape: tuple[int, ...], producers: Producers, names: Names, levels: int) -> str:
-    if names.shape_of(name) in _SCALARS:
+    if names.shape_of(name) in SCALARS:
         return name
     if names.shape_of(name) != shape:
         return "?"
     node = producers.get(name)
-    if levels == 0 or node is None or node.op_type not in _ELEMENTWISE:
+    if levels == 0 or node is None or node.op_type not in ELEMENTWISE:
         return "."
     operands = (_signature(operand, shape, producers, names, levels - 1) for operand in node.input)
     return f"{node.op_type}({','.join(operands)})"
@@ -116,7 +116,7 @@ class _Fusion:
         """One operator on vectors, if the whole group comes from the same one with operands that can be joined."""
         nodes = [self.producers.get(name) for name in group]
         first = nodes[0]
-        if first is None or first.op_type not in _ELEMENTWISE:
+        if first is None or first.op_type not in ELEMENTWISE:
             return None
         if any(node is None or node.op_type != first.op_type for node in nodes):
             return None
@@ -129,7 +129,7 @@ class _Fusion:
         return name
 
     def _is_scalar(self, operand: Group) -> bool:
-        return len(set(operand)) == 1 and self.names.shape_of(operand[0]) in _SCALARS
+        return len(set(operand)) == 1 and self.names.shape_of(operand[0]) in SCALARS
 
     def _is_whole(self, operand: Group, members: Group) -> bool:
         pairs = zip(operand, members, strict=True)

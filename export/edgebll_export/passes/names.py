@@ -10,11 +10,17 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from edgebll_export.targets import Target
+
 Nodes = list[onnx.NodeProto]
 
 
 class Names(Protocol):
     """What passes need of a graph builder."""
+
+    @property
+    def target(self) -> Target:
+        """What the graph is made for."""
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Stored shape of a value."""
@@ -50,13 +56,29 @@ def reshaped(names: Names, source: str, shape: Sequence[int]) -> onnx.NodeProto:
 
 
 def with_inputs(node: onnx.NodeProto, renamed: Mapping[str, str]) -> onnx.NodeProto:
-    """The node, or a copy of it that reads other values."""
-    if not any(name in renamed for name in node.input):
+    """The node, or a copy of it that reads other values, in the graphs inside it too."""
+    if not any(name in renamed for name in reads(node)):
         return node
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.input[:] = [renamed.get(name, name) for name in node.input]
+    for inner in (one for graph in bodies(copy) for one in graph.node):
+        inner.CopyFrom(with_inputs(inner, renamed))
     return copy
+
+
+def bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs inside a node, as a Scan has one; their values have names that no others have."""
+    return [one.g for one in node.attribute if one.type == onnx.AttributeProto.GRAPH]
+
+
+def reads(node: onnx.NodeProto) -> list[str]:
+    """What a node reads: its inputs, and what a graph inside it takes from outside."""
+    names = list(node.input)
+    for graph in bodies(node):
+        own = {value.name for value in graph.input} | {name for inner in graph.node for name in inner.output}
+        names += [name for inner in graph.node for name in reads(inner) if name not in own]
+    return names
 
 
 def producers(nodes: Sequence[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:
@@ -68,7 +90,7 @@ def uses(nodes: Sequence[onnx.NodeProto]) -> dict[str, list[onnx.NodeProto]]:
     """The nodes that read each value."""
     result: dict[str, list[onnx.NodeProto]] = {}
     for node in nodes:
-        for name in node.input:
+        for name in reads(node):
             result.setdefault(name, []).append(node)
     return result
 

@@ -12,11 +12,13 @@ TARGETS = ("onnx", *VERSIONS)
 MIN_OPSET, MAX_OPSET = 17, 23
 
 
-def make_target(name: str = "onnx", opset: int | None = None) -> Target:
+def make_target(name: str = "onnx", opset: int | None = None, threads: int | None = None) -> Target:
     """The target of a name in TARGETS.
 
     Args:
         opset: for "onnx", a version from MIN_OPSET to MAX_OPSET; TensorRT's targets have their own.
+        threads: for "onnx", how many threads of the processor compute a block, where that is known. One takes `Target.scans`,
+            which is slower with more threads.
 
     Raises:
         ConfigError: unknown name, or an opset the target does not have.
@@ -26,7 +28,7 @@ def make_target(name: str = "onnx", opset: int | None = None) -> Target:
     if name == "onnx":
         if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
             raise ConfigError(f"the opset must lie between {MIN_OPSET} and {MAX_OPSET}, but is {opset}")
-        return replace(ONNX, opset=opset or ONNX.opset)
+        return replace(ONNX, opset=opset or ONNX.opset, scans=threads == 1)
     target = tensorrt(name)
     if opset not in (None, target.opset):
         raise ConfigError(f"the target {name} has opset {target.opset}; leave the opset out or choose the target onnx")

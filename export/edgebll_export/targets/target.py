@@ -30,6 +30,7 @@ class Target:
         batch_statistics: batch statistics by BatchNormalization with training_mode=1, which only ONNX Runtime has.
         winograd: 3x3 convolutions as matrix products, which beat ONNX Runtime's Conv; TensorRT has fast ones of its own.
         fast_masks: 0-1 masks by a steep HardSigmoid, faster on ONNX Runtime; elsewhere by a comparison.
+        scans: updates of large tensors row by row in a Scan, faster on ONNX Runtime where a block has one thread.
         precisions: precisions of `edgebll.learning.PRECISIONS` that run there.
         refusal: says why a node cannot run there.
     """
@@ -39,6 +40,7 @@ class Target:
     batch_statistics: bool = True
     winograd: bool = True
     fast_masks: bool = True
+    scans: bool = False
     precisions: tuple[str, ...] = ("float32", "mixed")
     refusal: Refusal = _by_onnxruntime
 

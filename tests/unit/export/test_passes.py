@@ -174,4 +174,5 @@ def test_whole_steps_keep_their_bits_and_lose_nodes(monkeypatch: pytest.MonkeyPa
 
 def test_every_pass_is_run() -> None:
     arithmetic = {"simplify", "scale_factors", "absorb_sums", "fuse_updates"}
-    assert {one.__name__ for one in PASSES} == arithmetic | {"merge_transposes", "merge_reshapes", "drop_axes", "merge_equal"}
+    others = {"merge_transposes", "merge_reshapes", "drop_axes", "merge_equal", "scan_updates"}
+    assert {one.__name__ for one in PASSES} == arithmetic | others

@@ -9,7 +9,7 @@ import pytest
 from support import exported
 from support.fake_cudart import FakeCudart, build_fake_cudart
 from support.host_engine import load_on_host
-from support.tiny_bundle import make_tiny_bundle
+from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll_devices.runtimes import RUNTIMES, Site, availability, missing, ort_gpu
@@ -20,6 +20,7 @@ _NOT_HERE = {"c": "the portable C runtime is not part of this release"}
 _DOUBLES = {"tensorrt without a GPU": "tensorrt", "onnxruntime-cuda without a GPU": "onnxruntime-cuda"}
 _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "tiny": lambda path, target: make_tiny_bundle(path),
+    "told": lambda path, target: make_tiny_bundle(path, blocks=4, sides=SIDES),
     "mlp": exported.mlp,
     "resnet": exported.resnet,
     "mixed": exported.mixed,
@@ -79,7 +80,10 @@ class BundleShelf:
 
 
 class Bundles:
-    """The bundles of the suite for one target: "tiny" (hand-made), "mlp", "resnet" and "mixed" (exported)."""
+    """The bundles of the suite for one target.
+
+    "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet" and "mixed" (exported).
+    """
 
     def __init__(self, shelf: BundleShelf, target: str) -> None:
         self._shelf, self._target = shelf, target

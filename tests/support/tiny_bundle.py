@@ -24,6 +24,12 @@ from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest, TensorSpec
 from edgebll.state import save_tensors
 
 _OPSET = 17
+#: Side streams among four blocks: forward over one block without lag, backward with lags of 1 and 2.
+SIDES = (
+    EdgeSpec("block0", "block2", ("told", "seen")),
+    EdgeSpec("block2", "block1", ("told",), 1),
+    EdgeSpec("block3", "block0", ("told",), 2),
+)
 
 
 def make_tiny_bundle(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.board_runs import Silent
 from support.fake_board import FakeBoard, welcome
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
@@ -23,22 +24,6 @@ from edgebll_firmware_host.recorder import Recorder
 
 RUN = "run"
 Script = Callable[[Message], Iterable[Message] | None]
-
-
-class Silent:
-    """A listener that shows nothing."""
-
-    def started(self, blocks: object, step: int, total_steps: int) -> None:
-        """Nothing."""
-
-    def stepped(self, step: int, losses: object, samples: int) -> None:
-        """Nothing."""
-
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """Nothing."""
-
-    def said(self, text: str) -> None:
-        """Nothing."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,64 @@
+"""Runs of a few made-up tokens, without a data set and the command line: one block after another, and over boards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgebll.bundle import Bundle
+from edgebll.runfolder import RunFolder
+from edgebll.state import Array, state_sha256
+from edgebll.wire import EVAL, SNAPSHOT, TRAIN, State, Token
+from edgebll_devices.sequential import run_sequential
+from edgebll_firmware_host.cluster_run import run_on_boards
+from edgebll_firmware_host.engines import RunningAgents
+from edgebll_firmware_host.inventory import Cluster
+from edgebll_firmware_host.recorder import Recorder
+from support.tiny_bundle import make_batch
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def started(self, blocks: object, step: int, total_steps: int) -> None:
+        """Nothing."""
+
+    def stepped(self, step: int, losses: object, samples: int) -> None:
+        """Nothing."""
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        """Nothing."""
+
+    def said(self, text: str) -> None:
+        """Nothing."""
+
+
+def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str) -> Iterator[Token]:
+    """The first block's tokens of these kinds; batches by place in the stream, the same every time."""
+    step = 0
+    for sequence, kind in enumerate(kinds):
+        x, y = make_batch(bundle, sequence)
+        tensors: dict[str, Array] = {"x": x, "y": np.ascontiguousarray(y)} if kind in (TRAIN, EVAL) else {}
+        yield Token(run, "block0", kind, sequence, step, len(x), {"lr": 0.05}, tensors=tensors)
+        step += kind == TRAIN
+
+
+def run_alone(bundle: Bundle, kinds: Sequence[str]) -> str:
+    """Fingerprint of the final states of a sequential run."""
+    messages = run_sequential(bundle, "alone", make_tokens(bundle, kinds, "alone"))
+    return state_sha256({m.block: m.tensors for m in messages if isinstance(m, State) and m.final})
+
+
+def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Path) -> str:
+    """Fingerprint of the final states of a run over boards; `folder` is new, and its name the run's."""
+    names = tuple(block.name for block in bundle.manifest.blocks)
+    steps = kinds.count(TRAIN)
+    tokens = make_tokens(bundle, kinds, folder.name)
+    with RunFolder.create(folder, {}) as opened:
+        recorder = Recorder(opened, Silent(), names, bundle.manifest.batch_size, steps, steps)
+        outcome = run_on_boards(bundle, folder.name, tokens, RunningAgents(cluster), recorder, stall_s=20.0)
+    if SNAPSHOT in kinds:
+        assert list((folder / "snapshots").iterdir())
+    return state_sha256(outcome.states)

@@ -1,0 +1,58 @@
+"""Whom each board is told to send to, and whose keys it is told to let in: along the chain and side streams, both ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.tiny_bundle import SIDES, make_tiny_bundle
+
+from edgebll.bundle import Bundle
+from edgebll.keys import KeyPair
+from edgebll_firmware_host.placement import Placement, step_bytes
+from edgebll_firmware_host.session import Neighbours, neighbours
+
+HOST_KEYS = KeyPair("host's", "secret")
+SPREAD = Placement({"a": ("block0",), "b": ("block1", "block2"), "c": ("block3",)})
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
+
+
+def around(bundle: Bundle, placement: Placement, keys: KeyPair | None) -> dict[str, Neighbours]:
+    links = {
+        name: SimpleNamespace(data_endpoint=f"tcp://{name}:1", entry=SimpleNamespace(public_key=f"{name}'s"))
+        for name in placement.blocks
+    }
+    return neighbours(placement, bundle.manifest.edges, links, keys)  # type: ignore[arg-type]
+
+
+def test_endpoints_are_those_of_all_targets_elsewhere(bundle: Bundle) -> None:
+    found = around(bundle, SPREAD, None)
+    assert found["a"] == Neighbours({"block1": "tcp://b:1", "block2": "tcp://b:1"})
+    assert found["b"] == Neighbours({"block3": "tcp://c:1"})
+    assert found["c"] == Neighbours({"block0": "tcp://a:1"})
+
+
+def test_keys_go_both_ways(bundle: Bundle) -> None:
+    found = around(bundle, SPREAD, HOST_KEYS)
+    assert found["a"].endpoint_keys == {"block1": "b's", "block2": "b's"}
+    assert found["c"].endpoint_keys == {"block0": "a's"}
+    allowed = {name: set(one.upstream_keys) for name, one in found.items()}
+    assert allowed == {"a": {"host's", "c's"}, "b": {"a's"}, "c": {"b's"}}
+
+
+def test_one_board_sends_to_none(bundle: Bundle) -> None:
+    alone = Placement({"a": tuple(f"block{k}" for k in range(4))})
+    assert around(bundle, alone, HOST_KEYS) == {"a": Neighbours(upstream_keys=["host's"])}
+
+
+def test_a_block_costs_what_it_sends_and_receives_too(bundle: Bundle, tmp_path: Path) -> None:
+    plain = make_tiny_bundle(tmp_path / "plain", blocks=4)
+    pairs = zip(bundle.manifest.blocks, plain.manifest.blocks, strict=True)
+    more = [step_bytes(here) - step_bytes(there) for here, there in pairs]
+    told, seen = 6 * 4, 4 * 6 * 4
+    assert more == [told + seen + told, told, told + seen + told, told]

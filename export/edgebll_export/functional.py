@@ -6,9 +6,10 @@ select_scatter and hands the new y to the readers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.fx.traceback as fx_traceback
 from torch import Tensor, fx
@@ -37,7 +38,46 @@ def without_writes(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.Graph
 
     with fx_traceback.preserve_node_meta():
         pure = functionalize(run, remove="mutations")
-        return make_fx(pure, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+        return make_fx(pure, decomposition_table=_STRIDED, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+
+
+def _as_strided(x: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> Tensor:
+    """Elements of a dense tensor by their places in memory: the gradient of a write into a view reads so."""
+    return _flat(x).index_select(0, _places(size, stride, offset).flatten()).reshape(tuple(size))
+
+
+def _as_strided_scatter(
+    x: Tensor, source: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None
+) -> Tensor:
+    """A dense tensor with other elements at some places in memory."""
+    places = _places(size, stride, offset).flatten()
+    return _flat(x).scatter(0, places, source.reshape(-1)).reshape(x.shape)
+
+
+def _new_empty_strided(x: Tensor, size: Sequence[int], stride: Sequence[int], **options: Any) -> Tensor:
+    """All of it is written before it is read."""
+    return x.new_zeros(tuple(size), dtype=options.get("dtype"))
+
+
+def _flat(x: Tensor) -> Tensor:
+    if not x.is_contiguous() or x.storage_offset():
+        raise NotImplementedError("a tensor that is not contiguous is read by its strides; call .contiguous() on it first")
+    return x.reshape(-1)
+
+
+def _places(size: Sequence[int], stride: Sequence[int], offset: int | None) -> Tensor:
+    places = np.full(tuple(size), offset or 0, np.int64)
+    for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
+        places += (np.arange(count) * step).reshape((count,) + (1,) * (len(size) - axis - 1))
+    return torch.from_numpy(places)
+
+
+_aten = torch.ops.aten
+_STRIDED: dict[Any, Callable[..., Any]] = {
+    _aten.as_strided.default: _as_strided,
+    _aten.as_strided_scatter.default: _as_strided_scatter,
+    _aten.new_empty_strided.default: _new_empty_strided,
+}
 
 
 def _writes(node: fx.Node) -> bool:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from edgebll.errors import ExportError
+from edgebll_export.registry import LOWERINGS
 from edgebll_export.step_call import Call, content, copied
 from edgebll_export.trace import Trace, place, trace
 from edgebll_export.user_code import marked_lines, running, summary
@@ -43,7 +44,8 @@ def _refuse(name: str, traced: Trace) -> None:
                 "for modules by torch.func.functional_call"
             )
     for node in traced.module.graph.nodes:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and node.users:
+        random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+        if random and node.users and str(node.target) not in LOWERINGS:  # attention may drop out, but has a lowering for p = 0
             raise ExportError(
                 f"{name} draws random numbers ({node.target}, in {place(node)}); draw them outside and pass them as an argument"
             )

@@ -16,6 +16,7 @@ import torch
 import torch.fx.traceback as fx_traceback
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 
 from edgebll.errors import ExportError
 from edgebll_export.decompositions import decompositions
@@ -68,7 +69,7 @@ def trace(
         outputs[:] = result
         return list(result.values())
 
-    with _marked(modules), fx_traceback.preserve_node_meta():
+    with _marked(modules), fx_traceback.preserve_node_meta(), _Static():
         try:
             table = decompositions()
             tracer = make_fx(flat, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
@@ -77,6 +78,22 @@ def trace(
             reason = str(error).strip().splitlines()[0]
             raise ExportError(f"the step cannot be traced as a static graph: {reason}") from error
     return Trace(module, names, tuple(outputs))
+
+
+class _Static(TorchFunctionMode):
+    """Functions that look at values for nothing: one_hot, which checks its labels even where the number of classes is given."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is not torch.nn.functional.one_hot:
+            return function(*args, **kwargs)
+        return self._one_hot(*args, **kwargs)
+
+    @staticmethod
+    def _one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
+        if num_classes < 1:
+            raise ValueError("one_hot needs the number of classes, which it would else read from the labels; pass num_classes")
+        return (labels.unsqueeze(-1) == torch.arange(num_classes)).long()
 
 
 @contextlib.contextmanager

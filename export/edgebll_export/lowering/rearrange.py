@@ -63,6 +63,7 @@ def split_with_sizes(g: GraphBuilder, x: Value, sizes: Sequence[int], axis: int 
 
 
 @lowering("aten.split.Tensor", family=_FAMILY)
+@lowering("aten.unsafe_split.Tensor", family=_FAMILY)
 def split(g: GraphBuilder, x: Value, size: int, axis: int = 0) -> list[Value]:
     """Cut along an axis into parts of one size, the last perhaps smaller."""
     length = x.shape[axis]

@@ -37,6 +37,7 @@ CASES: dict[str, Case] = {
     "parts_with_a_gap": (lambda x: x[:, 3:] * x[:, :1], [(3, 4)]),
     "parts_along_two_axes": (lambda x: x[1:, :2] * x[:1, 2:], [(2, 4)]),
     "split": (lambda x: x.split([1, 3], 1)[0] * x.split(2, 1)[1], [(3, 4)]),
+    "unsafe_split": (lambda x: x.unsafe_split(2, 1)[0] * x.unsafe_split(2, 1)[1], [(3, 4)]),
     "chunk": (lambda x: x.chunk(2, 1)[0] * x.chunk(3, 1)[-1], [(3, 4)]),
     "unbind": (lambda x: x.unbind(1)[0] * x.unbind(1)[2], [(3, 4)]),
     "repeat": (lambda x: x.repeat(2, 1, 3), [(3, 4)]),

@@ -139,9 +139,10 @@ class HostedBlock:
         values: dict[str, float] = {}
         beside: tuple[Token, ...] = ()
         if token.kind == TRAIN:
-            received = self._inlet.take()
+            received = self._inlet.take() if self._incoming else None
             a, values, sent = self._runtime.train(token.tensors["x"], token.tensors["y"], token.scalars, received)
-            beside = tuple(self._beside(edge, token, sent) for edge in self._outgoing)
+            if sent:
+                beside = tuple(self._beside(edge, token, sent) for edge in self._outgoing)
         else:
             a = self._runtime.evaluate(token.tensors["x"])
             if self._next_block is None:

@@ -92,6 +92,8 @@ class BlockRuntime(abc.ABC):
     def _received(self, received: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
         """`received`, checked."""
         given, expected = received or {}, self.spec.received
+        if not given and not expected:
+            return given
         if len(given) != len(expected) or any(tensor.name not in given for tensor in expected):
             names = (", ".join(sorted(each)) or "nothing" for each in ({t.name for t in expected}, given))
             raise DataError("{} expected to receive {} and got {}; run all blocks of one bundle".format(self.spec.name, *names))

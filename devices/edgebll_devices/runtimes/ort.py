@@ -80,7 +80,8 @@ class OrtBlock(BlockRuntime):
         sent = {tensor.name: step.bind_output(tensor.name, tensor) for tensor in self.spec.sent}
         self._run(step, "a training step")
         self._now, self._then = self._then, self._now
-        for value in (a, *sent.values()):
+        a.flags.writeable = False
+        for value in sent.values():
             value.flags.writeable = False
         return a, dict(zip(self.spec.metrics, self._metrics.tolist(), strict=True)), sent
 

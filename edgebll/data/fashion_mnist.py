@@ -15,7 +15,7 @@ NAME = "fashion-mnist"
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 SIDE = 28
 #: Mean and standard deviation of pixel / 255 over the training images.
-_MEAN, _STD = 0.2860, 0.3530
+MEAN, STD = 0.2860, 0.3530
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def load_fashion_mnist(split: str, folder: Path) -> Dataset:
             f"{folder}: expected images (N, {SIDE}, {SIDE}) with N labels, found {pixels.shape} and {labels.shape}; "
             f"get the files again with `edgebll data fetch {NAME}`"
         )
-    return Dataset(NAME, pixels[:, None], labels.astype(np.int64), 10, pixel_table((_MEAN,), (_STD,)))
+    return Dataset(NAME, pixels[:, None], labels.astype(np.int64), 10, pixel_table((MEAN,), (STD,)))

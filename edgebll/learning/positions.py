@@ -59,9 +59,9 @@ class PerPosition(Objective):
         """As the objective of features has it."""
         return self.inner.received(batch_size)
 
-    def given(self, received: Tensors) -> Objective:
-        """The objective of one step."""
-        return PerPosition(self.inner.given(received))
+    def given(self, received: Tensors, x: Tensor) -> Objective:
+        """The objective of one step; x is (B, T, F)."""
+        return PerPosition(self.inner.given(received, x))
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
         """As the objective of features has it; x is (B, T, F)."""

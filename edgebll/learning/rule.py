@@ -105,8 +105,11 @@ class Objective:
         """What a training step gets from other blocks, each tensor named by `edgebll.edges.received_name`."""
         return ()
 
-    def given(self, received: Tensors) -> Objective:
-        """The objective of one step, which knows the tensors of `received`; the hooks below are asked of this one."""
+    def given(self, received: Tensors, x: Tensor) -> Objective:
+        """The objective of one step, which knows what it received and the block's input x (B, ...).
+
+        In each step renew_feedback, outgoing and loss are asked of this one.
+        """
         return self
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -113,7 +113,7 @@ class BlockStep:
             state: as `initial_state` or an earlier step returned it. x: (B, ...). y: one-hot (B, C) or (B, T, C), float32.
             scalars: {"lr": 0-d float32}. received: the tensors of spec.received; may be left out where there are none.
         """
-        objective = self.objective.given(received or {})
+        objective = self.objective.given(received or {}, x)
         parameters = {name: state[name].detach().requires_grad_() for name in self._trained}
         with torch.enable_grad():
             net, head = (pure.on({**state, **parameters}, train=True) for pure in (self._net, self._head))
@@ -152,8 +152,8 @@ class BlockStep:
         y = torch.zeros(batch_size, *place.label_shape)
         beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
         received = self.objective.received(batch_size)
-        bound = self.objective.given({tensor.name: torch.zeros(tensor.shape) for tensor in received})
-        sent = bound.outgoing(self._feedback, torch.zeros(batch_size, *input_shape))
+        x = torch.zeros(batch_size, *input_shape)
+        sent = self.objective.given(zeros(received), x).outgoing(self._feedback, x)
         return BlockSpec(
             name=self.name,
             input=TensorSpec("x", "float32", (batch_size, *input_shape)),
@@ -202,6 +202,11 @@ def block_step(
     with seeded(index):
         module = rule.prepare(network.blocks[index], place)
     return BlockStep(module, objective_of(rule, place), optimizer, place, network.shapes[index], batch_size, precision)
+
+
+def zeros(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:
+    """A tensor of zeros for each spec, by name."""
+    return {spec.name: torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in specs}
 
 
 def tensor_spec(name: str, value: Tensor) -> TensorSpec:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from edgebll.edges import EdgeSpec, check_edges, is_chain
+from edgebll.learning.step import zeros
 from edgebll.side_streams import Inlet
 from edgebll.spec import BlockSpec, TensorSpec
 
@@ -56,5 +56,4 @@ class SideStreams:
 
 
 def _zeros(spec: TensorSpec) -> Tensor:
-    dtype: torch.dtype = getattr(torch, spec.dtype)
-    return torch.zeros(spec.shape, dtype=dtype)
+    return zeros([spec])[spec.name]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edgebll.errors import ExportError
 from edgebll.learning import BlockStep
+from edgebll.learning.step import zeros
 from edgebll.spec import NEXT, BlockSpec
 from edgebll_export.lower import lower
 from edgebll_export.targets import ONNX, Target
@@ -74,7 +75,7 @@ def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> t
 
 def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:
     scalars = {name: torch.tensor(0.1) for name in step.spec.scalars}
-    received = {tensor.name: torch.zeros(tensor.shape) for tensor in step.spec.received}
+    received = zeros(step.spec.received)
     inputs = {**state, "x": x, "y": y, **scalars, **received}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ class Gossip(Objective):
         known = [f"block{source}" for source in sources if 0 <= source < self.place.num_blocks]
         return tuple(TensorSpec(received_name(source, "note"), "float32", (batch_size,)) for source in known)
 
-    def given(self, received: Tensors) -> Objective:
+    def given(self, received: Tensors, x: Tensor) -> Objective:
         return Gossip(self.place, received)
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:

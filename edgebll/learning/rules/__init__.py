@@ -9,10 +9,11 @@ from edgebll.learning.rules.bll import BLL
 from edgebll.learning.rules.dgl import DGL
 from edgebll.learning.rules.feedback_alignment import FeedbackAlignment
 from edgebll.learning.rules.greedy import Greedy
+from edgebll.learning.rules.infopro import InfoPro
 from edgebll.learning.rules.pred_sim import Pred, PredSim, Sim
 
-__all__ = ["BLL", "DGL", "RULES", "AugLocal", "Backprop", "FeedbackAlignment", "Greedy", "Pred", "PredSim", "Sim"]
+__all__ = ["BLL", "DGL", "RULES", "AugLocal", "Backprop", "FeedbackAlignment", "Greedy", "InfoPro", "Pred", "PredSim", "Sim"]
 
 RULES: dict[str, type[Rule]] = {
-    rule.name: rule for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, Backprop, FeedbackAlignment)
+    rule.name: rule for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, InfoPro, Backprop, FeedbackAlignment)
 }

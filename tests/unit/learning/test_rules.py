@@ -8,9 +8,12 @@ import torch
 from support import naive
 
 from edgebll.data import batch_order, load_dataset
+from edgebll.edges import is_chain
 from edgebll.learning import RULES, SGD, BlockStep, SideStreams, make_rule, make_steps
 from edgebll.networks import make_network
 
+#: Rules with side streams.
+MORE = ("infopro",)
 LOCAL = [name for name, rule in RULES.items() if not rule.one_block]
 
 
@@ -45,10 +48,13 @@ def test_the_last_block_has_the_task_loss_alone(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_streams_run_forward(rule: str) -> None:
-    """All of these rules need activations and labels alone."""
+def test_the_chain_runs_forward(rule: str) -> None:
+    """All rules need activations and labels; most need no more."""
     names = [step.name for step in steps_of(rule)]
     edges = make_rule(rule).edges(names)
+    if rule in MORE:
+        assert len(edges) > len(names)
+        edges = tuple(edge for edge in edges if is_chain(edge))
     ends = list(zip(["host", *names[:-1]], names, strict=True))
     assert [(edge.source, edge.target, edge.lag) for edge in edges] == [(source, target, 0) for source, target in ends]
     assert [edge.tensors for edge in edges] == [("x", "y")] + [("a", "y")] * (len(names) - 1)

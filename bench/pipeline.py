@@ -54,6 +54,9 @@ class _Silent:
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         """Nothing."""
 
+    def said(self, text: str) -> None:
+        """Nothing."""
+
 
 def balanced_network() -> BlockNetwork:
     """Two blocks of about the same cost: three basic blocks of 32 channels on 14 x 14 each, and a convolution."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,28 +26,34 @@ _STEPS = ("--data", "digits", "--limit", "64")
 
 
 @contextlib.contextmanager
-def two_boards(folder: Path) -> Iterator[Path]:
-    """The inventory of two agents that run for the length of a `with`."""
-    with agent_process(folder / "a", name="a") as a, agent_process(folder / "b", name="b") as b:
-        yield write_cluster(folder / "cluster.toml", {"a": a.endpoint, "b": b.endpoint})
+def agents(folder: Path) -> Iterator[dict[int, Path]]:
+    """Inventories of two and of four agents, which run for the length of a `with`, by their number."""
+    with contextlib.ExitStack() as stack:
+        started = [stack.enter_context(agent_process(folder / name, name=name)) for name in "abcd"]
+        endpoints = {agent.name: agent.endpoint for agent in started}
+        yield {
+            number: write_cluster(folder / f"{number}.toml", dict(list(endpoints.items())[:number]), f"window = {window}")
+            for number, window in ((2, 8), (4, 3))
+        }
 
 
-def check_rule(variant: str, network: str, blocks: int, cluster: Path, folder: Path) -> None:
-    """Export, verify over ten steps, run one block after another and over the two boards of `cluster`."""
+def check_rule(variant: str, network: str, clusters: Mapping[int, Path], folder: Path) -> None:
+    """Export four blocks, verify over ten steps, run one block after another and over the boards of each inventory."""
     name, options = VARIANTS[variant]
     rule = make_rule(name, **options)
-    blocks = 1 if rule.one_block else blocks
+    blocks = 1 if rule.one_block else 4
     made = make_network(network, num_blocks=blocks, num_classes=10, input_shape=(1, 8, 8), seed=0)
     manifest = export_bundle(made, rule=rule, optimizer=SGD(), batch_size=16, path=folder / "bundle")
     assert [row for row in verify_bundle(folder / "bundle", steps=10, tolerance=1e-4) if row.failed] == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgebll_firmware_host.result._draw", lambda run: [])  # half of a short run is drawing its pictures
         invoke("simulate", folder / "bundle", "--boards", 0, "--out", folder / "alone", *_STEPS)
-        invoke("run", folder / "bundle", "--cluster", cluster, "--out", folder / "boards", *_STEPS)
-    alone, boards = (summary(folder / run) for run in ("alone", "boards"))
-    assert alone["state_sha256"] == boards["state_sha256"]
-    assert len(boards["placement"]) == min(2, blocks)
-    before, after = open_bundle(folder / "bundle"), open_bundle(folder / "boards" / "bundle")
+        for number, cluster in clusters.items():
+            run = folder / f"{number} boards"
+            invoke("run", folder / "bundle", "--cluster", cluster, "--out", run, *_STEPS)
+            assert summary(run)["state_sha256"] == summary(folder / "alone")["state_sha256"]
+            assert len(summary(run)["placement"]) == min(number, blocks)
+    before, after = open_bundle(folder / "bundle"), open_bundle(run / "bundle")
     for block in manifest.blocks:
         old, new = before.state(block.name), after.state(block.name)
         assert any((new[tensor] != value).any() for tensor, value in old.items() if tensor.startswith("net."))

@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperGroup
 
 from edgebll import __version__
-from edgebll.cli import data, doctor, evaluate, export, export_step, keys, networks, operators, pipeline, quantize, rules, train
+from edgebll.cli import (
+    data,
+    doctor,
+    evaluate,
+    export,
+    export_step,
+    keys,
+    networks,
+    operators,
+    pipeline,
+    quantize,
+    reproduce,
+    rules,
+    train,
+)
 from edgebll.cli.output import JsonOption, print_json, say, show_long_work
 from edgebll.errors import EXIT_CODES, EdgebllError
 
@@ -87,6 +101,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(keys.app, name="keys")
 networks.register(app)
 rules.register(app)
+reproduce.register(app)
 operators.register(app)
 doctor.register(app)
 app.command("version", short_help="Show the version.")(show_version)

@@ -1,0 +1,143 @@
+"""`edgebll reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgebll.cli.machine import import_torch, usable_cores
+from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.cli.train import DataDirOption
+from edgebll.errors import ConfigError
+from edgebll.reproduce.recipe import ACCURACY, FULL, SMALL, read_recipe, recipe_names
+from edgebll.reproduce.report import REPORT, write_results
+
+if TYPE_CHECKING:
+    from edgebll.reproduce.recipe import Recipe
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(short_help="Train what a table of the papers compares, and report beside the published figures.")(reproduce)
+
+
+def reproduce(
+    table: Annotated[
+        str | None, typer.Argument(help="A table's name, or a recipe of your own as FILE.toml.", show_default=False)
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="full: as the paper has it; small: reduced, the same for every rule, for two processor cores.")
+    ] = SMALL,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of every run. [default: the recipe's]", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(help="Folder for RESULTS.md, results.json and the runs.")] = Path("reproduce"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Only this rule of the table, besides the baseline; repeatable.", show_default=False),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Stop after so long; the same command goes on from there. [default: no limit]", show_default=False),
+    ] = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            help="Trainings at once, each in a process. [default: one a core at small scale, else one]", show_default=False
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="List the tables, or the runs of TABLE and how far they are.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train every network a table of the papers compares, and write the table with the published figures beside ours.
+
+    Runs that are whole are not run again and interrupted ones go on from their checkpoint, so the command may be stopped
+    and repeated at will. OUT/RESULTS.md holds all tables that were run into OUT, with every hyper-parameter and its source.
+    """
+    if table is None:
+        if not show_list:
+            raise ConfigError(f"give a table: {', '.join(recipe_names())}; --list describes them")
+        _list_tables(json)
+        return
+    if minutes is not None and not minutes > 0:
+        raise ConfigError(f"the minutes must be above 0, not {minutes:g}")
+    if parallel is not None and parallel < 1:
+        raise ConfigError(f"the number of trainings at once must be at least 1, not {parallel}")
+    recipe = read_recipe(table)
+    import_torch("train", "reproducing tables")
+    from edgebll.reproduce.cells import cells_of
+    from edgebll.reproduce.runner import Work
+
+    cells = cells_of(recipe, scale, seeds, only or ())
+    cores = usable_cores()
+    at_once = parallel or (cores if scale == SMALL else 1)
+    work = Work(
+        recipe=recipe,
+        scale=scale,
+        cells=cells,
+        folder=out / recipe.name / scale,
+        source=table,
+        say=say,
+        data_dir=data_dir,
+        parallel=min(at_once, len(cells)),
+        threads=max(1, cores // at_once),
+        minutes=minutes,
+    )
+    if show_list:
+        _list_runs(work, json)
+    else:
+        _reproduce(work, out, json)
+
+
+def _reproduce(work: Any, out: Path, json: bool) -> None:
+    """Do the runs; whatever happens, report what is there."""
+    from edgebll.reproduce.results import results
+    from edgebll.reproduce.runner import do, unfinished
+
+    cells = work.cells
+    if work.scale == FULL and work.recipe.kind == ACCURACY:
+        say("edgebll: this release trains on processors only, where full scale takes days; --minutes does it in pieces")
+    try:
+        cells = do(work)
+    finally:
+        document = results(work.recipe, work.scale, cells, work.runs)
+        if document["done"]:
+            write_results(out, document)
+    left = unfinished(work.recipe, cells, work.runs)
+    if left:
+        say(f"edgebll: the time is up with {left} of {len(cells)} runs not whole; give the same command to go on")
+    if json:
+        print_json({"report": str(out / REPORT), "left": left, **document})
+        return
+    typer.echo(f"{out / REPORT}: {document['done']} of {document['runs']} runs of {work.recipe.title}, {work.scale} scale")
+
+
+def _list_tables(json: bool) -> None:
+    recipes: list[Recipe] = [read_recipe(name) for name in recipe_names()]
+    if json:
+        print_json([{"table": recipe.name, "title": recipe.title, "text": recipe.text} for recipe in recipes])
+        return
+    print_table(("table", "what it is"), [(recipe.name, f"{recipe.title}: {recipe.text}") for recipe in recipes])
+
+
+def _list_runs(work: Any, json: bool) -> None:
+    from edgebll.reproduce.runner import outcome
+
+    rows = [(cell, outcome(work.recipe, cell, work.runs)) for cell in work.cells]
+    if json:
+        print_json([{"run": cell.title, **values} for cell, values in rows])
+        return
+    columns = ("run", "state", "accuracy %")
+    print_table(columns, [(cell.title, _state(values), _accuracy(values)) for cell, values in rows], right=("accuracy %",))
+
+
+def _state(values: dict[str, Any]) -> str:
+    reason = values.get("reason")
+    return f"{values['state']}: {reason}" if reason else values["state"]
+
+
+def _accuracy(values: dict[str, Any]) -> str:
+    return f"{100 * values['accuracy']:.2f}" if "accuracy" in values else ""

@@ -1,0 +1,77 @@
+"""`edgebll reproduce`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.recipes import write_recipe
+from typer.testing import CliRunner, Result
+
+from edgebll.cli.app import app
+from edgebll.reproduce.recipe import recipe_names
+
+
+def call(*arguments: str | Path, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_tables_are_listed() -> None:
+    entries = json.loads(call("--list", "--json").stdout)
+    assert [entry["table"] for entry in entries] == recipe_names()
+    table = call("--list").stdout
+    assert all(name in table for name in recipe_names())
+
+
+def test_a_table_is_run_reported_and_not_run_again(tmp_path: Path) -> None:
+    recipe, out = write_recipe(tmp_path), tmp_path / "out"
+    options = [recipe, "--out", out, "--parallel", "1"]
+    assert "not run yet" not in call(*options, "--only", "local").stdout
+    text = (out / "RESULTS.md").read_text("utf-8")
+    assert "## Tiny table (small scale)" in text
+    assert "3 of 3 runs are trained" in text
+    again = call(*options, "--json")
+    document = json.loads(again.stdout)
+    assert (document["left"], document["done"], document["report"]) == (0, 3, str(out / "RESULTS.md"))
+    assert "begins" not in again.stderr
+    accuracies = {line["rule"]: line["mean"] for line in document["lines"]}
+    assert accuracies["BP"] > 30
+    listed = call(*options, "--list").stdout
+    assert listed.count("done") == 3
+    assert f"{accuracies['BP']:.2f}" in listed
+
+
+def test_time_runs_out_with_a_way_to_go_on(tmp_path: Path) -> None:
+    """The report holds what is done; the exit code is 0."""
+    recipe, out = write_recipe(tmp_path), tmp_path / "out"
+    result = call(recipe, "--out", out, "--minutes", "1e-9")
+    assert "the time is up with 3 of 3 runs not whole; give the same command to go on" in result.stderr
+    assert "0 of 3 runs of Tiny table" in result.stdout
+    assert not (out / "RESULTS.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give a table: backlink-table1, "),
+        (["table9"], "there is no table 'table9'"),
+        (["bll-table1", "--scale", "huge"], "the scale must be full or small, not 'huge'"),
+        (["bll-table1", "--seeds", "0"], "the number of seeds must be at least 1, not 0"),
+        (["bll-table1", "--minutes", "0"], "the minutes must be above 0, not 0"),
+        (["bll-table1", "--parallel", "0"], "the number of trainings at once must be at least 1, not 0"),
+        (["bll-table1", "--only", "dgl"], "the table bll-table1 has no rule 'dgl'; it has BP, Pred-Sim, BLL, FA"),
+    ],
+)
+def test_wrong_options_are_refused(arguments: list[str], message: str) -> None:
+    assert message in call(*arguments, code=2).stderr
+
+
+def test_missing_data_are_told_with_how_to_get_them(tmp_path: Path) -> None:
+    result = call("backlink-table1", "--data-dir", tmp_path, "--out", tmp_path / "out", code=4)
+    assert "get it with `edgebll data fetch cifar-10`" in result.stderr
+    assert not (tmp_path / "out").exists()

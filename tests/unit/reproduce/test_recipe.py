@@ -1,0 +1,121 @@
+"""Recipes: those that come with edgebll are complete and can be run; a wrong one is refused with what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.recipes import write_recipe
+
+from edgebll.data import AUGMENTATIONS, DATASETS
+from edgebll.errors import ConfigError
+from edgebll.networks import build_units, make_architecture
+from edgebll.reproduce.cells import cells_of
+from edgebll.reproduce.parameters import check_sources, parameters
+from edgebll.reproduce.recipe import SCALES, read_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_is_complete(name: str) -> None:
+    """Every hyper-parameter has a source; networks can be cut as told; what is reduced is told; each rule has figures."""
+    recipe = read_recipe(name)
+    check_sources(recipe)
+    assert recipe.small.words
+    assert not recipe.full.words
+    for scale in SCALES:
+        sizes = {}
+        for cell in cells_of(recipe, scale, 1):
+            assert cell.config is not None or "has no rule" in cell.reason
+            if cell.config is None:
+                continue
+            config = cell.config
+            assert config.data in DATASETS
+            assert config.augment in AUGMENTATIONS
+            key = (config.network, tuple(config.network_options.items()), config.blocks)
+            if key not in sizes:
+                shape, classes = make_architecture(config.network, config.network_options).example
+                small = {**config.network_options, **({"width": 4} if "width" in config.network_options else {})}
+                sizes[key] = build_units(config.network, classes, shape, small).sizes(config.blocks, config.split)
+            assert len(sizes[key]) == config.blocks
+
+
+def test_published_figures_and_their_gaps() -> None:
+    """Errors become accuracies; a baseline of one block stands beside every number of blocks."""
+    recipe = read_recipe("backlink-table2")
+    (line,) = [row for row in recipe.rules if row.name == "BackLink l=3"]
+    (found,) = recipe.figures("CIFAR-10 ResNet-110", line, 16)
+    assert found[1:] == (pytest.approx(90.25), None)
+    assert recipe.figures("CIFAR-10 ResNet-32", line, 8) == []
+    bll = read_recipe("bll-table1")
+    (row,) = [row for row in bll.rules if row.name == "BLL"]
+    assert [(value, spread) for _, value, spread in bll.figures("CIFAR-10 ResNet-50", row, 4)] == [(94.6, 0.17), (92.6, None)]
+
+
+def test_one_seed_for_all_comes_before_a_second_for_any() -> None:
+    cells = cells_of(read_recipe("bll-table1"), "full")
+    assert [cell.seed for cell in cells] == [0] * 12 + [1] * 12 + [2] * 12
+    assert [cell.row.name for cell in cells[:8]] == ["BP", "Pred-Sim", "BLL", "FA"] * 2
+    assert [cell.blocks for cell in cells[:4]] == [1, 4, 4, 1]
+    assert len({cell.folder for cell in cells}) == len(cells)
+
+
+def test_only_some_rules_and_always_the_baseline() -> None:
+    recipe = read_recipe("bll-table1")
+    assert {cell.row.name for cell in cells_of(recipe, "small", only=["bll"])} == {"BP", "BLL"}
+    assert {cell.row.name for cell in cells_of(recipe, "small", only=["Pred-Sim", "fa"])} == {"BP", "Pred-Sim", "FA"}
+    with pytest.raises(ConfigError, match=r"no rule 'dgl'; it has BP, Pred-Sim, BLL, FA"):
+        cells_of(recipe, "small", only=["dgl"])
+
+
+def test_parameters_name_both_scales_and_their_source(tmp_path: Path) -> None:
+    recipe = read_recipe(str(write_recipe(tmp_path)))
+    found = {entry["name"]: entry for entry in parameters(recipe, "small")}
+    assert found["epochs"] == {"name": "epochs", "full": "3", "here": "2", "source": "Somebody 2020", "ours": False}
+    assert found["limit"]["full"] == "all"
+    assert found["bll.match"]["source"] == "Somebody 2020"
+    assert found["bll.pool"]["ours"]
+    assert found["mlp.width"]["here"] == "16"
+    table1 = {entry["name"]: entry for entry in parameters(read_recipe("backlink-table1"), "full")}
+    assert table1["lr"]["full"].startswith("0.5 (CIFAR-10 ResNet-32, CIFAR-100 ResNet-32); 0.3 (CIFAR-10 ResNet-110")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "Tiny table"\n', "", "'title' is missing"),
+        ('baseline = "BP"', 'baseline = "XX"', r"tiny.toml: baseline: unknown 'XX'; known are BP, Local"),
+        ('name = "Local"', 'name = "BP"', "rules: 'BP' is there twice"),
+        ("BP = [5.0]", "Bp = [5.0]", "published.values: unknown 'Bp'"),
+        ('setting = "digits MLP"', 'setting = "digits"', "published.setting: unknown 'digits'"),
+        ("seeds = 2", "seeds = 0", "full.seeds must be at least 1, not 0"),
+        ("seeds = 2", 'settings = ["x"]', "full.settings: unknown 'x'"),
+        ("seeds = 2", "blocks = [7]", "full.blocks: unknown 7; known are 2, 3"),
+        ('baseline = "BP"', 'baseline = "BP"\nkind = "speed"', "kind must be accuracy or cost, not 'speed'"),
+        ("epochs = 2", "epoch = 2", "unknown training option 'epoch'"),
+        ("epochs = 2", "seed = 2", "unknown training option 'seed'"),
+        ("epochs = 2", 'epochs = "2"', r"digits MLP, BP\.epochs: expected int, got str '2'"),
+        ("match = 2.0", "mach = 2.0", "digits MLP, Local: the rule bll has no option 'mach'"),
+        ("one_block = true", "one_block = false", "one_block must be true for the rule backprop"),
+        ('schedule = "ours"\n', "", r"\[sources\] does not say where 'schedule' is from"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write_recipe(tmp_path, (old, new))
+    with pytest.raises(ConfigError, match=message) as caught:
+        check_sources(read_recipe(str(path)))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_table_or_scale_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no table 'table9'; choose backlink-table1, "):
+        read_recipe("table9")
+    with pytest.raises(ConfigError, match=r"gone\.toml cannot be read"):
+        read_recipe(str(tmp_path / "gone.toml"))
+    with pytest.raises(ConfigError, match="the scale must be full or small, not 'tiny'"):
+        cells_of(read_recipe("bll-table1"), "tiny")
+
+
+def test_a_rule_to_come_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, ('rule = "bll"\noptions = { match = 2.0 }', 'rule = "someday"'))
+    cells = cells_of(read_recipe(str(path)), "small")
+    assert [cell.reason for cell in cells] == ["", *["this release of edgebll has no rule someday"] * 2]

@@ -1,0 +1,166 @@
+"""Doing a table's runs: whole ones stay, killed ones go on bit for bit, the time is kept, and what fails is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.recipes import write_recipe
+
+from edgebll.errors import ConfigError, DataError
+from edgebll.reproduce import one_run
+from edgebll.reproduce.cells import Cell, cells_of
+from edgebll.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, run_cell, state_of
+from edgebll.reproduce.recipe import read_recipe
+from edgebll.reproduce.runner import Work, do, outcome
+
+UNLIMITED = Clock(0.0)
+
+
+def cells(folder: Path, *changes: tuple[str, str]) -> list[Cell]:
+    return cells_of(read_recipe(str(write_recipe(folder, *changes))), "small")
+
+
+def summary(cell: Cell, runs: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((runs / cell.folder / "summary.json").read_text())
+    return found
+
+
+def test_a_whole_run_is_not_run_again(tmp_path: Path) -> None:
+    cell, lines = cells(tmp_path)[0], []
+    assert state_of(cell, tmp_path) == OPEN
+    assert run_cell(cell, tmp_path, UNLIMITED, say=lines.append) == DONE
+    assert lines[0] == "BP, digits MLP, 1 block, seed 0: begins of 20 steps"
+    assert lines[-1].startswith("BP, digits MLP, 1 block, seed 0: epoch 2, accuracy ")
+    first = (tmp_path / cell.folder / "summary.json").stat().st_mtime_ns
+    assert run_cell(cell, tmp_path, UNLIMITED) == DONE
+    assert (tmp_path / cell.folder / "summary.json").stat().st_mtime_ns == first
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    """The process is killed in its fourth epoch; the run then ends as an undisturbed one."""
+    path = write_recipe(tmp_path, ("epochs = 2", "epochs = 60"))
+    told = {"table": str(path), "scale": "small", "cell": "digits-mlp-local-k2-seed0", "seed": 0, "runs": str(tmp_path / "a")}
+    told |= {"data_dir": None, "threads": 1, "seconds": None, "parent": os.getpid()}
+    command = [sys.executable, "-m", "edgebll.reproduce.worker", json.dumps(told)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("epoch 3" in line for line in process.stderr)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    cell = cells(tmp_path, ("epochs = 2", "epochs = 60"))[1]
+    assert state_of(cell, tmp_path / "a") == PAUSED
+    lines: list[str] = []
+    for runs in ("a", "b"):
+        assert run_cell(cell, tmp_path / runs, UNLIMITED, say=lines.append) == DONE
+    assert "goes on at step" in lines[0]
+    assert summary(cell, tmp_path / "a")["state_sha256"] == summary(cell, tmp_path / "b")["state_sha256"]
+
+
+def test_traces_of_a_start_that_was_cut_off_do_no_harm(tmp_path: Path) -> None:
+    cell = cells(tmp_path)[0]
+    (tmp_path / cell.folder).mkdir()
+    (tmp_path / cell.folder / "run.json.partial").write_text("{")
+    assert run_cell(cell, tmp_path, UNLIMITED, say=lambda _: None) == DONE
+
+
+class Ticks:
+    """A clock for `time.monotonic` that moves by a second whenever it is asked for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_a_run_pauses_at_a_checkpoint_and_always_gets_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time for little more than one checkpoint interval: it takes several calls, each of which gets further."""
+    monkeypatch.setattr(one_run.time, "monotonic", Ticks())
+    cell, steps = cells(tmp_path)[1], []
+    for _ in range(30):
+        start = one_run.time.monotonic()
+        state = run_cell(cell, tmp_path, Clock(start, start + 40.0), say=lambda _: None)
+        if state == DONE:
+            break
+        assert state == PAUSED
+        steps.append(json.loads((tmp_path / cell.folder / "checkpoint" / "progress.json").read_text())["step"])
+    assert state == DONE
+    assert len(steps) > 1
+    assert steps == sorted(set(steps))
+    monkeypatch.undo()
+    whole = tmp_path / "whole"
+    run_cell(cell, whole, UNLIMITED, say=lambda _: None)
+    assert summary(cell, tmp_path)["state_sha256"] == summary(cell, whole)["state_sha256"]
+
+
+def test_a_run_stops_when_told(tmp_path: Path) -> None:
+    cell = cells(tmp_path)[0]
+    assert run_cell(cell, tmp_path, Clock(0.0, None, lambda: True), say=lambda _: None) == PAUSED
+    assert state_of(cell, tmp_path) == PAUSED
+
+
+def test_a_run_of_another_recipe_is_neither_used_nor_replaced(tmp_path: Path) -> None:
+    run_cell(cells(tmp_path)[1], tmp_path, UNLIMITED, say=lambda _: None)
+    other = cells(tmp_path, ("match = 2.0", "match = 3.0"))[1]
+    with pytest.raises(ConfigError, match=r"holds a run with rule_options .*2\.0.*, but the recipe now says .*3\.0"):
+        run_cell(other, tmp_path, UNLIMITED)
+
+
+def test_a_loss_that_is_no_number_is_told_and_not_tried_again(tmp_path: Path) -> None:
+    cell = cells(tmp_path, ("lr = 0.02", "lr = 1e30"))[0]
+    assert run_cell(cell, tmp_path, UNLIMITED, say=lambda _: None) == FAILED
+    assert run_cell(cell, tmp_path, UNLIMITED, say=pytest.fail) == FAILED
+    assert "not a number any more" in outcome(read_recipe("bll-table1"), cell, tmp_path)["reason"]
+
+
+def work(folder: Path, runs: Sequence[Cell], parallel: int = 1, **options: object) -> Work:
+    path = folder / "tiny.toml"
+    fixed = Work(read_recipe(str(path)), "small", runs, folder / "out", str(path), lambda _: None, parallel=parallel)
+    return replace(fixed, **options)  # type: ignore[arg-type]
+
+
+def test_several_at_once_give_the_same(tmp_path: Path) -> None:
+    """In processes of their own, as one after another here."""
+    found = cells(tmp_path)
+    do(work(tmp_path, found, parallel=2))
+    do(replace(work(tmp_path, found), folder=tmp_path / "other"))
+    for cell in found:
+        digests = {summary(cell, tmp_path / place / "runs")["state_sha256"] for place in ("out", "other")}
+        assert len(digests) == 1
+
+
+def test_an_error_in_another_process_is_told(tmp_path: Path) -> None:
+    found = cells(tmp_path, ("batch_size = 32", "batch_size = 4000"))
+    with pytest.raises(Exception, match=r"digits MLP.*: the batch size must lie in 1\.\.320"):
+        do(work(tmp_path, found, parallel=2))
+
+
+def test_nothing_is_begun_when_the_time_is_up(tmp_path: Path) -> None:
+    found = cells(tmp_path)
+    for parallel in (1, 2):
+        do(work(tmp_path, found, parallel=parallel, minutes=1e-9))
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_without_their_data_are_left_out(tmp_path: Path) -> None:
+    """The others are done; where none is left that is an error."""
+    second = (
+        '[[settings]]\nname = "CIFAR"\nblocks = [2]\ntrain = { data = "cifar-10", network = "mlp" }\n\n[[rules]]\nname = "BP"'
+    )
+    found = cells(tmp_path, ('[[rules]]\nname = "BP"', second))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = do(work(tmp_path, found, data_dir=empty))
+    assert [bool(cell.reason) for cell in done] == [cell.setting.name == "CIFAR" for cell in found]
+    assert "`edgebll data fetch cifar-10`" in done[-1].reason
+    with pytest.raises(DataError, match="the data set cifar-10 was not found in"):
+        do(work(tmp_path, [cell for cell in found if cell.setting.name == "CIFAR"], data_dir=empty))

@@ -5,7 +5,7 @@
 which is the weight decay of a gradient, or its momentum where there is no decay: it takes no pass over the weight of its own.
 
 Conditions: the product has two axes and no third operand, more elements than `fuse_updates` would take, and nobody else reads
-it or its Reshape; C has the shape of the sum; c is a constant of one element.
+it or its Reshape; C has the shape of the sum; c is a constant of one element; no integers, for which ONNX Runtime has no Gemm.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def _product(name: str, makers: Makers, readers: Readers, names: Names) -> onnx.
     product = only_reader(name, "MatMul", makers, readers) or only_reader(name, "Gemm", makers, readers)
     if product is None or len(product.input) != 2:
         return None
-    flat = all(len(names.shape_of(value)) == 2 for value in (*product.input, product.output[0]))
-    return product if flat and prod(names.shape_of(product.output[0])) > MAX_ELEMENTS else None
+    shapes = [names.shape_of(value) for value in (*product.input, product.output[0])]
+    flat = all(len(shape) == 2 and 0 not in shape for shape in shapes) and "int" not in names.dtype_of(name)
+    return product if flat and prod(shapes[-1]) > MAX_ELEMENTS else None
 
 
 def _scaled(name: str, makers: Makers, readers: Readers, names: Names) -> tuple[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import onnx
 
+from edgebll.errors import ExportError
 from edgebll_export.passes.names import Nodes, reads
 
 
@@ -21,7 +22,11 @@ def alive(nodes: Sequence[onnx.NodeProto]) -> Nodes:
 
 
 def in_order(nodes: Nodes) -> Nodes:
-    """Every node after those that make its inputs, otherwise in the given order."""
+    """Every node after those that make its inputs, otherwise in the given order.
+
+    Raises:
+        ExportError: nodes read each other's results in a circle, which is a fault of a pass.
+    """
     made = {name for node in nodes for name in node.output}
     done: set[str] = set()
     result: Nodes = []
@@ -33,5 +38,8 @@ def in_order(nodes: Nodes) -> Nodes:
                 done.update(node.output)
             else:
                 waiting.append(node)
+        if len(waiting) == len(nodes):
+            circle = ", ".join(name for node in waiting[:4] for name in node.output)
+            raise ExportError(f"internal error: what makes {circle} is needed to compute itself; please report this graph")
         nodes = waiting
     return result

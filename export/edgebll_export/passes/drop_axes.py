@@ -1,7 +1,7 @@
 """A reduction that keeps its axes only for a Reshape to drop them drops them itself. Bit-identical.
 
 Condition: every use is a Reshape to one and the same shape, which is the kept one without some axes of size 1, among them all
-that are reduced.
+that are reduced; the axes are listed (an empty list stands for all of them).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _axes(node: onnx.NodeProto, readers: Sequence[onnx.NodeProto], names: Names)
     if node.op_type not in _REDUCTIONS or not attribute(node, "keepdims", 1) or not readers:
         return None
     reduced = _reduced(node, names)
-    if reduced is None or any(reader.op_type not in _RESHAPES for reader in readers):
+    if not reduced or any(reader.op_type not in _RESHAPES for reader in readers):
         return None
     shapes = {names.shape_of(reader.output[0]) for reader in readers}
     if len(shapes) != 1:

@@ -4,8 +4,9 @@
 
 which is the update of plain gradient descent: two passes over the weight instead of four.
 
-Conditions: s has one element; nobody else reads the product or its multiple; the product has two axes, more elements than
-`fuse_updates` would take, and at least _TIMES as many as the factor that is scaled, the smaller one.
+Conditions: s has one element; nobody else reads the product or its multiple; the product has two axes and the shape of p and of
+the difference, more elements than `fuse_updates` would take, and at least _TIMES as many as the factor that is scaled, the
+smaller one; float32 or float64: in float16, s A may be too small a number where s (A B) is not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edgebll_export.passes.fuse_updates import MAX_ELEMENTS
 from edgebll_export.passes.names import Names, Nodes, attribute, made, only_reader, producers, uses
 
 _TIMES = 4
+_DTYPES = ("float32", "float64")
 
 
 def scale_factors(nodes: Nodes, outputs: Sequence[str], names: Names) -> Nodes:
@@ -36,7 +38,10 @@ def _step(
     node: onnx.NodeProto, makers: dict[str, onnx.NodeProto], readers: dict[str, list[onnx.NodeProto]], names: Names
 ) -> tuple[str, onnx.NodeProto] | None:
     """The factor s and the product of a difference p - s (A B); None where the conditions do not hold."""
-    if node.op_type != "Sub" or names.shape_of(node.input[0]) != names.shape_of(node.output[0]):
+    if node.op_type != "Sub" or names.dtype_of(node.output[0]) not in _DTYPES:
+        return None
+    shape = names.shape_of(node.output[0])
+    if names.shape_of(node.input[0]) != shape:
         return None
     scaled = only_reader(node.input[1], "Mul", makers, readers)
     if scaled is None:
@@ -47,6 +52,7 @@ def _step(
             prod(names.shape_of(factor)) == 1
             and len(names.shape_of(factor)) <= 2
             and product is not None
+            and names.shape_of(source) == shape
             and _fits(product, names)
         ):
             return factor, product
@@ -57,8 +63,8 @@ def _fits(product: onnx.NodeProto, names: Names) -> bool:
     shapes = [names.shape_of(name) for name in (*product.input, product.output[0])]
     if len(shapes) != 3 or any(len(shape) != 2 for shape in shapes) or attribute(product, "alpha", 1.0) != 1.0:
         return False
-    elements = prod(shapes[-1])
-    return elements > MAX_ELEMENTS and elements >= _TIMES * min(map(prod, shapes[:2]))
+    elements, smaller = prod(shapes[-1]), min(map(prod, shapes[:2]))
+    return smaller > 0 and elements > MAX_ELEMENTS and elements >= _TIMES * smaller
 
 
 def _gemm(node: onnx.NodeProto, factor: str, product: onnx.NodeProto, names: Names) -> Nodes:

@@ -18,9 +18,9 @@ _NEUTRAL = {"Mul": (1.0, True), "Div": (1.0, False), "Add": (0.0, True), "Sub": 
 
 def simplify(nodes: Nodes, outputs: Sequence[str], names: Names) -> Nodes:
     """See the module."""
-    makers = producers(nodes)
+    makers: dict[str, onnx.NodeProto] = {}  # of what is left only: a node seen before may read a value that went since
     renamed: dict[str, str] = {}
-    result = []
+    result: Nodes = []
     for old in nodes:
         node = with_inputs(old, renamed)
         kept = _kept(node, names) or _twice_negative(node, makers)
@@ -28,6 +28,7 @@ def simplify(nodes: Nodes, outputs: Sequence[str], names: Names) -> Nodes:
             renamed[node.output[0]] = kept
             continue
         result.append(_difference(node, makers) or node)
+        makers.update(producers(result[-1:]))
     return result
 
 

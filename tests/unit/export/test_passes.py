@@ -9,6 +9,7 @@ import torch
 from support.graphs import run_model
 from torch import nn
 
+from edgebll.errors import ExportError
 from edgebll.learning import BLL, SGD, make_steps
 from edgebll.networks import BlockNetwork
 from edgebll_export import graph as graph_module
@@ -97,6 +98,7 @@ def test_merge_transposes(build: Build, shape: Sequence[int], expected: list[str
         (lambda g, x: reshape(g, total(g, x, [2], (2, 3, 1)), 1, 2, 3), ["ReduceSum", "Reshape"]),
         (lambda g, x: g.op("Sub", [x, total(g, x, [2], (2, 3, 1))], (2, 3, 4)), ["ReduceSum", "Sub"]),
         (lambda g, x: total(g, x, [2], (2, 3, 1)), ["ReduceSum"]),
+        (lambda g, x: reshape(g, total(g, x, [], (1, 1, 1)), 1), ["ReduceSum", "Reshape"]),
     ],
 )
 def test_drop_axes(build: Build, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +107,11 @@ def test_drop_axes(build: Build, expected: list[str], monkeypatch: pytest.Monkey
 
 def number(g: GraphBuilder, value: float, *shape: int) -> Value:
     return g.constant(np.full(shape, value, np.float32))
+
+
+def kept_alone(g: GraphBuilder, x: Value) -> Value:
+    """A product of which only one factor stays."""
+    return g.elementwise("Mul", [g.elementwise("Exp", [x]), number(g, 1)])
 
 
 @pytest.mark.parametrize(
@@ -120,6 +127,18 @@ def number(g: GraphBuilder, value: float, *shape: int) -> Value:
         (lambda g, x: g.elementwise("Add", [x, g.elementwise("Neg", [g.elementwise("Exp", [x])])]), ["Exp", "Sub"]),
         (lambda g, x: g.elementwise("Sub", [x, g.elementwise("Neg", [g.elementwise("Exp", [x])])]), ["Exp", "Add"]),
         (lambda g, x: g.elementwise("Mul", [x, number(g, 2)]), ["Mul"]),
+        # What a node reads may itself have gone before.
+        (lambda g, x: g.elementwise("Add", [x, g.elementwise("Neg", [kept_alone(g, x)])]), ["Exp", "Sub"]),
+        (
+            lambda g, x: g.elementwise("Add", [x, g.elementwise("Neg", [g.elementwise("Neg", [kept_alone(g, x)])])]),
+            ["Exp", "Add"],
+        ),
+        (
+            lambda g, x: g.elementwise(
+                "Sub", [x, g.elementwise("Mul", [g.elementwise("Neg", [kept_alone(g, x)]), number(g, 1)])]
+            ),
+            ["Exp", "Add"],
+        ),
     ],
 )
 def test_simplify(build: Build, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +158,12 @@ def test_merge_equal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_order_is_restored() -> None:
     nodes = [onnx.helper.make_node("Relu", [a], [b]) for a, b in (("b", "c"), ("x", "a"), ("a", "b"))]
     assert [node.output[0] for node in in_order(nodes)] == ["a", "b", "c"]
+
+
+def test_nodes_in_a_circle_are_an_error() -> None:
+    nodes = [onnx.helper.make_node("Relu", [a], [b]) for a, b in (("x", "a"), ("c", "b"), ("b", "c"))]
+    with pytest.raises(ExportError, match="internal error: what makes b, c "):
+        in_order(nodes)
 
 
 class Mixed(nn.Module):

@@ -1,11 +1,13 @@
 """Passes that let a matrix product absorb what follows it: equal up to rounding, and only where their conditions hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
 import pytest
-from support.graphs import run_model
+import torch
+from support.graphs import run_lowered, run_model, to_model
+from torch import Tensor
 
 from edgebll_export import graph as graph_module
 from edgebll_export.graph import GraphBuilder, Value
@@ -16,12 +18,12 @@ from edgebll_export.passes import run_passes
 Follow = Callable[[GraphBuilder, Value, Value, Value], Value]
 
 
-def chain(size: tuple[int, int, int], turned: bool, follow: Follow) -> GraphBuilder:
+def chain(size: tuple[int, int, int], turned: bool, follow: Follow, dtype: str = "float32") -> GraphBuilder:
     """A graph of what `follow` makes of A B, with A (M, K) or its transpose, of a matrix p as large and of a scalar s."""
     rows, inner, columns = size
     g = GraphBuilder()
-    a = g.input("a", "float32", (inner, rows) if turned else (rows, inner))
-    b, p, s = g.input("b", "float32", (inner, columns)), g.input("p", "float32", (rows, columns)), g.input("s", "float32", ())
+    a = g.input("a", dtype, (inner, rows) if turned else (rows, inner))
+    b, p, s = g.input("b", dtype, (inner, columns)), g.input("p", dtype, (rows, columns)), g.input("s", dtype, ())
     product = g.op("Gemm", [a, b], (rows, columns), transA=1) if turned else g.op("MatMul", [a, b], (rows, columns))
     g.output("y", follow(g, product, p, s))
     return g
@@ -96,6 +98,30 @@ def test_products_absorb_what_follows(
 def test_products_that_others_read_stay(name: str) -> None:
     follow, expected = KEPT[name]
     assert [node.op_type for node in chain((128, 4, 80), False, follow).build("test").graph.node] == expected
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((4, 10000), (1, 8), (8, 10000)), ((2, 100, 100), (100, 5), (5, 100)), ((1, 100, 100), (100, 5), (5, 100))],
+)
+@pytest.mark.parametrize("function", [lambda p, a, b: p - 0.1 * (a @ b), lambda p, a, b: p + a @ b])
+def test_products_that_are_broadcast_stay(function: Callable[..., Tensor], shapes: Sequence[Sequence[int]]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(shape, generator=generator) for shape in shapes]
+    model = to_model(lambda *values: (function(*values),), inputs)
+    assert "MatMul" in [node.op_type for node in model.graph.node]
+    (found,) = run_lowered(lambda *values: (function(*values),), inputs)
+    np.testing.assert_allclose(found, function(*inputs).numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sum", "step along the product"])
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_products_of_integers_stay(name: str, dtype: str) -> None:
+    """ONNX Runtime has no Gemm for them."""
+    model = chain((128, 4, 80), False, ABSORBED[name][0], dtype).build("test")
+    assert model.graph.node[0].op_type == "MatMul"
+    inputs = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in model.graph.input}
+    assert run_model(model, {key: np.ones(shape, dtype) for key, shape in inputs.items()})["y"].max() in (5, -3)
 
 
 @pytest.mark.parametrize("size", [(64, 4, 64), (128, 64, 128)])

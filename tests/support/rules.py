@@ -19,6 +19,7 @@ from support.pipelines import invoke, summary, write_cluster
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in RULES},
     "greedy, conv": ("greedy", {"classifier": "conv"}),
+    "bll, chained": ("bll", {"feedback": "chain"}),
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
 }
 #: Four training steps of 16 samples.

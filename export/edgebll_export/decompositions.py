@@ -6,10 +6,11 @@ replace a decomposition by registering one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch._decomp import decomposition_table
 
 from edgebll_export.registry import LOWERINGS
@@ -32,7 +33,14 @@ DECOMPOSED: Mapping[str, tuple[str, ...]] = {
 def decompositions() -> dict[Any, Callable[..., Any]]:
     """Operator -> decomposition, for `make_fx`."""
     wanted = {overload(name) for names in DECOMPOSED.values() for name in names}
-    return {operator: decomposition_table[operator] for operator in wanted if str(operator) not in LOWERINGS}
+    table = {operator: decomposition_table[operator] for operator in wanted if str(operator) not in LOWERINGS}
+    return {**table, torch.ops.prims.copy_strided.default: _copy_strided}
+
+
+def _copy_strided(x: Tensor, stride: Sequence[int]) -> Tensor:
+    """A dense tensor in another layout, which some decompositions end with."""
+    order = sorted(range(x.ndim), key=lambda axis: -stride[axis])
+    return x.permute(order).contiguous().permute([order.index(axis) for axis in range(x.ndim)])
 
 
 def overload(name: str) -> Any:

@@ -6,7 +6,7 @@ select_scatter and hands the new y to the readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,13 @@ class _Lifting(fx.Interpreter):
         return torch.ops.aten.lift_fresh_copy.default(super().get_attr(*args))
 
 
-def without_writes(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
+def without_writes(
+    module: fx.GraphModule, inputs: Sequence[Tensor], decompositions: Mapping[Any, Callable[..., Any]]
+) -> fx.GraphModule:
     """The same function, traced again where some operator writes in place; operators keep their place in the network.
 
-    Batch norm's running statistics, which PyTorch does not declare as written, stay with its lowering.
+    `decompositions` are those that the module was traced with: an operator such as lerp_ shows only here as the lerp that they
+    take apart. Batch norm's running statistics, which PyTorch does not declare as written, stay with its lowering.
     """
     if not any(_writes(node) for node in module.graph.nodes):
         return module
@@ -38,7 +41,8 @@ def without_writes(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.Graph
 
     with fx_traceback.preserve_node_meta():
         pure = functionalize(run, remove="mutations")
-        return make_fx(pure, decomposition_table=_STRIDED, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+        table = {**decompositions, **_STRIDED}
+        return make_fx(pure, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
 
 
 def _as_strided(x: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> Tensor:

@@ -73,7 +73,7 @@ def trace(
         try:
             table = decompositions()
             tracer = make_fx(flat, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
-            module = without_writes(tracer(*inputs.values()), list(inputs.values()))
+            module = without_writes(tracer(*inputs.values()), list(inputs.values()), table)
         except (RuntimeError, ValueError, NotImplementedError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ExportError(f"the step cannot be traced as a static graph: {reason}") from error

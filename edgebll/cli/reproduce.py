@@ -120,7 +120,7 @@ def _list_tables(json: bool) -> None:
     if json:
         print_json([{"table": recipe.name, "title": recipe.title, "text": recipe.text} for recipe in recipes])
         return
-    print_table(("table", "what it is"), [(recipe.name, f"{recipe.title}: {recipe.text}") for recipe in recipes])
+    print_table(("table", "what it is"), [(recipe.name, recipe.title) for recipe in recipes])
 
 
 def _list_runs(work: Any, json: bool) -> None:

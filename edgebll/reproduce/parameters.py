@@ -80,7 +80,7 @@ def _told(name: str, cells: Sequence[Cell]) -> str:
     having = [(cell, _values(cell)[name]) for cell in cells if name in _values(cell)]
     values = list(dict.fromkeys(map(_text, (value for _, value in having))))
     if len(values) <= 1:
-        return "".join(values)
+        return values[0] if values else "not used"
     owners: tuple[Callable[[Cell], str], ...] = (lambda c: c.setting.name, lambda c: c.row.name, lambda c: c.title)
     for owner in owners:
         by_value = {text: dict.fromkeys(owner(cell) for cell, value in having if _text(value) == text) for text in values}

@@ -1,0 +1,38 @@
+"""What docs/reproduce.md shows: its recipe can be run, its commands can be given, its table of tables is whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.documents import Document
+from typer.testing import CliRunner
+
+from edgebll.cli.app import app
+from edgebll.reproduce.cells import cells_of
+from edgebll.reproduce.parameters import check_sources
+from edgebll.reproduce.recipe import read_recipe, recipe_names
+
+DOCUMENT = Document("docs/reproduce.md")
+
+
+def test_the_recipe_is_complete(tmp_path: Path) -> None:
+    (text,) = DOCUMENT.fenced("toml")
+    path = tmp_path / "digits.toml"
+    path.write_text(text, "utf-8")
+    check_sources(read_recipe(str(path)))
+
+
+def test_the_commands_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tables list what they would run instead."""
+    monkeypatch.chdir(tmp_path)
+    for program, *arguments in DOCUMENT.commands():
+        assert program == "edgebll"
+        result = CliRunner().invoke(app, [*arguments, "--list"])
+        assert result.exit_code == 0, result.output
+
+
+def test_the_tables_and_their_numbers_of_runs_are_told() -> None:
+    told = dict(re.findall(r"^\| `([\w-]+)` \|.*\| (\d+) \| \d+ \|$", DOCUMENT.text, re.MULTILINE))
+    assert told == {name: str(len(cells_of(read_recipe(name), "small"))) for name in recipe_names()}

@@ -41,7 +41,7 @@ def plan(
 
     With --measure also the throughput of such a pipeline, were all boards like this machine.
     """
-    from edgebll_firmware_host.placement import block_weights, place
+    from edgebll_firmware_host.placement import block_weights, place, step_period
 
     opened = open_bundle(bundle)
     entries = _entries(cluster, boards)
@@ -54,8 +54,7 @@ def plan(
         "links": _links(opened, placed),
     }
     if seconds is not None:
-        slowest = max(row["step_seconds"] for row in result["placement"])
-        result["samples_per_second"] = opened.manifest.batch_size / slowest
+        result["samples_per_second"] = opened.manifest.batch_size / step_period(opened.manifest, seconds, placed)
     if json:
         print_json(result)
     else:

@@ -31,7 +31,7 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 Tensors = Mapping[str, Tensor]
-#: Bytes of state, input and output of a block that is still small.
+#: Bytes of a block that is still small.
 _SMALL = 1 << 20
 _FATAL_ONLY = 4  # every error comes back as an exception too, and the log would go to stderr beside our sentence
 
@@ -213,8 +213,8 @@ def _warn_of_cap(threads: int) -> None:
 
 
 def _bytes(spec: BlockSpec) -> int:
-    """Bytes of a block's state, input and output."""
-    tensors = (*spec.state, spec.input, spec.output)
+    """Bytes of a block's state and of what its step takes and gives."""
+    tensors = (*spec.state, spec.input, spec.output, *spec.received, *spec.sent)
     return sum(math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize for tensor in tensors)
 
 

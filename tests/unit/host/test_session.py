@@ -10,7 +10,7 @@ from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll.keys import KeyPair
-from edgebll_firmware_host.placement import Placement, step_bytes
+from edgebll_firmware_host.placement import Placement, step_bytes, step_period
 from edgebll_firmware_host.session import Neighbours, neighbours
 
 HOST_KEYS = KeyPair("host's", "secret")
@@ -56,3 +56,15 @@ def test_a_block_costs_what_it_sends_and_receives_too(bundle: Bundle, tmp_path: 
     more = [step_bytes(here) - step_bytes(there) for here, there in pairs]
     told, seen = 6 * 4, 4 * 6 * 4
     assert more == [told + seen + told, told, told + seen + told, told]
+
+
+def test_a_step_takes_at_least_the_slowest_board_and_the_way_round_a_backward_stream(bundle: Bundle, tmp_path: Path) -> None:
+    each = Placement({name: (f"block{k}",) for k, name in enumerate("abcd")})
+    seconds = [1.0, 2.0, 3.0, 4.0]
+    # block2 to block1 with lag 1: 2 + 3; block3 to block0 with lag 2: (1 + 2 + 3 + 4) / 2
+    assert step_period(bundle.manifest, seconds, each) == 5
+    assert step_period(bundle.manifest, [1.0, 1.0, 1.0, 4.0], each) == 4
+    assert step_period(bundle.manifest, seconds, SPREAD) == 5
+    assert step_period(bundle.manifest, seconds, Placement({"a": tuple(f"block{k}" for k in range(4))})) == 10
+    plain = make_tiny_bundle(tmp_path / "plain", blocks=4)
+    assert step_period(plain.manifest, seconds, each) == 4

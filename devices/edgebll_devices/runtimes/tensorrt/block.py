@@ -67,13 +67,14 @@ class TensorRTBlock(BlockRuntime):
     def _stored(self) -> dict[str, TensorSpec]:
         """Every tensor as the engines keep it; TensorRT before 10 keeps int64 as int32."""
         found: dict[str, TensorSpec] = {}
+        updated = {tensor.name + NEXT: tensor.name for tensor in self.spec.state}
         for graph in self.spec.graphs:
             engine, where = self._engines[graph].signature, f"{self.spec.name}/{graph}.onnx"
             expected = signature(self.spec, graph)
             inputs, outputs = _widened(expected.inputs, engine.inputs), _widened(expected.outputs, engine.outputs)
             check_signature(where, expected, Signature(inputs, outputs))
             for tensor in (*engine.inputs, *engine.outputs):
-                plain = replace(tensor, name=tensor.name.removesuffix(NEXT))
+                plain = replace(tensor, name=updated.get(tensor.name, tensor.name))
                 if found.setdefault(plain.name, plain) != plain:
                     raise BundleError(
                         f"{where}: {tensor.name!r} is {tensor.dtype} here and another type elsewhere; export again"
@@ -121,7 +122,7 @@ class TensorRTBlock(BlockRuntime):
         self._in.host["y"][...] = y
         self._run(self._now.step, "a training step")
         self._now, self._then = self._then, self._now
-        sent = {tensor.name: self._result(tensor.name).astype(tensor.dtype, copy=False) for tensor in self.spec.sent}
+        sent = {tensor.name: self._result(tensor.name, tensor.dtype) for tensor in self.spec.sent}
         return self._result("a"), dict(zip(self.spec.metrics, self._out.host["metrics"].tolist(), strict=True)), sent
 
     def resident_step(self) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -161,8 +162,9 @@ class TensorRTBlock(BlockRuntime):
         except BoardError as error:
             raise BoardError(f"{self.spec.name}: {what} failed: {error}") from error
 
-    def _result(self, name: str) -> Tensor:
-        result = self._out.host[name].copy()
+    def _result(self, name: str, dtype: str | None = None) -> Tensor:
+        here = self._out.host[name]
+        result = here.astype(dtype or here.dtype)  # copies always, and widens what the GPU keeps as int32
         result.flags.writeable = False
         return result
 

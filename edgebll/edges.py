@@ -32,6 +32,8 @@ class EdgeSpec:
         source, target: block names, or HOST as the source of the chain.
         tensors: names of the tensors a token carries, as the source calls them, e.g. ("a", "y").
         lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step).
+            Against the chain it bounds what pipelining gains: the target is at most `lag` steps ahead of the source, so
+            with a lag of 1 neighbours take turns, and d blocks from target to source all work at once from a lag of d on.
     """
 
     source: str

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from support.rules import VARIANTS, agents, check_rule
 
+from edgebll_firmware_host.inventory import Cluster
+
 
 @pytest.fixture(scope="module")
-def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Path]]:
-    with agents(tmp_path_factory.mktemp("boards")) as paths:
-        yield paths
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Cluster]]:
+    with agents(tmp_path_factory.mktemp("boards")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("rule", VARIANTS)
-def test_it_exports_verifies_and_gives_the_same_bits_on_boards(rule: str, clusters: dict[int, Path], tmp_path: Path) -> None:
+def test_it_exports_verifies_and_gives_the_same_bits_on_boards(rule: str, clusters: dict[int, Cluster], tmp_path: Path) -> None:
     check_rule(rule, "mlp", clusters, tmp_path)

@@ -22,6 +22,7 @@ from edgebll.errors import LinkError
 from edgebll.keys import new_key_pair
 from edgebll.learning import SGD
 from edgebll.networks import make_network
+from edgebll.state import state_sha256
 from edgebll.transport import Receiver
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Ping, Pong, Token
 from edgebll_export import export_bundle
@@ -52,8 +53,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def alone(bundle: Bundle) -> str:
-    """What a sequential run ends with."""
-    return run_alone(bundle, KINDS)
+    """Fingerprint of what a sequential run ends with."""
+    return state_sha256(run_alone(bundle, KINDS))
 
 
 def over(agents: dict[str, AgentProcess], pinned: list[tuple[str, ...]], window: int) -> Cluster:
@@ -66,15 +67,16 @@ def over(agents: dict[str, AgentProcess], pinned: list[tuple[str, ...]], window:
 def test_any_boards_and_any_window_give_the_bits_of_a_sequential_run(
     agents: dict[str, AgentProcess], bundle: Bundle, alone: str, tmp_path: Path, boards: int, window: int
 ) -> None:
-    cluster = over(agents, [()] * boards, window)
-    assert run_over(bundle, KINDS, cluster, tmp_path / f"run{next(_RUNS)}") == alone
+    outcome = run_over(bundle, KINDS, over(agents, [()] * boards, window), tmp_path / f"run{next(_RUNS)}")
+    assert state_sha256(outcome.states) == alone
+    assert len(outcome.placement.blocks) == boards
 
 
 def test_blocks_that_lie_crosswise_on_boards_do_too(
     agents: dict[str, AgentProcess], bundle: Bundle, alone: str, tmp_path: Path
 ) -> None:
     cluster = over(agents, [("block1", "block3"), ("block0", "block2")], 8)
-    assert run_over(bundle, KINDS, cluster, tmp_path / f"run{next(_RUNS)}") == alone
+    assert state_sha256(run_over(bundle, KINDS, cluster, tmp_path / f"run{next(_RUNS)}").states) == alone
 
 
 def test_encrypted_boards_do_too(bundle: Bundle, alone: str, tmp_path: Path) -> None:
@@ -86,14 +88,14 @@ def test_encrypted_boards_do_too(bundle: Bundle, alone: str, tmp_path: Path) -> 
     ):
         boards = tuple(BoardEntry(agent.name, agent.endpoint, keys[agent.name].public) for agent in (a, b))
         cluster = Cluster(boards, HostEntry(window=3), keys["host"])
-        assert run_over(bundle, KINDS, cluster, tmp_path / "run") == alone
+        assert state_sha256(run_over(bundle, KINDS, cluster, tmp_path / "run").states) == alone
     for name in ("a", "b"):
         assert "too late" not in (tmp_path / name / "agent.log").read_text(), "a side token came after the end"
 
 
 def test_the_streams_matter(bundle: Bundle, alone: str, tmp_path: Path) -> None:
     later = [EdgeSpec(edge.source, edge.target, edge.tensors, edge.lag + 1) for edge in SIDES]
-    assert run_alone(make_tiny_bundle(tmp_path / "later", blocks=4, sides=later), KINDS) != alone
+    assert state_sha256(run_alone(make_tiny_bundle(tmp_path / "later", blocks=4, sides=later), KINDS)) != alone
 
 
 def test_a_rule_with_side_streams_runs_from_its_bundle_alone(agents: dict[str, AgentProcess], tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 
 from edgebll.bundle import Bundle
 from edgebll.runfolder import RunFolder
-from edgebll.state import Array, state_sha256
+from edgebll.state import Array
+from edgebll.state import State as BlockState
 from edgebll.wire import EVAL, SNAPSHOT, TRAIN, State, Token
 from edgebll_devices.sequential import run_sequential
-from edgebll_firmware_host.cluster_run import run_on_boards
+from edgebll_firmware_host.cluster_run import Outcome, run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import Cluster
 from edgebll_firmware_host.recorder import Recorder
@@ -45,14 +46,14 @@ def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str) -> Iterator[Toke
         step += kind == TRAIN
 
 
-def run_alone(bundle: Bundle, kinds: Sequence[str]) -> str:
-    """Fingerprint of the final states of a sequential run."""
+def run_alone(bundle: Bundle, kinds: Sequence[str]) -> dict[str, BlockState]:
+    """Final states of a sequential run."""
     messages = run_sequential(bundle, "alone", make_tokens(bundle, kinds, "alone"))
-    return state_sha256({m.block: m.tensors for m in messages if isinstance(m, State) and m.final})
+    return {m.block: m.tensors for m in messages if isinstance(m, State) and m.final}
 
 
-def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Path) -> str:
-    """Fingerprint of the final states of a run over boards; `folder` is new, and its name the run's."""
+def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Path) -> Outcome:
+    """A run over boards; `folder` is new, and its name the run's."""
     names = tuple(block.name for block in bundle.manifest.blocks)
     steps = kinds.count(TRAIN)
     tokens = make_tokens(bundle, kinds, folder.name)
@@ -61,4 +62,4 @@ def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Pat
         outcome = run_on_boards(bundle, folder.name, tokens, RunningAgents(cluster), recorder, stall_s=20.0)
     if SNAPSHOT in kinds:
         assert list((folder / "snapshots").iterdir())
-    return state_sha256(outcome.states)
+    return outcome

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import pytest
 
 from edgebll.bundle import open_bundle
 from edgebll.learning import RULES, SGD, make_rule
 from edgebll.networks import make_network
+from edgebll.state import state_sha256
+from edgebll.wire import END, EVAL, TRAIN
 from edgebll_export import export_bundle, verify_bundle
+from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
+from support.board_runs import run_alone, run_over
 from support.direct_host import agent_process
-from support.pipelines import invoke, summary, write_cluster
 
 #: Rules, with options where one has variants that differ in their graphs.
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
@@ -22,39 +24,47 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "bll, chained": ("bll", {"feedback": "chain"}),
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
 }
-#: Four training steps of 16 samples.
-_STEPS = ("--data", "digits", "--limit", "64")
+#: Small forms of the networks: options, shape of a sample, classes.
+NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {
+    "mlp": ({}, (1, 8, 8), 10),
+    "resnet8": ({}, (1, 8, 8), 10),
+    "resnet18": ({"width": 4}, (3, 8, 8), 10),
+    "resnet32": ({"width": 4}, (3, 8, 8), 10),
+    "resnet50": ({"width": 4}, (3, 8, 8), 10),
+    "resnet110": ({"width": 4}, (3, 8, 8), 10),
+    "vgg16": ({"width": 4, "hidden": 16}, (3, 32, 32), 10),
+    "alexnet": ({"width": 8, "hidden": 16}, (3, 32, 32), 10),
+    "transformer": ({"depth": 4, "dim": 16, "hidden": 16}, (10, 10), 10),
+}
+_KINDS = (*(TRAIN,) * 5, EVAL, TRAIN, END)
+_BATCH = 16
+_RUNS = itertools.count()
 
 
 @contextlib.contextmanager
-def agents(folder: Path) -> Iterator[dict[int, Path]]:
-    """Inventories of two and of four agents, which run for the length of a `with`, by their number."""
+def agents(folder: Path) -> Iterator[dict[int, Cluster]]:
+    """Clusters of two and of four agents, which run for the length of a `with`, by their number."""
     with contextlib.ExitStack() as stack:
         started = [stack.enter_context(agent_process(folder / name, name=name)) for name in "abcd"]
-        endpoints = {agent.name: agent.endpoint for agent in started}
-        yield {
-            number: write_cluster(folder / f"{number}.toml", dict(list(endpoints.items())[:number]), f"window = {window}")
-            for number, window in ((2, 8), (4, 3))
-        }
+        boards = tuple(BoardEntry(agent.name, agent.endpoint) for agent in started)
+        yield {number: Cluster(boards[:number], HostEntry(window=window)) for number, window in ((2, 8), (4, 3))}
 
 
-def check_rule(variant: str, network: str, clusters: Mapping[int, Path], folder: Path) -> None:
-    """Export four blocks, verify over ten steps, run one block after another and over the boards of each inventory."""
+def check_rule(variant: str, network: str, clusters: Mapping[int, Cluster], folder: Path) -> None:
+    """Export four blocks, verify over ten steps, run one block after another and over the boards of each cluster."""
     name, options = VARIANTS[variant]
+    shape, samples, classes = NETWORKS[network]
     rule = make_rule(name, **options)
     blocks = 1 if rule.one_block else 4
-    made = make_network(network, num_blocks=blocks, num_classes=10, input_shape=(1, 8, 8), seed=0)
-    manifest = export_bundle(made, rule=rule, optimizer=SGD(), batch_size=16, path=folder / "bundle")
+    made = make_network(network, num_blocks=blocks, num_classes=classes, input_shape=samples, seed=0, options=shape)
+    export_bundle(made, rule=rule, optimizer=SGD(), batch_size=_BATCH, path=folder / "bundle")
     assert [row for row in verify_bundle(folder / "bundle", steps=10, tolerance=1e-4) if row.failed] == []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgebll_firmware_host.result._draw", lambda run: [])  # half of a short run is drawing its pictures
-        invoke("simulate", folder / "bundle", "--boards", 0, "--out", folder / "alone", *_STEPS)
-        for number, cluster in clusters.items():
-            run = folder / f"{number} boards"
-            invoke("run", folder / "bundle", "--cluster", cluster, "--out", run, *_STEPS)
-            assert summary(run)["state_sha256"] == summary(folder / "alone")["state_sha256"]
-            assert len(summary(run)["placement"]) == min(number, blocks)
-    before, after = open_bundle(folder / "bundle"), open_bundle(run / "bundle")
-    for block in manifest.blocks:
-        old, new = before.state(block.name), after.state(block.name)
-        assert any((new[tensor] != value).any() for tensor, value in old.items() if tensor.startswith("net."))
+    bundle = open_bundle(folder / "bundle")
+    alone = run_alone(bundle, _KINDS)
+    for number, cluster in clusters.items():
+        outcome = run_over(bundle, _KINDS, cluster, folder / f"run{next(_RUNS)}")
+        assert state_sha256(outcome.states) == state_sha256(alone)
+        assert len(outcome.placement.blocks) == min(number, blocks)
+    for block, new in alone.items():
+        old = bundle.state(block)
+        assert any((new[tensor] != value).any() for tensor, value in old.items() if tensor.startswith("net.")), block

@@ -76,12 +76,12 @@ def make_tiny_bundle(
 
 
 def make_batch(bundle: Bundle, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A random batch: x as the first block's input, y one-hot."""
+    """A random batch: x as the first block's input, y one-hot; for any bundle."""
     random = np.random.default_rng(seed)
     block = bundle.manifest.blocks[0]
     x = random.standard_normal(block.input.shape).astype(np.float32)
-    y = np.eye(bundle.manifest.num_classes, dtype=np.float32)[random.integers(0, bundle.manifest.num_classes, len(x))]
-    return x, y
+    *samples, num_classes = block.labels.shape
+    return x, np.eye(num_classes, dtype=np.float32)[random.integers(0, num_classes, samples)]
 
 
 def _spec(name: str, batch: int, features: int, width: int, num_classes: int, last: bool) -> BlockSpec:

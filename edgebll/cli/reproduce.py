@@ -104,7 +104,7 @@ def _reproduce(work: Any, out: Path, json: bool) -> None:
         cells = do(work)
     finally:
         document = results(work.recipe, work.scale, cells, work.runs)
-        if document["done"]:
+        if work.runs.exists():
             write_results(out, document)
     left = unfinished(work.recipe, cells, work.runs)
     if left:
@@ -112,7 +112,9 @@ def _reproduce(work: Any, out: Path, json: bool) -> None:
     if json:
         print_json({"report": str(out / REPORT), "left": left, **document})
         return
-    typer.echo(f"{out / REPORT}: {document['done']} of {document['runs']} runs of {work.recipe.title}, {work.scale} scale")
+    typer.echo(
+        f"{out / REPORT}: {document['done']} of {document['runs']} runs of {work.recipe.name}, {work.scale} scale, are whole"
+    )
 
 
 def _list_tables(json: bool) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from edgebll.data.registry import FILES, find_dataset
 from edgebll.errors import DataError, EdgebllError
 from edgebll.reproduce.cells import Cell
 from edgebll.reproduce.cost import measure_cell, measured_outcome
-from edgebll.reproduce.one_run import DONE, FAILED, SKIPPED, Clock, outcome_of, run_cell, state_of
+from edgebll.reproduce.one_run import DONE, FAILED, PAUSED, SKIPPED, Clock, outcome_of, run_cell, state_of
 from edgebll.reproduce.recipe import COST, Recipe
 
 
@@ -63,9 +64,8 @@ def do(work: Work) -> list[Cell]:
     start = time.monotonic()
     clock = Clock(start, None if work.minutes is None else start + 60 * work.minutes)
     open_cells = [cell for cell in cells if outcome(work.recipe, cell, work.runs)["state"] not in (DONE, FAILED, SKIPPED)]
-    for cell in cells:
-        if cell.reason:
-            work.say(f"{cell.title}: left out, {cell.reason}")
+    for reason, count in Counter(cell.reason for cell in cells if cell.reason).items():
+        work.say(f"{count} of {len(cells)} runs are left out: {reason}")
     if work.recipe.kind == COST or work.parallel == 1:
         _one_by_one(work, open_cells, clock)
     else:
@@ -84,22 +84,22 @@ def _one_by_one(work: Work, cells: Sequence[Cell], clock: Clock) -> None:
             return
         if work.recipe.kind == COST:
             measure_cell(cell, work.runs, work.say)
-        else:
-            run_cell(cell, work.runs, clock, work.data_dir, work.say)
+        elif run_cell(cell, work.runs, clock, work.data_dir, work.say) == PAUSED:
+            return
 
 
 def _at_once(work: Work, cells: Sequence[Cell], clock: Clock) -> None:
     """Several trainings at a time, each in a process; after an error those under way go on to their end."""
-    left, running, processes = list(cells), set[Future[None]](), Processes()
+    left, running, processes = list(cells), set[Future[str]](), Processes()
     with ThreadPoolExecutor(work.parallel) as pool:
         try:
-            while (left and not clock.is_over()) or running:
+            while left or running:
                 while left and len(running) < work.parallel and not clock.is_over():
                     running.add(pool.submit(processes.train, work, left.pop(0), clock))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
+                if clock.is_over() or any(future.exception() or future.result() == PAUSED for future in done):
+                    left.clear()  # the time is up, or nearly; or something is to be mended first
                 for future in done:
-                    if future.exception() is not None:
-                        left.clear()
                     future.result()
         except KeyboardInterrupt:
             processes.interrupt()  # the pool waits for them; each has a checkpoint to go on from
@@ -113,8 +113,8 @@ class Processes:
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
 
-    def train(self, work: Work, cell: Cell, clock: Clock) -> None:
-        """Train one cell in a process of its own, which says itself how it goes.
+    def train(self, work: Work, cell: Cell, clock: Clock) -> str:
+        """Train one cell in a process of its own, which says itself how it goes; returns what `run_cell` does.
 
         Raises:
             EdgebllError: it ended with an error.
@@ -125,11 +125,12 @@ class Processes:
             process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
             self._running.add(process)
         with process:
-            sentence = process.communicate()[0].strip()
+            told = process.communicate()[0].strip()
         with self._lock:
             self._running.discard(process)
         if process.returncode:
-            raise EdgebllError(f"{cell.title}: {sentence or 'its process was killed; run the same command again'}")
+            raise EdgebllError(f"{cell.title}: {told or 'its process was killed; run the same command again'}")
+        return told
 
     def interrupt(self) -> None:
         """Tell all of them to stop."""

@@ -1,6 +1,6 @@
 """The training processes of `edgebll.reproduce.runner`: python -m edgebll.reproduce.worker JSON.
 
-Ends with exit code 0 once the run is whole, has failed or is paused; otherwise with the error's, its sentence on stdout.
+Ends with exit code 0 and what `run_cell` returned on stdout; or with an error's exit code and its sentence there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INTERRUPTED = 130
 def main() -> int:
     """Train the cell that the command line names; returns the exit code."""
     try:
-        _train(json.loads(sys.argv[1]))
+        print(_train(json.loads(sys.argv[1])))
     except EdgebllError as error:
         print(error)
         return error.exit_code
@@ -33,7 +33,7 @@ def main() -> int:
     return 0
 
 
-def _train(told: dict[str, Any]) -> None:
+def _train(told: dict[str, Any]) -> str:
     cells = cells_of(read_recipe(told["table"]), told["scale"], told["seed"] + 1)
     (cell,) = [cell for cell in cells if cell.folder == told["cell"]]
     if cell.config is not None:
@@ -41,7 +41,7 @@ def _train(told: dict[str, Any]) -> None:
     start, data_dir = time.monotonic(), told["data_dir"]
     deadline = None if told["seconds"] is None else start + told["seconds"]
     clock = Clock(start, deadline, lambda: os.getppid() != told["parent"])  # nobody waits for it any more
-    run_cell(cell, Path(told["runs"]), clock, None if data_dir is None else Path(data_dir))
+    return run_cell(cell, Path(told["runs"]), clock, None if data_dir is None else Path(data_dir))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_time_runs_out_with_a_way_to_go_on(tmp_path: Path) -> None:
     recipe, out = write_recipe(tmp_path), tmp_path / "out"
     result = call(recipe, "--out", out, "--minutes", "1e-9")
     assert "the time is up with 3 of 3 runs not whole; give the same command to go on" in result.stderr
-    assert "0 of 3 runs of Tiny table" in result.stdout
+    assert "0 of 3 runs of tiny, small scale, are whole" in result.stdout
     assert not (out / "RESULTS.md").exists()
 
 

@@ -15,7 +15,7 @@ import pytest
 from support.recipes import write_recipe
 
 from edgebll.errors import ConfigError, DataError
-from edgebll.reproduce import one_run
+from edgebll.reproduce import one_run, runner
 from edgebll.reproduce.cells import Cell, cells_of
 from edgebll.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, run_cell, state_of
 from edgebll.reproduce.recipe import read_recipe
@@ -130,8 +130,9 @@ def work(folder: Path, runs: Sequence[Cell], parallel: int = 1, **options: objec
 
 def test_several_at_once_give_the_same(tmp_path: Path) -> None:
     """In processes of their own, as one after another here."""
-    found = cells(tmp_path)
-    do(work(tmp_path, found, parallel=2))
+    found, lines = cells(tmp_path), []
+    do(work(tmp_path, found, parallel=2, say=lines.append))
+    assert lines == []
     do(replace(work(tmp_path, found), folder=tmp_path / "other"))
     for cell in found:
         digests = {summary(cell, tmp_path / place / "runs")["state_sha256"] for place in ("out", "other")}
@@ -151,6 +152,18 @@ def test_nothing_is_begun_when_the_time_is_up(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_nothing_is_begun_after_a_run_has_paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It paused because there was no time for another piece of work."""
+    begun: list[Cell] = []
+    monkeypatch.setattr(runner, "run_cell", lambda cell, *_: begun.append(cell) or PAUSED)
+    monkeypatch.setattr(runner.Processes, "train", lambda self, work, cell, clock: begun.append(cell) or PAUSED)
+    found = cells(tmp_path, ("[2, 3]", "[1, 2, 3]"))
+    for parallel in (1, 2):
+        begun.clear()
+        do(work(tmp_path, found, parallel=parallel))
+        assert begun == [replace(cell, config=replace(cell.config, threads=1)) for cell in found[:parallel] if cell.config]
+
+
 def test_runs_without_their_data_are_left_out(tmp_path: Path) -> None:
     """The others are done; where none is left that is an error."""
     second = (
@@ -159,7 +172,9 @@ def test_runs_without_their_data_are_left_out(tmp_path: Path) -> None:
     found = cells(tmp_path, ('[[rules]]\nname = "BP"', second))
     empty = tmp_path / "empty"
     empty.mkdir()
-    done = do(work(tmp_path, found, data_dir=empty))
+    lines: list[str] = []
+    done = do(work(tmp_path, found, data_dir=empty, say=lines.append))
+    assert lines[0].startswith("2 of 5 runs are left out: the data set cifar-10 was not found in")
     assert [bool(cell.reason) for cell in done] == [cell.setting.name == "CIFAR" for cell in found]
     assert "`edgebll data fetch cifar-10`" in done[-1].reason
     with pytest.raises(DataError, match="the data set cifar-10 was not found in"):

@@ -1,4 +1,7 @@
-"""Snapshots of a run: the states of all blocks at one point of the stream, written as one folder."""
+"""Snapshots of a run: the states of all blocks at one point of the stream, written as one folder.
+
+What is on side streams at that point (`lag` tokens on each) is not part of it.
+"""
 
 from __future__ import annotations
 

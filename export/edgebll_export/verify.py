@@ -1,10 +1,9 @@
 """Comparing a bundle's graphs on ONNX Runtime with the eager step of PyTorch.
 
 Every graph is run over consecutive training steps. Each step starts both sides from the same state (the eager one), so that the
-comparison is about the step and not about how training amplifies rounding. One thing remains: where a ReLU's input is zero
-within rounding, its gradient is 0 or 1 by chance, in any two correct implementations. A difference above the tolerance is
-therefore compared with how far the eager step itself moves when its input moves by rounding noise (`_sensitivity`); only what
-exceeds that too is a failure.
+comparison is about the step and not about how training amplifies rounding. What rounding may do within one step is compared
+with how far the eager step itself moves when its input moves by as much (see `edgebll_export.rounding`); only what exceeds that
+too is a failure.
 """
 
 from __future__ import annotations
@@ -25,15 +24,7 @@ from edgebll.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
 from edgebll_export.golden import StepRecord, eager_records
-
-#: Size of the noise that stands for rounding, relative to the largest input: what fast convolution algorithms round float32 by,
-#: and the spacing of float16 below 1.
-_NOISE = {"float32": 3e-6, "mixed": 5e-4}
-#: Largest relative error of any output by default.
-TOLERANCE = {"float32": 1e-4, "mixed": 1e-2}
-_TRIALS = 8
-#: How far beyond the eager step's own movement a difference still counts as explained by it.
-_MARGIN = 3.0
+from edgebll_export.rounding import MARGIN, NOISE, TOLERANCE, TRIALS, Distances, errors, movements
 
 
 @dataclass(frozen=True)
@@ -53,16 +44,6 @@ class VerifyRow:
     max_rel_error: float
     at_kink: bool = False
     failed: bool = False
-
-
-def errors(actual: Array, expected: Array) -> tuple[float, float]:
-    """Largest absolute error, and the same over the largest magnitude of `expected`; infinite where a value is not finite."""
-    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-    absolute = float(difference.max(initial=0.0))
-    if not np.isfinite(absolute):
-        return float("inf"), float("inf")
-    scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
-    return absolute, absolute / scale if scale > 0 else absolute
 
 
 def verify_bundle(
@@ -147,13 +128,13 @@ class _BlockCheck:
             "metrics": record.metrics,
             **record.sent,
         }
-        sensitivity: dict[str, Array] | None = None
+        sensitivity: dict[str, Distances] | None = None
         for name, value in expected.items():
             row = self._row("step", name, actual[name], value)
             if row.failed:
                 if sensitivity is None:
-                    sensitivity = self._sensitivity(state, record, expected)
-                explained = row.max_abs_error <= _MARGIN * float(sensitivity[name].max(initial=0.0))
+                    sensitivity = movements(expected, self._noisy_steps(state, record))
+                explained = row.max_abs_error <= MARGIN * float(sensitivity[name].max(initial=0.0))
                 row = replace(row, at_kink=explained, failed=not explained)
             self._keep(row)
         after = {name: torch.from_numpy(value) for name, value in record.state.items()}
@@ -179,23 +160,15 @@ class _BlockCheck:
         if old is None or (row.failed, row.max_rel_error) > (old.failed, old.max_rel_error):
             self._worst[key] = row
 
-    def _sensitivity(self, state: Mapping[str, Array], record: StepRecord, expected: Mapping[str, Array]) -> dict[str, Array]:
-        """How far every output of the eager step moves when x moves by rounding noise."""
-        largest: dict[str, Array] = {name: np.zeros(value.shape) for name, value in expected.items()}
-        for moved in self._noisy_steps(state, record):
-            for name, value in moved.items():
-                moved_by = np.abs(value.astype(np.float64) - expected[name].astype(np.float64))
-                largest[name] = np.maximum(largest[name], moved_by)
-        return largest
-
     def _noisy_steps(self, state: Mapping[str, Array], record: StepRecord) -> Iterator[dict[str, Array]]:
+        """What the eager step gives where x is off by rounding."""
         generator = torch.Generator().manual_seed(0)
         scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
         before = {name: torch.from_numpy(value) for name, value in state.items()}
         x, y = torch.from_numpy(record.x), torch.from_numpy(record.y)
         received = {name: torch.from_numpy(value) for name, value in record.received.items()}
-        size = _NOISE[self.step.precision.name] * float(x.abs().max())
-        for _ in range(_TRIALS):
+        size = NOISE[self.step.precision.name] * float(x.abs().max())
+        for _ in range(TRIALS):
             moved = x + size * torch.randn(x.shape, generator=generator)
             stepped = self.step(before, moved, y, scalars, received)
             new = {name + NEXT: value for name, value in stepped.state.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,11 +62,23 @@ class Nested:
 """
 
 
+#: The second result is zero but for rounding: the sum is around 1e5.
+ROUNDING = """
+import torch
+
+def step(x):
+    return x.sum(), x.sum() - x.reshape(100, 100).sum(0).sum()
+
+step.example = (10 * torch.rand(10000, generator=torch.Generator().manual_seed(0)),)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with modules of a user."""
     files = {
         "mine": MODULE,
+        "rounded": ROUNDING,
         "broken": "x = (\n",
         "needy": "import torch\nimport nowhere_at_all\n",
         "exits": "raise SystemExit(3)\n",
@@ -102,9 +115,21 @@ def test_json_is_for_programs(folder: Path) -> None:
         {"name": "factor", "dtype": "float32", "shape": []},
     ]
     assert [(row["name"], row["max_rel_error"]) for row in result["outputs"]] == [("x.next", 0.0), ("sum", 0.0)]
+    assert [row["elements_by_rounding"] for row in result["outputs"]] == [0, 0]
     assert (result["unused"], result["fixed"]) == ([], {})
     unchecked = json.loads(call("mine:step", "--out", "s.onnx", "--json", "--no-check").stdout)
     assert unchecked["outputs"][0]["max_rel_error"] is None
+    assert unchecked["outputs"][0]["elements_by_rounding"] is None
+
+
+def test_what_is_rounding_is_counted(folder: Path) -> None:
+    result = call("rounded:step", "--out", "s.onnx")
+    assert re.search(
+        r"largest relative error [\d.e-]+, of output0; 1 elements of output1 are off by more than 0.0001", result.stderr
+    )
+    assert re.search(r"output1 .*, rounding *\n", result.stdout)
+    (row,) = json.loads(call("rounded:step", "--out", "s.onnx", "--json").stdout)["outputs"][1:]
+    assert row["elements_by_rounding"] == 1
 
 
 def test_what_is_no_input_is_told(folder: Path) -> None:

@@ -10,7 +10,20 @@ from edgebll.learning.adam import Adam, AdamW
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
-from edgebll.learning.rules import BLL, DGL, RULES, AugLocal, Backprop, FeedbackAlignment, Greedy, InfoPro, Pred, PredSim, Sim
+from edgebll.learning.rules import (
+    BLL,
+    DGL,
+    RULES,
+    AugLocal,
+    BackLink,
+    Backprop,
+    FeedbackAlignment,
+    Greedy,
+    InfoPro,
+    Pred,
+    PredSim,
+    Sim,
+)
 from edgebll.learning.sgd import SGD
 from edgebll.learning.step import BlockStep, Stepped, make_steps
 from edgebll.learning.streams import SideStreams
@@ -27,6 +40,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AugLocal",
+    "BackLink",
     "Backprop",
     "BlockPlace",
     "BlockStep",

@@ -23,6 +23,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "greedy, conv": ("greedy", {"classifier": "conv"}),
     "bll, chained": ("bll", {"feedback": "chain"}),
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
+    "backlink, no waiting": ("backlink", {"lag": 1, "length": 2}),
 }
 #: Small forms of the networks: options, shape of a sample, classes.
 NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {

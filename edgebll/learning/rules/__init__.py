@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules.auglocal import AugLocal
+from edgebll.learning.rules.backlink import BackLink
 from edgebll.learning.rules.backprop import Backprop
 from edgebll.learning.rules.bll import BLL
 from edgebll.learning.rules.dgl import DGL
@@ -12,8 +13,21 @@ from edgebll.learning.rules.greedy import Greedy
 from edgebll.learning.rules.infopro import InfoPro
 from edgebll.learning.rules.pred_sim import Pred, PredSim, Sim
 
-__all__ = ["BLL", "DGL", "RULES", "AugLocal", "Backprop", "FeedbackAlignment", "Greedy", "InfoPro", "Pred", "PredSim", "Sim"]
+__all__ = [
+    "BLL",
+    "DGL",
+    "RULES",
+    "AugLocal",
+    "BackLink",
+    "Backprop",
+    "FeedbackAlignment",
+    "Greedy",
+    "InfoPro",
+    "Pred",
+    "PredSim",
+    "Sim",
+]
 
 RULES: dict[str, type[Rule]] = {
-    rule.name: rule for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, InfoPro, Backprop, FeedbackAlignment)
+    rule.name: rule for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, InfoPro, BackLink, Backprop, FeedbackAlignment)
 }

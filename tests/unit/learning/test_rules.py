@@ -13,7 +13,7 @@ from edgebll.learning import RULES, SGD, BlockStep, SideStreams, make_rule, make
 from edgebll.networks import make_network
 
 #: Rules with side streams.
-MORE = ("infopro",)
+MORE = ("infopro", "backlink")
 LOCAL = [name for name, rule in RULES.items() if not rule.one_block]
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.errors import BundleError, StorageError
-from edgebll.files import sha256_file, storage_errors, write_json
+from edgebll.files import check_parents, sha256_file, storage_errors, write_json
 from edgebll.plain import PlainError, from_plain, short, to_plain
 from edgebll.spec import FORMAT_VERSION, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, load_tensors, save_tensors
@@ -152,8 +152,7 @@ def bundle_writer(path: Path | str) -> Iterator[Path]:
         StorageError: `path` exists and is not an earlier bundle, or nothing can be written there.
     """
     target = Path(path)
-    if target.exists() and not (target / MANIFEST).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise StorageError(f"{target} exists and is not a bundle; choose another folder or remove it")
+    check_bundle_place(target)
     scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with storage_errors(target):
@@ -164,6 +163,13 @@ def bundle_writer(path: Path | str) -> Iterator[Path]:
             _replace_folder(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_bundle_place(target: Path) -> None:
+    """Raise StorageError unless a bundle may be written at `target`: there is none or nothing, and a folder to make it in."""
+    if target.exists() and not (target / MANIFEST).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise StorageError(f"{target} exists and is not a bundle; choose another folder or remove it")
+    check_parents(target)
 
 
 def _replace_folder(scratch: Path, target: Path) -> None:

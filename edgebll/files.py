@@ -27,6 +27,16 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
 
 
+def check_parents(path: Path) -> None:
+    """Raise StorageError where folders to be made for `path` would begin at the root of the file system, as typing errors do.
+
+    Folders inside others may be made.
+    """
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
+    if missing and missing[-1].parent == Path(path.absolute().anchor):
+        raise StorageError(f"cannot write {path}: there is no folder {missing[-1]}; make it first or choose another folder")
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file as 64 hex digits, read in pieces of 1 MiB."""
     digest = hashlib.sha256()

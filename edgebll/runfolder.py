@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from edgebll.errors import BundleError, StorageError
-from edgebll.files import storage_errors, write_json
+from edgebll.files import check_parents, storage_errors, write_json
 
 CONFIG, METRICS, SUMMARY, CHECKPOINT = "run.json", "metrics.jsonl", "summary.json", "checkpoint"
 #: A killed process loses at most so much of its metrics.
@@ -60,6 +60,7 @@ class RunFolder:
         """
         target = Path(path)
         _check_replaceable(target, overwrite)
+        check_parents(target)
         with storage_errors(target):
             previous = _clear(target)
             target.mkdir(parents=True, exist_ok=True)

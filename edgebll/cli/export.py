@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgebll.bundle import open_bundle
+from edgebll.bundle import check_bundle_place, open_bundle
 from edgebll.cli.machine import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.errors import ConfigError, VerifyError
@@ -33,6 +33,14 @@ def export(
         str, typer.Option(help="What runs the graphs: onnx, tensorrt-8.5, tensorrt-8.6, tensorrt-10 or tensorrt-11.")
     ] = "onnx",
     opset: Annotated[int | None, typer.Option(help="Opset of the target onnx, at least 17. [default: 17]")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Threads of a processor that compute a block, for the target onnx: with 1, large updates run faster. "
+            "[default: not known]",
+            show_default=False,
+        ),
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16. [default: the run's]")
     ] = None,
@@ -44,12 +52,18 @@ def export(
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1, not {batch_size}")
     need_export("exporting")
+    from edgebll.learning import PRECISIONS
+    from edgebll.training import load_run
     from edgebll_export import export_run, make_target
 
-    chosen = make_target(target, opset)
-
+    chosen = make_target(target, opset, threads)
+    trained = load_run(run)
+    if precision is not None and precision not in PRECISIONS:
+        raise ConfigError(f"--precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    chosen.suited(precision or trained.precision)
+    check_bundle_place(out)
     say(f"edgebll: exporting {run}; this takes some seconds a block")
-    manifest = export_run(run, out, state=state, batch_size=batch_size, target=chosen, precision=precision)
+    manifest = export_run(trained, out, state=state, batch_size=batch_size, target=chosen, precision=precision)
     if json:
         numbers = {"batch_size": manifest.batch_size, "target": manifest.target, "precision": manifest.precision}
         print_json({"bundle": str(out), **numbers, "blocks": _block_rows(manifest)})

@@ -14,6 +14,7 @@ from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import ConfigError
 from edgebll.extras import import_extra
+from edgebll.stream import check_fits
 
 
 def register(app: typer.Typer) -> None:
@@ -40,10 +41,12 @@ def quantize(
 
     if samples < 1:
         raise ConfigError(f"--samples must be at least 1, not {samples}")
-    name = data or open_bundle(bundle, verify=False).manifest.recipe.get("data")
+    manifest = open_bundle(bundle, verify=False).manifest
+    name = data or manifest.recipe.get("data")
     if not isinstance(name, str):
         raise ConfigError(f"{bundle} does not say which data set it was trained on; give one with --data")
     dataset = load_dataset(name, "train", data_dir, samples)
+    check_fits(manifest, dataset, str(bundle))
     say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
     manifest = quantize_bundle(bundle, out, dataset.inputs(np.arange(len(dataset))), data=name)
     if json:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
@@ -25,6 +25,9 @@ from edgebll.state import save_tensors
 from edgebll_export.golden import eager_records, golden_tensors
 from edgebll_export.models import BlockModels, block_models
 from edgebll_export.targets import ONNX, Target
+
+if TYPE_CHECKING:
+    from edgebll.training import TrainedRun
 
 #: Consecutive steps the golden vectors of a bundle cover.
 GOLDEN_STEPS = 3
@@ -117,7 +120,7 @@ def _manifest(
 
 
 def export_run(
-    run_path: Path | str,
+    run: TrainedRun | Path | str,
     out_path: Path | str,
     *,
     state: str = "trained",
@@ -128,7 +131,7 @@ def export_run(
     """Export what `edgebll train` made.
 
     Args:
-        run_path: the training run's folder. out_path: the bundle to write.
+        run: the training run or its folder. out_path: the bundle to write.
         state: "trained" or "initial": which weights boards start from.
         batch_size: samples a step; by default the run's.
         target: what the graphs are for. precision: numbers they compute in; by default the run's.
@@ -138,18 +141,18 @@ def export_run(
     """
     if state not in ("trained", "initial"):
         raise ConfigError(f"the state must be 'trained' or 'initial', not {state!r}")
-    from edgebll.training import load_run
+    from edgebll.training import TrainedRun, load_run
 
-    run = load_run(run_path)
+    trained = run if isinstance(run, TrainedRun) else load_run(run)
     return export_bundle(
-        run.network,
-        rule=run.rule,
-        optimizer=run.optimizer,
-        batch_size=batch_size or run.batch_size,
+        trained.network,
+        rule=trained.rule,
+        optimizer=trained.optimizer,
+        batch_size=batch_size or trained.batch_size,
         path=out_path,
-        schedule=run.schedule,
-        states=run.states(state),
-        provenance={"data": run.data, "augment": run.augment, "state": state},
+        schedule=trained.schedule,
+        states=trained.states(state),
+        provenance={"data": trained.data, "augment": trained.augment, "state": state},
         target=target,
-        precision=precision or run.precision,
+        precision=precision or trained.precision,
     )

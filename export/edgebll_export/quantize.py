@@ -24,7 +24,7 @@ from onnxruntime import quantization
 from torch import Tensor
 
 from edgebll.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.errors import ConfigError, ExportError
+from edgebll.errors import ConfigError, DataError, ExportError
 from edgebll.files import storage_errors
 from edgebll.learning import BlockStep
 from edgebll.networks import BlockNetwork
@@ -52,10 +52,13 @@ def quantize_bundle(
         data: where the samples come from, for the manifest. network: as for `verify_bundle`.
 
     Raises:
-        BundleError: the bundle is broken. ConfigError: too few samples, or the network cannot be rebuilt.
+        BundleError: the bundle is broken. DataError: samples of another shape.
+        ConfigError: too few samples, or the network cannot be rebuilt.
         ExportError: a block cannot be quantised. StorageError: nothing can be written at `out`.
     """
     bundle = open_bundle(path)
+    if samples.shape[1:] != bundle.manifest.input_shape:
+        raise DataError(f"{path} takes samples of shape {bundle.manifest.input_shape}, not {samples.shape[1:]} to calibrate on")
     batches = _batches(samples, bundle.manifest.batch_size)
     with bundle_writer(out) as folder:
         for name in bundle.manifest.files:

@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx
 
-from edgebll.files import write_atomic
+from edgebll.files import check_parents, write_atomic
 from edgebll_export.lower import lower
 from edgebll_export.models import check_model
 from edgebll_export.step_call import Call
@@ -72,9 +72,12 @@ def export_step(
 
     Raises:
         ConfigError: the example does not fit the function or holds what cannot be an input. VerifyError: ONNX Runtime's results
-        differ. ExportError: the function is not pure, random, or uses what cannot be exported; says what and where.
+        differ. StorageError: the file cannot be written. ExportError: the function is not pure, random, or uses what cannot be
+        exported; says what and where.
     """
     chosen = make_target(target) if isinstance(target, str) else target
+    if path is not None:
+        check_parents(Path(path))
     call = Call(function, example)
     expected = call.eager()
     traced = traced_call(call)

@@ -21,10 +21,12 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
             which is slower with more threads.
 
     Raises:
-        ConfigError: unknown name, or an opset the target does not have.
+        ConfigError: unknown name, an opset the target does not have, or threads that are none or another target's.
     """
     if name not in TARGETS:
         raise ConfigError(f"the target must be one of {', '.join(TARGETS)}, not {name!r}")
+    if threads is not None and (threads < 1 or name != "onnx"):
+        raise ConfigError(f"threads are a number of at least 1 for the target onnx, not {threads} for {name}")
     if name == "onnx":
         if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
             raise ConfigError(f"the opset must lie between {MIN_OPSET} and {MAX_OPSET}, but is {opset}")

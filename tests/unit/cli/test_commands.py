@@ -245,9 +245,39 @@ def test_export_refuses_in_one_sentence(tmp_path: Path, run: Path) -> None:
         ([run, "--out", tmp_path / "b", "--state", "best"], 2, "trained or initial"),
         ([run, "--out", tmp_path / "b", "--batch-size", "0"], 2, "at least 1"),
         ([run, "--out", run], 9, "is not a bundle"),
+        ([run, "--out", "/nowhere-at-all/b"], 9, "there is no folder /nowhere-at-all"),
+        ([run, "--out", tmp_path / "b", "--precision", "float8"], 2, "--precision must be one of float32, mixed"),
+        ([run, "--out", tmp_path / "b", "--precision", "bfloat16"], 5, "does not compute in bfloat16"),
+        ([run, "--out", tmp_path / "b", "--threads", "0"], 2, "at least 1"),
+        ([run, "--out", tmp_path / "b", "--target", "tensorrt-10", "--threads", "1"], 2, "for the target onnx"),
     ):
         result = call("export", *arguments, code=code)
-        assert text in result.stderr.splitlines()[-1]
+        assert text in sentence(result)
+
+
+def test_batches_of_one_are_refused_where_batch_norm_needs_more(tmp_path: Path, run: Path) -> None:
+    result = call("export", run, "--out", tmp_path / "b", "--batch-size", "1", code=5)
+    assert "export with a larger --batch-size" in result.stderr.splitlines()[-1]
+
+
+def test_the_number_of_threads_reaches_the_target(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import edgebll_export
+
+    targets: list[Any] = []
+    original = edgebll_export.export_run
+    monkeypatch.setattr(edgebll_export, "export_run", lambda *a, **k: (targets.append(k["target"]), original(*a, **k))[1])
+    for threads in ("1", "2"):
+        call("export", run, "--out", tmp_path / "b", "--threads", threads)
+    assert [target.scans for target in targets] == [True, False]
+
+
+def test_quantize_refuses_other_samples(tmp_path: Path, bundle: Path) -> None:
+    write_fashion_mnist(tmp_path / "data")
+    options = ["--data", "fashion-mnist", "--data-dir", tmp_path / "data"]
+    words = "use the data set it was made for"
+    assert words in sentence(call("eval", bundle, *options, code=4))
+    assert words in sentence(call("quantize", bundle, "--out", tmp_path / "q", *options, code=4))
+    assert not (tmp_path / "q").exists()
 
 
 def test_verify_prints_every_output_and_ends_with_code_6_on_excess(bundle: Path) -> None:

@@ -173,6 +173,15 @@ def test_bad_input_is_one_sentence(folder: Path, arguments: list[str], code: int
     assert not (folder / "step.onnx").exists()
 
 
+def test_folders_are_made_inside_others_only(folder: Path) -> None:
+    call("mine:step", "--out", "new/deep/s.onnx")
+    assert (folder / "new" / "deep" / "s.onnx").is_file()
+    result = call("mine:step", "--out", "/nowhere-at-all/deep/s.onnx", code=9)
+    assert "there is no folder /nowhere-at-all; make it first" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not Path("/nowhere-at-all").exists()
+
+
 def test_a_file_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
     result = call("mine:step", "--out", "mine.py/step.onnx", code=9)
     assert result.stderr.startswith("edgebll: ")

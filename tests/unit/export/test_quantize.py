@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from edgebll.bundle import INT8_GRAPH, open_bundle, write_updated
 from edgebll.data import load_dataset
-from edgebll.errors import BundleError, ConfigError
+from edgebll.errors import BundleError, ConfigError, DataError
 from edgebll.learning import SGD, make_rule, make_steps
 from edgebll.networks import make_network
 from edgebll_devices.int8 import Int8Forward
@@ -84,4 +84,6 @@ def test_new_weights_drop_the_int8_graphs(trained: Path, tmp_path: Path) -> None
 def test_too_few_samples_are_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least one batch of 32"):
         quantize_bundle(trained, tmp_path / "out", np.zeros((3, 1, 8, 8), np.float32))
+    with pytest.raises(DataError, match=r"samples of shape \(1, 8, 8\), not \(8, 8, 1\)"):
+        quantize_bundle(trained, tmp_path / "out", np.zeros((64, 8, 8, 1), np.float32))
     assert not (tmp_path / "out").exists()

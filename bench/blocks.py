@@ -16,7 +16,7 @@ from edgebll.bundle import Bundle, open_bundle
 from edgebll.learning import SGD, BlockStep, make_rule, make_steps
 from edgebll.networks import BlockNetwork
 from edgebll.networks.resnet import BasicBlock
-from edgebll_export import export_bundle
+from edgebll_export import export_bundle, make_target
 
 CLASSES = 10
 LR = 0.01
@@ -134,15 +134,18 @@ class Block:
         """The block's name in its bundle."""
         return self.step.name
 
-    def export(self, folder: Path) -> Bundle:
-        """Write the bundle that a board loads."""
-        export_bundle(self._network, rule=self._rule, optimizer=self.optimizer, batch_size=self.batch, path=folder)
+    def export(self, folder: Path, threads: int | None = None) -> Bundle:
+        """Write the bundle that a board loads, for a number of threads if given."""
+        target = make_target(threads=threads)
+        export_bundle(
+            self._network, rule=self._rule, optimizer=self.optimizer, batch_size=self.batch, path=folder, target=target
+        )
         return open_bundle(folder)
 
 
 @contextlib.contextmanager
-def exported(kind: str, batch: int) -> Iterator[tuple[Block, Bundle]]:
+def exported(kind: str, batch: int, threads: int | None = None) -> Iterator[tuple[Block, Bundle]]:
     """A block of a kind and its bundle, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         block = Block(kind, batch)
-        yield block, block.export(Path(folder) / "bundle")
+        yield block, block.export(Path(folder) / "bundle", threads)

@@ -73,7 +73,7 @@ def measure(block: Block, bundle: Bundle, threads: int, peak: float, budget_s: f
 
 
 def measure_all(options: argparse.Namespace) -> list[Row]:
-    """All rows; each block is exported once for all numbers of threads."""
+    """All rows; each block is exported for each number of threads."""
     rows = []
     peaks = {}
     for threads in options.threads:
@@ -81,9 +81,9 @@ def measure_all(options: argparse.Namespace) -> list[Row]:
         peaks[threads] = matmul_rate(threads)
     for kind in options.kinds:
         for batch in options.batches:
-            with exported(kind, batch) as (block, bundle):
-                for threads in options.threads:
-                    torch.set_num_threads(threads)
+            for threads in options.threads:
+                torch.set_num_threads(threads)
+                with exported(kind, batch, threads) as (block, bundle):
                     rows.append(measure(block, bundle, threads, peaks[threads], options.budget, options.compiled))
             torch.compiler.reset()
     return rows

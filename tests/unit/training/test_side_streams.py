@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -89,6 +89,18 @@ def test_a_resumed_run_takes_what_waited(tmp_path: Path, step: int) -> None:
     with pytest.raises(StopRunError):
         train(CONFIG, tmp_path / "run", listener=StopAt(step))
     assert resume(tmp_path / "run")["state_sha256"] == by_hand(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [("bll", {"feedback": "chain"}), ("infopro", {}), ("backlink", {}), ("backlink", {"lag": 1, "length": 2})],
+)
+def test_every_rule_with_side_streams_resumes_to_the_same_bits(tmp_path: Path, rule: str, options: dict[str, Any]) -> None:
+    config = replace(CONFIG, rule=rule, rule_options=options)
+    whole = train(config, tmp_path / "whole")["state_sha256"]
+    with pytest.raises(StopRunError):
+        train(config, tmp_path / "run", listener=StopAt(7))
+    assert resume(tmp_path / "run")["state_sha256"] == whole
 
 
 def test_a_damaged_stream_is_refused(tmp_path: Path) -> None:

@@ -206,4 +206,5 @@ def _read(path: Path, name: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")  # in one piece: other processes write there too
+    sys.stderr.flush()

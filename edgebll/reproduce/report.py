@@ -89,7 +89,21 @@ def _conditions(document: Document) -> str:
 
 def _accuracy_lines(lines: Sequence[Document]) -> str:
     header = ["rule", "blocks", "ours", "gap", "published", "published gap", "seeds", "minutes a run"]
-    return _table(header, [_accuracy_line(line) for line in lines])
+    return "\n\n".join([_table(header, [_accuracy_line(line) for line in lines]), *_orders(lines)])
+
+
+def _orders(lines: Sequence[Document]) -> list[str]:
+    """For each number of blocks the rules from best to worst, ours and published, with those of one block among them."""
+    found = []
+    for blocks in dict.fromkeys(line["blocks"] for line in lines):
+        own = [line for line in lines if line["blocks"] in (1, blocks)]
+        ours = {line["rule"]: line["mean"] for line in own if line["mean"] is not None}
+        published = {line["rule"]: line["published"][0]["value"] for line in own if line["published"]}
+        if len(ours) > 1 and (blocks > 1 or len({line["blocks"] for line in lines}) == 1):
+            told = " > ".join(sorted(published, key=published.__getitem__, reverse=True)) or "no figures"
+            best_first = " > ".join(sorted(ours, key=ours.__getitem__, reverse=True))
+            found.append(f"- In {blocks} blocks: ours {best_first}; published {told}.")
+    return ["\n".join(found)] if found else []
 
 
 def _accuracy_line(line: Document) -> list[str]:

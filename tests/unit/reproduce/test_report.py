@@ -39,6 +39,7 @@ def test_lines_compare_with_the_baseline_and_the_paper(tmp_path: Path, monkeypat
     assert "| BP | 1 | 91.00 ± 1.41 | +0.00 | 95.00 | +0.00 | 2 | 1.5 |" in text
     assert "| Local | 2 | 87.00 ± 2.83 | -4.00 | 93.00 ± 0.50 | -2.00 | 2 | 1.5 |" in text
     assert "| Local | 3 | 80.00 | -10.00 | 91.50 | -3.50 | 1 | 1.5 |" in text
+    assert "- In 2 blocks: ours BP > Local; published BP > Local.\n- In 3 blocks: ours BP > Local; " in text
     assert "5 of 6 runs are trained, 8 minutes of training in all. Data: digits. Machine: M." in text
     assert "Scale: 2 epochs instead of 3, the first 320 images." in text
     assert "| `epochs` | 3 | 2 | Somebody 2020 |" in text

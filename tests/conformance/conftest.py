@@ -24,6 +24,7 @@ _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "mlp": exported.mlp,
     "resnet": exported.resnet,
     "mixed": exported.mixed,
+    "scanned": exported.scanned,
 }
 
 
@@ -82,7 +83,7 @@ class BundleShelf:
 class Bundles:
     """The bundles of the suite for one target.
 
-    "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet" and "mixed" (exported).
+    "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet", "mixed" and "scanned" (exported).
     """
 
     def __init__(self, shelf: BundleShelf, target: str) -> None:

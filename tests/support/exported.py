@@ -41,7 +41,18 @@ def mixed(path: Path, target: str = "onnx") -> Bundle:
     return _export(network, "bll", AdamW(lr=0.01, clip_norm=0.5), path, target)
 
 
-def _export(network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, target: str) -> Bundle:
-    made = make_rule(rule)
-    export_bundle(network, rule=made, optimizer=optimizer, batch_size=BATCH_SIZE, path=path, target=make_target(target))
+def scanned(path: Path, target: str = "onnx") -> Bundle:
+    """A dense block large enough that, for one thread, a Scan computes its update, and a small one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        blocks = [nn.Sequential(nn.Flatten(), nn.Linear(4096, 256), nn.Tanh()), nn.Linear(256, 3)]
+    network = BlockNetwork(blocks, num_classes=3, input_shape=(1, 64, 64))
+    return _export(network, "bll", SGD(), path, target, threads=1 if target == "onnx" else None)
+
+
+def _export(
+    network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, target: str, threads: int | None = None
+) -> Bundle:
+    made, chosen = make_rule(rule), make_target(target, threads=threads)
+    export_bundle(network, rule=made, optimizer=optimizer, batch_size=BATCH_SIZE, path=path, target=chosen)
     return open_bundle(path)

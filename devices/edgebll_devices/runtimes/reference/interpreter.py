@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,21 @@ class Program:
     Attributes:
         graph: what runs.
 
+    Args:
+        around: for a graph inside a node, names of the values it may take from around that.
+
     Raises:
         BundleError: an unknown operator or attribute, a wrong number of inputs or outputs, or a value used before it is made.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, around: Collection[str] = ()) -> None:
         self.graph = graph
-        known = {tensor.name for tensor in graph.inputs} | set(graph.constants) | {""}
+        self._bodies: list[Program | None] = []
+        known = {tensor.name for tensor in graph.inputs} | set(graph.constants) | set(around) | {""}
         for node in graph.nodes:
             _check_node(node)
+            body = node.attributes.get("body")
+            self._bodies.append(Program(body, known) if isinstance(body, Graph) else None)
             for name in node.inputs:
                 if name not in known:
                     raise BundleError(f"the {node} uses {name!r}, which nothing made before")
@@ -40,23 +46,42 @@ class Program:
             raise BundleError(f"no node makes the output {min(missing)!r}")
         self._dead_after = _last_uses(graph)
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def run(self, inputs: Mapping[str, Tensor], around: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Compute all outputs; new arrays, or copies where an output is an input or a constant.
+
+        Args:
+            around: for a graph inside a node, the values around it.
 
         Raises:
             BundleError: a node's inputs do not fit its operator, or an output has another dtype or shape than declared.
         """
-        values: dict[str, Any] = {"": None, **self.graph.constants, **inputs}
+        values: dict[str, Any] = {"": None, **(around or {}), **self.graph.constants, **inputs}
         with np.errstate(all="ignore"):
-            for node, dead in zip(self.graph.nodes, self._dead_after, strict=True):
-                values.update(zip(node.outputs, _apply(node, [values[name] for name in node.inputs]), strict=False))
+            for node, body, dead in zip(self.graph.nodes, self._bodies, self._dead_after, strict=True):
+                attributes = node.attributes if body is None else {**node.attributes, "body": body.function(values)}
+                results = _apply(node, attributes, [values[name] for name in node.inputs])
+                values.update(zip(node.outputs, results, strict=False))
                 values[""] = None
                 for name in dead:
                     del values[name]
-        results = {tensor.name: np.array(values[tensor.name], order="C") for tensor in self.graph.outputs}
+        made = {tensor.name: np.array(values[tensor.name], order="C") for tensor in self.graph.outputs}
         for tensor in self.graph.outputs:
-            tensor.check(results[tensor.name], "a result")
-        return results
+            tensor.check(made[tensor.name], "a result")
+        return made
+
+    def function(self, around: Mapping[str, Tensor]) -> Callable[..., list[Tensor]]:
+        """This graph, which is inside a node, as a function of its inputs in order."""
+        tensors = self.graph.inputs
+        taken = {name: around[name] for name in self.graph.free}
+
+        def apply(*inputs: Tensor) -> list[Tensor]:
+            if len(inputs) != len(tensors):
+                raise BundleError(f"the graph inside takes {len(tensors)} inputs, not {len(inputs)}")
+            for tensor, value in zip(tensors, inputs, strict=True):
+                tensor.check(value, "an input of the graph inside")
+            return list(self.run({tensor.name: value for tensor, value in zip(tensors, inputs, strict=True)}, taken).values())
+
+        return apply
 
 
 def _check_node(node: Node) -> None:
@@ -73,9 +98,9 @@ def _check_node(node: Node) -> None:
         raise BundleError(f"the {node} has {len(node.outputs)} outputs, of which {operator.max_outputs} are known")
 
 
-def _apply(node: Node, inputs: Sequence[Any]) -> tuple[Any, ...]:
+def _apply(node: Node, attributes: Mapping[str, Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
     try:
-        results = OPERATORS[node.operator](inputs, node.attributes, len(node.outputs))
+        results = OPERATORS[node.operator](inputs, attributes, len(node.outputs))
     except BundleError as error:
         raise BundleError(f"the {node}: {error}") from error
     except (ValueError, TypeError, IndexError, AttributeError, ArithmeticError, MemoryError) as error:
@@ -90,7 +115,7 @@ def _apply(node: Node, inputs: Sequence[Any]) -> tuple[Any, ...]:
 def _last_uses(graph: Graph) -> list[list[str]]:
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
-        last.update((name, index) for name in (*node.inputs, *node.outputs) if name)
+        last.update((name, index) for name in (*node.inputs, *node.captured, *node.outputs) if name)
     for tensor in graph.outputs:
         last.pop(tensor.name, None)
     dead: list[list[str]] = [[] for _ in graph.nodes]

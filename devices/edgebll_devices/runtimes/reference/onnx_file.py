@@ -24,13 +24,18 @@ _MAX_NODES = 100_000
 
 @dataclass(frozen=True)
 class Node:
-    """One operator; an omitted optional input or output is ""."""
+    """One operator; an omitted optional input or output is "". An attribute may be a Graph, whose nodes have none."""
 
     operator: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def captured(self) -> frozenset[str]:
+        """What a graph among the attributes takes from around the node."""
+        return frozenset().union(*(value.free for value in self.attributes.values() if isinstance(value, Graph)))
 
     def __str__(self) -> str:
         return f"{self.operator} node {self.name!r}" if self.name else f"{self.operator} node of {', '.join(self.outputs)!r}"
@@ -44,6 +49,14 @@ class Graph:
     constants: Mapping[str, Array]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def free(self) -> frozenset[str]:
+        """Names that are used and neither inputs, constants nor results of nodes."""
+        own = {tensor.name for tensor in self.inputs} | set(self.constants) | {""}
+        own.update(name for node in self.nodes for name in node.outputs)
+        used = {tensor.name for tensor in self.outputs}.union(*(node.inputs for node in self.nodes))
+        return frozenset(used - own)
 
 
 def _one(name: str, kind: str, schema: Schema | None = None) -> Field:
@@ -65,7 +78,7 @@ _TENSOR = {
     9: _one("raw_data", "bytes"),
     14: _one("data_location", "int"),
 }
-_ATTRIBUTE = {
+_PLAIN_ATTRIBUTE = {
     1: _one("name", "text"),
     2: _one("f", "float"),
     3: _one("i", "int"),
@@ -76,24 +89,31 @@ _ATTRIBUTE = {
     9: _many("strings", "text"),
     20: _one("type", "int"),
 }
-_NODE = {
-    1: _many("input", "text"),
-    2: _many("output", "text"),
-    3: _one("name", "text"),
-    4: _one("op_type", "text"),
-    5: _many("attribute", "message", _ATTRIBUTE),
-    7: _one("domain", "text"),
-}
 _SHAPE = {1: _many("dim", "message", {1: _one("dim_value", "int"), 2: _one("dim_param", "text")})}
 _TYPE = {1: _one("tensor_type", "message", {1: _one("elem_type", "int"), 2: _one("shape", "message", _SHAPE)})}
 _VALUE = {1: _one("name", "text"), 2: _one("type", "message", _TYPE)}
-_GRAPH = {
-    1: _many("node", "message", _NODE),
-    5: _many("initializer", "message", _TENSOR),
-    11: _many("input", "message", _VALUE),
-    12: _many("output", "message", _VALUE),
-    15: _many("sparse_initializer", "bytes"),
-}
+
+
+def _graph_schema(attribute: Schema) -> Schema:
+    node = {
+        1: _many("input", "text"),
+        2: _many("output", "text"),
+        3: _one("name", "text"),
+        4: _one("op_type", "text"),
+        5: _many("attribute", "message", attribute),
+        7: _one("domain", "text"),
+    }
+    return {
+        1: _many("node", "message", node),
+        5: _many("initializer", "message", _TENSOR),
+        11: _many("input", "message", _VALUE),
+        12: _many("output", "message", _VALUE),
+        15: _many("sparse_initializer", "bytes"),
+    }
+
+
+#: A node may hold a graph, as Scan does, whose nodes hold none.
+_GRAPH = _graph_schema({**_PLAIN_ATTRIBUTE, 6: _one("g", "message", _graph_schema(_PLAIN_ATTRIBUTE))})
 _OPSET = {1: _one("domain", "text"), 2: _one("version", "int")}
 _MODEL = {
     7: _one("graph", "message", _GRAPH),
@@ -102,7 +122,7 @@ _MODEL = {
 }
 
 # Attribute types by onnx.proto's number: where their value is.
-_ATTRIBUTE_VALUES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
+_ATTRIBUTE_VALUES = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
 
 
 def read_model(content: bytes) -> Graph:
@@ -121,8 +141,14 @@ def read_model(content: bytes) -> Graph:
     graph = model.get("graph")
     if graph is None:
         raise BundleError("the file has no graph")
-    if model["functions"] or graph["sparse_initializer"]:
-        raise BundleError("the graph has functions or sparse constants, which are not known here")
+    if model["functions"]:
+        raise BundleError("the graph has functions, which are not known here")
+    return _graph(graph)
+
+
+def _graph(graph: Mapping[str, Any]) -> Graph:
+    if graph["sparse_initializer"]:
+        raise BundleError("the graph has sparse constants, which are not known here")
     if len(graph["node"]) > _MAX_NODES:
         raise BundleError(f"the graph has {len(graph['node'])} nodes; the cap is {_MAX_NODES}")
     constants = {tensor.get("name", ""): read_tensor(tensor) for tensor in graph["initializer"]}
@@ -152,6 +178,8 @@ def _attribute(message: Mapping[str, Any]) -> tuple[str, Any]:
     if key is None or key not in message:
         raise BundleError(f"the attribute {name!r} has the type {number} and no value of it")
     value = message[key]
+    if key == "g":
+        return name, _graph(value)
     return name, read_tensor(value) if key == "t" else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgebll_devices.runtimes.reference.operators import (
     activation,
     arithmetic,
+    control,
     convolution,
     linear,
     logic,
@@ -21,6 +22,7 @@ __all__ = [
     "Operator",
     "activation",
     "arithmetic",
+    "control",
     "convolution",
     "linear",
     "logic",

@@ -135,7 +135,8 @@ class GraphBuilder:
             return value
         if not stored:  # TensorRT warns of a shape that is an empty constant
             return self.node("Squeeze", [value], [(value.dtype, stored)])[0]
-        return self.node("Reshape", [value, self.constant(np.array(stored, np.int64))], [(value.dtype, stored)])[0]
+        options = {"allowzero": 1} if 0 in stored else {}  # else a 0 means the size that the axis had
+        return self.node("Reshape", [value, self.constant(np.array(stored, np.int64))], [(value.dtype, stored)], **options)[0]
 
     def transpose(self, value: Value, order: Sequence[int]) -> Value:
         """Permute axes."""

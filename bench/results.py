@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from edgebll.reproduce.machine import machine
+
+__all__ = ["RESULTS", "machine", "table", "write_section"]
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -27,13 +29,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, numbers to the right."""
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join("---" if i < 2 else "---:" for i in range(len(header))) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def machine() -> str:
-    """Processor and system, in words."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text("utf-8"), re.MULTILINE)
-        model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} logical processors, {platform.system()}, Python {platform.python_version()}"

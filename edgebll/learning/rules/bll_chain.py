@@ -93,7 +93,8 @@ class ChainedObjective(BLLObjective):
         table = self.above
         if table is None:
             table = torch.eye(self.place.num_classes, dtype=weight.dtype, device=weight.device)
-        centred = table - table.mean(0, keepdim=True)
+        apart = table - table[:1]  # exactly zero where all classes still have one target: no rounding errors to scale up
+        centred = apart - apart.mean(0, keepdim=True)
         scaled = centred / (centred.square().mean() + _EPSILON).sqrt()
         active = scaled.tanh() if self.rule.feedback_activation == "tanh" else scaled
         return active / math.sqrt(table.shape[1])

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, fx
 
 import edgebll_export.lowering  # noqa: F401  (fills the registry)
-from edgebll.errors import ExportError
+from edgebll.errors import EdgebllError, ExportError
 from edgebll_export.folding import known_tensors
 from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.lowered import checked, failure
 from edgebll_export.lowering.shape import filled
 from edgebll_export.registry import LOWERINGS, Lowering
 from edgebll_export.targets import ONNX, Target
@@ -28,8 +29,8 @@ def lower(traced: Trace, name: str, target: Target = ONNX) -> tuple[onnx.ModelPr
         The model and the names of the inputs it really uses, in order; the others are left out of it.
 
     Raises:
-        ExportError: an operator has no lowering or cannot run on the target, or writes in place where no lowering says how;
-        names operator and place.
+        ExportError: an operator has no lowering or cannot run on the target, writes in place where no lowering says how, or has
+        a lowering that fails or returns something else than the operator; names operator and place.
     """
     return _Lowerer(traced, name, target).run()
 
@@ -57,7 +58,7 @@ class _Lowerer:
         for name, node in zip(self.traced.outputs, self.traced.results, strict=True):
             if self.values[node] is None:
                 raise ExportError(f"{self.name}: graphs do not hold the output {name}, such as the indices of maxima")
-            self.builder.output(name, self.values[node])
+            self.builder.output(name, checked(self.builder, self.values[node], node.meta.get("val")))
         return self.builder.build(self.name), tuple(used)
 
     def _constant(self, tensor: Tensor) -> Value:
@@ -76,14 +77,23 @@ class _Lowerer:
         arguments = [self._argument(argument) for argument in node.args]
         options = {key: self._argument(value) for key, value in node.kwargs.items()}
         try:
-            result = entry.function(self.builder, *arguments, **options)
-        except ExportError as error:
-            raise ExportError(f"{self.name}: {error} (operator {node.target}, in {place(node)})") from error
+            return self._lowered(node, entry, arguments, options)
+        except EdgebllError as error:
+            raise ExportError(f"{self.name}: {error} ({_where(node)})") from error
+        except Exception as error:  # anything can happen in a lowering of the user's own
+            raise ExportError(f"{self.name}: the lowering fails: {failure(error, entry.function)} ({_where(node)})") from error
+
+    def _lowered(self, node: fx.Node, entry: Lowering, arguments: list[Any], options: dict[str, Any]) -> Any:
+        expected = node.meta.get("val")
+        count = len(expected) if isinstance(expected, (tuple, list)) else 0
+        more = sum(position >= count for _, position in entry.writes) if count else 0
+        result = checked(self.builder, entry.function(self.builder, *arguments, **options), expected, more)
         for argument, position in entry.writes:
             written = node.args[argument]
             if isinstance(written, fx.Node):
                 # Readers after this operator see the new content, as they do in PyTorch.
-                self.values[written] = result[position] if isinstance(result, tuple) else result
+                content = result[position] if isinstance(result, tuple) else result
+                self.values[written] = checked(self.builder, content, written.meta.get("val"))
         return result
 
     def _entry(self, node: fx.Node) -> Lowering:
@@ -102,6 +112,10 @@ class _Lowerer:
         if isinstance(argument, np.generic):
             return argument.item()
         return argument
+
+
+def _where(node: fx.Node) -> str:
+    return f"operator {node.target}, in {place(node)}"
 
 
 def _remedy(node: fx.Node) -> str:

@@ -74,3 +74,12 @@ def assert_lowered_equals_float64(
         error = float(np.abs(actual - exact.numpy()).max()) / scale
         assert actual.shape == tuple(exact.shape), f"output {position}"
         assert error <= tolerance, f"output {position} is {error:.2e} off"
+
+
+def assert_lowered_equals_eager(function: Function, inputs: list[torch.Tensor], tolerance: float = 1e-6) -> None:
+    """Every result of the lowered function has the dtype and shape of PyTorch's; floats are as close, the others equal."""
+    expected = [value.detach().numpy() for value in function(*inputs)]
+    for position, (actual, exact) in enumerate(zip(run_lowered(function, inputs), expected, strict=True)):
+        assert (actual.dtype, actual.shape) == (exact.dtype, exact.shape), f"output {position}"
+        rtol = tolerance if exact.dtype.kind == "f" else 0
+        np.testing.assert_allclose(actual, exact, rtol=rtol, atol=rtol, err_msg=f"output {position}")

@@ -3,6 +3,7 @@
 from edgebll_export.lowering import (
     activation,
     attention,
+    comparison,
     convolution,
     elementwise,
     group_norm,
@@ -14,6 +15,7 @@ from edgebll_export.lowering import (
     normalization,
     padding,
     pooling,
+    promotion,
     rearrange,
     reduction,
     scan,
@@ -28,6 +30,7 @@ from edgebll_export.lowering import (
 __all__ = [
     "activation",
     "attention",
+    "comparison",
     "convolution",
     "elementwise",
     "group_norm",
@@ -39,6 +42,7 @@ __all__ = [
     "normalization",
     "padding",
     "pooling",
+    "promotion",
     "rearrange",
     "reduction",
     "scan",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, lift, sub, to_copy
+from edgebll_export.lowering.elementwise import binary, sub
+from edgebll_export.lowering.promotion import as_float, lift, to_copy
 from edgebll_export.registry import lowering
 
 _FAMILY = "activation"
@@ -115,7 +116,7 @@ def prelu_backward(g: GraphBuilder, grad: Value, x: Value, slope: Value) -> tupl
 @lowering("aten.sigmoid.default", family=_FAMILY)
 def sigmoid(g: GraphBuilder, x: Value) -> Value:
     """1 / (1 + exp(-x))."""
-    return g.elementwise("Sigmoid", [x])
+    return g.elementwise("Sigmoid", [as_float(g, x)])
 
 
 @lowering("aten.sigmoid_backward.default", family=_FAMILY)
@@ -127,7 +128,7 @@ def sigmoid_backward(g: GraphBuilder, grad: Value, y: Value) -> Value:
 @lowering("aten.tanh.default", family=_FAMILY)
 def tanh(g: GraphBuilder, x: Value) -> Value:
     """tanh(x)."""
-    return g.elementwise("Tanh", [x])
+    return g.elementwise("Tanh", [as_float(g, x)])
 
 
 @lowering("aten.tanh_backward.default", family=_FAMILY)

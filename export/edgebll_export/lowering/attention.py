@@ -16,7 +16,8 @@ import numpy as np
 
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, mul, to_copy
+from edgebll_export.lowering.elementwise import binary, mul
+from edgebll_export.lowering.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.softmax import softmax, without_masked
 from edgebll_export.registry import lowering

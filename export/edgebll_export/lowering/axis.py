@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import to_copy
+from edgebll_export.lowering.elementwise import binary
+from edgebll_export.lowering.promotion import lift, to_copy
+from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.shape import pad
 
 Numbers = npt.NDArray[np.int64]
@@ -81,11 +83,36 @@ def hits(g: GraphBuilder, index: Value, size: int, dtype: str, skip: int | None 
     Args:
         skip: a position that nothing hits.
     """
-    positions = np.arange(size)
+    return ones_where(g, matches(g, g.reshape(index, (*index.shape, 1)), size, len(index.shape), skip), dtype)
+
+
+def matches(g: GraphBuilder, column: Value, size: int, axis: int, skip: int | None = None) -> Value:
+    """Where an index with 1 place along an axis equals the position there, of `size` positions; nothing hits `skip`."""
+    positions = np.arange(size).reshape(-1, *(1,) * (len(column.shape) - axis - 1))
     if skip is not None and 0 <= skip < size:
         positions[skip] = -1
+    if column.constant is not None and not column.is_broadcast:
+        return g.constant(column.constant == positions)
+    return g.elementwise("Equal", [column, g.constant(positions.astype(column.dtype))], dtype="bool")
+
+
+def ones_where(g: GraphBuilder, mask: Value, dtype: str) -> Value:
+    """Truth values as 0 and 1."""
+    return to_copy(g, mask, dtype) if mask.constant is None else g.constant(mask.constant, dtype)
+
+
+def last_hit(g: GraphBuilder, index: Value, size: int) -> tuple[Value, Value]:
+    """For each of `size` places, which element of the index's last axis goes there last, and whether one does.
+
+    (*lead, n) -> int64 (*lead, size), 0 where none does, and truth values (*lead, size).
+    """
+    count = index.shape[-1]
     if index.constant is not None and not index.is_broadcast:
-        return g.constant(index.constant[..., None] == positions, dtype)
-    column = g.reshape(index, (*index.shape, 1))
-    equal = g.elementwise("Equal", [column, g.constant(positions.astype(index.dtype))], dtype="bool")
-    return to_copy(g, equal, dtype)
+        reached = (index.constant[..., None] == np.arange(size)) * np.arange(1, count + 1)[:, None]
+        last = reached.max(-2, initial=0)
+        return g.constant(np.maximum(last - 1, 0).astype(np.int64)), g.constant(last > 0)
+    order = g.constant(np.arange(1, count + 1, dtype=np.float32)[:, None])
+    reached = g.elementwise("Mul", [hits(g, index, size, "float32"), order])
+    latest = reduce(g, "ReduceMax", reached, [-2], False)
+    position = binary(g, "Max", binary(g, "Sub", latest, 1.0), 0.0)
+    return to_copy(g, position, "int64"), g.elementwise("Greater", [latest, lift(g, 0.5, latest)], dtype="bool")

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, to_copy
+from edgebll_export.lowering.elementwise import binary
 from edgebll_export.lowering.normalization import affine
+from edgebll_export.lowering.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.standardize import input_gradient, standardized, standardized_again
 from edgebll_export.registry import lowering

@@ -12,10 +12,11 @@ import numpy as np
 
 from edgebll.errors import ExportError
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.axis import apply_matrix, hits, pick, spread
-from edgebll_export.lowering.elementwise import binary, lift, mul, to_copy, where
+from edgebll_export.lowering.axis import hits, last_hit, pick, spread
+from edgebll_export.lowering.comparison import where
+from edgebll_export.lowering.elementwise import binary, mul
 from edgebll_export.lowering.linear import mm
-from edgebll_export.lowering.reduction import reduce
+from edgebll_export.lowering.promotion import lift, to_copy
 from edgebll_export.lowering.shape import crop, pad
 from edgebll_export.registry import lowering
 
@@ -60,36 +61,60 @@ def gather(g: GraphBuilder, x: Value, axis: int, index: Value, *, sparse_grad: b
 @lowering("aten.scatter_add.default", family=_FAMILY)
 def scatter_add(g: GraphBuilder, x: Value, axis: int, index: Value, source: Value) -> Value:
     """X plus the source's elements at x[i][index[i][j][k]][k] for axis 1."""
-    added, _ = _scattered(g, x, axis, index, source)
-    return binary(g, "Add", x, added)
+    order, places, lead = _rows(x, axis, index)
+    one_hot = hits(g, g.transpose(index, order), x.shape[order[-1]], source.dtype)
+    row = g.reshape(_cut(g, source, index.shape, order), (*lead, 1, index.shape[order[-1]]))
+    added = g.op("MatMul", [row, one_hot], (*lead, 1, x.shape[order[-1]]))
+    return binary(g, "Add", x, _put_back(g, x, g.reshape(added, places), order))
 
 
 @lowering("aten.scatter.src", "aten.scatter.value", family=_FAMILY)
 def scatter(g: GraphBuilder, x: Value, axis: int, index: Value, source: Value | float) -> Value:
-    """X with the source's elements at x[i][index[i][j][k]][k] for axis 1; no position may occur twice."""
-    if not isinstance(source, Value):
-        source = g.constant(np.full(index.shape, source, "float32"), x.dtype)
-    if x.dtype == "bool":
-        source = to_copy(g, source, "float32")
-    added, covered = _scattered(g, x, axis, index, source)
-    return where(g, g.elementwise("Greater", [covered, lift(g, 0.5, covered)], dtype="bool"), to_copy(g, added, x.dtype), x)
+    """X with the source's elements at x[i][index[i][j][k]][k] for axis 1, the last where several meet."""
+    if not x.shape:
+        source = g.reshape(source, (1,)) if isinstance(source, Value) else source
+        return g.reshape(scatter(g, g.reshape(x, (1,)), 0, g.reshape(index, (1,)), source), ())
+    order, places, lead = _rows(x, axis, index)
+    if index.shape[order[-1]] == 1 and math.prod(lead) * places[-1] == math.prod(x.shape):
+        return _scatter_one(g, x, order[-1], index, source)
+    last, covered = last_hit(g, g.transpose(index, order), x.shape[order[-1]])
+    if isinstance(source, Value):
+        found = g.op("GatherElements", [_cut(g, source, index.shape, order), last], places, axis=len(places) - 1)
+        source = _put_back(g, x, found, order)
+    return where(g, _put_back(g, x, covered, order), to_copy(g, lift(g, source, x), x.dtype), x)
 
 
-def _scattered(g: GraphBuilder, x: Value, axis: int, index: Value, source: Value) -> tuple[Value, Value]:
-    """The source in the places of x, and how many elements fell into each."""
+def _scatter_one(g: GraphBuilder, x: Value, axis: int, index: Value, source: Value | float) -> Value:
+    """Scatter of one element along the axis, as the gradient of a maximum is."""
     rank = len(x.shape)
-    axis %= rank
-    source = crop(g, source, list(range(rank)), [0] * rank, list(index.shape), [1] * rank)
-    order = [*(a for a in range(rank) if a != axis), axis]
+    places = np.arange(x.shape[axis]).reshape(-1, *(1,) * (rank - axis - 1))
+    hit = g.elementwise("Equal", [index, g.constant(places.astype(index.dtype))], dtype="bool")
+    if isinstance(source, Value):
+        source = _cut(g, source, index.shape, list(range(rank)))
+    return where(g, hit, to_copy(g, lift(g, source, x), x.dtype), x)
+
+
+def _rows(x: Value, axis: int, index: Value) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
+    """Axes with the indexed one last; the index's shape in that order with x's size along it; and without it."""
+    axis %= len(x.shape)
+    order = [*(a for a in range(len(x.shape)) if a != axis), axis]
     lead = tuple(index.shape[a] for a in order[:-1])
-    one_hot = hits(g, g.transpose(index, order), x.shape[axis], source.dtype)
-    row = g.reshape(g.transpose(source, order), (*lead, 1, index.shape[axis]))
-    added = g.reshape(g.op("MatMul", [row, one_hot], (*lead, 1, x.shape[axis])), (*lead, x.shape[axis]))
-    covered = reduce(g, "ReduceSum", one_hot, [-2], False)
-    back = [order.index(a) for a in range(rank)]
-    missing = [have - got for have, got in zip(x.shape, (g.transpose(added, back)).shape, strict=True)]
-    placed, counted = (pad(g, g.transpose(value, back), [0] * rank, missing) for value in (added, covered))
-    return placed, counted
+    return order, (*lead, x.shape[axis]), lead
+
+
+def _cut(g: GraphBuilder, source: Value, shape: Sequence[int], order: Sequence[int]) -> Value:
+    """The part of the source that the index is for, with the indexed axis last."""
+    rank = len(shape)
+    return g.transpose(crop(g, source, list(range(rank)), [0] * rank, list(shape), [1] * rank), order)
+
+
+def _put_back(g: GraphBuilder, x: Value, rows: Value, order: Sequence[int]) -> Value:
+    """Axes in x's order again; zeros where x is larger than the index."""
+    turned = g.transpose(rows, [order.index(axis) for axis in range(len(order))])
+    missing = [have - got for have, got in zip(x.shape, turned.shape, strict=True)]
+    if turned.dtype != "bool" or not any(missing):
+        return pad(g, turned, [0] * len(missing), missing)
+    return to_copy(g, pad(g, to_copy(g, turned, "float32"), [0] * len(missing), missing), "bool")  # no Pad of truth values
 
 
 @lowering("aten.index.Tensor", family=_FAMILY)
@@ -101,25 +126,31 @@ def index_tensor(g: GraphBuilder, x: Value, indices: Sequence[Value | None]) -> 
 
 @lowering("aten.index_put.default", family=_FAMILY)
 def index_put(g: GraphBuilder, x: Value, indices: Sequence[Value | None], values: Value, accumulate: bool = False) -> Value:
-    """X with values at x[..., i, j, ...], or with them added there; a truth mask takes one value for all."""
+    """X with values at x[..., i, j, ...], the last where several meet, or with them all added there.
+
+    A truth mask takes values that are the same wherever it holds.
+    """
     first = indices[0]
-    if len(indices) == 1 and first is not None and first.dtype == "bool" and math.prod(values.shape) == 1:
-        mask = g.reshape(first, (*first.shape, *(1,) * (len(x.shape) - len(first.shape))))
-        return where(g, mask, g.reshape(values, (1,) * len(x.shape)), x)
+    if len(indices) == 1 and first is not None and first.dtype == "bool":
+        free = len(x.shape) - len(first.shape)
+        if math.prod(values.shape) == 1 or len(values.shape) <= free:
+            mask = g.reshape(first, (*first.shape, *(1,) * free))
+            number = g.reshape(values, ()) if math.prod(values.shape) == 1 else values
+            return where(g, mask, binary(g, "Add", x, number) if accumulate else number, x)
     axis, flat, index = _merged(g, x, indices)
     size, places = flat.shape[axis], math.prod(index.shape)
-    shape = (*flat.shape[:axis], *index.shape, *flat.shape[axis + 1 :])
-    values = g.dense(_broadcast(g, values, shape))
-    rows = g.reshape(values, (*flat.shape[:axis], places, *flat.shape[axis + 1 :]))
+    values = _broadcast(g, values, (*flat.shape[:axis], *index.shape, *flat.shape[axis + 1 :]))
     index = g.reshape(index, (places,))
-    put = g.reshape(spread(g, rows, axis, index, size), x.shape)
+    rows = (*flat.shape[:axis], places, *flat.shape[axis + 1 :])
     if accumulate:
-        return binary(g, "Add", x, put)
-    ones = g.constant(np.ones((places, 1), np.float32), x.dtype)
-    covered = apply_matrix(g, ones, 0, g.transpose(hits(g, index, size, x.dtype), (1, 0)))
-    free = (size, *(1,) * (len(flat.shape) - axis - 1))
-    mask = g.elementwise("Greater", [g.reshape(covered, free), lift(g, 0.5, covered)], dtype="bool")
-    return g.reshape(where(g, mask, g.reshape(put, flat.shape), flat), x.shape)
+        return binary(g, "Add", x, g.reshape(spread(g, g.reshape(g.dense(values), rows), axis, index, size), x.shape))
+    last, covered = last_hit(g, index, size)
+    if math.prod(values.stored) == 1:
+        put = g.reshape(replace(values, shape=values.stored), ())
+    else:
+        put = pick(g, g.reshape(g.dense(values), rows), axis, last)
+    mask = g.reshape(covered, (size, *(1,) * (len(flat.shape) - axis - 1)))
+    return g.reshape(where(g, mask, put, flat), x.shape)
 
 
 def _broadcast(g: GraphBuilder, x: Value, shape: Sequence[int]) -> Value:
@@ -146,6 +177,6 @@ def _merged(g: GraphBuilder, x: Value, indices: Sequence[Value | None]) -> tuple
 def _wrapped(g: GraphBuilder, index: Value, size: int) -> Value:
     """Negative positions counted from the end."""
     if index.constant is not None:
-        return g.constant(np.where(index.constant < 0, index.constant + size, index.constant))
+        return g.constant(np.broadcast_to(np.where(index.constant < 0, index.constant + size, index.constant), index.shape))
     negative = g.elementwise("Less", [index, lift(g, 0, index)], dtype="bool")
     return where(g, negative, binary(g, "Add", index, size), index)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.elementwise import binary, mul
+from edgebll_export.lowering.promotion import aligned, category, computed_in, to_copy
 from edgebll_export.registry import lowering
 
 _FAMILY = "linear"
@@ -20,17 +22,27 @@ def mm(g: GraphBuilder, a: Value, b: Value) -> Value:
 @lowering("aten.addmm.default", family=_FAMILY)
 def addmm(g: GraphBuilder, bias: Value, a: Value, b: Value, beta: float = 1, alpha: float = 1) -> Value:
     """Beta * bias + alpha * a b."""
-    return _gemm(g, a, b, bias, alpha=float(alpha), beta=float(beta))
+    return _gemm(g, a, b, bias, alpha, beta)
 
 
-def _gemm(g: GraphBuilder, a: Value, b: Value, bias: Value | None, **attributes: Any) -> Value:
+def _gemm(g: GraphBuilder, a: Value, b: Value, bias: Value | None, alpha: float = 1, beta: float = 1) -> Value:
     shape = (a.shape[0], b.shape[1])
+    if category(a.dtype) < 2:
+        product = mul(g, _matmul(g, a, b, shape), alpha)
+        return product if bias is None else binary(g, "Add", mul(g, bias, beta), product)
     left, left_transposed = _untransposed(g, g.dense(a))
     right, right_transposed = _untransposed(g, g.dense(b))
     if bias is None and not left_transposed and not right_transposed:
         return g.op("MatMul", [left, right], shape)
     inputs = [left, right] if bias is None else [left, right, bias]
-    return g.op("Gemm", inputs, shape, transA=int(left_transposed), transB=int(right_transposed), **attributes)
+    scales: dict[str, Any] = {} if bias is None else {"alpha": float(alpha), "beta": float(beta)}
+    return g.op("Gemm", inputs, shape, transA=int(left_transposed), transB=int(right_transposed), **scales)
+
+
+def _matmul(g: GraphBuilder, a: Value, b: Value, shape: Sequence[int]) -> Value:
+    """MatMul; ONNX Runtime has no Gemm of integers, and MatMul of the wider ones only."""
+    inside = computed_in(a.dtype)
+    return to_copy(g, g.op("MatMul", aligned(g, a, b, dtype=inside), shape), a.dtype)
 
 
 def _untransposed(g: GraphBuilder, x: Value) -> tuple[Value, bool]:
@@ -41,7 +53,7 @@ def _untransposed(g: GraphBuilder, x: Value) -> tuple[Value, bool]:
 @lowering("aten.bmm.default", family=_FAMILY)
 def bmm(g: GraphBuilder, a: Value, b: Value) -> Value:
     """A (B, M, K) times b (B, K, N)."""
-    return g.op("MatMul", [a, b], (a.shape[0], a.shape[1], b.shape[2]))
+    return _matmul(g, a, b, (a.shape[0], a.shape[1], b.shape[2]))
 
 
 @lowering("aten.baddbmm.default", family=_FAMILY)
@@ -59,5 +71,6 @@ def mv(g: GraphBuilder, a: Value, v: Value) -> Value:
 @lowering("aten.dot.default", family=_FAMILY)
 def dot(g: GraphBuilder, x: Value, y: Value) -> Value:
     """Sum of products of two vectors."""
-    product = g.dense(binary(g, "Mul", x, y))
-    return g.op("ReduceSum", [product], (), keepdims=0)
+    inside = computed_in(x.dtype)
+    product = g.dense(binary(g, "Mul", *aligned(g, x, y, dtype=inside)))
+    return to_copy(g, g.op("ReduceSum", [product], (), keepdims=0), x.dtype)

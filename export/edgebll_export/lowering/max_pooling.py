@@ -28,7 +28,7 @@ from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.axis import pick, spread
 from edgebll_export.lowering.convolution import input_gradient
 from edgebll_export.lowering.convolution_geometry import Geometry
-from edgebll_export.lowering.elementwise import to_copy
+from edgebll_export.lowering.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.shape import cat
 from edgebll_export.lowering.windows import Windows, pad_space, planes, window

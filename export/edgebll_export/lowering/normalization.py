@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import add, binary, mul, to_copy
+from edgebll_export.lowering.elementwise import add, binary, mul
+from edgebll_export.lowering.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.shape import crop
 from edgebll_export.registry import lowering

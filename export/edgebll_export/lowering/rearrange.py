@@ -11,7 +11,8 @@ import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.axis import pick, spread
-from edgebll_export.lowering.elementwise import to_copy, where
+from edgebll_export.lowering.comparison import where
+from edgebll_export.lowering.promotion import to_copy
 from edgebll_export.lowering.shape import cat, crop, filled, unsqueeze
 from edgebll_export.registry import lowering
 
@@ -21,6 +22,8 @@ _FAMILY = "shape"
 @lowering("aten.flip.default", family=_FAMILY)
 def flip(g: GraphBuilder, x: Value, axes: Sequence[int]) -> Value:
     """Axes in reverse order."""
+    if not x.shape:
+        return x
     chosen = [axis % len(x.shape) for axis in axes]
     ends = [-1 - x.shape[axis] for axis in chosen]
     index = [g.constant(np.array(part, np.int64)) for part in ([-1] * len(chosen), ends, chosen, [-1] * len(chosen))]
@@ -120,6 +123,8 @@ def slice_scatter(
     axis %= len(x.shape)
     size = x.shape[axis]
     places = range(*slice(start, end, step).indices(size))
+    if not places:
+        return x
     if len(places) == size:
         return source
     if step == 1:

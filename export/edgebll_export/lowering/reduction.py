@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, to_copy
+from edgebll_export.lowering.elementwise import binary
+from edgebll_export.lowering.promotion import category, computed_in, to_copy
 from edgebll_export.registry import lowering
 
 _FAMILY = "reduction"
@@ -19,11 +20,13 @@ def reduce(g: GraphBuilder, operator: str, x: Value, axes: Sequence[int] | None,
     """ReduceSum, ReduceMean or ReduceMax over some axes (all if None or empty).
 
     Where x is broadcast along an axis, the sum is a product with the count and the others just drop the axis: nothing is
-    expanded.
+    expanded. A scalar is its own sum, mean and maximum, over any axis.
     """
     if x.dtype == "bool":  # counting
         x = to_copy(g, x, "int64")
     rank = len(x.shape)
+    if not rank:
+        return x
     chosen = sorted({axis % rank for axis in axes} if axes else range(rank))
     kept = tuple(1 if axis in chosen else size for axis, size in enumerate(x.stored))
     shape = tuple(1 if axis in chosen else size for axis, size in enumerate(x.shape))
@@ -34,7 +37,8 @@ def reduce(g: GraphBuilder, operator: str, x: Value, axes: Sequence[int] | None,
     if operator == "ReduceSum":
         repeats = math.prod(x.shape[axis] // x.stored[axis] for axis in chosen if x.stored[axis])
         if repeats != 1:
-            result = binary(g, "Mul", replace(result, shape=result.stored), float(repeats))
+            count = repeats if category(x.dtype) < 2 else float(repeats)
+            result = binary(g, "Mul", replace(result, shape=result.stored), count)
     result = Value(result.name, x.dtype, shape, kept, result.constant)
     if keepdim:
         return result
@@ -49,64 +53,77 @@ def _node(g: GraphBuilder, operator: str, x: Value, axes: list[int], kept: tuple
     return g.node(operator, [x], [(x.dtype, kept)], axes=axes, keepdims=1)[0]
 
 
+def summable(g: GraphBuilder, x: Value, dtype: str | None) -> Value:
+    """What sums and products add up: x in the dtype asked for; else integers and truth values as int64, floats as they are."""
+    return to_copy(g, x, dtype or ("int64" if category(x.dtype) < 2 else x.dtype))
+
+
 @lowering("aten.sum.dim_IntList", family=_FAMILY)
-def sum_axes(g: GraphBuilder, x: Value, axes: Sequence[int] | None, keepdim: bool = False, **_: object) -> Value:
+def sum_axes(
+    g: GraphBuilder, x: Value, axes: Sequence[int] | None, keepdim: bool = False, *, dtype: str | None = None
+) -> Value:
     """Sum over axes."""
-    return reduce(g, "ReduceSum", x, axes, keepdim)
+    return reduce(g, "ReduceSum", summable(g, x, dtype), axes, keepdim)
 
 
 @lowering("aten.sum.default", family=_FAMILY)
-def sum_all(g: GraphBuilder, x: Value, **_: object) -> Value:
+def sum_all(g: GraphBuilder, x: Value, *, dtype: str | None = None) -> Value:
     """Sum of all elements."""
-    return reduce(g, "ReduceSum", x, None, False)
+    return sum_axes(g, x, None, dtype=dtype)
 
 
 @lowering("aten.mean.dim", family=_FAMILY)
-def mean_axes(g: GraphBuilder, x: Value, axes: Sequence[int] | None, keepdim: bool = False, **_: object) -> Value:
+def mean_axes(
+    g: GraphBuilder, x: Value, axes: Sequence[int] | None, keepdim: bool = False, *, dtype: str | None = None
+) -> Value:
     """Mean over axes."""
-    return reduce(g, "ReduceMean", x, axes, keepdim)
+    return reduce(g, "ReduceMean", to_copy(g, x, dtype), axes, keepdim)
 
 
 @lowering("aten.mean.default", family=_FAMILY)
-def mean_all(g: GraphBuilder, x: Value, **_: object) -> Value:
+def mean_all(g: GraphBuilder, x: Value, *, dtype: str | None = None) -> Value:
     """Mean of all elements."""
-    return reduce(g, "ReduceMean", x, None, False)
+    return mean_axes(g, x, None, dtype=dtype)
+
+
+def _extreme(g: GraphBuilder, operator: str, x: Value, axes: Sequence[int] | None, keepdim: bool) -> Value:
+    return to_copy(g, reduce(g, operator, to_copy(g, x, computed_in(x.dtype)), axes, keepdim), x.dtype)
 
 
 @lowering("aten.amax.default", family=_FAMILY)
 def amax(g: GraphBuilder, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False) -> Value:
     """Largest element over axes."""
-    return reduce(g, "ReduceMax", x, axes, keepdim)
+    return _extreme(g, "ReduceMax", x, axes, keepdim)
 
 
 @lowering("aten.amin.default", family=_FAMILY)
 def amin(g: GraphBuilder, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False) -> Value:
     """Smallest element over axes."""
-    return reduce(g, "ReduceMin", x, axes, keepdim)
+    return _extreme(g, "ReduceMin", x, axes, keepdim)
 
 
 @lowering("aten.max.default", family=_FAMILY)
 def max_all(g: GraphBuilder, x: Value) -> Value:
     """Largest element of all."""
-    return reduce(g, "ReduceMax", x, None, False)
+    return _extreme(g, "ReduceMax", x, None, False)
 
 
 @lowering("aten.min.default", family=_FAMILY)
 def min_all(g: GraphBuilder, x: Value) -> Value:
     """Smallest element of all."""
-    return reduce(g, "ReduceMin", x, None, False)
+    return _extreme(g, "ReduceMin", x, None, False)
 
 
 @lowering("aten.max.dim", family=_FAMILY)
 def max_axis(g: GraphBuilder, x: Value, axis: int, keepdim: bool = False) -> tuple[Value, Value]:
     """Largest element along an axis, and its position."""
-    return reduce(g, "ReduceMax", x, [axis], keepdim), argmax(g, x, axis, keepdim)
+    return _extreme(g, "ReduceMax", x, [axis], keepdim), argmax(g, x, axis, keepdim)
 
 
 @lowering("aten.min.dim", family=_FAMILY)
 def min_axis(g: GraphBuilder, x: Value, axis: int, keepdim: bool = False) -> tuple[Value, Value]:
     """Smallest element along an axis, and its position."""
-    return reduce(g, "ReduceMin", x, [axis], keepdim), argmin(g, x, axis, keepdim)
+    return _extreme(g, "ReduceMin", x, [axis], keepdim), argmin(g, x, axis, keepdim)
 
 
 @lowering("aten.argmax.default", family=_FAMILY)
@@ -125,7 +142,9 @@ def _position(g: GraphBuilder, operator: str, x: Value, axis: int | None, keepdi
     if axis is None:
         found = _position(g, operator, g.reshape(x, (math.prod(x.shape),)), 0, False)
         return g.reshape(found, (1,) * len(x.shape)) if keepdim else found
-    x = to_copy(g, x, "float32") if x.dtype == "bool" else x
+    if not x.shape:
+        return g.constant(np.array(0, np.int64))
+    x = to_copy(g, x, "float32" if x.dtype == "bool" else computed_in(x.dtype))
     axis %= len(x.shape)
     shape = (*x.shape[:axis], *((1,) if keepdim else ()), *x.shape[axis + 1 :])
     if len(x.shape) == 1:  # TensorRT's parser takes no vector

@@ -6,8 +6,9 @@ import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.axis import apply_matrix
-from edgebll_export.lowering.elementwise import binary, to_copy
-from edgebll_export.lowering.reduction import reduce
+from edgebll_export.lowering.elementwise import binary
+from edgebll_export.lowering.promotion import category
+from edgebll_export.lowering.reduction import reduce, summable
 from edgebll_export.lowering.shape import crop, pad
 from edgebll_export.registry import lowering
 
@@ -16,20 +17,25 @@ _FAMILY = "reduction"
 
 @lowering("aten.cumsum.default", family=_FAMILY)
 def cumsum(g: GraphBuilder, x: Value, axis: int, *, dtype: str | None = None) -> Value:
-    """Sums of the elements up to each position: a product with a triangular matrix of ones."""
-    x = to_copy(g, x, dtype)
+    """Sums of the elements up to each position.
+
+    ONNX Runtime takes 79 us for 32 x 128 x 64 by CumSum and 692 us by a product with a triangular matrix of ones; TensorRT runs
+    CumSum as a loop, so floats are a product there (in which infinity makes NaN of earlier sums too).
+    """
+    x = summable(g, x, dtype)
     if not x.shape:
         return x
-    size = x.shape[axis]
-    if np.dtype("float32" if x.dtype == "bfloat16" else x.dtype).kind == "f":
-        return apply_matrix(g, x, axis, np.tri(size, dtype=np.float32))
-    return to_copy(g, apply_matrix(g, to_copy(g, x, "float32"), axis, np.tri(size, dtype=np.float32)), x.dtype)
+    if g.target.is_tensorrt and category(x.dtype) == 2:
+        return apply_matrix(g, x, axis, np.tri(x.shape[axis], dtype=np.float32))
+    return g.op("CumSum", [x, g.constant(np.array(axis % len(x.shape), np.int64))], x.shape)
 
 
 @lowering("aten.cumprod.default", family=_FAMILY)
 def cumprod(g: GraphBuilder, x: Value, axis: int, *, dtype: str | None = None) -> Value:
     """Products of the elements up to each position, by doubling the reach log2(n) times."""
-    x = to_copy(g, x, dtype)
+    x = summable(g, x, dtype)
+    if not x.shape:
+        return x
     rank, size, reach = len(x.shape), x.shape[axis], 1
     while reach < size:
         earlier = crop(g, x, [axis % rank], [0], [size - reach], [1])
@@ -40,12 +46,12 @@ def cumprod(g: GraphBuilder, x: Value, axis: int, *, dtype: str | None = None) -
 
 
 @lowering("aten.prod.default", family=_FAMILY)
-def prod_all(g: GraphBuilder, x: Value) -> Value:
+def prod_all(g: GraphBuilder, x: Value, *, dtype: str | None = None) -> Value:
     """Product of all elements."""
-    return reduce(g, "ReduceProd", g.dense(x), None, False)
+    return reduce(g, "ReduceProd", g.dense(summable(g, x, dtype)), None, False)
 
 
 @lowering("aten.prod.dim_int", family=_FAMILY)
-def prod_axis(g: GraphBuilder, x: Value, axis: int, keepdim: bool = False) -> Value:
+def prod_axis(g: GraphBuilder, x: Value, axis: int, keepdim: bool = False, *, dtype: str | None = None) -> Value:
     """Product along an axis."""
-    return reduce(g, "ReduceProd", g.dense(x), [axis], keepdim)
+    return reduce(g, "ReduceProd", g.dense(summable(g, x, dtype)), [axis], keepdim)

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.parts import note_padded
+from edgebll_export.lowering.promotion import aligned
 from edgebll_export.registry import lowering
 
 _FAMILY = "shape"
@@ -45,6 +46,8 @@ def unsqueeze(g: GraphBuilder, x: Value, axis: int) -> Value:
 def squeeze(g: GraphBuilder, x: Value, axes: int | Sequence[int] | None = None) -> Value:
     """Axes of size 1 dropped."""
     rank = len(x.shape)
+    if not rank:
+        return x
     chosen = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
     dropped = {axis % rank for axis in chosen if x.shape[axis] == 1}
     return g.reshape(x, tuple(size for axis, size in enumerate(x.shape) if axis not in dropped))
@@ -68,6 +71,8 @@ def t(g: GraphBuilder, x: Value) -> Value:
 @lowering("aten.transpose.int", family=_FAMILY)
 def transpose(g: GraphBuilder, x: Value, first: int, second: int) -> Value:
     """Two axes swapped."""
+    if not x.shape:
+        return x
     order = list(range(len(x.shape)))
     order[first], order[second] = order[second], order[first]
     return g.transpose(x, order)
@@ -142,6 +147,8 @@ def slice_backward(g: GraphBuilder, grad: Value, shape: Sequence[int], axis: int
     rank = len(shape)
     axis %= rank
     places = range(*slice(start, end, step).indices(shape[axis]))
+    if not places:
+        return filled(g, shape, 0.0, grad.dtype)
     if step > 1 and len(places) > 1:
         apart = g.reshape(grad, (*grad.shape[: axis + 1], 1, *grad.shape[axis + 1 :]))
         filled_up = pad(g, apart, [0] * (rank + 1), [step - 1 if place == axis + 1 else 0 for place in range(rank + 1)])
@@ -163,11 +170,13 @@ def select_backward(g: GraphBuilder, grad: Value, shape: Sequence[int], axis: in
 
 @lowering("aten.cat.default", family=_FAMILY)
 def cat(g: GraphBuilder, parts: Sequence[Value], axis: int = 0) -> Value:
-    """Parts joined along an axis."""
-    axis %= len(parts[0].shape)
+    """Parts joined along an axis, in their common dtype; an empty vector among parts of more axes is left out."""
+    rank = max(len(part.shape) for part in parts)
+    parts = [part for part in aligned(g, *parts) if len(part.shape) == rank]
+    axis %= rank
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
-    return parts[0] if len(parts) == 1 else g.op("Concat", parts, shape, parts[0].dtype, axis=axis)
+    return parts[0] if len(parts) == 1 else g.op("Concat", parts, shape, axis=axis)
 
 
 @lowering("aten.stack.default", family=_FAMILY)

@@ -9,7 +9,9 @@ import math
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.activation import sigmoid, step_mask
-from edgebll_export.lowering.elementwise import binary, lift, mul, where
+from edgebll_export.lowering.comparison import where
+from edgebll_export.lowering.elementwise import binary, mul
+from edgebll_export.lowering.promotion import lift
 from edgebll_export.registry import lowering
 
 _FAMILY = "activation"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, lift, to_copy
+from edgebll_export.lowering.elementwise import binary
+from edgebll_export.lowering.promotion import lift, to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.registry import lowering
 
@@ -17,10 +18,10 @@ def _widened(g: GraphBuilder, x: Value, half_to_float: bool) -> Value:
 
 
 def _over_axis(g: GraphBuilder, operator: str, x: Value, axis: int) -> Value:
-    """Softmax or LogSoftmax; a vector as a matrix of one row, since TensorRT's parser takes no vector."""
+    """Softmax or LogSoftmax; a vector or scalar as a matrix of one row, since TensorRT's parser takes no vector."""
     if len(x.shape) > 1:
         return g.op(operator, [x], x.shape, axis=axis)
-    row = g.reshape(x, (1, *x.shape))
+    row = g.reshape(x, (1, math.prod(x.shape)))
     return g.reshape(g.op(operator, [row], row.shape, axis=-1), x.shape)
 
 

@@ -13,11 +13,15 @@ Refusal = Callable[[str, Sequence[str], int, Mapping[str, Any]], str | None]
 
 #: Conv takes bfloat16 from this opset on.
 _BFLOAT16_OPSET = 22
+#: What ONNX Runtime computes on processors in float32 but not in float64.
+_NO_FLOAT64 = {"AveragePool", "Conv", "ConvTranspose", "Elu", "Erf", "GlobalAveragePool", "HardSigmoid", "Softplus"}
 
 
 def _by_onnxruntime(operator: str, dtypes: Sequence[str], outputs: int, attributes: Mapping[str, Any]) -> str | None:
     if "bfloat16" in dtypes:
         return "ONNX Runtime computes no bfloat16 on processors; export with precision 'mixed' or for TensorRT 10 or later"
+    if "float64" in dtypes and operator in _NO_FLOAT64:
+        return f"ONNX Runtime has no {operator} of float64; convert its input with .float()"
     return None
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from support.graphs import run_lowered
+from support.graphs import Function, assert_lowered_equals_eager, run_lowered
 from support.lowering_cases import Case, check_case
+
+from edgebll.errors import ExportError
 
 CASES: dict[str, Case] = {
     "add": (lambda x, y: x + 2 * y + 1, [(3, 4), (4,)]),
@@ -51,6 +53,9 @@ CASES: dict[str, Case] = {
     "logit": (lambda x: torch.logit(x.sigmoid(), 1e-3), [(3, 4)]),
     "promotion": (lambda x: x * ((x > 0).long() * 0.5) + x * (x > 0).sum() / 2 + x * torch.tensor(0.5), [(3, 4)]),
     "promotion_of_comparisons": (lambda x: x * ((x > 0).long() < x) + torch.where(x > 0, x, (x > 1).long()), [(3, 4)]),
+    "logical_of_floats": (lambda x, y: x * (torch.logical_and(x.relu(), y) ^ torch.logical_or(x, y)), [(3, 4), (3, 4)]),
+    "logical_xor_not": (lambda x, y: x * torch.logical_xor(x.relu(), torch.logical_not(y.relu())), [(3, 4), (3, 4)]),
+    "bitwise_not_of_integers": (lambda x: x * ~(3 * x).long(), [(3, 4)]),
     "positions": (lambda x: x + torch.sin(torch.arange(4) * 0.1) + torch.linspace(0, 1, 4), [(3, 4)]),
 }
 
@@ -70,3 +75,90 @@ def test_log1p_and_expm1_keep_small_numbers() -> None:
 def test_log1p_of_minus_one_is_minus_infinity() -> None:
     (actual,) = run_lowered(lambda v: (torch.log1p(v),), [torch.tensor([-1.0])])
     assert actual == [-np.inf]
+
+
+def test_log1p_of_infinity_is_infinity() -> None:
+    x = torch.tensor([0.0, 1.0, torch.inf, 3e38])
+    assert_lowered_equals_eager(lambda v: (torch.log1p(v),), [x])
+
+
+INTS = torch.tensor([[3, -4], [0, 7]])
+BYTES = torch.tensor([[3, 250], [0, 7]], dtype=torch.uint8)
+TRUTH = torch.tensor([[True, False], [False, True]])
+FLOATS = torch.tensor([[0.5, -1.5], [0.0, 2.0]])
+HALVES = torch.tensor([[1.0, 1000.0], [-3.0, 0.25]], dtype=torch.float16)
+SCALAR = torch.tensor(2.0)
+
+#: What PyTorch computes on tensors and numbers of these types: dtype, shape and content are to be the same.
+TYPES: dict[str, tuple[Function, list[torch.Tensor]]] = {
+    "integers divide as floats": (lambda n: (n / 2, n / n.abs().add(1), 7 / (n * n + 1), n / 1), [INTS]),
+    "bytes divide as floats": (lambda n: (n / 255, n / n.add(1)), [BYTES]),
+    "truth values divide as floats": (lambda m: (m / 2, m / torch.tensor(4)), [TRUTH]),
+    "neutral numbers change the type": (lambda n, m: (n * 1.0, n + 0.0, n - 0.0, n / 1, m * 1, m + 0, n**1.0), [INTS, TRUTH]),
+    "neutral tensors change the shape": (
+        lambda s: (s * torch.ones(3), s + torch.zeros(2, 3), s - torch.zeros(3), s / torch.ones(1, 2)),
+        [SCALAR],
+    ),
+    "neutral tensors change the type": (lambda x: (x * torch.ones(2, 2), x + torch.zeros(2)), [HALVES]),
+    "bytes wrap around": (lambda n: (n + 10, n * n, n - 5, -n, n + INTS), [BYTES]),
+    "truth values": (
+        lambda m, k: (m * 3, m + 2, m * k, m + k, torch.maximum(m, k), torch.minimum(m, k), m * 0.5),
+        [TRUTH, TRUTH.T.contiguous() & torch.tensor([True, False])],
+    ),
+    "powers": (lambda n: (n**3, n**0, n**2, n**2.0, n**1, n.abs() ** 0.5, n ** n.abs()), [INTS]),
+    "functions of integers": (
+        lambda n: (
+            *(function(n) for function in (torch.exp, torch.sigmoid, torch.tanh, torch.sin, torch.erf, torch.expm1)),
+            *(function(n.abs() + 1) for function in (torch.sqrt, torch.log, torch.rsqrt, torch.log1p, torch.reciprocal)),
+            *(function(n) for function in (torch.floor, torch.ceil, torch.sign, torch.abs, torch.neg, torch.isnan, torch.exp2)),
+        ),
+        [INTS],
+    ),
+    "numbers float16 does not hold": (lambda x: (x * 1e-8, (x / 64) / 1e5, (x * 1e-5) * 1e6, x + 1e5), [HALVES]),
+    "integers against fractions": (
+        lambda n: (n < 0.5, n >= 2.5, n == 0.5, n != 6.5, torch.where(n > 2.5, n, 0.5), n > torch.tensor(6.5)),
+        [INTS],
+    ),
+    "truth values against numbers": (lambda m: (m > 0, m >= 1, m == 1, m != 2, m == True, m < m.T, m != m.T), [TRUTH]),  # noqa: E712
+    "choices": (
+        lambda m, n, x: (
+            torch.where(m, 1.5, n),
+            torch.where(m, x, n),
+            torch.where(m, 1, 0),
+            n.masked_fill(m, 5),
+            x.masked_fill(m, 2),
+        ),
+        [TRUTH, INTS, FLOATS],
+    ),
+    "masked truth values": (lambda m: (m.masked_fill(m.T.logical_not(), True), m.masked_fill(m.T, False)), [TRUTH]),
+    "xlogy of integers": (lambda n, x: (torch.xlogy(n, x.abs() + 1), torch.xlogy(x, n.abs() + 1)), [INTS, FLOATS]),
+    "extremes of mixed types": (
+        lambda x, h, n: (torch.maximum(x, h), torch.minimum(n, x), torch.maximum(n, n.int())),
+        [FLOATS, HALVES, INTS],
+    ),
+    "limits of integers": (lambda n, b: (n.clamp(-1, 2), n.clamp(min=0.5), b.clamp(max=9), n.clamp(max=6.5)), [INTS, BYTES]),
+    "mixed floats": (lambda x, h: (x + h, h * x.double(), h / 2, x * torch.tensor(2.0, dtype=torch.float64)), [FLOATS, HALVES]),
+}
+
+
+@pytest.mark.parametrize("name", list(TYPES))
+def test_types_are_pytorchs(name: str) -> None:
+    function, inputs = TYPES[name]
+    assert_lowered_equals_eager(function, inputs, 1e-3 if any(value.dtype == torch.float16 for value in inputs) else 1e-6)
+
+
+def test_a_schedule_of_integer_steps_divides() -> None:
+    (found,) = run_lowered(lambda t: (0.1 * torch.clamp(t / 100, max=1.0),), [torch.tensor(25)])
+    np.testing.assert_allclose(found, 0.025, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "words"),
+    [
+        (lambda n: (n & n,), INTS, "bits of integers"),
+        (lambda x: (torch.erf(x),), FLOATS.double(), "has no Erf of float64"),
+    ],
+)
+def test_what_graphs_cannot_compute_is_refused_with_its_place(function: Function, x: torch.Tensor, words: str) -> None:
+    with pytest.raises(ExportError, match=words + r".*operator aten\.\w+"):
+        run_lowered(function, [x])

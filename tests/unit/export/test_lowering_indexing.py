@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.graphs import Function, assert_lowered_equals_eager, run_lowered
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
@@ -26,6 +27,14 @@ CASES: dict[str, Case] = {
     "index_of_inner_axes": (lambda x, i: x[:, torch.arange(3), i], [(2, 3, 4), torch.tensor([0, 2, 2])]),
     "index_put": (lambda x, y: x.index_put((torch.tensor([0, 2]),), y), [(3, 4), (2, 4)]),
     "index_put_of_an_input": (lambda x, y, i: x.index_put((i,), y), [(3, 4), (2, 4), torch.tensor([2, 0])]),
+    "scatter_along_rows": (lambda x, y, i: x.scatter(0, i, y), [(5, 3), (2, 2), torch.tensor([[4, 1], [0, 3]])]),
+    "scatter_of_one_each": (lambda x, y, i: x.scatter(1, i, y), [(3, 4), (3, 1), COLUMNS[:, :1]]),
+    "index_put_added_by_mask": (
+        lambda x: (x * 2).index_put((x > 0,), torch.tensor(0.5, dtype=x.dtype), accumulate=True),
+        [(3, 4)],
+    ),
+    "index_put_of_rows_by_mask": (lambda x: (x * 2).index_put((x[:, 0] > 0,), torch.arange(4).to(x.dtype)), [(3, 4)]),
+    "index_by_one_repeated_position": (lambda x: x[torch.tensor([2, 2])] * x[:2], [(3, 4)]),
     "index_put_by_mask": (lambda x: (x * 2).index_put((x > 0,), torch.tensor(0.5, dtype=x.dtype)), [(3, 4)]),
 }
 
@@ -33,3 +42,39 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+ROWS, TWICE = torch.arange(3)[:, None], torch.tensor([[1, 1], [2, 2], [0, 3]])
+X = torch.linspace(-1, 1, 18).reshape(3, 6)
+INFINITE = torch.tensor([[torch.inf, 1.0], [2.0, torch.nan], [-torch.inf, 3.0]])
+
+#: Positions that meet: PyTorch writes them in order, so that the last stays; the indices are inputs or constants.
+MEETING: dict[str, tuple[Function, list[torch.Tensor]]] = {
+    "scatter of a number": (lambda x, i: (x.scatter(1, i, 7.0),), [X, TWICE]),
+    "scatter": (lambda x, i, y: (x.scatter(1, i, y),), [X, TWICE, INFINITE]),
+    "scatter of integers": (lambda x, i: ((x * 9).long().scatter(1, i, i * 2**40),), [X, TWICE]),
+    "scatter of truth values": (lambda x, i: ((x > 0).scatter(1, i, i > 1), (x > 0).scatter(1, i, True)), [X, TWICE]),
+    "scatter at known positions": (lambda x, y: (x.scatter(1, TWICE, y),), [X, INFINITE]),
+    "index_put of a number": (lambda x, i: (x.index_put((ROWS, i), torch.tensor(7.0)),), [X, TWICE]),
+    "index_put": (lambda x, i, y: (x.index_put((ROWS, i), y),), [X, TWICE, INFINITE]),
+    "index_put of rows": (lambda x, i, y: (x.index_put((i,), y),), [X, torch.tensor([2, 2]), X[:2] * 3]),
+    "index_put at known positions": (lambda x, y: (x.index_put((torch.tensor([2, 2]),), y),), [X, X[:2] * 3]),
+    "assignment": (lambda x, i: (assigned(x, i),), [X, torch.tensor([2, -1])]),
+}
+
+
+def assigned(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    y = x.clone()
+    y[index] = 7.0
+    return y
+
+
+@pytest.mark.parametrize("name", list(MEETING))
+def test_positions_that_meet_take_the_last(name: str) -> None:
+    assert_lowered_equals_eager(*MEETING[name])
+
+
+def test_an_example_with_single_positions_holds_for_meeting_ones() -> None:
+    """A graph does not know how often a position will come."""
+    ones = run_lowered(lambda x, i: (torch.zeros_like(x).scatter(1, i, 1.0),), [X, TWICE])
+    assert set(ones[0].reshape(-1).tolist()) == {0.0, 1.0}

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.graphs import assert_lowered_equals_eager
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
@@ -27,3 +28,13 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
+def test_products_of_integers(dtype: torch.dtype) -> None:
+    """Large enough for the passes that make sums part of a product of floats."""
+    a, b, c = (torch.arange(start, start + 100 * 100).remainder(7).reshape(100, 100).to(dtype) for start in (0, 3, 5))
+    assert_lowered_equals_eager(
+        lambda a, b, c: (a @ b + c, a.T @ b, c - 2 * (a @ b), torch.addmm(c, a, b, alpha=3), a @ b[0], torch.dot(a[0], b[0])),
+        [a, b, c],
+    )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.graphs import assert_lowered_equals_eager
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
@@ -80,3 +81,27 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+MASKED = torch.tensor([[-1.0, -torch.inf, 0.3, 2.0], [0.5, 1.0, -torch.inf, 0.0], [-torch.inf, 0.1, 0.2, -0.3]])
+
+
+@pytest.mark.parametrize("classes", [4, 12_000], ids=["chosen", "picked"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_infinite_logits_and_ignored_targets(classes: int, reduction: str, weighted: bool) -> None:
+    """Masked classes count only where they are the target; without any target the mean is NaN and its gradient 0."""
+    x = torch.cat([MASKED, torch.full((3, classes - 4), -torch.inf)], 1)
+    weight = torch.linspace(0.5, 1.5, classes) if weighted else None
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        def loss(x: torch.Tensor) -> torch.Tensor:
+            return F.cross_entropy(x, y, weight=weight, reduction=reduction)
+
+        return loss(x), torch.func.grad(lambda x: loss(x).sum())(x)
+
+    for targets in ([0, 3, 1], [0, -100, 1], [-100] * 3):
+        assert_lowered_equals_eager(step, [x, torch.tensor(targets)], 1e-5)
+    (value, _) = step(x, torch.tensor([1, 0, 1]))
+    assert value.isinf().any()
+    assert_lowered_equals_eager(lambda x, y: step(x, y)[:1], [x, torch.tensor([1, 0, 1])], 1e-5)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.graphs import Function, assert_lowered_equals_eager
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
@@ -44,3 +45,43 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+INTS = torch.tensor([[1, 2**25 + 1, 3], [4, -5, 6]])
+TRUTH = torch.tensor([[True, False, True], [False, False, True]])
+LARGE = torch.full((400,), 1000.0, dtype=torch.float16)
+INFINITE = torch.tensor([1.0, -torch.inf, 2.0, 3.0, torch.inf])
+SCALAR = torch.tensor(1.5)
+
+#: What PyTorch computes on these: dtype, shape and content are to be the same.
+TYPES: dict[str, tuple[Function, list[torch.Tensor]]] = {
+    "dtype of sums and means": (
+        lambda x: (
+            x.sum(dtype=torch.float32),
+            x.sum(0, dtype=torch.float32),
+            x.mean(dtype=torch.float32),
+            x.mean(0, dtype=torch.float32),
+        ),
+        [LARGE],
+    ),
+    "means of truth values": (lambda m: (m.mean(dtype=torch.float32), m.mean(1, dtype=torch.float32)), [TRUTH]),
+    "sums of integers": (lambda n: (n.int().sum(), n.int().sum(1), n.sum(0), n.prod(1), n.int().prod()), [INTS]),
+    "sums of truth values": (lambda m: (m.sum(), m.sum(1), m.prod(1), m.cumsum(1), m.cumprod(1)), [TRUTH]),
+    "sums of repeated integers": (lambda n: (n[:, None].expand(2, 4, 3).sum(), n[:, None].expand(2, 4, 3).sum(1)), [INTS]),
+    "cumulative sums of large integers": (lambda n: (n.cumsum(1), n.int().cumsum(0), n.cumsum(1, dtype=torch.float32)), [INTS]),
+    "cumulative sums of infinity": (lambda x: (x.cumsum(0), x.reshape(1, 5).cumsum(-1)), [INFINITE]),
+    "extremes": (lambda m, n: (m.amax(1), m.amin(0), n.byte().amax(1), n.max(), n.byte().argmax(1)), [TRUTH, INTS]),
+    "sums of a scalar": (
+        lambda x: (x.sum(0), x.mean(-1), x.sum(0, keepdim=True), x.prod(0), x.cumsum(0), x.cumprod(0)),
+        [SCALAR],
+    ),
+    "extremes of a scalar": (
+        lambda x: (x.amax(0), x.max(0)[0], x.max(0)[1], x.argmax(0), x.argmin(), (x > 1).any(0)),
+        [SCALAR],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(TYPES))
+def test_types_are_pytorchs(name: str) -> None:
+    assert_lowered_equals_eager(*TYPES[name], tolerance=1e-3 if name == "dtype of sums and means" else 1e-6)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.graphs import to_model, with_gradients
+from support.graphs import assert_lowered_equals_eager, to_model, with_gradients
 from support.lowering_cases import Case, case_inputs, check_case
 from torch.nn import functional as F
 
@@ -15,6 +15,14 @@ def writes_through_views(x: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
     y[2:, 1].mul_(3)
     y[3].fill_(2.0)
     return y * x
+
+
+def empty_writes(x: torch.Tensor) -> torch.Tensor:
+    """Writes into slices that hold nothing."""
+    y = x * 2
+    y[3:1] = 0.0
+    y[:, 5:2:2] = 1.0
+    return y * x[3:1].sum()
 
 
 CASES: dict[str, Case] = {
@@ -53,6 +61,7 @@ CASES: dict[str, Case] = {
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, 2), [(2, 3, 4, 6)]),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 3), [(2, 6, 2, 2)]),
     "class_token": (lambda x, t: torch.cat([t.expand(3, -1, -1), x], 1), [(3, 4, 2), (1, 1, 2)]),
+    "empty_writes": (empty_writes, [(4, 6)]),
     "writes_through_views": (writes_through_views, [(4, 5), (5,)]),
 }
 
@@ -67,3 +76,22 @@ def test_gradients_of_slices_are_joined() -> None:
     operators = [node.op_type for node in model.graph.node]
     assert "Pad" not in operators
     assert operators.count("Concat") == 1
+
+
+def test_parts_of_mixed_types_are_joined_in_the_common_one() -> None:
+    whole, half = torch.tensor([1, 2]), torch.tensor([0.5, -1.0]).half()
+    assert_lowered_equals_eager(
+        lambda n, h: (
+            torch.cat([n, h]),
+            torch.stack([h, n.float()]),
+            torch.cat([n, n > 1]),
+            torch.cat([torch.zeros(0), n[None]], 1),
+        ),
+        [whole, half],
+    )
+
+
+def test_scalars_take_an_axis() -> None:
+    assert_lowered_equals_eager(
+        lambda x: (x.squeeze(0), x.squeeze(-1), x.flip(0), x.transpose(0, -1), x.unsqueeze(0)), [torch.tensor(1.5)]
+    )

@@ -1,6 +1,8 @@
 """Softmax and log-softmax: value and gradient on ONNX Runtime against float64 autograd."""
 
 import pytest
+import torch
+from support.graphs import assert_lowered_equals_eager
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
@@ -16,3 +18,10 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_value_and_gradient(name: str) -> None:
     check_case(name, CASES[name])
+
+
+def test_of_a_scalar() -> None:
+    assert_lowered_equals_eager(
+        lambda x: (F.softmax(x, 0), F.log_softmax(x, -1), x.logsumexp(0), torch.func.grad(lambda v: F.softmax(v, 0))(x)),
+        [torch.tensor(1.5)],
+    )

@@ -1,4 +1,7 @@
-"""Reductions over axes. The axes come as an attribute or, since opset 13 (ReduceSum) and 18 (the others), as an input."""
+"""Reductions over axes, and cumulative sums.
+
+The axes come as an attribute or, since opset 13 (ReduceSum) and 18 (the others), as an input.
+"""
 
 # To the checker, arithmetic on arrays of any dtype is Any.
 # mypy: disable-error-code="no-any-return"
@@ -55,3 +58,15 @@ def _arg(name: str, function: Function) -> None:
 
 _arg("ArgMax", np.argmax)
 _arg("ArgMin", np.argmin)
+
+
+@operator("CumSum")
+def cumulative_sum(x: Value, axis: Value, /, *, exclusive: int = 0, reverse: int = 0) -> Value:
+    """Sums of the elements up to each position, or from it on; without the one there, if exclusive."""
+    place = int(axis.reshape(()))
+    turned = np.flip(x, place) if reverse else x
+    sums = np.cumsum(turned, place, dtype=x.dtype)
+    if exclusive:
+        before = [(int(one == place % x.ndim), 0) for one in range(x.ndim)]
+        sums = np.take(np.pad(sums, before), np.arange(x.shape[place]), place)
+    return np.flip(sums, place) if reverse else sums

@@ -82,13 +82,16 @@ class Ticks:
         return self.now
 
 
-def test_a_run_pauses_at_a_checkpoint_and_always_gets_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time for little more than one checkpoint interval: it takes several calls, each of which gets further."""
+@pytest.mark.parametrize("seconds", [6.0, 15.0, 60.0])
+def test_a_run_pauses_at_a_checkpoint_and_always_gets_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Whether there is time for less than one checkpoint interval or for more: each of several calls gets further."""
     monkeypatch.setattr(one_run.time, "monotonic", Ticks())
     cell, steps = cells(tmp_path)[1], []
     for _ in range(30):
         start = one_run.time.monotonic()
-        state = run_cell(cell, tmp_path, Clock(start, start + 40.0), say=lambda _: None)
+        state = run_cell(cell, tmp_path, Clock(start, start + seconds), say=lambda _: None)
         if state == DONE:
             break
         assert state == PAUSED

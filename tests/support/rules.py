@@ -59,7 +59,8 @@ def check_rule(variant: str, network: str, clusters: Mapping[int, Cluster], fold
     blocks = 1 if rule.one_block else 4
     made = make_network(network, num_blocks=blocks, num_classes=classes, input_shape=samples, seed=0, options=shape)
     export_bundle(made, rule=rule, optimizer=SGD(), batch_size=_BATCH, path=folder / "bundle")
-    assert [row for row in verify_bundle(folder / "bundle", steps=10, tolerance=1e-4) if row.failed] == []
+    failed = [row for row in verify_bundle(folder / "bundle", steps=10, tolerance=1e-4) if row.failed]
+    assert not failed, failed[0]
     bundle = open_bundle(folder / "bundle")
     alone = run_alone(bundle, _KINDS)
     for number, cluster in clusters.items():

@@ -1,0 +1,79 @@
+"""Writes docs/rules.md: which rule trains which network on boards, found out by trying.
+
+    python -m support.rules_table [RULE ...]      in tests/; without names all rules, minutes each
+
+A rule's row is replaced, all others stay. Rules and networks are those of support/rules.py.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from edgebll.errors import ConfigError, EdgebllError
+from edgebll.learning import make_rule
+from support.rules import NETWORKS, VARIANTS, agents, check_rule
+
+PATH = Path(__file__).parents[2] / "docs" / "rules.md"
+YES, ONE_BLOCK, REFUSED, FAILED = "yes", "one block", "no", "fails"
+_INTRO = """# Rules and networks
+
+Every cell was tried on a small form of the network, with batches of 16: the network in four blocks is exported, ten steps of
+its graphs agree with PyTorch's to a relative 1e-4, and training over two and over four board processes gives, bit for bit, the
+weights of running the blocks one after another. `python -m support.rules_table` in tests/ tries it all and writes this page.
+
+What each rule is, which streams it has and what they cost: `edgebll rules`. The networks: `edgebll networks`.
+"""
+_ONE_BLOCK_NOTE = (
+    "one block: the error of these rules crosses the whole network, which cannot be cut then, and runs on one board."
+)
+
+
+def read_rows(text: str) -> dict[str, list[str]]:
+    """Rule -> cells, from the page's table."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {cells[0]: cells[1:] for cells in lines[1:]}
+
+
+def _notes(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith((f"{REFUSED}: ", f"{FAILED}: "))]
+
+
+def _try(variant: str, network: str, clusters: dict, folder: Path) -> tuple[str, str]:
+    """The cell, and why unless it is a yes."""
+    name, options = VARIANTS[variant]
+    try:
+        check_rule(variant, network, clusters, folder)
+    except ConfigError as error:
+        return REFUSED, f"{REFUSED}: {variant} on {network}: {error}"
+    except (AssertionError, EdgebllError) as error:
+        print(f"{variant} on {network}: {error}", flush=True)
+        return FAILED, f"{FAILED}: {variant} on {network}: {str(error).splitlines()[0]}"
+    return (ONE_BLOCK if make_rule(name, **options).one_block else YES), ""
+
+
+def _page(rows: dict[str, list[str]], notes: list[str]) -> str:
+    table = ["| rule | " + " | ".join(NETWORKS) + " |", "|---" * (len(NETWORKS) + 1) + "|"]
+    table += [f"| {variant} | {' | '.join(rows[variant])} |" for variant in VARIANTS if variant in rows]
+    return "\n".join([_INTRO, *table, "", _ONE_BLOCK_NOTE, *(f"\n{note}" for note in notes)]) + "\n"
+
+
+def main() -> None:
+    """Try rules and write the page after each."""
+    chosen = sys.argv[1:] or list(VARIANTS)
+    before = PATH.read_text() if PATH.exists() else ""
+    rows, notes = read_rows(before), _notes(before)
+    with tempfile.TemporaryDirectory() as folder, agents(Path(folder)) as clusters:
+        for variant in chosen:
+            started = time.monotonic()
+            tried = [_try(variant, n, clusters, Path(folder) / f"{variant} {n}") for n in NETWORKS]
+            rows[variant] = [cell for cell, _ in tried]
+            notes = [note for note in notes if f": {variant} on " not in note] + [why for _, why in tried if why]
+            PATH.write_text(_page(rows, notes))
+            print(f"{variant}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""docs/rules.md has a row for every rule and a column for every network; `python -m support.rules_table` writes it."""
+
+from __future__ import annotations
+
+from support.rules import NETWORKS, VARIANTS
+from support.rules_table import ONE_BLOCK, PATH, REFUSED, YES, read_rows
+
+from edgebll.learning import make_rule
+from edgebll.networks import NETWORKS as SHIPPED
+
+
+def test_every_rule_was_tried_on_every_network() -> None:
+    assert set(NETWORKS) == set(SHIPPED)
+    text = PATH.read_text()
+    rows = read_rows(text)
+    assert list(rows) == list(VARIANTS), "run `python -m support.rules_table RULE` in tests/ for what is new"
+    for variant, cells in rows.items():
+        name, options = VARIANTS[variant]
+        assert len(cells) == len(NETWORKS)
+        assert set(cells) <= ({ONE_BLOCK} if make_rule(name, **options).one_block else {YES, REFUSED})
+        for network, cell in zip(NETWORKS, cells, strict=True):
+            assert (f"no: {variant} on {network}: " in text) == (cell == REFUSED)

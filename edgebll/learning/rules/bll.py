@@ -22,7 +22,7 @@ from typing import ClassVar
 from edgebll.edges import EdgeSpec
 from edgebll.errors import ConfigError
 from edgebll.learning.rule import BlockPlace, Objective, Rule
-from edgebll.learning.rules.bll_chain import TABLE, ChainedObjective
+from edgebll.learning.rules.bll_chain import LAG, TABLE, ChainedObjective
 from edgebll.learning.rules.bll_objective import BLLObjective
 
 
@@ -87,9 +87,9 @@ class BLL(Rule):
         return ChainedObjective(self, place) if self.feedback == "chain" else BLLObjective(self, place)
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
-        """The chain of blocks; with chained feedback, each target table goes back to the block before, one step late."""
+        """The chain of blocks; with chained feedback, each target table goes back to the block before, two steps late."""
         pairs = zip(blocks[1:-1], blocks[:-2], strict=True) if self.feedback == "chain" else ()
-        return (*super().edges(blocks), *(EdgeSpec(source, target, (TABLE,), 1) for source, target in pairs))
+        return (*super().edges(blocks), *(EdgeSpec(source, target, (TABLE,), LAG) for source, target in pairs))
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -8,8 +8,9 @@ layer works on whole tables: T_k is (C, F_k), its row c the target of samples of
 
 (W_k, b_k) take one gradient step a batch on the match of T_k with the batch's class means m_c of the pooled output,
 1/2 mean over the classes present of |T_k[c] - m_c|^2, and the table that follows is used; rows of absent classes stay as they
-are. As |u_c| <= 1 with tanh, any step size below 1 is stable. Nothing is passed back but the table, and it comes one training
-step late, so all blocks still work at the same time.
+are. As |u_c| <= 1 with tanh, any step size below 1 is stable. Nothing is passed back but the table. It comes two training steps
+late: with one, a block would have to wait for the next block's step on the batch before, and neighbours would take turns; with
+two, all blocks work at the same time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from edgebll.learning.rules.bll import BLL
 
 TABLE = "table"
+#: Training steps by which the next block's table is late.
+LAG = 2
 WEIGHT, BIAS, TARGETS = "feedback.weight", "feedback.bias", "feedback.table"
 _EPSILON = 1e-8
 

@@ -98,13 +98,13 @@ def test_the_fit_converges_to_the_class_means() -> None:
 def test_tables_go_back_from_block_to_block() -> None:
     blocks = [f"block{k}" for k in range(4)]
     chain = BLL().edges(blocks)
-    expected = (EdgeSpec("block1", "block0", ("table",), 1), EdgeSpec("block2", "block1", ("table",), 1))
+    expected = (EdgeSpec("block1", "block0", ("table",), 2), EdgeSpec("block2", "block1", ("table",), 2))
     assert BLL(feedback="chain").edges(blocks) == (*chain, *expected)
     for count in (1, 2):
         assert BLL(feedback="chain").edges(blocks[:count]) == BLL().edges(blocks[:count])
 
 
-def test_a_step_uses_the_table_of_the_step_before() -> None:
+def test_a_step_uses_the_table_of_two_steps_before() -> None:
     """Against one process that keeps the tables itself."""
     rule = BLL(feedback="chain", predict=0.0)
     network = make_network("mlp", num_blocks=3, num_classes=10, input_shape=(1, 4, 4), seed=0)
@@ -112,18 +112,19 @@ def test_a_step_uses_the_table_of_the_step_before() -> None:
     states = {step.name: step.initial_state() for step in steps}
     streams = SideStreams([step.spec for step in steps], rule.edges([step.name for step in steps]))
     generator = torch.Generator().manual_seed(0)
-    last = torch.zeros(steps[1].spec.sent[0].shape)
+    tables = [torch.zeros(steps[1].spec.sent[0].shape)] * 2
     for _ in range(4):
         x, y = torch.randn(20, 1, 4, 4, generator=generator), torch.eye(10)[torch.arange(20) % 10]
         for step in steps:
             received = streams.take(step.name)
             if step.name == "block0":
-                assert torch.equal(received["block1.table"], last)
+                assert torch.equal(received["block1.table"], tables[-2])
             states[step.name], x, _, sent = step(states[step.name], x, y, {"lr": torch.tensor(0.05)}, received)
             streams.put(step.name, sent)
-        assert torch.equal(streams.waiting()["block0"]["block1"][0]["table"], states["block1"][TARGETS])
-        last = states["block1"][TARGETS]
-    assert last.any()
+        tables.append(states["block1"][TARGETS])
+        waiting = [token["table"] for token in streams.waiting()["block0"]["block1"]]
+        assert all(torch.equal(*pair) for pair in zip(waiting, tables[-2:], strict=True))
+    assert tables[-1].any()
 
 
 def test_every_position_has_its_target() -> None:

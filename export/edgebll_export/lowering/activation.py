@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.elementwise import binary, sub
-from edgebll_export.lowering.promotion import as_float, lift, to_copy
+from edgebll_export.lowering.promotion import as_float, category, lift, to_copy
 from edgebll_export.registry import lowering
 
 _FAMILY = "activation"
@@ -28,7 +28,7 @@ def step_mask(g: GraphBuilder, x: Value, threshold: float = 0.0) -> Value:
 @lowering("aten.relu.default", family=_FAMILY)
 def relu(g: GraphBuilder, x: Value) -> Value:
     """max(x, 0); integers occur in gradients of cumulative products."""
-    return binary(g, "Max", x, 0) if x.dtype.startswith("int") else g.elementwise("Relu", [x])
+    return binary(g, "Max", x, 0) if category(x.dtype) == 1 else g.elementwise("Relu", [x])
 
 
 @lowering("aten.threshold_backward.default", family=_FAMILY)

@@ -80,8 +80,8 @@ def rsub(g: GraphBuilder, x: Value, y: Value | float, alpha: float = 1) -> Value
 @lowering("aten.pow.Tensor_Scalar", family=_FAMILY)
 def power(g: GraphBuilder, x: Value, exponent: float) -> Value:
     """X to a constant power; 1, 2, 1/2 and those of integers without Pow, which is slow or not to be had."""
-    if category(x.dtype) == 1 and isinstance(exponent, int):
-        return _integer_power(g, x, exponent)
+    if category(x.dtype) < 2 and isinstance(exponent, int):
+        return _integer_power(g, to_copy(g, x, common_type(x, exponent)), exponent)
     x = as_float(g, x)
     if exponent == 1:
         return x
@@ -104,7 +104,7 @@ def _integer_power(g: GraphBuilder, x: Value, exponent: int) -> Value:
 def _unary(aten: str, operator: str) -> None:
     @lowering(f"aten.{aten}.default", family=_FAMILY)
     def lower(g: GraphBuilder, x: Value) -> Value:
-        inside = computed_in(x.dtype)
+        inside = "int32" if x.dtype == "bool" else computed_in(x.dtype)
         return to_copy(g, g.elementwise(operator, [to_copy(g, x, inside)]), x.dtype)
 
     lower.__doc__ = f"ONNX {operator}."

@@ -17,6 +17,8 @@ def _moments(
     g: GraphBuilder, x: Value, axes: Sequence[int] | None, correction: float | None, keepdim: bool
 ) -> tuple[Value, Value]:
     """Variance and mean: in two passes, because the difference of two squares would cancel."""
+    if not x.shape:
+        return _moments(g, g.reshape(x, (1,)), None, correction, False)
     rank = len(x.shape)
     chosen = sorted({axis % rank for axis in axes} if axes else range(rank))
     count = math.prod(x.shape[axis] for axis in chosen)

@@ -100,11 +100,12 @@ TYPES: dict[str, tuple[Function, list[torch.Tensor]]] = {
         [SCALAR],
     ),
     "neutral tensors change the type": (lambda x: (x * torch.ones(2, 2), x + torch.zeros(2)), [HALVES]),
-    "bytes wrap around": (lambda n: (n + 10, n * n, n - 5, -n, n + INTS), [BYTES]),
+    "bytes wrap around": (lambda n: (n + 10, n * n, n - 5, -n, n + INTS, torch.relu(n)), [BYTES]),
     "truth values": (
         lambda m, k: (m * 3, m + 2, m * k, m + k, torch.maximum(m, k), torch.minimum(m, k), m * 0.5),
         [TRUTH, TRUTH.T.contiguous() & torch.tensor([True, False])],
     ),
+    "functions of truth values": (lambda m: (m.sign(), m.square(), m**3, m.exp()), [TRUTH]),
     "powers": (lambda n: (n**3, n**0, n**2, n**2.0, n**1, n.abs() ** 0.5, n ** n.abs()), [INTS]),
     "functions of integers": (
         lambda n: (

@@ -75,6 +75,7 @@ TYPES: dict[str, tuple[Function, list[torch.Tensor]]] = {
         lambda x: (x.sum(0), x.mean(-1), x.sum(0, keepdim=True), x.prod(0), x.cumsum(0), x.cumprod(0)),
         [SCALAR],
     ),
+    "moments of a scalar": (lambda x: (x.var(0, correction=0), x.std(correction=0), x.norm()), [SCALAR]),
     "extremes of a scalar": (
         lambda x: (x.amax(0), x.max(0)[0], x.max(0)[1], x.argmax(0), x.argmin(), (x > 1).any(0)),
         [SCALAR],

@@ -323,3 +323,11 @@ def test_a_wrong_graph_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     export_step(lambda x: x * 2, X, tolerance=0.01)
     with pytest.raises(ConfigError, match="tolerance"):
         export_step(lambda x: x * 2, X, tolerance=0)
+
+
+@pytest.mark.parametrize("wrong", [lambda v: v.astype(np.float64), lambda v: v[None]], ids=["dtype", "shape"])
+def test_equal_values_of_another_kind_are_found(wrong: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = step_check._run
+    monkeypatch.setattr(step_check, "_run", lambda *a: {k: wrong(v) for k, v in original(*a).items()})
+    with pytest.raises(VerifyError, match="'output' differs from PyTorch's"):
+        export_step(lambda x: x * 2, X)

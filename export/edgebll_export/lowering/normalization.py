@@ -67,9 +67,11 @@ def _by_one_operator(
 ) -> tuple[Value, Value, Value]:
     """Training mode on ONNX Runtime: y, mean and biased variance."""
     # ONNX Runtime writes the two statistics over the inputs 3 and 4, so those must be tensors that nobody else reads, and no
-    # constants. With momentum 0 their content does not matter.
-    mean, var = (vector or _first_elements(g, x) for vector in running)
-    inputs = [g.dense(value) for value in (x, scale, shift, binary(g, "Mul", mean, 0.0), binary(g, "Mul", var, 2.0))]
+    # constants. With momentum 0 their content does not matter; a factor of its own keeps each from being merged with another.
+    mean, var = (_first_elements(g, x) if vector is None or vector.constant is not None else vector for vector in running)
+    own = 1.0 + 2.0 * sum(node.op_type == "BatchNormalization" for node in g.nodes)
+    overwritten = (binary(g, "Mul", mean, own + 1), binary(g, "Mul", var, own + 2))
+    inputs = [g.dense(value) for value in (x, scale, shift, *overwritten)]
     outputs = [(x.dtype, x.shape), (x.dtype, scale.shape), (x.dtype, scale.shape)]
     y, mean, var = g.node("BatchNormalization", inputs, outputs, epsilon=float(eps), momentum=0.0, training_mode=1)
     return y, mean, var

@@ -55,3 +55,27 @@ def test_batch_norm_in_evaluation_mode() -> None:
         return F.batch_norm(x, mean, mean + 1.5, weight, bias, training=False)
 
     assert_lowered_equals_float64(function, [torch.randn(4, 3, 5, 2), torch.randn(3), torch.randn(3)])
+
+
+def test_batch_norms_with_equal_statistics_keep_apart() -> None:
+    """What ONNX Runtime overwrites must not be merged: none, constant and one and the same running statistics."""
+
+    def function(x: torch.Tensor, scale: torch.Tensor, mean: torch.Tensor, var: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x, scale = (value.detach().requires_grad_() for value in (x, scale))
+        mean, var = mean.clone(), var.clone()
+        zeros, ones = torch.zeros(3, dtype=x.dtype), torch.ones(3, dtype=x.dtype)
+        with torch.enable_grad():
+            y = F.batch_norm(x, None, None, scale, None, training=True).sin()
+            y = y + F.batch_norm(x, None, None, scale + 1, None, training=True).cos()
+            for k, statistics in enumerate(
+                [(None, None), (None, None), (zeros, ones), (zeros.clone(), ones.clone()), (mean, var)]
+            ):
+                y = y + F.batch_norm(x + k * x.sin(), *statistics, scale * 2, None, training=True).sin()
+            gradients = torch.autograd.grad(y.sin().sum(), (x, scale))
+        return (y.detach(), *gradients)
+
+    generator = torch.Generator().manual_seed(2)
+    inputs = [torch.randn(8, 3, 5, 5, generator=generator), torch.randn(3, generator=generator), torch.ones(3), torch.ones(3)]
+    expected = function(*(value.double() for value in inputs))
+    for actual, exact in zip(run_lowered(function, inputs), expected, strict=True):
+        assert torch.allclose(torch.from_numpy(actual).double(), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max()))

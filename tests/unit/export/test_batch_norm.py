@@ -1,9 +1,13 @@
 """Batch normalisation in training and evaluation mode: output, gradients and running statistics."""
 
+from collections import Counter
+
 import pytest
 import torch
 from support.graphs import assert_lowered_equals_float64, run_lowered
 from torch.nn import functional as F
+
+from edgebll_export import export_step
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (4, 3, 5, 2)])
@@ -79,3 +83,25 @@ def test_batch_norms_with_equal_statistics_keep_apart() -> None:
     expected = function(*(value.double() for value in inputs))
     for actual, exact in zip(run_lowered(function, inputs), expected, strict=True):
         assert torch.allclose(torch.from_numpy(actual).double(), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max()))
+
+
+def test_batch_norms_may_read_the_same_running_statistics() -> None:
+    """Two batches from one starting point: each has buffers of its own for what ONNX Runtime overwrites."""
+
+    def function(x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            first = F.batch_norm(x, mean.clone(), var.clone(), training=True)
+            second = F.batch_norm(3 * x.sin() + 2, mean.clone(), var.clone(), training=True)
+            (gradient,) = torch.autograd.grad((first.sin() * second.cos()).sum(), x)
+        return first.detach(), second.detach(), gradient
+
+    inputs = [torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(3)), torch.randn(3), torch.rand(3) + 1]
+    expected = function(*(value.double() for value in inputs))
+    for actual, exact in zip(run_lowered(function, inputs), expected, strict=True):
+        assert torch.allclose(torch.from_numpy(actual).double(), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max()))
+    nodes = export_step(function, tuple(inputs)).model.graph.node
+    readers = Counter(name for node in nodes for name in node.input)
+    overwritten = [name for node in nodes if len(node.output) == 3 for name in node.input[3:]]
+    assert len(overwritten) == 4
+    assert all(readers[name] == 1 for name in overwritten)

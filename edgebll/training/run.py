@@ -15,7 +15,7 @@ from edgebll.schedule import Schedule
 from edgebll.training.checkpoint import INITIAL, States, load_checkpoint, load_states
 from edgebll.training.config import TrainConfig, parse_run
 from edgebll.training.evaluate import Evaluation, evaluate
-from edgebll.training.trainer import build_model
+from edgebll.training.model import build_model
 
 
 @dataclass(frozen=True)

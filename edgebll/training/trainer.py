@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 
 from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset, training_batch
-from edgebll.edges import EdgeSpec
 from edgebll.errors import ConfigError, EdgebllError
-from edgebll.learning import BlockStep, Optimizer, Rule, SideStreams, Stepped, make_rule, make_steps
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.runfolder import RunFolder, open_run, read_config
 from edgebll.training.checkpoint import (
     INITIAL,
@@ -31,6 +29,7 @@ from edgebll.training.checkpoint import (
 )
 from edgebll.training.config import KIND, RunRecord, TrainConfig, parse_run
 from edgebll.training.evaluate import Evaluation, check_fits, evaluate
+from edgebll.training.model import Model, build_model
 
 
 class Listener:
@@ -44,42 +43,6 @@ class Listener:
 
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         """The network was evaluated after `epoch` epochs."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a config describes: network, rule, optimiser and the training steps they make."""
-
-    network: BlockNetwork
-    rule: Rule
-    optimizer: Optimizer
-    steps: list[BlockStep]
-
-    @property
-    def edges(self) -> tuple[EdgeSpec, ...]:
-        """All streams between the blocks."""
-        return self.rule.edges([step.name for step in self.steps])
-
-
-def build_model(record: RunRecord) -> Model:
-    """Build the network with its seeded weights, and its training steps.
-
-    Raises:
-        ConfigError: unknown network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
-    """
-    config = record.config
-    network = make_network(
-        config.network,
-        num_blocks=config.blocks,
-        split=config.split,
-        options=config.network_options,
-        num_classes=record.num_classes,
-        input_shape=record.input_shape,
-        seed=config.seed,
-    )
-    rule = make_rule(config.rule, **config.rule_options)
-    optimizer = config.make_optimizer()
-    return Model(network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))
 
 
 def train(

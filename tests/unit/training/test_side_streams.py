@@ -22,7 +22,7 @@ from edgebll.runfolder import open_run
 from edgebll.training import Listener, TrainConfig, resume, train
 from edgebll.training.checkpoint import digest
 from edgebll.training.config import RunRecord
-from edgebll.training.trainer import build_model
+from edgebll.training.model import build_model
 from edgebll_devices.golden import failures, replay
 from edgebll_export import export_bundle, verify_bundle
 

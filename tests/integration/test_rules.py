@@ -1,4 +1,4 @@
-"""Every rule on the residual network: exported, verified, pipelined over two and four boards. See support/rules.py."""
+"""Every rule on two networks: exported, verified, pipelined over two and four boards. See support/rules.py."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Clu
         yield made
 
 
+@pytest.mark.parametrize("network", ["mlp", "resnet8"])
 @pytest.mark.parametrize("rule", VARIANTS)
-def test_it_exports_verifies_and_gives_the_same_bits_on_boards(rule: str, clusters: dict[int, Cluster], tmp_path: Path) -> None:
-    check_rule(rule, "resnet8", clusters, tmp_path)
+def test_it_exports_verifies_and_gives_the_same_bits_on_boards(
+    rule: str, network: str, clusters: dict[int, Cluster], tmp_path: Path
+) -> None:
+    check_rule(rule, network, clusters, tmp_path)

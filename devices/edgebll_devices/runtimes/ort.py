@@ -228,8 +228,8 @@ def _options(threads: int, *, small: bool, record: bool) -> onnxruntime.SessionO
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.use_deterministic_compute = True
     options.log_severity_level = _FATAL_ONLY
-    # Waiting threads sleep instead of spinning, so that several agents can share a machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Within a step threads wait awake for the next operator; after it they sleep at once and leave the machine to others.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if record:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options

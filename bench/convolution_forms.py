@@ -88,7 +88,7 @@ def runner(form: Form, sizes: Geometry, threads: int) -> Run:
     g.output("result", form(g, values, sizes))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(g.build("form").SerializeToString(), options, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     inputs = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}

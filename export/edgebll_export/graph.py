@@ -28,13 +28,15 @@ class GraphBuilder:
 
     Attributes:
         target: what the graph is made for; lowerings choose their form by it, and nodes it does not take are refused.
+        trains: whether gradients are in it, which may share what the forward pass computes.
 
     Args:
         reserved: names of the graph's inputs and outputs, which no value in between may have.
     """
 
-    def __init__(self, target: Target = ONNX, reserved: Iterable[str] = ()) -> None:
+    def __init__(self, target: Target = ONNX, reserved: Iterable[str] = (), *, trains: bool = True) -> None:
         self.target = target
+        self.trains = trains
         self._reserved = frozenset(reserved)
         self.nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []

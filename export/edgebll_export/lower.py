@@ -39,7 +39,9 @@ class _Lowerer:
     def __init__(self, traced: Trace, name: str, target: Target) -> None:
         self.traced = traced
         self.name = name
-        self.builder = GraphBuilder(target, reserved={*traced.inputs, *traced.outputs})
+        names = {*traced.inputs, *traced.outputs}
+        trains = any("backward" in str(node.target) for node in traced.module.graph.nodes)
+        self.builder = GraphBuilder(target, names, trains=trains)
         self.values: dict[fx.Node, Any] = {}
         self.known = known_tensors(traced)
         self.alive = _alive(traced, self.known)

@@ -37,7 +37,7 @@ from edgebll_export.trace import trace
 from edgebll_export.verify import rebuild_steps
 
 #: Convolutions stay convolutions here: their Winograd form has no int8 kernels.
-_TARGET = replace(ONNX, winograd=False)
+_TARGET = replace(ONNX, matrix_forms=False)
 _OPTIONS = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 

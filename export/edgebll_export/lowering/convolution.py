@@ -9,8 +9,10 @@ from typing import Any
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering import convolution_choice as choice
 from edgebll_export.lowering import convolution_columns as columns
+from edgebll_export.lowering import convolution_dense as dense
 from edgebll_export.lowering import convolution_depthwise as depthwise
 from edgebll_export.lowering import convolution_direct as direct
+from edgebll_export.lowering import convolution_unfolded as unfolded
 from edgebll_export.lowering import convolution_winograd as winograd
 from edgebll_export.lowering.convolution_geometry import Geometry
 from edgebll_export.lowering.elementwise import binary
@@ -20,10 +22,16 @@ from edgebll_export.lowering.windows import each, pad_space
 from edgebll_export.registry import lowering
 
 _FAMILY = "convolution"
-#: The forms that `convolution_choice` names, of the input's and the weight's gradient.
+#: The forms that `convolution_choice` names: of the output besides "direct", and of the input's and the weight's gradient.
+FORWARDS = {
+    "dense": dense.forward,
+    "unfolded": unfolded.forward,
+    "winograd": winograd.forward,
+}
 INPUT_GRADIENTS = {
     "direct": direct.input_gradient,
     "transposed": direct.input_gradient_transposed,
+    "dense": dense.input_gradient,
     "winograd": winograd.input_gradient,
 }
 WEIGHT_GRADIENTS = {
@@ -33,21 +41,23 @@ WEIGHT_GRADIENTS = {
     "products": depthwise.weight_gradient_by_products,
     "bands": depthwise.weight_gradient_by_bands,
     "planes": depthwise.weight_gradient_by_planes,
+    "dense": dense.weight_gradient,
+    "unfolded": unfolded.weight_gradient,
     "winograd": winograd.weight_gradient,
 }
 
 
-def _may_use_winograd(g: GraphBuilder, x: Value) -> bool:
-    """Half precision is out: the transforms would lose as many digits again."""
-    return g.target.winograd and x.dtype == "float32"
+def _setting(g: GraphBuilder, x: Value) -> choice.Setting:
+    """Half precision takes no matrix forms: transforms and sums of them would lose as many digits again."""
+    return choice.Setting(g.target.matrix_forms and x.dtype == "float32", g.target.threads or 1, g.trains)
 
 
 def _gradient_forms(g: GraphBuilder, x: Value, geometry: Geometry) -> tuple[str, str]:
     """The rule was measured on ONNX Runtime; TensorRT chooses among kernels itself and has the most for Conv and MatMul."""
     if g.target.is_tensorrt:
         return _tensorrt_input_gradient(geometry, x.dtype), "taps"
-    quick = _may_use_winograd(g, x)
-    return choice.input_gradient_form(geometry, quick), choice.weight_gradient_form(geometry, quick)
+    setting = _setting(g, x)
+    return choice.input_gradient_form(geometry, setting), choice.weight_gradient_form(geometry, setting)
 
 
 def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
@@ -107,9 +117,10 @@ def convolution(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, *o
 
 
 def _forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: Geometry) -> Value:
-    if choice.forward_form(geometry, _may_use_winograd(g, x)) == "direct":
+    form = choice.forward_form(geometry, _setting(g, x))
+    if form == "direct":
         return direct.forward(g, x, weight, bias, geometry)
-    return _with_bias(g, winograd.forward(g, x, weight, geometry), bias)
+    return _with_bias(g, FORWARDS[form](g, x, weight, geometry), bias)
 
 
 def _with_bias(g: GraphBuilder, y: Value, bias: Value | None) -> Value:

@@ -17,8 +17,8 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
 
     Args:
         opset: for "onnx", a version from MIN_OPSET to MAX_OPSET; TensorRT's targets have their own.
-        threads: for "onnx", how many threads of the processor compute a block, where that is known. One takes `Target.scans`,
-            which is slower with more threads.
+        threads: for "onnx", how many threads of the processor compute a block, where that is known: some forms suit one, as
+            `Target.scans`, others more, because ONNX Runtime computes several operators on one thread only.
 
     Raises:
         ConfigError: unknown name, an opset the target does not have, or threads that are none or another target's.
@@ -30,7 +30,7 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
     if name == "onnx":
         if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
             raise ConfigError(f"the opset must lie between {MIN_OPSET} and {MAX_OPSET}, but is {opset}")
-        return replace(ONNX, opset=opset or ONNX.opset, scans=threads == 1)
+        return replace(ONNX, opset=opset or ONNX.opset, threads=threads, scans=threads == 1)
     target = tensorrt(name)
     if opset not in (None, target.opset):
         raise ConfigError(f"the target {name} has opset {target.opset}; leave the opset out or choose the target onnx")

@@ -32,8 +32,9 @@ class Target:
     Attributes:
         name: e.g. "onnx" or "tensorrt-8.6". opset: version of the default operator domain.
         batch_statistics: batch statistics by BatchNormalization with training_mode=1, which only ONNX Runtime has.
-        winograd: 3x3 convolutions as matrix products, which beat ONNX Runtime's Conv; TensorRT has fast ones of its own.
+        matrix_forms: convolutions as matrix products, which beat ONNX Runtime's Conv; TensorRT has fast ones of its own.
         fast_masks: 0-1 masks by a steep HardSigmoid, faster on ONNX Runtime; elsewhere by a comparison.
+        threads: of the processor that compute a block, where that is known.
         scans: updates of large tensors row by row in a Scan, faster on ONNX Runtime where a block has one thread.
         precisions: precisions of `edgebll.learning.PRECISIONS` that run there.
         refusal: says why a node cannot run there.
@@ -42,8 +43,9 @@ class Target:
     name: str
     opset: int = 17
     batch_statistics: bool = True
-    winograd: bool = True
+    matrix_forms: bool = True
     fast_masks: bool = True
+    threads: int | None = None
     scans: bool = False
     precisions: tuple[str, ...] = ("float32", "mixed")
     refusal: Refusal = _by_onnxruntime

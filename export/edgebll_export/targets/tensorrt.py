@@ -66,7 +66,7 @@ def tensorrt(name: str) -> Target:
     return Target(
         name,
         batch_statistics=False,
-        winograd=False,
+        matrix_forms=False,
         fast_masks=False,
         precisions=("float32", "mixed", "bfloat16") if has_bfloat16 else ("float32", "mixed"),
         refusal=refusal,

@@ -39,13 +39,18 @@ DEPTHWISE = {
 }
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_outputs_by_unfolding(name: str) -> None:
+    check(SHAPES[name], "y", "unfolded")
+
+
 @pytest.mark.parametrize("form", ["direct", "transposed"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_input_gradients(name: str, form: str) -> None:
     check(SHAPES[name], "dx", form)
 
 
-@pytest.mark.parametrize("form", ["taps", "columns"])
+@pytest.mark.parametrize("form", ["taps", "columns", "unfolded"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_weight_gradients(name: str, form: str) -> None:
     check(SHAPES[name], "dw", form)
@@ -62,9 +67,10 @@ def test_weight_gradients_of_depthwise_convolutions(name: str, form: str) -> Non
     check(DEPTHWISE[name], "dw", form)
 
 
+@pytest.mark.parametrize(("wanted", "form"), [("dw", "bands"), ("y", "dense"), ("dx", "dense"), ("dw", "dense")])
 @pytest.mark.parametrize("name", [name for name, sizes in DEPTHWISE.items() if sizes.in_channels == sizes.out_channels])
-def test_weight_gradients_of_depthwise_convolutions_by_bands(name: str) -> None:
-    check(DEPTHWISE[name], "dw", "bands")
+def test_depthwise_convolutions_of_one_filter_a_channel(name: str, wanted: str, form: str) -> None:
+    check(DEPTHWISE[name], wanted, form)
 
 
 def check(sizes: Geometry, wanted: str, form: str) -> None:
@@ -73,7 +79,9 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
     arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
     g = GraphBuilder()
     values = {name: g.input(name, "float32", shape) for name, shape in shapes.items()}
-    if wanted == "dx":
+    if wanted == "y":
+        result = convolution.FORWARDS[form](g, values["x"], values["w"], sizes)
+    elif wanted == "dx":
         result = convolution.INPUT_GRADIENTS[form](g, values["dy"], values["w"], sizes)
     else:
         result = convolution.WEIGHT_GRADIENTS[form](g, values["dy"], values["x"], sizes)
@@ -82,7 +90,7 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
     leaves = {name: torch.tensor(arrays[name], dtype=torch.float64, requires_grad=True) for name in ("x", "w")}
     y = F.conv2d(leaves["x"], leaves["w"], None, sizes.stride, sizes.padding, 1, sizes.groups)
     y.backward(torch.tensor(arrays["dy"], dtype=torch.float64))  # type: ignore[no-untyped-call]
-    exact = leaves["x" if wanted == "dx" else "w"].grad
+    exact = {"y": y.detach(), "dx": leaves["x"].grad, "dw": leaves["w"].grad}[wanted]
     assert exact is not None
     np.testing.assert_allclose(actual, exact.numpy(), atol=2e-5 * float(exact.abs().max()), rtol=0)
 
@@ -94,7 +102,9 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
         (geometry(1, 64, 64, 14), ("direct", "transposed", "taps")),
         (geometry(8, 256, 256, 7), ("winograd", "winograd", "taps")),
         (geometry(64, 512, 512, 4), ("winograd", "winograd", "winograd")),
-        (geometry(64, 1, 16, 28), ("direct", "transposed", "columns")),
+        (geometry(64, 1, 16, 28), ("direct", "transposed", "unfolded")),
+        (geometry(64, 3, 32, 32, stride=2), ("unfolded", "transposed", "unfolded")),
+        (geometry(64, 32, 64, 28, stride=2), ("direct", "transposed", "taps")),
         (geometry(64, 64, 128, 14, kernel=1), ("direct", "direct", "samples")),
         (geometry(64, 128, 128, 7, kernel=1), ("direct", "direct", "taps")),
         (geometry(64, 256, 256, 7, kernel=5), ("direct", "direct", "taps")),
@@ -103,24 +113,46 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
         (geometry(8, 32, 32, 14, groups=32), ("direct", "transposed", "bands")),
         (geometry(8, 32, 32, 14, stride=2, groups=32), ("direct", "transposed", "bands")),
         (geometry(8, 32, 32, 112, groups=32), ("direct", "transposed", "products")),
+        (geometry(8, 32, 32, 7, groups=32), ("dense", "dense", "dense")),
+        (geometry(64, 32, 32, 7, groups=32), ("dense", "dense", "dense")),
+        (geometry(64, 32, 32, 14, groups=32), ("dense", "dense", "dense")),
+        (geometry(64, 32, 32, 28, groups=32), ("direct", "transposed", "bands")),
         (geometry(8, 32, 64, 14, groups=32), ("direct", "transposed", "products")),
         (geometry(8, 32, 64, 14, stride=2, groups=32), ("direct", "transposed", "planes")),
     ],
     ids=str,
 )
 def test_the_rule_follows_the_measurements(sizes: Geometry, forms: tuple[str, str, str]) -> None:
-    choice = convolution_choice
-    chosen = (
-        choice.forward_form(sizes, True),
-        choice.input_gradient_form(sizes, True),
-        choice.weight_gradient_form(sizes, True),
-    )
-    assert chosen == forms
+    assert chosen(sizes, convolution_choice.Setting(matrices=True)) == forms
 
 
-def test_without_winograd_the_next_best_form_is_taken() -> None:
-    sizes = geometry(64, 64, 64, 14)
+@pytest.mark.parametrize(
+    ("sizes", "forms"),
+    [
+        (geometry(64, 16, 16, 28), ("direct", "transposed", "unfolded")),
+        (geometry(64, 32, 64, 28, stride=2), ("unfolded", "transposed", "unfolded")),
+        (geometry(64, 128, 256, 14, stride=2), ("direct", "transposed", "taps")),
+        (geometry(64, 32, 32, 14, stride=2, groups=32), ("dense", "dense", "dense")),
+        (geometry(64, 32, 32, 28, groups=32), ("direct", "direct", "bands")),
+        (geometry(8, 32, 32, 14, stride=2, groups=32), ("direct", "transposed", "planes")),
+    ],
+    ids=str,
+)
+def test_with_two_threads_forms_that_share_the_work_are_taken(sizes: Geometry, forms: tuple[str, str, str]) -> None:
+    assert chosen(sizes, convolution_choice.Setting(matrices=True, threads=2)) == forms
+
+
+@pytest.mark.parametrize("sizes", [geometry(64, 64, 64, 14), geometry(64, 3, 32, 32, stride=2)], ids=str)
+def test_without_forms_by_matrices_the_next_best_is_taken(sizes: Geometry) -> None:
+    assert chosen(sizes, convolution_choice.Setting(matrices=False)) == ("direct", "transposed", "taps")
+
+
+def test_a_forward_pass_alone_is_not_unfolded() -> None:
+    sizes = geometry(64, 3, 32, 32, stride=2)
+    assert convolution_choice.forward_form(sizes, convolution_choice.Setting(matrices=True, trains=False)) == "direct"
+
+
+def chosen(sizes: Geometry, setting: convolution_choice.Setting) -> tuple[str, str, str]:
     choice = convolution_choice
-    assert choice.forward_form(sizes, False) == "direct"
-    assert choice.input_gradient_form(sizes, False) == "transposed"
-    assert choice.weight_gradient_form(sizes, False) == "taps"
+    gradients = choice.input_gradient_form(sizes, setting), choice.weight_gradient_form(sizes, setting)
+    return choice.forward_form(sizes, setting), *gradients

@@ -95,8 +95,27 @@ def train(
         int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)
     ] = None,
     checkpoint_steps: Annotated[
-        int, typer.Option(help="A checkpoint every so many steps, besides one after every epoch.")
+        int, typer.Option(help="A checkpoint every so many steps, besides one after every evaluation.")
     ] = 500,
+    evaluate_epochs: Annotated[int, typer.Option(help="An evaluation after every so many epochs, and after the last one.")] = 1,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="cpu, cuda (a GPU) or auto (a GPU where there is one). Only the cpu gives the same bits every time; a run may "
+            "go on elsewhere."
+        ),
+    ] = "cpu",
+    compile: Annotated[
+        bool,
+        typer.Option("--compile/--no-compile", help="Compile the steps: minutes at first, then faster, on GPUs above all."),
+    ] = False,
+    channels_last: Annotated[
+        bool,
+        typer.Option(
+            "--channels-last/--channels-first",
+            help="How maps lie in memory; GPUs' half-precision convolutions want channels last.",
+        ),
+    ] = False,
     data_dir: DataDirOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")] = False,
@@ -126,18 +145,22 @@ def train(
 
 def _train(out: Path, config: TrainConfig, data_dir: Path | None, overwrite: bool, progress: RunProgress) -> dict[str, Any]:
     from edgebll import training
+    from edgebll.training.placement import CPU, resolve_device
 
+    if config.device == CPU and resolve_device("auto") != CPU:
+        say("edgebll: training on the processor, to the same bits every time; there is a GPU too: --device cuda")
     return training.train(config, out, data_dir=data_dir, overwrite=overwrite, listener=_listener(progress))
 
 
 def _resume(out: Path, given: Mapping[str, Any], data_dir: Path | None, progress: RunProgress) -> dict[str, Any]:
     from edgebll import training
     from edgebll.runfolder import read_config
-    from edgebll.training.config import parse_run
+    from edgebll.training.config import HOW, parse_run
 
     recorded = parse_run(read_config(out), out).config
-    _check_same(recorded, given)
-    return training.resume(out, data_dir=data_dir, listener=_listener(progress))
+    how = {name: value for name, value in given.items() if name in HOW}
+    _check_same(recorded, {name: value for name, value in given.items() if name not in HOW})
+    return training.resume(out, data_dir=data_dir, listener=_listener(progress), how=how)
 
 
 def _config(options: Mapping[str, Any]) -> TrainConfig:

@@ -41,11 +41,11 @@ class Precision:
     compute: torch.dtype | None = None
     scales_loss: bool = False
 
-    def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """What the module runs in; weights are cast anew in every step, so that nothing outlives it."""
+    def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
+        """What the module runs in on a device; weights are cast anew in every step, so that nothing outlives it."""
         if self.compute is None:
             return contextlib.nullcontext()
-        return torch.autocast("cpu", dtype=self.compute, cache_enabled=False)
+        return torch.autocast(device.type, dtype=self.compute, cache_enabled=False)
 
     def initial_state(self) -> Tensors:
         """State tensors this precision adds to a block."""

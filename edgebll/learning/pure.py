@@ -33,7 +33,8 @@ class PureModule:
         """The function of the module's inputs that `state`, which holds at least `initial`'s names, makes of it."""
         # Batch norm and the like write into their buffers: give them copies, to be read back.
         copies = {name: state[self.prefix + name].clone() for name in self._buffers}
-        counters = {name: torch.zeros(shape, dtype=dtype) for name, (shape, dtype) in self._counters.items()}
+        device = next((state[name].device for name in self.initial), None)
+        counters = {n: torch.zeros(shape, dtype=dtype, device=device) for n, (shape, dtype) in self._counters.items()}
         tensors = {name.removeprefix(self.prefix): state[name] for name in self.initial}
         return PureCall(self, {**tensors, **copies, **counters}, train)
 

@@ -117,7 +117,7 @@ class BlockStep:
         parameters = {name: state[name].detach().requires_grad_() for name in self._trained}
         with torch.enable_grad():
             net, head = (pure.on({**state, **parameters}, train=True) for pure in (self._net, self._head))
-            with self.precision.autocast():
+            with self.precision.autocast(x.device):
                 a = net(x)
             a = a.float()
             output = a.detach()
@@ -138,7 +138,7 @@ class BlockStep:
 
     def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
-        with torch.no_grad(), self.precision.autocast():
+        with torch.no_grad(), self.precision.autocast(x.device):
             a: Tensor = self._net.on(state, train=False)(x)
         return a.float()
 

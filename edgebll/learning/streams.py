@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -20,23 +20,33 @@ class SideStreams:
 
     Args:
         blocks: of the whole network, in order. edges: all streams.
-        start: training steps already done. waiting: what `waiting` returned after them.
+        start: training steps already done. waiting: what `waiting` returned after them, on the blocks' device.
+        place: puts a tensor where those of the blocks are.
 
     Raises:
         BundleError: the edges cannot run, see `edgebll.edges.check_edges`.
     """
 
     def __init__(
-        self, blocks: Sequence[BlockSpec], edges: Sequence[EdgeSpec], start: int = 0, waiting: Waiting | None = None
+        self,
+        blocks: Sequence[BlockSpec],
+        edges: Sequence[EdgeSpec],
+        start: int = 0,
+        waiting: Waiting | None = None,
+        place: Callable[[Tensor], Tensor] = lambda value: value,
     ) -> None:
         check_edges(edges, blocks)
         self._edges = [edge for edge in edges if not is_chain(edge)]
         self._done = {block.name: start for block in blocks}
         self._inlets: dict[str, Inlet[Tensor]] = {}
+
+        def first(spec: TensorSpec) -> Tensor:
+            return place(zeros([spec])[spec.name])
+
         for block in blocks:
             into = [edge for edge in self._edges if edge.target == block.name]
             given = None if waiting is None else waiting.get(block.name, {})
-            self._inlets[block.name] = Inlet(into, block.received, _zeros, start, given)
+            self._inlets[block.name] = Inlet(into, block.received, first, start, given)
 
     def take(self, block: str) -> dict[str, Tensor]:
         """What the block's next training step receives."""
@@ -53,7 +63,3 @@ class SideStreams:
         """Tokens that wait for blocks, between steps of the whole network; only of blocks that side streams run to."""
         waiting = {block: inlet.waiting() for block, inlet in self._inlets.items()}
         return {block: tokens for block, tokens in waiting.items() if tokens}
-
-
-def _zeros(spec: TensorSpec) -> Tensor:
-    return zeros([spec])[spec.name]

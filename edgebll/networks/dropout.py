@@ -113,15 +113,15 @@ def _fraction(x: Tensor) -> Tensor:
 
 def _next_words(words: Tensor) -> Tensor:
     carry = (words * (1 / _BASE)).floor()
-    return (words - carry * _BASE) * torch.tensor(_MULTIPLIERS, dtype=torch.float32) + carry
+    return (words - carry * _BASE) * torch.tensor(_MULTIPLIERS, dtype=torch.float32, device=words.device) + carry
 
 
 def _mask(words: Tensor, count: int, kept: int) -> Tensor:
     """`count` elements: _BASE / kept with probability kept / _BASE, else 0."""
     rows, columns = _factors(count)
     parts = _fraction(words * (1 / _BASE))
-    row1, row2 = (_fraction((table * parts).sum(-1, keepdim=True)) for table in _tables(rows, 0))
-    column1, column2, offset = (_fraction((table * parts).sum(-1)) for table in _tables(columns, 2))
+    row1, row2 = (_fraction((table * parts).sum(-1, keepdim=True)) for table in _tables(rows, 0, words.device))
+    column1, column2, offset = (_fraction((table * parts).sum(-1)) for table in _tables(columns, 2, words.device))
     odd = (column1 * (_BASE / 4)).floor() * 2 + 1
     mixed = _fraction(row1 * odd + row2 * (column2 * (_BASE / 2)).floor() + offset)
     return torch.where(mixed < kept / _BASE, _BASE / kept, 0.0)
@@ -133,8 +133,8 @@ def _factors(count: int) -> tuple[int, int]:
     return rows, count // rows
 
 
-def _tables(size: int, first: int) -> list[Tensor]:
-    return [torch.from_numpy(table) for table in _coefficients(size, first)]
+def _tables(size: int, first: int, device: torch.device) -> list[Tensor]:
+    return [torch.from_numpy(table).to(device) for table in _coefficients(size, first)]
 
 
 @functools.lru_cache(maxsize=64)

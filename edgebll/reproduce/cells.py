@@ -13,11 +13,12 @@ from edgebll.learning import RULES, is_one_block
 from edgebll.plain import PlainError, from_plain
 from edgebll.reproduce.recipe import SCALES, Recipe, Row, Setting
 from edgebll.training import TrainConfig
+from edgebll.training.config import HOW
 
 #: Fields of TrainConfig that a table sets itself.
-_TABLES_OWN = ("rule", "rule_options", "seed", "blocks", "threads")
+_TABLES_OWN = ("rule", "rule_options", "seed", "blocks", "threads", *HOW)
 #: Fields that do not change what is learnt, and need no source.
-NO_CHOICE = ("seed", "threads", "checkpoint_steps", "blocks", "rule", "rule_options")
+NO_CHOICE = ("seed", "threads", "checkpoint_steps", "evaluate_epochs", "blocks", "rule", "rule_options", *HOW)
 
 
 @dataclass(frozen=True)

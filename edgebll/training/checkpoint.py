@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -157,7 +156,7 @@ def _streams_digest(streams: Mapping[str, Array]) -> str:
 
 def _flat(waiting: Waiting) -> dict[str, Array]:
     return {
-        f"{target}/{source}/{number}/{name}": value.detach().numpy()
+        f"{target}/{source}/{number}/{name}": _array(value)
         for target, sources in waiting.items()
         for source, tokens in sources.items()
         for number, token in enumerate(tokens)
@@ -178,5 +177,10 @@ def _nested(streams: Mapping[str, Array]) -> Waiting:
 
 
 def _arrays(state: Mapping[str, Tensor]) -> dict[str, Array]:
-    arrays: dict[str, Any] = {name: value.detach().numpy() for name, value in state.items()}
-    return arrays
+    return {name: _array(value) for name, value in state.items()}
+
+
+def _array(value: Tensor) -> Array:
+    """What a tensor holds, in the plain order, wherever and however it lies."""
+    array: Array = value.detach().cpu().contiguous().numpy()
+    return array

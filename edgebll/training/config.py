@@ -15,17 +15,23 @@ from edgebll.networks import make_architecture
 from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.runfolder import CONFIG
 from edgebll.schedule import Schedule
+from edgebll.training.placement import DEVICES
 
 #: run.json's "kind" for runs of the trainer, and the version of its layout.
 KIND = "train"
 RUN_VERSION = 2
+#: Fields of `TrainConfig` that say where and how steps are computed: a run may go on elsewhere.
+HOW = ("device", "compile", "channels_last")
 #: Fields of version 1, which knew no optimiser but SGD.
 _SGD_FIELDS = ("momentum", "nesterov", "weight_decay")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides a training run; the same config on the same machine gives the same weights, bit for bit.
+    """All that decides a training run.
+
+    On the processor, not compiled, the same config on the same machine gives the same weights, bit for bit. On a GPU, or
+    compiled, samples, order and learning rates are the same, but sums are rounded as the kernels of the day do.
 
     Attributes:
         data: data set. limit: at most so many training samples; None for all. augment: one of `edgebll.data.AUGMENTATIONS`.
@@ -36,7 +42,10 @@ class TrainConfig:
         optimizer, optimizer_options: optimiser and its options besides lr (text values are converted).
         lr, schedule, warmup_steps: learning rate, see `edgebll.schedule.Schedule`; lr None is the optimiser's own default.
         precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
-        threads: of PyTorch. checkpoint_steps: a checkpoint every so many steps, besides one at the end of every epoch.
+        threads: of PyTorch. checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
+        evaluate_epochs: an evaluation after every so many epochs, and after the last one.
+        device: "cpu", "cuda" or "auto", which is a GPU where there is one. compile: whether steps are compiled.
+        channels_last: whether maps lie with their channels side by side, see `edgebll.training.placement`.
 
     Raises:
         ConfigError: a number is out of range, or the optimiser is unknown or refuses its options.
@@ -62,13 +71,19 @@ class TrainConfig:
     augment: str = "none"
     threads: int = 1
     checkpoint_steps: int = 500
+    evaluate_epochs: int = 1
+    device: str = "cpu"
+    compile: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps"):
+        for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
+        if self.device not in DEVICES:
+            raise ConfigError(f"the device must be one of {', '.join(DEVICES)}, not {self.device!r}")
         self.make_schedule()
 
     def make_optimizer(self) -> Optimizer:

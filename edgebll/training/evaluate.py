@@ -11,6 +11,7 @@ from torch import Tensor
 from edgebll.data import Dataset, eval_batches
 from edgebll.errors import DataError
 from edgebll.learning import BlockStep
+from edgebll.training.device_data import DeviceData
 
 
 @dataclass(frozen=True)
@@ -23,24 +24,27 @@ class Evaluation:
 
 
 def evaluate(
-    steps: Sequence[BlockStep], states: Mapping[str, Mapping[str, Tensor]], dataset: Dataset, batch_size: int
+    steps: Sequence[BlockStep], states: Mapping[str, Mapping[str, Tensor]], data: DeviceData, batch_size: int
 ) -> Evaluation:
-    """Classify every sample of `dataset` with the blocks in evaluation mode.
+    """Classify every sample of `data` with the blocks in evaluation mode; states are on the device that it is on.
 
     Raises:
         DataError: the data set's images or classes are not those of the network.
     """
+    dataset = data.dataset
     check_fits(steps, dataset)
-    correct, loss_sum = 0, 0.0
+    correct = torch.zeros((), dtype=torch.int64, device=data.placement.device)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=data.placement.device)
     for indices, count in eval_batches(len(dataset), batch_size):
-        a = torch.from_numpy(dataset.inputs(indices))
+        chosen = data.sent(indices)
+        a = data.inputs(chosen)
         for step in steps:
             a = step.forward(states[step.name], a)
-        labels = torch.from_numpy(dataset.labels[indices[:count]]).flatten()
+        labels = data.labels(chosen[:count]).flatten()
         logits = a[:count].double().flatten(0, -2)
-        correct += int((logits.argmax(1) == labels).sum())
-        loss_sum += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
-    return Evaluation(correct / dataset.labels.size, loss_sum / dataset.labels.size, len(dataset))
+        correct += (logits.argmax(1) == labels).sum()
+        loss_sum += torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+    return Evaluation(int(correct) / dataset.labels.size, float(loss_sum) / dataset.labels.size, len(dataset))
 
 
 def check_fits(steps: Sequence[BlockStep], dataset: Dataset, advice: str = "give the data set it was trained on") -> None:

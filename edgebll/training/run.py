@@ -14,8 +14,10 @@ from edgebll.runfolder import open_run
 from edgebll.schedule import Schedule
 from edgebll.training.checkpoint import INITIAL, States, load_checkpoint, load_states
 from edgebll.training.config import TrainConfig, parse_run
+from edgebll.training.device_data import DeviceData
 from edgebll.training.evaluate import Evaluation, evaluate
 from edgebll.training.model import build_model
+from edgebll.training.placement import CPU, Placement, resolve_device
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,16 @@ class TrainedRun:
             raise BundleError(f"{self.path} has lost its checkpoint; train again")
         return found.states
 
-    def evaluate(self, dataset: Dataset) -> Evaluation:
-        """Accuracy and loss of the trained network on `dataset`.
+    def evaluate(self, dataset: Dataset, device: str = CPU) -> Evaluation:
+        """Accuracy and loss of the trained network on `dataset`, computed on a device: "cpu", "cuda" or "auto".
 
         Raises:
             DataError: the data set does not fit the network. BundleError: the states are missing or damaged.
+            ConfigError: there is no such device.
         """
-        return evaluate(self.steps, self.states(), dataset, self.batch_size)
+        place = Placement.on(resolve_device(device), self.config.channels_last)
+        states = {name: place.put_all(state) for name, state in self.states().items()}
+        return evaluate(self.steps, states, DeviceData(dataset, place), self.batch_size)
 
 
 def load_run(path: Path | str) -> TrainedRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgebll.cli.checks import local, packages
+from edgebll.cli.checks import gpu, local, packages
 from edgebll.cli.checks.check import NOTE, OK, PROBLEM, Check, guarded
 from edgebll.cli.checks.packages import ROLES
 
@@ -22,6 +22,7 @@ def _checks(role: str, data_dir: Path | None, folder: Path) -> Iterator[Check]:
     yield local.machine()
     yield local.edgebll_itself()
     yield from packages.installed(role)
+    yield from gpu.gpu()
     yield guarded("runtimes", lambda: packages.runtimes())
     yield guarded("loopback", local.loopback)
     yield guarded("disk", lambda: local.disk(folder))

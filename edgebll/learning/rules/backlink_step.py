@@ -68,9 +68,10 @@ class Tail:
         return sum(self._sizes)
 
     def packed(self, tensors: Tensors) -> Tensor:
-        """The tensors `names` as one vector; zeros for those that are missing."""
+        """The tensors `names`, of which there must be one at least, as one vector; zeros for those that are missing."""
+        like = next(tensors[name] for name in self.names if name in tensors)
         pairs = zip(self.names, self._shapes, strict=True)
-        return torch.cat([(tensors[n] if n in tensors else torch.zeros(shape)).flatten() for n, shape in pairs])
+        return torch.cat([(tensors[n] if n in tensors else like.new_zeros(shape)).flatten() for n, shape in pairs])
 
     def unpacked(self, vector: Tensor) -> dict[str, Tensor]:
         """The tensors of a vector, by name."""
@@ -148,7 +149,7 @@ class BackLinkStep(BlockStep):
         taught = {name: value for name, value in copied.items() if value.requires_grad}
         with torch.enable_grad():
             head = self._head.on({**now, **own}, train=True)
-            with self.precision.autocast():
+            with self.precision.autocast(x.device):
                 entry, a, buffers = self._run({**now, **own}, self._linked(x, copied, came))
             loss, terms = self.objective.loss(head, {}, a.float(), y)
             gradients = torch.autograd.grad(loss, [*own.values(), *taught.values()], allow_unused=True)

@@ -137,6 +137,8 @@ def test_an_option_comes_from_the_environment_unless_given(tmp_path: Path) -> No
         (["--data", "fashion-mnist", "--data-dir", "/nowhere"], 4, "edgebll data fetch fashion-mnist"),
         (["--resume", "--overwrite"], 2, "exclude each other"),
         (["--resume"], 3, "is not a run folder"),
+        (["--device", "tpu"], 2, "must be one of cpu, cuda, auto, not 'tpu'"),
+        (["--evaluate-epochs", "0"], 2, "evaluate epochs must be at least 1"),
         (["--lr", "1e30", "--schedule", "constant", "--epochs", "3"], 1, "try a smaller --lr"),
     ],
 )
@@ -161,6 +163,7 @@ def test_resume_keeps_the_options_of_the_run(run: Path) -> None:
     assert resumed["state_sha256"] == open_run(run)[1]["state_sha256"]
     call("train", "--out", run, "--resume", "--network", "mlp", "--rule-option", f"match={BLL().match}")
     call("train", "--out", run, "--resume", "--optimizer", "sgd", "--momentum", "0.9", "--optimizer-option", "clip_norm=0")
+    call("train", "--out", run, "--resume", "--device", "auto", "--compile", "--channels-last")  # a run may go on elsewhere
     others = (("--epochs", "7"), ("--seed", "1"), ("--rule-option", "match=17"), ("--lr", "1"), ("--weight-decay", "1"))
     for option, value in (*others, ("--optimizer", "adam"), ("--optimizer-option", "clip_norm=17")):
         assert f"leave {option} out" in sentence(call("train", "--out", run, "--resume", option, value, code=2))

@@ -78,6 +78,23 @@ def test_little_disk_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert topic(report, "machine")["status"] == "note"
 
 
+def test_the_gpu_or_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgebll.training import gpu
+
+    for seen, driver, status, found in (
+        ("NVIDIA H200, 139 GiB, driver 570.124.06", "570.124.06", "ok", "NVIDIA H200"),
+        ("", "570.124.06", "note", "NVIDIA's driver 570.124.06 is there, but "),
+        ("", "", "note", "PyTorch"),
+    ):
+        monkeypatch.setattr(gpu, "describe_gpu", lambda seen=seen: seen)
+        monkeypatch.setattr(gpu, "driver_version", lambda driver=driver: driver)
+        code, report = doctor()
+        check = topic(report, "gpu for training")
+        assert (code, check["status"]) == (0, status)
+        assert found in check["found"]
+        assert ("pytorch.org" in check["advice"]) == (bool(driver) and not seen)
+
+
 def test_a_check_that_breaks_is_told_and_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise RuntimeError("broken installation")

@@ -13,16 +13,17 @@ from support.toy_rule import STREAMS, Toy
 from torch import Tensor
 
 from edgebll.bundle import open_bundle
-from edgebll.data import batch_order, load_dataset, training_batch
+from edgebll.data import Dataset, batch_order, load_dataset, training_batch
 from edgebll.edges import EdgeSpec
 from edgebll.errors import BundleError
 from edgebll.learning import RULES, SGD
 from edgebll.networks import make_network
 from edgebll.runfolder import open_run
 from edgebll.training import Listener, TrainConfig, resume, train
-from edgebll.training.checkpoint import digest
+from edgebll.training.checkpoint import States, digest
 from edgebll.training.config import RunRecord
 from edgebll.training.model import build_model
+from edgebll.training.placement import torch_settings
 from edgebll_devices.golden import failures, replay
 from edgebll_export import export_bundle, verify_bundle
 
@@ -60,6 +61,11 @@ class StopAt(Listener):
 def by_hand(config: TrainConfig) -> str:
     """The digest of a run whose notes are kept in a table of all steps and looked up by step number."""
     data = load_dataset("digits", "train", None, config.limit)
+    with torch_settings(torch.device("cpu"), config.threads, exact=True):
+        return digest(by_hand_on(data, config))
+
+
+def by_hand_on(data: Dataset, config: TrainConfig) -> States:
     steps = build_model(RunRecord(config.completed(), 10, (1, 8, 8))).steps
     states = {step.name: step.initial_state() for step in steps}
     notes: dict[tuple[int, int], Tensor] = {}
@@ -77,7 +83,7 @@ def by_hand(config: TrainConfig) -> str:
                 states[step.name], x, _, sent = step(states[step.name], x, y, {"lr": torch.tensor(0.05)}, told)
                 assert torch.equal(sent["note"], notes[k, time])
             time += 1
-    return digest(states)
+    return states
 
 
 def test_each_step_reads_the_tokens_of_the_right_steps(tmp_path: Path) -> None:

@@ -1,0 +1,253 @@
+"""Runs on a device: everything but the GPU itself is tried on the processor; what needs one is skipped with its reason."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgebll.data import load_dataset
+from edgebll.errors import ConfigError
+from edgebll.learning import RULES, SGD, make_rule, make_steps
+from edgebll.learning import precision as precisions
+from edgebll.networks import make_network
+from edgebll.runfolder import open_run
+from edgebll.training import Listener, TrainConfig, load_run, loop, resume, train
+from edgebll.training.checkpoint import digest
+from edgebll.training.gpu import describe_gpu, driver_version
+from edgebll.training.placement import Placement, resolve_device, torch_settings
+
+HAS_GPU = torch.cuda.is_available()
+NEEDS_GPU = pytest.mark.skipif(not HAS_GPU, reason="PyTorch sees no GPU; with one: pytest tests/unit/training/test_device.py")
+QUICK = TrainConfig(
+    network="resnet8", network_options={"width": 4}, blocks=2, epochs=3, batch_size=16, limit=96, checkpoint_steps=4
+)
+
+
+class StopRunError(Exception):
+    """What an interrupting listener raises."""
+
+
+class Watcher(Listener):
+    """Keeps what it is told, and may interrupt."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.stop = stop
+        self.steps: list[int] = []
+        self.epochs: list[int] = []
+
+    def stepped(self, step: int, losses: Any, samples: int) -> None:
+        self.steps.append(step)
+        if step == self.stop:
+            raise StopRunError
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        self.epochs.append(epoch)
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of QUICK on the processor as it is by default."""
+    path = tmp_path_factory.mktemp("plain") / "run"
+    train(QUICK, path)
+    return path
+
+
+@pytest.fixture
+def slow_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics are fetched as seldom as from a GPU."""
+
+    class Seldom(Placement):
+        @classmethod
+        def on(cls, device: str, channels_last: bool = False) -> Placement:
+            return cls(torch.device(device), channels_last, fetch_steps=3)
+
+    monkeypatch.setattr(loop, "Placement", Seldom)
+
+
+def test_devices_have_names() -> None:
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == ("cuda" if HAS_GPU else "cpu")
+    with pytest.raises(ConfigError, match="the device must be one of cpu, cuda, auto, not 'tpu'"):
+        resolve_device("tpu")
+    with pytest.raises(ConfigError, match="the device must be one of cpu, cuda, auto, not 'tpu'"):
+        TrainConfig(device="tpu")
+
+
+@pytest.mark.skipif(HAS_GPU, reason="there is a GPU")
+def test_a_missing_gpu_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the device is cuda, but .*; use the device cpu"):
+        train(replace(QUICK, device="cuda"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_metrics_fetched_late_are_the_same(tmp_path: Path, plain: Path, slow_fetch: None) -> None:
+    watcher = Watcher()
+    summary = train(QUICK, tmp_path / "run", listener=watcher)
+    assert metrics(tmp_path / "run") == metrics(plain)
+    assert summary["state_sha256"] == open_run(plain)[1]["state_sha256"]
+    assert watcher.steps == list(range(1, 19))
+
+
+@pytest.mark.parametrize("stop", [2, 5, 9, 13])
+def test_metrics_fetched_late_do_not_harm_resumption(tmp_path: Path, plain: Path, slow_fetch: None, stop: int) -> None:
+    with pytest.raises(StopRunError):
+        train(QUICK, tmp_path / "run", listener=Watcher(stop))
+    assert resume(tmp_path / "run")["state_sha256"] == open_run(plain)[1]["state_sha256"]
+    assert metrics(tmp_path / "run") == metrics(plain)
+
+
+def test_evaluations_may_be_seldom(tmp_path: Path, plain: Path) -> None:
+    """After epochs 2 and 3 of 3; the weights are those of a run that evaluates after each, interrupted or not."""
+    config, watcher = replace(QUICK, evaluate_epochs=2), Watcher()
+    summary = train(config, tmp_path / "run", listener=watcher)
+    assert watcher.epochs == [2, 3]
+    expected = open_run(plain)[1]
+    assert (summary["state_sha256"], summary["accuracy"]) == (expected["state_sha256"], expected["accuracy"])
+    with pytest.raises(StopRunError):
+        train(config, tmp_path / "stopped", listener=Watcher(9))
+    watcher = Watcher()
+    assert resume(tmp_path / "stopped", listener=watcher)["state_sha256"] == expected["state_sha256"]
+    assert (watcher.steps[0], watcher.epochs) == (9, [2, 3])
+
+
+@pytest.mark.parametrize("rule", ["bll", "backlink", "infopro"])
+def test_channels_last_learns_the_same_and_its_files_are_plain(tmp_path: Path, rule: str) -> None:
+    """Rounding differs, so states are compared closely, not exactly; interrupted it ends as undisturbed."""
+    config = replace(QUICK, rule=rule, epochs=1, lr=0.01)
+    train(config, tmp_path / "first")
+    summary = train(replace(config, channels_last=True), tmp_path / "last")
+    first, last = (load_run(tmp_path / name).states() for name in ("first", "last"))
+    for block, state in first.items():
+        torch.testing.assert_close(last[block], state, rtol=2e-3, atol=2e-4)
+    assert summary["channels_last"] is True
+    assert summary["state_sha256"] == digest(last)
+    with pytest.raises(StopRunError):
+        train(replace(config, channels_last=True), tmp_path / "stopped", listener=Watcher(5))
+    assert resume(tmp_path / "stopped")["state_sha256"] == summary["state_sha256"]
+
+
+def test_a_run_goes_on_elsewhere(tmp_path: Path) -> None:
+    """Begun with channels last, as on a GPU, and ended without."""
+    config = replace(QUICK, channels_last=True, epochs=1)
+    with pytest.raises(StopRunError):
+        train(config, tmp_path / "run", listener=Watcher(5))
+    summary = resume(tmp_path / "run", how={"channels_last": False, "device": "auto", "compile": False})
+    assert summary["channels_last"] is False
+    assert summary["device"] == resolve_device("auto")
+    assert load_run(tmp_path / "run").config.channels_last is True
+
+
+def test_a_run_evaluates_on_a_device(plain: Path) -> None:
+    result = load_run(plain).evaluate(load_dataset("digits", "test"), "auto")
+    assert result.accuracy == pytest.approx(open_run(plain)[1]["accuracy"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rule", "network"),
+    [(r, n) for r in RULES for n in ("resnet8", "alexnet", "transformer") if (r, n) != ("infopro", "transformer")],
+)
+def test_no_step_makes_tensors_on_another_device(rule: str, network: str) -> None:
+    """On tensors of the device "meta", which have no values: one made on the processor beside them would raise."""
+    options, shape = _SMALL[network]
+    blocks = 1 if make_rule(rule).one_block else 3
+    made = make_network(network, num_blocks=blocks, num_classes=10, input_shape=shape, seed=0, options=options)
+    x = None
+    for step in make_steps(made, make_rule(rule), SGD(), 4):
+        x = torch.empty(step.spec.input.shape, device="meta") if x is None else x
+        state = {name: value.to("meta") for name, value in step.initial_state().items()}
+        received = {tensor.name: torch.empty(tensor.shape, device="meta") for tensor in step.spec.received}
+        y, lr = torch.empty(step.spec.labels.shape, device="meta"), torch.empty((), device="meta")
+        stepped = step(state, x, y, {"lr": lr}, received)
+        found = [*stepped.state.values(), *stepped.sent.values(), stepped.a, stepped.metrics]
+        assert {value.device.type for value in found} == {"meta"}
+        assert step.forward(state, x).device.type == "meta"
+        x = stepped.a
+
+
+_SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "resnet8": ({"width": 4}, (1, 8, 8)),
+    "alexnet": ({"width": 8, "hidden": 16}, (3, 32, 32)),
+    "transformer": ({"depth": 4, "dim": 16, "hidden": 16}, (10, 10)),
+}
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("mixed", torch.float16), ("bfloat16", torch.bfloat16)])
+def test_half_precision_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch, name: str, dtype: torch.dtype) -> None:
+    asked: list[tuple[str, torch.dtype]] = []
+
+    @contextlib.contextmanager
+    def autocast(device: str, dtype: torch.dtype, **_: object) -> Iterator[None]:
+        asked.append((device, dtype))
+        yield
+
+    monkeypatch.setattr(precisions.torch, "autocast", autocast)
+    for device in ("cpu", "cuda"):
+        with precisions.make_precision(name).autocast(torch.device(device)):
+            pass
+    assert asked == [("cpu", dtype), ("cuda", dtype)]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_settings_of_a_gpu_are_left_as_they_were(exact: bool) -> None:
+    cudnn = torch.backends.cudnn
+    before = (cudnn.benchmark, cudnn.allow_tf32, torch.get_float32_matmul_precision(), torch.get_num_threads())
+    with torch_settings(torch.device("cuda"), 1, exact=exact):
+        assert (cudnn.benchmark, cudnn.allow_tf32) == (True, not exact)
+        assert torch.get_float32_matmul_precision() == ("highest" if exact else "high")
+    assert before == (cudnn.benchmark, cudnn.allow_tf32, torch.get_float32_matmul_precision(), torch.get_num_threads())
+
+
+def test_the_driver_tells_its_version(tmp_path: Path) -> None:
+    told = tmp_path / "version"
+    assert driver_version(told) == ""
+    told.write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.124.06  Wed Feb 26 01:52:58 UTC 2025\nGCC version: 12\n"
+    )
+    assert driver_version(told) == "570.124.06"
+    told.write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  565.57.01  Release Build\n")
+    assert driver_version(told) == "565.57.01"
+    assert (describe_gpu() == "") == (not HAS_GPU)
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("precision", ["float32", "mixed", "bfloat16"])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_gpu_learns_what_the_processor_does(tmp_path: Path, precision: str, compiled: bool) -> None:
+    """Begun on the GPU, interrupted, gone on with there; the run opens without it."""
+    config = replace(QUICK, limit=None, epochs=3, precision=precision)
+    fast = replace(config, device="cuda", compile=compiled, channels_last=True)
+    with pytest.raises(StopRunError):
+        train(fast, tmp_path / "gpu", listener=Watcher(100))
+    summary = resume(tmp_path / "gpu")
+    expected = train(config, tmp_path / "cpu")
+    assert summary["device"] == "cuda"
+    assert summary["accuracy"] == pytest.approx(expected["accuracy"], abs=0.04)
+    run = load_run(tmp_path / "gpu")
+    assert digest(run.states()) == summary["state_sha256"]
+    for device in ("cpu", "cuda"):
+        result = run.evaluate(load_dataset("digits", "test"), device)
+        assert result.accuracy == pytest.approx(summary["accuracy"], abs=0.01)
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "fa"])
+def test_every_rule_takes_the_steps_of_the_processor_on_a_gpu(tmp_path: Path, rule: str) -> None:
+    one_block = make_rule(rule).one_block
+    config = replace(QUICK, rule=rule, blocks=1 if one_block else 3, epochs=1, lr=0.01)
+    train(config, tmp_path / "cpu")
+    train(replace(config, device="cuda"), tmp_path / "cuda")
+    ours, expected = (load_run(tmp_path / name).states() for name in ("cuda", "cpu"))
+    for block, state in expected.items():
+        torch.testing.assert_close(ours[block], state, rtol=2e-2, atol=2e-3)

@@ -1,0 +1,69 @@
+"""Batches on a device are those of numpy, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgebll.data import AUGMENTATIONS, Dataset, batch_order, training_batch
+from edgebll.data.dataset import pixel_table
+from edgebll.data.reverse import load_reverse
+from edgebll.training.device_data import DeviceData, EpochBatches
+from edgebll.training.placement import Placement
+
+CPU = Placement(torch.device("cpu"))
+LAST = Placement(torch.device("cpu"), channels_last=True)
+
+
+def images(channels: int = 3, height: int = 9, width: int = 12, count: int = 50) -> Dataset:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (count, channels, height, width), dtype=np.uint8)
+    table = pixel_table((0.5, 0.4, 0.3)[:channels], (0.2, 0.21, 0.22)[:channels])
+    return Dataset("images", pixels, random.integers(0, 7, count), 7, table)
+
+
+def check(dataset: Dataset, augment: str, placement: Placement, seed: int = 3, epoch: int = 2) -> None:
+    order = batch_order(len(dataset), 8, seed, epoch)
+    batches = EpochBatches(DeviceData(dataset, placement), order, augment, seed, epoch)
+    for index, indices in enumerate(order):
+        for ours, expected in zip(batches.batch(index), training_batch(dataset, indices, augment, seed, epoch), strict=True):
+            assert (ours.dtype, tuple(ours.shape)) == (torch.float32, expected.shape)
+            assert np.array_equal(ours.numpy(), expected)
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("placement", [CPU, LAST], ids=["channels first", "channels last"])
+def test_images_equal_those_of_numpy(augment: str, channels: int, placement: Placement) -> None:
+    check(images(channels), augment, placement)
+
+
+def test_another_epoch_and_seed_are_drawn_anew() -> None:
+    """The comparison is not one of crops that never move."""
+    dataset, order = images(), np.arange(8)[None]
+    data = DeviceData(dataset, CPU)
+    found = [EpochBatches(data, order, "standard", seed, epoch).batch(0)[0] for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_sequences_and_numbers_equal_those_of_numpy() -> None:
+    full = load_reverse("test")
+    check(Dataset("reverse", full.samples[:40], full.labels[:40], full.num_classes), "none", CPU)
+
+
+def test_maps_lie_with_their_channels_last() -> None:
+    dataset = images()
+    data = DeviceData(dataset, LAST)
+    for augment in AUGMENTATIONS:
+        x, _ = EpochBatches(data, np.arange(16).reshape(2, 8), augment, 0, 0).batch(1)
+        assert x.stride() == (3 * 9 * 12, 1, 3 * 12, 3)
+
+
+def test_samples_that_may_not_be_written_to_are_left_alone() -> None:
+    """As those of a file that is mapped into memory; PyTorch would warn of them."""
+    dataset = images()
+    dataset.samples.flags.writeable = False
+    check(dataset, "standard", CPU)
+    assert np.array_equal(DeviceData(dataset, CPU).inputs(torch.arange(4)).numpy(), dataset.inputs(np.arange(4)))

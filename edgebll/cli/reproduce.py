@@ -46,6 +46,17 @@ def reproduce(
             help="Trainings at once, each in a process. [default: one a core at small scale, else one]", show_default=False
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda (a GPU) or auto. [default: at full scale a GPU where there is one, else the cpu]",
+            show_default=False,
+        ),
+    ] = None,
+    compile: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the steps. [default: on a GPU]", show_default=False),
+    ] = None,
     data_dir: DataDirOption = None,
     show_list: Annotated[
         bool, typer.Option("--list", help="List the tables, or the runs of TABLE and how far they are.")
@@ -70,10 +81,12 @@ def reproduce(
     import_torch("train", "reproducing tables")
     from edgebll.reproduce.cells import cells_of
     from edgebll.reproduce.runner import Work
+    from edgebll.training.placement import CPU
 
     cells = cells_of(recipe, scale, seeds, only or ())
-    cores = usable_cores()
-    at_once = parallel or (cores if scale == SMALL else 1)
+    cores, place = usable_cores(), _device(device, scale)
+    at_once = parallel or (cores if scale == SMALL and place == CPU else 1)
+    threads = max(1, cores // at_once)
     work = Work(
         recipe=recipe,
         scale=scale,
@@ -83,7 +96,7 @@ def reproduce(
         say=say,
         data_dir=data_dir,
         parallel=min(at_once, len(cells)),
-        threads=max(1, cores // at_once),
+        how={"threads": threads, "device": place, "compile": _compiles(compile, place), "channels_last": place != CPU},
         minutes=minutes,
     )
     if show_list:
@@ -92,14 +105,34 @@ def reproduce(
         _reproduce(work, out, json)
 
 
+def _device(given: str | None, scale: str) -> str:
+    """Where runs are trained; small tables stay on the processor, whose bits are the same everywhere."""
+    from edgebll.training.placement import AUTO, CPU, resolve_device
+
+    return resolve_device(given or (AUTO if scale == FULL else CPU))
+
+
+def _compiles(given: bool | None, device: str) -> bool:
+    """Whether steps are compiled: as told, else on a GPU that has a compiler."""
+    from edgebll.training.compiled import why_no_compiler
+    from edgebll.training.placement import CPU
+
+    lacks = why_no_compiler(device)
+    if given and lacks:
+        raise ConfigError(f"the steps cannot be compiled, for {lacks}; install it or leave --compile out")
+    if given is None and device != CPU and lacks:
+        say(f"edgebll: steps are not compiled, for {lacks}")
+    return not lacks if given is None and device != CPU else bool(given)
+
+
 def _reproduce(work: Any, out: Path, json: bool) -> None:
     """Do the runs; whatever happens, report what is there."""
     from edgebll.reproduce.results import results
     from edgebll.reproduce.runner import do, unfinished
 
     cells = work.cells
-    if work.scale == FULL and work.recipe.kind == ACCURACY:
-        say("edgebll: this release trains on processors only, where full scale takes days; --minutes does it in pieces")
+    if work.scale == FULL and work.recipe.kind == ACCURACY and work.how["device"] == "cpu":
+        say("edgebll: full scale takes days on processors; --minutes does it in pieces")
     try:
         cells = do(work)
     finally:

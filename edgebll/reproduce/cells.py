@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,11 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
     if twice is not None:
         raise ConfigError(f"{recipe.name}.toml: two runs would share the folder {twice}; give settings and rules other names")
     return found
+
+
+def placed(cell: Cell, how: Mapping[str, Any]) -> Cell:
+    """The same run, computed where and how it is told: `how` holds "threads" and fields of `edgebll.training.config.HOW`."""
+    return cell if cell.config is None else dataclasses.replace(cell, config=dataclasses.replace(cell.config, **how))
 
 
 def _chosen(recipe: Recipe, only: Sequence[str]) -> list[Row]:

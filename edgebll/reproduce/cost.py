@@ -25,8 +25,12 @@ from edgebll.plain import to_plain
 from edgebll.reproduce.cells import Cell
 from edgebll.reproduce.machine import machine
 from edgebll.reproduce.one_run import DONE, OPEN, SKIPPED
+from edgebll.training.config import HOW
+from edgebll.training.gpu import describe_gpu
 
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+#: Fields of TrainConfig that change no cost.
+_NOT_MEASURED = ("threads", "checkpoint_steps", "evaluate_epochs", *HOW)
 #: Longest time one measuring process may take; the step of a whole ResNet-110 at batch 512 takes 10 s a core.
 LIMIT_S = 1800.0
 
@@ -53,7 +57,8 @@ def measure_cell(cell: Cell, runs: Path, say: Callable[[str], None]) -> str:
         _worker("export", spec, bundle)
         found["onnxruntime"] = _worker("onnxruntime", spec, bundle)
     runs.mkdir(parents=True, exist_ok=True)
-    write_json(_file(cell, runs), {"config": to_plain(cell.config), "machine": machine(), **found})
+    gpu = describe_gpu() if "cuda" in found else ""
+    write_json(_file(cell, runs), {"config": to_plain(cell.config), "machine": machine(gpu), **found})
     return DONE
 
 
@@ -87,7 +92,9 @@ def _measured(cell: Cell, runs: Path) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(_file(cell, runs).read_bytes())
     except (OSError, ValueError):
         return {}
-    return document if document.get("config") == json.loads(json.dumps(to_plain(cell.config))) else {}
+    recorded, wanted = document.get("config", {}), json.loads(json.dumps(to_plain(cell.config)))
+    same = all(recorded.get(name) == value for name, value in wanted.items() if name not in _NOT_MEASURED)
+    return document if same else {}
 
 
 def _file(cell: Cell, runs: Path) -> Path:

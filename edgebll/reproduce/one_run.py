@@ -23,7 +23,9 @@ from edgebll.reproduce.cells import NO_CHOICE, Cell
 from edgebll.reproduce.machine import machine
 from edgebll.runfolder import CONFIG, SUMMARY, open_run, read_config
 from edgebll.training import Listener, TrainConfig, resume, train
-from edgebll.training.config import parse_run
+from edgebll.training.config import HOW, parse_run
+from edgebll.training.gpu import describe_gpu
+from edgebll.training.placement import CUDA
 
 DONE, PAUSED, FAILED, OPEN, SKIPPED = "done", "paused", "failed", "open", "skipped"
 MACHINE = "machine.json"
@@ -93,6 +95,10 @@ class Watch(Listener):
             self._shown = time.monotonic()
             self._say(f"{self._title}: step {step} of {self._total}, loss {losses[-1]:.3f}")
 
+    def said(self, text: str) -> None:
+        """Say it."""
+        self._say(f"{self._title}: {text}")
+
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         """Say how good it is; a checkpoint follows."""
         self._epoch_ends = True
@@ -137,7 +143,7 @@ def run_cell(
                 shutil.rmtree(folder, ignore_errors=True)  # nothing but the traces of a start that was cut off
             train(config, folder, data_dir=data_dir, listener=watch)
         else:
-            resume(folder, data_dir=data_dir, listener=watch)
+            resume(folder, data_dir=data_dir, listener=watch, how={name: getattr(config, name) for name in HOW})
     except Paused:
         return PAUSED
     except EdgebllError as error:
@@ -145,7 +151,7 @@ def run_cell(
             raise
         write_json(_failure(cell, runs), {"reason": str(error)})
         return FAILED
-    write_json(folder / MACHINE, {"machine": machine()})
+    write_json(folder / MACHINE, {"machine": machine(describe_gpu() if config.device == CUDA else "")})
     return DONE
 
 
@@ -173,6 +179,7 @@ def outcome_of(cell: Cell, runs: Path) -> dict[str, Any]:
         _, summary = open_run(runs / cell.folder)
         wanted = ("accuracy", "seconds", "epochs", "samples", "test_samples", "data", "data_source", "threads")
         found = {name: summary[name] for name in wanted}
+        found |= {name: summary[name] for name in HOW if name in summary}  # runs from before there were GPUs tell none
         return {"state": state, **found, "machine": _read(runs / cell.folder / MACHINE, "machine")}
     if state == FAILED:
         return {"state": state, "reason": _read(_failure(cell, runs), "reason")}

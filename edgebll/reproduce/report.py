@@ -84,7 +84,8 @@ def _conditions(document: Document) -> str:
     seconds = f", {document['seconds'] / 60:.0f} minutes of training in all" if document["seconds"] else ""
     machines = f" Machine: {'; '.join(document['machines'])}." if document["machines"] else ""
     data = f" Data: {', '.join(document['data'])}." if document["data"] else ""
-    return f"{done}{seconds}.{data}{machines} edgebll {document['edgebll']}."
+    ways = f" Trained {'; '.join(document['ways'])}." if document.get("ways") else ""
+    return f"{done}{seconds}.{data}{ways}{machines} edgebll {document['edgebll']}."
 
 
 def _accuracy_lines(lines: Sequence[Document]) -> str:
@@ -138,7 +139,11 @@ def _cost_lines(lines: Sequence[Document]) -> str:
                 "all blocks s",
             ]
             tables += [f"{words}:", _table(header, [_cost_line(line, runtime) for line in own])]
-    return "\n\n".join(tables) or "Not measured yet."
+    words = (
+        "Times are those of the steps alone, one block at a time: what links carry, and what a block waits for another, is not "
+        "in them."
+    )
+    return "\n\n".join([*tables, words]) if tables else "Not measured yet."
 
 
 def _cost_line(line: Document, runtime: str) -> list[str]:

@@ -16,6 +16,8 @@ from edgebll.reproduce.parameters import parameters
 from edgebll.reproduce.recipe import COST, Recipe, Row
 from edgebll.reproduce.report import RUNTIMES
 from edgebll.reproduce.runner import outcome
+from edgebll.training.config import HOW
+from edgebll.training.placement import CPU
 
 
 def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
         "done": sum(values["state"] == DONE for _, values in found),
         "runs": len(found),
         "seconds": sum(values.get("seconds", 0.0) for _, values in found),
+        "ways": _distinct(_way(values) for _, values in found),
         "machines": _distinct(values.get("machine") for _, values in found),
         "data": _distinct(_data(values) for _, values in found),
         "parameters": parameters(recipe, scale, [cell for cell in cells if cell.seed == 0]),
@@ -129,7 +132,20 @@ def _data(values: Mapping[str, Any]) -> str | None:
 
 def _plain(cell: Cell, values: Mapping[str, Any]) -> dict[str, Any]:
     known = {"setting": cell.setting.name, "rule": cell.row.name, "blocks": cell.blocks, "seed": cell.seed, **values}
-    return {**known, "config": None if cell.config is None else to_plain(dataclasses.replace(cell.config, threads=1))}
+    if cell.config is None:
+        return {**known, "config": None}
+    own = {"threads": 1, **{name: values[name] for name in HOW if name in values}}
+    return {**known, "config": to_plain(dataclasses.replace(cell.config, **own))}
+
+
+def _way(values: Mapping[str, Any]) -> str | None:
+    """Where and how a run was computed, in words."""
+    if "device" not in values:
+        return None
+    words = ["on the processor" if values["device"] == CPU else "on the GPU"]
+    words += ["compiled"] if values["compile"] else []
+    words += ["channels last"] if values["channels_last"] else []
+    return ", ".join(words)
 
 
 def _mean(values: Iterable[float]) -> float | None:

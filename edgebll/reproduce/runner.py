@@ -11,18 +11,21 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgebll.data.registry import FILES, find_dataset
 from edgebll.errors import DataError, EdgebllError
-from edgebll.reproduce.cells import Cell
+from edgebll.reproduce.cells import Cell, placed
 from edgebll.reproduce.cost import measure_cell, measured_outcome
 from edgebll.reproduce.one_run import DONE, FAILED, PAUSED, SKIPPED, Clock, outcome_of, run_cell, state_of
 from edgebll.reproduce.recipe import COST, Recipe
+
+#: What is left for a compiled training must be more than this, or it is not begun: the first step waits for the compiler.
+COMPILE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Work:
 
     Attributes:
         recipe, scale: the table. cells: its runs, in order. folder: OUT/TABLE/SCALE, where the runs' folders are.
-        data_dir: where the data sets' files are. parallel: trainings at once. threads: of each.
+        data_dir: where the data sets' files are. parallel: trainings at once.
+        how: where and how each is computed, as `edgebll.reproduce.cells.placed` takes it.
         minutes: begin nothing after so long; None for as long as it takes.
         source: what `read_recipe` takes to read the recipe again in another process. say: told how it goes, a line at a time.
     """
@@ -44,7 +48,7 @@ class Work:
     say: Callable[[str], None]
     data_dir: Path | None = None
     parallel: int = 1
-    threads: int = 1
+    how: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1})
     minutes: float | None = None
 
     @property
@@ -60,7 +64,7 @@ def do(work: Work) -> list[Cell]:
         DataError: a data set is missing and nothing is left that does without. ConfigError, StorageError: see `run_cell`.
         EdgebllError: a measuring process failed.
     """
-    cells = [_with_threads(cell, work.threads) for cell in _without_missing_data(work)]
+    cells = [placed(cell, work.how) for cell in _without_missing_data(work)]
     start = time.monotonic()
     clock = Clock(start, None if work.minutes is None else start + 60 * work.minutes)
     open_cells = [cell for cell in cells if outcome(work.recipe, cell, work.runs)["state"] not in (DONE, FAILED, SKIPPED)]
@@ -79,13 +83,18 @@ def outcome(recipe: Recipe, cell: Cell, runs: Path) -> dict[str, Any]:
 
 
 def _one_by_one(work: Work, cells: Sequence[Cell], clock: Clock) -> None:
-    for cell in cells:
-        if clock.is_over():
+    for number, cell in enumerate(cells):
+        if clock.is_over() or (number and clock.would_pass(_start_s(cell))):
             return
         if work.recipe.kind == COST:
             measure_cell(cell, work.runs, work.say)
         elif run_cell(cell, work.runs, clock, work.data_dir, work.say) == PAUSED:
             return
+
+
+def _start_s(cell: Cell) -> float:
+    """How long a training gets nowhere at first."""
+    return COMPILE_S if cell.config is not None and cell.config.compile else 0.0
 
 
 def _at_once(work: Work, cells: Sequence[Cell], clock: Clock) -> None:
@@ -119,7 +128,7 @@ class Processes:
         Raises:
             EdgebllError: it ended with an error.
         """
-        environment = {**os.environ, "OMP_NUM_THREADS": str(work.threads)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(work.how["threads"])}
         command = [sys.executable, "-m", "edgebll.reproduce.worker", json.dumps(_told(work, cell, clock))]
         with self._lock:
             process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -148,14 +157,10 @@ def _told(work: Work, cell: Cell, clock: Clock) -> dict[str, Any]:
         "seed": cell.seed,
         "runs": str(work.runs.absolute()),
         "data_dir": None if work.data_dir is None else str(work.data_dir),
-        "threads": work.threads,
+        "how": dict(work.how),
         "seconds": None if clock.deadline is None else clock.deadline - time.monotonic(),
         "parent": os.getpid(),
     }
-
-
-def _with_threads(cell: Cell, threads: int) -> Cell:
-    return cell if cell.config is None else replace(cell, config=replace(cell.config, threads=threads))
 
 
 def _without_missing_data(work: Work) -> list[Cell]:

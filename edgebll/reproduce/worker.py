@@ -9,12 +9,11 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgebll.errors import EdgebllError
-from edgebll.reproduce.cells import cells_of
+from edgebll.reproduce.cells import cells_of, placed
 from edgebll.reproduce.one_run import Clock, run_cell
 from edgebll.reproduce.recipe import read_recipe
 
@@ -36,8 +35,7 @@ def main() -> int:
 def _train(told: dict[str, Any]) -> str:
     cells = cells_of(read_recipe(told["table"]), told["scale"], told["seed"] + 1)
     (cell,) = [cell for cell in cells if cell.folder == told["cell"]]
-    if cell.config is not None:
-        cell = replace(cell, config=replace(cell.config, threads=told["threads"]))
+    cell = placed(cell, told["how"])
     start, data_dir = time.monotonic(), told["data_dir"]
     deadline = None if told["seconds"] is None else start + told["seconds"]
     clock = Clock(start, deadline, lambda: os.getppid() != told["parent"])  # nobody waits for it any more

@@ -138,6 +138,7 @@ class TrainingLoop:
 
     def _checkpoint(self, states: States, done: int) -> None:
         evaluation = self.evaluation
+        states = {block: {name: value.cpu() for name, value in state.items()} for block, state in states.items()}
         progress = Progress(
             step=done,
             metrics_bytes=self.folder.sync(),

@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from support.recipes import write_recipe
 from typer.testing import CliRunner, Result
 
+from edgebll.cli import reproduce as cli
 from edgebll.cli.app import app
+from edgebll.errors import ConfigError
+from edgebll.reproduce import runner
 from edgebll.reproduce.recipe import recipe_names
+from edgebll.reproduce.runner import Work
+from edgebll.training import compiled as compiled_steps
 
 
 def call(*arguments: str | Path, code: int = 0) -> Result:
@@ -35,6 +41,7 @@ def test_a_table_is_run_reported_and_not_run_again(tmp_path: Path) -> None:
     text = (out / "RESULTS.md").read_text("utf-8")
     assert "## Tiny table (small scale)" in text
     assert "3 of 3 runs are trained" in text
+    assert "Trained on the processor. Machine: " in text
     again = call(*options, "--json")
     document = json.loads(again.stdout)
     assert (document["left"], document["done"], document["report"]) == (0, 3, str(out / "RESULTS.md"))
@@ -44,6 +51,34 @@ def test_a_table_is_run_reported_and_not_run_again(tmp_path: Path) -> None:
     listed = call(*options, "--list").stdout
     assert listed.count("done") == 3
     assert f"{accuracies['BP']:.2f}" in listed
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+def test_full_scale_is_trained_on_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool | None) -> None:
+    """Where there is one: then compiled and with channels last, one run at a time. Nothing is trained here."""
+    told: list[Work] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(compiled_steps, "why_no_compiler", lambda _: "")
+    monkeypatch.setattr(runner, "do", lambda work: told.append(work) or list(work.cells))
+    options = [] if compiled is None else ["--no-compile"]
+    recipe = write_recipe(tmp_path)
+    call(recipe, "--out", tmp_path / "out", "--scale", "full", *options)
+    call(recipe, "--out", tmp_path / "out", "--scale", "full", "--device", "cpu")
+    call(recipe, "--out", tmp_path / "out")
+    hows = [{name: value for name, value in work.how.items() if name != "threads"} for work in told]
+    on_cpu = {"device": "cpu", "compile": False, "channels_last": False}
+    assert hows == [{"device": "cuda", "compile": compiled is None, "channels_last": True}, on_cpu, on_cpu]
+    assert told[0].parallel == 1
+
+
+def test_a_gpu_without_a_compiler_is_used_uncompiled(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compiled_steps, "why_no_compiler", lambda _: "the package triton is missing")
+    assert cli._compiles(None, "cuda") is False
+    assert "steps are not compiled, for the package triton is missing" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="cannot be compiled, for the package triton is missing"):
+        cli._compiles(True, "cuda")
 
 
 def test_time_runs_out_with_a_way_to_go_on(tmp_path: Path) -> None:

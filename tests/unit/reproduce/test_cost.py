@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from support.recipes import write_recipe
 
 from edgebll.errors import EdgebllError
 from edgebll.reproduce import cost
-from edgebll.reproduce.cells import Cell, cells_of
+from edgebll.reproduce.cells import Cell, cells_of, placed
 from edgebll.reproduce.cost import measure_cell, measured_outcome
 from edgebll.reproduce.recipe import read_recipe
 
@@ -50,6 +51,21 @@ def test_what_another_recipe_measured_is_measured_again(tmp_path: Path, monkeypa
     for batch in (2, 2, 3):
         measure_cell(cell(tmp_path, batch), tmp_path, lambda _: None)
     assert asked == ["torch", "export", "onnxruntime"] * 2
+
+
+def test_where_trainings_are_computed_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do figures that were measured before there was a choice; those of a GPU name it."""
+    found = {"peak_bytes": [1], "seconds": [1.0], "cuda": True}
+    monkeypatch.setattr(cost, "_worker", lambda *_: dict(found))
+    monkeypatch.setattr(cost, "describe_gpu", lambda: "NVIDIA H200")
+    measured, path = cell(tmp_path, 2), tmp_path / f"{cell(tmp_path, 2).folder}.json"
+    measure_cell(measured, tmp_path, lambda _: None)
+    assert "GPU NVIDIA H200, " in measured_outcome(measured, tmp_path)["machine"]
+    document = json.loads(path.read_text())
+    del document["config"]["device"], document["config"]["evaluate_epochs"]
+    path.write_text(json.dumps(document))
+    other = placed(measured, {"threads": 7, "device": "cuda", "compile": True, "channels_last": True})
+    assert measured_outcome(other, tmp_path)["cuda"] == {"peak_bytes": 1, "slowest_seconds": 1.0, "all_seconds": 1.0}
 
 
 def test_a_process_that_fails_is_told(tmp_path: Path) -> None:

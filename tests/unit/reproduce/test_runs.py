@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from support.recipes import write_recipe
 
 from edgebll.errors import ConfigError, DataError
 from edgebll.reproduce import one_run, runner
-from edgebll.reproduce.cells import Cell, cells_of
-from edgebll.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, run_cell, state_of
+from edgebll.reproduce.cells import Cell, cells_of, placed
+from edgebll.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, outcome_of, run_cell, state_of
 from edgebll.reproduce.recipe import read_recipe
 from edgebll.reproduce.runner import Work, do, outcome
 
@@ -48,7 +48,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """The process is killed in its fourth epoch; the run then ends as an undisturbed one."""
     path = write_recipe(tmp_path, ("epochs = 2", "epochs = 60"))
     told = {"table": str(path), "scale": "small", "cell": "digits-mlp-local-k2-seed0", "seed": 0, "runs": str(tmp_path / "a")}
-    told |= {"data_dir": None, "threads": 1, "seconds": None, "parent": os.getpid()}
+    told |= {"data_dir": None, "how": {"threads": 1}, "seconds": None, "parent": os.getpid()}
     command = [sys.executable, "-m", "edgebll.reproduce.worker", json.dumps(told)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -165,6 +165,36 @@ def test_nothing_is_begun_after_a_run_has_paused(tmp_path: Path, monkeypatch: py
         begun.clear()
         do(work(tmp_path, found, parallel=parallel))
         assert begun == [replace(cell, config=replace(cell.config, threads=1)) for cell in found[:parallel] if cell.config]
+
+
+def test_a_compiled_training_is_not_begun_at_the_end_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler takes most of two minutes; the first training of a call is begun all the same."""
+    begun: list[Cell] = []
+    monkeypatch.setattr(runner, "run_cell", lambda cell, *_: begun.append(cell) or DONE)
+    found = cells(tmp_path)
+    how = {"threads": 1, "device": "cpu", "channels_last": True}
+    for compiled, minutes, expected in ((True, 1.9, 1), (True, 60, 3), (False, 1.9, 3)):
+        begun.clear()
+        do(work(tmp_path, found, minutes=minutes, how={**how, "compile": compiled}))
+        assert begun == [placed(cell, {**how, "compile": compiled}) for cell in found[:expected]]
+
+
+def test_a_run_is_the_same_wherever_it_is_computed(tmp_path: Path) -> None:
+    """Begun with channels last, as on a GPU, it goes on without; the outcome says how it ended."""
+    plain, lines = cells(tmp_path)[1], []
+    assert (
+        run_cell(placed(plain, {"channels_last": True}), tmp_path, Clock(0.0, None, stop_after(5)), say=lines.append) == PAUSED
+    )
+    assert state_of(plain, tmp_path) == PAUSED
+    assert run_cell(plain, tmp_path, UNLIMITED, say=lambda _: None) == DONE
+    found = outcome_of(placed(plain, {"device": "cuda", "compile": True}), tmp_path)
+    assert (found["state"], found["device"], found["compile"], found["channels_last"]) == (DONE, "cpu", False, False)
+
+
+def stop_after(count: int) -> Callable[[], bool]:
+    """Says to stop when it is asked for the so-manieth time."""
+    asked = iter(range(count))
+    return lambda: next(asked, None) is None
 
 
 def test_runs_without_their_data_are_left_out(tmp_path: Path) -> None:

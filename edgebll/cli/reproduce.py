@@ -114,8 +114,7 @@ def _device(given: str | None, scale: str) -> str:
 
 def _compiles(given: bool | None, device: str) -> bool:
     """Whether steps are compiled: as told, else on a GPU that has a compiler."""
-    from edgebll.training.compiled import why_no_compiler
-    from edgebll.training.placement import CPU
+    from edgebll.training.placement import CPU, why_no_compiler
 
     lacks = why_no_compiler(device)
     if given and lacks:

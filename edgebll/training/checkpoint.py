@@ -42,7 +42,7 @@ class Progress:
     Attributes:
         step: training steps done. metrics_bytes: size of metrics.jsonl then. state_sha256: over all states.
         accuracy, loss: of the last evaluation; None before the first.
-        train_seconds: spent on training steps. seconds: since the start, over all resumptions.
+        train_seconds: spent on training steps, without compiling them. seconds: since the start, over all resumptions.
         streams_sha256: over what waits on side streams; empty if there are none.
     """
 

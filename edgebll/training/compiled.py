@@ -7,53 +7,52 @@ rate too, so nothing is ever compiled twice; blocks whose programs are the same 
 
 from __future__ import annotations
 
-import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
+from subprocess import CalledProcessError
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch._decomp import get_decompositions
+from torch._dynamo.exc import TorchDynamoException
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from edgebll.errors import ConfigError
 from edgebll.learning import BlockStep, Stepped
 
+BACKEND = "inductor"
 #: Compiled programs by what they compute.
 Programs = dict[Any, Callable[..., Sequence[Tensor]]]
 #: Batch norm's operators write running statistics without saying so; taken apart, they say it.
 _SILENT = ("native_batch_norm", "native_batch_norm_backward", "cudnn_batch_norm", "cudnn_batch_norm_backward")
-_COMPILERS = ("g++", "clang++", "gcc", "clang", "c++", "cc")
-
-
-def why_no_compiler(device: str) -> str:
-    """What compiling for a device ("cpu" or "cuda") lacks here; empty where there is everything."""
-    if not any(map(shutil.which, _COMPILERS)):
-        return "there is no C++ compiler"
-    if device == "cuda" and find_spec("triton") is None:
-        return "the package triton is missing"
-    return ""
 
 
 class CompiledStep:
     """A block's training step, compiled when it is first called: the same arguments and results, rounded otherwise.
 
+    A step that the compiler fails on runs as it is: a long training shall not end for that.
+
     Args:
         step: it. programs: of all blocks so far, to be shared. say: told before a compilation, which may take minutes.
-        backend: of torch.compile.
+        backend: of torch.compile, by default BACKEND.
 
-    Raises:
-        ConfigError: on the first call, if the step cannot be compiled here.
+    Attributes:
+        is_compiled: whether it is, or will be. seconds: that compiling took, the first step included.
     """
 
     def __init__(
-        self, step: BlockStep, programs: Programs, say: Callable[[str], None], backend: str | Callable[..., Any] = "inductor"
+        self,
+        step: BlockStep,
+        programs: Programs,
+        say: Callable[[str], None],
+        backend: str | Callable[..., Any] | None = None,
     ) -> None:
         self._step = step
         self._programs = programs
         self._say = say
-        self._backend = backend
+        self._backend = BACKEND if backend is None else backend
+        self.is_compiled = True
+        self.seconds = 0.0
         self._program: Callable[..., Sequence[Tensor]] | None = None
         self._state: list[str] = []
         self._sent: list[str] = []
@@ -71,37 +70,44 @@ class CompiledStep:
         came = received or {}
         values = [*state.values(), x, y, scalars["lr"], *came.values()]
         with torch.no_grad():
-            if self._program is None:
-                found = self._compiled(list(state), list(came), values)
-                laid_out = {name: value.stride() for name, value in state.items()}
-                pairs = enumerate(zip(self._state, found, strict=False))
-                self._strange = [(i, laid_out[name]) for i, (name, value) in pairs if value.stride() != laid_out[name]]
-            else:
-                found = list(self._program(*values))
-            for index, stride in self._strange:  # the program is for the layout that it was compiled with
-                found[index] = _laid_out(found[index], stride)
+            if self._program is not None:
+                return self._named(list(self._program(*values)))
+            if self.is_compiled:
+                started = time.monotonic()
+                try:
+                    return self._named(self._first(state, list(came), values))
+                except (TorchDynamoException, CalledProcessError, OSError) as error:
+                    reason = " ".join(str(error).strip().splitlines()[:2]) or type(error).__name__
+                    self._say(f"the step of {self._step.name} cannot be compiled here ({reason}); it runs uncompiled")
+                    self.is_compiled = False
+                finally:
+                    self.seconds = time.monotonic() - started
+        return self._step(state, x, y, scalars, received)
+
+    def _named(self, found: list[Tensor]) -> Stepped:
+        """Results of the program by name, in the layout that it was compiled for."""
+        for index, stride in self._strange:
+            found[index] = _laid_out(found[index], stride)
         count = len(self._state)
         new = dict(zip(self._state, found, strict=False))
         sent = dict(zip(self._sent, found[count + 2 :], strict=True))
         return Stepped(new, found[count], found[count + 1], sent)
 
-    def _compiled(self, state: Sequence[str], received: Sequence[str], values: Sequence[Tensor]) -> list[Tensor]:
+    def _first(self, state: Mapping[str, Tensor], received: Sequence[str], values: Sequence[Tensor]) -> list[Tensor]:
         """Compile, or share what is compiled already; returns the first step's results."""
-        traced = self._traced(state, received, values)
+        traced = self._traced(list(state), received, values)
         key = _key(traced, values)
         program = None if key is None else self._programs.get(key)
         if program is None:
             self._say(f"compiling the step of {self._step.name}; it may take minutes")
             program = torch.compile(traced, backend=self._backend, fullgraph=True, dynamic=False)
-        try:
-            results = list(program(*values))
-        except torch._dynamo.exc.TorchDynamoException as error:
-            reason = " ".join(str(error).strip().splitlines()[:2]) or type(error).__name__
-            raise ConfigError(f"the step of {self._step.name} cannot be compiled here: {reason}; do not compile it") from error
+        found = list(program(*values))
         self._program = program
         if key is not None:
             self._programs[key] = program
-        return results
+        wanted = [state[name].stride() for name in self._state]
+        self._strange = [(i, stride) for i, stride in enumerate(wanted) if found[i].stride() != stride]
+        return found
 
     def _traced(self, state: Sequence[str], received: Sequence[str], values: Sequence[Tensor]) -> fx.GraphModule:
         """The step as a graph of operators from `values` to the new state, a, metrics and what is sent."""
@@ -114,8 +120,12 @@ class CompiledStep:
             self._state, self._sent = list(stepped.state), list(stepped.sent)
             return [*stepped.state.values(), stepped.a, stepped.metrics, *stepped.sent.values()]
 
-        table: Any = get_decompositions([getattr(torch.ops.aten, name) for name in _SILENT])
-        return make_fx(flat, decomposition_table=table)(*values)
+        return make_fx(flat, decomposition_table=taken_apart())(*values)
+
+
+def taken_apart() -> Any:
+    """Operator -> what it is made of, for the operators that tracing takes apart."""
+    return get_decompositions([getattr(torch.ops.aten, name) for name in _SILENT])
 
 
 def _laid_out(value: Tensor, stride: tuple[int, ...]) -> Tensor:

@@ -15,7 +15,6 @@ from edgebll.errors import ConfigError, EdgebllError
 from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.runfolder import RunFolder
 from edgebll.training.checkpoint import Checkpoint, Progress, States, digest, save_checkpoint
-from edgebll.training.compiled import CompiledStep, Programs
 from edgebll.training.config import HOW, KIND, RunRecord
 from edgebll.training.device_data import DeviceData, EpochBatches
 from edgebll.training.evaluate import Evaluation, evaluate
@@ -59,8 +58,8 @@ class TrainingLoop:
         self.evaluation: Evaluation | None = None
         self.train_seconds = 0.0
         self._pending = Pending(self.placement.fetch_steps)
-        programs: Programs = {}
-        self._calls = [CompiledStep(step, programs, listener.said) if config.compile else step for step in self.steps]
+        self._calls: Sequence[Callable[..., Stepped]] = _compiled(self.steps, listener.said) if config.compile else self.steps
+        self._compiling = 0.0
         self._started = self._clocked = time.monotonic()
 
     def go(self, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -115,7 +114,9 @@ class TrainingLoop:
     def _fetch(self, *, stopping: bool) -> None:
         """Record the steps that have not been recorded yet; waits for the device."""
         steps = self._pending.fetch(stopping=stopping)
-        self.train_seconds += time.monotonic() - self._clocked
+        compiling = sum(getattr(call, "seconds", 0.0) for call in self._calls)
+        self.train_seconds += time.monotonic() - self._clocked - (compiling - self._compiling)
+        self._compiling = compiling
         for told in steps:
             losses = []
             for step, values in zip(self.steps, told.metrics, strict=True):
@@ -167,8 +168,17 @@ class TrainingLoop:
             "samples_per_second": round(samples / self.train_seconds, 1) if self.train_seconds else None,
             "threads": self.config.threads,
             **{name: getattr(self.config, name) for name in HOW},
+            "compile": all(getattr(call, "is_compiled", False) for call in self._calls),
             "state_sha256": digest(states),
         }
+
+
+def _compiled(steps: Sequence[BlockStep], say: Callable[[str], None]) -> list[Callable[..., Stepped]]:
+    """The steps, compiled."""
+    from edgebll.training.compiled import CompiledStep, Programs  # a second of imports
+
+    programs: Programs = {}
+    return [CompiledStep(step, programs, say) for step in steps]
 
 
 def _apply(

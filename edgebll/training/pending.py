@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+#: Nobody who watches a run shall wait longer for news of it.
+_NEWS_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,17 @@ class Pending:
     """Metrics not fetched yet.
 
     Args:
-        every: how many steps may wait. Of the steps after `fetch` the first waits for none, so that a run which is to stop
-            after a checkpoint stops there.
+        most: how many steps may wait; fewer where they take long. After a checkpoint the first step waits for none, so that a
+            run which is to stop there does.
+        now: the clock, in seconds.
     """
 
-    def __init__(self, every: int) -> None:
-        self._every = every
+    def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._now = now
         self._steps: list[tuple[int, int, float, Sequence[Tensor]]] = []
         self._limit = 1
+        self._fetched = now()
 
     def add(self, step: int, epoch: int, lr: float, metrics: Sequence[Tensor]) -> bool:
         """Keep those of a step, a vector a block; returns whether it is time to fetch."""
@@ -47,10 +54,12 @@ class Pending:
         Args:
             stopping: whether a checkpoint follows.
         """
-        self._limit = 1 if stopping else self._every
         steps, self._steps = self._steps, []
         vectors = [vector for *_, metrics in steps for vector in metrics]
         numbers = iter(torch.cat(vectors).tolist()) if vectors else iter(())
+        before, self._fetched = self._fetched, self._now()
+        in_time = _NEWS_S * len(steps) / max(self._fetched - before, 1e-6)
+        self._limit = 1 if stopping else max(1, min(self._most, int(in_time)))
         return [
             Told(step, epoch, lr, tuple(tuple(next(numbers) for _ in range(len(vector))) for vector in metrics))
             for step, epoch, lr, metrics in steps

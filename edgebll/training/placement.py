@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ DEVICES = (CPU, CUDA, AUTO)
 #: Steps whose metrics are fetched from a GPU at once: each fetch waits until the GPU has done all it was told.
 _GPU_FETCH_STEPS = 50
 _MAPS = 4
+_COMPILERS = ("g++", "clang++", "gcc", "clang", "c++", "cc")
 
 
 def resolve_device(name: str) -> str:
@@ -38,6 +41,15 @@ def why_no_gpu() -> str:
     if torch.version.cuda is None and torch.version.hip is None:
         return f"this PyTorch ({torch.__version__}) was built without GPUs"
     return "PyTorch finds no GPU on this machine"
+
+
+def why_no_compiler(device: str) -> str:
+    """What compiling for a device ("cpu" or "cuda") lacks here; empty where there is everything."""
+    if not any(map(shutil.which, _COMPILERS)):
+        return "there is no C++ compiler"
+    if device == CUDA and find_spec("triton") is None:
+        return "the package triton is missing"
+    return ""
 
 
 @dataclass(frozen=True)

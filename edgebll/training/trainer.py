@@ -12,12 +12,11 @@ from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset
 from edgebll.errors import ConfigError, EdgebllError
 from edgebll.runfolder import RunFolder, open_run, read_config
 from edgebll.training.checkpoint import INITIAL, Checkpoint, Progress, load_checkpoint, save_states
-from edgebll.training.compiled import why_no_compiler
 from edgebll.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.training.evaluate import check_fits
 from edgebll.training.loop import Listener, TrainingLoop
 from edgebll.training.model import build_model
-from edgebll.training.placement import resolve_device
+from edgebll.training.placement import resolve_device, why_no_compiler
 
 
 def train(

@@ -16,7 +16,7 @@ from edgebll.errors import ConfigError
 from edgebll.reproduce import runner
 from edgebll.reproduce.recipe import recipe_names
 from edgebll.reproduce.runner import Work
-from edgebll.training import compiled as compiled_steps
+from edgebll.training import placement
 
 
 def call(*arguments: str | Path, code: int = 0) -> Result:
@@ -58,7 +58,7 @@ def test_full_scale_is_trained_on_the_gpu(tmp_path: Path, monkeypatch: pytest.Mo
     """Where there is one: then compiled and with channels last, one run at a time. Nothing is trained here."""
     told: list[Work] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(compiled_steps, "why_no_compiler", lambda _: "")
+    monkeypatch.setattr(placement, "why_no_compiler", lambda _: "")
     monkeypatch.setattr(runner, "do", lambda work: told.append(work) or list(work.cells))
     options = [] if compiled is None else ["--no-compile"]
     recipe = write_recipe(tmp_path)
@@ -74,7 +74,7 @@ def test_full_scale_is_trained_on_the_gpu(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_gpu_without_a_compiler_is_used_uncompiled(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compiled_steps, "why_no_compiler", lambda _: "the package triton is missing")
+    monkeypatch.setattr(placement, "why_no_compiler", lambda _: "the package triton is missing")
     assert cli._compiles(None, "cuda") is False
     assert "steps are not compiled, for the package triton is missing" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="cannot be compiled, for the package triton is missing"):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from edgebll.errors import ConfigError
 from edgebll.learning import SGD, BlockStep, SideStreams, make_rule, make_steps
 from edgebll.networks import make_network
-from edgebll.training import compiled
-from edgebll.training.compiled import CompiledStep, Programs, why_no_compiler
-from edgebll.training.placement import Placement
+from edgebll.training import compiled, placement
+from edgebll.training.compiled import CompiledStep, Programs
+from edgebll.training.placement import Placement, why_no_compiler
 
 BATCH = 8
 RATES = (0.01, 0.02, 0.005)
@@ -99,23 +99,49 @@ def test_results_in_another_layout_are_put_back(monkeypatch: pytest.MonkeyPatch)
     torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_compiler_that_fails_is_told_in_one_sentence() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no such instruction"), subprocess.CalledProcessError(1, "gcc")])
+def test_a_step_that_the_compiler_fails_on_runs_as_it_is(error: Exception) -> None:
+    """And is told in one line, once."""
+
     def broken(*_: object) -> object:
-        raise RuntimeError("no such instruction")
+        raise error
 
     (step,) = steps_of("mlp", 1, "backprop")
-    with pytest.raises(
-        ConfigError, match=r"the step of block0 cannot be compiled here: .*no such instruction.*; do not compile"
-    ):
-        run([step], [CompiledStep(step, {}, lambda _: None, broken)], Placement(torch.device("cpu")))
+    told: list[str] = []
+    call = CompiledStep(step, {}, told.append, broken)
+    place = Placement(torch.device("cpu"))
+    ours, expected = run([step], [call], place), run([step], [step], place)
+    assert not call.is_compiled
+    assert all(torch.equal(ours[name], value) for name, value in expected.items())
+    assert len(told) == 2
+    assert told[1].startswith("the step of block0 cannot be compiled here (")
+    assert str(error) in told[1]
+    assert told[1].endswith("); it runs uncompiled")
+
+
+def test_batch_norm_of_gpus_is_taken_apart_rightly() -> None:
+    """The operator that PyTorch has for cuDNN: outputs, running statistics and gradients as on the processor."""
+    aten = torch.ops.aten
+    table = compiled.taken_apart()
+    x, weight, bias, slope = torch.randn(4, 3, 5, 5), torch.randn(3), torch.randn(3), torch.randn(4, 3, 5, 5)
+    statistics = [torch.zeros(3), torch.ones(3)]
+    leaves = [value.clone().requires_grad_() for value in (x, weight, bias)]
+    expected_statistics = [value.clone() for value in statistics]
+    expected = torch.nn.functional.batch_norm(leaves[0], *expected_statistics, *leaves[1:], True, 0.1, 1e-5)
+    out, mean, spread, reserve = table[aten.cudnn_batch_norm.default](x, weight, bias, *statistics, True, 0.1, 1e-5)
+    torch.testing.assert_close(out, expected.detach())
+    torch.testing.assert_close(statistics, expected_statistics)
+    backward = table[aten.cudnn_batch_norm_backward.default]
+    gradients = backward(x, slope, weight, *statistics, mean, spread, 1e-5, reserve)
+    torch.testing.assert_close(list(gradients), list(torch.autograd.grad(expected, leaves, slope)))
 
 
 def test_what_compiling_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled.shutil, "which", lambda _: "/usr/bin/g++")
-    monkeypatch.setattr(compiled, "find_spec", lambda _: None)
+    monkeypatch.setattr(placement.shutil, "which", lambda _: "/usr/bin/g++")
+    monkeypatch.setattr(placement, "find_spec", lambda _: None)
     assert why_no_compiler("cpu") == ""
     assert why_no_compiler("cuda") == "the package triton is missing"
-    monkeypatch.setattr(compiled.shutil, "which", lambda _: None)
+    monkeypatch.setattr(placement.shutil, "which", lambda _: None)
     assert why_no_compiler("cpu") == "there is no C++ compiler"
 
 

@@ -18,7 +18,7 @@ from edgebll.learning import RULES, SGD, make_rule, make_steps
 from edgebll.learning import precision as precisions
 from edgebll.networks import make_network
 from edgebll.runfolder import open_run
-from edgebll.training import Listener, TrainConfig, load_run, loop, resume, train
+from edgebll.training import Listener, TrainConfig, compiled, load_run, loop, resume, train
 from edgebll.training.checkpoint import digest
 from edgebll.training.gpu import describe_gpu, driver_version
 from edgebll.training.placement import Placement, resolve_device, torch_settings
@@ -41,11 +41,15 @@ class Watcher(Listener):
         self.stop = stop
         self.steps: list[int] = []
         self.epochs: list[int] = []
+        self.said_lines: list[str] = []
 
     def stepped(self, step: int, losses: Any, samples: int) -> None:
         self.steps.append(step)
         if step == self.stop:
             raise StopRunError
+
+    def said(self, text: str) -> None:
+        self.said_lines.append(text)
 
     def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
         self.epochs.append(epoch)
@@ -137,6 +141,24 @@ def test_channels_last_learns_the_same_and_its_files_are_plain(tmp_path: Path, r
     assert resume(tmp_path / "stopped")["state_sha256"] == summary["state_sha256"]
 
 
+def test_a_compiled_run_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiler's first stages only, which take seconds; the time they take is not in the throughput."""
+    monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
+    small = {"network": "mlp", "network_options": {"width": 8, "depth": 2}}
+    config, watcher = replace(QUICK, compile=True, epochs=1, **small), Watcher(5)
+    with pytest.raises(StopRunError):
+        train(config, tmp_path / "stopped", listener=watcher)
+    assert watcher.said_lines == [f"compiling the step of block{k}; it may take minutes" for k in (0, 1)]
+    summary = resume(tmp_path / "stopped")
+    expected = train(config, tmp_path / "whole")
+    assert summary["state_sha256"] == expected["state_sha256"]
+    assert summary["compile"] is True
+    assert expected["samples_per_second"] > 2 * expected["samples"] / expected["seconds"]
+    plain = train(replace(config, compile=False), tmp_path / "plain")
+    assert plain["compile"] is False
+    assert plain["loss"] == pytest.approx(summary["loss"], rel=1e-3)
+
+
 def test_a_run_goes_on_elsewhere(tmp_path: Path) -> None:
     """Begun with channels last, as on a GPU, and ended without."""
     config = replace(QUICK, channels_last=True, epochs=1)
@@ -222,12 +244,12 @@ def test_the_driver_tells_its_version(tmp_path: Path) -> None:
 
 @NEEDS_GPU
 @pytest.mark.parametrize("precision", ["float32", "mixed", "bfloat16"])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compile", [False, True])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-def test_a_gpu_learns_what_the_processor_does(tmp_path: Path, precision: str, compiled: bool) -> None:
+def test_a_gpu_learns_what_the_processor_does(tmp_path: Path, precision: str, compile: bool) -> None:
     """Begun on the GPU, interrupted, gone on with there; the run opens without it."""
     config = replace(QUICK, limit=None, epochs=3, precision=precision)
-    fast = replace(config, device="cuda", compile=compiled, channels_last=True)
+    fast = replace(config, device="cuda", compile=compile, channels_last=True)
     with pytest.raises(StopRunError):
         train(fast, tmp_path / "gpu", listener=Watcher(100))
     summary = resume(tmp_path / "gpu")

@@ -79,6 +79,18 @@ def test_blocks_with_the_same_program_share_it() -> None:
     assert len(programs) == len(told) == counters["stats"]["unique_graphs"] == 3
 
 
+def test_blocks_that_differ_in_a_number_alone_do_not_share() -> None:
+    """The same tensors, another weight decay."""
+    network = make_network("mlp", num_blocks=1, num_classes=10, input_shape=(1, 8, 8), seed=0, options={"width": 8, "depth": 1})
+    programs: Programs = {}
+    for decay in (0.0, 0.5):
+        steps = make_steps(network, make_rule("backprop"), SGD(weight_decay=decay), BATCH)
+        place = Placement(torch.device("cpu"))
+        ours = run(steps, [CompiledStep(step, programs, lambda _: None, "aot_eager") for step in steps], place)
+        torch.testing.assert_close(ours, run(steps, steps, place), rtol=1e-3, atol=1e-5)
+    assert len(programs) == 2
+
+
 def test_results_in_another_layout_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program may return a tensor in another layout than it came in; the next call must not need another program."""
     (step,) = steps_of("resnet8", 1, "backprop", width=4)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.errors import BundleError, StorageError
-from edgebll.files import check_parents, sha256_file, storage_errors, write_json
+from edgebll.files import check_parents, read_capped, sha256_file, storage_errors, write_json
 from edgebll.plain import PlainError, from_plain, short, to_plain
 from edgebll.spec import FORMAT_VERSION, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, load_tensors, save_tensors
@@ -30,6 +30,9 @@ from edgebll.state import Array, State, load_tensors, save_tensors
 MANIFEST = "manifest.json"
 #: The quantised forward graph, x -> a, of bundles that `edgebll quantize` made.
 INT8_GRAPH = "forward_int8"
+#: A manifest travels inside one message, and every value in it takes many times the memory of its text.
+MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES = 2 << 20, 1 << 17
+MAX_GRAPH_BYTES = 1 << 30
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.[a-z0-9]+")
 
 
@@ -37,8 +40,9 @@ def parse_manifest(text: bytes | str, where: str) -> Manifest:
     """Read manifest.json's content.
 
     Raises:
-        BundleError: not JSON, another format version, a missing, unknown or wrong field, or an unsafe file name.
+        BundleError: too large, not JSON, another format version, a missing, unknown or wrong field, or an unsafe file name.
     """
+    _check_extent(text, where)
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -59,6 +63,16 @@ def parse_manifest(text: bytes | str, where: str) -> Manifest:
     return manifest
 
 
+def _check_extent(text: bytes | str, where: str) -> None:
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{where} has more than the {MAX_MANIFEST_BYTES} bytes a manifest may have; export the bundle again")
+    content = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if sum(content.count(mark) for mark in (b",", b"[", b"{")) > MAX_MANIFEST_VALUES:
+        raise BundleError(
+            f"{where} has more than the {MAX_MANIFEST_VALUES} values a manifest may have; export the bundle again"
+        )
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
@@ -74,9 +88,11 @@ class Bundle:
         """ONNX file content of a block's graph "forward", "feedback", "step" or, in a quantised bundle, INT8_GRAPH."""
         path = self._checked(f"{block}/{name}.onnx")
         try:
-            return path.read_bytes()
+            return read_capped(path, MAX_GRAPH_BYTES)
         except OSError as error:
             raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
+        except ValueError as error:
+            raise BundleError(f"{error}; export the bundle again") from error
 
     def state(self, block: str) -> dict[str, Array]:
         """A block's starting state, checked against its specs."""
@@ -121,11 +137,13 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     folder = Path(path)
     file = folder / MANIFEST
     try:
-        text = file.read_bytes()
+        text = read_capped(file, MAX_MANIFEST_BYTES)
     except OSError as error:
         raise BundleError(
             f"{folder} is not a bundle: {MANIFEST} cannot be read ({error.strerror}); make one with `edgebll export`"
         ) from error
+    except ValueError as error:
+        raise BundleError(f"{folder} is not a bundle: {error}; export the bundle again") from error
     manifest = parse_manifest(text, str(file))
     if verify:
         for name, entry in manifest.files.items():

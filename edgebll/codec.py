@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -31,10 +31,18 @@ from edgebll.errors import BundleError, WireError
 from edgebll.plain import from_plain, short, to_plain
 from edgebll.spec import DTYPES, TensorSpec
 from edgebll.state import Array
-from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
+from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Failure, Message
 
 MAX_HEADER_BYTES = 4 << 20
 MAX_TENSORS = 4096
+#: Of each text in a header. What a Failure says is cut to it; any other text that is longer is refused.
+MAX_TEXT_BYTES = 16 << 10
+#: Items of all lists and tables of a header together; each takes many times the memory of its bytes.
+MAX_ITEMS = 1 << 16
+#: Tensors of one message together.
+MAX_MESSAGE_BYTES = 8 << 30
+#: A header of fewer bytes cannot have MAX_ITEMS.
+_SMALL_HEADER_BYTES = MAX_ITEMS
 
 Buffer = bytes | bytearray | memoryview
 _NUMBERS = {cls: number for number, cls in MESSAGE_TYPES.items()}
@@ -56,11 +64,29 @@ def encode(message: Message) -> list[Buffer]:
         raise WireError(f"a {type(message).__name__} cannot be sent ({error})") from error
     if len(header) > MAX_HEADER_BYTES:
         raise WireError(f"a message header of {len(header)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
+    if len(header) > MAX_TEXT_BYTES:  # a smaller one has no text of that length
+        _check_texts(fields, type(message).__name__)
     return [header, *(_raw(value) for value in message.tensors.values())]
 
 
 def _fields(message: Message) -> dict[str, Any]:
-    return {name: to_plain(value) for name, value in vars(message).items() if name != "tensors"}
+    fields = {name: to_plain(value) for name, value in vars(message).items() if name != "tensors"}
+    if isinstance(message, Failure):  # told to people: better cut than lost
+        fields["message"] = message.message.encode("utf-8", "replace")[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
+    return fields
+
+
+def _check_texts(value: Any, what: str) -> None:
+    """Refuse to send what the other side refuses to read."""
+    if isinstance(value, str) and len(value.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+        raise WireError(f"a {what} with a text of {len(value)} characters cannot be sent; the cap is {MAX_TEXT_BYTES} bytes")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_texts(key, what)
+            _check_texts(item, what)
+    elif isinstance(value, list):
+        for item in value:
+            _check_texts(item, what)
 
 
 def _raw(value: Array) -> memoryview:
@@ -97,7 +123,7 @@ def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorSpec]]:
     if len(data) > MAX_HEADER_BYTES:
         raise WireError(f"a message header of {len(data)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
     try:
-        header = msgpack.unpackb(data, strict_map_key=True, max_array_len=MAX_TENSORS, max_map_len=MAX_TENSORS, max_ext_len=0)
+        header = msgpack.unpackb(data, **_LIMITS, **_count_items(len(data)))
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
         raise WireError(f"a message header is not msgpack ({str(error) or type(error).__name__})") from error
     if not (isinstance(header, list) and len(header) == 4):
@@ -108,6 +134,31 @@ def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorSpec]]:
     if type(number) is not int or not isinstance(fields, dict):
         raise WireError("a message header is not [version, number, fields, tensors]")
     return number, fields, _check_specs(specs)
+
+
+_LIMITS = {
+    "strict_map_key": True,
+    "max_str_len": MAX_TEXT_BYTES,
+    "max_array_len": MAX_TENSORS,
+    "max_map_len": MAX_TENSORS,
+    "max_ext_len": 0,
+}
+
+
+def _count_items(size: int) -> dict[str, Callable[[Any], Any]]:
+    """Hooks for msgpack that end the reading of a large header with too many items."""
+    if size <= _SMALL_HEADER_BYTES:
+        return {}
+    left = MAX_ITEMS
+
+    def count(items: Any) -> Any:
+        nonlocal left
+        left -= len(items) + 1
+        if left < 0:
+            raise ValueError(f"more than {MAX_ITEMS} items")
+        return items
+
+    return {"list_hook": count, "object_hook": count}
 
 
 def _check_specs(specs: Any) -> list[TensorSpec]:
@@ -127,6 +178,8 @@ def _check_specs(specs: Any) -> list[TensorSpec]:
             raise WireError(f"a malformed message arrived: {error}") from error
     if len({spec.name for spec in checked}) != len(checked):
         raise WireError("a message names a tensor twice")
+    if sum(spec.size_bytes for spec in checked) > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message announces more than {MAX_MESSAGE_BYTES} bytes of tensors")
     return checked
 
 

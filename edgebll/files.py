@@ -46,6 +46,22 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def read_capped(path: Path, cap: int) -> bytes:
+    """Content of a file of at most `cap` bytes; the size is asked before memory is taken.
+
+    Raises:
+        OSError: it cannot be read. ValueError: it is larger, or grows meanwhile.
+    """
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > cap:
+            raise ValueError(f"{path} has {size} bytes; the cap is {cap}")
+        content = stream.read(size)
+        if stream.read(1):
+            raise ValueError(f"{path} grows while it is read")
+    return content
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` by way of a synced temporary file and a rename.
 

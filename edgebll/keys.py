@@ -73,7 +73,7 @@ def load_key_pair(path: Path | str) -> KeyPair:
     try:
         document = json.loads(data)
         pair = KeyPair(check_public_key(document["public"]), check_public_key(document["secret"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         # The cause is cut off: its text could hold a piece of the secret.
         reason = "is not a key file" if not isinstance(error, KeyError) else f"has no {error}"
         raise ConfigError(f"the key {file} {reason}; make one with `edgebll keys new`") from None

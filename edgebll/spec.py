@@ -20,9 +20,12 @@ DTYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
 MAX_RANK = 8
 MAX_NAME_CHARS = 200
 MAX_TENSOR_BYTES = 1 << 30
+MAX_FILE_BYTES = 8 << 30
+MAX_BLOCKS, MAX_EDGES, MAX_FILES = 1024, 8192, 8192
 #: What the training step appends to a state tensor's name for its updated value.
 NEXT = ".next"
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -122,10 +125,20 @@ class BlockSpec:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """SHA-256 (hex) and size of one file of a bundle."""
+    """SHA-256 (64 lower-case hex digits, for they name a file in the boards' caches) and size of one file of a bundle.
+
+    Raises:
+        BundleError: no such digest, or a size that is negative or above MAX_FILE_BYTES.
+    """
 
     sha256: str
     size_bytes: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise BundleError(f"a file's SHA-256 must be 64 hex digits, not {self.sha256[:80]!r}")
+        if not 0 <= self.size_bytes <= MAX_FILE_BYTES:
+            raise BundleError(f"a file of {self.size_bytes} bytes cannot be; the cap is {MAX_FILE_BYTES}")
 
 
 @dataclass(frozen=True)
@@ -161,14 +174,39 @@ class Manifest:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        self._check_counts()
         names = [block.name for block in self.blocks]
         if not names or len(set(names)) != len(names):
-            raise BundleError(f"a bundle needs blocks with different names, not {names}")
+            raise BundleError(f"a bundle needs blocks with different names, not {names[:8]}")
         for edge in self.edges:
             stray = {edge.source, edge.target} - {*names, HOST}
             if stray:
                 raise BundleError(f"an edge names the block {min(stray)!r}, which the bundle does not have")
         check_edges(self.edges, self.blocks)
+        self._check_states()
+
+    def _check_counts(self) -> None:
+        """Before anything is done with each of them."""
+        for what, count, cap in (
+            ("blocks", len(self.blocks), MAX_BLOCKS),
+            ("edges", len(self.edges), MAX_EDGES),
+            ("files", len(self.files), MAX_FILES),
+        ):
+            if count > cap:
+                raise BundleError(f"a bundle with {count} {what} cannot be; the cap is {cap}")
+        if len(self.input_shape) >= MAX_RANK or min(self.batch_size, self.num_classes, *self.input_shape) < 1:
+            raise BundleError("batch_size, num_classes and the sizes of input_shape must be at least 1, of few axes")
+        if self.golden_steps < 0:
+            raise BundleError(f"golden_steps must be at least 0, not {self.golden_steps}")
+
+    def _check_states(self) -> None:
+        """Boards take memory for a block's state before they read its file, so the file must have what is announced."""
+        for block in self.blocks:
+            entry = self.files.get(f"{block.name}/state.safetensors")
+            if entry is not None and entry.size_bytes < block.state_bytes:
+                raise BundleError(
+                    f"{block.name} has a state of {block.state_bytes} bytes, but its file has {entry.size_bytes} bytes"
+                )
 
     def side_streams(self, target: str) -> tuple[EdgeSpec, ...]:
         """Edges into a block besides the chain, in the order of `edges`."""

@@ -12,7 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from edgebll.errors import BundleError
-from edgebll.files import write_atomic
+from edgebll.files import read_capped, write_atomic
+from edgebll.spec import MAX_FILE_BYTES
+from edgebll.tensor_files import check_head
 
 Array = npt.NDArray[np.generic]
 State = Mapping[str, Array]
@@ -27,10 +29,12 @@ def load_tensors(path: Path) -> dict[str, Array]:
     """Read a safetensors file.
 
     Raises:
-        BundleError: the file is missing or not a whole safetensors file.
+        BundleError: the file is missing, not a whole safetensors file, or exceeds a cap of tensor_files.py.
     """
     try:
-        return dict(load(path.read_bytes()))
+        content = read_capped(path, MAX_FILE_BYTES)
+        check_head(content)
+        return dict(load(content))
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
     except (SafetensorError, ValueError, KeyError) as error:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgebll.errors import ConfigError
-from edgebll.plain import PlainError, from_plain
+from edgebll.files import read_capped
+from edgebll.plain import from_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -15,6 +16,7 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+MAX_TOML_BYTES = 1 << 20
 
 
 def read_toml(cls: type[T], path: Path, advice: str) -> T:
@@ -24,13 +26,14 @@ def read_toml(cls: type[T], path: Path, advice: str) -> T:
         advice: what to do where the file cannot be read.
 
     Raises:
-        ConfigError: it cannot be read, is not TOML, or has an unknown, missing or wrong entry.
+        ConfigError: it cannot be read, is too large or not TOML, or has an unknown, missing or wrong entry.
     """
     try:
-        return from_plain(cls, tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+        text = read_capped(path, MAX_TOML_BYTES).decode("utf-8")
+        return from_plain(cls, tomllib.loads(text), path.name)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); {advice}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML ({error})") from error
-    except PlainError as error:
+    except ValueError as error:  # PlainError, or too large a file
         raise ConfigError(str(error)) from error

@@ -22,6 +22,8 @@ from edgebll.errors import DataError
 
 _IMAGE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
+#: Records of one file, checked before memory is taken; the largest official one has 50,000.
+_MAX_RECORDS = 100_000
 ORIGINAL, FROM_JPEG, UNKNOWN = "original", "made from JPEG", "not the original files"
 
 
@@ -146,6 +148,10 @@ def load_cifar(cifar: Cifar, split: str, folder: Path) -> Dataset:
 def _read(cifar: Cifar, path: Path) -> Bytes:
     """The records of one file: uint8 (N, record_bytes)."""
     try:
+        if path.stat().st_size > _MAX_RECORDS * cifar.record_bytes:
+            raise DataError(
+                f"{path} has more than {_MAX_RECORDS} records, which is none of {cifar.name}; get it with {_fetch(cifar)}"
+            )
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); get it with {_fetch(cifar)}") from error

@@ -23,6 +23,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_RANK = 4
 #: Cap on the values of one file, checked before memory is taken.
 MAX_BYTES = 1 << 30
+_PIECE_BYTES = 1 << 20
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -60,9 +61,19 @@ def parse_idx(stream: BinaryIO | gzip.GzipFile, where: str) -> npt.NDArray[np.ui
     expected = math.prod(shape)
     if expected > MAX_BYTES:
         raise DataError(f"{where} claims {expected} values of shape {shape}; the cap is {MAX_BYTES}; get the file again")
-    data = stream.read(expected)
+    data = _read(stream, expected)
     if len(data) < expected:
         raise DataError(f"{where} is truncated: {len(data)} of {expected} values are there; get the file again")
     if stream.read(1):
         raise DataError(f"{where} has more bytes than its shape {shape} needs; get the file again")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    values = np.frombuffer(data, np.uint8).reshape(shape)
+    values.flags.writeable = False
+    return values
+
+
+def _read(stream: BinaryIO | gzip.GzipFile, size: int) -> bytearray:
+    """Read at most `size` bytes, and take memory only for those that come."""
+    data = bytearray()
+    while len(data) < size and (piece := stream.read(min(_PIECE_BYTES, size - len(data)))):
+        data += piece
+    return data

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edgebll.errors import BundleError
+from edgebll.protobuf import Field, Schema, parse
 from edgebll.spec import MAX_RANK, MAX_TENSOR_BYTES, TensorSpec
 from edgebll.state import Array
-from edgebll_devices.runtimes.reference.protobuf import Field, Schema, parse
 
 #: Opsets whose operators the reference runtime implements.
 OPSETS = range(17, 23)
@@ -213,7 +213,7 @@ def read_tensor(message: Mapping[str, Any]) -> Array:
     if len(dims) > MAX_RANK or any(size < 0 for size in dims):
         raise BundleError(f"a constant has the shape {dims}; at most {MAX_RANK} sizes of 0 or more fit")
     count = math.prod(dims)
-    if count * dtype.itemsize > MAX_TENSOR_BYTES:
+    if math.prod(max(1, size) for size in dims) * dtype.itemsize > MAX_TENSOR_BYTES:  # a size of 0 must not hide others
         raise BundleError(f"a constant of shape {dims} exceeds the cap of {MAX_TENSOR_BYTES} bytes")
     if message.get("data_location", 0) or "segment" in message:
         raise BundleError("a constant keeps its data in another file; only constants inside the graph are known")

@@ -2,7 +2,8 @@
 
 The wire format is a sequence of fields, each a varint key (field number << 3 | wire type) and a value: wire type 0 a varint,
 1 eight bytes, 2 a varint length and that many bytes, 5 four bytes. Fields the schema does not know are skipped, as the format's
-rules for later versions ask; everything else that is odd is refused.
+rules for later versions ask; everything else that is odd is refused. A parsed field takes many times the memory of its
+bytes, so their number is capped too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from edgebll.errors import BundleError
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIRE = {"int": _VARINT, "float": _FIXED32, "bytes": _BYTES, "text": _BYTES, "message": _BYTES}
 _MAX_VARINT_BYTES = 10
+#: Fields and packed numbers of one file; the largest graph edgebll exports has a few thousand.
+MAX_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,43 @@ class Field:
 Schema = Mapping[int, Field]
 
 
+class _Budget:
+    """How many values may still be read."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def take(self, count: int = 1) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise BundleError(f"a file has more than {MAX_VALUES} fields and numbers")
+
+
 def parse(data: memoryview, schema: Schema) -> dict[str, Any]:
     """Read one message.
 
     Raises:
-        BundleError: truncated, a value of the wrong wire type, a single field twice, or text that is not UTF-8.
+        BundleError: truncated, a value of the wrong wire type, a single field twice, text that is not UTF-8, or more than
+            MAX_VALUES values.
     """
+    return _parse(data, schema, _Budget())
+
+
+def _parse(data: memoryview, schema: Schema, budget: _Budget) -> dict[str, Any]:
     result: dict[str, Any] = {field.name: [] for field in schema.values() if field.repeated}
     for number, wire, value in _fields(data):
+        budget.take()
         field = schema.get(number)
         if field is None:
             continue
         if field.repeated:
-            result[field.name] += _packed(field, value) if _is_packed(field, wire) else [_convert(field, wire, value)]
+            result[field.name] += (
+                _packed(field, value, budget) if _is_packed(field, wire) else [_convert(field, wire, value, budget)]
+            )
         elif field.name in result:
             raise BundleError(f"the field {field.name!r} occurs twice")
         else:
-            result[field.name] = _convert(field, wire, value)
+            result[field.name] = _convert(field, wire, value, budget)
     return result
 
 
@@ -102,19 +125,21 @@ def _is_packed(field: Field, wire: int) -> bool:
     return wire == _BYTES and field.kind in ("int", "float")
 
 
-def _packed(field: Field, value: memoryview) -> list[Any]:
+def _packed(field: Field, value: memoryview, budget: _Budget) -> list[Any]:
     if field.kind == "float":
         if len(value) % 4:
             raise BundleError(f"the field {field.name!r} is cut off")
+        budget.take(len(value) // 4)
         return [number for (number,) in struct.iter_unpack("<f", value)]
     numbers, position = [], 0
     while position < len(value):
         number, position = _varint(value, position)
+        budget.take()
         numbers.append(_signed(number))
     return numbers
 
 
-def _convert(field: Field, wire: int, value: Any) -> Any:
+def _convert(field: Field, wire: int, value: Any, budget: _Budget) -> Any:
     if wire != _WIRE[field.kind]:
         raise BundleError(f"the field {field.name!r} has the wire type {wire} instead of {_WIRE[field.kind]}")
     if field.kind == "int":
@@ -124,7 +149,7 @@ def _convert(field: Field, wire: int, value: Any) -> Any:
     if field.kind == "text":
         return _text(field, value)
     if field.kind == "message" and field.schema is not None:
-        return parse(value, field.schema)
+        return _parse(value, field.schema, budget)
     return value
 
 

@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 # On Linux the registry's torch brings several GB of CUDA libraries; where this index is reachable the CPU build is taken from it.
 TORCH_INDEX ?=
 DEMO ?= demo
+SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench bench-compile bench-forms bench-peer learn arm64 wheels clean
+.PHONY: help setup demo test fuzz lint bench bench-compile bench-forms bench-peer learn arm64 wheels clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
 	@echo "make test   set up and run linters, type checks and tests"
+	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
@@ -42,6 +44,11 @@ lint: setup
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/unit tests/property tests/conformance
 	$(BIN)/pytest tests/integration
+
+# Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
+fuzz: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,fuzz]'
+	$(BIN)/python tests/soak/fuzz.py $(SECONDS)
 
 bench: setup
 	$(BIN)/python bench/step_speed.py

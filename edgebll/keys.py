@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def check_public_key(key: str) -> str:
     try:
         if len(z85.decode(key.encode("ascii"))) != 32:
             raise problem
-    except (ValueError, KeyError, OverflowError) as error:
+    except (ValueError, KeyError, OverflowError, struct.error) as error:  # struct: five characters beyond 32 bits
         if isinstance(error, ConfigError):
             raise
         raise problem from None

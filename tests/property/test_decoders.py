@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.decoders import BOMBS, MEMORY_CAP, SEEDS
+from support.decoders import BOMBS, MEMORY_CAP, SEEDS, message
 
-from edgebll.codec import MAX_TEXT_BYTES, decode, encode
+from edgebll.codec import MAX_TEXT_BYTES, decode, encode, split
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.errors import BundleError, DataError, EdgebllError, WireError
 from edgebll.files import read_capped
 from edgebll.spec import MAX_BLOCKS, MAX_EDGES, MAX_FILE_BYTES, MAX_FILES, FileEntry
-from edgebll.wire import Failure, Stop
+from edgebll.wire import MESSAGE_TYPES, Failure, Stop
 
 _DECODERS = sorted(SEEDS, key=lambda decoder: decoder.__name__)
 _each = pytest.mark.parametrize("decoder", _DECODERS, ids=lambda decoder: decoder.__name__)
@@ -32,6 +32,12 @@ _each = pytest.mark.parametrize("decoder", _DECODERS, ids=lambda decoder: decode
 def test_seeds_are_accepted(decoder: Callable[[bytes], None]) -> None:
     for seed in SEEDS[decoder]:
         decoder(seed)
+
+
+def test_every_decoder_has_a_fuzzer_and_every_message_type_a_seed() -> None:
+    soak = Path(__file__).parents[1] / "soak"
+    assert {path.stem for path in soak.glob("fuzz_*.py")} == {f"fuzz_{decoder.__name__}" for decoder in _DECODERS}
+    assert {type(decode(split(seed))) for seed in SEEDS[message]} == set(MESSAGE_TYPES.values())
 
 
 @pytest.mark.parametrize("case", sorted(BOMBS))

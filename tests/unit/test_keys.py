@@ -63,6 +63,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
         b'{"public": "x"}',
         b'{"public": "' + b"0" * 39 + b'", "secret": "' + b"0" * 40 + b'"}',
         b'{"public": 5, "secret": null}',
+        b'{"public": "' + b"#" * 40 + b'", "secret": "' + b"#" * 40 + b'"}',  # beyond 32 bits
         b'{"public": "' + b"~" * 40 + b'", "secret": "' + b"~" * 40 + b'"}',
     ],
 )

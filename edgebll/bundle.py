@@ -14,18 +14,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgebll.bundle_files import check_file, check_names, inside, read_file
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, read_capped, sha256_file, storage_errors, write_json
+from edgebll.graph_check import check_graph
 from edgebll.plain import PlainError, from_plain, short, to_plain
-from edgebll.spec import FORMAT_VERSION, BlockSpec, FileEntry, Manifest
-from edgebll.state import Array, State, load_tensors, save_tensors
+from edgebll.spec import FORMAT_VERSION, MAX_FILE_BYTES, BlockSpec, FileEntry, Manifest
+from edgebll.state import Array, State, parse_tensors, save_tensors
 
 MANIFEST = "manifest.json"
 #: The quantised forward graph, x -> a, of bundles that `edgebll quantize` made.
@@ -33,7 +34,6 @@ INT8_GRAPH = "forward_int8"
 #: A manifest travels inside one message, and every value in it takes many times the memory of its text.
 MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES = 2 << 20, 1 << 17
 MAX_GRAPH_BYTES = 1 << 30
-_SAFE_PATH = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.[a-z0-9]+")
 
 
 def parse_manifest(text: bytes | str, where: str) -> Manifest:
@@ -57,9 +57,7 @@ def parse_manifest(text: bytes | str, where: str) -> Manifest:
         manifest = from_plain(Manifest, document, where)
     except PlainError as error:
         raise BundleError(f"{error}; export the bundle again") from error
-    for name in manifest.files:
-        if not _SAFE_PATH.fullmatch(name):
-            raise BundleError(f"{where} names the file {short(name)}, which is not a plain path inside the bundle")
+    check_names((MANIFEST, *manifest.files), where)
     return manifest
 
 
@@ -86,17 +84,13 @@ class Bundle:
 
     def graph(self, block: str, name: str) -> bytes:
         """ONNX file content of a block's graph "forward", "feedback", "step" or, in a quantised bundle, INT8_GRAPH."""
-        path = self._checked(f"{block}/{name}.onnx")
-        try:
-            return read_capped(path, MAX_GRAPH_BYTES)
-        except OSError as error:
-            raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
-        except ValueError as error:
-            raise BundleError(f"{error}; export the bundle again") from error
+        content = self._content(f"{block}/{name}.onnx", MAX_GRAPH_BYTES)
+        check_graph(content, f"{self.path}/{block}/{name}.onnx")
+        return content
 
     def state(self, block: str) -> dict[str, Array]:
         """A block's starting state, checked against its specs."""
-        state = load_tensors(self._checked(f"{block}/state.safetensors"))
+        state = self._tensors(f"{block}/state.safetensors")
         check_state(self.manifest.block(block), state, f"{self.path}/{block}/state.safetensors")
         return state
 
@@ -106,12 +100,16 @@ class Bundle:
         For step i: "i/x", "i/y", "i/<scalar>", "i/a", "i/metrics"; the state after the last step: "final/<tensor>"; and with
         that final state "forward/x", "forward/a" and, where there is a feedback head, "feedback/y", "feedback/beta".
         """
-        return load_tensors(self._checked(f"{block}/golden.safetensors"))
+        return self._tensors(f"{block}/golden.safetensors")
 
-    def _checked(self, name: str) -> Path:
-        if name not in self.manifest.files:
+    def _tensors(self, name: str) -> dict[str, Array]:
+        return parse_tensors(self._content(name, MAX_FILE_BYTES), f"{self.path}/{name}")
+
+    def _content(self, name: str, cap: int) -> bytes:
+        entry = self.manifest.files.get(name)
+        if entry is None:
             raise BundleError(f"{self.path} has no {name}; export the bundle again")
-        return self.path / name
+        return read_file(self.path, name, entry, cap)
 
 
 def check_state(block: BlockSpec, state: State, where: str) -> None:
@@ -137,29 +135,20 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     folder = Path(path)
     file = folder / MANIFEST
     try:
-        text = read_capped(file, MAX_MANIFEST_BYTES)
+        text = read_capped(inside(folder, MANIFEST), MAX_MANIFEST_BYTES)
     except OSError as error:
         raise BundleError(
             f"{folder} is not a bundle: {MANIFEST} cannot be read ({error.strerror}); make one with `edgebll export`"
         ) from error
+    except BundleError:
+        raise
     except ValueError as error:
         raise BundleError(f"{folder} is not a bundle: {error}; export the bundle again") from error
     manifest = parse_manifest(text, str(file))
     if verify:
         for name, entry in manifest.files.items():
-            _check_file(folder / name, entry)
+            check_file(folder, name, entry)
     return Bundle(folder, manifest)
-
-
-def _check_file(path: Path, entry: FileEntry) -> None:
-    if not path.is_file():
-        raise BundleError(f"{path} is missing; export the bundle again")
-    try:
-        intact = path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
-    if not intact:
-        raise BundleError(f"{path} is not the file the manifest promises (its SHA-256 differs); export the bundle again")
 
 
 @contextlib.contextmanager

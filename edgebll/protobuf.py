@@ -65,7 +65,7 @@ def parse(data: memoryview, schema: Schema) -> dict[str, Any]:
 
 def _parse(data: memoryview, schema: Schema, budget: _Budget) -> dict[str, Any]:
     result: dict[str, Any] = {field.name: [] for field in schema.values() if field.repeated}
-    for number, wire, value in _fields(data):
+    for number, wire, value in fields(data):
         budget.take()
         field = schema.get(number)
         if field is None:
@@ -81,7 +81,12 @@ def _parse(data: memoryview, schema: Schema, budget: _Budget) -> dict[str, Any]:
     return result
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
+def fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
+    """The fields of one message one after another: number, wire type and value (int, or memoryview).
+
+    Raises:
+        BundleError: truncated, or a wire type that is not of this format.
+    """
     position = 0
     while position < len(data):
         key, position = _varint(data, position)

@@ -33,12 +33,24 @@ def load_tensors(path: Path) -> dict[str, Array]:
     """
     try:
         content = read_capped(path, MAX_FILE_BYTES)
-        check_head(content)
-        return dict(load(content))
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}); export the bundle again") from error
+    except ValueError as error:
+        raise BundleError(f"{error}; export the bundle again") from error
+    return parse_tensors(content, str(path))
+
+
+def parse_tensors(content: bytes, where: str) -> dict[str, Array]:
+    """Read a safetensors file's content; `where` names it in errors.
+
+    Raises:
+        BundleError: it is not a whole safetensors file, or exceeds a cap of tensor_files.py.
+    """
+    try:
+        check_head(content)
+        return dict(load(content))
     except (SafetensorError, ValueError, KeyError) as error:
-        raise BundleError(f"{path} is not a whole safetensors file ({error}); export the bundle again") from error
+        raise BundleError(f"{where} is not a whole safetensors file ({error}); export the bundle again") from error
 
 
 def state_sha256(states: Mapping[str, State]) -> str:

@@ -24,6 +24,7 @@ from edgebll.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.data.idx import parse_idx, read_idx
 from edgebll.frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.graph_check import check_graph
 from edgebll.keys import load_key_pair, make_key_pair
 from edgebll.state import load_tensors
 from edgebll.tensor_files import MAX_ENTRIES
@@ -70,6 +71,11 @@ def manifest(data: bytes) -> None:
 def graph(data: bytes) -> None:
     """An ONNX file for the reference runtime."""
     read_model(data)
+
+
+def graph_check(data: bytes) -> None:
+    """An ONNX file before any runtime sees it."""
+    check_graph(data, "here")
 
 
 def tensors(data: bytes) -> None:
@@ -131,6 +137,7 @@ SEEDS: dict[Callable[[bytes], None], list[bytes]] = {
     frame: [encode_frame(each)[:-1] for each in _MESSAGES if len(each) < 1000],
     manifest: [(_BUNDLE / "manifest.json").read_bytes()],
     graph: [path.read_bytes() for path in sorted(_BUNDLE.rglob("*.onnx"))],
+    graph_check: [path.read_bytes() for path in sorted(_BUNDLE.rglob("*.onnx"))],
     tensors: [(_BUNDLE / "block0" / "state.safetensors").read_bytes(), save({"t": np.zeros((2, 0), np.float16)})],
     idx: [_IDX, gzip.compress(_IDX, mtime=0)],
     idx_stream: [_IDX],

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
+
+
+def default_state_dir() -> Path:
+    """Where a board keeps its key, its hosts and its files: $XDG_STATE_HOME/edgebll, or ~/.local/state/edgebll."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "edgebll"
 
 
 def check_parents(path: Path) -> None:
@@ -80,6 +87,27 @@ def write_atomic(path: Path, data: bytes) -> None:
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write `data` to `path` as `write_atomic` does, readable for its owner alone from the first byte on.
+
+    Raises:
+        StorageError: the file cannot be written; the old content, if any, is untouched.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600, whatever the umask
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(name, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
             raise
 
 

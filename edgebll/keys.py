@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebll.errors import ConfigError
-from edgebll.files import storage_errors
+from edgebll.files import storage_errors, write_private
 
 #: Characters of a key in Z85 (32 bytes).
 KEY_CHARS = 40
@@ -28,6 +28,8 @@ def make_key_pair() -> KeyPair:
     import zmq
 
     public, secret = zmq.curve_keypair()
+    while public.startswith(b"-"):  # which a command line would take for an option
+        public, secret = zmq.curve_keypair()
     return KeyPair(public.decode("ascii"), secret.decode("ascii"))
 
 
@@ -39,21 +41,37 @@ def new_key_pair(path: Path | str) -> KeyPair:
         StorageError: the file cannot be written.
     """
     file, pair = Path(path), make_key_pair()
-    text = json.dumps({"public": pair.public, "secret": pair.secret}, indent=2) + "\n"
     with storage_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
             raise ConfigError(f"{file} exists already; remove it or choose another path for the new key") from error
-        with os.fdopen(handle, "w", encoding="ascii") as stream:
+        with os.fdopen(handle, "wb") as stream:
             try:
-                stream.write(text)
+                stream.write(_document(pair))
                 stream.flush()
             except OSError:
                 file.unlink(missing_ok=True)
                 raise
     return pair
+
+
+def rotate_key_pair(path: Path | str) -> KeyPair:
+    """Replace the key pair in a key file by a new one; the old secret is gone when this returns.
+
+    Raises:
+        ConfigError: there is no key file to replace. StorageError: it cannot be written; the old key is still there.
+    """
+    file = Path(path)
+    load_key_pair(file)
+    pair = make_key_pair()
+    write_private(file, _document(pair))
+    return pair
+
+
+def _document(pair: KeyPair) -> bytes:
+    return (json.dumps({"public": pair.public, "secret": pair.secret}, indent=2) + "\n").encode("ascii")
 
 
 def load_key_pair(path: Path | str) -> KeyPair:
@@ -110,4 +128,4 @@ def check_public_key(key: str) -> str:
     return key
 
 
-__all__ = ["KEY_CHARS", "KeyPair", "check_public_key", "load_key_pair", "make_key_pair", "new_key_pair"]
+__all__ = ["KEY_CHARS", "KeyPair", "check_public_key", "load_key_pair", "make_key_pair", "new_key_pair", "rotate_key_pair"]

@@ -19,6 +19,7 @@ import msgpack
 import numpy as np
 from safetensors.numpy import save
 
+from edgebll.allowed_hosts import load_hosts
 from edgebll.bundle import MAX_MANIFEST_BYTES, parse_manifest
 from edgebll.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
 from edgebll.data.cifar import CIFAR10, load_cifar
@@ -26,6 +27,7 @@ from edgebll.data.idx import parse_idx, read_idx
 from edgebll.frames import FrameDecoder, decode_frame, encode_frame
 from edgebll.graph_check import check_graph
 from edgebll.keys import load_key_pair, make_key_pair
+from edgebll.pairing import HOST, Side, decode_opening, encode_line
 from edgebll.state import load_tensors
 from edgebll.tensor_files import MAX_ENTRIES
 from edgebll.toml_files import MAX_TOML_BYTES
@@ -111,6 +113,18 @@ def key(data: bytes) -> None:
     load_key_pair(path)
 
 
+def hosts(data: bytes) -> None:
+    """A board's file of allowed hosts."""
+    path = _file(data)
+    path.chmod(0o600)
+    load_hosts(path)
+
+
+def pairing(data: bytes) -> None:
+    """A line of somebody who wants to pair."""
+    decode_opening(data)
+
+
 def _file(data: bytes, name: str = "file") -> Path:
     path = _SCRATCH / name
     path.write_bytes(data)
@@ -143,6 +157,8 @@ SEEDS: dict[Callable[[bytes], None], list[bytes]] = {
     idx_stream: [_IDX],
     cifar: [bytes(CIFAR10.record_bytes)],
     cluster: [_CLUSTER],
+    hosts: [json.dumps({"hosts": [{"name": "laptop", "public_key": _KEY.public}]}).encode()],
+    pairing: [encode_line(Side(HOST, "123456", _KEY.public, "laptop").opening)],
     key: [json.dumps({"public": _KEY.public, "secret": _KEY.secret}).encode()],
 }
 
@@ -213,5 +229,9 @@ BOMBS: dict[str, tuple[Callable[[bytes], None], bytes, str]] = {
     "cluster: too long": (cluster, b"#" * (MAX_TOML_BYTES + 1), "the cap is"),
     "cluster: nested": (cluster, b"a = " + b"[" * 100_000, "is not TOML"),
     "cluster: a long number": (cluster, b"a = " + b"1" * 100_000, "4300 digits"),
+    "hosts: nested": (hosts, b"[" * 60_000, "is not JSON"),
+    "hosts: too long": (hosts, b" " * (1 << 17), "the cap is"),
+    "pairing: nested": (pairing, b"[" * 1000, "not edgebll"),
+    "pairing: too long": (pairing, b" " * 1025, "the cap is"),
     "key: nested": (key, b"[" * 4000, "is not a key file"),
 }

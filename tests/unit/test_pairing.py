@@ -1,0 +1,357 @@
+"""Pairing: whoever knows the code is let in, nobody else, and only once; a person in between is noticed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgebll import pairing_link
+from edgebll.allowed_hosts import MAX_HOSTS, allow_host, load_hosts, revoke_host
+from edgebll.cli.keys import app
+from edgebll.errors import ConfigError, EdgebllError, LinkError, LinkTimeout, WireError
+from edgebll.keys import load_key_pair, make_key_pair, new_key_pair
+from edgebll.pairing import (
+    BOARD,
+    HOST,
+    MAX_LINE_BYTES,
+    Confirmation,
+    Opening,
+    Side,
+    check_code,
+    check_name,
+    decode_confirmation,
+    decode_opening,
+    encode_line,
+    new_code,
+)
+from edgebll.pairing_link import MAX_WAITING, PairingServer, call_board
+
+LOCAL = "tcp://127.0.0.1:0"
+CODE = "271828"
+LIMIT_S = 20.0
+
+
+def host_side(code: str = CODE) -> Side:
+    return Side(HOST, code, make_key_pair().public, "laptop")
+
+
+def board_side(code: str = CODE) -> Side:
+    return Side(BOARD, code, make_key_pair().public, "orin", 7101)
+
+
+@pytest.fixture
+def server() -> Iterator[PairingServer]:
+    with PairingServer(LOCAL) as opened:
+        yield opened
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as opened:
+        yield opened
+
+
+def test_who_knows_the_code_learns_the_keys(server: PairingServer, pool: ThreadPoolExecutor) -> None:
+    board, host = board_side(), host_side()
+    waiting = pool.submit(server.pair, board, LIMIT_S)
+    assert call_board(server.endpoint, host) == board.opening
+    assert waiting.result() == host.opening
+
+
+def test_a_wrong_code_tells_both_sides_and_uses_the_code_up(server: PairingServer, pool: ThreadPoolExecutor) -> None:
+    waiting = pool.submit(server.pair, board_side(), LIMIT_S)
+    with pytest.raises(LinkError, match="the code was wrong, or somebody is between"):
+        call_board(server.endpoint, host_side("271829"))
+    with pytest.raises(LinkError, match="without knowing the code, as laptop"):
+        waiting.result()
+
+
+def test_the_board_never_answers_a_wrong_proof(server: PairingServer, pool: ThreadPoolExecutor) -> None:
+    """A false host learns from one attempt whether its one guess was right, and nothing else."""
+    waiting = pool.submit(server.pair, board_side(), LIMIT_S)
+    false = host_side("000000")
+    with socket.create_connection(("127.0.0.1", int(server.endpoint.rpartition(":")[2])), LIMIT_S) as link:
+        link.sendall(encode_line(false.opening))
+        stream = link.makefile("rb")
+        false.take(decode_opening(stream.readline()))
+        link.sendall(encode_line(false.confirm()))
+        assert stream.read() == b""
+    assert isinstance(waiting.exception(LIMIT_S), LinkError)
+
+
+def test_an_attempt_that_is_broken_off_uses_the_code_up(server: PairingServer, pool: ThreadPoolExecutor) -> None:
+    waiting = pool.submit(server.pair, board_side(), LIMIT_S)
+    with socket.create_connection(("127.0.0.1", int(server.endpoint.rpartition(":")[2])), LIMIT_S) as link:
+        link.sendall(encode_line(host_side().opening))
+        link.makefile("rb").readline()
+    with pytest.raises(LinkError, match="shows a new code"):
+        waiting.result()
+
+
+def _between(server: PairingServer, change: Callable[[bytes], bytes]) -> tuple[str, threading.Thread]:
+    """A relay in front of a board that changes the lines."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def relay() -> None:
+        with listener, contextlib.suppress(OSError):
+            near, _ = listener.accept()
+            far = socket.create_connection(("127.0.0.1", int(server.endpoint.rpartition(":")[2])), LIMIT_S)
+            with near, far:
+                streams = near.makefile("rb"), far.makefile("rb")
+                for turn in range(4):
+                    line = streams[turn % 2].readline()
+                    (far if turn % 2 == 0 else near).sendall(change(line))
+                    if not line:
+                        return
+
+    thread = threading.Thread(target=relay)
+    thread.start()
+    return f"tcp://127.0.0.1:{listener.getsockname()[1]}", thread
+
+
+_EVIL = make_key_pair().public
+
+
+def _swap_key(line: bytes) -> bytes:
+    document = json.loads(line or b"{}")
+    if "public_key" not in document:
+        return line
+    return json.dumps({**document, "public_key": _EVIL}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.mark.parametrize(("field", "value"), [("public_key", _EVIL), ("name", "evil"), ("port", 6666)])
+def test_whoever_changes_what_is_said_is_noticed(
+    server: PairingServer, pool: ThreadPoolExecutor, field: str, value: object
+) -> None:
+    def change(line: bytes) -> bytes:
+        document = json.loads(line or b"{}")
+        if field not in document:
+            return line
+        return json.dumps({**document, field: value}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+    waiting = pool.submit(server.pair, board_side(), LIMIT_S)
+    endpoint, thread = _between(server, change)
+    with pytest.raises(LinkError):
+        call_board(endpoint, host_side())
+    with pytest.raises(LinkError):
+        waiting.result()
+    thread.join(LIMIT_S)
+
+
+def test_an_honest_relay_changes_nothing(server: PairingServer, pool: ThreadPoolExecutor) -> None:
+    waiting = pool.submit(server.pair, board_side(), LIMIT_S)
+    endpoint, thread = _between(server, lambda line: line)
+    assert call_board(endpoint, host_side()).name == "orin"
+    assert waiting.result().name == "laptop"
+    thread.join(LIMIT_S)
+
+
+def test_in_between_with_a_guess_of_ones_own_is_noticed(server: PairingServer, pool: ThreadPoolExecutor) -> None:
+    """Two exchanges, one with each side, under a guessed code: neither side is taken in."""
+    with PairingServer(LOCAL) as evil:
+        towards_host = pool.submit(evil.pair, board_side("111111"), LIMIT_S)
+        towards_board = pool.submit(call_board, server.endpoint, host_side("111111"))
+        board = pool.submit(server.pair, board_side(), LIMIT_S)
+        with pytest.raises(LinkError):
+            call_board(evil.endpoint, host_side())
+        assert all(isinstance(each.exception(LIMIT_S), LinkError) for each in (board, towards_host, towards_board))
+
+
+def test_proofs_cannot_be_sent_back(pool: ThreadPoolExecutor) -> None:
+    host, board = host_side(), board_side()
+    host.take(board.opening)
+    board.take(host.opening)
+    assert board.check(host.confirm())
+    assert host.check(board.confirm())
+    assert not host.check(host.confirm())
+    assert not board.check(board.confirm())
+    assert not host.check(Confirmation(""))
+    assert not host.check(Confirmation("\u00e9" * 64))
+    mirror = host_side()
+    with pytest.raises(LinkError, match="own key"):
+        mirror.take(mirror.opening)
+    with pytest.raises(LinkError, match="pairing failed"):
+        mirror.take(dataclasses.replace(mirror.opening, public_key=_EVIL))
+    with pytest.raises(LinkError, match="has not opened"):
+        host_side().confirm()
+
+
+def test_another_session_or_another_code_gives_another_proof() -> None:
+    host, board = host_side(), board_side()
+    host.take(board.opening)
+    board.take(host.opening)
+    again = board_side()
+    again.take(host.opening)
+    assert not again.check(host.confirm())
+    assert not host.check(again.confirm())
+
+
+def test_a_code_expires(server: PairingServer) -> None:
+    start = time.monotonic()
+    with pytest.raises(LinkTimeout, match=r"no host came within .* shows a new code"):
+        server.pair(board_side(), 0.3)
+    assert time.monotonic() - start < 10.0
+
+
+def test_strangers_neither_use_the_code_up_nor_keep_the_host_out(
+    server: PairingServer, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing_link, "_OPENING_S", 1000.0)
+    address = ("127.0.0.1", int(server.endpoint.rpartition(":")[2]))
+    waiting: Future[Opening] = pool.submit(server.pair, board_side(), LIMIT_S)
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address, LIMIT_S)) for _ in range(3 * MAX_WAITING)]
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 5000, b"{}\n", b"[" * 900 + b"\n", b'{"version":9}\n', b"\n"):
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_connection(address, LIMIT_S)).sendall(junk)
+        assert silent[0].recv(1) == b""  # it made room
+        assert call_board(server.endpoint, host_side()).name == "orin"
+        assert waiting.result().name == "laptop"
+
+
+def test_nobody_there_and_something_else_there_are_told_apart() -> None:
+    with PairingServer(LOCAL) as gone:
+        endpoint = gone.endpoint
+    with pytest.raises(LinkError, match="is `edgebll-board pair` running there"):
+        call_board(endpoint, host_side())
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor(1) as pool:
+
+        def answer() -> None:
+            with other.accept()[0] as link:
+                link.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+                link.recv(10_000)
+
+        done = pool.submit(answer)
+        with pytest.raises(WireError, match="something that is not edgebll"):
+            call_board(f"tcp://127.0.0.1:{other.getsockname()[1]}", host_side())
+        done.result(LIMIT_S)
+
+
+_OPENING = {"version": 1, "element": "00" * 33, "public_key": _EVIL, "name": "n"}
+_CHANGES: list[dict[str, object]] = [
+    {"version": 2},
+    {"element": "00"},
+    {"element": "ZZ" * 33},
+    {"public_key": "x"},
+    {"name": "a\nb"},
+]
+_CHANGES += [{"name": ""}, {"name": "n" * 64}, {"port": -1}, {"port": 65536}, {"more": 1}]
+_LINES = [b"", b"[]", b"null", b"{", b"\xff", b"x" * (MAX_LINE_BYTES + 1), b"[" * 1000]
+_LINES += [json.dumps({**_OPENING, **change}).encode() for change in _CHANGES]
+
+
+@pytest.mark.parametrize("line", _LINES)
+def test_lines_that_are_none_are_refused(line: bytes) -> None:
+    with pytest.raises(WireError) as caught:
+        decode_opening(line)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(WireError):
+        decode_confirmation(line)
+
+
+def test_lines_are_read_back() -> None:
+    opening = host_side().opening
+    assert decode_opening(encode_line(opening)) == opening
+    assert len(encode_line(dataclasses.replace(opening, name="n" * 63, port=65535))) < MAX_LINE_BYTES // 2
+    assert decode_confirmation(encode_line(Confirmation("00"))) == Confirmation("00")
+
+
+def test_codes_are_six_digits_of_all_kinds() -> None:
+    codes = {new_code() for _ in range(200)}
+    assert len(codes) > 190
+    assert all(check_code(code) == code for code in codes)
+    assert check_code("123 456") == check_code("123-456") == "123456"
+    for wrong in ("", "12345", "1234567", "12345a", "\u0661\u0661\u0661\u0661\u0661\u0661"):
+        with pytest.raises(ConfigError, match="6 digits"):
+            check_code(wrong)
+
+
+@pytest.mark.parametrize("name", ["", ".", "-x", "a b", "a\n", 'a"', "a/b", "n" * 64, "\u00e9"])
+def test_names_that_could_be_more_than_names_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="a name must be"):
+        check_name(name)
+
+
+def test_hosts_come_and_go(tmp_path: Path) -> None:
+    path, one, two = tmp_path / "deep" / "hosts.json", make_key_pair().public, make_key_pair().public
+    assert load_hosts(path) == ()
+    allow_host(path, "a", one)
+    allow_host(path, "b", two)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [host.name for host in load_hosts(path)] == ["a", "b"]
+    allow_host(path, "a", two)  # a new key for a, and b's old one
+    assert [(host.name, host.public_key) for host in load_hosts(path)] == [("a", two)]
+    with pytest.raises(ConfigError, match="has no host 'b'; it has a"):
+        revoke_host(path, "b")
+    assert revoke_host(path, two).name == "a"
+    assert load_hosts(path) == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 5000, b'{"hosts": [{"name": "a"}]}', b"x" * (1 << 17)])
+def test_a_hosts_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "hosts.json"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError) as caught:
+        load_hosts(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hosts_file_others_may_write_or_with_too_many_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.json"
+    allow_host(path, "a", _EVIL)
+    for mode in (0o620, 0o602):
+        path.chmod(mode)
+        with pytest.raises(ConfigError, match="chmod 600"):
+            load_hosts(path)
+    many = [{"name": f"h{index}", "public_key": _EVIL} for index in range(MAX_HOSTS + 1)]
+    path.write_text(json.dumps({"hosts": many}))
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="at most"):
+        load_hosts(path)
+
+
+def test_rotation_replaces_the_key_and_its_mode_stays(tmp_path: Path) -> None:
+    path = tmp_path / "host.key"
+    old = new_key_pair(path)
+    result = CliRunner().invoke(app, ["rotate", str(path)])
+    new = load_key_pair(path)
+    assert result.exit_code == 0
+    assert result.stdout == f"{new.public}\n"
+    assert new.public != old.public
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["host.key"]
+    assert not any(secret in result.output for secret in (old.secret, new.secret))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        rotate_missing(tmp_path / "other.key")
+
+
+def rotate_missing(path: Path) -> None:
+    from edgebll.keys import rotate_key_pair
+
+    rotate_key_pair(path)
+
+
+def test_the_commands_of_a_board(tmp_path: Path) -> None:
+    hosts, key = ["--hosts", str(tmp_path / "hosts.json")], make_key_pair().public
+    run = CliRunner().invoke
+    assert run(app, ["allow", key, "--name", "laptop", *hosts]).exit_code == 0
+    assert run(app, ["hosts", *hosts]).stdout == f"{key}  laptop\n"
+    assert json.loads(run(app, ["hosts", "--json", *hosts]).stdout) == [{"name": "laptop", "public_key": key}]
+    assert run(app, ["revoke", "laptop", *hosts]).exit_code == 0
+    assert run(app, ["hosts", *hosts]).stdout == ""
+    assert isinstance(run(app, ["revoke", "laptop", *hosts]).exception, EdgebllError)
+
+
+def test_public_keys_are_no_options() -> None:
+    assert not any(make_key_pair().public.startswith("-") for _ in range(500))

@@ -19,6 +19,7 @@ from edgebll.wire import Failure, Hello, Message, Ping, Pong, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.facts import make_welcome
 from edgebll_devices.session import Board, Ended, Session
+from edgebll_devices.trust import Trust
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Settings:
     Attributes:
         listen, data_listen: control and data address; port 0 takes a free one.
         name: what the board calls itself. state_dir: folder of the file cache.
-        keys, allowed: own key pair and public keys of hosts; needed off loopback.
+        keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
         once: end after one session. deadline_s: how long a silent host keeps the board.
     """
 
@@ -49,6 +50,7 @@ class Settings:
     allowed: tuple[str, ...] = ()
     once: bool = False
     deadline_s: float = 10.0
+    hosts_file: Path | None = None
 
 
 class Agent:
@@ -61,7 +63,8 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = FileCache(settings.state_dir)
-        self._server = ControlServer(settings.listen, keys=settings.keys, allowed=settings.allowed)
+        self._trust = Trust(settings.allowed, settings.hosts_file if settings.keys is not None else None)
+        self._server = ControlServer(settings.listen, keys=settings.keys, allowed=self._trust.keys)
         try:
             self._receiver = Receiver(settings.data_listen, keys=settings.keys)
         except BaseException:
@@ -99,6 +102,8 @@ class Agent:
     def _turn(self) -> None:
         waited_for: list[Pollable] = [self._server, self._wakeup]
         poll(waited_for, min(_TURN_S, self._settings.deadline_s / 4))
+        if self._trust.changed():
+            self._server.allow(self._trust.keys)
         if self._outbox:
             time.sleep(_YIELD_S)
         self._wakeup.clear()

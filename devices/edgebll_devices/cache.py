@@ -29,12 +29,6 @@ DEFAULT_LIMIT_BYTES = 2 << 30
 _KEEP_S = 3600.0
 
 
-def default_state_dir() -> Path:
-    """$XDG_STATE_HOME/edgebll, or ~/.local/state/edgebll."""
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "edgebll"
-
-
 class FileCache:
     """The cache below one folder, which is made if need be.
 

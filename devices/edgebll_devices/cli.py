@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebll import __version__
+from edgebll import __version__, allowed_hosts
 from edgebll.errors import ConfigError, EdgebllError
-from edgebll.keys import check_public_key, load_key_pair
-from edgebll_devices import profile_command, verify_command
+from edgebll.files import default_state_dir
+from edgebll.keys import check_public_key
+from edgebll_devices import pair_command, profile_command, verify_command
 
 if TYPE_CHECKING:
     from edgebll_devices.agent import Agent
@@ -58,11 +59,14 @@ def serve(
     ] = "",
     key: Annotated[
         Path | None,
-        typer.Option(envvar="EDGEBLL_KEY", help="Key file of this board (`edgebll keys new`); needed off loopback."),
+        typer.Option(envvar="EDGEBLL_KEY", help="Key file of this board. [default off loopback: board.key in --state]"),
     ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(envvar="EDGEBLL_ALLOW", help="Public key of a host that may connect; repeatable."),
+    ] = None,
+    hosts: Annotated[
+        Path | None, typer.Option(envvar="EDGEBLL_HOSTS", help="File of paired hosts. [default: hosts.json in --state]")
     ] = None,
     state: Annotated[
         Path | None,
@@ -76,21 +80,22 @@ def serve(
 ) -> None:
     """Wait for a host, run the blocks it assigns, and wait for the next one."""
     from edgebll_devices.agent import Agent, Settings
-    from edgebll_devices.cache import default_state_dir
 
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     if not 0 < deadline < 1e6:
         raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
+    folder = state or default_state_dir()
     settings = Settings(
         listen=listen,
         data_listen=data_listen or _free_port_beside(listen),
         name=name or socket.gethostname(),
-        state_dir=state or default_state_dir(),
-        keys=load_key_pair(key) if key is not None else None,
+        state_dir=folder,
+        keys=pair_command.serving_key(key, folder, listen),
         allowed=tuple(check_public_key(one) for one in allow or ()),
         once=once,
         deadline_s=deadline,
+        hosts_file=hosts or folder / allowed_hosts.FILE,
     )
     with Agent(settings) as agent:
         signals = _Signals(agent)
@@ -107,6 +112,7 @@ def _free_port_beside(listen: str) -> str:
 
 profile_command.register(app)
 verify_command.register(app)
+pair_command.register(app)
 
 
 class _Signals:

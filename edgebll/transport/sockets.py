@@ -15,7 +15,8 @@ from edgebll.errors import ConfigError, LinkError
 from edgebll.keys import KeyPair, check_public_key
 from edgebll.spec import MAX_TENSOR_BYTES
 from edgebll.transport.address import check_security, split_tcp
-from edgebll.transport.zap import AllowList
+from edgebll.transport.connections import cut
+from edgebll.transport.zap import AllowList, user_of
 
 _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 500
 
@@ -122,9 +123,13 @@ class Endpoint:
         if timeout_ms != self._timeout_ms:
             self._socket.rcvtimeo = self._timeout_ms = timeout_ms
         try:
-            return [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
+            frames = self._socket.recv_multipart(copy=False)
+            while self._allow_list is not None and not self._allow_list.knows(user_of(frames[-1])):
+                cut(int(frames[-1].get(zmq.SRCFD)), int(split_tcp(self.endpoint)[1]))  # its key was revoked
+                frames = self._socket.recv_multipart(copy=False)
         except zmq.Again:
             return None
+        return [frame.buffer for frame in frames]
 
     def _bind(self, keys: KeyPair | None, allowed: Iterable[str] | None, *, final: bool) -> None:
         check_security(self.endpoint, keys)

@@ -31,6 +31,7 @@ class AllowList(threading.Thread):
         super().__init__(name="edgebll-allow", daemon=True)
         self.where, self._final = where, final
         self._keys: frozenset[bytes] = frozenset()
+        self._users: frozenset[str] = frozenset()
         self._refused: set[bytes] = set()  # those warned about already
         self.allow(allowed)
         self._socket = context.socket(zmq.REP)
@@ -38,8 +39,14 @@ class AllowList(threading.Thread):
         self.start()
 
     def allow(self, public_keys: Iterable[str]) -> None:
-        """Replace the set of allowed keys; connections that stand are not cut."""
+        """Replace the set of allowed keys. Connections that stand are not cut; whoever reads from them asks `knows`."""
+        public_keys = tuple(public_keys)
+        self._users = frozenset(public_keys)
         self._keys = frozenset(z85.decode(check_public_key(key).encode("ascii")) for key in public_keys)
+
+    def knows(self, user_id: str) -> bool:
+        """Whether the key a connection was let in with (its ZAP user id) is still allowed."""
+        return user_id in self._users
 
     def run(self) -> None:
         """Answer requests until the context is terminated."""
@@ -67,3 +74,11 @@ class AllowList(threading.Thread):
     def _warn(self, key: bytes, address: bytes) -> None:
         shown = z85.encode(key).decode() if len(key) == 32 else "none"
         _log.warning("%s refused a peer at %s whose key is not allowed: %s", self.where, address.decode(), shown)
+
+
+def user_of(frame: zmq.Frame) -> str:
+    """The public key (Z85) of whoever sent a frame, as the handshake proved it; empty if it did not."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgebll.errors import StorageError, WireError
+from edgebll.files import default_state_dir
 from edgebll.spec import FileEntry
-from edgebll_devices.cache import FileCache, default_state_dir
+from edgebll_devices.cache import FileCache
 
 DATA = bytes(range(256)) * 5
 

@@ -1,0 +1,45 @@
+"""The TCP connections of a listening ZeroMQ socket by their descriptors: who they are from, and how to cut one.
+
+libzmq owns the descriptors and may close one, and the system give its number to something else, at any time. So everything here
+first makes a descriptor of its own for the same connection, and looks whether it is one of this listener at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def connection(descriptor: int, port: int) -> Iterator[socket.socket | None]:
+    """The connection with this descriptor that a peer made to `port` here, or None, for the length of a `with`."""
+    own = -1
+    try:
+        own = os.dup(descriptor)
+        found = socket.socket(fileno=own)
+    except OSError:
+        if own >= 0:
+            os.close(own)
+        yield None
+        return
+    with found:
+        yield found if _is_from(found, port) else None
+
+
+def _is_from(found: socket.socket, port: int) -> bool:
+    try:
+        return bool(found.getsockname()[1] == port and found.getpeername())
+    except (OSError, IndexError, TypeError):
+        return False
+
+
+def cut(descriptor: int, port: int) -> bool:
+    """Shut a connection down, so that libzmq closes it; whether there was one."""
+    with connection(descriptor, port) as found:
+        if found is None:
+            return False
+        with contextlib.suppress(OSError):
+            found.shutdown(socket.SHUT_RDWR)
+        return True

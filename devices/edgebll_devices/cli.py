@@ -17,6 +17,7 @@ from edgebll.errors import ConfigError, EdgebllError
 from edgebll.files import default_state_dir
 from edgebll.keys import check_public_key
 from edgebll_devices import pair_command, profile_command, verify_command
+from edgebll_devices.descriptors import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from edgebll_devices.agent import Agent
@@ -85,6 +86,7 @@ def serve(
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     if not 0 < deadline < 1e6:
         raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
+    raise_descriptor_limit()
     folder = state or default_state_dir()
     settings = Settings(
         listen=listen,

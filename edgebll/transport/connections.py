@@ -1,7 +1,8 @@
 """The TCP connections of a listening ZeroMQ socket by their descriptors: who they are from, and how to cut one.
 
 libzmq owns the descriptors and may close one, and the system give its number to something else, at any time. So everything here
-first makes a descriptor of its own for the same connection, and looks whether it is one of this listener at all.
+first makes a descriptor of its own for the same connection, and looks whether it is one of this listener at all. Nothing here
+may change how the connection blocks, which both descriptors share; Python's own `socket.dup` does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ def connection(descriptor: int, port: int) -> Iterator[socket.socket | None]:
         return
     with found:
         yield found if _is_from(found, port) else None
+
+
+def again(found: socket.socket) -> socket.socket:
+    """Another descriptor of our own for the same connection.
+
+    Raises:
+        OSError: there is none left.
+    """
+    return socket.socket(fileno=os.dup(found.fileno()))
 
 
 def _is_from(found: socket.socket, port: int) -> bool:

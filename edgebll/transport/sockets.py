@@ -16,6 +16,7 @@ from edgebll.keys import KeyPair, check_public_key
 from edgebll.spec import MAX_TENSOR_BYTES
 from edgebll.transport.address import check_security, split_tcp
 from edgebll.transport.connections import cut
+from edgebll.transport.gate import HANDSHAKE_S, Gate
 from edgebll.transport.zap import AllowList, user_of
 
 _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 500
@@ -90,6 +91,7 @@ class Endpoint:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._socket = self._context.socket(kind)
         self._allow_list: AllowList | None = None
+        self._gate: Gate | None = None
         self._timeout_ms = -1
         socket = self._socket
         socket.linger = 0
@@ -111,6 +113,8 @@ class Endpoint:
         self._context.term()
         if self._allow_list is not None:
             self._allow_list.join()
+        if self._gate is not None:
+            self._gate.join()
 
     def __enter__(self: E) -> E:
         return self
@@ -136,6 +140,7 @@ class Endpoint:
         if keys is not None:
             self._allow_list = AllowList(self._context, allowed or (), self.endpoint, final)
             self._socket.curve_server = True
+            self._socket.handshake_ivl = min(self._socket.handshake_ivl, round(HANDSHAKE_S * 1000))
             self._socket.curve_publickey = keys.public.encode("ascii")
             self._socket.curve_secretkey = keys.secret.encode("ascii")
         elif allowed:
@@ -148,6 +153,8 @@ class Endpoint:
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
         if self._allow_list is not None:
             self._allow_list.where = self.endpoint
+            if Gate.works_here():
+                self._gate = Gate(self._context, self._socket, int(split_tcp(self.endpoint)[1]))
 
     def _allow(self, public_keys: Iterable[str]) -> None:
         if self._allow_list is not None:

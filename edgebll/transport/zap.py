@@ -10,10 +10,13 @@ import zmq
 from zmq.utils import z85
 
 from edgebll.keys import check_public_key
+from edgebll.transport.quota import Quota
 
 _log = logging.getLogger(__name__)
 
 _MAX_REMEMBERED = 1000
+#: Lines about refused keys: so many at once, and so many more a second, however many keys strangers make up.
+_WARNINGS, _WARNINGS_PER_SECOND = 20, 0.1
 
 
 class AllowList(threading.Thread):
@@ -33,6 +36,7 @@ class AllowList(threading.Thread):
         self._keys: frozenset[bytes] = frozenset()
         self._users: frozenset[str] = frozenset()
         self._refused: set[bytes] = set()  # those warned about already
+        self._words = Quota(_WARNINGS, _WARNINGS_PER_SECOND)
         self.allow(allowed)
         self._socket = context.socket(zmq.REP)
         self._socket.bind("inproc://zeromq.zap.01")
@@ -64,7 +68,7 @@ class AllowList(threading.Thread):
         key = request[6] if len(request) > 6 else b""
         if mechanism == b"CURVE" and key in self._keys:
             return [version, request_id, b"200", b"OK", z85.encode(key), b""]
-        if key not in self._refused:
+        if key not in self._refused and self._words.take():
             if len(self._refused) >= _MAX_REMEMBERED:
                 self._refused.clear()
             self._refused.add(key)

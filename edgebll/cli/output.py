@@ -19,7 +19,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 def say(text: str) -> None:
     """Tell the user something that is not the result."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Text that came from a board or a file, without what would move a terminal's cursor, colours or title."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 class _Sayer(logging.Handler):

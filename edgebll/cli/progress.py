@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from edgebll.cli.output import say
+from edgebll.cli.output import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -75,7 +75,7 @@ class RunProgress:
         if self._bar is None:
             say(text)
         else:
-            self._bar.console.print(text, highlight=False, markup=False)
+            self._bar.console.print(printable(text), highlight=False, markup=False)
 
     def _show(self, step: int) -> None:
         losses = " ".join(f"{value:.3f}" for value in self._losses)

@@ -113,7 +113,8 @@ def test_a_run_goes_on_through_a_flood(bundle: Path, tmp_path: Path) -> None:
             invoke("run", bundle, "--cluster", cluster, *SHORT, *EPOCHS, "--out", tmp_path / "flooded")
         print(f"{attacks}; at most {watch.descriptors} descriptors; {usual_mb} MB, in the flood {watch.peak_mb} MB")
         assert summary(tmp_path / "flooded")["state_sha256"] == summary(tmp_path / "alone")["state_sha256"]
-        assert min(attacks.values()) >= 10, attacks
+        assert min(attacks.values()) >= 1, attacks
+        assert sum(attacks.values()) >= 500, attacks
         assert watch.descriptors <= MAX_DESCRIPTORS
         assert watch.peak_mb <= usual_mb + MAX_GROWTH_MB
         for name, board in boards.items():

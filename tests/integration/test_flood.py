@@ -85,7 +85,7 @@ def memory_mb(pid: int, what: str) -> int:
 
 
 def write_cluster(folder: Path, boards: dict[str, AgentProcess], keys: dict[str, KeyPair]) -> Path:
-    text = '[host]\nkey = "host.key"\n'
+    text = '[host]\nkey = "host.key"\ndeadline_s = 60.0\n'
     for name, board in boards.items():
         text += f'[[board]]\nname = "{name}"\nendpoint = "{board.endpoint}"\npublic_key = "{keys[name].public}"\n'
     (folder / "cluster.toml").write_text(text)
@@ -99,7 +99,9 @@ def test_a_run_goes_on_through_a_flood(bundle: Path, tmp_path: Path) -> None:
         boards = {
             name: stack.enter_context(
                 agent_process(
-                    tmp_path / name, "--key", str(tmp_path / f"{name}.key"), "--allow", keys["host"].public, name=name
+                    tmp_path / name,
+                    *("--key", str(tmp_path / f"{name}.key"), "--allow", keys["host"].public, "--deadline", "60"),
+                    name=name,
                 )
             )
             for name in ("left", "right")

@@ -59,7 +59,7 @@ def parse_idx(stream: BinaryIO | gzip.GzipFile, where: str) -> npt.NDArray[np.ui
         raise DataError(f"{where} is truncated in its head; get the file again")
     shape = tuple(int(size) for size in np.frombuffer(head, ">u4"))
     expected = math.prod(shape)
-    if expected > MAX_BYTES:
+    if math.prod(max(1, size) for size in shape) > MAX_BYTES:  # a size of 0 must not hide others that no array can have
         raise DataError(f"{where} claims {expected} values of shape {shape}; the cap is {MAX_BYTES}; get the file again")
     data = _read(stream, expected)
     if len(data) < expected:

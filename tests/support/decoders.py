@@ -226,6 +226,7 @@ BOMBS: dict[str, tuple[Callable[[bytes], None], bytes, str]] = {
     "tensors: a negative size": (tensors, _tensor_file({"w": {**_ENTRY, "shape": [-1]}}, bytes(4)), "0 or more"),
     "idx: large": (idx, bytes([0, 0, 8, 1]) + struct.pack(">I", 1 << 30), "truncated: 0 of"),
     "idx: larger": (idx, bytes([0, 0, 8, 2]) + b"\xff" * 8, "the cap is"),
+    "idx: a size behind a 0": (idx_stream, bytes([0, 0, 8, 3]) + b"\xff" * 8 + bytes(4), "the cap is"),
     "cluster: too long": (cluster, b"#" * (MAX_TOML_BYTES + 1), "the cap is"),
     "cluster: nested": (cluster, b"a = " + b"[" * 100_000, "is not TOML"),
     "cluster: a long number": (cluster, b"a = " + b"1" * 100_000, "4300 digits"),

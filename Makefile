@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test fuzz lint bench bench-compile bench-forms bench-peer learn arm64 wheels clean
+.PHONY: help setup demo test lint bench bench-compile bench-forms bench-peer learn arm64 wheels clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -46,6 +46,7 @@ test: lint
 	$(BIN)/pytest tests/integration
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
+.PHONY: fuzz
 fuzz: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,fuzz]'
 	$(BIN)/python tests/soak/fuzz.py $(SECONDS)

@@ -28,6 +28,22 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
 
 
+def read_capped(path: Path, cap: int) -> bytes:
+    """Content of a file of at most `cap` bytes; the size is asked before memory is taken.
+
+    Raises:
+        OSError: it cannot be read. ValueError: it is larger, or grows meanwhile.
+    """
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > cap:
+            raise ValueError(f"{path} has {size} bytes; the cap is {cap}")
+        content = stream.read(size)
+        if stream.read(1):
+            raise ValueError(f"{path} grows while it is read")
+    return content
+
+
 def default_state_dir() -> Path:
     """Where a board keeps its key, its hosts and its files: $XDG_STATE_HOME/edgebll, or ~/.local/state/edgebll."""
     base = os.environ.get("XDG_STATE_HOME")
@@ -51,22 +67,6 @@ def sha256_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def read_capped(path: Path, cap: int) -> bytes:
-    """Content of a file of at most `cap` bytes; the size is asked before memory is taken.
-
-    Raises:
-        OSError: it cannot be read. ValueError: it is larger, or grows meanwhile.
-    """
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size > cap:
-            raise ValueError(f"{path} has {size} bytes; the cap is {cap}")
-        content = stream.read(size)
-        if stream.read(1):
-            raise ValueError(f"{path} grows while it is read")
-    return content
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -48,9 +48,9 @@ class Settings:
     state_dir: Path
     keys: KeyPair | None = None
     allowed: tuple[str, ...] = ()
+    hosts_file: Path | None = None
     once: bool = False
     deadline_s: float = 10.0
-    hosts_file: Path | None = None
 
 
 class Agent:

@@ -34,7 +34,7 @@ from edgebll.stream import StreamPlan, stream
 from edgebll.wire import Report
 from edgebll_devices.sequential import run_sequential
 from edgebll_export import export_bundle
-from edgebll_firmware_host.cluster_run import run_on_boards
+from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
 from edgebll_firmware_host.engines import LocalProcesses
 from edgebll_firmware_host.recorder import Recorder
 
@@ -93,7 +93,8 @@ def seconds_per_step(bundle: Bundle, data: Dataset, boards: int, window: int = 8
                 take(board, report, offset)
 
             recorder.take = keep  # type: ignore[method-assign]
-            run_on_boards(bundle, "bench", stream(plan, data, data), LocalProcesses(boards, Path(folder) / "logs"), recorder)
+            engine = LocalProcesses(boards, Path(folder) / "logs")
+            run_on_boards(RunPlan(bundle, "bench", lambda start: stream(plan, data, data, start)), engine, recorder)
     ends = sorted(report.end_ns for report in reports if report.block == names[-1])
     skipped = len(ends) // 5  # the pipeline fills, caches warm up
     busy = {name: statistics.median((r.end_ns - r.start_ns) / 1e9 for r in reports if r.block == name) for name in names}

@@ -69,8 +69,30 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sync_folder(path: Path) -> None:
+    """Put the names in a folder on the disk: a rename in it is only then sure to be there after a loss of power."""
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new file and put its content on the disk; its name is there after `sync_folder`.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    with storage_errors(path), path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` by way of a synced temporary file and a rename.
+    """Write `data` to `path` by way of a synced temporary file, a rename, and a sync of the folder.
 
     Raises:
         StorageError: the file cannot be written; the old content, if any, is untouched.
@@ -79,11 +101,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+            write_synced(temporary, data)
             os.replace(temporary, path)
+            sync_folder(path.parent)
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)

@@ -3,11 +3,13 @@
     run.json         what was run: written first
     metrics.jsonl    one JSON object a line: {"kind": "train", "epoch", "step", "block", "loss", ...} or
                      {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before
+    snapshots/       states of all blocks at points of the stream, to go on from (edgebll_firmware_host.snapshots)
+    incarnation.json the number of the run's last incarnation (docs/reliability.md)
     summary.json     the result: written last, so only a whole run has one
 
-Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint,
-is only replaced when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run is whole. An
-unfinished run without a checkpoint holds nothing to continue from and is replaced. While a run is being written its folder is
+Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint
+or snapshots, is only replaced when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run
+is whole. Any other unfinished run holds nothing to continue from and is replaced. While a run is being written its folder is
 locked, so that two processes cannot write the same run.
 """
 
@@ -30,6 +32,7 @@ from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, storage_errors, write_json
 
 CONFIG, METRICS, SUMMARY, CHECKPOINT = "run.json", "metrics.jsonl", "summary.json", "checkpoint"
+SNAPSHOTS, INCARNATION = "snapshots", "incarnation.json"
 #: A killed process loses at most so much of its metrics.
 FLUSH_S = 1.0
 
@@ -74,8 +77,8 @@ class RunFolder:
         return cls(target, lock, metrics, previous)
 
     @classmethod
-    def resume(cls, path: Path | str, metrics_bytes: int = 0) -> RunFolder:
-        """Go on with the unfinished run at `path`, forgetting metrics beyond the first `metrics_bytes` bytes.
+    def resume(cls, path: Path | str, metrics_bytes: int | None = None) -> RunFolder:
+        """Go on with the unfinished run at `path`, forgetting metrics beyond the first `metrics_bytes` bytes, if given.
 
         Raises:
             BundleError: there is no unfinished run. StorageError: another process writes there, or the disk refuses.
@@ -93,6 +96,16 @@ class RunFolder:
         previous = _previous(target)
         return cls(target, lock, metrics, previous if previous.exists() else None)
 
+    def rewind(self, metrics_bytes: int) -> None:
+        """Forget metrics beyond the first `metrics_bytes` bytes.
+
+        Raises:
+            BundleError: there are fewer. StorageError: the disk refuses.
+        """
+        with storage_errors(self.path / METRICS):
+            self._metrics.close()
+        self._metrics = _open_metrics(self.path, metrics_bytes)
+
     def record(self, kind: str, **values: Any) -> None:
         """Append a line to metrics.jsonl; a number that is not finite becomes null.
 
@@ -109,12 +122,33 @@ class RunFolder:
                 self._metrics.flush()
                 self._flushed = time.monotonic()
 
-    def sync(self) -> int:
-        """Put all metrics on the disk; returns their size in bytes, which `resume` takes."""
+    def next_incarnation(self) -> int:
+        """Number of a new incarnation of the run, from 1; it is on the disk before anybody hears of it, so never used twice.
+
+        Raises:
+            StorageError: the disk refuses. BundleError: the file is damaged.
+        """
+        path = self.path / INCARNATION
+        number = _read_json(self.path, INCARNATION, "").get("incarnation", 0) + 1 if path.exists() else 1
+        write_json(path, {"incarnation": number})
+        return number
+
+    def flush(self) -> int:
+        """Hand all metrics to the system; returns their size in bytes, which `resume` takes once they are on the disk."""
         with storage_errors(self.path / METRICS):
             self._metrics.flush()
-            os.fsync(self._metrics.fileno())
             return self._metrics.tell()
+
+    def settle(self) -> None:
+        """Put what was flushed on the disk; from any thread."""
+        with storage_errors(self.path / METRICS):
+            os.fsync(self._metrics.fileno())
+
+    def sync(self) -> int:
+        """Put all metrics on the disk; returns their size in bytes, which `resume` takes."""
+        size = self.flush()
+        self.settle()
+        return size
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json, which makes the run whole, and remove the earlier run it replaces.
@@ -198,7 +232,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         return
     if (target / SUMMARY).exists():
         raise StorageError(f"{target} holds a whole run; choose another folder or replace it with --overwrite")
-    if (target / CHECKPOINT).exists():
+    if (target / CHECKPOINT).exists() or (target / SNAPSHOTS).exists():
         raise StorageError(f"{target} holds an unfinished run; go on with --resume or replace it with --overwrite")
 
 
@@ -227,10 +261,12 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def _open_metrics(folder: Path, keep_bytes: int) -> BinaryIO:
+def _open_metrics(folder: Path, keep_bytes: int | None) -> BinaryIO:
     path = folder / METRICS
     with storage_errors(path):
         path.touch()
+        if keep_bytes is None:
+            return path.open("ab")
         if path.stat().st_size < keep_bytes:
             raise BundleError(f"{path} is shorter than its checkpoint says; the run cannot be resumed, run it again")
         os.truncate(path, keep_bytes)

@@ -52,18 +52,27 @@ class StreamPlan:
         return steps + evaluations + (steps // self.snapshot_every if self.snapshot_every else 0) + 1
 
 
-def stream(plan: StreamPlan, train: Dataset, test: Dataset) -> Iterator[Token]:
+def stream(plan: StreamPlan, train: Dataset, test: Dataset, start: int = 0) -> Iterator[Token]:
     """All tokens of a run: epochs of TRAIN, each followed by EVAL of the test data, SNAPSHOTs between them, END.
 
     A run of no epochs evaluates once.
 
+    Args:
+        start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0
+            all the same. What follows a number of steps is a function of the plan, the data and that number alone.
+
     Raises:
         ConfigError: the training data do not fill one batch.
     """
-    sequence = step = 0
-    total_steps = plan.epochs * plan.steps_per_epoch(train)
-    for epoch in range(max(1, plan.epochs)):
-        for indices in batch_order(len(train), plan.batch_size, plan.seed, epoch) if plan.epochs else ():
+    sequence, step = 0, start
+    per_epoch = plan.steps_per_epoch(train)
+    total_steps = plan.epochs * per_epoch
+    if not 0 <= start <= total_steps:
+        raise ConfigError(f"the run has {total_steps} steps, so it cannot go on from step {start}")
+    first = max(0, start - 1) // per_epoch if per_epoch else 0  # the evaluation after an epoch's last step comes after it
+    for epoch in range(first, max(1, plan.epochs)):
+        order = batch_order(len(train), plan.batch_size, plan.seed, epoch) if plan.epochs else ()
+        for indices in order[max(0, start - epoch * per_epoch) :]:
             x, y = training_batch(train, indices, plan.augment, plan.seed, epoch)
             scalars = {"lr": plan.schedule.rate(step, total_steps)}
             yield Token(plan.run, plan.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})

@@ -14,20 +14,29 @@ A session, as seen on a control connection (h: host, b: board):
     b State                         on SNAPSHOT and END, one a block
     b Failure                       what went wrong, in one sentence
     h Stop -> b Stopped             the session is over; the board waits for the next host
+
+A run is a row of incarnations, numbered from 1: each is one session with all boards, from a Hello to its end or to the first
+failure. Every message about a run says which incarnation it belongs to, and nobody acts on one of another incarnation. A board
+leaves the session of an earlier incarnation for that of a later one of the same run. See docs/reliability.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from edgebll.spec import FileEntry
 from edgebll.state import Array
 
 #: Version of this protocol; a peer with another one is refused.
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
 TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
 MAX_PROGRESS_CHARS = 500
+#: In a State, the name of a token's tensor on a side stream begins so, see `edgebll.side_streams.flatten`.
+STREAM_PREFIX = "@"
+#: The file of a snapshot that holds the tokens on side streams.
+STREAMS_FILE = "streams.safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,13 +51,25 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Token(Message):
+class OfRun(Message):
+    """Base of all messages that are about a run.
+
+    Attributes:
+        run: identifier of the run. incarnation: of the run, from 1; 0 where there is only one.
+    """
+
+    run: str
+    incarnation: int = field(default=0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Token(OfRun):
     """One entry of a stream: of the chain, applied in order of `sequence` by the block it is for, or of a side stream.
 
     Attributes:
-        run: identifier of the run. block: the block it is for.
+        block: the block it is for.
         kind: TRAIN (tensors x, y), EVAL (tensors x, y), SNAPSHOT or END (no tensors).
-        sequence: position in the chain, from 0, without gaps, over all kinds.
+        sequence: position in the chain of this incarnation, from 0, without gaps, over all kinds.
         step: training steps before this token. count: valid samples of an EVAL batch, the rest is padding.
         scalars: the step's scalar inputs, e.g. {"lr": 0.05}.
         source: "" on the chain; on a side stream the block that sent this in its training step `step`, at `sequence` of the
@@ -56,7 +77,6 @@ class Token(Message):
             names for them.
     """
 
-    run: str
     block: str
     kind: str
     sequence: int
@@ -71,10 +91,9 @@ class Token(Message):
 
 
 @dataclass(frozen=True)
-class Hello(Message):
-    """Host's first message: the run it wants to start."""
+class Hello(OfRun):
+    """Host's first message: the run, and the incarnation of it, that it wants to start."""
 
-    run: str
     protocol: int
     version: str
 
@@ -100,19 +119,23 @@ class Welcome(Message):
 
 
 @dataclass(frozen=True)
-class Offer(Message):
-    """The bundle's manifest.json, byte for byte, and the files (bundle paths) this board will need."""
+class Offer(OfRun):
+    """The bundle's manifest.json, byte for byte, and the files (bundle paths) this board will need.
 
-    run: str
+    Attributes:
+        snapshot: files of the snapshot to start from, by name: BLOCK.safetensors for the state of a block, STREAMS_FILE for the
+            tokens on side streams if there are any; empty where the blocks start from the bundle's states.
+    """
+
     manifest: bytes
     files: tuple[str, ...]
+    snapshot: dict[str, FileEntry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Want(Message):
+class Want(OfRun):
     """SHA-256 digests (hex) the board does not have in its cache."""
 
-    run: str
     sha256: tuple[str, ...]
 
 
@@ -127,7 +150,7 @@ class FilePiece(Message):
 
 
 @dataclass(frozen=True)
-class Assign(Message):
+class Assign(OfRun):
     """Host these blocks.
 
     Attributes:
@@ -137,30 +160,29 @@ class Assign(Message):
         endpoint_keys: such a block -> that board's public CURVE key (Z85), absent on unencrypted loopback.
         upstream_keys: public CURVE keys that may connect to this board's data socket.
         runtime: one of the board's Welcome.runtimes. threads: threads of one training step.
+        step: training steps before the first token; the states of the offered snapshot are those after so many.
     """
 
-    run: str
     blocks: tuple[str, ...]
     endpoints: dict[str, str]
     endpoint_keys: dict[str, str]
     upstream_keys: tuple[str, ...]
     runtime: str
     threads: int
+    step: int = 0
 
 
 @dataclass(frozen=True)
-class Ready(Message):
-    """The blocks are loaded; `seconds` says how long that took."""
+class Ready(OfRun):
+    """The blocks are loaded and restored; `seconds` says how long that took."""
 
-    run: str
     seconds: float
 
 
 @dataclass(frozen=True)
-class Progress(Message):
+class Progress(OfRun):
     """Loading goes on: one sentence for people, of at most MAX_PROGRESS_CHARS. Whoever waits for Ready waits on."""
 
-    run: str
     text: str
 
 
@@ -180,7 +202,7 @@ class Pong(Message):
 
 
 @dataclass(frozen=True)
-class Report(Message):
+class Report(OfRun):
     """A block has applied a token.
 
     Attributes:
@@ -188,7 +210,6 @@ class Report(Message):
         start_ns, end_ns: the board's monotonic clock before and after the computation.
     """
 
-    run: str
     block: str
     kind: str
     sequence: int
@@ -199,10 +220,13 @@ class Report(Message):
 
 
 @dataclass(frozen=True)
-class State(Message):
-    """A block's whole state (in `tensors`) after all tokens before `sequence`; `final` at END."""
+class State(OfRun):
+    """A block's whole state (in `tensors`) after all tokens before `sequence`; `final` at END.
 
-    run: str
+    At SNAPSHOT also the last tokens of its side streams, as many as their lags: they wait for their targets there. Their names
+    are those of `edgebll.side_streams.flatten` with STREAM_PREFIX before them.
+    """
+
     block: str
     sequence: int
     step: int
@@ -210,26 +234,21 @@ class State(Message):
 
 
 @dataclass(frozen=True)
-class Failure(Message):
+class Failure(OfRun):
     """Something went wrong: one sentence and the exit code of its family."""
 
-    run: str
     code: int
     message: str
 
 
 @dataclass(frozen=True)
-class Stop(Message):
+class Stop(OfRun):
     """End the session."""
-
-    run: str
 
 
 @dataclass(frozen=True)
-class Stopped(Message):
+class Stopped(OfRun):
     """The session is over."""
-
-    run: str
 
 
 #: Wire number of each message class. Numbers are never reused.

@@ -6,6 +6,7 @@ long a step takes. The worker (worker.py) computes and talks to the other boards
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from pathlib import Path
 from edgebll.errors import BoardError, EdgebllError, LinkError
 from edgebll.keys import KeyPair
 from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
-from edgebll.wire import Failure, Hello, Message, Ping, Pong, Stop, Stopped
+from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.facts import make_welcome
 from edgebll_devices.session import Board, Ended, Session
@@ -74,6 +75,7 @@ class Agent:
         self._wakeup = Wakeup()
         self._outbox: deque[tuple[Session, Message | Ended]] = deque()
         self._session: Session | None = None
+        self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
         self._runs: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
         self._stop_requested = False
         self._exit_code: int | None = None
@@ -152,7 +154,7 @@ class Agent:
             self._tell(session, Pong(message.sent_ns, time.monotonic_ns()))
             if session.failure is not None:  # again, in case the connection was broken when it happened
                 self._tell(session, session.failure)
-        elif isinstance(message, Stop) and message.run == session.run:
+        elif isinstance(message, Stop) and (message.run, message.incarnation) == (session.run, session.incarnation):
             self._wind_up(session)
         else:
             try:
@@ -164,18 +166,32 @@ class Agent:
 
     def _greet(self, peer: bytes, hello: Hello) -> None:
         session = self._session
-        if session is not None and not session.over and (session.peer, session.run) != (peer, hello.run):
+        if session is None or session.over:
+            session = self._open(peer, hello)
+        elif (session.run, session.incarnation) == (hello.run, hello.incarnation) and session.peer == peer:
+            pass  # it says so twice
+        elif session.run == hello.run and session.incarnation < hello.incarnation:
+            self._supersede(session, peer, hello)
+            return
+        else:
             self._refuse(peer, hello)
             return
-        if session is None or session.over:
-            if session is not None:
-                session.close()
-            earlier = frozenset(self._runs) - {hello.run}
-            session = Session(hello.run, peer, self._board, earlier, self._post, time.monotonic())
-            self._session = session
-            self._runs.append(hello.run)
-            _log.info("run %s: a host says hello", hello.run)
         self._tell(session, make_welcome(self._settings.name, self.data_endpoint))
+
+    def _open(self, peer: bytes, hello: Hello) -> Session:
+        if self._session is not None:
+            self._session.close()
+        earlier = frozenset(self._runs) - {hello.run}
+        self._session = Session(hello.run, peer, self._board, earlier, self._post, time.monotonic(), hello.incarnation)
+        self._runs.append(hello.run)
+        _log.info("run %s: a host says hello, incarnation %d", hello.run, hello.incarnation)
+        return self._session
+
+    def _supersede(self, session: Session, peer: bytes, hello: Hello) -> None:
+        """Leave a session for a later incarnation of its run: nothing that is still under way in it counts any more."""
+        if self._next is None or self._next[1].incarnation <= hello.incarnation:
+            self._next = peer, hello
+        self._wind_up(session)
 
     def _refuse(self, peer: bytes, message: Message) -> None:
         session, name = self._session, self._settings.name
@@ -183,7 +199,8 @@ class Agent:
             why = f"board {name} works for another host, in the run {session.run!r}; wait until that ends, or stop it"
         else:
             why = f"board {name} has no session with this host; if it was restarted, start the run again"
-        failure = Failure(getattr(message, "run", ""), LinkError.exit_code, why)
+        run, incarnation = (message.run, message.incarnation) if isinstance(message, OfRun) else ("", 0)
+        failure = Failure(run, LinkError.exit_code, why, incarnation=incarnation)
         try:
             self._server.send(peer, failure)
         except LinkError:
@@ -198,14 +215,19 @@ class Agent:
 
     def _end(self, session: Session) -> None:
         session.close()
-        self._tell(session, Stopped(session.run))
-        _log.info("run %s: over", session.run)
+        self._tell(session, Stopped(session.run, incarnation=session.incarnation))
+        _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None
-        if self._settings.once:
+        following, self._next = self._next, None
+        if following is not None:
+            self._greet(*following)
+        elif self._settings.once:
             self._exit_code = session.failure.code if session.failure is not None else 0
 
     def _check_deadline(self) -> None:
         session = self._session
+        if self._next is not None:
+            self._tell_waiting(*self._next)
         if session is None or session.stopping:
             return
         silent_s = time.monotonic() - session.heard
@@ -213,6 +235,12 @@ class Agent:
             error = LinkError(f"heard nothing from the host for {silent_s:.1f} s and dropped the run; start it again")
             self._tell(session, session.fail(error))
             self._wind_up(session)
+
+    def _tell_waiting(self, peer: bytes, hello: Hello) -> None:
+        """Tell the host of the next incarnation that the board lives, though it still computes for the last one."""
+        text = "ends the step in progress of an earlier incarnation"
+        with contextlib.suppress(LinkError):  # that host may be gone already
+            self._server.send(peer, Progress(hello.run, text, incarnation=hello.incarnation))
 
     def close(self) -> None:
         """End the session, if any, telling its host; free sockets and threads."""

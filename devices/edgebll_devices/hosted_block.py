@@ -12,10 +12,10 @@ import numpy as np
 
 from edgebll.edges import EdgeSpec, received_name
 from edgebll.errors import LinkError, WireError
-from edgebll.side_streams import Inlet
+from edgebll.side_streams import Inlet, Outlet, Waiting, check_waiting, flatten
 from edgebll.spec import Manifest, TensorSpec
 from edgebll.state import Array
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
+from edgebll.wire import END, EVAL, SNAPSHOT, STREAM_PREFIX, TRAIN, Message, Report, State, Token
 
 if TYPE_CHECKING:
     from edgebll_devices.runtimes import BlockRuntime
@@ -30,6 +30,20 @@ class Applied:
     beside: tuple[Token, ...] = ()
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where an incarnation begins.
+
+    Attributes:
+        incarnation: of the run. step: training steps done before.
+        waiting: tokens on the side streams at that point; None for those before the first step.
+    """
+
+    incarnation: int = 0
+    step: int = 0
+    waiting: Waiting[Array] | None = None
+
+
 class HostedBlock:
     """A loaded block with its place in the streams.
 
@@ -37,21 +51,28 @@ class HostedBlock:
         run: identifier of the run.
         runtime: the block, loaded with its starting state.
         manifest: of the bundle; says which streams come in and go out.
+        start: where the streams begin, which the runtime's state must fit.
 
     Attributes:
         name: the block's name. ended: whether END was applied.
     """
 
-    def __init__(self, run: str, runtime: BlockRuntime, manifest: Manifest) -> None:
-        self._run, self._runtime = run, runtime
+    def __init__(self, run: str, runtime: BlockRuntime, manifest: Manifest, start: Start | None = None) -> None:
+        start = start or Start()
+        self._run, self._incarnation, self._runtime = run, start.incarnation, runtime
         self._spec = runtime.spec
         self.name = self._spec.name
         self.ended = False
         self._next_block = manifest.next_block(self.name)
-        self._outgoing = manifest.side_streams_from(self.name)
         self._incoming = {edge.source: edge for edge in manifest.side_streams(self.name)}
         self._received = {tensor.name: tensor for tensor in self._spec.received}
-        self._inlet: Inlet[Array] = Inlet(self._incoming.values(), self._spec.received, _zeros)
+        outgoing, waiting = manifest.side_streams_from(self.name), start.waiting
+        into = None if waiting is None else waiting.get(self.name, {})
+        self._inlet: Inlet[Array] = Inlet(self._incoming.values(), self._spec.received, _zeros, start.step, into)
+        self._outlet: Outlet[Array] = Outlet(outgoing, self._spec.sent, _zeros, waiting)
+        if waiting is not None:
+            check_waiting(waiting, (*self._incoming.values(), *outgoing))
+            self._check_restored()
         self._inbox: deque[Token] = deque()
         self._next_sequence = 0
         self._end_admitted = False
@@ -109,6 +130,14 @@ class HostedBlock:
             known = received_name(edge.source, name)
             self._check_tensor(known, value, self._received[known])
 
+    def _check_restored(self) -> None:
+        """Check what waits for this block as if it had come by link."""
+        for source, tokens in self._inlet.waiting().items():
+            for tensors in tokens:
+                self._check_beside(
+                    Token(self._run, self.name, TRAIN, 0, 0, source=source, tensors=dict(tensors)), self._incoming[source]
+                )
+
     def _check_batch(self, token: Token) -> None:
         tensors = token.tensors
         if len(tensors) != 2 or "x" not in tensors or "y" not in tensors:
@@ -141,21 +170,25 @@ class HostedBlock:
         if token.kind == TRAIN:
             received = self._inlet.take() if self._incoming else None
             a, values, sent = self._runtime.train(token.tensors["x"], token.tensors["y"], token.scalars, received)
-            if sent:
-                beside = tuple(self._beside(edge, token, sent) for edge in self._outgoing)
+            if self._outlet.edges:
+                beside = tuple(self._beside(edge, token, tensors) for edge, tensors in self._outlet.send(sent))
         else:
             a = self._runtime.evaluate(token.tensors["x"])
             if self._next_block is None:
                 values = score(a, token.tensors["y"], token.count)
         end_ns = time.monotonic_ns()
-        report = Report(self._run, self.name, token.kind, token.sequence, token.step, values, start_ns, end_ns)
+        place = (self.name, token.kind, token.sequence, token.step)
+        report = Report(self._run, *place, values, start_ns, end_ns, incarnation=self._incarnation)
         return Applied(self._onward(token, {"x": a, "y": token.tensors["y"]}), report, beside)
 
     def _give_state(self, token: Token) -> Applied:
         final = token.kind == END
         self.ended = final
-        state = self._runtime.state()
-        message = State(self._run, self.name, token.sequence, token.step, final, tensors=state)
+        tensors = self._runtime.state()
+        if not final:
+            tensors |= {f"{STREAM_PREFIX}{name}": value for name, value in flatten(self._outlet.waiting()).items()}
+        place = (self.name, token.sequence, token.step)
+        message = State(self._run, *place, final, incarnation=self._incarnation, tensors=tensors)
         return Applied(self._onward(token, {}), message)
 
     def _onward(self, token: Token, tensors: dict[str, Array]) -> Token | None:
@@ -169,12 +202,13 @@ class HostedBlock:
             token.step,
             token.count,
             token.scalars,
+            incarnation=self._incarnation,
             tensors=tensors,
         )
 
-    def _beside(self, edge: EdgeSpec, token: Token, sent: dict[str, Array]) -> Token:
-        tensors = {name: sent[name] for name in edge.tensors}
-        return Token(self._run, edge.target, TRAIN, token.sequence, token.step, source=self.name, tensors=tensors)
+    def _beside(self, edge: EdgeSpec, token: Token, tensors: dict[str, Array]) -> Token:
+        place = (edge.target, TRAIN, token.sequence, token.step)
+        return Token(self._run, *place, source=self.name, incarnation=self._incarnation, tensors=tensors)
 
     def close(self) -> None:
         """Free the runtime."""

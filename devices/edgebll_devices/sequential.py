@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from edgebll.bundle import Bundle
 from edgebll.data import Dataset, eval_batches
 from edgebll.errors import DataError
-from edgebll.state import Array
+from edgebll.state import Array, State
 from edgebll.stream import check_fits
 from edgebll.wire import Message, Token
-from edgebll_devices.hosted_block import HostedBlock, score
+from edgebll_devices.hosted_block import HostedBlock, Start, score
 from edgebll_devices.int8 import Int8Forward
 from edgebll_devices.runtimes import BlockRuntime, load_block
 
 
 def run_sequential(
-    bundle: Bundle, run: str, tokens: Iterable[Token], *, runtime: str = "onnxruntime", threads: int = 1
+    bundle: Bundle,
+    run: str,
+    tokens: Iterable[Token],
+    *,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    start: Start | None = None,
+    states: Mapping[str, State] | None = None,
 ) -> Iterator[Message]:
     """Apply a stream of tokens to all blocks, each token to all of them before the next.
 
     Args:
-        bundle: the blocks, starting from its states. run: identifier of the run. tokens: see `edgebll.stream`.
+        bundle: the blocks. run: identifier of the run. tokens: see `edgebll.stream`.
         runtime, threads: as in `edgebll_devices.runtimes.load_block`.
+        start, states: of a snapshot; by default the bundle's states and its first step.
 
     Yields:
         Every Report and State, as boards send them to the host.
@@ -33,7 +41,9 @@ def run_sequential(
         blocks: dict[str, HostedBlock] = {}
         for spec in manifest.blocks:
             loaded = stack.enter_context(load_block(runtime, bundle, spec.name, threads=threads))
-            blocks[spec.name] = HostedBlock(run, loaded, manifest)
+            if states is not None:
+                loaded.load_state(states[spec.name])
+            blocks[spec.name] = HostedBlock(run, loaded, manifest, start)
         for token in tokens:
             onward: Token | None = token
             for block in blocks.values():

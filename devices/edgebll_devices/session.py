@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
 from edgebll.keys import KeyPair
 from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Receiver, check_security
-from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, Want
+from edgebll.wire import STREAMS_FILE, Assign, Failure, FilePiece, Message, Offer, OfRun, Want
 from edgebll_devices.cache import FileCache, Incoming
 from edgebll_devices.worker import Job, Worker
 
 _log = logging.getLogger(__name__)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Session:
     """A run this board takes part in.
 
     Args:
-        run, peer: identifier of the run; the host's control connection.
+        run, peer, incarnation: identifier of the run; the host's control connection; which incarnation of the run.
         board: shared parts. earlier_runs: runs whose stray tokens may still come.
         post: takes (session, message) from the worker thread, the last one being Ended.
 
@@ -56,8 +58,9 @@ class Session:
         earlier_runs: frozenset[str],
         post: Callable[[Session, Message | Ended], None],
         heard: float,
+        incarnation: int = 0,
     ) -> None:
-        self.run, self.peer, self.heard = run, peer, heard
+        self.run, self.peer, self.heard, self.incarnation = run, peer, heard, incarnation
         self.failure: Failure | None = None
         self.stopping = False
         self._board, self._earlier_runs, self._post = board, earlier_runs, post
@@ -86,9 +89,11 @@ class Session:
         """
         if self.failure is not None or self.stopping:
             return None  # what was under way when the failure was sent
-        named = getattr(message, "run", self.run)
-        if named != self.run:
-            raise WireError(f"a {type(message).__name__} of the run {named!r} came in the session of {self.run!r}")
+        if isinstance(message, OfRun) and (message.run, message.incarnation) != (self.run, self.incarnation):
+            raise WireError(
+                f"a {type(message).__name__} of the run {message.run!r} came in the session of {self.run!r}, or one of "
+                f"incarnation {message.incarnation} in {self.incarnation}"
+            )
         if isinstance(message, Offer):
             return self._take_offer(message)
         if isinstance(message, FilePiece):
@@ -106,9 +111,11 @@ class Session:
         unknown = sorted(set(offer.files) - set(manifest.files))
         if unknown:
             raise BundleError(f"the offered file {unknown[0]!r} is not in the manifest; export the bundle again")
-        self._wanted = self._board.cache.missing(manifest.files[name] for name in offer.files)
+        _check_snapshot(offer, manifest)
+        files = (manifest.files[name] for name in offer.files)
+        self._wanted = self._board.cache.missing((*files, *offer.snapshot.values()))
         self._offer, self._manifest = offer, manifest
-        return Want(self.run, tuple(self._wanted))
+        return Want(self.run, tuple(self._wanted), incarnation=self.incarnation)
 
     def _take_piece(self, piece: FilePiece) -> None:
         entry = self._wanted.get(piece.sha256)
@@ -126,6 +133,7 @@ class Session:
             raise WireError(f"an Assign came while {len(self._wanted)} files are missing; send them first")
         files = {name: self._manifest.files[name] for name in self._offer.files}
         _check_assign(assign, self._manifest, files, self._board.keys)
+        _check_start(assign, self._offer)
         job = Job(
             board=self._board.name,
             keys=self._board.keys,
@@ -133,6 +141,7 @@ class Session:
             manifest_bytes=self._offer.manifest,
             manifest=self._manifest,
             files=files,
+            snapshot=self._offer.snapshot,
             earlier_runs=self._earlier_runs,
             link_timeout_s=self._board.deadline_s,
         )
@@ -148,8 +157,8 @@ class Session:
 
     def fail(self, error: EdgebllError) -> Failure:
         """Note what went wrong, stop the worker, and return the message for the host."""
-        failure = Failure(self.run, error.exit_code, f"board {self._board.name}: {error}")
-        return self.note(failure)
+        message = f"board {self._board.name}: {error}"
+        return self.note(Failure(self.run, error.exit_code, message, incarnation=self.incarnation))
 
     def note(self, failure: Failure) -> Failure:
         """Note a failure (the first one counts) and stop the worker."""
@@ -175,6 +184,20 @@ class Session:
         for incoming in self._incoming.values():
             incoming.abort()
         self._incoming.clear()
+
+
+def _check_snapshot(offer: Offer, manifest: Manifest) -> None:
+    """What a snapshot's files are called is known beforehand, and both name and digest become paths here."""
+    known = {STREAMS_FILE, *(f"{block.name}.safetensors" for block in manifest.blocks)}
+    for name, entry in offer.snapshot.items():
+        if name not in known or not _DIGEST.fullmatch(entry.sha256):
+            raise WireError(f"the offered file {name[:80]!r} is not one of a snapshot of this bundle; start the run again")
+
+
+def _check_start(assign: Assign, offer: Offer) -> None:
+    missing = [name for name in assign.blocks if offer.snapshot and f"{name}.safetensors" not in offer.snapshot]
+    if assign.step < 0 or bool(assign.step) != bool(offer.snapshot) or missing:
+        raise WireError(f"an Assign from step {assign.step} needs the snapshot of all its blocks; start the run again")
 
 
 def _check_assign(assign: Assign, manifest: Manifest, files: dict[str, FileEntry], keys: KeyPair | None) -> None:

@@ -7,15 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgebll.bundle import Bundle, open_bundle
-from edgebll.errors import EdgebllError, LinkTimeout, WireError
+from edgebll.errors import EdgebllError, LinkError, LinkTimeout, WireError
 from edgebll.keys import KeyPair
+from edgebll.side_streams import Waiting, nest
 from edgebll.spec import FileEntry, Manifest
+from edgebll.state import Array, load_tensors
 from edgebll.transport import Pollable, Receiver, Sender, Wakeup, poll
-from edgebll.wire import MAX_PROGRESS_CHARS, Assign, Failure, Message, Progress, Ready, Token
+from edgebll.wire import MAX_PROGRESS_CHARS, STREAMS_FILE, Assign, Failure, Message, Progress, Ready, Token
 from edgebll_devices.cache import FileCache
-from edgebll_devices.hosted_block import HostedBlock
+from edgebll_devices.hosted_block import HostedBlock, Start
 from edgebll_devices.runtimes.site import LoadHalted, Site
 from edgebll_devices.station import Station
 
@@ -23,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
 _SEND_SLICE_S = 0.25
+#: Where the snapshot lies in the bundle's folder while blocks are loaded.
+_SNAPSHOT = "snapshot"
 #: What a Failure says of an exception that is not ours has at most this many characters.
 _MAX_CHARS = 500
 
@@ -34,7 +39,7 @@ class Job:
     Attributes:
         board: the board's name, for messages. keys: its key pair, for links to other boards.
         assign: the host's order. manifest_bytes, manifest: of the bundle.
-        files: bundle path -> entry, all in the cache.
+        files: bundle path -> entry, all in the cache. snapshot: name -> entry of the snapshot to start from, or empty.
         earlier_runs: runs this board has seen before; their stray tokens are dropped.
         link_timeout_s: how long to wait for a connection to another board.
     """
@@ -45,6 +50,7 @@ class Job:
     manifest_bytes: bytes
     manifest: Manifest
     files: Mapping[str, FileEntry]
+    snapshot: Mapping[str, FileEntry]
     earlier_runs: frozenset[str]
     link_timeout_s: float
 
@@ -71,6 +77,7 @@ class Worker(threading.Thread):
         self._post, self._done = post, done
         self._halt, self._wakeup = threading.Event(), Wakeup()
         self._senders: dict[str, Sender] = {}
+        self._news: list[Pollable] = []  # of all links
         self._strays = 0
 
     def halt(self) -> None:
@@ -100,13 +107,15 @@ class Worker(threading.Thread):
             self._done(failure)
 
     def _failure(self, code: int, message: str) -> Failure:
-        return Failure(self._job.assign.run, code, f"board {self._job.board}: {message}")
+        assign = self._job.assign
+        return Failure(assign.run, code, f"board {self._job.board}: {message}", incarnation=assign.incarnation)
 
     def _serve(self) -> None:
         start = time.monotonic()
         station = self._load()
         try:
-            self._post(Ready(self._job.assign.run, time.monotonic() - start))
+            assign = self._job.assign
+            self._post(Ready(assign.run, time.monotonic() - start, incarnation=assign.incarnation))
             while not self._halt.is_set() and not station.ended:
                 if not station.advance():
                     self._take_token(station)
@@ -117,33 +126,42 @@ class Worker(threading.Thread):
         message = self._receiver.receive(0)
         if message is None:
             station.flush()
-            waited_for: list[Pollable] = [self._receiver, self._wakeup]
+            self._check_links()
+            waited_for: list[Pollable] = [self._receiver, self._wakeup, *self._news]
             poll(waited_for, _IDLE_S)
         elif not isinstance(message, Token):
             raise WireError(f"a {type(message).__name__} came on the data connection, which carries tokens only")
-        elif message.run == self._job.assign.run:
+        elif (message.run, message.incarnation) == (self._job.assign.run, self._job.assign.incarnation):
             station.admit(message)
-        elif message.run in self._job.earlier_runs:
-            self._strays += 1  # a board upstream still works for a host that is gone
+        elif message.run == self._job.assign.run or message.run in self._job.earlier_runs:
+            self._strays += 1  # of another incarnation, or of a host that is gone
         else:
             raise WireError(f"a token of the run {message.run!r} came into the run {self._job.assign.run!r}")
 
     def _load(self) -> Station:
         job, assign = self._job, self._job.assign
         blocks: list[HostedBlock] = []
-        with self._cache.materialised(job.manifest_bytes, job.files) as folder:
+        snapshot = {f"{_SNAPSHOT}/{name}": entry for name, entry in job.snapshot.items()}
+        with self._cache.materialised(job.manifest_bytes, {**job.files, **snapshot}) as folder:
             bundle = open_bundle(folder, verify=False)  # the cache has verified every file
+            start = Start(assign.incarnation, assign.step, self._waiting(folder))
             try:
                 for spec in job.manifest.blocks:
                     if spec.name in assign.blocks:
-                        blocks.append(self._load_block(bundle, spec.name))
+                        blocks.append(self._load_block(bundle, spec.name, start))
             except BaseException:
                 Station(blocks, self._send, self._post).close()
                 raise
         self._cache.prune()
         return Station(blocks, self._send, self._post)
 
-    def _load_block(self, bundle: Bundle, name: str) -> HostedBlock:
+    def _waiting(self, folder: Path) -> Waiting[Array] | None:
+        """Tokens on side streams in the snapshot to start from; None without a snapshot."""
+        if not self._job.snapshot:
+            return None
+        return nest(load_tensors(folder / _SNAPSHOT / STREAMS_FILE)) if STREAMS_FILE in self._job.snapshot else {}
+
+    def _load_block(self, bundle: Bundle, name: str, start: Start) -> HostedBlock:
         from edgebll_devices.runtimes import load_block
 
         for target in self._job.manifest.targets(name):
@@ -151,12 +169,19 @@ class Worker(threading.Thread):
                 self._connect(target)
         site = Site(say=self._say, halted=self._halt.is_set)
         runtime = load_block(self._job.assign.runtime, bundle, name, threads=self._job.assign.threads, site=site)
-        return HostedBlock(self._job.assign.run, runtime, self._job.manifest)
+        try:
+            if self._job.snapshot:
+                runtime.load_state(load_tensors(bundle.path / _SNAPSHOT / f"{name}.safetensors"))
+            return HostedBlock(self._job.assign.run, runtime, self._job.manifest, start)
+        except BaseException:
+            runtime.close()
+            raise
 
     def _say(self, text: str) -> None:
         """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""
         _log.info("%s", text)
-        self._post(Progress(self._job.assign.run, text[:MAX_PROGRESS_CHARS]))
+        assign = self._job.assign
+        self._post(Progress(assign.run, text[:MAX_PROGRESS_CHARS], incarnation=assign.incarnation))
 
     def _connect(self, target: str) -> None:
         """Make the link to the board that hosts `target`: one for all blocks there, which keeps their tokens in order."""
@@ -164,7 +189,16 @@ class Worker(threading.Thread):
         server_key = self._job.assign.endpoint_keys.get(target)
         shared = next((s for s in self._senders.values() if s.endpoint == endpoint), None)
         keys = self._job.keys if server_key is not None else None
-        self._senders[target] = shared or Sender(endpoint, keys=keys, server_key=server_key)
+        if shared is None:
+            shared = Sender(endpoint, keys=keys, server_key=server_key, dead_s=self._job.link_timeout_s)
+            self._news.append(shared.news)
+        self._senders[target] = shared
+
+    def _check_links(self) -> None:
+        """Raise LinkError if a link to another board was cut: what was on it may be lost, and nothing sends it again."""
+        for target, sender in self._senders.items():
+            if sender.broken:
+                raise LinkError(f"the connection to {target} at {sender.endpoint} broke; check the network between the boards")
 
     def _send(self, token: Token) -> None:
         """Send in short waits, so that a halt is noticed while another board cannot be reached."""

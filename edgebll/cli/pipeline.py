@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.cli import boards as boards_commands
-from edgebll.cli.boards import BundleArgument, ClusterOption, MeasureOption, measured
+from edgebll.cli.boards import MeasureOption, measured
+from edgebll.cli.machinery import LocalAgents, on_cluster
 from edgebll.cli.output import JsonOption, say
-from edgebll.cli.streaming import Machinery, StreamOptions, execute
+from edgebll.cli.resume import check_only_resume, go_on
+from edgebll.cli.streaming import StreamOptions, execute
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import ConfigError
 
-if TYPE_CHECKING:
-    from edgebll_firmware_host.engines import Engine
-
-OutOption = Annotated[Path, typer.Option(help="The run folder to write.")]
+#: Seconds between snapshots unless told otherwise.
+SNAPSHOT_S = 30.0
+DEFAULT_WINDOW = 8
+BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
+ClusterOption = Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")]
+OutOption = Annotated[Path | None, typer.Option(help="The run folder to write.")]
 DataOption = Annotated[str | None, typer.Option(help="Data set. [default: the bundle's]", show_default=False)]
 EpochsOption = Annotated[int, typer.Option(help="Passes over the training data; 0 only evaluates.")]
 WindowOption = Annotated[
@@ -35,6 +40,12 @@ AugmentOption = Annotated[
     str | None, typer.Option(help="none, standard or reflect, see `edgebll train`. [default: the bundle's]", show_default=False)
 ]
 SnapshotOption = Annotated[int, typer.Option(help="Save all states every so many steps; 0 for never.")]
+SnapshotSecondsOption = Annotated[
+    float, typer.Option(help="Save all states every so many seconds, to recover from; 0 for never.")
+]
+ResumeOption = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Go on with the unfinished run in this folder from its last snapshot.")
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of each board's training step.")]
 RuntimeOption = Annotated[str, typer.Option(help="Runtime of the boards, e.g. onnxruntime, tensorrt or reference.")]
@@ -48,8 +59,9 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    bundle: BundleArgument,
-    out: OutOption,
+    context: typer.Context,
+    bundle: BundleArgument = None,
+    out: OutOption = None,
     data: DataOption = None,
     epochs: EpochsOption = 1,
     boards: Annotated[int, typer.Option(help="Agents to start; 0 runs all blocks one after another in this process.")] = 4,
@@ -63,32 +75,34 @@ def simulate(
     threads: ThreadsOption = 1,
     runtime: RuntimeOption = "onnxruntime",
     snapshot_every: SnapshotOption = 0,
+    snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_S,
     measure: MeasureOption = False,
     deadline: Annotated[float, typer.Option(help="Seconds of silence after which a board counts as lost.")] = 10.0,
+    patience: Annotated[
+        float, typer.Option(help="Seconds without progress after which recovering is given up; 0: at the first failure.")
+    ] = 300.0,
+    resume: ResumeOption = None,
     data_dir: DataDirOption = None,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train a bundle on agents that are started on this machine as processes of their own and end with the run.
 
-    The final states are the same bit for bit for any number of boards and any window, and those of --boards 0.
+    The final states are the same bit for bit for any number of boards and any window, and those of --boards 0; and whatever
+    agents die on the way, and if this process does and the run is resumed.
     """
-    from edgebll_firmware_host.engines import LocalProcesses
-    from edgebll_firmware_host.inventory import HostEntry
-
+    if resume is not None:
+        check_only_resume(context)
+        return go_on("simulate", resume, None, json=json)
+    where = _needed(context, bundle, out)
     _check_simulate(boards, threads, runtime)
-    host = HostEntry(deadline_s=deadline) if window is None else HostEntry(window=window, deadline_s=deadline)
-    opened = open_bundle(bundle)
+    opened = open_bundle(where[0])
+    window = DEFAULT_WINDOW if window is None else window
+    agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience)
     options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
-    agents = _useful(boards, opened)
-
-    def engine(run_path: Path) -> Engine:
-        return LocalProcesses(agents, run_path / "boards", threads=threads, runtime=runtime, host=host)
-
-    weights = measured(opened, runtime, threads) if measure and agents else None
-    facts = {"boards": boards, "window": host.window, "threads": threads, "runtime": runtime}
-    machinery = Machinery(engine if agents else None, runtime, threads, weights, facts)
-    execute("simulate", opened, out, options, machinery, json=json)
+    options = replace(options, snapshot_seconds=snapshot_seconds)
+    weights = measured(opened, runtime, threads) if measure and agents.boards else None
+    return execute("simulate", opened, where[1], options, agents.machinery(weights), json=json)
 
 
 def _check_simulate(boards: int, threads: int, runtime: str) -> None:
@@ -102,6 +116,15 @@ def _check_simulate(boards: int, threads: int, runtime: str) -> None:
         raise ConfigError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
 
 
+def _needed(context: typer.Context, bundle: Path | None, out: Path | None) -> tuple[Path, Path]:
+    """The bundle and the run folder, which only a run that is resumed does without."""
+    if bundle is None:
+        raise ConfigError(f"give the bundle to run, or --resume RUN; see `{context.command_path} --help`")
+    if out is None:
+        raise ConfigError("give the run folder to write with --out")
+    return bundle, out
+
+
 def _useful(boards: int, bundle: Bundle) -> int:
     """How many agents to start: those beyond the number of blocks would have nothing to do."""
     blocks = len(bundle.manifest.blocks)
@@ -111,9 +134,10 @@ def _useful(boards: int, bundle: Bundle) -> int:
 
 
 def run(
-    bundle: BundleArgument,
-    out: OutOption,
-    cluster: ClusterOption,
+    context: typer.Context,
+    bundle: BundleArgument = None,
+    out: OutOption = None,
+    cluster: ClusterOption = None,
     data: DataOption = None,
     epochs: EpochsOption = 1,
     window: WindowOption = None,
@@ -124,20 +148,29 @@ def run(
     limit: LimitOption = None,
     augment: AugmentOption = None,
     snapshot_every: SnapshotOption = 0,
+    snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_S,
     measure: MeasureOption = False,
+    resume: ResumeOption = None,
     data_dir: DataDirOption = None,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Train a bundle on the boards of a cluster, on each of which `edgebll-board serve` is running."""
-    from edgebll_firmware_host.engines import RunningAgents
+    """Train a bundle on the boards of a cluster, on each of which `edgebll-board serve` is running.
+
+    Boards of the inventory that the blocks do not need are spares: they step in for boards that fail.
+    """
     from edgebll_firmware_host.inventory import load_cluster
 
+    if resume is not None:
+        check_only_resume(context, "cluster")
+        return go_on("run", resume, cluster, json=json)
+    where = _needed(context, bundle, out)
+    if cluster is None:
+        raise ConfigError("give the inventory of boards with --cluster")
     inventory = load_cluster(cluster).with_window(window)
-    opened = open_bundle(bundle)
+    opened = open_bundle(where[0])
     options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
+    options = replace(options, snapshot_seconds=snapshot_seconds)
     first = inventory.boards[0]
     weights = measured(opened, first.runtime, first.threads) if measure else None
-    facts = {"boards": len(inventory.boards), "window": inventory.host.window, "cluster": str(cluster)}
-    machinery = Machinery(lambda _: RunningAgents(inventory), first.runtime, first.threads, weights, facts)
-    execute("run", opened, out, options, machinery, json=json)
+    return execute("run", opened, where[1], options, on_cluster(inventory, cluster, weights), json=json)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgebll.bundle import Bundle
+from edgebll.bundle import MANIFEST, Bundle
+from edgebll.cli.machinery import Machinery
 from edgebll.cli.output import print_json, say
 from edgebll.cli.progress import RunProgress
 from edgebll.errors import BundleError, ConfigError
+from edgebll.files import sha256_file
 from edgebll.plain import PlainError, from_plain
 from edgebll.schedule import Schedule
 
 if TYPE_CHECKING:
     from edgebll.data import Dataset
+    from edgebll.runfolder import RunFolder
+    from edgebll.stream import StreamPlan
     from edgebll.wire import Token
-    from edgebll_firmware_host.engines import Engine
     from edgebll_firmware_host.recorder import Recorder
+    from edgebll_firmware_host.snapshots import Snapshot
 
 
 @dataclass(frozen=True)
@@ -40,23 +44,34 @@ class StreamOptions:
     data_dir: Path | None
     overwrite: bool
     augment: str | None = None
+    snapshot_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Machinery:
-    """What the stream runs on.
+class Job:
+    """A run that is ready to begin or to go on.
 
     Attributes:
-        engine: makes the boards for a run at this path; None runs all blocks in this process.
-        runtime, threads: of this process, then. weights: measured cost of each block, for the placement.
-        facts: entries of run.json and summary.json.
+        bundle, plan, train, test, machinery: what, and on what. snapshot_s: seconds between snapshots, 0 for none.
     """
 
-    engine: Callable[[Path], Engine] | None
-    runtime: str
-    threads: int
-    weights: list[float] | None
-    facts: dict[str, Any]
+    bundle: Bundle
+    plan: StreamPlan
+    train: Dataset
+    test: Dataset
+    machinery: Machinery
+    snapshot_s: float
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps of one epoch."""
+        return self.plan.steps_per_epoch(self.train)
+
+    def stream(self, start: int) -> Iterator[Token]:
+        """The tokens from a training step on."""
+        from edgebll.stream import stream
+
+        return stream(self.plan, self.train, self.test, start)
 
 
 def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machinery: Machinery, *, json: bool) -> None:
@@ -64,80 +79,120 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
 
     Raises:
         ConfigError, DataError: options or data do not fit the bundle. StorageError: there is a run at `out`, or the disk
-        refuses. LinkError, BoardError: a board cannot be reached, failed or vanished; the run is not whole then.
+        refuses. LinkError, BoardError: boards cannot be reached, failed or vanished for good; the run is not whole then.
     """
-    from edgebll.data import check_augmentation
     from edgebll.runfolder import RunFolder
-    from edgebll.stream import StreamPlan, check_fits, stream
-    from edgebll_firmware_host.recorder import Recorder
+    from edgebll.stream import StreamPlan
 
-    manifest = bundle.manifest
-    train, test = _load_data(bundle, options)
-    check_fits(manifest, train, str(bundle.path))
-    augment = _augment(bundle, options)
-    check_augmentation(augment, train)
-    machinery = replace(machinery, facts={**machinery.facts, "data_source": train.source, "augment": augment})
-    streamed = StreamPlan(
+    if not 0 <= options.snapshot_seconds < 1e9:
+        raise ConfigError(f"--snapshot-seconds must be a number of seconds, 0 for none, not {options.snapshot_seconds:g}")
+    plan = StreamPlan(
         run=uuid.uuid4().hex,
-        block=manifest.blocks[0].name,
-        batch_size=manifest.batch_size,
+        block=bundle.manifest.blocks[0].name,
+        batch_size=bundle.manifest.batch_size,
         epochs=options.epochs,
         schedule=_schedule(bundle, options),
         seed=options.seed,
         snapshot_every=options.snapshot_every,
-        augment=augment,
+        augment=_augment(bundle, options),
     )
-    steps = streamed.steps_per_epoch(train)
-    if options.epochs and not steps:
-        raise ConfigError(f"{len(train)} training samples do not fill one batch of {manifest.batch_size}; raise --limit")
-    config = {"kind": kind, "bundle": str(bundle.path), "data": train.name, **machinery.facts}
-    config |= {**_plain(options), "schedule": asdict(streamed.schedule)}
-    names = tuple(block.name for block in manifest.blocks)
-    with (
-        RunFolder.create(out, config, overwrite=options.overwrite) as folder,
-        RunProgress("pipeline" if machinery.engine is not None else "sequential") as progress,
-    ):
-        progress.started(names, 0, options.epochs * steps)
-        recorder = Recorder(folder, progress, names, manifest.batch_size, steps, len(test))
-        summary, notes = _go(bundle, streamed.run, stream(streamed, train, test), machinery, recorder)
+    job = prepare(bundle, plan, _data_source(bundle, options), machinery, options.snapshot_seconds)
+    with RunFolder.create(out, _config(kind, job, options), overwrite=options.overwrite) as folder:
+        perform(job, folder, None, json=json)
+
+
+def prepare(bundle: Bundle, plan: StreamPlan, source: DataSource, machinery: Machinery, snapshot_s: float) -> Job:
+    """Load the data of a run and check that all fits.
+
+    Raises:
+        ConfigError, DataError: it does not.
+    """
+    from edgebll.data import check_augmentation
+    from edgebll.stream import check_fits
+
+    train, test = source.load()
+    check_fits(bundle.manifest, train, str(bundle.path))
+    check_augmentation(plan.augment, train)
+    if plan.epochs and not plan.steps_per_epoch(train):
+        raise ConfigError(f"{len(train)} training samples do not fill one batch of {plan.batch_size}; raise --limit")
+    machinery = replace(machinery, facts={**machinery.facts, "data_source": train.source, "augment": plan.augment})
+    return Job(bundle, plan, train, test, machinery, snapshot_s)
+
+
+def _config(kind: str, job: Job, options: StreamOptions) -> dict[str, Any]:
+    """What run.json says: all it takes to go on with the run."""
+    config = {"kind": kind, "run": job.plan.run, "bundle": str(job.bundle.path.absolute()), "data": job.train.name}
+    return {
+        **config,
+        **job.machinery.facts,
+        **{name: getattr(options, name) for name in ("epochs", "seed", "limit", "snapshot_every", "snapshot_seconds")},
+        "manifest_sha256": sha256_file(job.bundle.path / MANIFEST),
+        "data_dir": str(options.data_dir) if options.data_dir is not None else None,
+        "schedule": asdict(job.plan.schedule),
+        "weights": job.machinery.weights,
+    }
+
+
+def perform(job: Job, folder: RunFolder, snapshot: Snapshot | None, *, json: bool, resumed: bool = False) -> None:
+    """Begin a run, or go on with one from a snapshot, in this folder, and print the result.
+
+    Raises:
+        StorageError: the disk refuses. LinkError, BoardError: boards cannot be reached, failed or vanished for good.
+    """
+    from edgebll_firmware_host.recorder import Recorder
+
+    names = tuple(block.name for block in job.bundle.manifest.blocks)
+    step = snapshot.step if snapshot is not None else 0
+    with RunProgress("pipeline" if job.machinery.engine is not None else "sequential") as progress:
+        progress.started(names, step, job.plan.epochs * job.steps_per_epoch)
+        recorder = Recorder(folder, progress, names, job.plan.batch_size, job.steps_per_epoch, len(job.test))
+        if snapshot is not None:
+            recorder.go_on(snapshot.contents.progress)
+        summary, notes = _go(job, recorder, snapshot, resumed=resumed)
     for note in notes:
         say(f"edgebll: {note}")
-    _print_result(out, summary, json=json)
+    _print_result(folder.path, summary, json=json)
 
 
-def _go(
-    bundle: Bundle, run_id: str, tokens: Iterator[Token], machinery: Machinery, recorder: Recorder
-) -> tuple[dict[str, Any], list[str]]:
+def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: bool) -> tuple[dict[str, Any], list[str]]:
     from edgebll_firmware_host.result import finish_run
 
+    bundle, machinery = job.bundle, job.machinery
     if machinery.engine is None:
         started = time.monotonic()
-        states = _in_this_process(bundle, run_id, tokens, machinery, recorder)
-        return finish_run(bundle, recorder, states, time.monotonic() - started, machinery.facts)
-    from edgebll_firmware_host.cluster_run import run_on_boards
+        states = _in_this_process(job, recorder, snapshot)
+        return finish_run(bundle, recorder, states, recorder.earlier_s + time.monotonic() - started, machinery.facts)
+    from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
 
-    engine = machinery.engine(recorder.folder.path)
-    outcome = run_on_boards(bundle, run_id, tokens, engine, recorder, weights=machinery.weights)
+    plan = RunPlan(bundle, job.plan.run, job.stream, machinery.weights, snapshot_s=job.snapshot_s, resumed=resumed)
+    outcome = run_on_boards(plan, machinery.engine(recorder.folder.path), recorder)
     facts = {
         **machinery.facts,
         "placement": {board: list(blocks) for board, blocks in outcome.placement.blocks.items()},
         "start_seconds": outcome.start_seconds,
         "bytes_streamed": outcome.bytes_streamed,
         "bytes_shipped": outcome.bytes_shipped,
+        "recoveries": [recovery.facts() for recovery in outcome.recoveries],
     }
-    return finish_run(bundle, recorder, outcome.states, outcome.stream_seconds, facts)
+    return finish_run(bundle, recorder, outcome.states, recorder.earlier_s + outcome.stream_seconds, facts)
 
 
-def _in_this_process(
-    bundle: Bundle, run_id: str, tokens: Iterator[Token], machinery: Machinery, recorder: Recorder
-) -> dict[str, Any]:
+def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) -> dict[str, Any]:
     from edgebll.wire import Report, State
+    from edgebll_devices.hosted_block import Start
     from edgebll_devices.sequential import run_sequential
-    from edgebll_firmware_host.snapshots import SnapshotWriter
+    from edgebll_firmware_host.feeder import Feeder
+    from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 
+    where: dict[str, Any] = {"runtime": job.machinery.runtime, "threads": job.machinery.threads}
+    if snapshot is not None:
+        where["start"] = Start(step=snapshot.step, waiting=snapshot.waiting())
+        where["states"] = {block.name: snapshot.state(block.name) for block in job.bundle.manifest.blocks}
+    feeder = Feeder(job.stream(snapshot.step if snapshot is not None else 0), 0, job.snapshot_s, time.monotonic())
+    tokens = iter(lambda: feeder.next(time.monotonic()), None)
     states: dict[str, Any] = {}
-    with SnapshotWriter(recorder.folder.path, recorder.blocks) as snapshots:
-        for message in run_sequential(bundle, run_id, tokens, runtime=machinery.runtime, threads=machinery.threads):
+    with SnapshotWriter(job.bundle, recorder) as snapshots:
+        for message in run_sequential(job.bundle, job.plan.run, tokens, **where):
             if isinstance(message, Report):
                 recorder.take("host", message, 0)
             elif isinstance(message, State) and message.final:
@@ -147,14 +202,30 @@ def _in_this_process(
     return states
 
 
-def _load_data(bundle: Bundle, options: StreamOptions) -> tuple[Dataset, Dataset]:
-    from edgebll.data import load_dataset
+@dataclass(frozen=True)
+class DataSource:
+    """Which data a run streams: the set's name, where it may lie, and how many training samples at most."""
 
+    name: str
+    folder: Path | None
+    limit: int | None
+
+    def load(self) -> tuple[Dataset, Dataset]:
+        """Training and test data.
+
+        Raises:
+            ConfigError: there is no such data set. DataError: it is not here or damaged.
+        """
+        from edgebll.data import load_dataset
+
+        return load_dataset(self.name, "train", self.folder, self.limit), load_dataset(self.name, "test", self.folder)
+
+
+def _data_source(bundle: Bundle, options: StreamOptions) -> DataSource:
     name = options.data or bundle.manifest.recipe.get("data")
     if not isinstance(name, str):
         raise ConfigError(f"{bundle.path} does not say which data set it is for; give one with --data")
-    train = load_dataset(name, "train", options.data_dir, options.limit)
-    return train, load_dataset(name, "test", options.data_dir)
+    return DataSource(name, options.data_dir, options.limit)
 
 
 def _augment(bundle: Bundle, options: StreamOptions) -> str:
@@ -178,10 +249,6 @@ def _schedule(bundle: Bundle, options: StreamOptions) -> Schedule:
     if options.schedule is not None:
         schedule = replace(schedule, kind=options.schedule)
     return schedule if options.warmup_steps is None else replace(schedule, warmup_steps=options.warmup_steps)
-
-
-def _plain(options: StreamOptions) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in ("epochs", "seed", "limit", "snapshot_every")}
 
 
 def _print_result(out: Path, summary: dict[str, Any], *, json: bool) -> None:

@@ -25,6 +25,7 @@ from edgebll.files import storage_errors, write_json
 from edgebll.learning.streams import Waiting
 from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.runfolder import CHECKPOINT
+from edgebll.side_streams import flatten, nest
 from edgebll.spec import BlockSpec
 from edgebll.state import Array, load_tensors, save_tensors, state_sha256
 
@@ -116,7 +117,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
             shutil.rmtree(new)
         new.mkdir()
     save_states(new, checkpoint.states)
-    streams = _flat(checkpoint.waiting or {})
+    streams: dict[str, Array] = _arrays(flatten(checkpoint.waiting or {}))
     if streams:
         save_tensors(new / STREAMS, streams)
     write_json(new / PROGRESS, to_plain(replace(checkpoint.progress, streams_sha256=_streams_digest(streams))))
@@ -147,33 +148,12 @@ def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> Checkpoint | None:
     streams = load_tensors(folder / STREAMS) if progress.streams_sha256 else {}
     if digest(states) != progress.state_sha256 or _streams_digest(streams) != progress.streams_sha256:
         raise BundleError(f"{folder} is damaged: its states have another SHA-256 than {PROGRESS} says; train again")
-    return Checkpoint(states, progress, _nested(streams) if streams else None)
+    waiting = nest({path: torch.from_numpy(array.copy()) for path, array in streams.items()}) if streams else None
+    return Checkpoint(states, progress, waiting)
 
 
 def _streams_digest(streams: Mapping[str, Array]) -> str:
     return state_sha256({"streams": streams}) if streams else ""
-
-
-def _flat(waiting: Waiting) -> dict[str, Array]:
-    return {
-        f"{target}/{source}/{number}/{name}": _array(value)
-        for target, sources in waiting.items()
-        for source, tokens in sources.items()
-        for number, token in enumerate(tokens)
-        for name, value in token.items()
-    }
-
-
-def _nested(streams: Mapping[str, Array]) -> Waiting:
-    waiting: dict[str, dict[str, dict[int, dict[str, Tensor]]]] = {}
-    for path, array in streams.items():
-        target, source, number, name = path.split("/", 3)
-        tokens = waiting.setdefault(target, {}).setdefault(source, {})
-        tokens.setdefault(int(number), {})[name] = torch.from_numpy(array.copy())
-    return {
-        target: {source: [token for _, token in sorted(tokens.items())] for source, tokens in sources.items()}
-        for target, sources in waiting.items()
-    }
 
 
 def _arrays(state: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -125,6 +125,11 @@ class ControlClient(Endpoint):
         parts = self._receive_parts(timeout_s)
         return None if parts is None else decode(parts)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
+        return self._monitor.broken
+
     def diagnosis(self) -> str:
         """Why nothing may have come, to append to a sentence: "; is a board listening there?" and the like."""
         return self._monitor.diagnosis()

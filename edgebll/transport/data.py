@@ -18,28 +18,55 @@ from edgebll.wire import Message
 _log = logging.getLogger(__name__)
 
 _HANDSHAKE_MS = 1000
+#: See Sender.
+DEAD_S = 10.0
 
 
 class Sender(Endpoint):
-    """Sends messages to one `Receiver`; connects in the background and again after a break.
+    """Sends messages to one `Receiver`; connects in the background.
+
+    It connects again after a break, so that it notices what there is, but what was under way may be lost then: who needs every
+    message looks at `broken` and makes a new sender.
 
     Args:
         endpoint: where the receiver listens.
         keys, server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+        dead_s: seconds without any sign of the other machine after which the connection counts as cut.
 
     Raises:
         ConfigError: off loopback without keys, or a malformed endpoint or key.
     """
 
-    def __init__(self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None) -> None:
+    def __init__(
+        self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None, dead_s: float = DEAD_S
+    ) -> None:
         super().__init__(zmq.PUSH, endpoint)
         try:
+            self._notice_silence(dead_s)
             self._socket.immediate = True  # queue only on a connection that stands, so that a missing peer is noticed
             self._monitor = Monitor(self._socket)
             self._connect(keys, server_key)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def news(self) -> Monitor:
+        """What to `poll` for to look at `broken` in time."""
+        return self._monitor
+
+    @property
+    def broken(self) -> bool:
+        """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
+        return self._monitor.broken
+
+    def _notice_silence(self, dead_s: float) -> None:
+        """Let the kernel cut a connection whose other end confirms nothing: it does so for a busy or blocked process too."""
+        socket = self._socket
+        socket.tcp_keepalive = 1
+        socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = max(1, round(dead_s / 4))
+        socket.tcp_keepalive_cnt = 3
+        socket.setsockopt(zmq.TCP_MAXRT, round(dead_s * 1000))
 
     def send(self, message: Message, timeout_s: float) -> None:
         """Hand a message to the link; large tensors are not copied, so they must not change afterwards.

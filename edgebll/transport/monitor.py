@@ -17,16 +17,31 @@ class Monitor:
         self._events = socket.get_monitor_socket(_WATCHED)
         self._events.rcvhwm = 0
         self._last = 0
-        self._greeted = False
+        self._greeted = self._broken = False
 
-    def diagnosis(self) -> str:
-        """The likely reason for silence, to append to a sentence that says where and how long."""
+    @property
+    def pollable(self) -> zmq.Socket[bytes]:
+        """The socket that has something to receive when there is news of the connection, for `poll`."""
+        return self._events
+
+    @property
+    def broken(self) -> bool:
+        """Whether a connection that stood was cut, even if there is a new one: what was under way may be lost."""
+        self._take_news()
+        return self._broken
+
+    def _take_news(self) -> None:
         while self._events.poll(0):
             event = recv_monitor_message(self._events)["event"]
             # A failed handshake is followed by a disconnection and another try: the failure is what matters.
             if event not in (zmq.EVENT_DISCONNECTED, zmq.EVENT_CONNECTED) or not self._last & _FAILED:
                 self._last = event
             self._greeted |= event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            self._broken |= self._greeted and event == zmq.EVENT_DISCONNECTED
+
+    def diagnosis(self) -> str:
+        """The likely reason for silence, to append to a sentence that says where and how long."""
+        self._take_news()
         if self._last & _FAILED:
             return "; the other side refused the key, or only one side has keys"
         if self._greeted:

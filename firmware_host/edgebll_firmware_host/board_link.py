@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from edgebll import __version__
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, WireError
 from edgebll.keys import KeyPair
 from edgebll.transport import ControlClient, reachable
-from edgebll.wire import PROTOCOL_VERSION, Failure, Hello, Message, Ping, Pong, Welcome
+from edgebll.wire import PROTOCOL_VERSION, Failure, Hello, Message, Ping, Pong, Stop, Welcome
 from edgebll_firmware_host.inventory import BoardEntry
+
+#: How long a last word may take on its way out of this machine.
+_FAREWELL_S = 0.2
 
 
 class BoardLink:
     """A board as the host talks to it; nothing here waits. Close it when done.
 
     Args:
-        entry: the board. run: identifier of the run. keys: the host's key pair, if encrypted.
+        entry: the board. run, incarnation: identifier of the run, and which incarnation of it this session is.
+        keys: the host's key pair, if encrypted.
 
     Attributes:
         control: the control connection. clock_offset_ns: the board's monotonic clock minus the host's, from the quickest
@@ -27,8 +32,8 @@ class BoardLink:
         ConfigError: off loopback without keys, or a malformed endpoint or key.
     """
 
-    def __init__(self, entry: BoardEntry, run: str, keys: KeyPair | None) -> None:
-        self.entry, self.run = entry, run
+    def __init__(self, entry: BoardEntry, run: str, keys: KeyPair | None, incarnation: int = 0) -> None:
+        self.entry, self.run, self.incarnation = entry, run, incarnation
         self.control = ControlClient(entry.endpoint, keys=keys, server_key=entry.public_key if keys else None)
         self.clock_offset_ns = 0
         self.acknowledged_ns = 0
@@ -59,7 +64,7 @@ class BoardLink:
 
     def say_hello(self) -> None:
         """Ask for a session; the board answers with a Welcome, or a Failure if it works for another host."""
-        self.send(Hello(self.run, PROTOCOL_VERSION, __version__))
+        self.send(Hello(self.run, PROTOCOL_VERSION, __version__, incarnation=self.incarnation))
 
     def accept(self, welcome: Welcome) -> None:
         """Take the board's Welcome.
@@ -118,6 +123,12 @@ class BoardLink:
         own_name = f"board {self._welcome.name}: " if self._welcome is not None else ""
         message = f"{self.where}: {failure.message.removeprefix(own_name)}"
         return LinkError(message) if failure.code == LinkError.exit_code else BoardError(message)
+
+    def let_go(self) -> None:
+        """Tell the board that its session is over, and close the connection without waiting for an answer."""
+        with contextlib.suppress(LinkError):
+            self.send(Stop(self.run, incarnation=self.incarnation))
+        self.control.close(_FAREWELL_S)
 
     def close(self) -> None:
         """Close the control connection."""

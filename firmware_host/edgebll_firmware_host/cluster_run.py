@@ -1,44 +1,42 @@
-"""A run over boards: place the blocks, start the session, feed the stream, collect the final states.
+"""A run over boards: a row of incarnations, each from the last snapshot, until one of them comes to the end of the stream.
 
-What to do next is decided by `planner.plan`; here are only the sockets and the clock.
+Nothing of a failed incarnation is mended. The next one begins with fresh connections to the boards that answer, places the
+blocks among them, restores the newest whole snapshot and replays the stream from there; boards drop whatever still comes of an
+earlier one. Since a block's state is a function of the stream before it, the bits are those of a run without failures.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from edgebll.bundle import Bundle
-from edgebll.codec import payload_bytes
-from edgebll.errors import LinkTimeout
+from edgebll.errors import BoardError, EdgebllError, LinkError
 from edgebll.state import State as BlockState
 from edgebll.transport import Sender
-from edgebll.wire import END, SNAPSHOT, Token
-from edgebll_firmware_host.board_link import BoardLink
+from edgebll.wire import Token
 from edgebll_firmware_host.engines import Engine
+from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import Fleet, open_fleet
 from edgebll_firmware_host.inbox import Inbox
-from edgebll_firmware_host.placement import Placement, block_weights, place
-from edgebll_firmware_host.planner import (
-    Action,
-    DeclareBlocked,
-    DeclareLost,
-    DeclareStalled,
-    Feed,
-    Finish,
-    RunState,
-    SendPing,
-    plan,
-)
+from edgebll_firmware_host.incarnation import Incarnation
+from edgebll_firmware_host.inventory import BoardEntry, Cluster
+from edgebll_firmware_host.placement import Placement, block_weights, place, place_among
+from edgebll_firmware_host.planner import RunState
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.recovery import Patience, Recovery
 from edgebll_firmware_host.session import start_session
-from edgebll_firmware_host.snapshots import SnapshotWriter
+from edgebll_firmware_host.snapshot_writer import SnapshotWriter
+from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot
 
 #: Boards answering, but nothing done for so long: a message was lost on a broken link.
 STALL_S = 300.0
-#: How long an attempt to feed may hold up everything else.
-_SEND_S = 0.05
+#: How long a new incarnation waits for boards that do not answer, once another one has.
+GRACE_S = 1.0
+
+#: Gives the run's stream from a training step on.
+Stream = Callable[[int], Iterator[Token]]
 
 
 @dataclass
@@ -46,9 +44,10 @@ class Outcome:
     """What a run over boards ended with.
 
     Attributes:
-        states: block -> final state. placement: board -> blocks. start_seconds: until all blocks were loaded.
+        states: block -> final state. placement: board -> blocks, of the last incarnation.
+        start_seconds: until all blocks were loaded for the first time.
         stream_seconds: from the first token to the last final state. bytes_streamed, bytes_shipped: sent by the host as
-            tokens and as files.
+            tokens and as files. recoveries: what failed, and how long each took.
     """
 
     states: dict[str, BlockState] = field(default_factory=dict)
@@ -57,123 +56,170 @@ class Outcome:
     stream_seconds: float = 0.0
     bytes_streamed: int = 0
     bytes_shipped: int = 0
+    recoveries: list[Recovery] = field(default_factory=list)
 
 
-def run_on_boards(
-    bundle: Bundle,
-    run: str,
-    tokens: Iterator[Token],
-    engine: Engine,
-    recorder: Recorder,
-    *,
-    weights: list[float] | None = None,
-    stall_s: float = STALL_S,
-) -> Outcome:
+@dataclass(frozen=True)
+class RunPlan:
+    """What is to run.
+
+    Attributes:
+        bundle: the blocks, with the states to start from. run: identifier of the run. stream: see `edgebll.stream`.
+        weights: cost of each block for the placement, e.g. measured seconds; None for an estimate.
+        stall_s: time without progress, all boards answering, after which a message counts as lost.
+        snapshot_s: seconds between snapshots, besides those of the stream; 0 for none.
+        resumed: another process began this run: go on from the newest snapshot. The first session then takes the boards that
+            are there, as a recovery does; otherwise it needs all it was given.
+    """
+
+    bundle: Bundle
+    run: str
+    stream: Stream
+    weights: list[float] | None = None
+    stall_s: float = STALL_S
+    snapshot_s: float = 0.0
+    resumed: bool = False
+
+    @property
+    def blocks(self) -> list[str]:
+        """Names of all blocks, in order."""
+        return [block.name for block in self.bundle.manifest.blocks]
+
+
+def run_on_boards(plan: RunPlan, engine: Engine, recorder: Recorder) -> Outcome:
     """Stream tokens through a bundle's blocks on boards.
 
     Args:
-        bundle: the blocks, with the states to start from. run: identifier of the run. tokens: see `edgebll.stream`.
-        engine: provides the boards. recorder: takes every Report.
-        weights: cost of each block for the placement, e.g. measured seconds; None for an estimate.
-        stall_s: time without progress, all boards answering, after which a message counts as lost.
+        plan: what. engine: provides the boards. recorder: takes every Report.
 
     Raises:
-        LinkError: a board cannot be reached or messages are lost. BoardError: a board failed, ended or fell silent; all
-        others are stopped then.
+        LinkError: boards cannot be reached or messages are lost. BoardError: boards failed, ended or fell silent. Either is
+            raised if it comes before all blocks were ready for the first time, or where the run made no progress for
+            `patience_s`; all boards are let go then.
     """
-    names = [block.name for block in bundle.manifest.blocks]
-    with engine as cluster:
-        placement = place(names, weights or block_weights(bundle), cluster.boards)
-        used = [entry for entry in cluster.boards if entry.name in placement.blocks]
-        tell = recorder.listener.said
-        with open_fleet(used, run, cluster.keys, cluster.host.deadline_s, engine.check, tell) as fleet:
-            outcome, started = Outcome(placement=placement), time.monotonic()
-            outcome.bytes_shipped = start_session(fleet, bundle, placement, cluster.keys)
-            outcome.start_seconds = time.monotonic() - started
-            first = fleet.links[placement.board_of(names[0])]
-            key = first.entry.public_key if cluster.keys else None
-            with (
-                Sender(first.data_endpoint, keys=cluster.keys, server_key=key) as sender,
-                SnapshotWriter(recorder.folder.path, recorder.blocks) as snapshots,
-            ):
-                state = _initial(fleet, names, cluster.host.window, stall_s)
-                inbox = Inbox(bundle, placement, state, recorder, snapshots)
-                last = fleet.links[placement.board_of(names[-1])]
-                _Loop(tokens, fleet, (first, last), sender, state, inbox, outcome).go()
-                outcome.states = inbox.finals
-        return outcome
+    with engine as cluster, SnapshotWriter(plan.bundle, recorder) as snapshots:
+        return _Run(plan, engine, cluster, recorder, snapshots).go()
 
 
-def _initial(fleet: Fleet, blocks: list[str], window: int, stall_s: float) -> RunState:
-    return RunState(window, fleet.deadline_s, stall_s, fleet.boards, set(blocks), time.monotonic())
+class _Run:
+    """All incarnations of a run, one after another."""
 
+    def __init__(self, plan: RunPlan, engine: Engine, cluster: Cluster, recorder: Recorder, snapshots: SnapshotWriter) -> None:
+        self._plan, self._engine, self._cluster = plan, engine, cluster
+        self._recorder, self._snapshots = recorder, snapshots
+        self._weights = plan.weights or block_weights(plan.bundle)
+        self._patience = Patience(cluster.host.patience_s, time.monotonic())
+        self._outcome = Outcome()
+        self._began_s = 0.0
+        self._ready_before = plan.resumed  # whether a failure is one to recover from
+        self._lost: set[str] = set()  # boards given up since the last success
+        self._bad: set[str] = set()  # boards that said themselves that they cannot: used only if there are no others
+        self._recovery: Recovery | None = None  # the one in progress
 
-class _Loop:
-    """Feeds and listens until every final state is here."""
-
-    def __init__(
-        self,
-        tokens: Iterator[Token],
-        fleet: Fleet,
-        ends: tuple[BoardLink, BoardLink],
-        sender: Sender,
-        state: RunState,
-        inbox: Inbox,
-        outcome: Outcome,
-    ) -> None:
-        self._tokens, self._fleet, self._sender = tokens, fleet, sender
-        self._first, self._last = ends
-        self._state, self._inbox, self._outcome = state, inbox, outcome
-        self._refused: Token | None = None  # what the data connection did not take yet
-
-    def go(self) -> None:
-        started, wait_s = time.monotonic(), 0.0
+    def go(self) -> Outcome:
+        started_s = time.monotonic()
         while True:
-            # Listen before judging: after a pause of this machine the answers are waiting already.
-            for link, message in self._fleet.hear(wait_s, self._last):
-                self._inbox.take(link, message)
-            decided = plan(self._state, time.monotonic())
-            if Finish() in decided.actions:
-                break
-            for action in decided.actions:
-                self._perform(action)
-            wait_s = decided.wait_s
-        self._outcome.stream_seconds = time.monotonic() - started
-
-    def _perform(self, action: Action) -> None:
-        if isinstance(action, Feed):
-            self._feed(action.count)
-        elif isinstance(action, (SendPing, DeclareLost)):
-            self._fleet.perform(action)
-        elif isinstance(action, DeclareBlocked):
-            raise LinkTimeout(
-                f"{self._first.where} answers, but has taken no data at {self._first.data_endpoint} for "
-                f"{action.blocked_s:.0f} s; check that this port can be reached"
-            )
-        elif isinstance(action, DeclareStalled):
-            raise LinkTimeout(
-                f"nothing has come through for {action.idle_s:.0f} s although all boards answer; a link between boards "
-                "lost a message: check the network between them and run again"
-            )
-
-    def _feed(self, count: int) -> None:
-        for _ in range(count):
-            token = self._refused or next(self._tokens, None)
-            if token is None:
-                return
             try:
-                self._sender.send(token, _SEND_S)
-            except LinkTimeout:
-                self._refused = token
-                if self._state.blocked_since_s is None:
-                    self._state.blocked_since_s = time.monotonic()
-                return
-            self._refused = self._state.blocked_since_s = None
-            self._fed(token)
+                self._incarnation(started_s)
+            except (LinkError, BoardError) as error:
+                if self._recovery is None or self._recovery.error is not error:
+                    raise
+                continue
+            self._outcome.stream_seconds = time.monotonic() - self._began_s
+            return self._outcome
 
-    def _fed(self, token: Token) -> None:
-        self._outcome.bytes_streamed += payload_bytes(token)
-        self._state.fed += 1
-        self._state.exhausted = token.kind == END
-        if token.kind in (SNAPSHOT, END):
-            self._inbox.expect_states()
+    def _incarnation(self, started_s: float) -> None:
+        number = self._recorder.folder.next_incarnation()
+        if self._recovery is not None:
+            self._cluster = self._engine.mend(self._lost)
+        entries = self._good_boards() if self._ready_before else self._first_boards()
+        host, tell = self._cluster.host, self._recorder.listener.said
+        with open_fleet(
+            entries, self._plan.run, self._cluster.keys, host.deadline_s, self._engine.check, tell, number
+        ) as fleet:
+            try:
+                self._start(fleet, started_s)
+                self._stream(fleet, number)
+            except (LinkError, BoardError) as error:
+                fleet.abandoned = self._may_recover(error, fleet)
+                raise
+
+    def _first_boards(self) -> list[BoardEntry]:
+        """The boards a run needs at its start; the others are spares."""
+        placement = place(self._plan.blocks, self._weights, self._cluster.boards)
+        return [entry for entry in self._cluster.boards if entry.name in placement.blocks]
+
+    def _good_boards(self) -> list[BoardEntry]:
+        boards = self._cluster.boards
+        return [entry for entry in boards if entry.name not in self._bad] or list(boards)
+
+    def _start(self, fleet: Fleet, started_s: float) -> None:
+        """Greet, place, restore."""
+        if self._ready_before:
+            self._lost |= fleet.greet_those_there(GRACE_S).keys()
+        else:
+            fleet.greet()
+        placement = place_among(self._plan.blocks, self._weights, self._cluster.boards, fleet.links)
+        for name in fleet.links.keys() - placement.blocks.keys():
+            fleet.drop(name)
+        self._outcome.placement = placement
+        self._snapshot = self._newest() if self._ready_before else None
+        shipped = start_session(fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot)
+        self._outcome.bytes_shipped += shipped
+        if not self._began_s:
+            self._outcome.start_seconds, self._began_s = time.monotonic() - started_s, time.monotonic()
+        self._ready_before = True
+        self._recorder.begin_incarnation()
+        self._say_restored()
+
+    def _newest(self) -> Snapshot | None:
+        self._snapshots.forget()
+        self._snapshots.finish()
+        return newest_snapshot(self._recorder.folder.path, self._plan.bundle, self._recorder.listener.said)
+
+    def _say_restored(self) -> None:
+        recovery = self._recovery
+        if recovery is None:
+            return
+        step = self._snapshot.step if self._snapshot is not None else 0
+        recovery.restored(step, time.monotonic())
+        hosted = "; ".join(f"{board}: {', '.join(blocks)}" for board, blocks in self._outcome.placement.blocks.items())
+        self._recorder.listener.said(f"goes on from step {step} after {recovery.restore_s:.1f} s, on {hosted}")
+
+    def _stream(self, fleet: Fleet, number: int) -> None:
+        plan, placement = self._plan, self._outcome.placement
+        first, last = (fleet.links[placement.board_of(block)] for block in (plan.blocks[0], plan.blocks[-1]))
+        key = first.entry.public_key if self._cluster.keys else None
+        host = self._cluster.host
+        with Sender(first.data_endpoint, keys=self._cluster.keys, server_key=key, dead_s=host.deadline_s) as sender:
+            state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), time.monotonic())
+            inbox = Inbox(plan.bundle, placement, state, self._recorder, self._snapshots)
+            tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
+            feeder = Feeder(tokens, number, plan.snapshot_s, time.monotonic())
+            incarnation = Incarnation(feeder, fleet, (first, last), sender, state, inbox, self._turn)
+            try:
+                incarnation.go()
+            finally:
+                self._outcome.bytes_streamed += incarnation.bytes_streamed
+            self._outcome.states = inbox.finals
+
+    def _turn(self) -> None:
+        """Notice progress: what was lost is made up for when something new is done."""
+        if self._patience.progress(self._recorder.news, time.monotonic()):
+            self._lost.clear()
+            if self._recovery is not None:
+                self._recovery.replayed(time.monotonic())
+                self._recovery = None
+
+    def _may_recover(self, error: EdgebllError, fleet: Fleet) -> bool:
+        """Whether another incarnation is to follow; if so, what failed is noted."""
+        now_s = time.monotonic()
+        if not self._ready_before or not self._patience.bears(error, now_s, reported=fleet.reported):
+            return False
+        if fleet.suspect is not None:
+            self._lost.add(fleet.suspect)
+            self._bad |= {fleet.suspect} if fleet.reported else set()
+        self._recovery = Recovery(error, fleet.suspect, now_s)
+        self._outcome.recoveries.append(self._recovery)
+        self._recorder.listener.said(f"{error} - recovering")
+        return True

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -42,6 +43,13 @@ class Engine(Protocol):
     def check(self) -> None:
         """Raise BoardError if a board is known to have ended."""
 
+    def mend(self, lost: Collection[str]) -> Cluster:
+        """The cluster for a new incarnation, with boards that ended, and those given, started anew where that can be done.
+
+        Args:
+            lost: boards that were given up.
+        """
+
 
 class RunningAgents:
     """Agents that somebody else started, by their addresses in the inventory."""
@@ -58,6 +66,10 @@ class RunningAgents:
     def check(self) -> None:
         """Nothing is known of other machines but what they say."""
 
+    def mend(self, lost: Collection[str]) -> Cluster:
+        """Other machines come back by themselves, if they do."""
+        return self._cluster
+
 
 class LocalProcesses:
     """`num_boards` agents as processes of this machine, on free ports of the loopback interface; ended with the context.
@@ -72,6 +84,8 @@ class LocalProcesses:
         self._num_boards, self._logs = num_boards, logs
         self._threads, self._runtime, self._host = threads, runtime, host or HostEntry()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._entries: dict[str, BoardEntry] = {}
+        self._state = Path()
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Cluster:
@@ -79,22 +93,37 @@ class LocalProcesses:
             with storage_errors(self._logs):
                 self._logs.mkdir(parents=True, exist_ok=True)
             with storage_errors(Path(tempfile.gettempdir())):
-                state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-boards-")))
-            names = [f"board{index}" for index in range(self._num_boards)]
-            for name in names:
-                self._processes[name] = self._start(name, state / name)
-            boards = tuple(self._entry(name) for name in names)
+                self._state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-boards-")))
+            return self._launch([f"board{index}" for index in range(self._num_boards)])
         except BaseException:
             self._end()
             raise
-        return Cluster(boards, self._host)
 
-    def _start(self, name: str, state: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", _AGENT, "serve", "--once", "--listen", "tcp://127.0.0.1:0", "--name", name]
-        command += ["--state", str(state), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
+    def mend(self, lost: Collection[str]) -> Cluster:
+        """Start agents anew that ended or were given up; their folders are those of the ones before."""
+        names = [name for name, process in self._processes.items() if name in lost or process.poll() is not None]
+        for name in names:
+            process = self._processes[name]
+            process.kill()  # it may be frozen
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        return self._launch(names)
+
+    def _launch(self, names: Collection[str]) -> Cluster:
+        """Start these agents, all at once, and return the cluster of all."""
+        for name in names:
+            self._processes[name] = self._start(name)
+        for name in names:
+            self._entries[name] = self._entry(name)
+        return Cluster(tuple(self._entries.values()), self._host)
+
+    def _start(self, name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", _AGENT, "serve", "--listen", "tcp://127.0.0.1:0", "--name", name]
+        command += ["--state", str(self._state / name), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_") or key in _KEPT}
         environment.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads)))
-        with storage_errors(self._log(name)), self._log(name).open("wb") as log:
+        with storage_errors(self._log(name)), self._log(name).open("ab") as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
+from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
 from edgebll.keys import KeyPair
 from edgebll.transport import poll
 from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Message, Pong, Progress, Stop, Stopped, Welcome
@@ -40,6 +40,8 @@ class Fleet:
 
     Attributes:
         links, boards: by name; the connection, and what is known of the board.
+        suspect: the board that is to blame for the error this raised, if that is known. reported: whether it said so itself.
+        abandoned: set where a new incarnation follows, whose Hello ends the boards' sessions: they are not stopped then.
     """
 
     def __init__(
@@ -53,6 +55,9 @@ class Fleet:
         self.links = {link.name: link for link in links}
         self.boards = {link.name: BoardState(now, greeted=False) for link in links}
         self.deadline_s, self._check, self._tell = deadline_s, check, tell
+        self.suspect: str | None = None
+        self.reported = False
+        self.abandoned = False
         self._checked_s = float("-inf")
         self._controls = {id(link.control): link for link in links}
 
@@ -65,6 +70,59 @@ class Fleet:
         for link in self.links.values():
             link.say_hello()
         return self.gather(Welcome, 2 * self.deadline_s, "said who it is")
+
+    def greet_those_there(self, grace_s: float) -> dict[str, EdgebllError]:
+        """Open a session with the boards that answer, and let go of the others.
+
+        Args:
+            grace_s: how long to wait for the others once a board has answered; for the first one `deadline_s`.
+
+        Returns:
+            The boards that cannot take part, and why.
+
+        Raises:
+            LinkTimeout: no board answers.
+        """
+        started = time.monotonic()
+        for link in self.links.values():
+            link.say_hello()
+        refused: dict[str, EdgebllError] = {}
+        busy: set[str] = set()  # they live, but end the step in progress first
+        while left := [name for name, board in self.boards.items() if not board.greeted and name not in refused]:
+            waited_s = time.monotonic() - started
+            patient = not self._any_greeted or any(name in busy for name in left)
+            if waited_s >= (self.deadline_s if patient else grace_s):
+                break
+            self._hear_welcomes(refused, busy, min(grace_s, 0.1))
+        for name in [name for name, board in self.boards.items() if not board.greeted]:
+            link = self.links[name]
+            refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
+            self.drop(name)
+        if not self.links:
+            raise LinkTimeout("; ".join(map(str, refused.values())))
+        return refused
+
+    @property
+    def _any_greeted(self) -> bool:
+        return any(board.greeted for board in self.boards.values())
+
+    def _hear_welcomes(self, refused: dict[str, EdgebllError], busy: set[str], timeout_s: float) -> None:
+        for control in poll([link.control for link in self.links.values()], timeout_s):
+            link = self._controls[id(control)]
+            try:
+                while (message := link.receive()) is not None:
+                    if isinstance(message, Progress):
+                        busy.add(link.name)
+                    self._note(link, message)
+            except (LinkError, BoardError, ConfigError) as error:
+                refused[link.name] = error
+                self.boards[link.name].greeted = False
+
+    def drop(self, name: str) -> None:
+        """Let go of a board: it is no member any more."""
+        link, board = self.links.pop(name), self.boards.pop(name)
+        del self._controls[id(link.control)]
+        link.let_go() if board.greeted else link.close()
 
     def gather(self, kind: type[M], limit_s: float, what: str) -> dict[str, M]:
         """Wait for a message of this class from every board, keeping all sessions alive.
@@ -106,6 +164,7 @@ class Fleet:
         if now - self._checked_s >= _CHECK_S:
             self._checked_s = now
             self._check()
+            self._check_connections()
         if first is not None:
             poll([first.control], min(timeout_s, LAZY_S))
             timeout_s = 0.0
@@ -117,6 +176,14 @@ class Fleet:
                 if not isinstance(message, Pong):
                     heard.append((link, message))
         return heard
+
+    def _check_connections(self) -> None:
+        """A connection that was cut may have lost messages, and ZeroMQ sends them no more."""
+        for name, link in self.links.items():
+            if self.boards[name].greeted and link.control.broken:
+                self.suspect = name
+                self._check()
+                raise BoardError(f"{link.where} vanished: the connection broke; check the board and the network")
 
     def _note(self, link: BoardLink, message: Message) -> None:
         board = self.boards[link.name]
@@ -130,6 +197,8 @@ class Fleet:
             self._tell(f"{link.name}: {message.text[:MAX_PROGRESS_CHARS]}")
         elif isinstance(message, Failure):
             self._check()  # a neighbour whose process has ended is the better reason
+            if message.code != LinkError.exit_code:
+                self.suspect, self.reported = link.name, True
             raise link.failed(message)
 
     def watch(self) -> float:
@@ -151,6 +220,7 @@ class Fleet:
             link.ping()
             board.last_ping_s = time.monotonic()
             return
+        self.suspect = action.board
         self._check()  # says more where the board's process is known to have ended
         silent_s, why = action.silent_s, link.control.diagnosis()
         if not board.greeted:
@@ -163,7 +233,7 @@ class Fleet:
         waiting = {}
         for name, link in self.links.items():
             with contextlib.suppress(EdgebllError):
-                link.send(Stop(link.run))
+                link.send(Stop(link.run, incarnation=link.incarnation))
                 if self.boards[name].greeted:
                     waiting[name] = link
         while waiting and (left_s := deadline - time.monotonic()) > 0:
@@ -192,17 +262,18 @@ def open_fleet(
     deadline_s: float,
     check: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = _nobody,
+    incarnation: int = 0,
 ) -> Iterator[Fleet]:
     """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
 
     Args:
-        entries: the boards. run: identifier of the run. keys: the host's, if encrypted.
-        deadline_s, check, tell: as in Fleet.
+        entries: the boards. run, incarnation: identifier of the run, and which incarnation of it. keys: the host's, if
+            encrypted. deadline_s, check, tell: as in Fleet.
     """
     with contextlib.ExitStack() as stack:
         links = []
         for entry in entries:
-            links.append(BoardLink(entry, run, keys))
+            links.append(BoardLink(entry, run, keys, incarnation))
             stack.callback(links[-1].close)
         fleet = Fleet(links, deadline_s, check, tell)
         limit_s = _ABORT_S
@@ -210,4 +281,5 @@ def open_fleet(
             yield fleet
             limit_s = _STOP_S
         finally:
-            fleet.stop(limit_s)
+            if not fleet.abandoned:
+                fleet.stop(limit_s)

@@ -12,11 +12,11 @@ from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.planner import RunState
 from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.snapshots import SnapshotWriter
+from edgebll_firmware_host.snapshot_writer import SnapshotWriter, own_tensors
 
 
 class Inbox:
-    """Takes the messages of a run.
+    """Takes the messages of one incarnation of a run.
 
     Args:
         bundle, placement: what runs where. state: kept up to date for the planner.
@@ -60,7 +60,8 @@ class Inbox:
 
     def _account(self, link: BoardLink, message: Report | State) -> None:
         block = message.block
-        if self._board_of.get(block) != link.name or message.run != link.run:
+        ours = (link.run, link.incarnation)
+        if self._board_of.get(block) != link.name or (message.run, message.incarnation) != ours:
             raise BoardError(f"{link.where} reports on {block[:40]!r}, which it does not host; install the same release there")
         if message.sequence != self._next[block]:
             raise LinkError(
@@ -72,7 +73,7 @@ class Inbox:
     def _take_state(self, link: BoardLink, message: State) -> None:
         spec = self._specs[message.block]
         try:
-            check_state(spec, message.tensors, message.block)
+            check_state(spec, own_tensors(message), message.block)
         except BundleError as error:
             raise BoardError(f"{link.where} sent a state that does not fit: {error}") from error
         self._state.boards[link.name].owed_bytes -= spec.state_bytes

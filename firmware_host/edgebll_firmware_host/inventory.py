@@ -4,6 +4,7 @@
 key = "host.key"                      # the host's key file; needed off loopback
 window = 8                            # tokens in flight
 deadline_s = 10.0                     # silence after which a board counts as lost
+patience_s = 300.0                    # without any progress so long, a run that recovers again and again gives up; 0: at once
 
 [[board]]
 name = "orin-1"
@@ -49,11 +50,17 @@ class BoardEntry:
 
 @dataclass(frozen=True)
 class HostEntry:
-    """The host: its key file, the number of tokens in flight, and seconds of silence after which a board counts as lost."""
+    """The host.
+
+    Attributes:
+        key: its key file. window: tokens in flight. deadline_s: silence after which a board counts as lost.
+        patience_s: how long a run may recover from failures without any progress; 0 gives up at the first failure.
+    """
 
     key: str | None = None
     window: int = 8
     deadline_s: float = 10.0
+    patience_s: float = 300.0
 
     def __post_init__(self) -> None:
         if self.window < 1:
@@ -62,6 +69,8 @@ class HostEntry:
             raise ConfigError(
                 f"deadline_s must be at least {MIN_DEADLINE_S:g} seconds, two heartbeats, but is {self.deadline_s:g}"
             )
+        if not 0 <= self.patience_s < 1e9:
+            raise ConfigError(f"patience_s must be a number of seconds, 0 for no recovery, but is {self.patience_s:g}")
 
 
 @dataclass(frozen=True)

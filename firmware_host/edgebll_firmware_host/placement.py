@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgebll.bundle import Bundle
 from edgebll.edges import is_chain
@@ -40,6 +40,20 @@ def place(blocks: Sequence[str], weights: Sequence[float], boards: Sequence[Boar
     parts = partition(weights, min(len(boards), len(blocks)))
     named = zip(boards, parts, strict=False)
     return Placement({board.name: tuple(blocks[index] for index in part) for board, part in named})
+
+
+def place_among(
+    blocks: Sequence[str], weights: Sequence[float], boards: Sequence[BoardEntry], there: Collection[str]
+) -> Placement:
+    """Place blocks on those of the boards that are there: as `place` does where all pinned blocks can stay, else anew.
+
+    Args:
+        blocks, weights, boards: as in `place`. there: names of the boards that may be used.
+    """
+    present = [board for board in boards if board.name in there]
+    if any(board.blocks for board in boards if board.name not in there):
+        present = [replace(board, blocks=()) for board in present]
+    return place(blocks, weights, present)
 
 
 def _pinned(blocks: Sequence[str], boards: Sequence[BoardEntry]) -> Placement:

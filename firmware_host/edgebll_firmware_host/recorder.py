@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from edgebll.errors import BoardError
 from edgebll.files import write_json
 from edgebll.runfolder import RunFolder
 from edgebll.wire import EVAL, TRAIN, Report
+from edgebll_firmware_host.snapshots import Progress
 
 #: Spans kept for the timeline; a longer run keeps its first ones.
 MAX_SPANS = 50_000
@@ -49,7 +51,7 @@ class Span:
 
 @dataclass
 class Recorder:
-    """Takes every Report of a run.
+    """Takes every Report of a run, and records each training step and evaluation once, however often it is replayed.
 
     Attributes:
         folder: where metrics go. listener: who is told of progress. blocks: in stream order.
@@ -57,6 +59,9 @@ class Recorder:
         accuracy, loss: of the last evaluation, None before the first.
         steps: training steps the last block has applied. busy_ns: computing time by block.
         clock_offsets: board -> its monotonic clock minus the host's in ns, as known last.
+        recorded: block -> training steps recorded. evaluated: step of the last evaluation recorded, None before the first.
+        news: grows with each training step and evaluation that was not recorded before.
+        earlier_s: how long the run took before this process began to record it.
     """
 
     folder: RunFolder
@@ -70,6 +75,11 @@ class Recorder:
     steps: int = 0
     busy_ns: dict[str, int] = field(default_factory=dict)
     clock_offsets: dict[str, int] = field(default_factory=dict)
+    recorded: dict[str, int] = field(default_factory=dict)
+    evaluated: int | None = None
+    news: int = 0
+    earlier_s: float = 0.0
+    _started_s: float = field(default_factory=time.monotonic)
     spans: list[Span] = field(default_factory=list)
     _losses: dict[str, float] = field(default_factory=dict)
     _totals: dict[str, float] = field(default_factory=dict)
@@ -90,10 +100,30 @@ class Recorder:
         elif report.kind == EVAL and report.block == self.blocks[-1]:
             self._evaluated(board, report)
 
+    def progress(self) -> Progress:
+        """How far the record is, for a snapshot."""
+        seconds = self.earlier_s + time.monotonic() - self._started_s
+        recorded = dict(self.recorded)
+        return Progress(self.folder.flush(), recorded, self.evaluated, self.accuracy, self.loss, seconds)
+
+    def go_on(self, progress: Progress) -> None:
+        """Go on with a record that another process began; the folder was opened at `progress.metrics_bytes`."""
+        self.recorded, self.evaluated, self.earlier_s = dict(progress.recorded), progress.evaluated, progress.seconds
+        self.accuracy, self.loss = progress.accuracy, progress.loss
+        self.steps = self.recorded.get(self.blocks[-1], 0)
+
+    def begin_incarnation(self) -> None:
+        """Forget an evaluation that was cut off: a new incarnation begins before it, never in it."""
+        self._totals.clear()
+
     def _epoch(self, step: int) -> int:
         return step // self.steps_per_epoch if self.steps_per_epoch else 0
 
     def _trained(self, report: Report) -> None:
+        if report.step < self.recorded.get(report.block, 0):
+            return  # replayed
+        self.recorded[report.block] = report.step + 1
+        self.news += 1
         self.folder.record(TRAIN.lower(), epoch=self._epoch(report.step), step=report.step, block=report.block, **report.values)
         self._losses[report.block] = report.values.get("loss", float("nan"))
         if report.block == self.blocks[-1]:
@@ -103,6 +133,8 @@ class Recorder:
     def _evaluated(self, board: str, report: Report) -> None:
         if _SCORES - report.values.keys() or not report.values["count"] > 0:
             raise BoardError(f"board {board} reports an evaluation without {', '.join(sorted(_SCORES))}; update edgebll there")
+        if self.evaluated is not None and report.step <= self.evaluated:
+            return  # replayed
         for name in _SCORES:
             self._totals[name] = self._totals.get(name, 0.0) + report.values[name]
         if self._totals["count"] < self.test_samples:
@@ -110,6 +142,8 @@ class Recorder:
         self.accuracy = self._totals["correct"] / self._totals["count"]
         self.loss = self._totals["loss_sum"] / self._totals["count"]
         self._totals.clear()
+        self.evaluated = report.step
+        self.news += 1
         epoch = self._epoch(report.step)
         self.folder.record("eval", epoch=epoch, step=report.step, accuracy=self.accuracy, loss=self.loss)
         self.listener.evaluated(epoch, report.step, self.accuracy, self.loss)

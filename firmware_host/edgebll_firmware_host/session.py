@@ -1,4 +1,4 @@
-"""The start of a session with all boards: greet, send files, assign blocks, wait until they are loaded."""
+"""The start of a session with all boards that were greeted: send files, assign blocks, wait until they are loaded."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.shipping import ship
+from edgebll_firmware_host.snapshots import Snapshot
 
 #: Boards may take so long to load their blocks, as long as they answer heartbeats; longer if they tell of progress.
 LOAD_S = 600.0
@@ -27,25 +28,29 @@ class Neighbours:
     upstream_keys: list[str] = field(default_factory=list)
 
 
-def start_session(fleet: Fleet, bundle: Bundle, placement: Placement, keys: KeyPair | None) -> int:
+def start_session(
+    fleet: Fleet, bundle: Bundle, placement: Placement, keys: KeyPair | None, snapshot: Snapshot | None = None
+) -> int:
     """Make every board of the fleet ready for tokens; returns the bytes of files sent.
+
+    Args:
+        fleet: greeted boards, those of the placement. snapshot: what to start from, unless from the bundle's states.
 
     Raises:
         LinkError: a board cannot be reached or does not follow the protocol. BoardError: it failed or fell silent.
     """
-    fleet.greet()
-    shipped = ship(fleet, bundle, placement.blocks)
+    shipped = ship(fleet, bundle, placement.blocks, snapshot)
     around = neighbours(placement, bundle.manifest.edges, fleet.links, keys)
     for name, link in fleet.links.items():
-        link.send(_assign(link, placement.blocks[name], around[name]))
+        link.send(_assign(link, placement.blocks[name], around[name], snapshot.step if snapshot is not None else 0))
     fleet.gather(Ready, LOAD_S, "loaded its blocks")
     return shipped
 
 
-def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours) -> Assign:
+def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours, step: int) -> Assign:
     upstream = tuple(dict.fromkeys(around.upstream_keys))
-    entry = link.entry
-    return Assign(link.run, blocks, around.endpoints, around.endpoint_keys, upstream, entry.runtime, entry.threads)
+    how = (upstream, link.entry.runtime, link.entry.threads, step)
+    return Assign(link.run, blocks, around.endpoints, around.endpoint_keys, *how, incarnation=link.incarnation)
 
 
 def neighbours(

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from edgebll.bundle import MANIFEST, Bundle
 from edgebll.errors import BundleError, LinkError
-from edgebll.wire import FilePiece, Offer, Want
+from edgebll.spec import FileEntry
+from edgebll.wire import STREAMS_FILE, FilePiece, Offer, Want
 from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.fleet import Fleet
+from edgebll_firmware_host.snapshots import Snapshot
 
 #: Files travel in pieces of this size.
 PIECE_BYTES = 1 << 20
@@ -23,11 +25,11 @@ AHEAD = 4
 _LOOK_S = 120.0
 
 
-def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]]) -> int:
+def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]], snapshot: Snapshot | None = None) -> int:
     """Send every board the files of its blocks that it does not have.
 
     Args:
-        fleet: greeted boards. hosted: board -> its blocks.
+        fleet: greeted boards. hosted: board -> its blocks. snapshot: what to start from, unless from the bundle's states.
 
     Returns:
         Bytes of the files sent.
@@ -39,11 +41,15 @@ def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]]) ->
         manifest = (bundle.path / MANIFEST).read_bytes()
     except OSError as error:
         raise BundleError(f"{bundle.path / MANIFEST} cannot be read ({error.strerror}); export the bundle again") from error
-    names = {board: _needed(bundle, blocks) for board, blocks in hosted.items()}
+    offers: dict[str, dict[str, Path]] = {}
     for board, link in fleet.links.items():
-        link.send(Offer(link.run, manifest, names[board]))
+        names, entries = _needed(bundle, hosted[board]), _restored(snapshot, hosted[board])
+        link.send(Offer(link.run, manifest, names, entries, incarnation=link.incarnation))
+        offers[board] = {bundle.manifest.files[name].sha256: bundle.path / name for name in names}
+        if snapshot is not None:
+            offers[board] |= {entry.sha256: snapshot.path / name for name, entry in entries.items()}
     wants = fleet.gather(Want, _LOOK_S, "said which files it needs")
-    shipments = [Shipment(link, bundle, names[board], wants[board]) for board, link in fleet.links.items()]
+    shipments = [Shipment(link, offers[board], wants[board]) for board, link in fleet.links.items()]
     under_way = shipments
     while under_way := [shipment for shipment in under_way if not shipment.advance()]:
         fleet.hear(fleet.watch())
@@ -55,11 +61,19 @@ def _needed(bundle: Bundle, blocks: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in files if name.split("/")[0] in blocks and not name.endswith("/golden.safetensors"))
 
 
+def _restored(snapshot: Snapshot | None, blocks: tuple[str, ...]) -> dict[str, FileEntry]:
+    """The files of a snapshot that a board with these blocks needs."""
+    if snapshot is None:
+        return {}
+    names = {STREAMS_FILE, *(f"{block}.safetensors" for block in blocks)}
+    return {name: entry for name, entry in snapshot.contents.files.items() if name in names}
+
+
 class Shipment:
     """The files one board wants.
 
     Args:
-        link: the board. bundle: where the files are. offered: their names. want: the board's answer.
+        link: the board. offered: SHA-256 -> file. want: the board's answer.
 
     Attributes:
         sent_bytes: of the files, so far.
@@ -68,13 +82,12 @@ class Shipment:
         LinkError: the board wants a file that was not offered.
     """
 
-    def __init__(self, link: BoardLink, bundle: Bundle, offered: tuple[str, ...], want: Want) -> None:
-        by_digest = {bundle.manifest.files[name].sha256: name for name in offered}
+    def __init__(self, link: BoardLink, offered: Mapping[str, Path], want: Want) -> None:
         for digest in want.sha256:
-            if digest not in by_digest:
+            if digest not in offered:
                 raise LinkError(f"{link.where} asks for a file that was not offered; install the same release there")
         self._link = link
-        self._pieces = _pieces([(bundle.path / by_digest[digest], digest) for digest in want.sha256])
+        self._pieces = _pieces([(offered[digest], digest) for digest in want.sha256])
         self._unconfirmed: deque[int] = deque()
         self._all_sent = False
         self.sent_bytes = 0

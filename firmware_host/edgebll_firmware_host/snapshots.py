@@ -1,81 +1,193 @@
-"""Snapshots of a run: the states of all blocks at one point of the stream, written as one folder.
+"""Snapshots on the host's disk: all it takes to go on from one point of the stream, as one folder that appears whole.
 
-What is on side streams at that point (`lag` tokens on each) is not part of it.
+    RUN/snapshots/step000000100/block0.safetensors ...   the states after 100 training steps
+    RUN/snapshots/step000000100/streams.safetensors      tokens that wait on side streams, by `edgebll.side_streams.flatten`
+    RUN/snapshots/step000000100/snapshot.json            `Contents`, and the SHA-256 of that
+
+Files are synced, then the folder that holds them, then it is renamed, then the folder of all snapshots is synced. So after a
+crash or a loss of power a snapshot is whole or not there; one that was damaged later is found out by its hashes.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
-from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
-from edgebll.files import storage_errors
-from edgebll.state import State, save_tensors
-from edgebll.wire import State as StateMessage
+import numpy as np
+from safetensors.numpy import save
 
-FOLDER = "snapshots"
+from edgebll.bundle import MANIFEST, Bundle, check_state
+from edgebll.errors import BundleError, LinkError
+from edgebll.files import sha256_file, storage_errors, sync_folder, write_synced
+from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.runfolder import SNAPSHOTS
+from edgebll.side_streams import Waiting, check_waiting, flatten, nest
+from edgebll.spec import FileEntry
+from edgebll.state import Array, State, load_tensors
+from edgebll.wire import STREAMS_FILE
+
+CONTENTS = "snapshot.json"
 #: Whole snapshots kept.
 KEPT = 2
-#: Snapshots that may wait for the disk before the run waits too.
-_QUEUED = 2
+_FORMAT = 1
 
 
-class SnapshotWriter:
-    """Collects the States of each SNAPSHOT and writes a snapshot once all blocks have sent theirs.
+@dataclass(frozen=True)
+class Progress:
+    """How far the record of a run was when all blocks had given their states.
 
-    A slow disk holds up neither the stream nor the heartbeats: a thread writes. Use it as a context manager, which waits for
-    the last snapshot.
-
-    Args:
-        run: the run folder. blocks: names of all blocks.
+    Attributes:
+        metrics_bytes: size of metrics.jsonl. recorded: block -> training steps in it. evaluated: step of the last evaluation
+            in it, None before the first. accuracy, loss: of that evaluation. seconds: since the run's start.
     """
 
-    def __init__(self, run: Path, blocks: tuple[str, ...]) -> None:
-        self._folder = run / FOLDER
-        self._blocks = blocks
-        self._pending: dict[int, dict[str, State]] = {}
-        self._thread = ThreadPoolExecutor(1, "edgebll-snapshots")
-        self._written: deque[Future[None]] = deque()
+    metrics_bytes: int = 0
+    recorded: dict[str, int] = field(default_factory=dict)
+    evaluated: int | None = None
+    accuracy: float | None = None
+    loss: float | None = None
+    seconds: float = 0.0
 
-    def take(self, message: StateMessage) -> None:
-        """Take a block's state.
 
-        Raises:
-            StorageError: an earlier snapshot could not be written.
-        """
-        self._collect(_QUEUED)
-        states = self._pending.setdefault(message.sequence, {})
-        states[message.block] = message.tensors
-        if len(states) == len(self._blocks):
-            del self._pending[message.sequence]
-            self._written.append(self._thread.submit(self._write, message.step, states))
+@dataclass(frozen=True)
+class Contents:
+    """What snapshot.json holds: the training step, the bundle it belongs to, and the other files."""
 
-    def _collect(self, may_wait: int) -> None:
-        """Wait until at most `may_wait` snapshots are unwritten; raise what went wrong."""
-        while self._written and (len(self._written) > may_wait or self._written[0].done()):
-            self._written.popleft().result()
+    format: int
+    step: int
+    manifest_sha256: str
+    progress: Progress
+    files: dict[str, FileEntry]
 
-    def _write(self, step: int, states: Mapping[str, State]) -> None:
-        target = self._folder / f"step{step:09d}"
-        scratch = target.with_name(f".{target.name}.partial")
-        with storage_errors(target):
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(parents=True)
-        for block, state in states.items():
-            save_tensors(scratch / f"{block}.safetensors", state)
-        with storage_errors(target):
-            os.replace(scratch, target)
-            for old in sorted(p for p in self._folder.iterdir() if p.name.startswith("step"))[:-KEPT]:
-                shutil.rmtree(old)
 
-    def __enter__(self) -> SnapshotWriter:
-        return self
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that was found whole. Attributes: path: its folder. contents: its snapshot.json."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=error is not None)
-        if error is None:
-            self._collect(0)
+    path: Path
+    contents: Contents
+
+    @property
+    def step(self) -> int:
+        """Training steps before it."""
+        return self.contents.step
+
+    def state(self, block: str) -> dict[str, Array]:
+        """A block's state."""
+        return load_tensors(self.path / f"{block}.safetensors")
+
+    def waiting(self) -> Waiting[Array]:
+        """The tokens on side streams."""
+        return nest(load_tensors(self.path / STREAMS_FILE)) if STREAMS_FILE in self.contents.files else {}
+
+
+def write_snapshot(
+    run: Path, bundle: Bundle, step: int, states: Mapping[str, State], waiting: Waiting[Array], progress: Progress
+) -> None:
+    """Add a snapshot to a run folder, and remove those beyond the newest KEPT.
+
+    Raises:
+        StorageError: the disk refuses; the snapshots before are untouched.
+    """
+    folder = run / SNAPSHOTS
+    target = folder / f"step{step:09d}"
+    scratch = folder / f".{target.name}.partial"
+    with storage_errors(target):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+    tensors = {f"{block}.safetensors": state for block, state in states.items()}
+    if streams := flatten(waiting):
+        tensors[STREAMS_FILE] = streams
+    files = {name: _write(scratch / name, value) for name, value in tensors.items()}
+    contents = Contents(_FORMAT, step, sha256_file(bundle.path / MANIFEST), progress, files)
+    document = to_plain(contents)
+    write_synced(scratch / CONTENTS, json.dumps({"sha256": _digest(document), "contents": document}, indent=1).encode())
+    sync_folder(scratch)
+    with storage_errors(target):
+        _swap(scratch, target)
+    sync_folder(folder)
+    with storage_errors(folder):
+        for old in _found(run)[KEPT:]:
+            shutil.rmtree(old)
+
+
+def _write(path: Path, tensors: State) -> FileEntry:
+    write_synced(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}))
+    with storage_errors(path):
+        return FileEntry(sha256_file(path), path.stat().st_size)
+
+
+def _swap(scratch: Path, target: Path) -> None:
+    """Rename; a snapshot of the same step, e.g. a damaged one, makes way."""
+    earlier = target.with_name(f".{target.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if target.exists():
+        os.replace(target, earlier)
+    os.replace(scratch, target)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _found(run: Path) -> list[Path]:
+    """Folders of snapshots, the newest first."""
+    folder = run / SNAPSHOTS
+    return sorted((p for p in folder.iterdir() if p.name.startswith("step")), reverse=True) if folder.is_dir() else []
+
+
+def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> Snapshot | None:
+    """The newest whole snapshot of a run with this bundle, or None if there is none.
+
+    Args:
+        tell: takes a sentence about each one that is passed over because it is damaged.
+
+    Raises:
+        BundleError: a whole snapshot belongs to another bundle.
+    """
+    for path in _found(run):
+        try:
+            snapshot = Snapshot(path, _read(path))
+            _check_files(snapshot, bundle)
+        except (BundleError, LinkError, OSError) as error:
+            tell(f"the snapshot {path.name} is damaged and passed over: {error}")
+            continue
+        if snapshot.contents.manifest_sha256 != sha256_file(bundle.path / MANIFEST):
+            raise BundleError(f"{path} was taken with another bundle than {bundle.path}; give back the one the run began with")
+        return snapshot
+    return None
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path) -> Contents:
+    try:
+        document = json.loads((path / CONTENTS).read_bytes())
+        if document["sha256"] != _digest(document["contents"]):
+            raise BundleError(f"{CONTENTS} is not what was written")
+        contents = from_plain(Contents, document["contents"], CONTENTS)
+    except PlainError as error:
+        raise BundleError(str(error)) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(f"{CONTENTS} cannot be read ({error})") from error
+    if contents.format != _FORMAT:
+        raise BundleError(f"{CONTENTS} has format {contents.format}, this edgebll reads {_FORMAT}")
+    return contents
+
+
+def _check_files(snapshot: Snapshot, bundle: Bundle) -> None:
+    for name, entry in snapshot.contents.files.items():
+        file = snapshot.path / Path(name).name
+        if file.stat().st_size != entry.size_bytes or sha256_file(file) != entry.sha256:
+            raise BundleError(f"{name} is not the file {CONTENTS} promises")
+    if snapshot.contents.manifest_sha256 != sha256_file(bundle.path / MANIFEST):
+        return  # of another bundle: said by the caller
+    for block in bundle.manifest.blocks:
+        check_state(block, snapshot.state(block.name), block.name)
+    sides = [edge for block in bundle.manifest.blocks for edge in bundle.manifest.side_streams(block.name)]
+    check_waiting(snapshot.waiting(), sides)

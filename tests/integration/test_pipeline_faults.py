@@ -1,9 +1,10 @@
-"""Whatever dies, freezes or is interrupted while a pipeline runs: one sentence, a documented code, nothing left behind."""
+"""Whatever dies, freezes or is interrupted while a pipeline runs that is not to recover: one sentence, a documented code."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -29,12 +30,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "was killed by SIGKILL"), (signal.SIGSTOP, "silent for")])
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "by SIGKILL|vanished"), (signal.SIGSTOP, "silent for")])
 def test_a_board_that_dies_or_freezes_ends_the_run(
     bundle: Path, tmp_path: Path, which: int, number: signal.Signals, words: str
 ) -> None:
     """The first board too, whose death breaks the host's data connection as well."""
-    with HostProcess("simulate", bundle, tmp_path / "run", "--boards", "2", "--deadline", "1.5") as host:
+    with HostProcess("simulate", bundle, tmp_path / "run", "--boards", "2", "--deadline", "1.5", "--patience", "0") as host:
         host.await_epoch()
         pids = host.boards()
         os.kill(pids[which], number)
@@ -42,7 +43,7 @@ def test_a_board_that_dies_or_freezes_ends_the_run(
     assert code == 8, errors
     sentence = one_sentence(errors)
     assert f"board{which}" in sentence
-    assert words in sentence
+    assert re.search(words, sentence)
     assert not (host.run / "summary.json").exists()
     await_gone(pids)
 
@@ -73,7 +74,7 @@ def test_a_killed_host_leaves_no_boards(bundle: Path, tmp_path: Path) -> None:
 def test_boards_of_a_cluster_outlive_a_dead_neighbour_and_an_interrupted_host(bundle: Path, tmp_path: Path) -> None:
     with agent_process(tmp_path / "a", name="a") as a:
         with agent_process(tmp_path / "b", name="b") as b:
-            text = "deadline_s = 1.5"
+            text = "deadline_s = 1.5\npatience_s = 0.0"
             cluster = write_cluster(tmp_path / "both.toml", {"a": a.endpoint, "b": b.endpoint}, text)
             with HostProcess("run", bundle, tmp_path / "interrupted", "--cluster", str(cluster)) as host:
                 host.await_epoch()
@@ -87,7 +88,7 @@ def test_boards_of_a_cluster_outlive_a_dead_neighbour_and_an_interrupted_host(bu
                 b.process.kill()
                 code, errors = host.end()
             assert code == 8, errors
-            assert f"board b at {b.endpoint} has been silent" in one_sentence(errors)
+            assert f"board b at {b.endpoint} vanished: the connection broke" in one_sentence(errors)
         cluster = write_cluster(tmp_path / "one.toml", {"a": a.endpoint})
         assert [row["board"] for row in json.loads(invoke("devices", "--cluster", cluster, "--json"))] == ["a"]
         invoke("run", bundle, "--cluster", cluster, "--out", tmp_path / "after", *SHORT)

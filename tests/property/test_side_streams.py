@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgebll.edges import HOST, EdgeSpec, check_edges, received_name
 from edgebll.errors import BundleError, LinkError
-from edgebll.side_streams import Inlet
+from edgebll.side_streams import Inlet, Outlet, check_waiting, flatten, nest
 from edgebll.spec import BlockSpec, TensorSpec
 
 SOURCES = ("block0", "block2", "block3")
@@ -131,3 +131,31 @@ def test_another_shape_is_refused() -> None:
     sender = replace(BLOCKS[2], sent=(replace(NOTE, shape=(3,)),))
     with pytest.raises(BundleError, match="or other shapes"):
         check_edges((*CHAIN, BACK), (*BLOCKS[:2], sender))
+
+
+@given(lags=lags, steps=st.integers(0, 6))
+def test_a_source_remembers_what_waits_for_its_targets(lags: dict[str, int], steps: int) -> None:
+    """The last `lag` tokens of each stream, zeros before the first step; and so they go over a file."""
+    edges = [EdgeSpec("block1", target, ("note",), lag) for target, lag in lags.items()]
+    outlet = Outlet(edges, [NOTE], lambda spec: f"zeros for {spec.name}")
+    for step in range(steps):
+        assert outlet.send({"note": f"{step}"}) == [(edge, {"note": f"{step}"}) for edge in edges]
+    waiting = outlet.waiting()
+    for target, lag in lags.items():
+        expected = [f"{step}" if step >= 0 else "zeros for note" for step in range(steps - lag, steps)]
+        assert [token["note"] for token in waiting.get(target, {}).get("block1", ())] == expected
+    assert nest(flatten(waiting)) == waiting
+    check_waiting(waiting, edges)
+    assert Outlet(edges, [NOTE], str, waiting).waiting() == waiting
+
+
+@pytest.mark.parametrize("name", ["", "a", "a/b/0", "a/b/x/c", "a/b/-1/c", "a/b/9999999999/c", "a/b/0/"])
+def test_names_that_are_no_tokens_are_refused(name: str) -> None:
+    with pytest.raises(LinkError, match="is not the name of a token's tensor"):
+        nest({name: 1})
+
+
+@pytest.mark.parametrize("tokens", [[], [{"note": 1}] * 3, [{"note": 1}, {"other": 1}]])
+def test_missing_and_odd_tokens_are_refused(tokens: list[dict[str, int]]) -> None:
+    with pytest.raises(LinkError, match="wait on the side stream from block1 to block0, expected were 2 with note"):
+        check_waiting({"block0": {"block1": tokens}}, [EdgeSpec("block1", "block0", ("note",), 2)])

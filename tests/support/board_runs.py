@@ -13,7 +13,7 @@ from edgebll.state import Array
 from edgebll.state import State as BlockState
 from edgebll.wire import EVAL, SNAPSHOT, TRAIN, State, Token
 from edgebll_devices.sequential import run_sequential
-from edgebll_firmware_host.cluster_run import Outcome, run_on_boards
+from edgebll_firmware_host.cluster_run import Outcome, RunPlan, run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import Cluster
 from edgebll_firmware_host.recorder import Recorder
@@ -36,13 +36,20 @@ class Silent:
         """Nothing."""
 
 
-def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str) -> Iterator[Token]:
-    """The first block's tokens of these kinds; batches by place in the stream, the same every time."""
+def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) -> Iterator[Token]:
+    """The first block's tokens of these kinds; batches by place in the stream, the same every time.
+
+    With `start`, what comes after so many training steps and the SNAPSHOT right behind them, as `edgebll.stream` does it.
+    """
     step = 0
+    trained = [index for index, kind in enumerate(kinds) if kind == TRAIN]
+    first = trained[start - 1] + 1 if start else 0
+    first += bool(start) and kinds[first] == SNAPSHOT
     for sequence, kind in enumerate(kinds):
         x, y = make_batch(bundle, sequence)
         tensors: dict[str, Array] = {"x": x, "y": np.ascontiguousarray(y)} if kind in (TRAIN, EVAL) else {}
-        yield Token(run, "block0", kind, sequence, step, len(x), {"lr": 0.05}, tensors=tensors)
+        if sequence >= first:
+            yield Token(run, "block0", kind, sequence - first, step, len(x), {"lr": 0.05}, tensors=tensors)
         step += kind == TRAIN
 
 
@@ -56,10 +63,10 @@ def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Pat
     """A run over boards; `folder` is new, and its name the run's."""
     names = tuple(block.name for block in bundle.manifest.blocks)
     steps = kinds.count(TRAIN)
-    tokens = make_tokens(bundle, kinds, folder.name)
+    plan = RunPlan(bundle, folder.name, lambda start: make_tokens(bundle, kinds, folder.name, start), stall_s=20.0)
     with RunFolder.create(folder, {}) as opened:
         recorder = Recorder(opened, Silent(), names, bundle.manifest.batch_size, steps, steps)
-        outcome = run_on_boards(bundle, folder.name, tokens, RunningAgents(cluster), recorder, stall_s=20.0)
+        outcome = run_on_boards(plan, RunningAgents(cluster), recorder)
     if SNAPSHOT in kinds:
         assert list((folder / "snapshots").iterdir())
     return outcome

@@ -1,9 +1,12 @@
 """The stream of a run: order, counts and content."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.messages import same
 
 from edgebll.data import Dataset
 from edgebll.errors import ConfigError
@@ -11,13 +14,16 @@ from edgebll.schedule import Schedule
 from edgebll.stream import StreamPlan, stream
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN
 
+#: Training and test samples, batch size, epochs, steps between snapshots, whether to evaluate.
+PLANS = (st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans())
+
 
 def dataset(count: int) -> Dataset:
     images = np.arange(count, dtype=np.float32).reshape(count, 1, 1, 1)
     return Dataset("counting", images, np.arange(count, dtype=np.int64) % 3, 3)
 
 
-@given(st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans())
+@given(*PLANS)
 def test_every_sample_once_an_epoch_in_one_sequence(
     train: int, test: int, batch: int, epochs: int, snapshot_every: int, evaluate: bool
 ) -> None:
@@ -37,6 +43,31 @@ def test_every_sample_once_an_epoch_in_one_sequence(
     assert sum(token.count for token in evaluated) == (test * max(1, epochs) if evaluate else 0)
     snapshots = [token.step for token in tokens if token.kind == SNAPSHOT]
     assert snapshots == [s for s in range(1, len(trained) + 1) if snapshot_every and s % snapshot_every == 0]
+
+
+@given(
+    st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans(), st.data()
+)
+def test_the_rest_of_a_stream_is_a_function_of_the_step(
+    train: int, test: int, batch: int, epochs: int, snapshot_every: int, evaluate: bool, data: st.DataObject
+) -> None:
+    """What follows the snapshot of a step is what follows it in the whole stream, to the last bit."""
+    plan = StreamPlan("r", "block0", batch, epochs, Schedule(0.1), 7, evaluate, snapshot_every)
+    whole = list(stream(plan, dataset(train), dataset(test)))
+    trained = [index for index, token in enumerate(whole) if token.kind == TRAIN]
+    start = data.draw(st.integers(0, len(trained)))
+    first = trained[start - 1] + 1 if start else 0
+    first += bool(start) and whole[first].kind == SNAPSHOT
+    rest = list(stream(plan, dataset(train), dataset(test), start))
+    assert [token.sequence for token in rest] == list(range(len(rest)))
+    for token, expected in zip(rest, whole[first:], strict=True):
+        assert same(token, replace(expected, sequence=token.sequence, tensors=expected.tensors))
+
+
+@pytest.mark.parametrize("start", [-1, 7])
+def test_a_step_the_run_does_not_have_is_refused(start: int) -> None:
+    with pytest.raises(ConfigError, match="has 6 steps"):
+        next(stream(StreamPlan("r", "block0", 4, 2, Schedule(0.1)), dataset(12), dataset(3), start))
 
 
 def test_the_rate_follows_the_schedule_and_labels_fit() -> None:

@@ -17,7 +17,7 @@ from edgebll.errors import BoardError, LinkTimeout
 from edgebll.runfolder import RunFolder
 from edgebll.transport import Receiver
 from edgebll.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Ready, Stop, Token
-from edgebll_firmware_host.cluster_run import Outcome, run_on_boards
+from edgebll_firmware_host.cluster_run import Outcome, RunPlan, run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.recorder import Recorder
@@ -40,10 +40,10 @@ def tokens(bundle: Bundle) -> Iterator[Token]:
 
 def run(bundle: Bundle, board: FakeBoard, folder: Path, stall_s: float = 300.0) -> Outcome:
     """Run the tokens over one board with a deadline of one second."""
-    cluster = Cluster((BoardEntry("a", board.endpoint),), HostEntry(window=2, deadline_s=1.0))
+    cluster = Cluster((BoardEntry("a", board.endpoint),), HostEntry(window=2, deadline_s=1.0, patience_s=0.0))
     with RunFolder.create(folder, {}) as opened:
         recorder = Recorder(opened, Silent(), ("block0",), 4, 5, 4)
-        return run_on_boards(bundle, RUN, tokens(bundle), RunningAgents(cluster), recorder, stall_s=stall_s)
+        return run_on_boards(RunPlan(bundle, RUN, lambda _: tokens(bundle), stall_s=stall_s), RunningAgents(cluster), recorder)
 
 
 def ready_at(data_endpoint: str, more: Script = lambda _: None) -> Script:
@@ -52,7 +52,7 @@ def ready_at(data_endpoint: str, more: Script = lambda _: None) -> Script:
     def answer(message: Message) -> Iterable[Message] | None:
         if isinstance(message, Hello):
             return [welcome(data_endpoint=data_endpoint)]
-        return [Ready(RUN, 0.0)] if isinstance(message, Assign) else more(message)
+        return [Ready(RUN, 0.0, incarnation=1)] if isinstance(message, Assign) else more(message)
 
     return answer
 

@@ -52,6 +52,7 @@ def test_a_board_that_loads_slowly_costs_no_other_its_heartbeats(bundle: Bundle)
     with FakeBoard(slow) as first, FakeBoard(quick) as second:
         placement = Placement({"a": ("block0",), "b": ("block1",)})
         with open_fleet([entry("a", first), entry("b", second)], RUN, None, 1.0) as fleet:
+            fleet.greet()
             start_session(fleet, bundle, placement, None)
         pings = second.times(Ping)
         gaps = [later - earlier for earlier, later in itertools.pairwise(pings)]
@@ -255,6 +256,7 @@ def test_a_board_that_tells_of_progress_has_more_time(bundle: Bundle, monkeypatc
     told: list[str] = []
     placement = Placement({"a": ("block0", "block1")})
     with FakeBoard(building) as board, open_fleet([entry("a", board)], RUN, None, 5.0, tell=told.append) as fleet:
+        fleet.greet()
         start_session(fleet, bundle, placement, None)
     assert time.monotonic() - asked[0] > 2.0
     assert told[0].startswith("a: still building: ")
@@ -266,6 +268,7 @@ def test_a_board_that_stops_telling_of_progress_is_given_up(bundle: Bundle, monk
     def stuck(message: Message) -> Iterable[Message] | None:
         return [Progress(RUN, "building")] if isinstance(message, Assign) else None
 
-    with FakeBoard(stuck) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:  # noqa: SIM117
+    with FakeBoard(stuck) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
         with pytest.raises(LinkTimeout, match="answers, but has not loaded its blocks within"):
             start_session(fleet, bundle, Placement({"a": ("block0", "block1")}), None)

@@ -21,11 +21,11 @@ from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.planner import BoardState, RunState
 from edgebll_firmware_host.recorder import Recorder, Span, chrome_trace
-from edgebll_firmware_host.snapshots import SnapshotWriter
+from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 
 RUN = "run"
 LINKS: Any = {
-    name: SimpleNamespace(name=name, run=RUN, where=f"board {name} at tcp://127.0.0.1:1", clock_offset_ns=offset)
+    name: SimpleNamespace(name=name, run=RUN, incarnation=0, where=f"board {name} at tcp://127.0.0.1:1", clock_offset_ns=offset)
     for name, offset in (("a", 0), ("b", 5_000_000_000))
 }
 
@@ -65,7 +65,7 @@ class Desk:
         self.recorder = Recorder(folder, self.told, ("block0", "block1"), 4, steps_per_epoch=2, test_samples=6)
         boards = {"a": BoardState(0.0), "b": BoardState(0.0)}
         self.state = RunState(3, 10.0, 60.0, boards, {"block0", "block1"}, 0.0, fed=3)
-        self.snapshots = SnapshotWriter(folder.path, ("block0", "block1"))
+        self.snapshots = SnapshotWriter(bundle, self.recorder)
         placement = Placement({"a": ("block0",), "b": ("block1",)})
         self.inbox = Inbox(bundle, placement, self.state, self.recorder, self.snapshots)
         self.bundle = bundle
@@ -107,7 +107,7 @@ def test_a_missing_or_repeated_message_is_noticed(desk: Desk, sequence: int) -> 
         desk.report("a", sequence)
 
 
-@pytest.mark.parametrize("changes", [{"block": "block1"}, {"block": "block9"}, {"run": "other"}])
+@pytest.mark.parametrize("changes", [{"block": "block1"}, {"block": "block9"}, {"run": "other"}, {"incarnation": 1}])
 def test_a_board_speaks_for_its_own_blocks_only(desk: Desk, changes: dict) -> None:
     with pytest.raises(BoardError, match="which it does not host"):
         desk.report("a", 0, **changes)
@@ -140,7 +140,8 @@ def test_snapshots_are_written_when_all_blocks_gave_theirs_and_two_are_kept(desk
     with desk.snapshots:  # waits for the disk
         pass
     assert sorted(path.name for path in folder.iterdir()) == ["step000000002", "step000000003"]
-    assert sorted(path.name for path in (folder / "step000000003").iterdir()) == ["block0.safetensors", "block1.safetensors"]
+    names = ["block0.safetensors", "block1.safetensors", "snapshot.json"]
+    assert sorted(path.name for path in (folder / "step000000003").iterdir()) == names
 
 
 def test_an_evaluation_is_summed_over_its_batches_and_padding_does_not_count(desk: Desk) -> None:

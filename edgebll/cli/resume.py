@@ -1,0 +1,113 @@
+"""Going on with a run whose host ended before it was whole: `--resume` of `edgebll simulate` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgebll.bundle import MANIFEST, Bundle, open_bundle
+from edgebll.cli.machinery import LocalAgents, Machinery, on_cluster
+from edgebll.cli.output import say
+from edgebll.cli.streaming import DataSource, Job, perform, prepare
+from edgebll.errors import BundleError, ConfigError
+from edgebll.files import sha256_file
+from edgebll.plain import PlainError, from_plain
+from edgebll.schedule import Schedule
+
+_WITH_RESUME = ("resume", "json")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What run.json says of a run's stream."""
+
+    kind: str
+    run: str
+    bundle: str
+    manifest_sha256: str
+    data: str
+    data_dir: str | None
+    epochs: int
+    seed: int
+    limit: int | None
+    snapshot_every: int
+    snapshot_seconds: float
+    augment: str
+    schedule: Schedule
+    weights: tuple[float, ...] | None
+
+
+def check_only_resume(context: typer.Context, *others: str) -> None:
+    """Raise ConfigError if a run that is resumed is given options of its own: it goes on as it began."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in (*_WITH_RESUME, *others):
+            raise ConfigError(f"--resume goes on with the run as it began; leave out {name.replace('_', '-')}")
+
+
+def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool) -> None:
+    """Go on with the run at `run` from its newest whole snapshot, or from its start.
+
+    Args:
+        kind: the command that began it. cluster: the inventory to use instead of the one it began with.
+
+    Raises:
+        BundleError: there is no unfinished run of this kind, or its bundle is another one by now. And what `perform` raises.
+    """
+    from edgebll.runfolder import RunFolder, read_config
+    from edgebll_firmware_host.snapshots import newest_snapshot
+
+    config = read_config(run)
+    recorded = _recorded(run, config)
+    if recorded.kind != kind:
+        raise BundleError(f"{run} was begun by `edgebll {recorded.kind}`; resume it with that")
+    bundle = open_bundle(recorded.bundle)
+    if sha256_file(bundle.path / MANIFEST) != recorded.manifest_sha256:
+        raise BundleError(f"{bundle.path} is not the bundle that {run} began with; put that one back or run again")
+    job = _job(recorded, bundle, _machinery(config, recorded, cluster))
+    with RunFolder.resume(run) as folder:
+        snapshot = newest_snapshot(run, bundle, lambda text: say(f"edgebll: {text}"))
+        folder.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)
+        perform(job, folder, snapshot, json=json, resumed=True)
+
+
+def _recorded(run: Path, config: Mapping[str, Any]) -> Recorded:
+    known = {name: config[name] for name in Recorded.__dataclass_fields__ if name in config}
+    try:
+        return from_plain(Recorded, known, f"{run}/run.json")
+    except (PlainError, ConfigError) as error:
+        raise BundleError(f"{error}; only runs of `edgebll simulate` and `run` can be resumed so") from error
+
+
+def _job(recorded: Recorded, bundle: Bundle, machinery: Machinery) -> Job:
+    from edgebll.stream import StreamPlan
+
+    plan = StreamPlan(
+        run=recorded.run,
+        block=bundle.manifest.blocks[0].name,
+        batch_size=bundle.manifest.batch_size,
+        epochs=recorded.epochs,
+        schedule=recorded.schedule,
+        seed=recorded.seed,
+        snapshot_every=recorded.snapshot_every,
+        augment=recorded.augment,
+    )
+    folder = Path(recorded.data_dir) if recorded.data_dir is not None else None
+    return prepare(bundle, plan, DataSource(recorded.data, folder, recorded.limit), machinery, recorded.snapshot_seconds)
+
+
+def _machinery(config: Mapping[str, Any], recorded: Recorded, cluster: Path | None) -> Machinery:
+    from edgebll_firmware_host.inventory import load_cluster
+
+    weights = list(recorded.weights) if recorded.weights is not None else None
+    try:
+        if recorded.kind == "simulate":
+            return LocalAgents.of(config).machinery(weights)
+        path, window = cluster or Path(str(config["cluster"])), config["window"]
+    except (PlainError, KeyError) as error:
+        raise BundleError(f"run.json does not say what the run runs on ({error}); run it again") from error
+    return on_cluster(load_cluster(path).with_window(window), path, weights)

@@ -1,0 +1,78 @@
+"""What is decided and kept about failures: whether a run goes on after one, and how long it took to make up for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgebll.errors import EdgebllError
+
+#: Where boards report the very same failure so often without any progress in between, they will do so for ever.
+_SAME = 3
+
+
+class Patience:
+    """Decides whether a run recovers from a failure; times are seconds of one clock.
+
+    Failures are borne, any number of them, so long as there is some progress now and then: a training step or an evaluation
+    that was never done before.
+
+    Args:
+        patience_s: how long to go on without any; 0 bears nothing. now_s: time of the start.
+    """
+
+    def __init__(self, patience_s: float, now_s: float) -> None:
+        self._patience_s, self._progressed_s = patience_s, now_s
+        self._news = 0
+        self._last, self._same = "", 0
+
+    def progress(self, news: int, now_s: float) -> bool:
+        """Take the number of things done so far; whether it has grown."""
+        if news == self._news:
+            return False
+        self._news, self._progressed_s, self._same = news, now_s, 0
+        return True
+
+    def bears(self, error: EdgebllError, now_s: float, *, reported: bool = False) -> bool:
+        """Whether to recover from this failure, which a board itself may have `reported`, whichever board."""
+        reason = str(error).split(": ", 1)[-1]
+        self._same = (self._same + 1 if reason == self._last else 1) if reported else 0
+        self._last = reason
+        return self._same < _SAME and now_s - self._progressed_s < self._patience_s
+
+
+@dataclass
+class Recovery:
+    """One failure and what it cost; times are seconds of the host's clock.
+
+    Attributes:
+        error: what failed. board: which board was to blame, if that is known. failed_s: when it was noticed.
+        step: training step the run went on from. restore_s: until all blocks were ready again.
+        replay_s: from then on until something was done that had not been done before.
+    """
+
+    error: EdgebllError
+    board: str | None
+    failed_s: float
+    step: int | None = None
+    restore_s: float | None = None
+    replay_s: float | None = None
+
+    def restored(self, step: int, now_s: float) -> None:
+        """All blocks are ready to go on from a training step."""
+        self.step, self.restore_s = step, now_s - self.failed_s
+
+    def replayed(self, now_s: float) -> None:
+        """Something new was done."""
+        if self.restore_s is not None:
+            self.replay_s = now_s - self.failed_s - self.restore_s
+
+    def facts(self) -> dict[str, Any]:
+        """For the summary of a run."""
+        return {
+            "reason": str(self.error),
+            "board": self.board,
+            "step": self.step,
+            "restore_seconds": self.restore_s,
+            "replay_seconds": self.replay_s,
+        }

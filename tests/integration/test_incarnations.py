@@ -1,0 +1,192 @@
+"""A board and the incarnations of a run: a later one takes over at once, and nothing of an earlier one counts."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.direct_host import DirectHost, serving
+from support.fake_runtime import FakeLoader, Gate
+from support.tiny_bundle import make_batch, make_tiny_bundle
+
+from edgebll import __version__
+from edgebll.bundle import MANIFEST, Bundle
+from edgebll.spec import FileEntry
+from edgebll.transport import Receiver, Sender
+from edgebll.wire import (
+    PROTOCOL_VERSION,
+    TRAIN,
+    Assign,
+    Failure,
+    Hello,
+    Offer,
+    Ping,
+    Pong,
+    Progress,
+    Ready,
+    Report,
+    Stop,
+    Stopped,
+    Token,
+    Welcome,
+)
+from edgebll_devices.agent import Agent, Settings
+
+RUN = "run"
+LOCAL = "tcp://127.0.0.1:0"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=2)
+
+
+@pytest.fixture
+def loader(monkeypatch: pytest.MonkeyPatch) -> FakeLoader:
+    loader = FakeLoader()
+    loader.install(monkeypatch)
+    return loader
+
+
+@pytest.fixture
+def agent(tmp_path: Path, loader: FakeLoader) -> Iterator[Agent]:
+    agent = Agent(Settings(LOCAL, LOCAL, "tester", tmp_path / "state"))
+    with serving(agent):
+        yield agent
+
+
+def hello(host: DirectHost, incarnation: int) -> None:
+    host.control.send(Hello(RUN, PROTOCOL_VERSION, __version__, incarnation=incarnation))
+
+
+def begin(host: DirectHost, bundle: Bundle, incarnation: int, blocks: tuple[str, ...] = ("block0", "block1")) -> None:
+    """Everything up to Ready, with both blocks or with one that sends to nowhere."""
+    hello(host, incarnation)
+    welcome = wait_for(host, Welcome)
+    files = tuple(name for name in bundle.manifest.files if name.split("/")[0] in blocks)
+    host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), files, incarnation=incarnation))
+    host.send_files(bundle, host.next())  # type: ignore[arg-type]
+    host.control.send(Assign(RUN, blocks, {}, {}, (), "fake", 1, incarnation=incarnation))
+    assert host.expect(Ready).incarnation == incarnation
+    host.data = Sender(welcome.data_endpoint)
+
+
+def wait_for(host: DirectHost, kind: type, limit_s: float = 20.0):
+    """The next message of a kind, whatever comes before it."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        message = host.next(deadline - time.monotonic())
+        if isinstance(message, kind):
+            return message
+
+
+def train(bundle: Bundle, sequence: int, incarnation: int) -> Token:
+    x, y = make_batch(bundle, sequence)
+    where = (RUN, "block0", TRAIN, sequence, sequence, 0, {"lr": 0.1})
+    return Token(*where, incarnation=incarnation, tensors={"x": x, "y": np.ascontiguousarray(y)})
+
+
+@contextlib.contextmanager
+def hosts(agent: Agent, number: int) -> Iterator[list[DirectHost]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(DirectHost(agent.endpoint, RUN)) for _ in range(number)]
+
+
+def test_a_later_incarnation_takes_over_and_tokens_of_others_are_dropped(agent: Agent, bundle: Bundle) -> None:
+    with hosts(agent, 2) as (old, new):
+        begin(old, bundle, 1)
+        old.token(train(bundle, 0, 1))
+        assert old.expect(Report).incarnation == 1
+        begin(new, bundle, 2)
+        for incarnation in (1, 3, 1):
+            old.token(train(bundle, 0, incarnation))
+        new.token(train(bundle, 0, 2))
+        reports = [new.expect(Report) for _ in range(2)]
+        assert [(report.sequence, report.incarnation) for report in reports] == [(0, 2), (0, 2)]
+        new.control.send(Ping(1))
+        assert isinstance(new.next(), Pong), "and no failure"
+
+
+def test_it_takes_over_although_the_board_computes_and_the_board_says_that_it_lives(
+    agent: Agent, bundle: Bundle, loader: FakeLoader
+) -> None:
+    loader.before = gate = Gate()
+    with hosts(agent, 2) as (old, new):
+        begin(old, bundle, 1)
+        old.token(train(bundle, 0, 1))
+        assert gate.reached.wait(20.0)
+        hello(new, 2)
+        assert "ends the step in progress" in new.expect(Progress).text
+        gate.open()
+        loader.before = None
+        wait_for(new, Welcome)
+        assert wait_for(old, Stopped).incarnation == 1
+
+
+@pytest.mark.parametrize("incarnation", [1, 2])
+def test_an_earlier_incarnation_and_another_host_of_the_same_are_refused(
+    agent: Agent, bundle: Bundle, incarnation: int
+) -> None:
+    with hosts(agent, 2) as (now, late):
+        begin(now, bundle, 2)
+        hello(late, incarnation)
+        assert "works for another host" in late.expect(Failure).message
+        late.control.send(Stop(RUN, incarnation=incarnation))
+        now.token(train(bundle, 0, 2))
+        now.expect(Report)
+
+
+def test_a_message_of_another_incarnation_in_a_session_is_refused(agent: Agent, bundle: Bundle) -> None:
+    with hosts(agent, 1) as (host,):
+        hello(host, 4)
+        host.expect(Welcome)
+        host.control.send(Stop(RUN, incarnation=3))
+        host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), (), incarnation=3))
+        assert "or one of incarnation 3 in 4" in host.expect(Failure).message
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        {"../block0.safetensors": FileEntry("0" * 64, 8)},
+        {"block9.safetensors": FileEntry("0" * 64, 8)},
+        {"block0.safetensors": FileEntry("../../escape", 8)},
+    ],
+)
+def test_a_snapshot_that_names_other_files_is_refused(agent: Agent, bundle: Bundle, snapshot: dict) -> None:
+    with hosts(agent, 1) as (host,):
+        hello(host, 1)
+        host.expect(Welcome)
+        host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), (), snapshot, incarnation=1))
+        assert "is not one of a snapshot of this bundle" in host.expect(Failure).message
+
+
+def test_a_cut_link_to_another_board_is_noticed_at_once(agent: Agent, bundle: Bundle) -> None:
+    """What was on it may be lost; the board is idle and would otherwise wait for ever."""
+    with Receiver(LOCAL) as downstream, hosts(agent, 1) as (host,):
+        hello(host, 1)
+        host.expect(Welcome)
+        host.send_files(bundle, host_offer(host, bundle))
+        where = {"block1": downstream.endpoint}
+        host.control.send(Assign(RUN, ("block0",), where, {}, (), "fake", 1, incarnation=1))
+        host.expect(Ready)
+        with Sender(agent.data_endpoint) as sender:
+            sender.send(train(bundle, 0, 1), 20.0)
+            assert host.expect(Report).sequence == 0
+            assert downstream.receive(20.0) is not None
+            downstream.close()
+            started = time.monotonic()
+            failure = wait_for(host, Failure)
+        assert time.monotonic() - started < 5.0
+        assert "the connection to block1 at" in failure.message
+        assert failure.code == 7
+
+
+def host_offer(host: DirectHost, bundle: Bundle):
+    files = tuple(name for name in bundle.manifest.files if name.startswith("block0/"))
+    host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), files, incarnation=1))
+    return host.next()

@@ -1,0 +1,142 @@
+"""A run whose host ended goes on from its snapshots with the bits of a run that nothing happened to, whatever the rule."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from support.pipelines import SHORT, HostProcess, invoke, summary
+from support.rules import VARIANTS
+from typer.testing import CliRunner
+
+from edgebll.cli.app import app
+from edgebll.learning import SGD, make_rule
+from edgebll.networks import make_network
+from edgebll_export import export_bundle
+from edgebll_firmware_host import snapshots
+
+#: Rules with side streams: none, a lag of 2, lags of 0 and 2, and 0 alone.
+RULES = ("bll", "bll, chained", "backlink, no waiting", "infopro")
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Four small blocks by rule."""
+    folder = tmp_path_factory.mktemp("bundles")
+    network = make_network("mlp", num_blocks=4, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    for number, variant in enumerate(RULES):
+        name, options = VARIANTS[variant]
+        export_bundle(network, rule=make_rule(name, **options), optimizer=SGD(), batch_size=16, path=folder / str(number))
+    return {variant: folder / str(number) for number, variant in enumerate(RULES)}
+
+
+@pytest.fixture(scope="module")
+def whole(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A whole run with each bundle, in one process, with all snapshots."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshots, "KEPT", 10)
+        for number, bundle in enumerate(bundles.values()):
+            options = ["--boards", 0, "--epochs", 2, "--snapshot-every", 7, *SHORT]
+            invoke("simulate", bundle, "--out", folder / str(number), *options)
+    return {rule: folder / str(number) for number, rule in enumerate(bundles)}
+
+
+def cut_off(whole: Path, run: Path, steps: list[int], boards: int = 0) -> None:
+    """Make `run` what a host leaves that is killed after the last of these snapshots, as if it had had so many boards."""
+    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("summary.json", "bundle"))
+    config = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**config, "boards": boards}))
+    for path in (run / "snapshots").iterdir():
+        if int(path.name.removeprefix("step")) not in steps:
+            shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("boards", "steps"), [(0, [7]), (0, []), (3, [7, 14])])
+def test_a_resumed_run_has_the_bits_of_a_whole_one(
+    whole: dict[str, Path], rule: str, boards: int, steps: list[int], tmp_path: Path
+) -> None:
+    """From the first epoch, from the start as there is no snapshot, and from the second epoch on other boards."""
+    run, expected = tmp_path / "run", summary(whole[rule])
+    cut_off(whole[rule], run, steps, boards)
+    invoke("simulate", "--resume", run)
+    found = summary(run)
+    for name in ("state_sha256", "accuracy", "loss", "steps"):
+        assert found[name] == expected[name], name
+    assert metrics(run) == metrics(whole[rule])
+
+
+def metrics(run: Path) -> list[str]:
+    """Lines of metrics.jsonl, each once; their order depends on the timing."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == len(set(lines))
+    return sorted(lines)
+
+
+def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_path: Path) -> None:
+    epochs = ["--epochs", "6"]
+    invoke("simulate", bundles["bll"], "--boards", 0, "--data", "digits", *epochs, "--out", tmp_path / "plain")
+    run = tmp_path / "run"
+    with HostProcess("simulate", bundles["bll"], run, *epochs, "--boards", "2", "--snapshot-every", "20") as host:
+        host.await_epoch()
+        host.process.send_signal(signal.SIGKILL)
+        host.end()
+    assert not (run / "summary.json").exists()
+    refused = CliRunner().invoke(app, ["simulate", str(bundles["bll"]), "--out", str(run), *SHORT])
+    assert refused.exit_code == 9, "what can be resumed is not overwritten by mistake"
+    invoke("simulate", "--resume", run)
+    assert summary(run)["state_sha256"] == summary(tmp_path / "plain")["state_sha256"]
+    assert json.loads((run / "incarnation.json").read_text()) == {"incarnation": 2}
+    assert metrics(run) == metrics(tmp_path / "plain")
+    assert CliRunner().invoke(app, ["simulate", "--resume", str(run)]).exit_code == 3, "it is whole by now"
+
+
+def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundles: dict[str, Path], tmp_path: Path) -> None:
+    invoke("simulate", bundles["bll, chained"], "--boards", 0, "--out", tmp_path / "plain", *SHORT)
+    run = tmp_path / "run"
+    invoke("simulate", bundles["bll, chained"], "--boards", 2, "--snapshot-seconds", 1e-9, "--out", run, *SHORT)
+    assert summary(run)["state_sha256"] == summary(tmp_path / "plain")["state_sha256"]
+    assert sorted(path.name for path in (run / "snapshots").iterdir()) == ["step000000009", "step000000010"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["simulate", "--resume", "{run}", "--epochs", "3"], 2, "--resume goes on with the run as it began; leave out epochs"),
+        (["simulate", "--resume", "{run}", "--out", "x"], 2, "leave out out"),
+        (["run", "--resume", "{run}"], 3, "was begun by `edgebll simulate`; resume it with that"),
+        (["simulate", "--resume", "{run}/nowhere"], 3, "is not a run folder"),
+        (["simulate"], 2, "give the bundle to run, or --resume RUN"),
+        (["simulate", "{bundle}"], 2, "give the run folder to write with --out"),
+        (["run", "{bundle}", "--out", "x"], 2, "give the inventory of boards with --cluster"),
+        (["simulate", "{bundle}", "--out", "x", "--snapshot-seconds", "-1"], 2, "--snapshot-seconds must be"),
+        (["simulate", "{bundle}", "--out", "x", "--patience", "-1"], 2, "patience_s must be"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_sentence(
+    bundles: dict[str, Path], whole: dict[str, Path], tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    cut_off(whole["bll"], tmp_path / "run", [7])
+    known = {"run": tmp_path / "run", "bundle": bundles["bll"]}
+    result = CliRunner().invoke(app, [argument.format(**known) for argument in arguments])
+    assert result.exit_code == code, result.output
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_run_goes_on_with_its_own_bundle_only(bundles: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(bundles["bll"], tmp_path / "bundle")
+    invoke("simulate", tmp_path / "bundle", "--boards", 0, "--snapshot-every", 4, "--out", tmp_path / "whole", *SHORT)
+    cut_off(tmp_path / "whole", tmp_path / "run", [4])
+    shutil.rmtree(tmp_path / "bundle")
+    shutil.copytree(bundles["infopro"], tmp_path / "bundle")
+    result = CliRunner().invoke(app, ["simulate", "--resume", str(tmp_path / "run")])
+    assert result.exit_code == 3
+    assert "is not the bundle that" in result.output
+    assert "began with" in result.output
+    assert os.listdir(tmp_path / "run" / "snapshots") == ["step000000004"]

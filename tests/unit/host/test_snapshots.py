@@ -1,0 +1,212 @@
+"""Snapshots on the disk: whole or not there, found out when damaged; a run that goes on from any of them has the same bits."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.board_runs import Silent, make_tokens
+from support.tiny_bundle import SIDES, make_tiny_bundle
+
+import edgebll.files
+from edgebll.bundle import Bundle
+from edgebll.errors import BundleError, LinkError, StorageError
+from edgebll.runfolder import RunFolder
+from edgebll.state import state_sha256
+from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, State
+from edgebll_devices.hosted_block import HostedBlock, Start
+from edgebll_devices.runtimes import load_block
+from edgebll_devices.sequential import run_sequential
+from edgebll_firmware_host import snapshots
+from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.snapshot_writer import SnapshotWriter
+from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot
+
+KINDS = (TRAIN, SNAPSHOT, TRAIN, SNAPSHOT, TRAIN, EVAL, TRAIN, SNAPSHOT, TRAIN, TRAIN, SNAPSHOT, TRAIN, END)
+STEPS = [1, 2, 4, 6]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Side streams with lags of 0, 1 and 2."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
+
+
+def run_on(bundle: Bundle, folder: Path, snapshot: Snapshot | None = None) -> str:
+    """Run all tokens, or those after a snapshot, and write snapshots on the way; returns the final states' fingerprint."""
+    names = tuple(block.name for block in bundle.manifest.blocks)
+    where: dict[str, Any] = {"runtime": "reference"}
+    if snapshot is not None:
+        where["start"] = Start(step=snapshot.step, waiting=snapshot.waiting())
+        where["states"] = {name: snapshot.state(name) for name in names}
+    tokens = make_tokens(bundle, KINDS, "run", snapshot.step if snapshot is not None else 0)
+    final = {}
+    with (
+        RunFolder.create(folder, {}, overwrite=True) as opened,
+        SnapshotWriter(bundle, Recorder(opened, Silent(), names, 4, 8, 4)) as writer,
+    ):
+        for message in run_sequential(bundle, "run", tokens, **where):
+            if isinstance(message, State) and message.final:
+                final[message.block] = message.tensors
+            elif isinstance(message, State):
+                writer.take(message)
+    return state_sha256(final)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "KEPT", 10)
+
+
+@pytest.fixture
+def run(bundle: Bundle, tmp_path: Path, kept: None) -> Path:
+    """A run with four snapshots."""
+    run_on(bundle, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def folder(run: Path, step: int) -> Path:
+    return run / "snapshots" / f"step{step:09d}"
+
+
+def found(run: Path, bundle: Bundle) -> tuple[int | None, list[str]]:
+    """Step of the snapshot to use, and what was said of others."""
+    said: list[str] = []
+    snapshot = newest_snapshot(run, bundle, said.append)
+    return snapshot.step if snapshot is not None else None, said
+
+
+def test_a_run_that_goes_on_from_any_snapshot_has_the_bits_of_the_whole_run(bundle: Bundle, tmp_path: Path, kept: None) -> None:
+    whole = run_on(bundle, tmp_path / "run")
+    shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    for step in reversed(STEPS):
+        snapshot = newest_snapshot(tmp_path / "run", bundle, lambda _: None)
+        assert snapshot is not None
+        assert snapshot.step == step
+        assert run_on(bundle, tmp_path / f"from{step}", snapshot) == whole
+        later = sorted(path.relative_to(tmp_path / f"from{step}") for path in (tmp_path / f"from{step}").rglob("*.safetensors"))
+        assert len(later) == 5 * len([s for s in STEPS if s > step])
+        for file in later:  # the snapshots it takes on the way are those of the whole run, the one a step later included
+            assert (tmp_path / f"from{step}" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+        shutil.rmtree(folder(tmp_path / "run", step))
+    assert found(tmp_path / "run", bundle) == (None, [])
+
+
+def test_the_tokens_matter(bundle: Bundle, run: Path, tmp_path: Path) -> None:
+    snapshot = newest_snapshot(run, bundle, lambda _: None)
+    assert snapshot is not None
+    waiting = snapshot.waiting()
+    assert {(target, source): len(tokens) for target, s in waiting.items() for source, tokens in s.items()} == {
+        ("block1", "block2"): 1,
+        ("block0", "block3"): 2,
+    }
+    with (
+        load_block("reference", bundle, "block0") as runtime,
+        pytest.raises(LinkError, match="0 tokens wait on the side stream"),
+    ):
+        HostedBlock("run", runtime, bundle.manifest, Start(step=6, waiting={}))
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["block0.safetensors", "block3.safetensors", "streams.safetensors", "snapshot.json"])
+@pytest.mark.parametrize("damage", [_truncate, _flip, Path.unlink])
+def test_a_damaged_snapshot_is_passed_over(bundle: Bundle, run: Path, name: str, damage: Callable[[Path], None]) -> None:
+    damage(folder(run, 6) / name)
+    step, said = found(run, bundle)
+    assert step == 4
+    assert len(said) == 1
+    assert "step000000006 is damaged and passed over" in said[0]
+    damage(folder(run, 4) / name)
+    assert found(run, bundle)[0] == 2
+
+
+def test_a_snapshot_of_another_bundle_is_refused(run: Path, tmp_path: Path) -> None:
+    other = make_tiny_bundle(tmp_path / "other", blocks=4, sides=SIDES, seed=1)
+    with pytest.raises(BundleError, match="was taken with another bundle"):
+        newest_snapshot(run, other, lambda _: None)
+
+
+def test_only_the_newest_are_kept(bundle: Bundle, tmp_path: Path) -> None:
+    run_on(bundle, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir()) == ["step000000004", "step000000006"]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def crashing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Crash at the n-th call that changes the disk for good: fsync or rename."""
+    left = [-1]
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Crash
+            return real(*arguments)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", counted(os.fsync))
+    monkeypatch.setattr(os, "replace", counted(os.replace))
+    return lambda count: left.__setitem__(0, count)
+
+
+def test_a_crash_at_any_point_of_writing_leaves_a_whole_snapshot(
+    bundle: Bundle, run: Path, crashing: Callable[[int], None]
+) -> None:
+    snapshot = newest_snapshot(run, bundle, lambda _: None)
+    assert snapshot is not None
+    states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
+    crashes = 0
+    for count in range(1, 20):
+        shutil.rmtree(folder(run, 7), ignore_errors=True)
+        crashing(count)
+        try:
+            snapshots.write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
+        except Crash:
+            crashes += 1
+            crashing(-1)
+            assert found(run, bundle) in ((6, []), (7, [])), "there, or not: never half"
+            continue
+        crashing(-1)
+        assert found(run, bundle) == (7, [])
+        break
+    assert crashes >= 8  # six files, two folders, one rename
+
+
+def test_a_full_disk_leaves_those_before(bundle: Bundle, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = newest_snapshot(run, bundle, lambda _: None)
+    assert snapshot is not None
+    states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(edgebll.files.os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        snapshots.write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
+    assert found(run, bundle) == (6, [])
+
+
+def test_a_snapshot_says_how_far_the_record_was(run: Path) -> None:
+    contents = json.loads((folder(run, 4) / "snapshot.json").read_text())["contents"]
+    assert contents["step"] == 4
+    assert contents["progress"]["metrics_bytes"] == 0  # this test records nothing

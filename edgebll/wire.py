@@ -195,10 +195,11 @@ class Ping(Message):
 
 @dataclass(frozen=True)
 class Pong(Message):
-    """Answer to a Ping: its sent_ns and the answerer's monotonic clock."""
+    """Answer to a Ping: its sent_ns and the answerer's monotonic clock; `idle` if it has nothing to compute by now."""
 
     sent_ns: int
     answered_ns: int
+    idle: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Settings:
 
     Attributes:
         listen, data_listen: control and data address; port 0 takes a free one.
+        data_announce: where others reach the data address; empty if it is the same.
         name: what the board calls itself. state_dir: folder of the file cache.
         keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
         once: end after one session. deadline_s: how long a silent host keeps the board.
@@ -52,6 +53,7 @@ class Settings:
     hosts_file: Path | None = None
     once: bool = False
     deadline_s: float = 10.0
+    data_announce: str = ""
 
 
 class Agent:
@@ -151,7 +153,7 @@ class Agent:
 
     def _handle_in(self, session: Session, message: Message) -> None:
         if isinstance(message, Ping):
-            self._tell(session, Pong(message.sent_ns, time.monotonic_ns()))
+            self._tell(session, Pong(message.sent_ns, time.monotonic_ns(), session.idle))
             if session.failure is not None:  # again, in case the connection was broken when it happened
                 self._tell(session, session.failure)
         elif isinstance(message, Stop) and (message.run, message.incarnation) == (session.run, session.incarnation):
@@ -176,7 +178,8 @@ class Agent:
         else:
             self._refuse(peer, hello)
             return
-        self._tell(session, make_welcome(self._settings.name, self.data_endpoint))
+        announced = self._settings.data_announce or self.data_endpoint
+        self._tell(session, make_welcome(self._settings.name, announced))
 
     def _open(self, peer: bytes, hello: Hello) -> Session:
         if self._session is not None:

@@ -55,6 +55,13 @@ def serve(
     data_listen: Annotated[
         str, typer.Option(envvar="EDGEBLL_DATA_LISTEN", help="Address for tokens. [default: as --listen, a free port]")
     ] = "",
+    data_announce: Annotated[
+        str,
+        typer.Option(
+            envvar="EDGEBLL_DATA_ANNOUNCE",
+            help="Address at which others reach the one for tokens, e.g. behind a port mapping. [default: the same]",
+        ),
+    ] = "",
     name: Annotated[
         str, typer.Option(envvar="EDGEBLL_NAME", help="What the board calls itself. [default: the host name]")
     ] = "",
@@ -91,6 +98,7 @@ def serve(
     settings = Settings(
         listen=listen,
         data_listen=data_listen or _free_port_beside(listen),
+        data_announce=data_announce,
         name=name or socket.gethostname(),
         state_dir=folder,
         keys=pair_command.serving_key(key, folder, listen),

@@ -77,6 +77,11 @@ class Session:
         return self._worker is not None and not self._worker_done
 
     @property
+    def idle(self) -> bool:
+        """Whether the worker has nothing to compute until more tokens come."""
+        return self._worker is not None and (self._worker_done or self._worker.idle)
+
+    @property
     def over(self) -> bool:
         """Whether nothing more will come of this session, so that another host may take the board."""
         return not self.working and (self._worker_done or self.failure is not None)

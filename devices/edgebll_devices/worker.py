@@ -62,6 +62,9 @@ class Worker(threading.Thread):
         job: what to do. cache: where the files are. receiver: where tokens come in; used by this thread until `done`.
         post: takes messages for the host. done: called when the thread has let go of everything, so that whoever hears
             of a failure finds the board free.
+
+    Attributes:
+        idle: whether it waits for tokens, as other threads may see it.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Worker(threading.Thread):
         self._senders: dict[str, Sender] = {}
         self._news: list[Pollable] = []  # of all links
         self._strays = 0
+        self.idle = False
 
     def halt(self) -> None:
         """Ask the thread to end after the computation in progress."""
@@ -128,7 +132,9 @@ class Worker(threading.Thread):
             station.flush()
             self._check_links()
             waited_for: list[Pollable] = [self._receiver, self._wakeup, *self._news]
+            self.idle = True
             poll(waited_for, _IDLE_S)
+            self.idle = False
         elif not isinstance(message, Token):
             raise WireError(f"a {type(message).__name__} came on the data connection, which carries tokens only")
         elif (message.run, message.incarnation) == (self._job.assign.run, self._job.assign.incarnation):

@@ -23,7 +23,7 @@ from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.incarnation import Incarnation
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.placement import Placement, block_weights, place, place_among
-from edgebll_firmware_host.planner import RunState
+from edgebll_firmware_host.planner import SLOWEST_LINK, RunState
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.recovery import Patience, Recovery
 from edgebll_firmware_host.session import start_session
@@ -193,6 +193,7 @@ class _Run:
         host = self._cluster.host
         with Sender(first.data_endpoint, keys=self._cluster.keys, server_key=key, dead_s=host.deadline_s) as sender:
             state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), time.monotonic())
+            state.idle_s = host.deadline_s + _largest_token(plan.bundle) / SLOWEST_LINK
             inbox = Inbox(plan.bundle, placement, state, self._recorder, self._snapshots)
             tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
             feeder = Feeder(tokens, number, plan.snapshot_s, time.monotonic())
@@ -223,3 +224,10 @@ class _Run:
         self._outcome.recoveries.append(self._recovery)
         self._recorder.listener.said(f"{error} - recovering")
         return True
+
+
+def _largest_token(bundle: Bundle) -> int:
+    """Bytes of the largest message between blocks: while it travels, all boards may have nothing to do."""
+    blocks = bundle.manifest.blocks
+    chain = (block.input.size_bytes + block.labels.size_bytes for block in blocks)
+    return max(*chain, *(sum(tensor.size_bytes for tensor in block.sent) for block in blocks))

@@ -94,6 +94,7 @@ class Fleet:
             if waited_s >= (self.deadline_s if patient else grace_s):
                 break
             self._hear_welcomes(refused, busy, min(grace_s, 0.1))
+            self._ping_greeted()
         for name in [name for name, board in self.boards.items() if not board.greeted]:
             link = self.links[name]
             refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
@@ -101,6 +102,13 @@ class Fleet:
         if not self.links:
             raise LinkTimeout("; ".join(map(str, refused.values())))
         return refused
+
+    def _ping_greeted(self) -> None:
+        """Those that wait for the others are alive all the while, and are to know that the host is."""
+        greeted = {name: board for name, board in self.boards.items() if board.greeted}
+        for action in watch(greeted, self.deadline_s, time.monotonic()).actions:
+            if isinstance(action, SendPing):
+                self.perform(action)
 
     @property
     def _any_greeted(self) -> bool:
@@ -190,6 +198,7 @@ class Fleet:
         board.last_heard_s = time.monotonic()
         if isinstance(message, Pong):
             link.heard(message)
+            board.idle = message.idle
         elif isinstance(message, Welcome):
             link.accept(message)
             board.greeted = True

@@ -50,6 +50,7 @@ class Inbox:
         if not isinstance(message, (Report, State)):
             return
         self._account(link, message)
+        self._state.last_report_s = time.monotonic()
         if isinstance(message, Report):
             self._recorder.take(link.name, message, link.clock_offset_ns)
         else:

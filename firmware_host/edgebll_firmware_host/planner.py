@@ -19,12 +19,14 @@ class BoardState:
         last_heard_s: last sign of life, or when the host began to listen. last_ping_s: last heartbeat sent to it.
         greeted: whether it has a session with this host, so that it answers heartbeats.
         owed_bytes: bytes of the states it was asked for and that have not arrived.
+        idle: whether it said last that it had nothing to compute.
     """
 
     last_heard_s: float
     last_ping_s: float = float("-inf")
     greeted: bool = True
     owed_bytes: int = 0
+    idle: bool = False
 
 
 @dataclass
@@ -34,9 +36,11 @@ class RunState:
     Attributes:
         window: largest number of tokens in flight. deadline_s: silence after which a board counts as lost.
         stall_s: time without any progress, boards answering all the while, after which a message counts as lost.
+        idle_s: the same where all boards say that they have nothing to compute and no block has done anything.
         boards: by name. fed: tokens sent to the first block. done: tokens the last block has applied.
         exhausted: whether END was fed. missing_finals: blocks whose final state has not arrived.
         last_progress_s: when `done` last grew or a final state arrived, or feeding began.
+        last_report_s: when a block was last heard to have done anything.
         blocked_since_s: since when the first board has taken no token, or None if it takes them.
     """
 
@@ -50,6 +54,8 @@ class RunState:
     done: int = 0
     exhausted: bool = False
     blocked_since_s: float | None = None
+    idle_s: float = float("inf")
+    last_report_s: float = float("-inf")
 
     @property
     def in_flight(self) -> int:
@@ -147,5 +153,7 @@ def _given_up(state: RunState, now_s: float) -> list[Action]:
     blocked_s = 0.0 if state.blocked_since_s is None else now_s - state.blocked_since_s
     if blocked_s > state.deadline_s + 2 * PING_PERIOD_S:
         return [DeclareBlocked(blocked_s)]
-    idle_s = now_s - state.last_progress_s
-    return [DeclareStalled(idle_s)] if state.waiting and idle_s > state.stall_s else []
+    stalled_s = now_s - state.last_progress_s
+    idle_s = now_s - max(state.last_report_s, state.last_progress_s)
+    all_idle = all(board.idle for board in state.boards.values()) and idle_s > state.idle_s
+    return [DeclareStalled(stalled_s)] if state.waiting and (all_idle or stalled_s > state.stall_s) else []

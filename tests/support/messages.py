@@ -62,7 +62,7 @@ def example_messages() -> dict[str, Message]:
         "ready": Ready("r1", 0.5),
         "progress": Progress("r1", "still building block0/step.onnx: 35 s so far"),
         "ping": Ping(123456789012345),
-        "pong": Pong(123456789012345, 987654321098765),
+        "pong": Pong(123456789012345, 987654321098765, True),
         "report": Report("r1", "block0", TRAIN, 7, 7, {"loss": 1.5, "accuracy": -0.0}, 10**15, 10**15 + 12345),
         "report-not-finite": Report("r1", "block0", TRAIN, 8, 8, {"loss": float("inf")}, 0, 1),
         "state": State("r1", "block0", 129, 128, False, tensors=state),

@@ -87,3 +87,18 @@ def test_whatever_the_timing_the_window_holds_and_every_token_is_fed_once(window
             run.missing_finals.clear()
     assert fed == list(range(tokens))
     assert run.done == tokens
+
+
+def test_boards_that_all_have_nothing_to_do_while_tokens_are_under_way_are_a_stall() -> None:
+    """A message was lost where nobody notices; a board that computes may take as long as it likes."""
+    idle = {"a": BoardState(100.0, 100.0, idle=True), "b": BoardState(100.0, 100.0, idle=True)}
+
+    def stalled(**changes: object) -> bool:
+        values = {"boards": idle, "fed": 1, "idle_s": 5.0, "last_progress_s": 94.0, **changes}
+        return any(isinstance(action, DeclareStalled) for action in plan(state(**values), 100.0).actions)
+
+    assert stalled()
+    assert not stalled(last_report_s=96.0), "a block was heard of"
+    assert not stalled(last_progress_s=96.0)
+    assert not stalled(fed=0), "nothing is owed"
+    assert not stalled(boards={**idle, "b": BoardState(100.0, 100.0)}), "one computes"

@@ -1,0 +1,53 @@
+"""Whatever happens to boards, host and links, and whenever: the run ends, with the bits of a run to which nothing happened."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.board_runs import run_alone
+from support.chaos import Board, Trial, boards, make_kinds, schedule
+from support.tiny_bundle import SIDES, make_tiny_bundle
+
+from edgebll.bundle import Bundle
+from edgebll.state import state_sha256
+
+STEPS = 300
+KINDS = make_kinds(STEPS, 20)
+_RUNS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Side streams with lags of 0, 1 and 2."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bundle: Bundle) -> str:
+    return state_sha256(run_alone(bundle, KINDS))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Board], Path]]:
+    with boards(tmp_path_factory.mktemp("plain") / "boards", 3, encrypted=False) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Board], Path]]:
+    with boards(tmp_path_factory.mktemp("encrypted") / "boards", 3, encrypted=True) as made:
+        yield made
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_faults_leave_the_bits_as_they_are(
+    bundle: Bundle, undisturbed: str, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+) -> None:
+    secret = seed % 2 == 1
+    made, cluster = request.getfixturevalue("encrypted" if secret else "plain")
+    trial = Trial(bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
+    assert trial.go(schedule(seed, STEPS, made, 2, encrypted=secret)) == undisturbed, trial.log
+    assert len(trial.log) == 2, "not all faults came before the end"

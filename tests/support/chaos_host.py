@@ -1,0 +1,70 @@
+"""A host for chaos tests: `python -m support.chaos_host BUNDLE RUN CLUSTER KINDS PAUSE_S`, a real process without a data set.
+
+It begins the run or goes on with it, tells every new training step on stdout, and at the end the fingerprint of the states.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgebll.bundle import open_bundle
+from edgebll.runfolder import RunFolder
+from edgebll.state import state_sha256
+from edgebll.wire import TRAIN, Token
+from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
+from edgebll_firmware_host.engines import RunningAgents
+from edgebll_firmware_host.inventory import load_cluster
+from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.snapshots import newest_snapshot
+from support.board_runs import make_tokens
+
+
+class Telling:
+    """A listener that says what happens, a line each."""
+
+    def started(self, blocks: object, step: int, total_steps: int) -> None:
+        """Nothing."""
+
+    def stepped(self, step: int, losses: object, samples: int) -> None:
+        print("step", step, flush=True)
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        """Nothing."""
+
+    def said(self, text: str) -> None:
+        print("said", text, flush=True)
+
+
+def main(bundle_path: str, run: str, cluster: str, kinds_path: str, pause_s: str) -> None:
+    """Run it."""
+    bundle, folder = open_bundle(bundle_path), Path(run)
+    kinds = json.loads(Path(kinds_path).read_text())
+    names = tuple(block.name for block in bundle.manifest.blocks)
+    steps = kinds.count(TRAIN)
+
+    def stream(start: int) -> Iterator[Token]:
+        for token in make_tokens(bundle, kinds, folder.name, start):
+            time.sleep(float(pause_s))
+            yield token
+
+    resumed = folder.exists()
+    with RunFolder.resume(folder) if resumed else RunFolder.create(folder, {"run": folder.name}) as opened:
+        recorder = Recorder(opened, Telling(), names, bundle.manifest.batch_size, steps, bundle.manifest.batch_size)
+        snapshot = newest_snapshot(folder, bundle, recorder.listener.said) if resumed else None
+        opened.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)
+        if snapshot is not None:
+            recorder.go_on(snapshot.contents.progress)
+        plan = RunPlan(bundle, folder.name, stream, stall_s=20.0, resumed=resumed)
+        outcome = run_on_boards(plan, RunningAgents(load_cluster(cluster)), recorder)
+        opened.sync()
+    for recovery in outcome.recoveries:
+        print("recovery", json.dumps(recovery.facts()), flush=True)
+    print("end", state_sha256(outcome.states), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench bench-compile bench-forms bench-peer learn arm64 wheels clean
+.PHONY: help setup demo test soak lint bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -18,6 +18,8 @@ help:
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
+	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
+	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
@@ -64,6 +66,12 @@ bench-forms: setup
 
 bench-peer: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/peer.py
+
+bench-recovery: setup
+	OMP_NUM_THREADS=1 $(BIN)/python bench/recovery.py
+
+soak: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/soak.py
 
 learn: setup
 	$(BIN)/python bench/learning.py

@@ -42,7 +42,7 @@ BATCH = 64
 MIN_SPEEDUP, MAX_OVERHEAD = 1.7, 0.05
 
 
-class _Silent:
+class Silent:
     """A listener that shows nothing."""
 
     def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
@@ -85,7 +85,7 @@ def seconds_per_step(bundle: Bundle, data: Dataset, boards: int, window: int = 8
         reports = [m for m in run_sequential(bundle, "bench", stream(plan, data, data)) if isinstance(m, Report)]
     else:
         with tempfile.TemporaryDirectory() as folder, RunFolder.create(f"{folder}/run", {}) as run:
-            recorder = Recorder(run, _Silent(), names, BATCH, plan.steps_per_epoch(data), len(data))
+            recorder = Recorder(run, Silent(), names, BATCH, plan.steps_per_epoch(data), len(data))
             take = recorder.take
 
             def keep(board: str, report: Report, offset: int) -> None:

@@ -150,6 +150,10 @@ class LocalProcesses:
                 said = "" if code < 0 else self._last_words(name)
                 raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._log(name)}{said}")
 
+    def process_ids(self) -> dict[str, int]:
+        """Process id of each agent that has not ended, by the board's name."""
+        return {name: process.pid for name, process in self._processes.items() if process.poll() is None}
+
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 

@@ -46,10 +46,12 @@ def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) 
     first = trained[start - 1] + 1 if start else 0
     first += bool(start) and kinds[first] == SNAPSHOT
     for sequence, kind in enumerate(kinds):
+        if sequence < first:
+            step += kind == TRAIN
+            continue
         x, y = make_batch(bundle, sequence)
         tensors: dict[str, Array] = {"x": x, "y": np.ascontiguousarray(y)} if kind in (TRAIN, EVAL) else {}
-        if sequence >= first:
-            yield Token(run, "block0", kind, sequence - first, step, len(x), {"lr": 0.05}, tensors=tensors)
+        yield Token(run, "block0", kind, sequence - first, step, len(x), {"lr": 0.05}, tensors=tensors)
         step += kind == TRAIN
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from support.proxy import Proxy
 HOST_DEADLINE_S, BOARD_DEADLINE_S = 1.0, 2.0
 #: A run that does not end within so long hangs.
 LIMIT_S = 90.0
+_LOOK_S = 0.25
 _TESTS = Path(__file__).parents[1]
 
 
@@ -62,6 +64,11 @@ class Board:
     def endpoint(self) -> str:
         """Where the host reaches it."""
         return f"tcp://127.0.0.1:{self.control.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the agent logs."""
+        return self._folder / "agent.log"
 
     def start(self) -> None:
         """Start the agent at its addresses, with what it has on its disk."""
@@ -123,7 +130,8 @@ class Trial:
         bundle, kinds, cluster, boards: what runs, and where. run: folder of the run. pause_s: of the host, before each token.
 
     Attributes:
-        lines: what the hosts said. log: what was done.
+        lines: what the hosts said last. log: what was done. look: called a few times a second, with the host's process id.
+        limit_s: when the run counts as hanging.
     """
 
     bundle: Bundle
@@ -132,10 +140,13 @@ class Trial:
     boards: Sequence[Board]
     run: Path
     pause_s: float = 0.002
-    lines: list[str] = field(default_factory=list)
+    limit_s: float = LIMIT_S
+    look: Callable[[int], None] = lambda _: None
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=5000))
     log: list[str] = field(default_factory=list)
     _later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     _host: subprocess.Popen[bytes] | None = None
+    _looked_s: float = 0.0
 
     def go(self, faults: Sequence[tuple[int, str, Callable[[Trial], None]]]) -> str:
         """Run to the end; returns the fingerprint of the final states.
@@ -147,7 +158,7 @@ class Trial:
         self._start_host()
         try:
             while True:
-                assert time.monotonic() - started < LIMIT_S, self._story("the run hangs")
+                assert time.monotonic() - started < self.limit_s, self._story("the run hangs")
                 line = self._line()
                 if line is None:
                     continue
@@ -201,6 +212,9 @@ class Trial:
 
     def _line(self) -> str | None:
         """The host's next line, or None if there is none yet; meanwhile what was put off is done."""
+        if self._host is not None and time.monotonic() - self._looked_s > _LOOK_S:
+            self._looked_s = time.monotonic()
+            self.look(self._host.pid)
         for due in [entry for entry in self._later if entry[0] <= time.monotonic()]:
             self._later.remove(due)
             due[1]()
@@ -290,11 +304,11 @@ SPOILING: dict[str, Fault] = {"repeat bytes": _repeat, "change a byte": _change}
 
 
 def schedule(
-    seed: int, steps: int, boards: Sequence[Board], number: int, *, encrypted: bool
+    seed: int, steps: int, boards: Sequence[Board], number: int, *, encrypted: bool, without: Sequence[str] = ()
 ) -> list[tuple[int, str, Callable[[Trial], None]]]:
-    """Faults at random steps to random boards, the same for the same seed."""
+    """Faults at random steps to random boards, the same for the same seed; `without` those of these names."""
     chance = random.Random(seed)
-    known = {**FAULTS, **(SPOILING if encrypted else {})}
+    known = {name: fault for name, fault in {**FAULTS, **(SPOILING if encrypted else {})}.items() if name not in without}
     found = []
     for step in sorted(chance.randrange(1, steps) for _ in range(number)):
         name, board = chance.choice(sorted(known)), chance.choice(list(boards))

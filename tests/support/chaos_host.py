@@ -58,7 +58,8 @@ def main(bundle_path: str, run: str, cluster: str, kinds_path: str, pause_s: str
         opened.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)
         if snapshot is not None:
             recorder.go_on(snapshot.contents.progress)
-        plan = RunPlan(bundle, folder.name, stream, stall_s=20.0, resumed=resumed)
+        # On a loaded machine a board may not greet within the short deadline: recover from that as from anything else.
+        plan = RunPlan(bundle, folder.name, stream, stall_s=20.0, resumed=True)
         outcome = run_on_boards(plan, RunningAgents(load_cluster(cluster)), recorder)
         opened.sync()
     for recovery in outcome.recoveries:

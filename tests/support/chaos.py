@@ -131,7 +131,7 @@ class Trial:
 
     Attributes:
         lines: what the hosts said last. log: what was done. look: called a few times a second, with the host's process id.
-        limit_s: when the run counts as hanging.
+        limit_s: when the run counts as hanging. prefix: of the host's command, one that becomes it.
     """
 
     bundle: Bundle
@@ -141,6 +141,7 @@ class Trial:
     run: Path
     pause_s: float = 0.002
     limit_s: float = LIMIT_S
+    prefix: Sequence[str] = ()
     look: Callable[[int], None] = lambda _: None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=5000))
     log: list[str] = field(default_factory=list)
@@ -196,7 +197,7 @@ class Trial:
         kinds.write_text(json.dumps(list(self.kinds)))
         arguments = [str(self.bundle.path), str(self.run), str(self.cluster), str(kinds), str(self.pause_s)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(_TESTS)]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "support.chaos_host", *arguments]
+        command = [*self.prefix, sys.executable, "-m", "support.chaos_host", *arguments]
         self._host = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
         assert self._host.stdout is not None
         os.set_blocking(self._host.stdout.fileno(), False)

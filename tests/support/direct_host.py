@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -54,9 +54,9 @@ class AgentProcess:
 
 
 @contextlib.contextmanager
-def agent_process(state: Path, *options: str, name: str = "test") -> Iterator[AgentProcess]:
-    """Run an agent on free ports; its stderr goes to `state`/agent.log."""
-    command = [sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve"]
+def agent_process(state: Path, *options: str, name: str = "test", prefix: Sequence[str] = ()) -> Iterator[AgentProcess]:
+    """Run an agent on free ports; its stderr goes to `state`/agent.log. `prefix`: of the command, one that becomes it."""
+    command = [*prefix, sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve"]
     command += ["--listen", "tcp://127.0.0.1:0", "--name", name, "--state", str(state), *options]
     state.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}

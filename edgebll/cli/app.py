@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from edgebll import __version__
 from edgebll.cli import (
+    cluster,
     data,
     doctor,
     evaluate,
@@ -99,6 +100,7 @@ evaluate.register(app)
 quantize.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(keys.app, name="keys")
+app.add_typer(cluster.app, name="cluster")
 networks.register(app)
 rules.register(app)
 reproduce.register(app)

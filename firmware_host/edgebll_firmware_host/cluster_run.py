@@ -22,6 +22,7 @@ from edgebll_firmware_host.fleet import Fleet, open_fleet
 from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.incarnation import Incarnation
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
+from edgebll_firmware_host.live import Live, Now, Regroup
 from edgebll_firmware_host.placement import Placement, block_weights, place, place_among
 from edgebll_firmware_host.planner import SLOWEST_LINK, RunState
 from edgebll_firmware_host.recorder import Recorder
@@ -113,26 +114,35 @@ class _Run:
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
         self._lost: set[str] = set()  # boards given up since the last success
-        self._bad: set[str] = set()  # boards that said themselves that they cannot: used only if there are no others
+        self._refused: set[str] = set()  # boards that did not answer when the incarnation began
+        self._live = Live(recorder.folder.path, cluster.keys, plan.blocks, self._weights, recorder, snapshots)
         self._recovery: Recovery | None = None  # the one in progress
 
     def go(self) -> Outcome:
         started_s = time.monotonic()
-        while True:
-            try:
-                self._incarnation(started_s)
-            except (LinkError, BoardError) as error:
-                if self._recovery is None or self._recovery.error is not error:
-                    raise
-                continue
-            self._outcome.stream_seconds = time.monotonic() - self._began_s
-            return self._outcome
+        try:
+            while not self._whole(started_s):
+                self._cluster = self._engine.mend(self._lost)
+        finally:
+            self._live.close()
+        self._outcome.stream_seconds = time.monotonic() - self._began_s
+        return self._outcome
+
+    def _whole(self, started_s: float) -> bool:
+        """Run one incarnation; whether it came to the end of the stream."""
+        try:
+            self._incarnation(started_s)
+        except Regroup:
+            return False
+        except (LinkError, BoardError) as error:
+            if self._recovery is None or self._recovery.error is not error:
+                raise
+            return False
+        return True
 
     def _incarnation(self, started_s: float) -> None:
         number = self._recorder.folder.next_incarnation()
-        if self._recovery is not None:
-            self._cluster = self._engine.mend(self._lost)
-        entries = self._good_boards() if self._ready_before else self._first_boards()
+        entries = self._live.members.usable(self._cluster) if self._ready_before else self._first_boards()
         host, tell = self._cluster.host, self._recorder.listener.said
         with open_fleet(
             entries, self._plan.run, self._cluster.keys, host.deadline_s, self._engine.check, tell, number
@@ -140,6 +150,9 @@ class _Run:
             try:
                 self._start(fleet, started_s)
                 self._stream(fleet, number)
+            except Regroup:
+                fleet.abandoned = True
+                raise
             except (LinkError, BoardError) as error:
                 fleet.abandoned = self._may_recover(error, fleet)
                 raise
@@ -149,17 +162,15 @@ class _Run:
         placement = place(self._plan.blocks, self._weights, self._cluster.boards)
         return [entry for entry in self._cluster.boards if entry.name in placement.blocks]
 
-    def _good_boards(self) -> list[BoardEntry]:
-        boards = self._cluster.boards
-        return [entry for entry in boards if entry.name not in self._bad] or list(boards)
-
     def _start(self, fleet: Fleet, started_s: float) -> None:
         """Greet, place, restore."""
         if self._ready_before:
-            self._lost |= fleet.greet_those_there(GRACE_S).keys()
+            self._refused = set(fleet.greet_those_there(GRACE_S))
+            self._lost |= self._refused
         else:
             fleet.greet()
-        placement = place_among(self._plan.blocks, self._weights, self._cluster.boards, fleet.links)
+        boards = self._live.members.of(self._cluster)
+        placement = place_among(self._plan.blocks, self._weights, boards, fleet.links)
         for name in fleet.links.keys() - placement.blocks.keys():
             fleet.drop(name)
         self._outcome.placement = placement
@@ -197,6 +208,7 @@ class _Run:
             inbox = Inbox(plan.bundle, placement, state, self._recorder, self._snapshots)
             tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
             feeder = Feeder(tokens, number, plan.snapshot_s, time.monotonic())
+            self._live.begin(Now(number, self._cluster, fleet, placement, feeder, self._refused))
             incarnation = Incarnation(feeder, fleet, (first, last), sender, state, inbox, self._turn)
             try:
                 incarnation.go()
@@ -205,12 +217,13 @@ class _Run:
             self._outcome.states = inbox.finals
 
     def _turn(self) -> None:
-        """Notice progress: what was lost is made up for when something new is done."""
+        """Notice progress: what was lost is made up for when something new is done. Then see what else there is to do."""
         if self._patience.progress(self._recorder.news, time.monotonic()):
             self._lost.clear()
             if self._recovery is not None:
                 self._recovery.replayed(time.monotonic())
                 self._recovery = None
+        self._live.attend()
 
     def _may_recover(self, error: EdgebllError, fleet: Fleet) -> bool:
         """Whether another incarnation is to follow; if so, what failed is noted."""
@@ -219,9 +232,10 @@ class _Run:
             return False
         if fleet.suspect is not None:
             self._lost.add(fleet.suspect)
-            self._bad |= {fleet.suspect} if fleet.reported else set()
+            self._live.members.unfit |= {fleet.suspect} if fleet.reported else set()
         self._recovery = Recovery(error, fleet.suspect, now_s)
         self._outcome.recoveries.append(self._recovery)
+        self._live.failed()
         self._recorder.listener.said(f"{error} - recovering")
         return True
 

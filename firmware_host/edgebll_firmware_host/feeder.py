@@ -19,7 +19,7 @@ class Feeder:
             stream. now_s: time of the start.
 
     Attributes:
-        wanted: set to have a snapshot as soon as may be; cleared when it was fed.
+        wanted: set to have a snapshot as soon as may be; cleared when it was fed. step: training steps fed, with those before.
     """
 
     def __init__(self, tokens: Iterator[Token], incarnation: int, every_s: float, now_s: float) -> None:
@@ -28,6 +28,7 @@ class Feeder:
         self._trained = False  # the last token was a training step
         self._held: Token | None = None
         self.wanted = False
+        self.step = 0
 
     def next(self, now_s: float) -> Token | None:
         """The next token, or None at the end."""
@@ -41,6 +42,7 @@ class Feeder:
         if token.kind == SNAPSHOT:
             self._taken_s, self.wanted = now_s, False
         self._trained = token.kind == TRAIN
+        self.step = token.step + self._trained
         numbered = replace(token, sequence=self._sequence, incarnation=self._incarnation, tensors=token.tensors)
         self._sequence += 1
         return numbered

@@ -1,0 +1,163 @@
+"""Changes to a run while it goes on: boards that come back, and what another terminal asks for.
+
+A change is a new incarnation like that after a failure, but at a snapshot taken for it: so next to nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebll.errors import ConfigError
+from edgebll.keys import KeyPair
+from edgebll_firmware_host.desk import ADD, DRAIN, BoardStatus, Desk, Request, Status
+from edgebll_firmware_host.feeder import Feeder
+from edgebll_firmware_host.fleet import Fleet
+from edgebll_firmware_host.inventory import Cluster
+from edgebll_firmware_host.members import Members, Scout
+from edgebll_firmware_host.placement import Placement, place_among
+from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.snapshot_writer import SnapshotWriter
+
+
+class Regroup(Exception):  # noqa: N818  (not an error)
+    """The snapshot for a change is on the disk: a new incarnation is to begin."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """One incarnation.
+
+    Attributes:
+        number: its number. cluster, fleet, placement: its boards. feeder: of its stream. refused: boards that did not answer
+            when it began.
+    """
+
+    number: int
+    cluster: Cluster
+    fleet: Fleet
+    placement: Placement
+    feeder: Feeder
+    refused: Collection[str]
+
+
+class Live:
+    """What goes on beside the stream. Close it when done.
+
+    Args:
+        run: the run folder. keys: the host's, if encrypted. blocks, weights: of the bundle, for the placement.
+        recorder, snapshots: of the run. say: takes a sentence for the user.
+
+    Attributes:
+        members: which boards may be used.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        keys: KeyPair | None,
+        blocks: Sequence[str],
+        weights: Sequence[float],
+        recorder: Recorder,
+        snapshots: SnapshotWriter,
+    ) -> None:
+        self.members = Members()
+        self._blocks, self._weights, self._recorder, self._snapshots = blocks, weights, recorder, snapshots
+        self._say: Callable[[str], None] = recorder.listener.said
+        self._desk, self._scout = Desk(run), Scout(keys)
+        self._now: Now | None = None
+        self._away: set[str] = set()
+        self._from_step: int | None = None  # a snapshot of this step or a later one serves the change that is wanted
+        self.failures = 0
+
+    def begin(self, now: Now) -> None:
+        """An incarnation begins; what was wanted before is done with it."""
+        self._now, self._from_step = now, None
+        self._away = set(now.refused)
+        for name in now.refused:
+            self._scout.failed(name, time.monotonic())
+        self._publish("running")
+
+    def attend(self) -> None:
+        """Look after everything, if it is time.
+
+        Raises:
+            Regroup: a change is wanted, and its snapshot is there.
+        """
+        now_s = time.monotonic()
+        if self._now is None or not self._desk.due(now_s):
+            return
+        for name, request in self._desk.requests():
+            self._desk.answer(name, *self._take(request))
+        self._welcome_back(self._now, now_s)
+        self._publish("running")
+        if self._from_step is not None and self._snapshots.written >= self._from_step:
+            for name in self.members.drained & self._now.fleet.links.keys():
+                self._now.fleet.drop(name)
+            raise Regroup
+
+    def _take(self, request: Request | str) -> tuple[bool, str]:
+        """Act on a request; whether that could be done, and a sentence."""
+        if self._now is None or isinstance(request, str):
+            return False, str(request)
+        cluster = self._now.cluster
+        try:
+            if request.action == DRAIN:
+                self.members.drain(request.board, cluster)
+            elif request.action == ADD and request.entry is not None and request.entry.name == request.board:
+                self.members.add(request.entry, cluster)
+                self._away.add(request.board)  # until it answers
+                return True, f"{request.board} is used from the next snapshot after it answers, if blocks can be moved to it"
+            else:
+                return False, f"the request {request.action!r} is not known; use the same release"
+        except ConfigError as error:
+            return False, str(error)
+        if request.board not in self._now.placement.blocks:
+            return True, f"{request.board} has no blocks and gets none any more"
+        self._want(f"{request.board} is drained")
+        return True, f"the blocks of {request.board} are moved at a snapshot that is taken now"
+
+    def _welcome_back(self, now: Now, now_s: float) -> None:
+        usable = self.members.usable(now.cluster)
+        away = [board for board in usable if board.name in self._away]
+        for name in self._scout.found(away, now_s):
+            self._away.discard(name)
+            there = {*now.fleet.links, name}
+            placement = place_among(self._blocks, self._weights, usable, there)
+            if placement != now.placement:
+                self._want(f"{name} answers")
+
+    def _want(self, why: str) -> None:
+        if self._now is not None and self._from_step is None:
+            self._say(f"{why}: blocks are placed anew at the next snapshot")
+            self._now.feeder.wanted = True
+            self._from_step = self._now.feeder.step
+
+    def failed(self) -> None:
+        """The incarnation has failed, and another one follows."""
+        self.failures += 1
+        self._publish("recovering")
+
+    def close(self) -> None:
+        """The run is over."""
+        self._publish("ended")
+        self._desk.close()
+        self._scout.close()
+
+    def _publish(self, phase: str) -> None:
+        if self._now is None:
+            return
+        now, now_s = self._now, time.monotonic()
+        boards = tuple(self._board(now, board.name, board.endpoint, now_s) for board in self.members.of(now.cluster))
+        done = (self._recorder.steps, self._snapshots.written, self.failures)
+        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards), now_s)
+
+    def _board(self, now: Now, name: str, endpoint: str, now_s: float) -> BoardStatus:
+        blocks = now.placement.blocks.get(name, ())
+        known = now.fleet.boards.get(name)
+        silent_s = max(0.0, now_s - known.last_heard_s) if known is not None else None
+        state = "drained" if name in self.members.drained else "working" if blocks else "spare"
+        return BoardStatus(name, endpoint, "away" if name in self._away and not blocks else state, blocks, silent_s)

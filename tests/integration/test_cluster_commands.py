@@ -1,0 +1,118 @@
+"""Boards of a run change while it goes on: they come back, are drained and added; the bits stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.board_runs import run_alone
+from support.chaos import Board, Trial, boards, make_kinds
+from support.pipelines import invoke
+from support.tiny_bundle import SIDES, make_tiny_bundle
+from typer.testing import CliRunner
+
+from edgebll.bundle import Bundle
+from edgebll.cli.app import app
+from edgebll.state import state_sha256
+
+#: Ten seconds at least.
+STEPS, PAUSE_S = 1200, 0.008
+KINDS = make_kinds(STEPS, 400)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bundle: Bundle) -> str:
+    return state_sha256(run_alone(bundle, KINDS))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Board], Path]]:
+    with boards(tmp_path_factory.mktemp("plain") / "boards", 3, encrypted=False) as made:
+        yield made
+
+
+def status(run: Path) -> dict:
+    found = json.loads(invoke("cluster", "status", run, "--json"))
+    return {**found, "boards": {board["name"]: board for board in found["boards"]}}
+
+
+def test_a_board_is_drained_and_added_again(
+    bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
+) -> None:
+    seen: list[dict] = []
+
+    def drain(trial: Trial) -> None:
+        seen.append(status(trial.run))
+        assert "moved at a snapshot" in invoke("cluster", "drain", trial.run, "board1")
+        for board, words in (("board9", "no board 'board9', only board0, board1, board2"), ("board1", "")):
+            result = CliRunner().invoke(app, ["cluster", "drain", str(trial.run), board])
+            assert (result.exit_code, words in result.output) == ((2, True) if words else (0, True)), result.output
+
+    def add(trial: Trial) -> None:
+        seen.append(status(trial.run))
+        assert "is used from the next snapshot" in invoke(
+            "cluster", "add", trial.run, "board1", "--endpoint", made[0][1].endpoint
+        )
+        taken = CliRunner().invoke(app, ["cluster", "add", str(trial.run), "x", "--endpoint", made[0][0].endpoint])
+        assert taken.exit_code == 2
+        assert "two boards have the endpoint" in taken.output
+
+    def look(trial: Trial) -> None:
+        seen.append(status(trial.run))
+        assert "step" in invoke("cluster", "status", trial.run)
+
+    trial = Trial(bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    assert trial.go([(150, "drain", drain), (450, "add", add), (1150, "look", look)]) == undisturbed
+    first, drained, again = ({name: board["state"] for name, board in found["boards"].items()} for found in seen)
+    assert first == again == dict.fromkeys(first, "working"), trial.lines
+    assert drained == {"board0": "working", "board1": "drained", "board2": "working"}
+    assert [found["recoveries"] for found in seen] == [0, 0, 0], "a change is no failure"
+    assert [found["incarnation"] for found in seen] == [1, 2, 3]
+    assert status(trial.run)["phase"] == "ended"
+    late = CliRunner().invoke(app, ["cluster", "drain", str(tmp_path), "board0"])
+    assert late.exit_code == 3
+
+
+def test_a_board_that_comes_back_gets_blocks_again(
+    bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
+) -> None:
+    seen: list[dict] = []
+
+    def kill(trial: Trial) -> None:
+        made[0][2].kill()
+        trial.later(1.0, made[0][2].whole)
+
+    def look(trial: Trial) -> None:
+        seen.append(status(trial.run))
+
+    trial = Trial(bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    faults: list[tuple[int, str, Callable[[Trial], None]]] = [(100, "kill", kill), (140, "look", look), (1150, "look", look)]
+    assert trial.go(faults) == undisturbed
+    assert {name: board["state"] for name, board in seen[-1]["boards"].items()} == dict.fromkeys(seen[-1]["boards"], "working")
+    assert seen[-1]["recoveries"] == 1
+    assert any("board2 answers: blocks are placed anew" in line for line in trial.lines)
+
+
+def test_the_last_board_cannot_be_drained(bundle: Bundle, made: tuple[list[Board], Path], tmp_path: Path) -> None:
+    def drain(trial: Trial) -> None:
+        for name in ("board0", "board1"):
+            invoke("cluster", "drain", trial.run, name)
+        last = CliRunner().invoke(app, ["cluster", "drain", str(trial.run), "board2"])
+        assert last.exit_code == 2
+        assert "board2 is the last board of the run" in last.output
+
+    trial = Trial(bundle, make_kinds(300, 400), made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    assert trial.go([(50, "drain", drain)]) == state_sha256(run_alone(bundle, make_kinds(300, 400)))
+    found = status(trial.run)["boards"]
+    assert [(name, board["state"], len(board["blocks"])) for name, board in sorted(found.items())] == [
+        ("board0", "drained", 0),
+        ("board1", "drained", 0),
+        ("board2", "working", 4),
+    ]

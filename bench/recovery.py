@@ -121,7 +121,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data, started = random_data(BATCH * options.steps), time.monotonic()
+    data, started, load = random_data(BATCH * options.steps), time.monotonic(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         network = make_network("resnet8", num_blocks=4, num_classes=10, input_shape=(1, 28, 28), seed=0)
         export_bundle(network, rule=BLL(), optimizer=SGD(), batch_size=BATCH, path=f"{folder}/bundle")
@@ -141,8 +141,8 @@ def main() -> int:
         "## Snapshots and recovery",
         f"Conditions: {machine()}; resnet8 in four blocks ({size / 2**20:.1f} MiB of state) on {BOARDS} agents of one thread "
         f"each, batch {BATCH}, {options.steps} steps a run, {options.repeats} runs in turn, medians "
-        f"({time.monotonic() - started:.0f} s in all): `python bench/recovery.py --steps {options.steps} --repeats "
-        f"{options.repeats}`.",
+        f"({time.monotonic() - started:.0f} s in all; load of other work when it began {load:.1f}): "
+        f"`python bench/recovery.py --steps {options.steps} --repeats {options.repeats}`.",
         table(("snapshots", "ms a step", "against none", "processor s a run"), costs),
         f"By processor time a snapshot every {EVERY} steps costs {100 * fraction:.2f} %, from the runs with one every {OFTEN}.",
         f"Recovery, snapshots every {EVERY} steps, deadline {DEADLINE_S:g} s:",

@@ -105,6 +105,7 @@ class Welcome(Message):
     Attributes:
         cores: usable processors. memory_bytes: physical memory. runtimes: names of usable runtimes.
         python: version of the interpreter. platform: machine, e.g. "aarch64".
+        identity: the same for as long as the board keeps its state folder, whatever its address; empty where it keeps none.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Welcome(Message):
     runtimes: tuple[str, ...]
     python: str
     platform: str
+    identity: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from edgebll.keys import KeyPair
 from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
 from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
-from edgebll_devices.facts import make_welcome
+from edgebll_devices.facts import identity, make_welcome
 from edgebll_devices.session import Board, Ended, Session
 from edgebll_devices.trust import Trust
 
@@ -66,6 +66,7 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = FileCache(settings.state_dir)
+        self._identity = identity(settings.state_dir, settings.name)
         self._trust = Trust(settings.allowed, settings.hosts_file if settings.keys is not None else None)
         self._server = ControlServer(settings.listen, keys=settings.keys, allowed=self._trust.keys)
         try:
@@ -179,7 +180,7 @@ class Agent:
             self._refuse(peer, hello)
             return
         announced = self._settings.data_announce or self.data_endpoint
-        self._tell(session, make_welcome(self._settings.name, announced))
+        self._tell(session, make_welcome(self._settings.name, announced, self._identity))
 
     def _open(self, peer: bytes, hello: Hello) -> Session:
         if self._session is not None:

@@ -152,7 +152,7 @@ def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]
     row: dict[str, Any] = {"board": entry.name, "endpoint": entry.endpoint}
     if isinstance(answer, EdgebllError):
         return {**row, "problem": str(answer)}
-    names = ("version", "cores", "memory_bytes", "python", "platform", "data_endpoint")
+    names = ("version", "cores", "memory_bytes", "python", "platform", "data_endpoint", "identity")
     return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
 
 

@@ -70,6 +70,7 @@ class Live:
         self._desk, self._scout = Desk(run), Scout(keys)
         self._now: Now | None = None
         self._away: set[str] = set()
+        self._identities: dict[str, str] = {}
         self._from_step: int | None = None  # a snapshot of this step or a later one serves the change that is wanted
         self.failures = 0
 
@@ -77,6 +78,11 @@ class Live:
         """An incarnation begins; what was wanted before is done with it."""
         self._now, self._from_step = now, None
         self._away = set(now.refused)
+        for name, link in now.fleet.links.items():
+            identity = link.welcome.identity
+            if self._identities.setdefault(name, identity) != identity:
+                self._say(f"{name} is another device than before, or lost its state folder: it is sent its files again")
+                self._identities[name] = identity
         for name in now.refused:
             self._scout.failed(name, time.monotonic())
         self._publish("running")

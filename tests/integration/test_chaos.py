@@ -51,3 +51,25 @@ def test_any_faults_leave_the_bits_as_they_are(
     trial = Trial(bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
     assert trial.go(schedule(seed, STEPS, made, 2, encrypted=secret)) == undisturbed, trial.log
     assert len(trial.log) == 2, "not all faults came before the end"
+
+
+def test_a_board_whose_disk_refuses_is_replaced_by_others(
+    bundle: Bundle, undisturbed: str, plain: tuple[list[Board], Path], tmp_path: Path
+) -> None:
+    """When the next incarnation sends it files, it cannot take them and says so; the run goes on without it."""
+    made, cluster = plain
+    objects = made[0].log.parent / "objects"
+
+    def spoil(trial: Trial) -> None:
+        objects.rename(tmp_path / "objects")
+        objects.write_text("a file where the board's folder was")
+        trial.later(0.0, made[1].control.cut)
+
+    trial = Trial(bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
+    try:
+        assert trial.go([(100, "spoil", spoil)]) == undisturbed
+    finally:
+        objects.unlink(missing_ok=True)
+        (tmp_path / "objects").rename(objects)
+    assert any("board0" in line and "cannot write" in line and "recovering" in line for line in trial.lines), trial.lines
+    assert any("goes on from step" in line and "board0" not in line for line in trial.lines)

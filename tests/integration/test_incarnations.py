@@ -190,3 +190,17 @@ def host_offer(host: DirectHost, bundle: Bundle):
     files = tuple(name for name in bundle.manifest.files if name.startswith("block0/"))
     host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), files, incarnation=1))
     return host.next()
+
+
+def test_a_board_is_the_same_after_a_restart(tmp_path: Path, loader: FakeLoader) -> None:
+    def who(folder: Path, name: str) -> str:
+        with serving(agent := Agent(Settings(LOCAL, LOCAL, name, folder))), DirectHost(agent.endpoint, RUN) as host:
+            hello(host, 1)
+            return host.expect(Welcome).identity
+
+    first = who(tmp_path / "state", "orin")
+    assert who(tmp_path / "state", "orin") == first
+    assert len({first, who(tmp_path / "state", "other"), who(tmp_path / "elsewhere", "orin")}) == 3
+    for path in (tmp_path / "state" / "identities").iterdir():
+        path.write_text("{")
+    assert who(tmp_path / "state", "orin") != first, "a damaged one is made anew, and the board serves"

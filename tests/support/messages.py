@@ -51,7 +51,9 @@ def example_messages() -> dict[str, Message]:
         "token-snapshot": Token("r1", "block0", "SNAPSHOT", 128, 128),
         "token-end": Token("r1", "block0", "END", 1 << 40, 1 << 40),
         "hello": Hello("r1", 1, "0.1.0"),
-        "welcome": Welcome("orin-1", 1, "0.1.0", "tcp://127.0.0.1:7201", 6, 8 << 30, ("reference",), "3.10.12", "aarch64"),
+        "welcome": Welcome(
+            "orin-1", 1, "0.1.0", "tcp://127.0.0.1:7201", 6, 8 << 30, ("reference",), "3.10.12", "aarch64", "5" * 32
+        ),
         "offer": Offer("r1", b'{"format_version": 1}', ("block0/step.onnx", "block0/forward.onnx")),
         "want": Want("r1", digests),
         "want-nothing": Want("r1", ()),

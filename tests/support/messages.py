@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from edgebll.spec import FileEntry
 from edgebll.wire import (
     EVAL,
     TRAIN,
@@ -55,6 +56,7 @@ def example_messages() -> dict[str, Message]:
             "orin-1", 1, "0.1.0", "tcp://127.0.0.1:7201", 6, 8 << 30, ("reference",), "3.10.12", "aarch64", "5" * 32
         ),
         "offer": Offer("r1", b'{"format_version": 1}', ("block0/step.onnx", "block0/forward.onnx")),
+        "offer-snapshot": Offer("r1", b"{}", (), {"block0.safetensors": FileEntry(digests[1], 1 << 33)}, incarnation=3),
         "want": Want("r1", digests),
         "want-nothing": Want("r1", ()),
         "file-piece": FilePiece(digests[1], 1 << 20, (1 << 20) + 5, b"\x00\x01\x00\xff\x00"),

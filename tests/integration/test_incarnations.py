@@ -154,7 +154,7 @@ def test_a_message_of_another_incarnation_in_a_session_is_refused(agent: Agent, 
     [
         {"../block0.safetensors": FileEntry("0" * 64, 8)},
         {"block9.safetensors": FileEntry("0" * 64, 8)},
-        {"block0.safetensors": FileEntry("../../escape", 8)},
+        {"/block0.safetensors": FileEntry("0" * 64, 8)},
     ],
 )
 def test_a_snapshot_that_names_other_files_is_refused(agent: Agent, bundle: Bundle, snapshot: dict) -> None:

@@ -18,12 +18,13 @@ from support.messages import example_messages, same
 
 from edgebll.codec import MAX_HEADER_BYTES, MAX_TENSORS, decode, encode, join, payload_bytes, split
 from edgebll.errors import WireError
-from edgebll.spec import DTYPES, MAX_NAME_CHARS, MAX_RANK, FileEntry
+from edgebll.spec import DTYPES, MAX_FILE_BYTES, MAX_NAME_CHARS, MAX_RANK, FileEntry
 from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Ping, State, Stop
 
 _EXAMPLES = example_messages()
 _TEXT = st.text(max_size=20)
 _INT = st.integers(-(1 << 63), (1 << 64) - 1)
+_ENTRIES = st.builds(FileEntry, st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0, MAX_FILE_BYTES))
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: _TEXT,
     int: _INT,
@@ -33,7 +34,7 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(_TEXT, max_size=4).map(tuple),
     dict[str, str]: st.dictionaries(_TEXT, _TEXT, max_size=4),
     dict[str, float]: st.dictionaries(_TEXT, st.floats(), max_size=4),
-    dict[str, FileEntry]: st.dictionaries(_TEXT, st.builds(FileEntry, _TEXT, _INT), max_size=4),
+    dict[str, FileEntry]: st.dictionaries(_TEXT, _ENTRIES, max_size=4),
 }
 _ARRAYS = st.sampled_from(DTYPES).flatmap(
     lambda dtype: nps.arrays(dtype, nps.array_shapes(min_dims=0, max_dims=MAX_RANK, min_side=0, max_side=3))

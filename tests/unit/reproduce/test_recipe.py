@@ -54,16 +54,16 @@ def test_published_figures_and_their_gaps() -> None:
 def test_one_seed_for_all_comes_before_a_second_for_any() -> None:
     cells = cells_of(read_recipe("bll-table1"), "full")
     assert [cell.seed for cell in cells] == [0] * 18 + [1] * 18 + [2] * 18
-    assert [cell.row.name for cell in cells[:12]] == ["BP", "Pred-Sim", "BLL", "BLL, moving average", "GLL", "FA"] * 2
+    assert [cell.row.name for cell in cells[:12]] == ["BP", "Pred-Sim", "BLL", "BLL, batch means", "GLL", "FA"] * 2
     assert [cell.blocks for cell in cells[:6]] == [1, 4, 4, 4, 4, 1]
     assert len({cell.folder for cell in cells}) == len(cells)
 
 
 def test_only_some_rules_and_always_the_baseline() -> None:
     recipe = read_recipe("bll-table1")
-    assert {cell.row.name for cell in cells_of(recipe, "small", only=["bll"])} == {"BP", "BLL", "BLL, moving average"}
+    assert {cell.row.name for cell in cells_of(recipe, "small", only=["bll"])} == {"BP", "BLL", "BLL, batch means"}
     assert {cell.row.name for cell in cells_of(recipe, "small", only=["Pred-Sim", "fa"])} == {"BP", "Pred-Sim", "FA"}
-    with pytest.raises(ConfigError, match=r"no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, moving average, GLL, FA"):
+    with pytest.raises(ConfigError, match=r"no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, batch means, GLL, FA"):
         cells_of(recipe, "small", only=["dgl"])
 
 

@@ -93,7 +93,7 @@ def long_run(bundle: Bundle, made: list[Board], cluster: Path, folder: Path, min
     steps = round(minutes * STEPS_A_MINUTE)
     kinds = make_kinds(steps, 50)
     expected = state_sha256(run_alone(bundle, kinds))
-    trial = Trial(bundle, kinds, cluster, made, folder / "long", pause_s=PAUSE_S, limit_s=minutes * 600 + 600)
+    trial = Trial(bundle, kinds, cluster, made, folder / "long", pause_s=PAUSE_S)
     host, board, started = Watch("host"), Watch(made[0].name), time.monotonic()
 
     def look(pid: int) -> None:

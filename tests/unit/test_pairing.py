@@ -125,7 +125,9 @@ def _swap_key(line: bytes) -> bytes:
     return json.dumps({**document, "public_key": _EVIL}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-@pytest.mark.parametrize(("field", "value"), [("public_key", _EVIL), ("name", "evil"), ("port", 6666)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("public_key", _EVIL), ("name", "evil"), ("port", 6666)], ids=["key", "name", "port"]
+)
 def test_whoever_changes_what_is_said_is_noticed(
     server: PairingServer, pool: ThreadPoolExecutor, field: str, value: object
 ) -> None:

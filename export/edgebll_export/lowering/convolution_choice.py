@@ -67,7 +67,7 @@ from edgebll_export.lowering.convolution_geometry import Geometry
 _WINOGRAD_CHANNELS = 32
 _WINOGRAD_ROWS, _WINOGRAD_WEIGHT_ROWS = 32, 64
 #: Unfolding by slices costs as much as the products it feeds where the output has few positions.
-_UNFOLDED_SHARE = 5
+_UNFOLDED_SHARE = 4
 #: Most channels for which unfolding by a Conv pays off, by one thread and by more: of strided kernels, and of others.
 _STRIDED_CHANNELS, _PLAIN_CHANNELS = (16, 64), (4, 16)
 #: A MatMul per sample needs enough positions in each.

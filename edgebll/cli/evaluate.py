@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.bundle import MANIFEST, open_bundle
-from edgebll.cli.machine import import_torch, usable_cores
+from edgebll.cli.machine import default_threads, import_torch
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import BundleError, ConfigError
@@ -48,7 +48,7 @@ def evaluate(
     if int8 and bundle is None:
         raise ConfigError(f"--int8 needs a quantised bundle, and {path} is a training run; use `edgebll export` and `quantize`")
     dataset = load_dataset(data or _recorded_data(path, bundle), split, data_dir, limit)
-    count = threads or usable_cores()
+    count = threads or default_threads()
     accuracy, loss = (
         _evaluate_run(path, dataset, count) if bundle is None else _evaluate_bundle(bundle, dataset, runtime, count, int8)
     )

@@ -16,6 +16,12 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def default_threads() -> int:
+    """The usable processors, or as many as OMP_NUM_THREADS allows: the limit of PyTorch and of ONNX Runtime alike."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(usable_cores(), int(limit)) if limit.isdigit() and int(limit) else usable_cores()
+
+
 def import_torch(extra: str, purpose: str) -> ModuleType:
     """Import torch, which `extra` of edgebll brings, so that its threads share the processors with others.
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from edgebll.learning import BLL, SGD
 from edgebll.networks import BlockNetwork
-from edgebll_export import export_bundle, verify_bundle
+from edgebll_export import export_bundle, make_target, verify_bundle
 from edgebll_export.lowering.convolution_tiles import tiled_axis, toom_cook
 
 #: x, weight, stride, padding, dilation, groups
@@ -159,3 +159,35 @@ def test_tiled_axis_is_a_convolution(size: int, padding: int) -> None:
 def test_toom_cook_refuses_a_wrong_number_of_points() -> None:
     with pytest.raises(ValueError, match="needs 5 finite points"):
         toom_cook(4, 3, [0.0, 1.0])
+
+
+def _unfolds(model: onnx.ModelProto) -> bool:
+    """Whether an input is unfolded by a Conv whose kernels are a constant."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return any(node.op_type == "Conv" and node.input[1] in constants for node in model.graph.node)
+
+
+def test_the_number_of_threads_reaches_the_choice_of_forms() -> None:
+    def function(x: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(x, weight, None, 1, 1)
+
+    inputs = values((2, 8, 6, 6), (4, 8, 3, 3))
+    models = {n: to_model(with_gradients(function), inputs, make_target("onnx", threads=n)) for n in (None, 1, 2)}
+    assert {n: _unfolds(model) for n, model in models.items()} == {None: False, 1: False, 2: True}
+
+
+def test_only_graphs_with_gradients_unfold_the_forward_pass() -> None:
+    def function(x: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(x, weight, None, 2, 1)
+
+    inputs = values((4, 3, 8, 8), (5, 3, 3, 3))
+    assert _unfolds(to_model(with_gradients(function), inputs))
+    assert not _unfolds(to_model(lambda x, weight: (function(x, weight),), inputs))
+
+
+def test_tensorrt_never_gets_forms_made_for_onnx_runtime() -> None:
+    def function(x: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(x, weight, None, 2, 1)
+
+    inputs = values((4, 3, 8, 8), (5, 3, 3, 3))
+    assert not _unfolds(to_model(with_gradients(function), inputs, make_target("tensorrt-8.5")))

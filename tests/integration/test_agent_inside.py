@@ -50,13 +50,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=2)
 
 
-@pytest.fixture
-def loader(monkeypatch: pytest.MonkeyPatch) -> FakeLoader:
-    loader = FakeLoader()
-    loader.install(monkeypatch)
-    return loader
-
-
 @contextlib.contextmanager
 def running(tmp_path: Path, deadline_s: float = 10.0, once: bool = False) -> Iterator[Agent]:
     agent = Agent(Settings(LOCAL, LOCAL, "tester", tmp_path / "state", once=once, deadline_s=deadline_s))

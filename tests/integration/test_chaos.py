@@ -7,27 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.board_runs import run_alone
 from support.chaos import Board, Trial, boards, make_kinds, schedule
-from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.bundle import Bundle
-from edgebll.state import state_sha256
 
 STEPS = 300
 KINDS = make_kinds(STEPS, 20)
 _RUNS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Side streams with lags of 0, 1 and 2."""
-    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(bundle: Bundle) -> str:
-    return state_sha256(run_alone(bundle, KINDS))
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +30,17 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[B
 
 @pytest.mark.parametrize("seed", range(10))
 def test_any_faults_leave_the_bits_as_they_are(
-    bundle: Bundle, undisturbed: str, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+    side_bundle: Bundle, undisturbed: str, tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> None:
     secret = seed % 2 == 1
     made, cluster = request.getfixturevalue("encrypted" if secret else "plain")
-    trial = Trial(bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
+    trial = Trial(side_bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
     assert trial.go(schedule(seed, STEPS, made, 2, encrypted=secret)) == undisturbed, trial.log
     assert len(trial.log) == 2, "not all faults came before the end"
 
 
 def test_a_board_whose_disk_refuses_is_replaced_by_others(
-    bundle: Bundle, undisturbed: str, plain: tuple[list[Board], Path], tmp_path: Path
+    side_bundle: Bundle, undisturbed: str, plain: tuple[list[Board], Path], tmp_path: Path
 ) -> None:
     """When the next incarnation sends it files, it cannot take them and says so; the run goes on without it."""
     made, cluster = plain
@@ -65,7 +51,7 @@ def test_a_board_whose_disk_refuses_is_replaced_by_others(
         objects.write_text("a file where the board's folder was")
         trial.later(0.0, made[1].control.cut)
 
-    trial = Trial(bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
+    trial = Trial(side_bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
     try:
         assert trial.go([(100, "spoil", spoil)]) == undisturbed
     finally:

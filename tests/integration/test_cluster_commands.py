@@ -10,7 +10,6 @@ import pytest
 from support.board_runs import run_alone
 from support.chaos import Board, Trial, boards, make_kinds
 from support.pipelines import invoke
-from support.tiny_bundle import SIDES, make_tiny_bundle
 from typer.testing import CliRunner
 
 from edgebll.bundle import Bundle
@@ -20,16 +19,6 @@ from edgebll.state import state_sha256
 #: Ten seconds at least.
 STEPS, PAUSE_S = 1200, 0.008
 KINDS = make_kinds(STEPS, 400)
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(bundle: Bundle) -> str:
-    return state_sha256(run_alone(bundle, KINDS))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +33,7 @@ def status(run: Path) -> dict:
 
 
 def test_a_board_is_drained_and_added_again(
-    bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
+    side_bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
 ) -> None:
     seen: list[dict] = []
 
@@ -68,7 +57,7 @@ def test_a_board_is_drained_and_added_again(
         seen.append(status(trial.run))
         assert "step" in invoke("cluster", "status", trial.run)
 
-    trial = Trial(bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    trial = Trial(side_bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
     assert trial.go([(150, "drain", drain), (450, "add", add), (1150, "look", look)]) == undisturbed
     first, drained, again = ({name: board["state"] for name, board in found["boards"].items()} for found in seen)
     assert first == again == dict.fromkeys(first, "working"), trial.lines
@@ -81,7 +70,7 @@ def test_a_board_is_drained_and_added_again(
 
 
 def test_a_board_that_comes_back_gets_blocks_again(
-    bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
+    side_bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
 ) -> None:
     seen: list[dict] = []
 
@@ -92,7 +81,7 @@ def test_a_board_that_comes_back_gets_blocks_again(
     def look(trial: Trial) -> None:
         seen.append(status(trial.run))
 
-    trial = Trial(bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    trial = Trial(side_bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
     faults: list[tuple[int, str, Callable[[Trial], None]]] = [(100, "kill", kill), (140, "look", look), (1150, "look", look)]
     assert trial.go(faults) == undisturbed
     assert {name: board["state"] for name, board in seen[-1]["boards"].items()} == dict.fromkeys(seen[-1]["boards"], "working")
@@ -100,7 +89,7 @@ def test_a_board_that_comes_back_gets_blocks_again(
     assert any("board2 answers: blocks are placed anew" in line for line in trial.lines)
 
 
-def test_the_last_board_cannot_be_drained(bundle: Bundle, made: tuple[list[Board], Path], tmp_path: Path) -> None:
+def test_the_last_board_cannot_be_drained(side_bundle: Bundle, made: tuple[list[Board], Path], tmp_path: Path) -> None:
     def drain(trial: Trial) -> None:
         for name in ("board0", "board1"):
             invoke("cluster", "drain", trial.run, name)
@@ -108,8 +97,8 @@ def test_the_last_board_cannot_be_drained(bundle: Bundle, made: tuple[list[Board
         assert last.exit_code == 2
         assert "board2 is the last board of the run" in last.output
 
-    trial = Trial(bundle, make_kinds(300, 400), made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
-    assert trial.go([(50, "drain", drain)]) == state_sha256(run_alone(bundle, make_kinds(300, 400)))
+    trial = Trial(side_bundle, make_kinds(300, 400), made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    assert trial.go([(50, "drain", drain)]) == state_sha256(run_alone(side_bundle, make_kinds(300, 400)))
     found = status(trial.run)["boards"]
     assert [(name, board["state"], len(board["blocks"])) for name, board in sorted(found.items())] == [
         ("board0", "drained", 0),

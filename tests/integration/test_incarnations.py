@@ -46,13 +46,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture
-def loader(monkeypatch: pytest.MonkeyPatch) -> FakeLoader:
-    loader = FakeLoader()
-    loader.install(monkeypatch)
-    return loader
-
-
-@pytest.fixture
 def agent(tmp_path: Path, loader: FakeLoader) -> Iterator[Agent]:
     agent = Agent(Settings(LOCAL, LOCAL, "tester", tmp_path / "state"))
     with serving(agent):

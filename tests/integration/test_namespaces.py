@@ -8,27 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.board_runs import run_alone
 from support.chaos import Trial, make_kinds
 from support.namespaces import RemoteBoard, remote_boards, why_not
-from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.bundle import Bundle
-from edgebll.state import state_sha256
 
 KINDS = make_kinds(300, 20)
 _RUNS = itertools.count()
 Link = tuple[list[RemoteBoard], Path, tuple[str, ...]]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(bundle: Bundle) -> str:
-    return state_sha256(run_alone(bundle, KINDS))
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +48,13 @@ FAULTS: dict[str, Callable[[RemoteBoard], None]] = {
 
 
 @pytest.mark.parametrize("fault", list(FAULTS))
-@pytest.mark.parametrize("lasts_s", [0.3, 3.0])
+@pytest.mark.parametrize("lasts_s", [0.3, 6.0])
 def test_a_bad_network_leaves_the_bits_as_they_are(
-    network: Link, bundle: Bundle, undisturbed: str, tmp_path: Path, fault: str, lasts_s: float
+    network: Link, side_bundle: Bundle, undisturbed: str, tmp_path: Path, fault: str, lasts_s: float
 ) -> None:
     """On the link of one board, then on that of another."""
     made, cluster, prefix = network
-    trial = Trial(bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}", prefix=prefix)  # type: ignore[arg-type]
+    trial = Trial(side_bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}", prefix=prefix)  # type: ignore[arg-type]
 
     def inflict(board: RemoteBoard) -> Callable[[Trial], None]:
         def apply(trial: Trial) -> None:
@@ -79,5 +66,5 @@ def test_a_bad_network_leaves_the_bits_as_they_are(
     faults = [(step, f"{fault} {board.name}", inflict(board)) for step, board in ((60, made[0]), (190, made[2]))]
     assert trial.go(faults) == undisturbed, trial.log
     assert len(trial.log) == 2
-    if (fault, lasts_s) == ("cut", 3.0):
-        assert any("silent for" in line for line in trial.lines), "it was not noticed"
+    if (fault, lasts_s) == ("cut", 6.0):
+        assert any("silent for" in line for line in trial.lines), trial.lines

@@ -158,7 +158,7 @@ class Trial:
         self._start_host()
         try:
             while True:
-                assert time.monotonic() - heard < LIMIT_S, self._story("the run hangs")
+                assert time.monotonic() - heard < LIMIT_S, self._hangs()
                 line = self._line()
                 if line is None:
                     continue
@@ -233,6 +233,19 @@ class Trial:
         raw, _, self._buffer = self._buffer.partition(b"\n")
         self.lines.append(raw.decode("utf-8", "replace"))
         return self.lines[-1]
+
+    def _hangs(self) -> str:
+        """The story of a run that hangs: where every thread of the host and of the boards stands, too."""
+        self.host_signal(signal.SIGUSR1)
+        for board in self.boards:
+            board.send(signal.SIGCONT)
+            board.send(signal.SIGABRT)
+            board.agent.process.wait()
+        until = time.monotonic() + 2.0
+        while time.monotonic() < until:
+            self._line()
+        stacks = (f"{board.name}: {board.log.read_text()[-6000:]}" for board in self.boards)
+        return "\n".join([self._story("the run hangs"), *stacks])
 
     def _story(self, what: str) -> str:
         said = [line for line in self.lines if not line.startswith("step")]

@@ -5,7 +5,9 @@ It begins the run or goes on with it, tells every new training step on stdout, a
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -41,6 +43,7 @@ class Telling:
 
 def main(bundle_path: str, run: str, cluster: str, kinds_path: str, pause_s: str) -> None:
     """Run it."""
+    faulthandler.register(signal.SIGUSR1, sys.stdout)  # where it stands, for a test that waits in vain
     bundle, folder = open_bundle(bundle_path), Path(run)
     kinds = json.loads(Path(kinds_path).read_text())
     names = tuple(block.name for block in bundle.manifest.blocks)

@@ -59,7 +59,7 @@ def agent_process(state: Path, *options: str, name: str = "test", prefix: Sequen
     command = [*prefix, sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve"]
     command += ["--listen", "tcp://127.0.0.1:0", "--name", name, "--state", str(state), *options]
     state.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"}
     with (state / "agent.log").open("a") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:

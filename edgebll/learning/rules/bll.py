@@ -34,6 +34,8 @@ class BLL(Rule):
         pool: how a (B, C, ...) becomes a_n (B, C): "avg", "max" or "std" over space, or "none" (flatten).
         normalize: "none", "center_l2" (subtract the mean over channels, divide by the L2 norm) or "layer_norm".
         match: weight of L_match. sigma: s, the standard deviation of alpha and beta.
+        match_growth: g, which makes that weight match (k / (K - 1))^g in block k = 1..K - 1 of K, so that early blocks, whose
+            features are not the classes' yet, are pulled less. With 0 it is the same in every block.
         predict: weight of L_pred. head_size: cells a side of the head's pooled map.
         decorrelate: weight of L_corr. decorrelate_pairs: "all" or "different" (pairs of different classes only).
         feedback: how W is renewed from m_c, the mean of a_n over the batch's samples of class c (the least-squares solution
@@ -47,6 +49,7 @@ class BLL(Rule):
     pool: str = "avg"
     normalize: str = "none"
     match: float = 1.0
+    match_growth: float = 0.0
     sigma: float = 1.0
     predict: float = 1.0
     head_size: int = 3
@@ -72,7 +75,7 @@ class BLL(Rule):
         _one_of("decorrelate_pairs", self.decorrelate_pairs, ("all", "different"))
         _one_of("feedback", self.feedback, ("lstsq", "ema", "sgd", "chain"))
         _one_of("feedback_activation", self.feedback_activation, ("tanh", "none"))
-        for name in ("match", "predict", "decorrelate", "ridge"):
+        for name in ("match", "match_growth", "predict", "decorrelate", "ridge"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"BLL's {name} must not be negative, but is {getattr(self, name)}")
         if self.sigma <= 0 or self.head_size < 1:
@@ -81,6 +84,11 @@ class BLL(Rule):
             raise ConfigError("BLL needs match or predict above 0: without both, the label never reaches the block")
         if self.feedback == "chain" and not (self.match > 0 and 0 < self.feedback_lr < 1):
             raise ConfigError("BLL's chained feedback needs match above 0 and feedback_lr between 0 and 1")
+
+    def match_at(self, place: BlockPlace) -> float:
+        """Weight of L_match in a block that is not the last one."""
+        weight: float = self.match * ((place.index + 1) / (place.num_blocks - 1)) ** self.match_growth
+        return weight
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The BLL loss."""

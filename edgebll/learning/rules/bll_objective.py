@@ -93,7 +93,7 @@ class BLLObjective(Objective):
         rule, terms = self.rule, {}
         if rule.match:
             distance = (self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1).mean()
-            terms["loss_match"] = rule.match / (8.0 * rule.sigma**2) * distance
+            terms["loss_match"] = rule.match_at(self.place) / (8.0 * rule.sigma**2) * distance
         if rule.predict:
             terms["loss_pred"] = rule.predict * cross_entropy(head(a), y, rule.label_smoothing)
         if rule.decorrelate:

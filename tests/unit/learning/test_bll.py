@@ -155,6 +155,23 @@ def test_match_term_is_the_kl_divergence_of_gaussians(a: torch.Tensor, y: torch.
     assert terms.keys() == {"loss_match"}
 
 
+@pytest.mark.parametrize("feedback", ["ema", "chain"])
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_match_grows_with_depth(index: int, feedback: str) -> None:
+    """Block k = 1, 2, 3 of 4 with match 3 and growth 2: 3 (k / 3)^2 = 1/3, 4/3, 3; without growth 3 everywhere."""
+    shape = (CHANNELS, SIDE, SIDE)
+    place = BlockPlace(index, 4, shape, CLASSES, shapes=(shape,) * 5)
+    a, y = naive.normal(BATCH, CHANNELS, SIDE, SIDE), naive.one_hot(LABELS, CLASSES)
+    terms = []
+    for growth in (2.0, 0.0):
+        made = BLL(match=3.0, match_growth=growth, feedback=feedback).objective(place)
+        state = {name: torch.ones_like(value, dtype=torch.float64) for name, value in made.feedback_state().items()}
+        logits = torch.zeros(BATCH, CLASSES, dtype=torch.float64)
+        terms.append(made.loss(lambda _, logits=logits: logits, state, a, y)[1]["loss_match"].item())
+    assert terms[0] == pytest.approx(terms[1] * ((index + 1) / 3) ** 2, rel=1e-12)
+    assert terms[1] > 0
+
+
 def test_gradient_of_the_match_term_attracts(a: torch.Tensor, y: torch.Tensor) -> None:
     """d L / d a = match / (4 s^2 B) (a_n - beta_n) / (H W), with beta fixed."""
     made = objective(match=3.0, sigma=2.0, predict=0.0)
@@ -205,6 +222,7 @@ def test_the_last_block_has_the_task_loss_alone() -> None:
     [
         ({"pool": "median"}, "pool must be one of"),
         ({"match": -1.0}, "match must not be negative"),
+        ({"match_growth": -1.0}, "match_growth must not be negative"),
         ({"match": 0.0, "predict": 0.0}, "the label never reaches"),
         ({"sigma": 0.0}, "sigma"),
     ],

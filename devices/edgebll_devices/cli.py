@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebll import __version__, allowed_hosts
+from edgebll import __version__
 from edgebll.errors import ConfigError, EdgebllError
 from edgebll.files import default_state_dir
-from edgebll.keys import check_public_key
+from edgebll.keys import allowed_hosts, check_public_key
 from edgebll_devices import pair_command, profile_command, verify_command
 from edgebll_devices.descriptors import raise_descriptor_limit
 

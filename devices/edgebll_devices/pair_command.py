@@ -42,9 +42,9 @@ def pair(
     expires: Annotated[float, typer.Option(help="Seconds for which the code is valid.")] = 120.0,
 ) -> None:
     """Show a code, valid once and for a short time; then `edgebll keys pair tcp://BOARD:7100` on the host asks for it."""
-    from edgebll.allowed_hosts import FILE, allow_host, load_hosts
-    from edgebll.pairing import BOARD, Side, check_name, default_name, new_code
-    from edgebll.pairing_link import PairingServer
+    from edgebll.keys.allowed_hosts import FILE, allow_host, load_hosts
+    from edgebll.keys.pairing import BOARD, Side, check_name, default_name, new_code
+    from edgebll.keys.pairing_link import PairingServer
 
     if not 1.0 <= expires <= 3600.0:
         raise ConfigError(f"--expires must be 1 to 3600 seconds, not {expires:g}")

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgebll.allowed_hosts import load_hosts
 from edgebll.errors import ConfigError
+from edgebll.keys.allowed_hosts import load_hosts
 
 _log = logging.getLogger(__name__)
 

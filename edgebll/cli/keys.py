@@ -46,8 +46,8 @@ def pair(
 ) -> None:
     """Tell a board this host's key and learn the board's; prints the board's entry for the cluster file."""
     from edgebll.keys import load_key_pair
-    from edgebll.pairing import HOST, Side, check_code, check_name, default_name
-    from edgebll.pairing_link import call_board
+    from edgebll.keys.pairing import HOST, Side, check_code, check_name, default_name
+    from edgebll.keys.pairing_link import call_board
     from edgebll.transport.address import split_tcp
 
     keys = load_key_pair(key)
@@ -80,7 +80,7 @@ def allow(
     hosts: HostsOption = None,
 ) -> None:
     """On a board: let a host in without pairing, by its public key."""
-    from edgebll.allowed_hosts import allow_host
+    from edgebll.keys.allowed_hosts import allow_host
 
     allow_host(_hosts_file(hosts), name, public_key)
 
@@ -91,7 +91,7 @@ def revoke(
     hosts: HostsOption = None,
 ) -> None:
     """On a board: let a host in no more; one that is connected is heard no more within about a second."""
-    from edgebll.allowed_hosts import revoke_host
+    from edgebll.keys.allowed_hosts import revoke_host
 
     gone = revoke_host(_hosts_file(hosts), who)
     say(f"{gone.name} with the key {gone.public_key} is let in no more")
@@ -100,7 +100,7 @@ def revoke(
 @app.command("hosts")
 def list_hosts(hosts: HostsOption = None, json: JsonOption = False) -> None:
     """On a board: list the hosts that are let in."""
-    from edgebll.allowed_hosts import load_hosts
+    from edgebll.keys.allowed_hosts import load_hosts
     from edgebll.plain import to_plain
 
     found = load_hosts(_hosts_file(hosts))
@@ -112,7 +112,7 @@ def list_hosts(hosts: HostsOption = None, json: JsonOption = False) -> None:
 
 
 def _hosts_file(path: Path | None) -> Path:
-    from edgebll.allowed_hosts import FILE
     from edgebll.files import default_state_dir
+    from edgebll.keys.allowed_hosts import FILE
 
     return path or default_state_dir() / FILE

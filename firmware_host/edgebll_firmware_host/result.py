@@ -10,8 +10,8 @@ from edgebll.bundle import MANIFEST, Bundle, write_updated
 from edgebll.errors import BundleError, MissingExtraError
 from edgebll.files import sha256_file
 from edgebll.plots import draw_curves
+from edgebll.plots.timeline import draw_timeline
 from edgebll.state import State, state_sha256
-from edgebll.timeline_plot import draw_timeline
 from edgebll_firmware_host.recorder import Recorder
 
 #: Where a run keeps the bundle with its final states, which can be evaluated and run again.

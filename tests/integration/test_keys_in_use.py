@@ -16,11 +16,11 @@ from support.direct_host import PATIENCE_S, AgentProcess, DirectHost, agent_proc
 from support.pipelines import SHORT, invoke, summary
 from typer.testing import CliRunner
 
-from edgebll.allowed_hosts import revoke_host
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.cli.keys import app
 from edgebll.errors import LinkError, LinkTimeout
 from edgebll.keys import KeyPair, load_key_pair, make_key_pair, new_key_pair
+from edgebll.keys.allowed_hosts import revoke_host
 from edgebll.learning import SGD, Greedy
 from edgebll.networks import make_network
 from edgebll.transport import ControlClient, Sender

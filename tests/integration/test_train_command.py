@@ -138,7 +138,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
 def test_data_imports_no_torch() -> None:
     code = (
         "import sys\n"
-        "import edgebll.runfolder, edgebll.plots, edgebll.timeline_plot, edgebll.data.fetch\n"
+        "import edgebll.runfolder, edgebll.plots, edgebll.plots.timeline, edgebll.data.fetch\n"
         "from edgebll.data import load_dataset\n"
         "print(len(load_dataset('digits', 'test')), sorted({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))\n"
     )

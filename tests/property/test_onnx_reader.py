@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from edgebll.bundle.protobuf import Field, parse
 from edgebll.errors import BundleError
-from edgebll.protobuf import Field, parse
 from edgebll.spec import TensorSpec
 from edgebll_devices.runtimes.reference.interpreter import Program
 from edgebll_devices.runtimes.reference.onnx_file import DTYPES, OPSETS, read_model, read_tensor

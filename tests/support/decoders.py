@@ -19,15 +19,15 @@ import msgpack
 import numpy as np
 from safetensors.numpy import save
 
-from edgebll.allowed_hosts import load_hosts
 from edgebll.bundle import MAX_MANIFEST_BYTES, parse_manifest
+from edgebll.bundle.graph_check import check_graph
 from edgebll.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.data.idx import parse_idx, read_idx
 from edgebll.frames import FrameDecoder, decode_frame, encode_frame
-from edgebll.graph_check import check_graph
 from edgebll.keys import load_key_pair, make_key_pair
-from edgebll.pairing import HOST, Side, decode_opening, encode_line
+from edgebll.keys.allowed_hosts import load_hosts
+from edgebll.keys.pairing import HOST, Side, decode_opening, encode_line
 from edgebll.state import load_tensors
 from edgebll.tensor_files import MAX_ENTRIES
 from edgebll.toml_files import MAX_TOML_BYTES

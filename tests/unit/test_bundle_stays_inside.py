@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.bundle import Bundle, open_bundle, parse_manifest, write_manifest
+from edgebll.bundle.graph_check import MAX_FIELDS, check_graph
 from edgebll.errors import BundleError
-from edgebll.graph_check import MAX_FIELDS, check_graph
 from edgebll.spec import FileEntry
 from edgebll_devices.cache import FileCache
 from edgebll_devices.runtimes import load_block

@@ -13,10 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from edgebll import pairing_link
 from edgebll.errors import ConfigError, LinkError, LinkTimeout, WireError
-from edgebll.keys import make_key_pair
-from edgebll.pairing import (
+from edgebll.keys import make_key_pair, pairing_link
+from edgebll.keys.pairing import (
     BOARD,
     HOST,
     MAX_LINE_BYTES,
@@ -30,7 +29,7 @@ from edgebll.pairing import (
     encode_line,
     new_code,
 )
-from edgebll.pairing_link import MAX_WAITING, PairingServer, call_board
+from edgebll.keys.pairing_link import MAX_WAITING, PairingServer, call_board
 
 LOCAL = "tcp://127.0.0.1:0"
 CODE = "271828"

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from edgebll.errors import BundleError, MissingExtraError
-from edgebll.plots import COLOURS, draw_curves, draw_timeline
-from edgebll.timeline_plot import Span, busy_parts, read_spans
+from edgebll.plots import draw_curves, draw_timeline
+from edgebll.plots.style import COLOURS
+from edgebll.plots.timeline import Span, busy_parts, read_spans
 
 
 def write_metrics(folder: Path, entries: list[dict[str, Any]]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from edgebll.bundle.protobuf import Field, Schema, parse
 from edgebll.errors import BundleError
-from edgebll.protobuf import Field, Schema, parse
 from edgebll.spec import MAX_RANK, MAX_TENSOR_BYTES, TensorSpec
 from edgebll.state import Array
 

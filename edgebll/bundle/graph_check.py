@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgebll.bundle.protobuf import fields
 from edgebll.errors import BundleError
-from edgebll.protobuf import fields
 
 #: Fields of one file; the largest graph edgebll exports has some ten thousand.
 MAX_FIELDS = 1 << 22

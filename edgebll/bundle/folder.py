@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.bundle_files import check_file, check_names, inside, read_file
+from edgebll.bundle.files import check_file, check_names, inside, read_file
+from edgebll.bundle.graph_check import check_graph
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, read_capped, sha256_file, storage_errors, write_json
-from edgebll.graph_check import check_graph
 from edgebll.plain import PlainError, from_plain, short, to_plain
 from edgebll.spec import FORMAT_VERSION, MAX_FILE_BYTES, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, parse_tensors, save_tensors

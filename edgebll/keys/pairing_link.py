@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from edgebll.errors import LinkError, LinkTimeout, WireError
-from edgebll.pairing import (
+from edgebll.keys.pairing import (
     MAX_LINE_BYTES,
     Confirmation,
     Opening,

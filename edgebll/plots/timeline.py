@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.errors import BundleError
-from edgebll.plots import COLOURS, TIMELINE_PICTURE, save_figure
+from edgebll.plots.style import COLOURS, save_figure
 
-TIMELINE = "timeline.json"
+TIMELINE, TIMELINE_PICTURE = "timeline.json", "timeline.png"
 #: Batches in the close look, and slices of the overview.
 _BATCHES = 12
 _SLICES = 160

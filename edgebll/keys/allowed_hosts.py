@@ -15,7 +15,7 @@ from pathlib import Path
 from edgebll.errors import ConfigError
 from edgebll.files import read_capped, write_private
 from edgebll.keys import check_public_key
-from edgebll.pairing import check_name
+from edgebll.keys.pairing import check_name
 from edgebll.plain import PlainError, from_plain, to_plain
 
 FILE = "hosts.json"

@@ -1,40 +1,18 @@
-"""Pictures of a run: curves.png from metrics.jsonl, timeline.png from timeline.json. Needs matplotlib (extra "plot")."""
+"""curves.png: every block's training loss and the accuracy of evaluations, from a run's metrics.jsonl."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgebll.errors import BundleError
-from edgebll.extras import import_extra
-from edgebll.files import write_atomic
+from edgebll.plots.style import COLOURS, save_figure
 from edgebll.runfolder import METRICS
 
-CURVES, TIMELINE_PICTURE = "curves.png", "timeline.png"
-#: Colours of blocks, dark enough on white and different to colour-blind eyes (after Okabe and Ito).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#332288")
-STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "xtick.color": "#555555",
-    "ytick.color": "#555555",
-    "axes.labelcolor": "#333333",
-    "legend.frameon": False,
-}
-_DPI = 160
+CURVES = "curves.png"
 #: A line is smoothed over this part of the run; what it was made of stays visible behind it.
 _SMOOTHED_PART = 40
 
@@ -54,21 +32,6 @@ def draw_curves(run_path: Path | str) -> Path:
         _draw_accuracy(right, accuracy)
 
     return save_figure(folder / CURVES, draw, (10.0, 4.0))
-
-
-def save_figure(path: Path, draw: Callable[[Any], None], size_inches: tuple[float, float]) -> Path:
-    """Let `draw` fill a matplotlib figure and write it as PNG, atomically; no display is needed and no global state touched."""
-    matplotlib = import_extra("matplotlib", "plot", "drawing pictures of a run")
-    backend = import_extra("matplotlib.backends.backend_agg", "plot", "drawing pictures of a run")
-    figures = import_extra("matplotlib.figure", "plot", "drawing pictures of a run")
-    with matplotlib.rc_context(STYLE):
-        figure = figures.Figure(figsize=size_inches, layout="constrained", facecolor="white")
-        backend.FigureCanvasAgg(figure)
-        draw(figure)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=_DPI)
-    write_atomic(path, stream.getvalue())
-    return path
 
 
 Points = list[tuple[float, float]]
@@ -140,10 +103,3 @@ def _smooth(values: tuple[float, ...], window: int) -> list[float]:
 
 def _say(axes: Any, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#888888")
-
-
-def draw_timeline(run_path: Path | str) -> Path:
-    """Draw which board worked on which batch when; see `edgebll.timeline_plot`."""
-    from edgebll.timeline_plot import draw_timeline as draw
-
-    return draw(run_path)

@@ -1,0 +1,29 @@
+"""Bundles: a folder with everything boards need, checked before anything in it is used."""
+
+from edgebll.bundle.folder import (
+    INT8_GRAPH,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    Bundle,
+    bundle_writer,
+    check_bundle_place,
+    check_state,
+    open_bundle,
+    parse_manifest,
+    write_manifest,
+    write_updated,
+)
+
+__all__ = [
+    "INT8_GRAPH",
+    "MANIFEST",
+    "MAX_MANIFEST_BYTES",
+    "Bundle",
+    "bundle_writer",
+    "check_bundle_place",
+    "check_state",
+    "open_bundle",
+    "parse_manifest",
+    "write_manifest",
+    "write_updated",
+]

@@ -7,17 +7,12 @@
     incarnation.json the number of the run's last incarnation (docs/reliability.md)
     summary.json     the result: written last, so only a whole run has one
 
-Work is never lost by mistake. A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint
-or snapshots, is only replaced when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run
-is whole. Any other unfinished run holds nothing to continue from and is replaced. While a run is being written its folder is
-locked, so that two processes cannot write the same run.
+Work is never lost by mistake: see `edgebll.run_guard`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import math
 import os
@@ -30,9 +25,9 @@ from typing import Any, BinaryIO
 
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, storage_errors, write_json
+from edgebll.run_guard import CONFIG, SUMMARY, check_replaceable, clear_place, lock_folder, previous_run
 
-CONFIG, METRICS, SUMMARY, CHECKPOINT = "run.json", "metrics.jsonl", "summary.json", "checkpoint"
-SNAPSHOTS, INCARNATION = "snapshots", "incarnation.json"
+METRICS, INCARNATION = "metrics.jsonl", "incarnation.json"
 #: A killed process loses at most so much of its metrics.
 FLUSH_S = 1.0
 
@@ -56,18 +51,18 @@ class RunFolder:
         """Start a run at `path`.
 
         Args:
-            config: goes to run.json. overwrite: replace a run that is already there (see the head of this module).
+            config: goes to run.json. overwrite: replace a run that is already there (see `edgebll.run_guard`).
 
         Raises:
             StorageError: there is something to keep at `path`, another process writes there, or the disk refuses.
         """
         target = Path(path)
-        _check_replaceable(target, overwrite)
+        check_replaceable(target, overwrite)
         check_parents(target)
         with storage_errors(target):
-            previous = _clear(target)
+            previous = clear_place(target)
             target.mkdir(parents=True, exist_ok=True)
-        lock = _lock(target)
+        lock = lock_folder(target)
         try:
             write_json(target / CONFIG, dict(config))
             metrics = _open_metrics(target, 0)
@@ -87,13 +82,13 @@ class RunFolder:
         read_config(target)
         if (target / SUMMARY).exists():
             raise BundleError(f"{target} is a whole run, there is nothing to resume; choose another folder or --overwrite")
-        lock = _lock(target)
+        lock = lock_folder(target)
         try:
             metrics = _open_metrics(target, metrics_bytes)
         except BaseException:
             os.close(lock)
             raise
-        previous = _previous(target)
+        previous = previous_run(target)
         return cls(target, lock, metrics, previous if previous.exists() else None)
 
     def rewind(self, metrics_bytes: int) -> None:
@@ -215,50 +210,6 @@ def _read_json(folder: Path, name: str, absent: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BundleError(f"{folder / name} must hold a JSON object; run it again")
     return value
-
-
-def _previous(target: Path) -> Path:
-    return target.with_name(target.name + ".previous")
-
-
-def _check_replaceable(target: Path, overwrite: bool) -> None:
-    """Raise StorageError if something at `target` must not be replaced."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not (target / CONFIG).is_file():
-        raise StorageError(f"{target} exists and is not a run; choose another folder or remove it")
-    os.close(_lock(target))
-    if overwrite:
-        return
-    if (target / SUMMARY).exists():
-        raise StorageError(f"{target} holds a whole run; choose another folder or replace it with --overwrite")
-    if (target / CHECKPOINT).exists() or (target / SNAPSHOTS).exists():
-        raise StorageError(f"{target} holds an unfinished run; go on with --resume or replace it with --overwrite")
-
-
-def _clear(target: Path) -> Path | None:
-    """Move a whole run aside and remove an unfinished one; returns where the last whole run is, if there is one."""
-    previous = _previous(target)
-    if (target / SUMMARY).exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        os.replace(target, previous)
-    elif target.exists():
-        shutil.rmtree(target)
-    return previous if previous.exists() else None
-
-
-def _lock(folder: Path) -> int:
-    """Lock a folder until the returned descriptor is closed, at the latest when this process ends."""
-    with storage_errors(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            os.close(descriptor)
-            raise StorageError(f"another process is writing {folder}; wait for it or choose another folder") from error
-        # Some network file systems know no locks: go on without.
-    return descriptor
 
 
 def _open_metrics(folder: Path, keep_bytes: int | None) -> BinaryIO:

@@ -12,7 +12,8 @@ from edgebll.cli.machine import default_threads, import_torch
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import BundleError, ConfigError
-from edgebll.runfolder import CONFIG, open_run
+from edgebll.run_guard import CONFIG
+from edgebll.runfolder import open_run
 
 if TYPE_CHECKING:
     from edgebll.data import Dataset

@@ -14,7 +14,8 @@ from edgebll.cli.boards import MeasureOption, measured
 from edgebll.cli.machinery import LocalAgents, on_cluster
 from edgebll.cli.output import JsonOption, say
 from edgebll.cli.resume import check_only_resume, go_on
-from edgebll.cli.streaming import StreamOptions, execute
+from edgebll.cli.stream_options import StreamOptions
+from edgebll.cli.streaming import execute
 from edgebll.cli.train import DataDirOption
 from edgebll.errors import ConfigError
 

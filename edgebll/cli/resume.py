@@ -12,7 +12,8 @@ import typer
 from edgebll.bundle import MANIFEST, Bundle, open_bundle
 from edgebll.cli.machinery import LocalAgents, Machinery, on_cluster
 from edgebll.cli.output import say
-from edgebll.cli.streaming import DataSource, Job, perform, prepare
+from edgebll.cli.stream_options import DataSource
+from edgebll.cli.streaming import Job, perform, prepare
 from edgebll.errors import BundleError, ConfigError
 from edgebll.files import sha256_file
 from edgebll.plain import PlainError, from_plain

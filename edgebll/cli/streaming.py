@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,9 @@ from edgebll.bundle import MANIFEST, Bundle
 from edgebll.cli.machinery import Machinery
 from edgebll.cli.output import print_json, say
 from edgebll.cli.progress import RunProgress
-from edgebll.errors import BundleError, ConfigError
+from edgebll.cli.stream_options import DataSource, StreamOptions, augmentation, data_source, schedule_of
+from edgebll.errors import ConfigError
 from edgebll.files import sha256_file
-from edgebll.plain import PlainError, from_plain
-from edgebll.schedule import Schedule
 
 if TYPE_CHECKING:
     from edgebll.data import Dataset
@@ -27,24 +26,6 @@ if TYPE_CHECKING:
     from edgebll.wire import Token
     from edgebll_firmware_host.recorder import Recorder
     from edgebll_firmware_host.snapshots import Snapshot
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """What `simulate` and `run` have in common."""
-
-    data: str | None
-    epochs: int
-    lr: float | None
-    schedule: str | None
-    warmup_steps: int | None
-    seed: int
-    limit: int | None
-    snapshot_every: int
-    data_dir: Path | None
-    overwrite: bool
-    augment: str | None = None
-    snapshot_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,12 +72,12 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
         block=bundle.manifest.blocks[0].name,
         batch_size=bundle.manifest.batch_size,
         epochs=options.epochs,
-        schedule=_schedule(bundle, options),
+        schedule=schedule_of(bundle, options),
         seed=options.seed,
         snapshot_every=options.snapshot_every,
-        augment=_augment(bundle, options),
+        augment=augmentation(bundle, options),
     )
-    job = prepare(bundle, plan, _data_source(bundle, options), machinery, options.snapshot_seconds)
+    job = prepare(bundle, plan, data_source(bundle, options), machinery, options.snapshot_seconds)
     with RunFolder.create(out, _config(kind, job, options), overwrite=options.overwrite) as folder:
         perform(job, folder, None, json=json)
 
@@ -200,55 +181,6 @@ def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) ->
             elif isinstance(message, State):
                 snapshots.take(message)
     return states
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """Which data a run streams: the set's name, where it may lie, and how many training samples at most."""
-
-    name: str
-    folder: Path | None
-    limit: int | None
-
-    def load(self) -> tuple[Dataset, Dataset]:
-        """Training and test data.
-
-        Raises:
-            ConfigError: there is no such data set. DataError: it is not here or damaged.
-        """
-        from edgebll.data import load_dataset
-
-        return load_dataset(self.name, "train", self.folder, self.limit), load_dataset(self.name, "test", self.folder)
-
-
-def _data_source(bundle: Bundle, options: StreamOptions) -> DataSource:
-    name = options.data or bundle.manifest.recipe.get("data")
-    if not isinstance(name, str):
-        raise ConfigError(f"{bundle.path} does not say which data set it is for; give one with --data")
-    return DataSource(name, options.data_dir, options.limit)
-
-
-def _augment(bundle: Bundle, options: StreamOptions) -> str:
-    """The augmentation that was given, or the one the bundle was trained with."""
-    recorded = bundle.manifest.recipe.get("augment", "none")
-    if not isinstance(recorded, str):
-        raise BundleError(f"{bundle.path}: the recipe's augment must be a text, not {recorded!r}; export the bundle again")
-    return options.augment or recorded
-
-
-def _schedule(bundle: Bundle, options: StreamOptions) -> Schedule:
-    """The schedule of the bundle's recipe, changed by what was given."""
-    recipe = bundle.manifest.recipe
-    recorded = {field.name: recipe[field.name] for field in fields(Schedule) if field.name in recipe}
-    try:
-        schedule = from_plain(Schedule, {"lr": 0.05, **recorded}, f"{bundle.path}: recipe")
-    except (PlainError, ConfigError) as error:
-        raise BundleError(f"{error}; export the bundle again") from error
-    if options.lr is not None:
-        schedule = replace(schedule, lr=options.lr)
-    if options.schedule is not None:
-        schedule = replace(schedule, kind=options.schedule)
-    return schedule if options.warmup_steps is None else replace(schedule, warmup_steps=options.warmup_steps)
 
 
 def _print_result(out: Path, summary: dict[str, Any], *, json: bool) -> None:

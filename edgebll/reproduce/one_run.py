@@ -21,7 +21,8 @@ from edgebll.errors import BundleError, ConfigError, EdgebllError
 from edgebll.files import storage_errors, write_json
 from edgebll.reproduce.cells import NO_CHOICE, Cell
 from edgebll.reproduce.machine import machine
-from edgebll.runfolder import CONFIG, SUMMARY, open_run, read_config
+from edgebll.run_guard import CONFIG, SUMMARY
+from edgebll.runfolder import open_run, read_config
 from edgebll.training import Listener, TrainConfig, resume, train
 from edgebll.training.config import HOW, parse_run
 from edgebll.training.gpu import describe_gpu

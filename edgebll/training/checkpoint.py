@@ -24,7 +24,7 @@ from edgebll.errors import BundleError
 from edgebll.files import storage_errors, write_json
 from edgebll.learning.streams import Waiting
 from edgebll.plain import PlainError, from_plain, to_plain
-from edgebll.runfolder import CHECKPOINT
+from edgebll.run_guard import CHECKPOINT
 from edgebll.side_streams import flatten, nest
 from edgebll.spec import BlockSpec
 from edgebll.state import Array, load_tensors, save_tensors, state_sha256

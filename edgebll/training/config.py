@@ -13,7 +13,7 @@ from edgebll.errors import BundleError, ConfigError
 from edgebll.learning import Optimizer, make_optimizer, make_rule
 from edgebll.networks import make_architecture
 from edgebll.plain import PlainError, from_plain, to_plain
-from edgebll.runfolder import CONFIG
+from edgebll.run_guard import CONFIG
 from edgebll.schedule import Schedule
 from edgebll.training.placement import DEVICES
 

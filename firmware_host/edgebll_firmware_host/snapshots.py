@@ -26,7 +26,7 @@ from edgebll.bundle import MANIFEST, Bundle, check_state
 from edgebll.errors import BundleError, LinkError
 from edgebll.files import sha256_file, storage_errors, sync_folder, write_synced
 from edgebll.plain import PlainError, from_plain, to_plain
-from edgebll.runfolder import SNAPSHOTS
+from edgebll.run_guard import SNAPSHOTS
 from edgebll.side_streams import Waiting, check_waiting, flatten, nest
 from edgebll.spec import FileEntry
 from edgebll.state import Array, State, load_tensors

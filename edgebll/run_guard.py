@@ -1,0 +1,65 @@
+"""What protects the folders of runs.
+
+A folder that is not a run is never touched. A whole run, or an unfinished one with a checkpoint or snapshots, is only replaced
+when that is asked for; a whole run is then kept beside it as `NAME.previous` until the new run is whole. Any other unfinished
+run holds nothing to continue from and is replaced. While a run is being written its folder is locked, so that two processes
+cannot write the same run.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from edgebll.errors import StorageError
+from edgebll.files import storage_errors
+
+CONFIG, SUMMARY, CHECKPOINT, SNAPSHOTS = "run.json", "summary.json", "checkpoint", "snapshots"
+
+
+def previous_run(target: Path) -> Path:
+    """Where an earlier whole run is kept until the new one is whole."""
+    return target.with_name(target.name + ".previous")
+
+
+def check_replaceable(target: Path, overwrite: bool) -> None:
+    """Raise StorageError if something at `target` must not be replaced."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / CONFIG).is_file():
+        raise StorageError(f"{target} exists and is not a run; choose another folder or remove it")
+    os.close(lock_folder(target))
+    if overwrite:
+        return
+    if (target / SUMMARY).exists():
+        raise StorageError(f"{target} holds a whole run; choose another folder or replace it with --overwrite")
+    if (target / CHECKPOINT).exists() or (target / SNAPSHOTS).exists():
+        raise StorageError(f"{target} holds an unfinished run; go on with --resume or replace it with --overwrite")
+
+
+def clear_place(target: Path) -> Path | None:
+    """Move a whole run aside and remove an unfinished one; returns where the last whole run is, if there is one."""
+    previous = previous_run(target)
+    if (target / SUMMARY).exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        os.replace(target, previous)
+    elif target.exists():
+        shutil.rmtree(target)
+    return previous if previous.exists() else None
+
+
+def lock_folder(folder: Path) -> int:
+    """Lock a folder until the returned descriptor is closed, at the latest when this process ends."""
+    with storage_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            os.close(descriptor)
+            raise StorageError(f"another process is writing {folder}; wait for it or choose another folder") from error
+        # Some network file systems know no locks: go on without.
+    return descriptor

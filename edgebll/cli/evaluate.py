@@ -10,7 +10,7 @@ import typer
 from edgebll.bundle import MANIFEST, open_bundle
 from edgebll.cli.machine import default_threads, import_torch
 from edgebll.cli.output import JsonOption, print_json, with_source
-from edgebll.cli.train import DataDirOption
+from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import BundleError, ConfigError
 from edgebll.run_guard import CONFIG
 from edgebll.runfolder import open_run

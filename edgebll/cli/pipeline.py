@@ -16,7 +16,7 @@ from edgebll.cli.output import JsonOption, say
 from edgebll.cli.resume import check_only_resume, go_on
 from edgebll.cli.stream_options import StreamOptions
 from edgebll.cli.streaming import execute
-from edgebll.cli.train import DataDirOption
+from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
 
 #: Seconds between snapshots unless told otherwise.

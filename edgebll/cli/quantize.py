@@ -11,7 +11,7 @@ import typer
 from edgebll.bundle import open_bundle
 from edgebll.cli.machine import import_torch
 from edgebll.cli.output import JsonOption, print_json, say
-from edgebll.cli.train import DataDirOption
+from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
 from edgebll.extras import import_extra
 from edgebll.stream import check_fits

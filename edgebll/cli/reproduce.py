@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgebll.cli.machine import import_torch, usable_cores
 from edgebll.cli.output import JsonOption, print_json, print_table, say
-from edgebll.cli.train import DataDirOption
+from edgebll.cli.reproduce_options import (
+    CompileOption,
+    DeviceOption,
+    MinutesOption,
+    OnlyOption,
+    OutOption,
+    ParallelOption,
+    ScaleOption,
+    SeedsOption,
+    ShowListOption,
+    TableOption,
+)
+from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
 from edgebll.reproduce.recipe import ACCURACY, FULL, SMALL, read_recipe, recipe_names
 from edgebll.reproduce.report import REPORT, write_results
@@ -24,43 +36,17 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce(
-    table: Annotated[
-        str | None, typer.Argument(help="A table's name, or a recipe of your own as FILE.toml.", show_default=False)
-    ] = None,
-    scale: Annotated[
-        str, typer.Option(help="full: as the paper has it; small: reduced, the same for every rule, for two processor cores.")
-    ] = SMALL,
-    seeds: Annotated[int | None, typer.Option(help="Seeds of every run. [default: the recipe's]", show_default=False)] = None,
-    out: Annotated[Path, typer.Option(help="Folder for RESULTS.md, results.json and the runs.")] = Path("reproduce"),
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="RULE", help="Only this rule of the table, besides the baseline; repeatable.", show_default=False),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(help="Stop after so long; the same command goes on from there. [default: no limit]", show_default=False),
-    ] = None,
-    parallel: Annotated[
-        int | None,
-        typer.Option(
-            help="Trainings at once, each in a process. [default: one a core at small scale, else one]", show_default=False
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda (a GPU) or auto. [default: at full scale a GPU where there is one, else the cpu]",
-            show_default=False,
-        ),
-    ] = None,
-    compile: Annotated[
-        bool | None,
-        typer.Option("--compile/--no-compile", help="Compile the steps. [default: on a GPU]", show_default=False),
-    ] = None,
+    table: TableOption = None,
+    scale: ScaleOption = SMALL,
+    seeds: SeedsOption = None,
+    out: OutOption = Path("reproduce"),
+    only: OnlyOption = None,
+    minutes: MinutesOption = None,
+    parallel: ParallelOption = None,
+    device: DeviceOption = None,
+    compile: CompileOption = None,
     data_dir: DataDirOption = None,
-    show_list: Annotated[
-        bool, typer.Option("--list", help="List the tables, or the runs of TABLE and how far they are.")
-    ] = False,
+    show_list: ShowListOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train every network a table of the papers compares, and write the table with the published figures beside ours.

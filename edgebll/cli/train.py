@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,6 +14,39 @@ from edgebll.cli.machine import import_torch, usable_cores
 from edgebll.cli.options import OPTIMIZER_SHORTHANDS, optimizer_options, parse_options
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
+from edgebll.cli.train_options import (
+    AugmentOption,
+    BatchSizeOption,
+    BlocksOption,
+    ChannelsLastOption,
+    CheckpointStepsOption,
+    CompileOption,
+    DataDirOption,
+    DataOption,
+    DeviceOption,
+    EpochsOption,
+    EvaluateEpochsOption,
+    LimitOption,
+    LrOption,
+    MomentumOption,
+    NesterovOption,
+    NetworkKeyValues,
+    NetworkOption,
+    OptimizerKeyValues,
+    OptimizerOption,
+    OutOption,
+    OverwriteOption,
+    PrecisionOption,
+    ResumeOption,
+    RuleKeyValues,
+    RuleOption,
+    ScheduleOption,
+    SeedOption,
+    SplitOption,
+    ThreadsOption,
+    WarmupStepsOption,
+    WeightDecayOption,
+)
 from edgebll.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -21,11 +54,6 @@ if TYPE_CHECKING:
 
 #: Options that say where and how, not what is trained: they may differ when a run is resumed.
 _NOT_CONFIG = {"out", "overwrite", "resume", "data_dir", "json"}
-
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder with the data set's files. [default: EDGEBLL_DATA, the user's and the system's data folders]"),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,90 +63,37 @@ def register(app: typer.Typer) -> None:
 
 def train(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="The run folder to write.")],
-    data: Annotated[str, typer.Option(help="Data set; `edgebll data list` lists them.")] = "digits",
-    network: Annotated[str, typer.Option(help="Network; `edgebll networks` lists them.")] = "resnet8",
-    network_option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the network, e.g. width=32; repeatable.")
-    ] = None,
-    blocks: Annotated[
-        int | None,
-        typer.Option(
-            help="Cut the network into so many blocks. [default: 4; 1 for rules that train whole networks]", show_default=False
-        ),
-    ] = None,
-    split: Annotated[
-        str,
-        typer.Option(
-            help="Where it is cut: even, stages (after each stage of maps of one size), or the number of units of each block, "
-            "e.g. 5,4,4,4."
-        ),
-    ] = "even",
-    rule: Annotated[str, typer.Option(help="Learning rule; `edgebll rules` lists them.")] = "bll",
-    rule_option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the rule, e.g. match=2; repeatable.")
-    ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 2,
-    batch_size: Annotated[int, typer.Option(help="Samples of a training step.")] = 64,
-    seed: Annotated[int, typer.Option(help="Decides initial weights and the order of samples.")] = 0,
-    optimizer: Annotated[str, typer.Option(help="Optimizer of every block: sgd, adam or adamw.")] = "sgd",
-    optimizer_option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the optimizer, e.g. clip_norm=1; repeatable.")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Peak learning rate. [default: 0.05 for sgd, 0.001 for others]", show_default=False)
-    ] = None,
-    schedule: Annotated[str, typer.Option(help="Learning rate over the run: constant, cosine or step.")] = "cosine",
-    warmup_steps: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 0,
-    momentum: Annotated[
-        float | None, typer.Option(help="Short for --optimizer-option momentum=NUMBER.", show_default=False)
-    ] = None,
-    nesterov: Annotated[
-        bool | None,
-        typer.Option(help="Nesterov's variant of momentum. [default: on where there is momentum]", show_default=False),
-    ] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option(help="Short for --optimizer-option weight_decay=NUMBER.", show_default=False)
-    ] = None,
-    precision: Annotated[
-        str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
-    ] = "float32",
-    limit: Annotated[int | None, typer.Option(help="Use at most so many training samples.")] = None,
-    augment: Annotated[
-        str,
-        typer.Option(
-            help="What happens to training images: none, standard (shifted by up to 4 pixels, mirrored half of the time) or "
-            "reflect (the same with a reflected border)."
-        ),
-    ] = "none",
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)
-    ] = None,
-    checkpoint_steps: Annotated[
-        int, typer.Option(help="A checkpoint every so many steps, besides one after every evaluation.")
-    ] = 500,
-    evaluate_epochs: Annotated[int, typer.Option(help="An evaluation after every so many epochs, and after the last one.")] = 1,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="cpu, cuda (a GPU) or auto (a GPU where there is one). Only the cpu gives the same bits every time; a run may "
-            "go on elsewhere."
-        ),
-    ] = "cpu",
-    compile: Annotated[
-        bool,
-        typer.Option("--compile/--no-compile", help="Compile the steps: minutes at first, then faster, on GPUs above all."),
-    ] = False,
-    channels_last: Annotated[
-        bool,
-        typer.Option(
-            "--channels-last/--channels-first",
-            help="How maps lie in memory; GPUs' half-precision convolutions want channels last.",
-        ),
-    ] = False,
+    out: OutOption,
+    data: DataOption = "digits",
+    network: NetworkOption = "resnet8",
+    network_option: NetworkKeyValues = None,
+    blocks: BlocksOption = None,
+    split: SplitOption = "even",
+    rule: RuleOption = "bll",
+    rule_option: RuleKeyValues = None,
+    epochs: EpochsOption = 2,
+    batch_size: BatchSizeOption = 64,
+    seed: SeedOption = 0,
+    optimizer: OptimizerOption = "sgd",
+    optimizer_option: OptimizerKeyValues = None,
+    lr: LrOption = None,
+    schedule: ScheduleOption = "cosine",
+    warmup_steps: WarmupStepsOption = 0,
+    momentum: MomentumOption = None,
+    nesterov: NesterovOption = None,
+    weight_decay: WeightDecayOption = None,
+    precision: PrecisionOption = "float32",
+    limit: LimitOption = None,
+    augment: AugmentOption = "none",
+    threads: ThreadsOption = None,
+    checkpoint_steps: CheckpointStepsOption = 500,
+    evaluate_epochs: EvaluateEpochsOption = 1,
+    device: DeviceOption = "cpu",
+    compile: CompileOption = False,
+    channels_last: ChannelsLastOption = False,
     data_dir: DataDirOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")] = False,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train a network block by block on this machine and write a run folder.

@@ -1,0 +1,92 @@
+"""The options of `edgebll train`, as its help shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the data set's files. [default: EDGEBLL_DATA, the user's and the system's data folders]"),
+]
+OutOption = Annotated[Path, typer.Option(help="The run folder to write.")]
+DataOption = Annotated[str, typer.Option(help="Data set; `edgebll data list` lists them.")]
+NetworkOption = Annotated[str, typer.Option(help="Network; `edgebll networks` lists them.")]
+NetworkKeyValues = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the network, e.g. width=32; repeatable.")
+]
+BlocksOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Cut the network into so many blocks. [default: 4; 1 for rules that train whole networks]", show_default=False
+    ),
+]
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        help="Where it is cut: even, stages (after each stage of maps of one size), or the number of units of each block, "
+        "e.g. 5,4,4,4."
+    ),
+]
+RuleOption = Annotated[str, typer.Option(help="Learning rule; `edgebll rules` lists them.")]
+RuleKeyValues = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the rule, e.g. match=2; repeatable.")
+]
+EpochsOption = Annotated[int, typer.Option(help="Passes over the training data.")]
+BatchSizeOption = Annotated[int, typer.Option(help="Samples of a training step.")]
+SeedOption = Annotated[int, typer.Option(help="Decides initial weights and the order of samples.")]
+OptimizerOption = Annotated[str, typer.Option(help="Optimizer of every block: sgd, adam or adamw.")]
+OptimizerKeyValues = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the optimizer, e.g. clip_norm=1; repeatable.")
+]
+LrOption = Annotated[
+    float | None, typer.Option(help="Peak learning rate. [default: 0.05 for sgd, 0.001 for others]", show_default=False)
+]
+ScheduleOption = Annotated[str, typer.Option(help="Learning rate over the run: constant, cosine or step.")]
+WarmupStepsOption = Annotated[int, typer.Option(help="Steps of linear warm-up.")]
+MomentumOption = Annotated[float | None, typer.Option(help="Short for --optimizer-option momentum=NUMBER.", show_default=False)]
+NesterovOption = Annotated[
+    bool | None,
+    typer.Option(help="Nesterov's variant of momentum. [default: on where there is momentum]", show_default=False),
+]
+WeightDecayOption = Annotated[
+    float | None, typer.Option(help="Short for --optimizer-option weight_decay=NUMBER.", show_default=False)
+]
+PrecisionOption = Annotated[
+    str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
+]
+LimitOption = Annotated[int | None, typer.Option(help="Use at most so many training samples.")]
+AugmentOption = Annotated[
+    str,
+    typer.Option(
+        help="What happens to training images: none, standard (shifted by up to 4 pixels, mirrored half of the time) or "
+        "reflect (the same with a reflected border)."
+    ),
+]
+ThreadsOption = Annotated[int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)]
+CheckpointStepsOption = Annotated[
+    int, typer.Option(help="A checkpoint every so many steps, besides one after every evaluation.")
+]
+EvaluateEpochsOption = Annotated[int, typer.Option(help="An evaluation after every so many epochs, and after the last one.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="cpu, cuda (a GPU) or auto (a GPU where there is one). Only the cpu gives the same bits every time; a run may "
+        "go on elsewhere."
+    ),
+]
+CompileOption = Annotated[
+    bool,
+    typer.Option("--compile/--no-compile", help="Compile the steps: minutes at first, then faster, on GPUs above all."),
+]
+ChannelsLastOption = Annotated[
+    bool,
+    typer.Option(
+        "--channels-last/--channels-first",
+        help="How maps lie in memory; GPUs' half-precision convolutions want channels last.",
+    ),
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")]

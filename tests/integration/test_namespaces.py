@@ -1,4 +1,4 @@
-"""Recovery over real networks: boards in network namespaces, whose links the kernel cuts without a word, slows and spoils."""
+"""Recovery over real networks: boards in network namespaces, whose links are cut without a word, slowed and spoilt."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.chaos import Trial, make_kinds
+from support.impaired_link import Impairment
 from support.namespaces import RemoteBoard, remote_boards, why_not
 
 from edgebll.bundle import Bundle
@@ -37,18 +38,27 @@ def shaped(*discipline: str) -> Callable[[RemoteBoard], None]:
     return apply
 
 
+def impaired(**how: float) -> Callable[[RemoteBoard], None]:
+    return lambda board: board.impair(Impairment(**how))
+
+
 FAULTS: dict[str, Callable[[RemoteBoard], None]] = {
     "cut": RemoteBoard.cut,
     "rate": shaped("tbf", "rate", "4mbit", "burst", "32kbit", "latency", "400ms"),
-    "delay": shaped("netem", "delay", "20ms", "5ms"),
-    "loss": shaped("netem", "loss", "5%"),
-    "reorder": shaped("netem", "delay", "5ms", "reorder", "25%", "50%"),
-    "damage": shaped("netem", "corrupt", "2%"),
+    "delay": impaired(delay_s=0.02, jitter_s=0.0),
+    "loss": impaired(loss=0.05),
+    "reorder": impaired(jitter_s=0.01),
+    "repeat": impaired(repeat=0.2),
+    "damage": impaired(change=0.02),
+    "everything": impaired(delay_s=0.005, jitter_s=0.01, loss=0.02, repeat=0.05, change=0.01),
+    "netem": shaped("netem", "delay", "20ms", "5ms", "loss", "5%", "corrupt", "2%", "reorder", "25%", "50%"),
 }
+#: How long a cut is not noticed, and how long it surely is.
+SHORT_S, LONG_S = 0.3, 6.0
+CASES = [("cut", SHORT_S), ("cut", LONG_S), *((fault, 2.0) for fault in FAULTS if fault != "cut")]
 
 
-@pytest.mark.parametrize("fault", list(FAULTS))
-@pytest.mark.parametrize("lasts_s", [0.3, 6.0])
+@pytest.mark.parametrize(("fault", "lasts_s"), CASES)
 def test_a_bad_network_leaves_the_bits_as_they_are(
     network: Link, side_bundle: Bundle, undisturbed: str, tmp_path: Path, fault: str, lasts_s: float
 ) -> None:
@@ -63,8 +73,11 @@ def test_a_bad_network_leaves_the_bits_as_they_are(
 
         return apply
 
+    spoilt = [board.link.spoilt for board in made]
     faults = [(step, f"{fault} {board.name}", inflict(board)) for step, board in ((60, made[0]), (190, made[2]))]
     assert trial.go(faults) == undisturbed, trial.log
     assert len(trial.log) == 2
-    if (fault, lasts_s) == ("cut", 6.0):
+    if fault not in ("cut", "rate", "delay", "netem"):
+        assert all(made[board].link.spoilt > spoilt[board] for board in (0, 2))
+    if (fault, lasts_s) == ("cut", LONG_S):
         assert any("silent for" in line for line in trial.lines), trial.lines

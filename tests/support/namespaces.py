@@ -1,4 +1,4 @@
-"""Boards in network namespaces of their own, joined by a bridge: links that the kernel cuts, slows and spoils."""
+"""Boards in network namespaces of their own, joined by a bridge: links that are cut, slowed and spoilt."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from edgebll.keys import new_key_pair
 from support.chaos import BOARD_DEADLINE_S, HOST_DEADLINE_S, LIMIT_S
 from support.direct_host import AgentProcess, agent_process
+from support.impaired_link import ImpairedLink, Impairment
 
 _NET = "10.213.77"
 
@@ -20,6 +21,11 @@ _NET = "10.213.77"
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """Run a command that must succeed."""
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=20)
+
+
+def _device(name: str) -> str:
+    """Name of a network device of this process's own, while it is in the first namespace; at most 15 characters."""
+    return f"ebll{os.getpid()}{name}"
 
 
 def why_not() -> str | None:
@@ -30,12 +36,15 @@ def why_not() -> str | None:
     try:
         run("ip", "netns", "add", name)
         try:
-            run("ip", "-n", name, "link", "add", "x", "type", "veth", "peer", "name", "y")
-            run("ip", "-n", name, "link", "add", "z", "type", "bridge")
+            run("ip", "-n", name, "link", "add", "x", "type", "bridge")
+            with ImpairedLink(_device("near"), _device("far")):
+                run("ip", "link", "set", _device("near"), "netns", name)
         finally:
             run("ip", "netns", "del", name)
     except subprocess.CalledProcessError as error:
         return f"this machine makes no network namespaces: {error.stderr.strip()}"
+    except OSError as error:
+        return f"this machine makes no TAP devices (/dev/net/tun: {error.strerror})"
     return None
 
 
@@ -49,7 +58,11 @@ class RemoteBoard:
         self.public_key = new_key_pair(folder / f"{self.name}.key").public
         run("ip", "netns", "add", self._space)
         self._stack.callback(run, "ip", "netns", "del", self._space)
-        run("ip", "-n", host_space, "link", "add", self._port, "type", "veth", "peer", "name", "eth0", "netns", self._space)
+        ends = _device(f"n{number}"), _device(f"f{number}")
+        self.link = self._stack.enter_context(ImpairedLink(*ends, seed=number))
+        for end, where_to, called in zip(ends, (host_space, self._space), (self._port, "eth0"), strict=True):
+            run("ip", "link", "set", end, "netns", where_to)
+            run("ip", "-n", where_to, "link", "set", end, "name", called)
         run("ip", "-n", host_space, "link", "set", self._port, "master", "bridge", "up")
         run("ip", "-n", self._space, "addr", "add", f"{self.address}/24", "dev", "eth0")
         run("ip", "-n", self._space, "link", "set", "eth0", "up")
@@ -72,8 +85,13 @@ class RemoteBoard:
         """What tc is to do to packets towards the board, e.g. "netem", "delay", "20ms"."""
         run("tc", "-n", self._host_space, "qdisc", "replace", "dev", self._port, "root", *discipline)
 
+    def impair(self, impairment: Impairment) -> None:
+        """What is to happen to frames from and to the board."""
+        self.link.impairment = impairment
+
     def whole(self) -> None:
         """Undo what was done to it."""
+        self.link.impairment = Impairment()
         run("ip", "-n", self._host_space, "link", "set", self._port, "up")
         with contextlib.suppress(subprocess.CalledProcessError):  # there was none
             run("tc", "-n", self._host_space, "qdisc", "del", "dev", self._port, "root")

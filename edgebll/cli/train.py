@@ -144,7 +144,7 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
 
     values = dict(options)
     values["network_options"] = parse_options("network", values.pop("network_option") or ())
-    if values["blocks"] is None and values["split"] == "even":
+    if values["blocks"] is None and values["split"] in ("even", "memory"):
         values["blocks"] = 1 if is_one_block(values["rule"]) else 4
     if values["threads"] is None:
         values["threads"] = usable_cores()

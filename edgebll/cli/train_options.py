@@ -26,8 +26,8 @@ BlocksOption = Annotated[
 SplitOption = Annotated[
     str,
     typer.Option(
-        help="Where it is cut: even, stages (after each stage of maps of one size), or the number of units of each block, "
-        "e.g. 5,4,4,4."
+        help="Where it is cut: even (layers), memory (so that the largest block needs least), stages (after each stage of maps "
+        "of one size), or the number of units of each block, e.g. 5,4,4,4."
     ),
 ]
 RuleOption = Annotated[str, typer.Option(help="Learning rule; `edgebll rules` lists them.")]

@@ -8,11 +8,12 @@ from typing import Any
 from torch import nn
 
 from edgebll.errors import ConfigError
+from edgebll.networks.activation_memory import activation_bytes
 from edgebll.networks.block_network import BlockNetwork, Unit
 from edgebll.partition import partition
 
 #: Splits that go by a word, besides the numbers of units in each block, e.g. "5,4,4,4".
-EVEN, STAGES = "even", "stages"
+EVEN, STAGES, MEMORY = "even", "stages", "memory"
 
 
 @dataclass
@@ -43,15 +44,16 @@ class UnitNetwork:
         """Units of each block.
 
         Args:
-            num_blocks: how many blocks; needed for an even split, and otherwise checked if given.
-            split: "even": as even as the units allow, the first blocks longer; "stages": a block each stage; or the number of
-                units of each block, e.g. "5,4,4,4".
+            num_blocks: how many blocks; needed for "even" and "memory", and otherwise checked if given.
+            split: "even": as even as the units allow, the first blocks longer; "memory": so that the block whose training keeps
+                most activations keeps as few as possible (see `activation_bytes`); "stages": a block each stage; or the number
+                of units of each block, e.g. "5,4,4,4".
 
         Raises:
             ConfigError: the network cannot be split like this.
         """
-        if split == EVEN:
-            return self._even(num_blocks)
+        if split in (EVEN, MEMORY):
+            return self._even(num_blocks, split)
         sizes = list(self.stages) if split == STAGES else _numbers(split)
         if not sizes:
             raise ConfigError(f"{self.name} has no stages to be split after; give the number of units of each block")
@@ -64,13 +66,24 @@ class UnitNetwork:
             raise ConfigError(f"the split {split} makes {len(sizes)} blocks, not {num_blocks}; leave the number of blocks out")
         return sizes
 
-    def _even(self, num_blocks: int | None) -> list[int]:
-        weights = [1 if self.by_units else unit.layers for unit in self.units]
+    def _even(self, num_blocks: int | None, split: str) -> list[int]:
+        if num_blocks is None or not 1 <= num_blocks <= len(self.units):
+            raise ConfigError(f"{self.name} can be cut into 1 to {len(self.units)} blocks, not {num_blocks}")
+        weights = self._memory() if split == MEMORY else self._layers()
+        return [len(part) for part in partition(weights, num_blocks)]
+
+    def _layers(self) -> list[float]:
+        """Layers of each unit, or 1 `by_units`; the classifier's are the last unit's."""
+        weights: list[float] = [1 if self.by_units else unit.layers for unit in self.units]
         if self.classifier and not self.by_units:
             weights[-1] += self.classifier.layers
-        if num_blocks is None or not 1 <= num_blocks <= len(weights):
-            raise ConfigError(f"{self.name} can be cut into 1 to {len(weights)} blocks, not {num_blocks}")
-        return [len(part) for part in partition(weights, num_blocks)]
+        return weights
+
+    def _memory(self) -> list[float]:
+        """Bytes of activations that training each unit keeps; the classifier's are the last unit's."""
+        modules = [unit.module for unit in self.units] + ([self.classifier.module] if self.classifier else [])
+        *weights, last = activation_bytes(modules, self.input_shape)
+        return [*weights[:-1], weights[-1] + last] if self.classifier else [*weights, last]
 
     def cut(self, num_blocks: int | None = None, split: str = EVEN) -> BlockNetwork:
         """The network in blocks; arguments and errors are those of `sizes`."""
@@ -90,5 +103,5 @@ def _numbers(split: str) -> list[int]:
         return [int(part) for part in split.split(",")]
     except ValueError as error:
         raise ConfigError(
-            f"a split is {EVEN}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}"
+            f"a split is {EVEN}, {MEMORY}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}"
         ) from error

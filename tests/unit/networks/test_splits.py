@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.networks import small_network
+from torch import nn
 
 from edgebll.errors import ConfigError
 from edgebll.networks import build_units
+from edgebll.networks.activation_memory import activation_bytes
 from edgebll.networks.unit_network import UnitNetwork
 
 IMAGE = (3, 32, 32)
@@ -61,6 +66,42 @@ def test_stages_end_where_maps_get_smaller(name: str, maps: list[int]) -> None:
     assert found == (maps[:-1] if name.startswith("resnet") else maps)
 
 
+def test_memory_is_what_the_backward_pass_reads() -> None:
+    """Of a linear layer its input, of a ReLU its output, which the next layer's input shares; weights not at all."""
+    units = [nn.Sequential(nn.Linear(3, 5), nn.ReLU()), nn.Sequential(nn.Linear(5, 7), nn.ReLU(inplace=True)), nn.Linear(7, 2)]
+    before = [value.clone() for unit in units for value in unit.state_dict().values()]
+    assert activation_bytes(units, (3,)) == [4 * (3 + 5), 4 * (5 + 7), 4 * 7]
+    assert all(map(torch.equal, before, (value for unit in units for value in unit.state_dict().values())))
+
+
+def test_batch_normalisation_counts_its_input_and_keeps_its_averages() -> None:
+    norm = nn.BatchNorm2d(2)
+    statistics = 2 * 2 / 2  # means and deviations of both channels, shared by the two samples that are tried
+    assert activation_bytes([norm], (2, 4, 4)) == [4 * (2 * 4 * 4 + statistics)]
+    assert not norm.running_mean.any()
+    assert norm.num_batches_tracked == 0
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet32", "vgg16", "alexnet", "transformer"])
+@pytest.mark.parametrize("blocks", [2, 4])
+def test_memory_splits_have_the_smallest_largest_block(name: str, blocks: int) -> None:
+    """Of all splits; and a good deal smaller than an even one where maps shrink."""
+    network = build_units(name, 10, (10, 10) if name == "transformer" else IMAGE)
+    weights = activation_bytes([unit.module for unit in network.units], network.input_shape)
+
+    def largest(parts: Sequence[int]) -> float:
+        ends = list(itertools.accumulate(parts))
+        return max(sum(weights[end - part : end]) for part, end in zip(parts, ends, strict=True))
+
+    count = len(weights)
+    cuts = itertools.combinations(range(1, count), blocks - 1)
+    every = [[b - a for a, b in itertools.pairwise((0, *cut, count))] for cut in cuts]
+    found = network.sizes(blocks, "memory")
+    assert largest(found) == pytest.approx(min(map(largest, every)), rel=0.02)  # the classifier is with the last unit
+    if name in ("resnet32", "vgg16"):
+        assert largest(found) < 0.85 * largest(network.sizes(blocks))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["resnet8", "transformer", "alexnet"]), st.data())
 def test_any_split_computes_the_same(name: str, data: st.DataObject) -> None:
@@ -96,6 +137,7 @@ def test_even_splits_by_units_differ_by_one_and_the_first_are_longer(count: int,
         ("resnet18", 3, "stages", "makes 4 blocks, not 3"),
         ("resnet18", None, "even", "1 to 9 blocks, not None"),
         ("resnet18", 0, "even", "1 to 9 blocks, not 0"),
+        ("resnet18", None, "memory", "1 to 9 blocks, not None"),
         ("transformer", None, "stages", "transformer has no stages"),
     ],
 )

@@ -181,21 +181,23 @@ class _Run:
             self._outcome.start_seconds, self._began_s = time.monotonic() - started_s, time.monotonic()
         self._ready_before = True
         self._recorder.begin_incarnation()
-        self._say_restored()
+        self._say_restored(shipped)
 
     def _newest(self) -> Snapshot | None:
         self._snapshots.forget()
         self._snapshots.finish()
         return newest_snapshot(self._recorder.folder.path, self._plan.bundle, self._recorder.listener.said)
 
-    def _say_restored(self) -> None:
+    def _say_restored(self, shipped: int) -> None:
         recovery = self._recovery
         if recovery is None:
             return
         step = self._snapshot.step if self._snapshot is not None else 0
-        recovery.restored(step, time.monotonic())
+        recovery.restored(step, time.monotonic(), shipped)
         hosted = "; ".join(f"{board}: {', '.join(blocks)}" for board, blocks in self._outcome.placement.blocks.items())
-        self._recorder.listener.said(f"goes on from step {step} after {recovery.restore_s:.1f} s, on {hosted}")
+        self._recorder.listener.said(
+            f"goes on from step {step} after {recovery.restore_s:.1f} s and {shipped} bytes sent, on {hosted}"
+        )
 
     def _stream(self, fleet: Fleet, number: int) -> None:
         plan, placement = self._plan, self._outcome.placement

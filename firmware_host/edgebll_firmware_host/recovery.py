@@ -47,8 +47,8 @@ class Recovery:
 
     Attributes:
         error: what failed. board: which board was to blame, if that is known. failed_s: when it was noticed.
-        step: training step the run went on from. restore_s: until all blocks were ready again.
-        replay_s: from then on until something was done that had not been done before.
+        step: training step the run went on from. restore_s: until all blocks were ready again. shipped_bytes: of the files sent
+            to boards for it. replay_s: from then on until something was done that had not been done before.
     """
 
     error: EdgebllError
@@ -56,11 +56,12 @@ class Recovery:
     failed_s: float
     step: int | None = None
     restore_s: float | None = None
+    shipped_bytes: int = 0
     replay_s: float | None = None
 
-    def restored(self, step: int, now_s: float) -> None:
-        """All blocks are ready to go on from a training step."""
-        self.step, self.restore_s = step, now_s - self.failed_s
+    def restored(self, step: int, now_s: float, shipped_bytes: int) -> None:
+        """All blocks are ready to go on from a training step, after so many bytes of files were sent."""
+        self.step, self.restore_s, self.shipped_bytes = step, now_s - self.failed_s, shipped_bytes
 
     def replayed(self, now_s: float) -> None:
         """Something new was done."""
@@ -74,5 +75,6 @@ class Recovery:
             "board": self.board,
             "step": self.step,
             "restore_seconds": self.restore_s,
+            "shipped_bytes": self.shipped_bytes,
             "replay_seconds": self.replay_s,
         }

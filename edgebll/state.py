@@ -22,7 +22,16 @@ State = Mapping[str, Array]
 
 def save_tensors(path: Path, tensors: State) -> None:
     """Write tensors (any shapes; float32, int64, ...) to a safetensors file, atomically."""
-    write_atomic(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}))
+    write_atomic(path, pack_tensors(tensors))
+
+
+def pack_tensors(tensors: State) -> bytes:
+    """A safetensors file's content: equal tensors give equal bytes, in whatever order and wherever they are written.
+
+    So a host and a board, who write down the same state, name it by the same SHA-256.
+    """
+    # The library puts tensors in an order of its own, by dtype and name, and there are no metadata.
+    return save({name: np.asarray(value, order="C") for name, value in tensors.items()})
 
 
 def load_tensors(path: Path) -> dict[str, Array]:

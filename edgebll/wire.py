@@ -235,6 +235,11 @@ class State(OfRun):
     step: int
     final: bool
 
+    @property
+    def block_state(self) -> dict[str, Array]:
+        """The tensors without those of side streams."""
+        return {name: value for name, value in self.tensors.items() if not name.startswith(STREAM_PREFIX)}
+
 
 @dataclass(frozen=True)
 class Failure(OfRun):

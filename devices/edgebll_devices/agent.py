@@ -20,7 +20,9 @@ from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, S
 from edgebll_devices.cache import FileCache
 from edgebll_devices.facts import identity, make_welcome
 from edgebll_devices.session import Board, Ended, Session
+from edgebll_devices.state_keeper import StateKeeper
 from edgebll_devices.trust import Trust
+from edgebll_devices.warm import WarmRuntimes
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Settings:
         name: what the board calls itself. state_dir: folder of the file cache.
         keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
         once: end after one session. deadline_s: how long a silent host keeps the board.
+        keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
     """
 
     listen: str
@@ -54,6 +57,7 @@ class Settings:
     once: bool = False
     deadline_s: float = 10.0
     data_announce: str = ""
+    keep_snapshots: int = 2
 
 
 class Agent:
@@ -74,7 +78,9 @@ class Agent:
         except BaseException:
             self._server.close()
             raise
-        self._board = Board(settings.name, settings.keys, self._cache, self._receiver, settings.deadline_s)
+        self._keeper, self._warm = StateKeeper(self._cache, settings.keep_snapshots), WarmRuntimes()
+        kept = (self._keeper, self._warm)
+        self._board = Board(settings.name, settings.keys, self._cache, self._receiver, settings.deadline_s, *kept)
         self._wakeup = Wakeup()
         self._outbox: deque[tuple[Session, Message | Ended]] = deque()
         self._session: Session | None = None
@@ -116,6 +122,7 @@ class Agent:
         while (received := self._server.receive(0)) is not None:
             self._handle(*received)
         self._check_deadline()
+        self._warm.expire(time.monotonic())
 
     def _empty_outbox(self) -> None:
         while self._outbox:
@@ -254,6 +261,8 @@ class Agent:
             self._wind_up(session)
             self._await_worker(session)
         self._server.close(_FAREWELL_S)
+        self._keeper.close()
+        self._warm.close()
         if session is None or not session.working:
             self._receiver.close()
             self._wakeup.close()

@@ -84,6 +84,14 @@ def serve(
     deadline: Annotated[
         float, typer.Option(envvar="EDGEBLL_DEADLINE", help="Seconds after which a silent host loses the board.")
     ] = 10.0,
+    keep_snapshots: Annotated[
+        int,
+        typer.Option(
+            envvar="EDGEBLL_KEEP_SNAPSHOTS",
+            min=0,
+            help="States of each block, of a run's newest snapshots, that --state keeps: a recovery need not send them.",
+        ),
+    ] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on stderr.")] = False,
 ) -> None:
     """Wait for a host, run the blocks it assigns, and wait for the next one."""
@@ -106,6 +114,7 @@ def serve(
         once=once,
         deadline_s=deadline,
         hosts_file=hosts or folder / allowed_hosts.FILE,
+        keep_snapshots=keep_snapshots,
     )
     with Agent(settings) as agent:
         signals = _Signals(agent)

@@ -210,6 +210,10 @@ class HostedBlock:
         place = (edge.target, TRAIN, token.sequence, token.step)
         return Token(self._run, *place, source=self.name, incarnation=self._incarnation, tensors=tensors)
 
+    def release(self) -> BlockRuntime:
+        """Give the runtime back; this object is of no use any more."""
+        return self._runtime
+
     def close(self) -> None:
         """Free the runtime."""
         self._runtime.close()

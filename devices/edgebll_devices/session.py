@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgebll.bundle import parse_manifest
 from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
@@ -13,7 +14,10 @@ from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Receiver, check_security
 from edgebll.wire import STREAMS_FILE, Assign, Failure, FilePiece, Message, Offer, OfRun, Want
 from edgebll_devices.cache import FileCache, Incoming
-from edgebll_devices.worker import Job, Worker
+from edgebll_devices.loading import Job
+from edgebll_devices.state_keeper import StateKeeper
+from edgebll_devices.warm import WarmRuntimes
+from edgebll_devices.worker import Worker
 
 _log = logging.getLogger(__name__)
 
@@ -27,13 +31,20 @@ class Ended:
 
 @dataclass(frozen=True)
 class Board:
-    """What outlives a session: the board's name, keys, file cache, data socket, and how long to wait for a peer."""
+    """What outlives a session.
+
+    Attributes:
+        name, keys: of the board. cache: its files. receiver: its data socket. deadline_s: how long to wait for a peer.
+        keeper: keeps states of snapshots. warm: loaded runtimes for the next incarnation.
+    """
 
     name: str
     keys: KeyPair | None
     cache: FileCache
     receiver: Receiver
     deadline_s: float
+    keeper: StateKeeper
+    warm: WarmRuntimes
 
 
 class Session:
@@ -125,9 +136,15 @@ class Session:
         if entry is None:
             raise WireError(f"a piece of the file {piece.sha256[:12]!r} came, which this board did not ask for")
         if piece.sha256 not in self._incoming:
-            self._incoming[piece.sha256] = self._board.cache.receive(entry)
+            self._incoming[piece.sha256] = self._board.cache.receive(entry, self._place(piece.sha256))
         if self._incoming[piece.sha256].add(piece.offset, piece.total_bytes, piece.data):
             del self._incoming[piece.sha256], self._wanted[piece.sha256]
+
+    def _place(self, sha256: str) -> Path | None:
+        """Where a file of the snapshot belongs; None for one of the bundle."""
+        offered = self._offer.snapshot if self._offer is not None else {}
+        name = next((name for name, entry in offered.items() if entry.sha256 == sha256), None)
+        return None if name is None else self._board.cache.states.path(self.run, name, sha256)
 
     def _start(self, assign: Assign) -> None:
         if self._offer is None or self._manifest is None or self._worker is not None:
@@ -147,9 +164,12 @@ class Session:
             snapshot=self._offer.snapshot,
             earlier_runs=self._earlier_runs,
             link_timeout_s=self._board.deadline_s,
+            cache=self._board.cache,
+            keeper=self._board.keeper,
+            warm=self._board.warm,
         )
         self._board.receiver.allow(assign.upstream_keys)
-        self._worker = Worker(job, self._board.cache, self._board.receiver, self._from_worker, self._worker_end)
+        self._worker = Worker(job, self._board.receiver, self._from_worker, self._worker_end)
         self._worker.start()
 
     def _from_worker(self, message: Message) -> None:

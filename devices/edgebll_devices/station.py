@@ -86,8 +86,8 @@ class Station:
         if held is not None:
             self._post(held)
 
-    def close(self) -> None:
-        """Post what is held back and free all blocks."""
+    def close(self, let_go: Callable[[HostedBlock], None] = HostedBlock.close) -> None:
+        """Post what is held back and free all blocks, each by `let_go`."""
         self.flush()
         for block in self._latest_first:
-            block.close()
+            let_go(block)

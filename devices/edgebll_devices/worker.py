@@ -5,20 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
-from edgebll.bundle import Bundle, open_bundle
 from edgebll.errors import EdgebllError, LinkError, LinkTimeout, WireError
-from edgebll.keys import KeyPair
-from edgebll.side_streams import Waiting, nest
-from edgebll.spec import FileEntry, Manifest
-from edgebll.state import Array, load_tensors
 from edgebll.transport import Pollable, Receiver, Sender, Wakeup, poll
-from edgebll.wire import MAX_PROGRESS_CHARS, STREAMS_FILE, Assign, Failure, Message, Progress, Ready, Token
-from edgebll_devices.cache import FileCache
-from edgebll_devices.hosted_block import HostedBlock, Start
+from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Message, Progress, Ready, State, Token
+from edgebll_devices.loading import BlockLoader, Job
 from edgebll_devices.runtimes.site import LoadHalted, Site
 from edgebll_devices.station import Station
 
@@ -26,40 +18,15 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
 _SEND_SLICE_S = 0.25
-#: Where the snapshot lies in the bundle's folder while blocks are loaded.
-_SNAPSHOT = "snapshot"
 #: What a Failure says of an exception that is not ours has at most this many characters.
 _MAX_CHARS = 500
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker needs to know.
-
-    Attributes:
-        board: the board's name, for messages. keys: its key pair, for links to other boards.
-        assign: the host's order. manifest_bytes, manifest: of the bundle.
-        files: bundle path -> entry, all in the cache. snapshot: name -> entry of the snapshot to start from, or empty.
-        earlier_runs: runs this board has seen before; their stray tokens are dropped.
-        link_timeout_s: how long to wait for a connection to another board.
-    """
-
-    board: str
-    keys: KeyPair | None
-    assign: Assign
-    manifest_bytes: bytes
-    manifest: Manifest
-    files: Mapping[str, FileEntry]
-    snapshot: Mapping[str, FileEntry]
-    earlier_runs: frozenset[str]
-    link_timeout_s: float
 
 
 class Worker(threading.Thread):
     """Runs one job. `done` is called last, always, with a Failure for the host if anything went wrong.
 
     Args:
-        job: what to do. cache: where the files are. receiver: where tokens come in; used by this thread until `done`.
+        job: what to do. receiver: where tokens come in; used by this thread until `done`.
         post: takes messages for the host. done: called when the thread has let go of everything, so that whoever hears
             of a failure finds the board free.
 
@@ -70,13 +37,12 @@ class Worker(threading.Thread):
     def __init__(
         self,
         job: Job,
-        cache: FileCache,
         receiver: Receiver,
         post: Callable[[Message], None],
         done: Callable[[Failure | None], None],
     ) -> None:
         super().__init__(name=f"edgebll-worker-{job.assign.run}", daemon=True)
-        self._job, self._cache, self._receiver = job, cache, receiver
+        self._job, self._receiver = job, receiver
         self._post, self._done = post, done
         self._halt, self._wakeup = threading.Event(), Wakeup()
         self._senders: dict[str, Sender] = {}
@@ -107,6 +73,7 @@ class Worker(threading.Thread):
             _log.exception("the worker failed")
             failure = self._failure(1, f"{type(error).__name__}: {' '.join(str(error).split())[:_MAX_CHARS]}")
         finally:
+            self._job.keeper.forget()
             self._close_links(orderly=failure is None and not self._halt.is_set())
             self._done(failure)
 
@@ -116,15 +83,21 @@ class Worker(threading.Thread):
 
     def _serve(self) -> None:
         start = time.monotonic()
-        station = self._load()
+        self._connect_all()
+        loader = BlockLoader(self._job, Site(say=self._say, halted=self._halt.is_set))
+        station, sound = Station(loader.load(), self._send, self._report), False
         try:
             assign = self._job.assign
             self._post(Ready(assign.run, time.monotonic() - start, incarnation=assign.incarnation))
             while not self._halt.is_set() and not station.ended:
                 if not station.advance():
                     self._take_token(station)
+            sound = True
+        except LinkError:
+            sound = True  # the blocks have nothing to do with it
+            raise
         finally:
-            station.close()
+            station.close(lambda block: loader.let_go(block, sound=sound))
 
     def _take_token(self, station: Station) -> None:
         message = self._receiver.receive(0)
@@ -144,50 +117,23 @@ class Worker(threading.Thread):
         else:
             raise WireError(f"a token of the run {message.run!r} came into the run {self._job.assign.run!r}")
 
-    def _load(self) -> Station:
-        job, assign = self._job, self._job.assign
-        blocks: list[HostedBlock] = []
-        snapshot = {f"{_SNAPSHOT}/{name}": entry for name, entry in job.snapshot.items()}
-        with self._cache.materialised(job.manifest_bytes, {**job.files, **snapshot}) as folder:
-            bundle = open_bundle(folder, verify=False)  # the cache has verified every file
-            start = Start(assign.incarnation, assign.step, self._waiting(folder))
-            try:
-                for spec in job.manifest.blocks:
-                    if spec.name in assign.blocks:
-                        blocks.append(self._load_block(bundle, spec.name, start))
-            except BaseException:
-                Station(blocks, self._send, self._post).close()
-                raise
-        self._cache.prune()
-        return Station(blocks, self._send, self._post)
-
-    def _waiting(self, folder: Path) -> Waiting[Array] | None:
-        """Tokens on side streams in the snapshot to start from; None without a snapshot."""
-        if not self._job.snapshot:
-            return None
-        return nest(load_tensors(folder / _SNAPSHOT / STREAMS_FILE)) if STREAMS_FILE in self._job.snapshot else {}
-
-    def _load_block(self, bundle: Bundle, name: str, start: Start) -> HostedBlock:
-        from edgebll_devices.runtimes import load_block
-
-        for target in self._job.manifest.targets(name):
-            if target not in self._job.assign.blocks:
-                self._connect(target)
-        site = Site(say=self._say, halted=self._halt.is_set)
-        runtime = load_block(self._job.assign.runtime, bundle, name, threads=self._job.assign.threads, site=site)
-        try:
-            if self._job.snapshot:
-                runtime.load_state(load_tensors(bundle.path / _SNAPSHOT / f"{name}.safetensors"))
-            return HostedBlock(self._job.assign.run, runtime, self._job.manifest, start)
-        except BaseException:
-            runtime.close()
-            raise
+    def _report(self, message: Message) -> None:
+        """Take what the blocks have for the host; a state at a snapshot is kept here as well."""
+        self._post(message)
+        if isinstance(message, State) and not message.final:
+            self._job.keeper.keep(message)
 
     def _say(self, text: str) -> None:
         """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""
         _log.info("%s", text)
         assign = self._job.assign
         self._post(Progress(assign.run, text[:MAX_PROGRESS_CHARS], incarnation=assign.incarnation))
+
+    def _connect_all(self) -> None:
+        assign, manifest = self._job.assign, self._job.manifest
+        for target in (target for block in assign.blocks for target in manifest.targets(block)):
+            if target not in assign.blocks and target not in self._senders:
+                self._connect(target)
 
     def _connect(self, target: str) -> None:
         """Make the link to the board that hosts `target`: one for all blocks there, which keeps their tokens in order."""

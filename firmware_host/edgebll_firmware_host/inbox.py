@@ -12,7 +12,7 @@ from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.planner import RunState
 from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.snapshot_writer import SnapshotWriter, own_tensors
+from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 
 
 class Inbox:
@@ -74,7 +74,7 @@ class Inbox:
     def _take_state(self, link: BoardLink, message: State) -> None:
         spec = self._specs[message.block]
         try:
-            check_state(spec, own_tensors(message), message.block)
+            check_state(spec, message.block_state, message.block)
         except BundleError as error:
             raise BoardError(f"{link.where} sent a state that does not fit: {error}") from error
         self._state.boards[link.name].owed_bytes -= spec.state_bytes

@@ -91,15 +91,7 @@ def _apart(given: dict[str, StateMessage]) -> tuple[dict[str, State], Waiting[Ar
     states: dict[str, State] = {}
     streams: dict[str, Array] = {}
     for block, message in given.items():
-        states[block] = own_tensors(message)
-        streams |= {name[len(STREAM_PREFIX) :]: value for name, value in message.tensors.items() if _beside(name)}
+        states[block] = message.block_state
+        beside = message.tensors.keys() - states[block].keys()
+        streams |= {name[len(STREAM_PREFIX) :]: message.tensors[name] for name in sorted(beside)}
     return states, nest(streams)
-
-
-def own_tensors(message: StateMessage) -> State:
-    """A State's tensors without the tokens of side streams."""
-    return {name: value for name, value in message.tensors.items() if not _beside(name)}
-
-
-def _beside(name: str) -> bool:
-    return name.startswith(STREAM_PREFIX)

@@ -19,9 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save
-
 from edgebll.bundle import MANIFEST, Bundle, check_state
 from edgebll.errors import BundleError, LinkError
 from edgebll.files import sha256_file, storage_errors, sync_folder, write_synced
@@ -29,7 +26,7 @@ from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.run_guard import SNAPSHOTS
 from edgebll.side_streams import Waiting, check_waiting, flatten, nest
 from edgebll.spec import FileEntry
-from edgebll.state import Array, State, load_tensors
+from edgebll.state import Array, State, load_tensors, pack_tensors
 from edgebll.wire import STREAMS_FILE
 
 CONTENTS = "snapshot.json"
@@ -118,7 +115,7 @@ def write_snapshot(
 
 
 def _write(path: Path, tensors: State) -> FileEntry:
-    write_synced(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}))
+    write_synced(path, pack_tensors(tensors))
     with storage_errors(path):
         return FileEntry(sha256_file(path), path.stat().st_size)
 

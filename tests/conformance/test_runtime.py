@@ -117,6 +117,32 @@ def test_state_comes_as_copies_and_goes_back(block: BlockRuntime, bundles: dict[
     assert _bits(block) == expected
 
 
+@pytest.mark.parametrize("name", ["resnet", "mixed"])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_load_state_begins_anew(runtime: str, bundles: dict[str, Bundle], name: str, steps: int) -> None:
+    """Boards load a state into the runtime of an earlier incarnation: its bits are those of a block just loaded."""
+    bundle = bundles[name]
+
+    def go_on(block: BlockRuntime) -> list[object]:
+        found: list[object] = []
+        for seed in range(10, 14):
+            x, y = _batch(bundle, "block0", seed)
+            a, metrics, sent = block.train(x, y, LR)
+            found += [a.tobytes(), metrics, sorted(sent), block.evaluate(x).tobytes(), _bits(block)]
+        return found
+
+    with load_block(runtime, bundle, "block0") as used, load_block(runtime, bundle, "block0") as anew:
+        for seed in range(3):
+            used.train(*_batch(bundle, "block0", seed), LR)
+        saved = used.state()
+        for seed in range(3, 3 + steps):  # either set of buffers may be the one in use
+            used.train(*_batch(bundle, "block0", seed), LR)
+        used.load_state(saved)
+        anew.load_state(saved)
+        assert _bits(used) == _bits(anew)
+        assert go_on(used) == go_on(anew)
+
+
 def test_evaluation_uses_the_newest_state_and_changes_nothing(block: BlockRuntime, bundles: dict[str, Bundle]) -> None:
     x, y = make_batch(bundles["tiny"], 0)
     for _ in range(3):

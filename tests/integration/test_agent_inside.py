@@ -236,8 +236,8 @@ def test_a_silent_host_loses_the_board(tmp_path: Path, bundle: Bundle, loader: F
         silent.start(bundle, BLOCKS)
         assert "heard nothing from the host" in silent.failure().message
         silent.expect(Stopped)
-        assert [runtime.closed for runtime in loader.loaded] == [True, True]
         following.start(bundle, BLOCKS)
+        assert [runtime.closed for runtime in loader.loaded] == [True, True, False, False], "they wait for this run no more"
 
 
 def test_a_host_that_pings_keeps_the_board(tmp_path: Path, bundle: Bundle, loader: FakeLoader) -> None:

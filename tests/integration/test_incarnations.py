@@ -56,27 +56,6 @@ def hello(host: DirectHost, incarnation: int) -> None:
     host.control.send(Hello(RUN, PROTOCOL_VERSION, __version__, incarnation=incarnation))
 
 
-def begin(host: DirectHost, bundle: Bundle, incarnation: int, blocks: tuple[str, ...] = ("block0", "block1")) -> None:
-    """Everything up to Ready, with both blocks or with one that sends to nowhere."""
-    hello(host, incarnation)
-    welcome = wait_for(host, Welcome)
-    files = tuple(name for name in bundle.manifest.files if name.split("/")[0] in blocks)
-    host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), files, incarnation=incarnation))
-    host.send_files(bundle, host.next())  # type: ignore[arg-type]
-    host.control.send(Assign(RUN, blocks, {}, {}, (), "fake", 1, incarnation=incarnation))
-    assert host.expect(Ready).incarnation == incarnation
-    host.data = Sender(welcome.data_endpoint)
-
-
-def wait_for(host: DirectHost, kind: type, limit_s: float = 20.0):
-    """The next message of a kind, whatever comes before it."""
-    deadline = time.monotonic() + limit_s
-    while True:
-        message = host.next(deadline - time.monotonic())
-        if isinstance(message, kind):
-            return message
-
-
 def train(bundle: Bundle, sequence: int, incarnation: int) -> Token:
     x, y = make_batch(bundle, sequence)
     where = (RUN, "block0", TRAIN, sequence, sequence, 0, {"lr": 0.1})
@@ -91,10 +70,10 @@ def hosts(agent: Agent, number: int) -> Iterator[list[DirectHost]]:
 
 def test_a_later_incarnation_takes_over_and_tokens_of_others_are_dropped(agent: Agent, bundle: Bundle) -> None:
     with hosts(agent, 2) as (old, new):
-        begin(old, bundle, 1)
+        old.begin(bundle, 1)
         old.token(train(bundle, 0, 1))
         assert old.expect(Report).incarnation == 1
-        begin(new, bundle, 2)
+        new.begin(bundle, 2)
         for incarnation in (1, 3, 1):
             old.token(train(bundle, 0, incarnation))
         new.token(train(bundle, 0, 2))
@@ -109,15 +88,15 @@ def test_it_takes_over_although_the_board_computes_and_the_board_says_that_it_li
 ) -> None:
     loader.before = gate = Gate()
     with hosts(agent, 2) as (old, new):
-        begin(old, bundle, 1)
+        old.begin(bundle, 1)
         old.token(train(bundle, 0, 1))
         assert gate.reached.wait(20.0)
         hello(new, 2)
         assert "ends the step in progress" in new.expect(Progress).text
         gate.open()
         loader.before = None
-        wait_for(new, Welcome)
-        assert wait_for(old, Stopped).incarnation == 1
+        new.wait_for(Welcome)
+        assert old.wait_for(Stopped).incarnation == 1
 
 
 @pytest.mark.parametrize("incarnation", [1, 2])
@@ -125,7 +104,7 @@ def test_an_earlier_incarnation_and_another_host_of_the_same_are_refused(
     agent: Agent, bundle: Bundle, incarnation: int
 ) -> None:
     with hosts(agent, 2) as (now, late):
-        begin(now, bundle, 2)
+        now.begin(bundle, 2)
         hello(late, incarnation)
         assert "works for another host" in late.expect(Failure).message
         late.control.send(Stop(RUN, incarnation=incarnation))
@@ -173,7 +152,7 @@ def test_a_cut_link_to_another_board_is_noticed_at_once(agent: Agent, bundle: Bu
             assert downstream.receive(20.0) is not None
             downstream.close()
             started = time.monotonic()
-            failure = wait_for(host, Failure)
+            failure = host.wait_for(Failure)
         assert time.monotonic() - started < 5.0
         assert "the connection to block1 at" in failure.message
         assert failure.code == 7

@@ -142,14 +142,30 @@ class DirectHost:
         assert self.data is not None
         self.data.send(token, PATIENCE_S)
 
+    def begin(
+        self, bundle: Bundle, incarnation: int, blocks: tuple[str, ...] = ("block0", "block1"), runtime: str = "fake"
+    ) -> None:
+        """As `start`, in an incarnation of a run: both blocks, or one that sends to nowhere."""
+        self.control.send(Hello(self.run, PROTOCOL_VERSION, __version__, incarnation=incarnation))
+        welcome = self.wait_for(Welcome)
+        files = tuple(name for name in bundle.manifest.files if name.split("/")[0] in blocks)
+        self.control.send(Offer(self.run, (bundle.path / MANIFEST).read_bytes(), files, incarnation=incarnation))
+        self.send_files(bundle, self.expect(Want))
+        self.control.send(Assign(self.run, blocks, {}, {}, (), runtime, 1, incarnation=incarnation))
+        assert self.expect(Ready).incarnation == incarnation
+        self.data = Sender(welcome.data_endpoint)
+
+    def wait_for(self, kind: type[M], limit_s: float = PATIENCE_S) -> M:
+        """The next message of this class, whatever comes before it."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            message = self.next(deadline - time.monotonic())
+            if isinstance(message, kind):
+                return message
+
     def failure(self) -> Failure:
         """The next Failure, whatever comes before it."""
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            message = self.next()
-            if isinstance(message, Failure):
-                return message
-        raise AssertionError("no Failure came")
+        return self.wait_for(Failure)
 
     def stop(self) -> None:
         """End the session."""

@@ -20,9 +20,10 @@ R = TypeVar("R", bound="BlockRuntime")
 
 
 class BlockRuntime(abc.ABC):
-    """A block loaded by a runtime, with its current state. Use it from one thread, and `close` it or use it in `with`.
+    """A block loaded by a runtime, with its current state. Use it from one thread at a time; `close` it or use it in `with`.
 
-    Equal calls in equal order give equal bits, wherever the arrays given lie in memory.
+    Equal calls in equal order give equal bits, wherever the arrays given lie in memory. `load_state` begins anew: whatever was
+    called before it, what comes after it gives the bits of a block just loaded.
 
     Attributes:
         spec: the block's signature.

@@ -10,16 +10,15 @@ import contextlib
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
-from pathlib import Path
 
 from edgebll.errors import BoardError, EdgebllError, LinkError
-from edgebll.keys import KeyPair
 from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
 from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.facts import identity, make_welcome
+from edgebll_devices.service_manager import ServiceManager
 from edgebll_devices.session import Board, Ended, Session
+from edgebll_devices.settings import Settings
 from edgebll_devices.state_keeper import StateKeeper
 from edgebll_devices.trust import Trust
 from edgebll_devices.warm import WarmRuntimes
@@ -32,32 +31,6 @@ _YIELD_S = 0.0002
 _FAREWELL_S = 0.5
 _SHUT_DOWN_S = 5.0
 _REMEMBERED_RUNS = 32
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a board serves.
-
-    Attributes:
-        listen, data_listen: control and data address; port 0 takes a free one.
-        data_announce: where others reach the data address; empty if it is the same.
-        name: what the board calls itself. state_dir: folder of the file cache.
-        keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
-        once: end after one session. deadline_s: how long a silent host keeps the board.
-        keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
-    """
-
-    listen: str
-    data_listen: str
-    name: str
-    state_dir: Path
-    keys: KeyPair | None = None
-    allowed: tuple[str, ...] = ()
-    hosts_file: Path | None = None
-    once: bool = False
-    deadline_s: float = 10.0
-    data_announce: str = ""
-    keep_snapshots: int = 2
 
 
 class Agent:
@@ -86,6 +59,8 @@ class Agent:
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
         self._runs: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
+        self._manager = ServiceManager()
+        self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
         self._stop_requested = False
         self._exit_code: int | None = None
 
@@ -106,13 +81,19 @@ class Agent:
 
     def serve(self) -> int:
         """Serve until stopped; return 0, or with `once` the exit code of what ended the session."""
+        self._manager.ready(self._idle)
         while not self._stop_requested and self._exit_code is None:
             self._turn()
         return self._exit_code or 0
 
+    @property
+    def _idle(self) -> str:
+        return f"board {self._settings.name} waits for a host at {self.endpoint}"
+
     def _turn(self) -> None:
         waited_for: list[Pollable] = [self._server, self._wakeup]
-        poll(waited_for, min(_TURN_S, self._settings.deadline_s / 4))
+        poll(waited_for, self._turn_s)
+        self._manager.alive(time.monotonic())
         if self._trust.changed():
             self._server.allow(self._trust.keys)
         if self._outbox:
@@ -121,6 +102,7 @@ class Agent:
         self._empty_outbox()
         while (received := self._server.receive(0)) is not None:
             self._handle(*received)
+            self._manager.alive(time.monotonic())  # files may come for a long time
         self._check_deadline()
         self._warm.expire(time.monotonic())
 
@@ -196,6 +178,7 @@ class Agent:
         self._session = Session(hello.run, peer, self._board, earlier, self._post, time.monotonic(), hello.incarnation)
         self._runs.append(hello.run)
         _log.info("run %s: a host says hello, incarnation %d", hello.run, hello.incarnation)
+        self._manager.status(f"run {hello.run}, incarnation {hello.incarnation}")
         return self._session
 
     def _supersede(self, session: Session, peer: bytes, hello: Hello) -> None:
@@ -229,6 +212,7 @@ class Agent:
         self._tell(session, Stopped(session.run, incarnation=session.incarnation))
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None
+        self._manager.status(self._idle)
         following, self._next = self._next, None
         if following is not None:
             self._greet(*following)
@@ -255,6 +239,7 @@ class Agent:
 
     def close(self) -> None:
         """End the session, if any, telling its host; free sockets and threads."""
+        self._manager.stopping("ends")
         session = self._session
         if session is not None:
             self._tell(session, session.fail(BoardError("the agent is shutting down; start it and the run again")))
@@ -266,6 +251,7 @@ class Agent:
         if session is None or not session.working:
             self._receiver.close()
             self._wakeup.close()
+        self._manager.close()
 
     def _await_worker(self, session: Session) -> None:
         deadline = time.monotonic() + _SHUT_DOWN_S

@@ -37,8 +37,9 @@ from edgebll.wire import (
     Stopped,
     Token,
 )
-from edgebll_devices.agent import Agent, Settings
+from edgebll_devices.agent import Agent
 from edgebll_devices.runtimes.site import Site
+from edgebll_devices.settings import Settings
 
 RUN = "run-1"
 BLOCKS = ("block0", "block1")

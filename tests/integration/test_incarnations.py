@@ -34,7 +34,8 @@ from edgebll.wire import (
     Token,
     Welcome,
 )
-from edgebll_devices.agent import Agent, Settings
+from edgebll_devices.agent import Agent
+from edgebll_devices.settings import Settings
 
 RUN = "run"
 LOCAL = "tcp://127.0.0.1:0"

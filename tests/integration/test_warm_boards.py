@@ -12,7 +12,8 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll.wire import END, TRAIN, Failure, Report, State, Token
-from edgebll_devices.agent import Agent, Settings
+from edgebll_devices.agent import Agent
+from edgebll_devices.settings import Settings
 
 RUN, BOTH = "run", ("block0", "block1")
 LOCAL = "tcp://127.0.0.1:0"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from edgebll_devices.cli import app
 from edgebll_devices.runtimes.site import default_engine_dir
+from edgebll_devices.settings import Settings
 
 UNIT = Path(__file__).parents[2] / "devices" / "edgebll-board.service"
 
@@ -30,7 +31,7 @@ def serve_help() -> str:
     return CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).stdout
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze of systemd is not on this machine")
 def test_systemd_takes_it(tmp_path: Path) -> None:
     copy = tmp_path / UNIT.name
     copy.write_text(UNIT.read_text().replace("/opt/edgebll/bin/edgebll-board", sys.executable))
@@ -64,6 +65,8 @@ def test_it_restarts_and_leaves_the_gpu_reachable() -> None:
     service = read()["Service"]
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"] == "2"
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert int(service["WatchdogSec"]) >= 30, "a full disk or a slow card may hold the control thread up for seconds"
     assert not {"PrivateDevices", "DeviceAllow", "DevicePolicy", "MemoryDenyWriteExecute"} & set(service)
 
 
@@ -71,12 +74,12 @@ def test_several_hosts_are_allowed_by_the_environment(monkeypatch: pytest.Monkey
     from edgebll.keys import make_key_pair
     from edgebll_devices import agent
 
-    seen: list[agent.Settings] = []
+    seen: list[Settings] = []
 
     class Stopped(Exception):  # noqa: N818
         pass
 
-    def note(settings: agent.Settings) -> None:
+    def note(settings: Settings) -> None:
         seen.append(settings)
         raise Stopped
 

@@ -1,0 +1,126 @@
+"""`edgebll-board serve`: options, signals, and the agent between them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebll.errors import ConfigError
+from edgebll.files import default_state_dir
+from edgebll.keys import allowed_hosts, check_public_key
+from edgebll_devices import pair_command
+from edgebll_devices.descriptors import raise_descriptor_limit
+from edgebll_devices.settings import Settings
+
+if TYPE_CHECKING:
+    from edgebll_devices.agent import Agent
+
+INTERRUPTED = 130
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(serve)
+
+
+def serve(
+    listen: Annotated[
+        str, typer.Option(envvar="EDGEBLL_LISTEN", help="Address for hosts; port 0 takes a free one.")
+    ] = "tcp://127.0.0.1:7101",
+    data_listen: Annotated[
+        str, typer.Option(envvar="EDGEBLL_DATA_LISTEN", help="Address for tokens. [default: as --listen, a free port]")
+    ] = "",
+    data_announce: Annotated[
+        str,
+        typer.Option(
+            envvar="EDGEBLL_DATA_ANNOUNCE",
+            help="Address at which others reach the one for tokens, e.g. behind a port mapping. [default: the same]",
+        ),
+    ] = "",
+    name: Annotated[
+        str, typer.Option(envvar="EDGEBLL_NAME", help="What the board calls itself. [default: the host name]")
+    ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(envvar="EDGEBLL_KEY", help="Key file of this board. [default off loopback: board.key in --state]"),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(envvar="EDGEBLL_ALLOW", help="Public key of a host that may connect; repeatable."),
+    ] = None,
+    hosts: Annotated[
+        Path | None, typer.Option(envvar="EDGEBLL_HOSTS", help="File of paired hosts. [default: hosts.json in --state]")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(envvar="EDGEBLL_STATE", help="Folder for cached files. [default: ~/.local/state/edgebll]"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Exit after one session.")] = False,
+    deadline: Annotated[
+        float, typer.Option(envvar="EDGEBLL_DEADLINE", help="Seconds after which a silent host loses the board.")
+    ] = 10.0,
+    keep_snapshots: Annotated[
+        int,
+        typer.Option(
+            envvar="EDGEBLL_KEEP_SNAPSHOTS",
+            min=0,
+            help="States of each block, of a run's newest snapshots, that --state keeps: a recovery need not send them.",
+        ),
+    ] = 2,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on stderr.")] = False,
+) -> None:
+    """Wait for a host, run the blocks it assigns, and wait for the next one."""
+    from edgebll_devices.agent import Agent
+
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    if not 0 < deadline < 1e6:
+        raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
+    raise_descriptor_limit()
+    folder = state or default_state_dir()
+    settings = Settings(
+        listen=listen,
+        data_listen=data_listen or _free_port_beside(listen),
+        data_announce=data_announce,
+        name=name or socket.gethostname(),
+        state_dir=folder,
+        keys=pair_command.serving_key(key, folder, listen),
+        allowed=tuple(check_public_key(one) for one in allow or ()),
+        once=once,
+        deadline_s=deadline,
+        hosts_file=hosts or folder / allowed_hosts.FILE,
+        keep_snapshots=keep_snapshots,
+    )
+    with Agent(settings) as agent:
+        signals = _Signals(agent)
+        print(f"edgebll-board {settings.name} serving {agent.endpoint} data {agent.data_endpoint}", flush=True)
+        code = agent.serve()
+    raise typer.Exit(INTERRUPTED if signals.caught == signal.SIGINT else code)
+
+
+def _free_port_beside(listen: str) -> str:
+    from edgebll.transport.address import split_tcp
+
+    return listen[: -len(split_tcp(listen)[1])] + "0"
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into an orderly stop; a second one ends the process at once."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.caught: int | None = None
+        self._agent = agent
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._catch)
+
+    def _catch(self, number: int, _frame: FrameType | None) -> None:
+        self.caught = number
+        signal.signal(number, signal.SIG_DFL)
+        self._agent.stop()

@@ -1,0 +1,34 @@
+"""How a board serves: what its command line says, for the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebll.keys import KeyPair
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a board serves.
+
+    Attributes:
+        listen, data_listen: control and data address; port 0 takes a free one.
+        data_announce: where others reach the data address; empty if it is the same.
+        name: what the board calls itself. state_dir: folder of the file cache.
+        keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
+        once: end after one session. deadline_s: how long a silent host keeps the board.
+        keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
+    """
+
+    listen: str
+    data_listen: str
+    name: str
+    state_dir: Path
+    keys: KeyPair | None = None
+    allowed: tuple[str, ...] = ()
+    hosts_file: Path | None = None
+    once: bool = False
+    deadline_s: float = 10.0
+    data_announce: str = ""
+    keep_snapshots: int = 2

@@ -46,8 +46,13 @@ def read_capped(path: Path, cap: int) -> bytes:
 
 def default_state_dir() -> Path:
     """Where a board keeps its key, its hosts and its files: $XDG_STATE_HOME/edgebll, or ~/.local/state/edgebll."""
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "edgebll"
+    return xdg_base("XDG_STATE_HOME", ".local/state") / "edgebll"
+
+
+def xdg_base(variable: str, fallback: str) -> Path:
+    """A base folder of the XDG Base Directory Specification: the variable's, if that is an absolute path, else that in ~."""
+    given = Path(os.environ.get(variable, ""))
+    return given if given.is_absolute() else Path.home() / fallback
 
 
 def check_parents(path: Path) -> None:

@@ -74,6 +74,11 @@ class Agent:
         """Where tokens arrive."""
         return self._receiver.endpoint
 
+    def working_for(self) -> tuple[str, int] | None:
+        """The run and incarnation it has a session of, if any; from any thread."""
+        session = self._session
+        return (session.run, session.incarnation) if session is not None else None
+
     def stop(self) -> None:
         """Make `serve` return soon; safe from other threads and signal handlers."""
         self._stop_requested = True

@@ -17,6 +17,7 @@ from edgebll.files import default_state_dir
 from edgebll.keys import allowed_hosts, check_public_key
 from edgebll_devices import pair_command
 from edgebll_devices.descriptors import raise_descriptor_limit
+from edgebll_devices.logs import json_log
 from edgebll_devices.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ def serve(
     deadline: Annotated[
         float, typer.Option(envvar="EDGEBLL_DEADLINE", help="Seconds after which a silent host loses the board.")
     ] = 10.0,
+    log: Annotated[
+        Path | None,
+        typer.Option(envvar="EDGEBLL_LOG", help="File for the log as JSON, an object a line, besides the one on stderr."),
+    ] = None,
+    log_bytes: Annotated[
+        int, typer.Option(envvar="EDGEBLL_LOG_BYTES", help="Size at which --log is begun anew; 3 old files are kept.")
+    ] = 5_000_000,
     keep_snapshots: Annotated[
         int,
         typer.Option(
@@ -98,7 +106,9 @@ def serve(
         hosts_file=hosts or folder / allowed_hosts.FILE,
         keep_snapshots=keep_snapshots,
     )
-    with Agent(settings) as agent:
+    with json_log(log, log_bytes) as log_file, Agent(settings) as agent:
+        if log_file is not None:
+            log_file.where = agent.working_for
         signals = _Signals(agent)
         print(f"edgebll-board {settings.name} serving {agent.endpoint} data {agent.data_endpoint}", flush=True)
         code = agent.serve()

@@ -12,6 +12,7 @@ from edgebll.data import cifar, fashion_mnist, reverse
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.errors import ConfigError, DataError
+from edgebll.files import xdg_base
 
 SPLITS = ("train", "test")
 #: Where Debian and its descendants put data sets.
@@ -113,10 +114,10 @@ def user_data_dir() -> Path:
 
 
 def _default_places() -> Iterator[Path]:
-    given, base = os.environ.get("EDGEBLL_DATA"), os.environ.get("XDG_DATA_HOME")
+    given = os.environ.get("EDGEBLL_DATA")
     if given:
         yield Path(given)
-    yield (Path(base) if base else Path.home() / ".local" / "share") / "edgebll"
+    yield xdg_base("XDG_DATA_HOME", ".local/share") / "edgebll"
     yield SYSTEM_DIR
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -67,3 +68,28 @@ def test_a_long_step_is_no_hang_but_a_loop_that_hangs_is(
             hung.set()
             fake.wait("WATCHDOG", "1")
             loader.before.open()
+
+
+def test_its_log_for_programs_names_the_run(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "board.jsonl"
+    with agent_process(tmp_path / "state", "--log", str(log)) as agent:
+        with DirectHost(agent.endpoint, "first") as host:
+            host.hello()
+            host.stop()
+        assert agent.end() == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["message"] for line in lines if line.get("run") == "first"] == [
+        "run first: a host says hello, incarnation 0",
+        "run first: incarnation 0 is over",
+    ]
+    assert "run first: incarnation 0 is over" in (tmp_path / "state" / "agent.log").read_text(), "stderr says so too"
+
+
+def test_a_full_disk_for_the_log_ends_nothing(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle", blocks=1)
+    with agent_process(tmp_path / "state", "--log", "/dev/full") as agent, DirectHost(agent.endpoint, "run") as host:
+        host.start(bundle, ("block0",))
+        host.stop()
+        assert agent.end() == 0
+    said = (tmp_path / "state" / "agent.log").read_text()
+    assert said.count("cannot write /dev/full") == 1, said

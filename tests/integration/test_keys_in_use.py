@@ -82,7 +82,10 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def boards(paired: Path) -> Iterator[dict[str, AgentProcess]]:
     """Both boards serving on all interfaces, with the keys that pairing left in their state folders."""
     with contextlib.ExitStack() as stack:
-        found = {name: stack.enter_context(agent_process(paired / name, *EVERYWHERE, name=name)) for name in BOARDS}
+        logs = {name: ("--log", str(paired / name / "board.jsonl")) for name in BOARDS}
+        found = {
+            name: stack.enter_context(agent_process(paired / name, *EVERYWHERE, *logs[name], name=name)) for name in BOARDS
+        }
         for board in found.values():
             board.endpoint = board.endpoint.replace("0.0.0.0", "127.0.0.1")
             board.data_endpoint = board.data_endpoint.replace("0.0.0.0", "127.0.0.1")
@@ -112,6 +115,7 @@ def test_a_paired_cluster_runs_and_no_secret_is_told(paired: Path, bundle: Bundl
     told = [path for folder in (run, paired) for path in folder.rglob("*") if path.is_file() and path not in keys]
     assert {path.name for path in told} >= {
         "agent.log",
+        "board.jsonl",
         "summary.json",
         "timeline.json",
         "cluster.toml",

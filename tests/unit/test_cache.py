@@ -136,5 +136,6 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
 def test_the_default_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert default_state_dir() == tmp_path / "edgebll"
-    monkeypatch.delenv("XDG_STATE_HOME")
-    assert default_state_dir() == Path.home() / ".local/state/edgebll"
+    for ignored in (None, "", "state", "./state", "~/state"):  # the specification takes absolute paths only
+        monkeypatch.setenv("XDG_STATE_HOME", ignored) if ignored is not None else monkeypatch.delenv("XDG_STATE_HOME")
+        assert default_state_dir() == Path.home() / ".local/state/edgebll"

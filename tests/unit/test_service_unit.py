@@ -59,6 +59,7 @@ def test_folders_fit_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGEBLL_ENGINES", raising=False)
     assert default_engine_dir().is_relative_to(Path("/var/cache") / service["CacheDirectory"])
     assert os.environ["XDG_CACHE_HOME"] == "/var/cache"
+    assert Path(os.environ["EDGEBLL_LOG"]).parent == Path("/var/log") / service["LogsDirectory"]
 
 
 def test_it_restarts_and_leaves_the_gpu_reachable() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebll.errors import BoardError
+from edgebll.files import xdg_base
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +23,7 @@ def default_engine_dir() -> Path:
     named = os.environ.get("EDGEBLL_ENGINES")
     if named:
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edgebll" / "engines"
+    return xdg_base("XDG_CACHE_HOME", ".cache") / "edgebll" / "engines"
 
 
 def _never() -> bool:

@@ -13,6 +13,7 @@ A session, as seen on a control connection (h: host, b: board):
     b Report                        one a block and token: metrics and when it ran
     b State                         on SNAPSHOT and END, one a block
     b Failure                       what went wrong, in one sentence
+    b Leaving                       every second, by a board that is to end: move its blocks, then let it go
     h Stop -> b Stopped             the session is over; the board waits for the next host
 
 A run is a row of incarnations, numbered from 1: each is one session with all boards, from a Hello to its end or to the first
@@ -28,7 +29,7 @@ from edgebll.spec import FileEntry
 from edgebll.state import Array
 
 #: Version of this protocol; a peer with another one is refused.
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
 TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
@@ -250,6 +251,13 @@ class Failure(OfRun):
 
 
 @dataclass(frozen=True)
+class Leaving(OfRun):
+    """The board is to end, e.g. for a restart of its machine; it works on for at most `seconds`, unless let go before."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stop(OfRun):
     """End the session."""
 
@@ -277,4 +285,5 @@ MESSAGE_TYPES: dict[int, type[Message]] = {
     14: Stop,
     15: Stopped,
     16: Progress,
+    17: Leaving,
 }

@@ -15,6 +15,7 @@ from edgebll.errors import BoardError, EdgebllError, LinkError
 from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
 from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
+from edgebll_devices.departure import Departure
 from edgebll_devices.facts import identity, make_welcome
 from edgebll_devices.service_manager import ServiceManager
 from edgebll_devices.session import Board, Ended, Session
@@ -61,6 +62,7 @@ class Agent:
         self._runs: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
         self._manager = ServiceManager()
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
+        self._departure = Departure(settings.leave_s, self._manager)
         self._stop_requested = False
         self._exit_code: int | None = None
 
@@ -80,16 +82,19 @@ class Agent:
         return (session.run, session.incarnation) if session is not None else None
 
     def stop(self) -> None:
-        """Make `serve` return soon; safe from other threads and signal handlers."""
+        """Make `serve` return, once a host that needs the board has moved its blocks; safe from threads and signal handlers."""
         self._stop_requested = True
         self._wakeup.set()
 
     def serve(self) -> int:
         """Serve until stopped; return 0, or with `once` the exit code of what ended the session."""
         self._manager.ready(self._idle)
-        while not self._stop_requested and self._exit_code is None:
+        while self._exit_code is None and not self._may_end():
             self._turn()
         return self._exit_code or 0
+
+    def _may_end(self) -> bool:
+        return self._stop_requested and self._departure.over(self._session, time.monotonic(), self._tell)
 
     @property
     def _idle(self) -> str:
@@ -163,6 +168,11 @@ class Agent:
 
     def _greet(self, peer: bytes, hello: Hello) -> None:
         session = self._session
+        if self._stop_requested:
+            self._refuse(peer, hello)
+            if session is not None and session.run == hello.run and session.incarnation < hello.incarnation:
+                self._wind_up(session)  # nobody waits for it any more
+            return
         if session is None or session.over:
             session = self._open(peer, hello)
         elif (session.run, session.incarnation) == (hello.run, hello.incarnation) and session.peer == peer:
@@ -194,7 +204,9 @@ class Agent:
 
     def _refuse(self, peer: bytes, message: Message) -> None:
         session, name = self._session, self._settings.name
-        if session is not None:
+        if self._stop_requested:
+            why = f"board {name} is about to end; it can be used when it has been started again"
+        elif session is not None:
             why = f"board {name} works for another host, in the run {session.run!r}; wait until that ends, or stop it"
         else:
             why = f"board {name} has no session with this host; if it was restarted, start the run again"
@@ -214,7 +226,8 @@ class Agent:
 
     def _end(self, session: Session) -> None:
         session.close()
-        self._tell(session, Stopped(session.run, incarnation=session.incarnation))
+        with contextlib.suppress(LinkError):  # a host that lets go does not always wait for the answer
+            self._server.send(session.peer, Stopped(session.run, incarnation=session.incarnation))
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None
         self._manager.status(self._idle)

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -67,6 +68,13 @@ def serve(
     deadline: Annotated[
         float, typer.Option(envvar="EDGEBLL_DEADLINE", help="Seconds after which a silent host loses the board.")
     ] = 10.0,
+    leave_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="EDGEBLL_LEAVE_SECONDS",
+            help="How long to work on after SIGTERM, until the host has moved the blocks elsewhere; 0 for not at all.",
+        ),
+    ] = 20.0,
     log: Annotated[
         Path | None,
         typer.Option(envvar="EDGEBLL_LOG", help="File for the log as JSON, an object a line, besides the one on stderr."),
@@ -91,6 +99,8 @@ def serve(
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     if not 0 < deadline < 1e6:
         raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
+    if not 0 <= leave_seconds < 1e6:
+        raise ConfigError(f"--leave-seconds must be a number of seconds, 0 or more, not {leave_seconds:g}")
     raise_descriptor_limit()
     folder = state or default_state_dir()
     settings = Settings(
@@ -103,6 +113,7 @@ def serve(
         allowed=tuple(check_public_key(one) for one in allow or ()),
         once=once,
         deadline_s=deadline,
+        leave_s=leave_seconds,
         hosts_file=hosts or folder / allowed_hosts.FILE,
         keep_snapshots=keep_snapshots,
     )
@@ -127,10 +138,14 @@ class _Signals:
     def __init__(self, agent: Agent) -> None:
         self.caught: int | None = None
         self._agent = agent
+        self._answer_with(self._catch)
+
+    @staticmethod
+    def _answer_with(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._catch)
+            signal.signal(number, handler)
 
     def _catch(self, number: int, _frame: FrameType | None) -> None:
         self.caught = number
-        signal.signal(number, signal.SIG_DFL)
+        self._answer_with(signal.SIG_DFL)
         self._agent.stop()

@@ -19,6 +19,7 @@ class Settings:
         keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
         once: end after one session. deadline_s: how long a silent host keeps the board.
         keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
+        leave_s: how long the board works on when it is to end, so that its host can move its blocks; 0 for not at all.
     """
 
     listen: str
@@ -30,5 +31,6 @@ class Settings:
     hosts_file: Path | None = None
     once: bool = False
     deadline_s: float = 10.0
+    leave_s: float = 0.0
     data_announce: str = ""
     keep_snapshots: int = 2

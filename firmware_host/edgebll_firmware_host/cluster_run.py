@@ -18,12 +18,12 @@ from edgebll.transport import Sender
 from edgebll.wire import Token
 from edgebll_firmware_host.engines import Engine
 from edgebll_firmware_host.feeder import Feeder
-from edgebll_firmware_host.fleet import Fleet, open_fleet
+from edgebll_firmware_host.fleet import BoardLeaves, Fleet, open_fleet
 from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.incarnation import Incarnation
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.live import Live, Now, Regroup
-from edgebll_firmware_host.placement import Placement, block_weights, place, place_among
+from edgebll_firmware_host.placement import Placement, block_weights, largest_token, place, place_among
 from edgebll_firmware_host.planner import SLOWEST_LINK, RunState
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.recovery import Patience, Recovery
@@ -142,7 +142,7 @@ class _Run:
 
     def _incarnation(self, started_s: float) -> None:
         number = self._recorder.folder.next_incarnation()
-        entries = self._live.members.usable(self._cluster) if self._ready_before else self._first_boards()
+        entries = self._boards_there() if self._ready_before else self._first_boards()
         host, tell = self._cluster.host, self._recorder.listener.said
         with open_fleet(
             entries, self._plan.run, self._cluster.keys, host.deadline_s, self._engine.check, tell, number
@@ -152,6 +152,7 @@ class _Run:
                 self._stream(fleet, number)
             except Regroup:
                 fleet.abandoned = True
+                self._live.release(fleet)
                 raise
             except (LinkError, BoardError) as error:
                 fleet.abandoned = self._may_recover(error, fleet)
@@ -161,6 +162,9 @@ class _Run:
         """The boards a run needs at its start; the others are spares."""
         placement = place(self._plan.blocks, self._weights, self._cluster.boards)
         return [entry for entry in self._cluster.boards if entry.name in placement.blocks]
+
+    def _boards_there(self) -> list[BoardEntry]:
+        return self._live.await_boards(self._cluster, self._patience.left_s(time.monotonic()))
 
     def _start(self, fleet: Fleet, started_s: float) -> None:
         """Greet, place, restore."""
@@ -175,7 +179,12 @@ class _Run:
             fleet.drop(name)
         self._outcome.placement = placement
         self._snapshot = self._newest() if self._ready_before else None
-        shipped = start_session(fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot)
+        try:
+            shipped = start_session(fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot)
+        except BoardLeaves as error:
+            if not self._ready_before:
+                raise
+            raise Regroup from error
         self._outcome.bytes_shipped += shipped
         if not self._began_s:
             self._outcome.start_seconds, self._began_s = time.monotonic() - started_s, time.monotonic()
@@ -206,7 +215,7 @@ class _Run:
         host = self._cluster.host
         with Sender(first.data_endpoint, keys=self._cluster.keys, server_key=key, dead_s=host.deadline_s) as sender:
             state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), time.monotonic())
-            state.idle_s = host.deadline_s + _largest_token(plan.bundle) / SLOWEST_LINK
+            state.idle_s = host.deadline_s + largest_token(plan.bundle) / SLOWEST_LINK
             inbox = Inbox(plan.bundle, placement, state, self._recorder, self._snapshots)
             tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
             feeder = Feeder(tokens, number, plan.snapshot_s, time.monotonic())
@@ -237,13 +246,7 @@ class _Run:
             self._live.members.unfit |= {fleet.suspect} if fleet.reported else set()
         self._recovery = Recovery(error, fleet.suspect, now_s)
         self._outcome.recoveries.append(self._recovery)
+        self._live.release(fleet)
         self._live.failed()
         self._recorder.listener.said(f"{error} - recovering")
         return True
-
-
-def _largest_token(bundle: Bundle) -> int:
-    """Bytes of the largest message between blocks: while it travels, all boards may have nothing to do."""
-    blocks = bundle.manifest.blocks
-    chain = (block.input.size_bytes + block.labels.size_bytes for block in blocks)
-    return max(*chain, *(sum(tensor.size_bytes for tensor in block.sent) for block in blocks))

@@ -30,7 +30,7 @@ _LOOK_S = 0.05
 
 @dataclass(frozen=True)
 class BoardStatus:
-    """A board: name, endpoint, "working", "spare", "away" or "drained", its blocks, and how long it has been silent."""
+    """A board: its blocks, and how long it has been silent; `state`: "working", "leaving", "spare", "away" or "drained"."""
 
     name: str
     endpoint: str

@@ -121,6 +121,7 @@ class LocalProcesses:
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", _AGENT, "serve", "--listen", "tcp://127.0.0.1:0", "--name", name]
         command += ["--state", str(self._state / name), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
+        command += ["--leave-seconds", "0"]  # this host ends them when it needs them no more, or is gone
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_") or key in _KEPT}
         environment.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads)))
         with storage_errors(self._log(name)), self._log(name).open("ab") as log:

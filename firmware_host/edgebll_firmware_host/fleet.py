@@ -10,7 +10,7 @@ from typing import TypeVar
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
 from edgebll.keys import KeyPair
 from edgebll.transport import poll
-from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Message, Pong, Progress, Stop, Stopped, Welcome
+from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Stop, Stopped, Welcome
 from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.planner import BoardState, DeclareLost, SendPing, watch
@@ -30,6 +30,10 @@ def _nobody(text: str) -> None:
     """Listen to nothing."""
 
 
+class BoardLeaves(LinkError):  # noqa: N818  (it does nothing wrong)
+    """A board is to end before it was ready."""
+
+
 class Fleet:
     """The boards of a run; make it with `open_fleet`.
 
@@ -41,6 +45,7 @@ class Fleet:
     Attributes:
         links, boards: by name; the connection, and what is known of the board.
         suspect: the board that is to blame for the error this raised, if that is known. reported: whether it said so itself.
+        leaving: boards that said that they are to end, and wait to be let go.
         abandoned: set where a new incarnation follows, whose Hello ends the boards' sessions: they are not stopped then.
     """
 
@@ -57,6 +62,7 @@ class Fleet:
         self.deadline_s, self._check, self._tell = deadline_s, check, tell
         self.suspect: str | None = None
         self.reported = False
+        self.leaving: set[str] = set()
         self.abandoned = False
         self._checked_s = float("-inf")
         self._controls = {id(link.control): link for link in links}
@@ -136,8 +142,8 @@ class Fleet:
         """Wait for a message of this class from every board, keeping all sessions alive.
 
         Raises:
-            LinkTimeout: a board is alive, but has not done `what` within `limit_s` since it last spoke of progress. And
-                what `hear` and `watch` raise.
+            LinkTimeout: a board is alive, but has not done `what` within `limit_s` since it last spoke of progress.
+            BoardLeaves: one is to end. And what `hear` and `watch` raise.
         """
         found: dict[str, M] = {}
         started, wait_s = time.monotonic(), 0.0
@@ -148,6 +154,8 @@ class Fleet:
                     found[link.name] = message
                 if isinstance(message, Progress):
                     moved[link.name] = time.monotonic()
+            for name in self.leaving & self.links.keys():
+                raise BoardLeaves(f"{self.links[name].where} is about to end; run again when it has been started again")
             late = [link for name, link in self.links.items() if name not in found]
             if not late:
                 return found
@@ -204,6 +212,8 @@ class Fleet:
             board.greeted = True
         elif isinstance(message, Progress):
             self._tell(f"{link.name}: {message.text[:MAX_PROGRESS_CHARS]}")
+        elif isinstance(message, Leaving):
+            self.leaving.add(link.name)
         elif isinstance(message, Failure):
             self._check()  # a neighbour whose process has ended is the better reason
             if message.code != LinkError.exit_code:

@@ -1,4 +1,4 @@
-"""Changes to a run while it goes on: boards that come back, and what another terminal asks for.
+"""Changes to a run while it goes on: boards that leave and come back, and what another terminal asks for.
 
 A change is a new incarnation like that after a failure, but at a snapshot taken for it: so next to nothing is computed twice.
 """
@@ -11,16 +11,19 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebll.errors import ConfigError
+from edgebll.errors import ConfigError, LinkTimeout
 from edgebll.keys import KeyPair
 from edgebll_firmware_host.desk import ADD, DRAIN, BoardStatus, Desk, Request, Status
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import Fleet
-from edgebll_firmware_host.inventory import Cluster
+from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.members import Members, Scout
 from edgebll_firmware_host.placement import Placement, place_among
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
+
+#: How long to wait between two looks for boards where there is nothing else to do.
+_LOOK_S = 0.05
 
 
 class Regroup(Exception):  # noqa: N818  (not an error)
@@ -77,7 +80,7 @@ class Live:
     def begin(self, now: Now) -> None:
         """An incarnation begins; what was wanted before is done with it."""
         self._now, self._from_step = now, None
-        self._away = set(now.refused)
+        self._away = {*now.refused, *self.members.left}
         for name, link in now.fleet.links.items():
             identity = link.welcome.identity
             if self._identities.setdefault(name, identity) != identity:
@@ -93,17 +96,53 @@ class Live:
         Raises:
             Regroup: a change is wanted, and its snapshot is there.
         """
-        now_s = time.monotonic()
-        if self._now is None or not self._desk.due(now_s):
+        now, now_s = self._now, time.monotonic()
+        if now is None:
             return
+        for name in now.fleet.leaving - self.members.left:
+            self._leaves(name, now_s)
+            self._want(f"{name} leaves")
+        if self._desk.due(now_s):
+            self._answer()
+            self._welcome_back(now, now_s)
+            self._publish("running")
+        if self._from_step is not None and self._snapshots.written >= self._from_step:
+            raise Regroup
+
+    def _leaves(self, name: str, now_s: float) -> None:
+        self.members.left.add(name)
+        self._away.add(name)
+        self._scout.left(name, now_s)
+
+    def release(self, fleet: Fleet) -> None:
+        """The incarnation is over: let go of the boards that the next one does not take."""
+        for name in fleet.leaving - self.members.left:
+            self._leaves(name, time.monotonic())
+        for name in (self.members.drained | fleet.leaving) & fleet.links.keys():
+            fleet.drop(name)
+
+    def await_boards(self, cluster: Cluster, limit_s: float) -> list[BoardEntry]:
+        """The boards to begin an incarnation with; if all have left, those that are the first to be back.
+
+        Raises:
+            LinkTimeout: none is within `limit_s`.
+        """
+        started_s = time.monotonic()
+        while not (there := self.members.there(cluster)):
+            now_s = time.monotonic()
+            if now_s - started_s > limit_s:
+                names = ", ".join(sorted(self.members.left))
+                raise LinkTimeout(f"all boards left the run ({names}), and none came back within its patience; resume it later")
+            self.members.left -= set(self._scout.found(self.members.usable(cluster), now_s))
+            if self._desk.due(now_s):
+                self._answer()
+                self._publish("recovering")
+            time.sleep(_LOOK_S)
+        return there
+
+    def _answer(self) -> None:
         for name, request in self._desk.requests():
             self._desk.answer(name, *self._take(request))
-        self._welcome_back(self._now, now_s)
-        self._publish("running")
-        if self._from_step is not None and self._snapshots.written >= self._from_step:
-            for name in self.members.drained & self._now.fleet.links.keys():
-                self._now.fleet.drop(name)
-            raise Regroup
 
     def _take(self, request: Request | str) -> tuple[bool, str]:
         """Act on a request; whether that could be done, and a sentence."""
@@ -131,6 +170,7 @@ class Live:
         away = [board for board in usable if board.name in self._away]
         for name in self._scout.found(away, now_s):
             self._away.discard(name)
+            self.members.left.discard(name)
             there = {*now.fleet.links, name}
             placement = place_among(self._blocks, self._weights, usable, there)
             if placement != now.placement:
@@ -166,4 +206,5 @@ class Live:
         known = now.fleet.boards.get(name)
         silent_s = max(0.0, now_s - known.last_heard_s) if known is not None else None
         state = "drained" if name in self.members.drained else "working" if blocks else "spare"
+        state = "leaving" if name in now.fleet.leaving else state
         return BoardStatus(name, endpoint, "away" if name in self._away and not blocks else state, blocks, silent_s)

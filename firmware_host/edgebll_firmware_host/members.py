@@ -23,11 +23,13 @@ class Members:
     Attributes:
         added: boards besides those of the inventory. drained: boards that must not be used.
         unfit: boards that said themselves that they cannot: used only if there are no others.
+        left: boards that said that they end, and were not seen since.
     """
 
     added: dict[str, BoardEntry] = field(default_factory=dict)
     drained: set[str] = field(default_factory=set)
     unfit: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
 
     def of(self, cluster: Cluster) -> tuple[BoardEntry, ...]:
         """The inventory's boards and those added, drained ones included."""
@@ -37,6 +39,11 @@ class Members:
         """Boards that blocks may be placed on."""
         left = [board for board in self.of(cluster) if board.name not in self.drained]
         return [board for board in left if board.name not in self.unfit] or left
+
+    def there(self, cluster: Cluster) -> list[BoardEntry]:
+        """Usable boards that have not left."""
+        there = [board for board in self.of(cluster) if board.name not in self.drained | self.left]
+        return [board for board in there if board.name not in self.unfit] or there
 
     def drain(self, name: str, cluster: Cluster) -> None:
         """Use a board no more.
@@ -64,6 +71,7 @@ class Members:
         self.added[entry.name] = entry
         self.drained.discard(entry.name)
         self.unfit.discard(entry.name)
+        self.left.discard(entry.name)
 
 
 class Scout:
@@ -84,6 +92,11 @@ class Scout:
         """A board went away, again perhaps: look for it less and less often."""
         pause_s = min(LONGEST_S, 2 * self._pause_s.get(name, LOOK_S / 2))
         self._pause_s[name], self._next_s[name] = pause_s, now_s + pause_s
+        self._found.discard(name)
+
+    def left(self, name: str, now_s: float) -> None:
+        """A board has ended in order: it may be back soon."""
+        self._pause_s[name], self._next_s[name] = LOOK_S, now_s + LOOK_S
         self._found.discard(name)
 
     def found(self, away: Sequence[BoardEntry], now_s: float) -> Collection[str]:

@@ -96,3 +96,10 @@ def step_bytes(block: BlockSpec) -> int:
     """Bytes of a block's input, output and state, and of what it receives and sends besides."""
     beside = sum(tensor.size_bytes for tensor in (*block.received, *block.sent))
     return block.input.size_bytes + block.output.size_bytes + block.state_bytes + beside
+
+
+def largest_token(bundle: Bundle) -> int:
+    """Bytes of the largest message between blocks: while it travels, all boards may have nothing to do."""
+    blocks = bundle.manifest.blocks
+    chain = (block.input.size_bytes + block.labels.size_bytes for block in blocks)
+    return max(*chain, *(sum(tensor.size_bytes for tensor in block.sent) for block in blocks))

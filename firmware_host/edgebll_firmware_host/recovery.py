@@ -33,12 +33,16 @@ class Patience:
         self._news, self._progressed_s, self._same = news, now_s, 0
         return True
 
+    def left_s(self, now_s: float) -> float:
+        """How long to go on yet without any progress; negative if no longer."""
+        return self._progressed_s + self._patience_s - now_s
+
     def bears(self, error: EdgebllError, now_s: float, *, reported: bool = False) -> bool:
         """Whether to recover from this failure, which a board itself may have `reported`, whichever board."""
         reason = str(error).split(": ", 1)[-1]
         self._same = (self._same + 1 if reason == self._last else 1) if reported else 0
         self._last = reason
-        return self._same < _SAME and now_s - self._progressed_s < self._patience_s
+        return self._same < _SAME and self.left_s(now_s) > 0
 
 
 @dataclass

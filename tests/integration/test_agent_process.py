@@ -147,7 +147,8 @@ def _start_when_free(host: DirectHost, bundle: Bundle) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_in_order(bundle: Bundle, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    with agent_process(tmp_path / "state") as agent, DirectHost(agent.endpoint, RUN) as host:
+    """At once, if it is told so; else as tests/integration/test_leaving.py has it."""
+    with agent_process(tmp_path / "state", "--leave-seconds", "0") as agent, DirectHost(agent.endpoint, RUN) as host:
         host.start(bundle, ("block0", "block1"))
         assert agent.end(number) == code
         assert "the agent is shutting down" in host.failure().message
@@ -188,6 +189,8 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         (("--key", "/nonexistent/key"), 2, "make one with `edgebll keys new`"),
         (("--allow", "nonsense"), 2, "40 characters of Z85"),
         (("--deadline", "0"), 2, "--deadline must be"),
+        (("--leave-seconds", "-1"), 2, "--leave-seconds must be"),
+        (("--log-bytes", "1", "--log", "x"), 2, "--log-bytes must be at least"),
         (("--state", "/dev/null/x"), 9, "cannot write /dev/null/x"),
         (("--no-such-option",), 2, "No such option"),
     ],

@@ -97,8 +97,9 @@ def test_the_last_board_cannot_be_drained(side_bundle: Bundle, made: tuple[list[
         assert last.exit_code == 2
         assert "board2 is the last board of the run" in last.output
 
-    trial = Trial(side_bundle, make_kinds(300, 400), made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
-    assert trial.go([(50, "drain", drain)]) == state_sha256(run_alone(side_bundle, make_kinds(300, 400)))
+    kinds = make_kinds(900, 1000)  # it has to go on for all three
+    trial = Trial(side_bundle, kinds, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    assert trial.go([(50, "drain", drain)]) == state_sha256(run_alone(side_bundle, kinds))
     found = status(trial.run)["boards"]
     assert [(name, board["state"], len(board["blocks"])) for name, board in sorted(found.items())] == [
         ("board0", "drained", 0),

@@ -14,6 +14,7 @@ from edgebll.wire import (
     Failure,
     FilePiece,
     Hello,
+    Leaving,
     Message,
     Offer,
     Ping,
@@ -71,6 +72,7 @@ def example_messages() -> dict[str, Message]:
         "report-not-finite": Report("r1", "block0", TRAIN, 8, 8, {"loss": float("inf")}, 0, 1),
         "state": State("r1", "block0", 129, 128, False, tensors=state),
         "failure": Failure("r1", 3, "block0 came 3 µs late; send it again (≥ 1 s)"),
+        "leaving": Leaving("r1", 19.5, incarnation=2),
         "stop": Stop("r1"),
         "stopped": Stopped("r1"),
     }

@@ -1,37 +1,33 @@
 """The agent: one process that serves one host after another.
 
 Two threads. This one, the control thread, talks to the host and never computes, so it answers a Ping at once however
-long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in an outbox and a wake-up.
+long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in an outbox and a wake-up
+(doors.py).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections import deque
 
-from edgebll.errors import BoardError, EdgebllError, LinkError
-from edgebll.transport import ControlServer, Pollable, Receiver, Wakeup, poll
+from edgebll.errors import BoardError, EdgebllError, LinkError, StorageError
 from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.departure import Departure
+from edgebll_devices.doors import Doors
 from edgebll_devices.facts import identity, make_welcome
+from edgebll_devices.refusals import refusal
+from edgebll_devices.runs import Runs
 from edgebll_devices.service_manager import ServiceManager
 from edgebll_devices.session import Board, Ended, Session
 from edgebll_devices.settings import Settings
 from edgebll_devices.state_keeper import StateKeeper
-from edgebll_devices.trust import Trust
 from edgebll_devices.warm import WarmRuntimes
 
 _log = logging.getLogger(__name__)
 
 _TURN_S = 1.0
-#: The worker posts just before it starts to compute; answering a moment later leaves it the interpreter lock until then.
-_YIELD_S = 0.0002
-_FAREWELL_S = 0.5
 _SHUT_DOWN_S = 5.0
-_REMEMBERED_RUNS = 32
 
 
 class Agent:
@@ -45,21 +41,13 @@ class Agent:
         self._settings = settings
         self._cache = FileCache(settings.state_dir)
         self._identity = identity(settings.state_dir, settings.name)
-        self._trust = Trust(settings.allowed, settings.hosts_file if settings.keys is not None else None)
-        self._server = ControlServer(settings.listen, keys=settings.keys, allowed=self._trust.keys)
-        try:
-            self._receiver = Receiver(settings.data_listen, keys=settings.keys)
-        except BaseException:
-            self._server.close()
-            raise
+        self._doors = Doors(settings)
         self._keeper, self._warm = StateKeeper(self._cache, settings.keep_snapshots), WarmRuntimes()
         kept = (self._keeper, self._warm)
-        self._board = Board(settings.name, settings.keys, self._cache, self._receiver, settings.deadline_s, *kept)
-        self._wakeup = Wakeup()
-        self._outbox: deque[tuple[Session, Message | Ended]] = deque()
+        self._board = Board(settings.name, settings.keys, self._cache, self._doors.receiver, settings.deadline_s, *kept)
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
-        self._runs: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
+        self._runs = Runs(settings.state_dir)
         self._manager = ServiceManager()
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
         self._departure = Departure(settings.leave_s, self._manager)
@@ -69,12 +57,12 @@ class Agent:
     @property
     def endpoint(self) -> str:
         """Where hosts connect."""
-        return self._server.endpoint
+        return self._doors.endpoint
 
     @property
     def data_endpoint(self) -> str:
         """Where tokens arrive."""
-        return self._receiver.endpoint
+        return self._doors.receiver.endpoint
 
     def working_for(self) -> tuple[str, int] | None:
         """The run and incarnation it has a session of, if any; from any thread."""
@@ -84,7 +72,7 @@ class Agent:
     def stop(self) -> None:
         """Make `serve` return, once a host that needs the board has moved its blocks; safe from threads and signal handlers."""
         self._stop_requested = True
-        self._wakeup.set()
+        self._doors.wake()
 
     def serve(self) -> int:
         """Serve until stopped; return 0, or with `once` the exit code of what ended the session."""
@@ -101,24 +89,17 @@ class Agent:
         return f"board {self._settings.name} waits for a host at {self.endpoint}"
 
     def _turn(self) -> None:
-        waited_for: list[Pollable] = [self._server, self._wakeup]
-        poll(waited_for, self._turn_s)
+        self._doors.wait(self._turn_s)
         self._manager.alive(time.monotonic())
-        if self._trust.changed():
-            self._server.allow(self._trust.keys)
-        if self._outbox:
-            time.sleep(_YIELD_S)
-        self._wakeup.clear()
         self._empty_outbox()
-        while (received := self._server.receive(0)) is not None:
-            self._handle(*received)
+        for peer, message in self._doors.received():
+            self._handle(peer, message)
             self._manager.alive(time.monotonic())  # files may come for a long time
         self._check_deadline()
         self._warm.expire(time.monotonic())
 
     def _empty_outbox(self) -> None:
-        while self._outbox:
-            session, message = self._outbox.popleft()
+        for session, message in self._doors.posted():
             if not isinstance(message, Ended):
                 self._tell(session, message)
                 continue
@@ -131,15 +112,10 @@ class Agent:
     def _tell(self, session: Session, message: Message) -> None:
         """Send to the session's host. What cannot be sent is lost for good, so the session fails with it."""
         try:
-            self._server.send(session.peer, message)
+            self._doors.send(session.peer, message)
         except LinkError as error:
             if session.failure is None:
                 session.fail(error)
-
-    def _post(self, session: Session, message: Message | Ended) -> None:
-        """Called by the worker thread."""
-        self._outbox.append((session, message))
-        self._wakeup.set()
 
     def _handle(self, peer: bytes, message: Message) -> None:
         session = self._session
@@ -173,28 +149,36 @@ class Agent:
             if session is not None and session.run == hello.run and session.incarnation < hello.incarnation:
                 self._wind_up(session)  # nobody waits for it any more
             return
-        if session is None or session.over:
-            session = self._open(peer, hello)
-        elif (session.run, session.incarnation) == (hello.run, hello.incarnation) and session.peer == peer:
-            pass  # it says so twice
-        elif session.run == hello.run and session.incarnation < hello.incarnation:
+        same_run = session is not None and session.run == hello.run
+        if hello.incarnation < self._runs.newest(hello.run):
+            self._refuse(peer, hello)
+        elif session is None or session.over:
+            self._open(peer, hello)
+        elif same_run and session.incarnation == hello.incarnation and session.peer == peer:
+            self._welcome(session)  # it says so twice
+        elif same_run and session.incarnation < hello.incarnation:
             self._supersede(session, peer, hello)
-            return
         else:
             self._refuse(peer, hello)
-            return
+
+    def _welcome(self, session: Session) -> None:
         announced = self._settings.data_announce or self.data_endpoint
         self._tell(session, make_welcome(self._settings.name, announced, self._identity))
 
-    def _open(self, peer: bytes, hello: Hello) -> Session:
+    def _open(self, peer: bytes, hello: Hello) -> None:
+        try:
+            self._runs.note(hello.run, hello.incarnation)
+        except StorageError as error:
+            why = f"board {self._settings.name}: {error}"
+            self._doors.answer(peer, Failure(hello.run, error.exit_code, why, incarnation=hello.incarnation))
+            return
         if self._session is not None:
             self._session.close()
-        earlier = frozenset(self._runs) - {hello.run}
-        self._session = Session(hello.run, peer, self._board, earlier, self._post, time.monotonic(), hello.incarnation)
-        self._runs.append(hello.run)
+        earlier, now_s = self._runs.others(hello.run), time.monotonic()
+        self._session = Session(hello.run, peer, self._board, earlier, self._doors.post, now_s, hello.incarnation)
         _log.info("run %s: a host says hello, incarnation %d", hello.run, hello.incarnation)
         self._manager.status(f"run {hello.run}, incarnation {hello.incarnation}")
-        return self._session
+        self._welcome(self._session)
 
     def _supersede(self, session: Session, peer: bytes, hello: Hello) -> None:
         """Leave a session for a later incarnation of its run: nothing that is still under way in it counts any more."""
@@ -203,19 +187,9 @@ class Agent:
         self._wind_up(session)
 
     def _refuse(self, peer: bytes, message: Message) -> None:
-        session, name = self._session, self._settings.name
-        if self._stop_requested:
-            why = f"board {name} is about to end; it can be used when it has been started again"
-        elif session is not None:
-            why = f"board {name} works for another host, in the run {session.run!r}; wait until that ends, or stop it"
-        else:
-            why = f"board {name} has no session with this host; if it was restarted, start the run again"
-        run, incarnation = (message.run, message.incarnation) if isinstance(message, OfRun) else ("", 0)
-        failure = Failure(run, LinkError.exit_code, why, incarnation=incarnation)
-        try:
-            self._server.send(peer, failure)
-        except LinkError:
-            _log.debug("a refused host is gone already")
+        newest = self._runs.newest(message.run) if isinstance(message, OfRun) else 0
+        failure = refusal(self._settings.name, message, self._session, newest, ends=self._stop_requested)
+        self._doors.answer(peer, failure)
 
     def _wind_up(self, session: Session) -> None:
         """End the session, now or once its worker has let go."""
@@ -226,8 +200,7 @@ class Agent:
 
     def _end(self, session: Session) -> None:
         session.close()
-        with contextlib.suppress(LinkError):  # a host that lets go does not always wait for the answer
-            self._server.send(session.peer, Stopped(session.run, incarnation=session.incarnation))
+        self._doors.answer(session.peer, Stopped(session.run, incarnation=session.incarnation))
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None
         self._manager.status(self._idle)
@@ -252,8 +225,7 @@ class Agent:
     def _tell_waiting(self, peer: bytes, hello: Hello) -> None:
         """Tell the host of the next incarnation that the board lives, though it still computes for the last one."""
         text = "ends the step in progress of an earlier incarnation"
-        with contextlib.suppress(LinkError):  # that host may be gone already
-            self._server.send(peer, Progress(hello.run, text, incarnation=hello.incarnation))
+        self._doors.answer(peer, Progress(hello.run, text, incarnation=hello.incarnation))
 
     def close(self) -> None:
         """End the session, if any, telling its host; free sockets and threads."""
@@ -263,19 +235,15 @@ class Agent:
             self._tell(session, session.fail(BoardError("the agent is shutting down; start it and the run again")))
             self._wind_up(session)
             self._await_worker(session)
-        self._server.close(_FAREWELL_S)
         self._keeper.close()
         self._warm.close()
-        if session is None or not session.working:
-            self._receiver.close()
-            self._wakeup.close()
+        self._doors.close(wholly=session is None or not session.working)
         self._manager.close()
 
     def _await_worker(self, session: Session) -> None:
         deadline = time.monotonic() + _SHUT_DOWN_S
         while session.working and time.monotonic() < deadline:
-            poll([self._wakeup], _TURN_S)
-            self._wakeup.clear()
+            self._doors.wait_for_worker(_TURN_S)
             self._empty_outbox()
         if session.working:
             _log.warning("the step in progress did not end within %g s; leaving it", _SHUT_DOWN_S)

@@ -106,6 +106,7 @@ class Fleet:
             refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
             self.drop(name)
         if not self.links:
+            time.sleep(max(0.0, grace_s - (time.monotonic() - started)))  # refusals come at once; do not ask again at once
             raise LinkTimeout("; ".join(map(str, refused.values())))
         return refused
 

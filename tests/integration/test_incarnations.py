@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.direct_host import DirectHost, serving
+from support.direct_host import DirectHost, agent_process, serving
 from support.fake_runtime import FakeLoader, Gate
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
@@ -100,14 +100,17 @@ def test_it_takes_over_although_the_board_computes_and_the_board_says_that_it_li
         assert old.wait_for(Stopped).incarnation == 1
 
 
-@pytest.mark.parametrize("incarnation", [1, 2])
+@pytest.mark.parametrize(
+    ("incarnation", "words"),
+    [(1, "has seen incarnation 2 of the run 'run', and this host speaks for incarnation 1"), (2, "works for another host")],
+)
 def test_an_earlier_incarnation_and_another_host_of_the_same_are_refused(
-    agent: Agent, bundle: Bundle, incarnation: int
+    agent: Agent, bundle: Bundle, incarnation: int, words: str
 ) -> None:
     with hosts(agent, 2) as (now, late):
         now.begin(bundle, 2)
         hello(late, incarnation)
-        assert "works for another host" in late.expect(Failure).message
+        assert words in late.expect(Failure).message
         late.control.send(Stop(RUN, incarnation=incarnation))
         now.token(train(bundle, 0, 2))
         now.expect(Report)
@@ -163,6 +166,31 @@ def host_offer(host: DirectHost, bundle: Bundle):
     files = tuple(name for name in bundle.manifest.files if name.startswith("block0/"))
     host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), files, incarnation=1))
     return host.next()
+
+
+def test_a_board_that_was_killed_still_refuses_an_earlier_incarnation(tmp_path: Path) -> None:
+    """As of a host that was frozen while another one took its run over, and that says hello again later."""
+    for round_ in range(2):
+        with agent_process(tmp_path / "state") as process, DirectHost(process.endpoint, RUN) as host:
+            if round_:
+                hello(host, 2)
+                failure = host.expect(Failure)
+                assert "board test has seen incarnation 3 of the run 'run'" in failure.message
+                assert "another host has taken the run over" in failure.message
+                assert (failure.run, failure.code, failure.incarnation) == (RUN, 7, 2)
+            hello(host, 3)
+            host.expect(Welcome)
+            process.process.kill()
+
+
+def test_a_board_whose_disk_refuses_says_so_to_the_host(tmp_path: Path) -> None:
+    with agent_process(tmp_path / "state") as process, DirectHost(process.endpoint, RUN) as host:
+        (tmp_path / "state" / "runs.json").mkdir()
+        hello(host, 1)
+        failure = host.expect(Failure)
+        assert "cannot write" in failure.message
+        assert failure.code == 9
+        assert process.end() == 0
 
 
 def test_a_board_is_the_same_after_a_restart(tmp_path: Path, loader: FakeLoader) -> None:

@@ -61,11 +61,16 @@ def run_alone(bundle: Bundle, kinds: Sequence[str]) -> dict[str, BlockState]:
     return {m.block: m.tensors for m in messages if isinstance(m, State) and m.final}
 
 
+def run_name(folder: Path) -> str:
+    """Name of the run in a folder of a test: boards that serve several tests know runs apart by their names."""
+    return f"{folder.parent.name}-{folder.name}"
+
+
 def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Path) -> Outcome:
-    """A run over boards; `folder` is new, and its name the run's."""
+    """A run over boards; `folder` is new."""
     names = tuple(block.name for block in bundle.manifest.blocks)
-    steps = kinds.count(TRAIN)
-    plan = RunPlan(bundle, folder.name, lambda start: make_tokens(bundle, kinds, folder.name, start), stall_s=20.0)
+    steps, name = kinds.count(TRAIN), run_name(folder)
+    plan = RunPlan(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0)
     with RunFolder.create(folder, {}) as opened:
         recorder = Recorder(opened, Silent(), names, bundle.manifest.batch_size, steps, steps)
         outcome = run_on_boards(plan, RunningAgents(cluster), recorder)

@@ -22,7 +22,7 @@ from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import load_cluster
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.snapshots import newest_snapshot
-from support.board_runs import make_tokens
+from support.board_runs import make_tokens, run_name
 
 
 class Telling:
@@ -50,19 +50,19 @@ def main(bundle_path: str, run: str, cluster: str, kinds_path: str, pause_s: str
     steps = kinds.count(TRAIN)
 
     def stream(start: int) -> Iterator[Token]:
-        for token in make_tokens(bundle, kinds, folder.name, start):
+        for token in make_tokens(bundle, kinds, run_name(folder), start):
             time.sleep(float(pause_s))
             yield token
 
     resumed = folder.exists()
-    with RunFolder.resume(folder) if resumed else RunFolder.create(folder, {"run": folder.name}) as opened:
+    with RunFolder.resume(folder) if resumed else RunFolder.create(folder, {"run": run_name(folder)}) as opened:
         recorder = Recorder(opened, Telling(), names, bundle.manifest.batch_size, steps, bundle.manifest.batch_size)
         snapshot = newest_snapshot(folder, bundle, recorder.listener.said) if resumed else None
         opened.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)
         if snapshot is not None:
             recorder.go_on(snapshot.contents.progress)
         # On a loaded machine a board may not greet within the short deadline: recover from that as from anything else.
-        plan = RunPlan(bundle, folder.name, stream, stall_s=20.0, resumed=True)
+        plan = RunPlan(bundle, run_name(folder), stream, stall_s=20.0, resumed=True)
         outcome = run_on_boards(plan, RunningAgents(load_cluster(cluster)), recorder)
         opened.sync()
     for recovery in outcome.recoveries:

@@ -1,0 +1,29 @@
+"""What a board says to a host that it does not work for, in one sentence."""
+
+from __future__ import annotations
+
+from edgebll.errors import LinkError
+from edgebll.wire import Failure, Message, OfRun
+from edgebll_devices.session import Session
+
+
+def refusal(name: str, message: Message, session: Session | None, newest: int, *, ends: bool) -> Failure:
+    """The answer to a message of another host than that of the session.
+
+    Args:
+        name: of the board. session: the one it has, if any. newest: incarnation it has seen of the message's run.
+        ends: whether the board is about to end.
+    """
+    run, incarnation = (message.run, message.incarnation) if isinstance(message, OfRun) else ("", 0)
+    if ends:
+        why = "is about to end; it can be used when it has been started again"
+    elif run and incarnation < newest:
+        why = (
+            f"has seen incarnation {newest} of the run {run!r}, and this host speaks for incarnation {incarnation}: another "
+            "host has taken the run over; end this one"
+        )
+    elif session is not None:
+        why = f"works for another host, in the run {session.run!r}; wait until that ends, or stop it"
+    else:
+        why = "has no session with this host; if it was restarted, start the run again"
+    return Failure(run, LinkError.exit_code, f"board {name} {why}", incarnation=incarnation)

@@ -120,8 +120,8 @@ class BoardLink:
 
     def failed(self, failure: Failure) -> EdgebllError:
         """The error a board's Failure stands for."""
-        own_name = f"board {self._welcome.name}: " if self._welcome is not None else ""
-        message = f"{self.where}: {failure.message.removeprefix(own_name)}"
+        own_name = f"board {self._welcome.name if self._welcome is not None else self.name}"
+        message = f"{self.where}: {failure.message.removeprefix(f'{own_name}: ').removeprefix(f'{own_name} ')}"
         return LinkError(message) if failure.code == LinkError.exit_code else BoardError(message)
 
     def let_go(self) -> None:

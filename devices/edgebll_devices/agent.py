@@ -1,8 +1,7 @@
 """The agent: one process that serves one host after another.
 
 Two threads. This one, the control thread, talks to the host and never computes, so it answers a Ping at once however
-long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in an outbox and a wake-up
-(doors.py).
+long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in doors.py.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ import logging
 import time
 
 from edgebll.errors import BoardError, EdgebllError, LinkError, StorageError
-from edgebll.wire import Failure, Hello, Message, OfRun, Ping, Pong, Progress, Stop, Stopped
+from edgebll.wire import Hello, Message, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.departure import Departure
 from edgebll_devices.doors import Doors
 from edgebll_devices.facts import identity, make_welcome
-from edgebll_devices.refusals import refusal
+from edgebll_devices.refusals import failing, refusal
 from edgebll_devices.runs import Runs
 from edgebll_devices.service_manager import ServiceManager
 from edgebll_devices.session import Board, Ended, Session
@@ -26,8 +25,7 @@ from edgebll_devices.warm import WarmRuntimes
 
 _log = logging.getLogger(__name__)
 
-_TURN_S = 1.0
-_SHUT_DOWN_S = 5.0
+_TURN_S, _SHUT_DOWN_S = 1.0, 5.0
 
 
 class Agent:
@@ -39,12 +37,12 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._cache = FileCache(settings.state_dir)
+        cache = FileCache(settings.state_dir)
         self._identity = identity(settings.state_dir, settings.name)
         self._doors = Doors(settings)
-        self._keeper, self._warm = StateKeeper(self._cache, settings.keep_snapshots), WarmRuntimes()
+        self._keeper, self._warm = StateKeeper(cache, settings.keep_snapshots), WarmRuntimes()
         kept = (self._keeper, self._warm)
-        self._board = Board(settings.name, settings.keys, self._cache, self._doors.receiver, settings.deadline_s, *kept)
+        self._board = Board(settings.name, settings.keys, cache, self._doors.receiver, settings.deadline_s, *kept)
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
         self._runs = Runs(settings.state_dir)
@@ -77,12 +75,11 @@ class Agent:
     def serve(self) -> int:
         """Serve until stopped; return 0, or with `once` the exit code of what ended the session."""
         self._manager.ready(self._idle)
-        while self._exit_code is None and not self._may_end():
+        while self._exit_code is None:
+            if self._stop_requested and self._departure.over(self._session, time.monotonic(), self._tell):
+                break
             self._turn()
         return self._exit_code or 0
-
-    def _may_end(self) -> bool:
-        return self._stop_requested and self._departure.over(self._session, time.monotonic(), self._tell)
 
     @property
     def _idle(self) -> str:
@@ -169,8 +166,7 @@ class Agent:
         try:
             self._runs.note(hello.run, hello.incarnation)
         except StorageError as error:
-            why = f"board {self._settings.name}: {error}"
-            self._doors.answer(peer, Failure(hello.run, error.exit_code, why, incarnation=hello.incarnation))
+            self._doors.answer(peer, failing(self._settings.name, hello, error))
             return
         if self._session is not None:
             self._session.close()
@@ -187,8 +183,7 @@ class Agent:
         self._wind_up(session)
 
     def _refuse(self, peer: bytes, message: Message) -> None:
-        newest = self._runs.newest(message.run) if isinstance(message, OfRun) else 0
-        failure = refusal(self._settings.name, message, self._session, newest, ends=self._stop_requested)
+        failure = refusal(self._settings.name, message, self._session, self._runs, ends=self._stop_requested)
         self._doors.answer(peer, failure)
 
     def _wind_up(self, session: Session) -> None:

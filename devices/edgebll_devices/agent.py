@@ -22,6 +22,7 @@ from edgebll_devices.session import Board, Ended, Session
 from edgebll_devices.settings import Settings
 from edgebll_devices.state_keeper import StateKeeper
 from edgebll_devices.warm import WarmRuntimes
+from edgebll_devices.write_budget import disk_budget
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ class Agent:
         cache = FileCache(settings.state_dir)
         self._identity = identity(settings.state_dir, settings.name)
         self._doors = Doors(settings)
-        self._keeper, self._warm = StateKeeper(cache, settings.keep_snapshots), WarmRuntimes()
+        self._keeper = StateKeeper(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
+        self._warm = WarmRuntimes()
         kept = (self._keeper, self._warm)
         self._board = Board(settings.name, settings.keys, cache, self._doors.receiver, settings.deadline_s, *kept)
         self._session: Session | None = None

@@ -90,6 +90,13 @@ def serve(
             help="States of each block, of a run's newest snapshots, that --state keeps: a recovery need not send them.",
         ),
     ] = 2,
+    keep_gib_per_day: Annotated[
+        float,
+        typer.Option(
+            envvar="EDGEBLL_KEEP_GIB_PER_DAY",
+            help="How much of that is written to the disk in a day, in GiB; 0 for no limit.",
+        ),
+    ] = 10.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on stderr.")] = False,
 ) -> None:
     """Wait for a host, run the blocks it assigns, and wait for the next one."""
@@ -101,6 +108,8 @@ def serve(
         raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
     if not 0 <= leave_seconds < 1e6:
         raise ConfigError(f"--leave-seconds must be a number of seconds, 0 or more, not {leave_seconds:g}")
+    if not 0 <= keep_gib_per_day < 1e6:
+        raise ConfigError(f"--keep-gib-per-day must be a number of GiB, 0 for no limit, not {keep_gib_per_day:g}")
     raise_descriptor_limit()
     folder = state or default_state_dir()
     settings = Settings(
@@ -116,6 +125,7 @@ def serve(
         leave_s=leave_seconds,
         hosts_file=hosts or folder / allowed_hosts.FILE,
         keep_snapshots=keep_snapshots,
+        keep_gib_per_day=keep_gib_per_day,
     )
     with json_log(log, log_bytes) as log_file, Agent(settings) as agent:
         if log_file is not None:

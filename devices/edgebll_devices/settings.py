@@ -18,7 +18,8 @@ class Settings:
         name: what the board calls itself. state_dir: folder of the file cache.
         keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
         once: end after one session. deadline_s: how long a silent host keeps the board.
-        keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
+        keep_snapshots: states of each block, at the newest snapshots, kept in the cache. keep_gib_per_day: how much of that
+            is written in a day, 0 for no limit.
         leave_s: how long the board works on when it is to end, so that its host can move its blocks; 0 for not at all.
     """
 
@@ -34,3 +35,4 @@ class Settings:
     leave_s: float = 0.0
     data_announce: str = ""
     keep_snapshots: int = 2
+    keep_gib_per_day: float = 10.0

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable
 
 from edgebll.errors import StorageError
 from edgebll.state import pack_tensors
 from edgebll.wire import State
 from edgebll_devices.cache import FileCache
+from edgebll_devices.write_budget import WriteBudget
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +27,11 @@ class StateKeeper:
     fewer of them, and holds up nothing.
 
     Args:
-        cache: where to keep them. depth: how many of each block; 0 keeps none.
+        cache: where to keep them. depth: how many of each block; 0 keeps none. budget: how much may be written.
     """
 
-    def __init__(self, cache: FileCache, depth: int) -> None:
-        self._cache, self._depth = cache, depth
+    def __init__(self, cache: FileCache, depth: int, budget: WriteBudget) -> None:
+        self._cache, self._depth, self._budget = cache, depth, budget
         self._changed = threading.Condition()
         self._waiting: dict[str, State] = {}  # by block
         self._session = 0
@@ -90,6 +92,8 @@ class StateKeeper:
 
     def _write(self, message: State, session: int) -> None:
         run, name, content = message.run, f"{message.block}.safetensors", pack_tensors(message.block_state)
+        if not self._budget.take(len(content), time.monotonic()):
+            raise StorageError("enough was written for now to a disk that wears out (--keep-gib-per-day)")
         try:
             self._cache.keep(run, name, content)
         except StorageError:

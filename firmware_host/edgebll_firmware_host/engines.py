@@ -26,7 +26,7 @@ _LAST_CHARS = 300
 #: An agent waits at least so long for a silent host.
 _BOARD_DEADLINE_S = 10.0
 #: What agents of this machine take over from the environment: where things lie that all of them share, and what they write.
-_KEPT = ("EDGEBLL_ENGINES", "EDGEBLL_CUDART", "EDGEBLL_KEEP_SNAPSHOTS")
+_KEPT = ("EDGEBLL_ENGINES", "EDGEBLL_CUDART", "EDGEBLL_KEEP_SNAPSHOTS", "EDGEBLL_KEEP_GIB_PER_DAY")
 _AGENT = "from edgebll_devices.cli import main; main()"
 _PR_SET_PDEATHSIG = 1
 

@@ -23,10 +23,12 @@ from edgebll_devices import cache as cache_module
 from edgebll_devices.cache import FileCache
 from edgebll_devices.sequential import run_sequential
 from edgebll_devices.state_keeper import StateKeeper
+from edgebll_devices.write_budget import WriteBudget
 from edgebll_firmware_host.snapshot_writer import _apart
 from edgebll_firmware_host.snapshots import CONTENTS, Progress, write_snapshot
 
 RUN, NAME = "run", "block0.safetensors"
+NO_LIMIT = WriteBudget(0.0, 0.0)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def cache(tmp_path: Path) -> FileCache:
 
 @pytest.fixture
 def keeper(cache: FileCache) -> Iterator[StateKeeper]:
-    keeper = StateKeeper(cache, 2)
+    keeper = StateKeeper(cache, 2, NO_LIMIT)
     yield keeper
     keeper.close()
 
@@ -125,13 +127,23 @@ def test_a_damaged_one_is_wanted_again_and_goes_where_it_was(cache: FileCache, k
 
 
 def test_what_was_sent_is_trimmed_too_even_where_nothing_is_kept(cache: FileCache) -> None:
-    keeper = StateKeeper(cache, 0)
+    keeper = StateKeeper(cache, 0, NO_LIMIT)
     keep(keeper, state(9))
     for step in range(3):
         content = pack_tensors(state(step).block_state)
         cache.receive(entry(step), cache.states.path(RUN, NAME, entry(step).sha256)).add(0, len(content), content)
         keeper.tidy(RUN, [NAME])
     assert kept(cache, range(10)) == [2]
+
+
+def test_no_more_is_written_than_the_disk_is_to_bear(cache: FileCache, caplog: pytest.LogCaptureFixture) -> None:
+    size = entry(1).size_bytes
+    keeper = StateKeeper(cache, 2, WriteBudget(per_day=1.0, saved=1.5 * size))
+    for step in range(3):
+        keep(keeper, state(step))
+    keeper.close()
+    assert kept(cache, range(3)) == [0]
+    assert caplog.text.count("enough was written for now") == 1
 
 
 class Gated:

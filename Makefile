@@ -42,10 +42,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Tests with processes of their own come last and one at a time: they watch the clock.
+# Tests with processes of their own come last and two at a time: they watch the clock, but mostly wait.
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/unit tests/property tests/conformance
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
 .PHONY: fuzz

@@ -89,4 +89,5 @@ EXIT_CODES = {
     9: "a file could not be written",
     10: "an optional dependency is not installed",
     130: "interrupted from the keyboard",
+    143: "told to end (SIGTERM)",
 }

@@ -27,9 +27,10 @@ from edgebll.cli import (
     train,
 )
 from edgebll.cli.output import JsonOption, print_json, say, show_long_work
+from edgebll.cli.signals import Terminated, termination_interrupts
 from edgebll.errors import EXIT_CODES, EdgebllError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 _EPILOG = (
     "Every option can also be set as EDGEBLL_COMMAND_OPTION, e.g. EDGEBLL_TRAIN_EPOCHS=2.\n\n\b\nExit codes:\n"
     + "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items())
@@ -42,10 +43,14 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with termination_interrupts():
+                return super().invoke(ctx)
         except EdgebllError as error:
             say(f"edgebll: {error}")
             raise typer.Exit(error.exit_code) from error
+        except Terminated as error:
+            say("edgebll: told to end")
+            raise typer.Exit(TERMINATED) from error
         except KeyboardInterrupt as error:
             say("edgebll: interrupted")
             raise typer.Exit(INTERRUPTED) from error

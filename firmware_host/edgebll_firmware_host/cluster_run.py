@@ -19,6 +19,7 @@ from edgebll.wire import Token
 from edgebll_firmware_host.engines import Engine
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import BoardLeaves, Fleet, open_fleet
+from edgebll_firmware_host.greeting import greet_those_there
 from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.incarnation import Incarnation
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
@@ -169,7 +170,7 @@ class _Run:
     def _start(self, fleet: Fleet, started_s: float) -> None:
         """Greet, place, restore."""
         if self._ready_before:
-            self._refused = set(fleet.greet_those_there(GRACE_S))
+            self._refused = set(greet_those_there(fleet, GRACE_S))
             self._lost |= self._refused
         else:
             fleet.greet()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
+from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
 from edgebll.keys import KeyPair
 from edgebll.transport import poll
 from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Stop, Stopped, Welcome
@@ -65,7 +65,6 @@ class Fleet:
         self.leaving: set[str] = set()
         self.abandoned = False
         self._checked_s = float("-inf")
-        self._controls = {id(link.control): link for link in links}
 
     def greet(self) -> dict[str, Welcome]:
         """Open a session with every board.
@@ -77,66 +76,9 @@ class Fleet:
             link.say_hello()
         return self.gather(Welcome, 2 * self.deadline_s, "said who it is")
 
-    def greet_those_there(self, grace_s: float) -> dict[str, EdgebllError]:
-        """Open a session with the boards that answer, and let go of the others.
-
-        Args:
-            grace_s: how long to wait for the others once a board has answered; for the first one `deadline_s`.
-
-        Returns:
-            The boards that cannot take part, and why.
-
-        Raises:
-            LinkTimeout: no board answers.
-        """
-        started = time.monotonic()
-        for link in self.links.values():
-            link.say_hello()
-        refused: dict[str, EdgebllError] = {}
-        busy: set[str] = set()  # they live, but end the step in progress first
-        while left := [name for name, board in self.boards.items() if not board.greeted and name not in refused]:
-            waited_s = time.monotonic() - started
-            patient = not self._any_greeted or any(name in busy for name in left)
-            if waited_s >= (self.deadline_s if patient else grace_s):
-                break
-            self._hear_welcomes(refused, busy, min(grace_s, 0.1))
-            self._ping_greeted()
-        for name in [name for name, board in self.boards.items() if not board.greeted]:
-            link = self.links[name]
-            refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
-            self.drop(name)
-        if not self.links:
-            time.sleep(max(0.0, grace_s - (time.monotonic() - started)))  # refusals come at once; do not ask again at once
-            raise LinkTimeout("; ".join(map(str, refused.values())))
-        return refused
-
-    def _ping_greeted(self) -> None:
-        """Those that wait for the others are alive all the while, and are to know that the host is."""
-        greeted = {name: board for name, board in self.boards.items() if board.greeted}
-        for action in watch(greeted, self.deadline_s, time.monotonic()).actions:
-            if isinstance(action, SendPing):
-                self.perform(action)
-
-    @property
-    def _any_greeted(self) -> bool:
-        return any(board.greeted for board in self.boards.values())
-
-    def _hear_welcomes(self, refused: dict[str, EdgebllError], busy: set[str], timeout_s: float) -> None:
-        for control in poll([link.control for link in self.links.values()], timeout_s):
-            link = self._controls[id(control)]
-            try:
-                while (message := link.receive()) is not None:
-                    if isinstance(message, Progress):
-                        busy.add(link.name)
-                    self._note(link, message)
-            except (LinkError, BoardError, ConfigError) as error:
-                refused[link.name] = error
-                self.boards[link.name].greeted = False
-
     def drop(self, name: str) -> None:
         """Let go of a board: it is no member any more."""
         link, board = self.links.pop(name), self.boards.pop(name)
-        del self._controls[id(link.control)]
         link.let_go() if board.greeted else link.close()
 
     def gather(self, kind: type[M], limit_s: float, what: str) -> dict[str, M]:
@@ -186,13 +128,17 @@ class Fleet:
             poll([first.control], min(timeout_s, LAZY_S))
             timeout_s = 0.0
         heard: list[tuple[BoardLink, Message]] = []
-        for control in poll([link.control for link in self.links.values()], timeout_s):
-            link = self._controls[id(control)]
+        for link in self.ready(timeout_s):
             while (message := link.receive()) is not None:
-                self._note(link, message)
+                self.note(link, message)
                 if not isinstance(message, Pong):
                     heard.append((link, message))
         return heard
+
+    def ready(self, timeout_s: float) -> list[BoardLink]:
+        """Wait until a board has said something, at most `timeout_s`; the connections of all that have."""
+        links = {id(link.control): link for link in self.links.values()}
+        return [links[id(control)] for control in poll([link.control for link in links.values()], timeout_s)]
 
     def _check_connections(self) -> None:
         """A connection that was cut may have lost messages, and ZeroMQ sends them no more."""
@@ -202,7 +148,12 @@ class Fleet:
                 self._check()
                 raise BoardError(f"{link.where} vanished: the connection broke; check the board and the network")
 
-    def _note(self, link: BoardLink, message: Message) -> None:
+    def note(self, link: BoardLink, message: Message) -> None:
+        """Keep what a message tells of its board, as `hear` does with each.
+
+        Raises:
+            BoardError, LinkError: it tells of a failure.
+        """
         board = self.boards[link.name]
         board.last_heard_s = time.monotonic()
         if isinstance(message, Pong):
@@ -257,10 +208,8 @@ class Fleet:
                 if self.boards[name].greeted:
                     waiting[name] = link
         while waiting and (left_s := deadline - time.monotonic()) > 0:
-            for control in poll([link.control for link in waiting.values()], left_s):
-                link = self._controls[id(control)]
-                if _has_stopped(link):
-                    del waiting[link.name]
+            for name in [link.name for link in self.ready(left_s) if _has_stopped(link)]:
+                waiting.pop(name, None)
 
 
 def _has_stopped(link: BoardLink) -> bool:

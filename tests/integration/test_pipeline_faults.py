@@ -48,14 +48,19 @@ def test_a_board_that_dies_or_freezes_ends_the_run(
     await_gone(pids)
 
 
-def test_an_interrupted_host_ends_its_boards(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "ends_with", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+)
+def test_a_host_that_is_told_to_end_ends_its_boards(
+    bundle: Path, tmp_path: Path, number: signal.Signals, ends_with: int, words: str
+) -> None:
     with HostProcess("simulate", bundle, tmp_path / "run", "--boards", "2") as host:
         host.await_epoch()
         pids = host.boards()
-        host.process.send_signal(signal.SIGINT)
+        host.process.send_signal(number)
         code, errors = host.end()
-    assert code == 130
-    assert one_sentence(errors) == "edgebll: interrupted"
+    assert code == ends_with
+    assert one_sentence(errors) == f"edgebll: {words}"
     assert not (host.run / "summary.json").exists()
     await_gone(pids)
 

@@ -12,6 +12,7 @@ from edgebll.errors import BoardError, LinkError, LinkTimeout
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Hello, Message, Progress, Stop, Token, Welcome
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import open_fleet
+from edgebll_firmware_host.greeting import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.placement import place_among
 from edgebll_firmware_host.recovery import Patience
@@ -99,7 +100,7 @@ def test_a_recovery_takes_those_that_answer_and_says_why_not_the_others() -> Non
         entries.append(BoardEntry("d", "tcp://127.0.0.1:9"))
         started = time.monotonic()
         with open_fleet(entries, RUN, None, 20.0, incarnation=3) as fleet:
-            refused = fleet.greet_those_there(0.3)
+            refused = greet_those_there(fleet, 0.3)
             assert time.monotonic() - started < 10.0
             assert set(fleet.links) == {"a"}
             assert set(refused) == {"b", "c", "d"}
@@ -111,7 +112,7 @@ def test_a_recovery_takes_those_that_answer_and_says_why_not_the_others() -> Non
         open_fleet([BoardEntry("a", mute.endpoint)], RUN, None, 1.0) as fleet,
         pytest.raises(LinkTimeout, match="does not answer"),
     ):
-        fleet.greet_those_there(0.1)
+        greet_those_there(fleet, 0.1)
 
 
 def test_a_board_that_still_computes_is_waited_for() -> None:
@@ -126,7 +127,7 @@ def test_a_board_that_still_computes_is_waited_for() -> None:
     with FakeBoard() as quick, FakeBoard(late) as slow:
         entries = [BoardEntry("a", quick.endpoint), BoardEntry("b", slow.endpoint)]
         with open_fleet(entries, RUN, None, 1.5) as fleet:
-            fleet.greet_those_there(0.1)
+            greet_those_there(fleet, 0.1)
         assert time.monotonic() - asked[0] > 1.0, "for the deadline, not only for the grace"
 
 

@@ -1,0 +1,65 @@
+"""How a recovery begins: a session with the boards that answer, and nobody waits long for the others."""
+
+from __future__ import annotations
+
+import time
+
+from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
+from edgebll.wire import Progress
+from edgebll_firmware_host.fleet import Fleet
+from edgebll_firmware_host.planner import SendPing, watch
+
+_LOOK_S = 0.1
+
+
+def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
+    """Open a session with the boards that answer, and let go of the others.
+
+    Args:
+        grace_s: how long to wait for the others once a board has answered; for the first one the fleet's deadline.
+
+    Returns:
+        The boards that cannot take part, and why.
+
+    Raises:
+        LinkTimeout: no board answers.
+    """
+    started = time.monotonic()
+    for link in fleet.links.values():
+        link.say_hello()
+    refused: dict[str, EdgebllError] = {}
+    busy: set[str] = set()  # they live, but end the step in progress first
+    while left := [name for name, board in fleet.boards.items() if not board.greeted and name not in refused]:
+        patient = not any(board.greeted for board in fleet.boards.values()) or any(name in busy for name in left)
+        if time.monotonic() - started >= (fleet.deadline_s if patient else grace_s):
+            break
+        _hear_welcomes(fleet, refused, busy, min(grace_s, _LOOK_S))
+        _ping_greeted(fleet)
+    for name in [name for name, board in fleet.boards.items() if not board.greeted]:
+        link = fleet.links[name]
+        refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
+        fleet.drop(name)
+    if not fleet.links:
+        time.sleep(max(0.0, grace_s - (time.monotonic() - started)))  # refusals come at once; do not ask again at once
+        raise LinkTimeout("; ".join(map(str, refused.values())))
+    return refused
+
+
+def _hear_welcomes(fleet: Fleet, refused: dict[str, EdgebllError], busy: set[str], timeout_s: float) -> None:
+    for link in fleet.ready(timeout_s):
+        try:
+            while (message := link.receive()) is not None:
+                if isinstance(message, Progress):
+                    busy.add(link.name)
+                fleet.note(link, message)
+        except (LinkError, BoardError, ConfigError) as error:
+            refused[link.name] = error
+            fleet.boards[link.name].greeted = False
+
+
+def _ping_greeted(fleet: Fleet) -> None:
+    """Those that wait for the others are alive all the while, and are to know that the host is."""
+    greeted = {name: board for name, board in fleet.boards.items() if board.greeted}
+    for action in watch(greeted, fleet.deadline_s, time.monotonic()).actions:
+        if isinstance(action, SendPing):
+            fleet.perform(action)

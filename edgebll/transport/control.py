@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 import zmq
 
-from edgebll.codec import decode, encode
 from edgebll.errors import LinkError, WireError
 from edgebll.keys import KeyPair
 from edgebll.transport.monitor import Monitor
 from edgebll.transport.sockets import Endpoint
 from edgebll.wire import Failure, Message
+from edgebll.wire.codec import decode, encode
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from typing import Protocol, TypeVar
 
 import zmq
 
-from edgebll.codec import Buffer
 from edgebll.errors import ConfigError, LinkError
 from edgebll.keys import KeyPair, check_public_key
 from edgebll.spec import MAX_TENSOR_BYTES
@@ -18,6 +17,7 @@ from edgebll.transport.address import check_security, split_tcp
 from edgebll.transport.connections import cut
 from edgebll.transport.gate import HANDSHAKE_S, Gate
 from edgebll.transport.zap import AllowList, user_of
+from edgebll.wire.codec import Buffer
 
 _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 500
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from edgebll.codec import payload_bytes
 from edgebll.errors import LinkError, LinkTimeout
 from edgebll.transport import Sender
 from edgebll.wire import END, SNAPSHOT, Token
+from edgebll.wire.codec import payload_bytes
 from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import Fleet

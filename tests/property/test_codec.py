@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from support.messages import example_messages, same
 
-from edgebll.codec import MAX_HEADER_BYTES, MAX_TENSORS, decode, encode, join, payload_bytes, split
 from edgebll.errors import WireError
 from edgebll.spec import DTYPES, MAX_FILE_BYTES, MAX_NAME_CHARS, MAX_RANK, FileEntry
 from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Ping, State, Stop
+from edgebll.wire.codec import MAX_HEADER_BYTES, MAX_TENSORS, decode, encode, join, payload_bytes, split
 
 _EXAMPLES = example_messages()
 _TEXT = st.text(max_size=20)

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.decoders import BOMBS, MEMORY_CAP, SEEDS, message
 
-from edgebll.codec import MAX_TEXT_BYTES, decode, encode, split
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.errors import BundleError, DataError, EdgebllError, WireError
 from edgebll.files import read_capped
 from edgebll.spec import MAX_BLOCKS, MAX_EDGES, MAX_FILE_BYTES, MAX_FILES, FileEntry
 from edgebll.wire import MESSAGE_TYPES, Failure, Stop
+from edgebll.wire.codec import MAX_TEXT_BYTES, decode, encode, split
 
 _DECODERS = sorted(SEEDS, key=lambda decoder: decoder.__name__)
 _each = pytest.mark.parametrize("decoder", _DECODERS, ids=lambda decoder: decoder.__name__)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebll.errors import WireError
-from edgebll.frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.wire.frames import FrameDecoder, decode_frame, encode_frame
 
 _PAYLOADS = st.lists(st.binary(max_size=600), max_size=5)
 

@@ -21,10 +21,8 @@ from safetensors.numpy import save
 
 from edgebll.bundle import MAX_MANIFEST_BYTES, parse_manifest
 from edgebll.bundle.graph_check import check_graph
-from edgebll.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.data.idx import parse_idx, read_idx
-from edgebll.frames import FrameDecoder, decode_frame, encode_frame
 from edgebll.keys import load_key_pair, make_key_pair
 from edgebll.keys.allowed_hosts import load_hosts
 from edgebll.keys.pairing import HOST, Side, decode_opening, encode_line
@@ -32,6 +30,8 @@ from edgebll.state import load_tensors
 from edgebll.tensor_files import MAX_ENTRIES
 from edgebll.toml_files import MAX_TOML_BYTES
 from edgebll.wire import PROTOCOL_VERSION
+from edgebll.wire.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
+from edgebll.wire.frames import FrameDecoder, decode_frame, encode_frame
 from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_firmware_host.inventory import load_cluster
 from support.idx_files import idx_bytes

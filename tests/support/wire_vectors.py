@@ -17,10 +17,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from edgebll.codec import encode, join
-from edgebll.frames import encode_frame
 from edgebll.plain import to_plain
 from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
+from edgebll.wire.codec import encode, join
+from edgebll.wire.frames import encode_frame
 from support.messages import example_messages
 
 PATH = Path(__file__).parents[1] / "data" / "wire_vectors.json"

@@ -258,7 +258,7 @@ def test_one_thread_waits_for_several() -> None:
 def test_a_failure_reaches_the_client_of_another_protocol_version(raw_dealer: zmq.Socket[bytes]) -> None:
     import msgpack
 
-    from edgebll.codec import decode
+    from edgebll.wire.codec import decode
 
     with ControlServer(LOCAL) as server:
         raw_dealer.connect(server.endpoint)

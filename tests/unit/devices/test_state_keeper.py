@@ -14,11 +14,11 @@ import pytest
 from support.board_runs import make_tokens
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-from edgebll.codec import decode, encode
 from edgebll.errors import StorageError
 from edgebll.spec import FileEntry
 from edgebll.state import Array, pack_tensors
 from edgebll.wire import SNAPSHOT, TRAIN, State
+from edgebll.wire.codec import decode, encode
 from edgebll_devices import cache as cache_module
 from edgebll_devices.cache import FileCache
 from edgebll_devices.sequential import run_sequential

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,9 @@ from edgebll.errors import StorageError
 _CHUNK_BYTES = 1 << 20
 
 
+_NOT_FOR_SPACE = (errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """Translate an OSError on `path` (disk full, no permission) into a StorageError with one sentence."""
@@ -25,7 +29,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
+        advice = "choose another folder" if error.errno in _NOT_FOR_SPACE else "free some space or choose another folder"
+        raise StorageError(f"cannot write {path}: {reason}; {advice}") from error
 
 
 def read_capped(path: Path, cap: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,8 @@ def _convert(value: Any, default: Any, what: str) -> Any:
     elif isinstance(value, str) and kind in (int, float):
         with contextlib.suppress(ValueError):
             value = kind(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{what} must be a finite number, not {value}")
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if not fits:
         raise ConfigError(f"{what} must be {_WORDS.get(kind, f'a {kind.__name__}')}, not {value!r}")

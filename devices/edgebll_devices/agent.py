@@ -113,7 +113,10 @@ class Agent:
         try:
             self._doors.send(session.peer, message)
         except LinkError as error:
-            if session.failure is None:
+            if session.stopping or self._stop_requested:  # the host has let go, or is gone: either ends the session
+                _log.info("run %s: its host has hung up", session.run)
+                self._wind_up(session)
+            elif session.failure is None:
                 session.fail(error)
 
     def _handle(self, peer: bytes, message: Message) -> None:
@@ -196,6 +199,8 @@ class Agent:
             self._end(session)
 
     def _end(self, session: Session) -> None:
+        if self._session is not session:
+            return  # it has ended already
         session.close()
         self._doors.answer(session.peer, Stopped(session.run, incarnation=session.incarnation))
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)

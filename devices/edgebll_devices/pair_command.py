@@ -34,7 +34,8 @@ def pair(
         Path | None, typer.Option(envvar="EDGEBLL_KEY", help="Key file, made if need be. [default: board.key in --state]")
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(envvar="EDGEBLL_STATE", help="Folder of key and hosts. [default: ~/.local/state/edgebll]")
+        Path | None,
+        typer.Option(envvar="EDGEBLL_STATE", help="Folder of key and hosts. [default: as `serve` has it]"),
     ] = None,
     hosts: Annotated[
         Path | None, typer.Option(envvar="EDGEBLL_HOSTS", help="File of allowed hosts. [default: hosts.json in --state]")

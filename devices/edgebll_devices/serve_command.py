@@ -62,7 +62,9 @@ def serve(
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option(envvar="EDGEBLL_STATE", help="Folder for cached files. [default: ~/.local/state/edgebll]"),
+        typer.Option(
+            envvar="EDGEBLL_STATE", help="Folder for cached files. [default: edgebll in $XDG_STATE_HOME or ~/.local/state]"
+        ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after one session.")] = False,
     deadline: Annotated[
@@ -80,7 +82,10 @@ def serve(
         typer.Option(envvar="EDGEBLL_LOG", help="File for the log as JSON, an object a line, besides the one on stderr."),
     ] = None,
     log_bytes: Annotated[
-        int, typer.Option(envvar="EDGEBLL_LOG_BYTES", help="Size at which --log is begun anew; 3 old files are kept.")
+        int,
+        typer.Option(
+            envvar="EDGEBLL_LOG_BYTES", help="Size at which --log is begun anew, at least 100000; 3 old files are kept."
+        ),
     ] = 5_000_000,
     keep_snapshots: Annotated[
         int,

@@ -29,6 +29,8 @@ class Trust:
         self._given, self._file = tuple(given), hosts_file
         self._seen = self._stamp()
         self.keys = (*self._given, *self._paired())
+        if hosts_file is not None and not self.keys:
+            _log.warning("nobody is let in yet: pair a host (edgebll-board pair), or name its key with --allow")
 
     def changed(self) -> bool:
         """Look again; whether `keys` may be others now. While the file cannot be used, none of its hosts is let in."""

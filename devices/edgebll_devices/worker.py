@@ -169,4 +169,4 @@ class Worker(threading.Thread):
         while self._receiver.receive(0) is not None:
             self._strays += 1
         if self._strays:
-            _log.warning("run %s: dropped %d tokens that came too late or of other runs", self.name, self._strays)
+            _log.warning("run %s: dropped %d tokens that came too late or of other runs", self._job.assign.run, self._strays)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table
+from edgebll.errors import ConfigError
+from edgebll.run_guard import SUMMARY
 
 if TYPE_CHECKING:
     from edgebll_firmware_host.desk import Status
@@ -24,11 +26,11 @@ _ANSWER_S = 15.0
 def status(run: RunArgument, json: JsonOption = False) -> None:
     """Show how far a run is and what each of its boards does."""
     from edgebll.plain import to_plain
-    from edgebll_firmware_host.desk import STALE_S, read_status
+    from edgebll_firmware_host.desk import ENDED, STALE_S, read_status
 
     found = read_status(run)
     age_s = max(0.0, time.time() - found.written_s)
-    gone = found.phase != "ended" and age_s > STALE_S
+    gone = found.phase != ENDED and age_s > STALE_S
     if json:
         print_json({**to_plain(found), "age_seconds": age_s, "host_gone": gone})
         return
@@ -43,7 +45,8 @@ def _print(run: Path, found: Status, *, gone: bool, age_s: float) -> None:
     print_table(("board", "endpoint", "state", "blocks", "heard of, s ago"), rows, right=("heard of, s ago",))
     snapshot = f"snapshot at step {found.snapshot}" if found.snapshot >= 0 else "no snapshot yet"
     failures = f"{found.recoveries} failure{'s' if found.recoveries != 1 else ''} so far"
-    typer.echo(f"{run}: {found.phase}, step {found.step}, {snapshot}, incarnation {found.incarnation}, {failures}")
+    phase = "stopped, --resume goes on" if found.phase == "ended" and not (run / SUMMARY).exists() else found.phase
+    typer.echo(f"{run}: {phase}, step {found.step}, {snapshot}, incarnation {found.incarnation}, {failures}")
     if gone:
         typer.echo(f"its host (process {found.pid}) has written nothing for {age_s:.0f} s: resume the run if it is gone")
 
@@ -60,7 +63,10 @@ def drain(run: RunArgument, board: BoardArgument) -> None:
 def add(
     run: RunArgument,
     board: BoardArgument,
-    endpoint: Annotated[str, typer.Option(help="Where it listens, tcp://HOST:PORT.")],
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="Where it listens, tcp://HOST:PORT. [default: where the run knows it]", show_default=False),
+    ] = None,
     public_key: Annotated[str | None, typer.Option(help="Its public key; needed off loopback.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of its training steps.")] = 1,
     runtime: Annotated[str, typer.Option(help="Its runtime.")] = "onnxruntime",
@@ -71,5 +77,14 @@ def add(
     from edgebll_firmware_host.inventory import BoardEntry
 
     key = check_public_key(public_key) if public_key is not None else None
-    entry = BoardEntry(board, endpoint, key, threads=threads, runtime=runtime)
+    entry = BoardEntry(board, endpoint or _known_endpoint(run, board), key, threads=threads, runtime=runtime)
     typer.echo(ask(run, Request(ADD, board, entry), _ANSWER_S))
+
+
+def _known_endpoint(run: Path, board: str) -> str:
+    from edgebll_firmware_host.desk import read_status
+
+    known = {entry.name: entry.endpoint for entry in read_status(run).boards}
+    if board not in known:
+        raise ConfigError(f"{run} knows no board {board!r}, only {', '.join(known)}; say where it is with --endpoint")
+    return known[board]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgebll.cli.output import JsonOption, print_json, say
+from edgebll.extras import import_extra
 
 app = typer.Typer(help="Make, tell, change and revoke keys for links between machines.", no_args_is_help=True)
 KeyFile = Annotated[Path, typer.Argument(help="A key file.")]
@@ -52,6 +53,7 @@ def pair(
 
     keys = load_key_pair(key)
     called = check_name(name or default_name())
+    import_extra("spake2", "pair", "pairing by a code")  # rather now than after the code was typed
     digits = check_code(code or typer.prompt("code shown on the board", err=True))
     board = call_board(address, Side(HOST, digits, keys.public, called))
     say(f"paired with {board.name}; add this to the cluster file, with {key} as the key of its [host]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -52,7 +53,7 @@ class RunProgress:
     def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
         """`step` steps are done; `losses` by block, over `samples` samples."""
         old = self._losses or losses
-        self._losses = [_SMOOTH * a + (1 - _SMOOTH) * b for a, b in zip(old, losses, strict=True)]
+        self._losses = [_smoothed(a, b) for a, b in zip(old, losses, strict=True)]
         now = time.monotonic()
         self._times.append((now, samples))
         while self._times[0][0] < now - _RATE_S and len(self._times) > 2:
@@ -78,12 +79,12 @@ class RunProgress:
             self._bar.console.print(printable(text), highlight=False, markup=False)
 
     def _show(self, step: int) -> None:
-        losses = " ".join(f"{value:.3f}" for value in self._losses)
+        losses = " ".join(map(_loss, self._losses))
         note = f"loss {losses}  {self._rate():.0f} samples/s"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, note=note)
             return
-        named = " ".join(f"{block} {value:.3f}" for block, value in zip(self._blocks, self._losses, strict=True))
+        named = " ".join(f"{block} {_loss(value)}" for block, value in zip(self._blocks, self._losses, strict=True))
         say(f"{self.title}: step {step} of {self._total}, loss {named}, {self._rate():.0f} samples/s")
 
     def _rate(self) -> float:
@@ -114,3 +115,14 @@ def _make_bar() -> Progress:
         console=Console(file=sys.stderr),
         expand=True,
     )
+
+
+def _smoothed(old: float, new: float) -> float:
+    """A running mean; a block that has not reported yet has no loss (NaN), and none later where one is missing."""
+    if math.isnan(old) or math.isnan(new):
+        return old if math.isnan(new) else new
+    return _SMOOTH * old + (1 - _SMOOTH) * new
+
+
+def _loss(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -26,6 +26,8 @@ DRAIN, ADD = "drain", "add"
 #: Between two versions of status.json; one that is older than STALE_S is of a host that is gone.
 EVERY_S, STALE_S = 1.0, 10.0
 _LOOK_S = 0.05
+#: The phase of a run that goes on no more.
+ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,23 @@ def read_status(run: Path) -> Status:
         raise BundleError(f"{run / STATUS} cannot be read ({error})") from error
 
 
+def _check_goes_on(run: Path) -> None:
+    status = read_status(run)
+    if status.phase == ENDED:
+        raise BundleError(f"the run {run} is over, so there is nothing to change; if it is not whole, --resume goes on with it")
+    age_s = time.time() - status.written_s
+    if age_s > STALE_S:
+        raise LinkTimeout(f"the host of {run} has written nothing for {age_s:.0f} s; if it is gone, resume the run")
+
+
 def ask(run: Path, request: Request, limit_s: float) -> str:
     """Ask the host of a run for something; returns its answer.
 
     Raises:
-        ConfigError: the host refuses. LinkTimeout: no host answers. BundleError: there is no run. StorageError: the request
-            cannot be written.
+        ConfigError: the host refuses. LinkTimeout: no host answers. BundleError: there is no run, or it is over. StorageError:
+            the request cannot be written.
     """
-    read_status(run)
+    _check_goes_on(run)
     name, folder = uuid.uuid4().hex, run / REQUESTS
     write_json(folder / f"{name}.json", to_plain(request))
     answer, deadline = folder / f"{name}.answer", time.monotonic() + limit_s

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ _LAST_CHARS = 300
 _BOARD_DEADLINE_S = 10.0
 #: What agents of this machine take over from the environment: where things lie that all of them share, and what they write.
 _KEPT = ("EDGEBLL_ENGINES", "EDGEBLL_CUDART", "EDGEBLL_KEEP_SNAPSHOTS", "EDGEBLL_KEEP_GIB_PER_DAY")
+#: Folder of agents' files, beside their logs, begins so.
+_STATE = ".state-"
 _AGENT = "from edgebll_devices.cli import main; main()"
 _PR_SET_PDEATHSIG = 1
 
@@ -92,8 +95,9 @@ class LocalProcesses:
         try:
             with storage_errors(self._logs):
                 self._logs.mkdir(parents=True, exist_ok=True)
-            with storage_errors(Path(tempfile.gettempdir())):
-                self._state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-boards-")))
+                for left in self._logs.glob(f"{_STATE}*"):  # by a host that was killed
+                    shutil.rmtree(left, ignore_errors=True)
+                self._state = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix=_STATE, dir=self._logs)))
             return self._launch([f"board{index}" for index in range(self._num_boards)])
         except BaseException:
             self._end()

@@ -22,7 +22,8 @@ LAZY_S, _CHECK_S = 0.05, 0.1
 
 #: However often a board says that it makes progress, it has this long for one thing.
 _LONGEST_S = 6 * 3600.0
-
+#: How long to look for a better reason where a board has lost a link.
+_REASON_S = 0.25
 M = TypeVar("M", bound=Message)
 
 
@@ -130,6 +131,8 @@ class Fleet:
         heard: list[tuple[BoardLink, Message]] = []
         for link in self.ready(timeout_s):
             while (message := link.receive()) is not None:
+                if isinstance(message, Failure) and message.code == LinkError.exit_code:
+                    self._look_for_reason()
                 self.note(link, message)
                 if not isinstance(message, Pong):
                     heard.append((link, message))
@@ -139,6 +142,13 @@ class Fleet:
         """Wait until a board has said something, at most `timeout_s`; the connections of all that have."""
         links = {id(link.control): link for link in self.links.values()}
         return [links[id(control)] for control in poll([link.control for link in links.values()], timeout_s)]
+
+    def _look_for_reason(self) -> None:
+        """A board lost a link: that the board at its other end is gone would say more, and is known very soon if so."""
+        until_s = time.monotonic() + _REASON_S
+        while time.monotonic() < until_s:
+            self._check_connections()
+            time.sleep(_REASON_S / 20)
 
     def _check_connections(self) -> None:
         """A connection that was cut may have lost messages, and ZeroMQ sends them no more."""

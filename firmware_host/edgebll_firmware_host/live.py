@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgebll.errors import ConfigError, LinkTimeout
 from edgebll.keys import KeyPair
-from edgebll_firmware_host.desk import ADD, DRAIN, BoardStatus, Desk, Request, Status
+from edgebll_firmware_host.desk import ADD, DRAIN, ENDED, BoardStatus, Desk, Request, Status
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
@@ -189,7 +189,7 @@ class Live:
 
     def close(self) -> None:
         """The run is over."""
-        self._publish("ended")
+        self._publish(ENDED)
         self._desk.close()
         self._scout.close()
 

@@ -10,6 +10,7 @@ crash or a loss of power a snapshot is whole or not there; one that was damaged 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -110,7 +111,7 @@ def write_snapshot(
         _swap(scratch, target)
     sync_folder(folder)
     with storage_errors(folder):
-        for old in _found(run)[KEPT:]:
+        for old in [path for path in _found(run) if path.name <= target.name][KEPT:]:
             shutil.rmtree(old)
 
 
@@ -140,7 +141,8 @@ def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> S
     """The newest whole snapshot of a run with this bundle, or None if there is none.
 
     Args:
-        tell: takes a sentence about each one that is passed over because it is damaged.
+        tell: takes a sentence about each one that is passed over because it is damaged. It is set aside under another name,
+            so that it is not among the newest any more.
 
     Raises:
         BundleError: a whole snapshot belongs to another bundle.
@@ -151,11 +153,19 @@ def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> S
             _check_files(snapshot, bundle)
         except (BundleError, LinkError, OSError) as error:
             tell(f"the snapshot {path.name} is damaged and passed over: {error}")
+            _set_aside(path)
             continue
         if snapshot.contents.manifest_sha256 != sha256_file(bundle.path / MANIFEST):
             raise BundleError(f"{path} was taken with another bundle than {bundle.path}; give back the one the run began with")
         return snapshot
     return None
+
+
+def _set_aside(path: Path) -> None:
+    aside = path.with_name(f"damaged-{path.name}")
+    with contextlib.suppress(OSError):  # then it is passed over again the next time
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(path, aside)
 
 
 def _digest(document: Any) -> str:

@@ -46,9 +46,7 @@ def test_a_board_is_drained_and_added_again(
 
     def add(trial: Trial) -> None:
         seen.append(status(trial.run))
-        assert "is used from the next snapshot" in invoke(
-            "cluster", "add", trial.run, "board1", "--endpoint", made[0][1].endpoint
-        )
+        assert "is used from the next snapshot" in invoke("cluster", "add", trial.run, "board1")
         taken = CliRunner().invoke(app, ["cluster", "add", str(trial.run), "x", "--endpoint", made[0][0].endpoint])
         assert taken.exit_code == 2
         assert "two boards have the endpoint" in taken.output

@@ -24,6 +24,20 @@ def test_lines_name_every_block(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert lines[3] == "epoch 1: accuracy 50.00 %, loss 1.2500 (step 7 of 20)"
 
 
+def test_a_loss_that_is_missing_once_spoils_none_that_follows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where boards' first reports overtake each other, a block's loss is not known yet."""
+    monkeypatch.setattr(module, "LINE_S", 0.0)
+    with RunProgress("training") as progress:
+        progress.started(["block0", "block1"], 0, 20)
+        progress.stepped(1, [float("nan"), 1.0], 32)
+        progress.stepped(2, [3.0, float("nan")], 32)
+    first, second = capsys.readouterr().err.splitlines()
+    assert "loss block0 - block1 1.000, " in first
+    assert "loss block0 3.000 block1 1.000, " in second
+
+
 def test_lines_are_seconds_apart(capsys: pytest.CaptureFixture[str]) -> None:
     with RunProgress("training") as progress:
         progress.started(["block0"], 0, 1000)

@@ -206,6 +206,37 @@ def test_a_full_disk_leaves_those_before(bundle: Bundle, run: Path, monkeypatch:
     assert found(run, bundle) == (6, [])
 
 
+def test_damaged_ones_of_later_steps_are_never_kept_in_place_of_new_ones(
+    bundle: Bundle, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "KEPT", 2)
+    snapshot = newest_snapshot(run, bundle, lambda _: None)
+    assert snapshot is not None
+    states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
+    waiting, progress = snapshot.waiting(), snapshot.contents.progress
+    for step in STEPS:
+        _truncate(folder(run, step) / "block0.safetensors")
+    assert found(run, bundle)[0] is None
+    assert found(run, bundle) == (None, []), "they are set aside, and told of once"
+    for step in (1, 2, 3):
+        snapshots.write_snapshot(run, bundle, step, states, waiting, progress)
+        assert found(run, bundle) == (step, [])
+    assert sorted(path.name for path in (run / "snapshots").iterdir() if path.name.startswith("step")) == [
+        folder(run, step).name for step in (2, 3)
+    ]
+
+
+def test_what_was_just_written_stays_whatever_lies_there(bundle: Bundle, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "KEPT", 2)
+    snapshot = newest_snapshot(run, bundle, lambda _: None)
+    assert snapshot is not None
+    states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
+    for stray in (9999, 99999, 999999):
+        folder(run, stray).mkdir()
+    snapshots.write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
+    assert found(run, bundle)[0] == 7
+
+
 def test_a_snapshot_says_how_far_the_record_was(run: Path) -> None:
     contents = json.loads((folder(run, 4) / "snapshot.json").read_text())["contents"]
     assert contents["step"] == 4

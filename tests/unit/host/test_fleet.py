@@ -139,6 +139,24 @@ def test_what_is_known_of_a_process_comes_before_what_its_neighbours_say() -> No
             fleet.gather(Want, 10.0, "said which files it needs")
 
 
+def test_a_dead_neighbour_comes_before_the_link_that_broke_with_it() -> None:
+    """Board a's word of its broken link is there before the host has looked at its connection to b, which broke too."""
+    dying = FakeBoard()
+
+    def fail(message: Message) -> Iterable[Message] | None:
+        if isinstance(message, Offer):
+            dying.__exit__(None, None, None)
+            return [Failure(RUN, 7, "board fake: the connection to block1 broke")]
+        return None
+
+    with dying, FakeBoard(fail) as a, open_fleet([entry("a", a), entry("b", dying)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        fleet.links["a"].send(Offer(RUN, b"{}", ()))
+        with pytest.raises(BoardError, match="board b at .* vanished"):
+            fleet.gather(Want, 10.0, "said which files it needs")
+        assert fleet.suspect == "b"
+
+
 def test_bytes_that_are_no_message_name_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
     import edgebll.transport.control as control
 

@@ -24,9 +24,9 @@ from support.tiny_bundle import SIDES, make_tiny_bundle
 from edgebll.bundle import Bundle
 from edgebll.state import state_sha256
 
-#: Training steps of a short run; and of a long one in a minute, by the host's pause before each.
+#: Training steps of a short run; and of a long one in a minute: as many as the host's pause before each lets through at most.
 STEPS, FAULTS = 300, 3
-PAUSE_S, STEPS_A_MINUTE = 0.02, 2000
+PAUSE_S, STEPS_A_MINUTE = 0.02, 3000
 #: Memory may grow by so much over the long run, and descriptors and threads by so many.
 MAX_GROWTH_BYTES, MAX_GROWTH = 8 << 20, 2
 

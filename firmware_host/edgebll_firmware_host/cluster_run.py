@@ -118,6 +118,7 @@ class _Run:
         self._refused: set[str] = set()  # boards that did not answer when the incarnation began
         self._live = Live(recorder.folder.path, cluster.keys, plan.blocks, self._weights, recorder, snapshots)
         self._recovery: Recovery | None = None  # the one in progress
+        self._borne: EdgebllError | None = None  # the failure that ends this incarnation, but not the run
 
     def go(self) -> Outcome:
         started_s = time.monotonic()
@@ -136,8 +137,9 @@ class _Run:
         except Regroup:
             return False
         except (LinkError, BoardError) as error:
-            if self._recovery is None or self._recovery.error is not error:
+            if self._borne is not error:
                 raise
+            self._borne = None
             return False
         return True
 
@@ -245,7 +247,7 @@ class _Run:
         if fleet.suspect is not None:
             self._lost.add(fleet.suspect)
             self._live.members.unfit |= {fleet.suspect} if fleet.reported else set()
-        self._recovery = Recovery(error, fleet.suspect, now_s)
+        self._borne, self._recovery = error, Recovery(str(error), fleet.suspect, now_s)
         self._outcome.recoveries.append(self._recovery)
         self._live.release(fleet)
         self._live.failed()

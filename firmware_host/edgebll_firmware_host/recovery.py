@@ -50,12 +50,13 @@ class Recovery:
     """One failure and what it cost; times are seconds of the host's clock.
 
     Attributes:
-        error: what failed. board: which board was to blame, if that is known. failed_s: when it was noticed.
+        reason: what failed, in words: an error would hold on to all that was alive when it was raised.
+        board: which board was to blame, if that is known. failed_s: when it was noticed.
         step: training step the run went on from. restore_s: until all blocks were ready again. shipped_bytes: of the files sent
             to boards for it. replay_s: from then on until something was done that had not been done before.
     """
 
-    error: EdgebllError
+    reason: str
     board: str | None
     failed_s: float
     step: int | None = None
@@ -75,7 +76,7 @@ class Recovery:
     def facts(self) -> dict[str, Any]:
         """For the summary of a run."""
         return {
-            "reason": str(self.error),
+            "reason": self.reason,
             "board": self.board,
             "step": self.step,
             "restore_seconds": self.restore_s,

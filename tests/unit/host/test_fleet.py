@@ -152,7 +152,7 @@ def test_a_dead_neighbour_comes_before_the_link_that_broke_with_it() -> None:
     with dying, FakeBoard(fail) as a, open_fleet([entry("a", a), entry("b", dying)], RUN, None, 5.0) as fleet:
         fleet.greet()
         fleet.links["a"].send(Offer(RUN, b"{}", ()))
-        with pytest.raises(BoardError, match="board b at .* vanished"):
+        with pytest.raises(BoardError, match=r"board b at .* vanished"):
             fleet.gather(Want, 10.0, "said which files it needs")
         assert fleet.suspect == "b"
 

@@ -188,10 +188,10 @@ def outcome_of(cell: Cell, runs: Path) -> dict[str, Any]:
 
 
 def _check_same(config: TrainConfig, folder: Path) -> None:
-    """Raise ConfigError unless the folder's run was told the same."""
+    """Raise ConfigError unless the folder's run was told the same; an option its release did not have yet is at its default."""
     try:
-        recorded = parse_run(read_config(folder), folder).config
-    except BundleError as error:
+        recorded = parse_run(read_config(folder), folder).config.completed()
+    except (BundleError, ConfigError) as error:
         raise ConfigError(f"{error}; or remove {folder}") from error
     ignored = {name for name in NO_CHOICE if name not in ("seed", "rule", "rule_options")}
     for field in dataclasses.fields(TrainConfig):

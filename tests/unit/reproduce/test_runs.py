@@ -212,3 +212,13 @@ def test_runs_without_their_data_are_left_out(tmp_path: Path) -> None:
     assert "`edgebll data fetch cifar-10`" in done[-1].reason
     with pytest.raises(DataError, match="the data set cifar-10 was not found in"):
         do(work(tmp_path, [cell for cell in found if cell.setting.name == "CIFAR"], data_dir=empty))
+
+
+def test_a_run_from_before_there_was_an_option_counts_as_one_with_its_default(tmp_path: Path) -> None:
+    cell = cells(tmp_path)[1]
+    run_cell(cell, tmp_path, UNLIMITED, say=lambda _: None)
+    path = tmp_path / cell.folder / "run.json"
+    config = json.loads(path.read_text())
+    assert config["rule_options"].pop("match_growth") == 0.0
+    path.write_text(json.dumps(config))
+    assert state_of(cell, tmp_path) == DONE

@@ -38,6 +38,8 @@ def status(run: RunArgument, json: JsonOption = False) -> None:
 
 
 def _print(run: Path, found: Status, *, gone: bool, age_s: float) -> None:
+    from edgebll_firmware_host.desk import ENDED
+
     rows = []
     for board in found.boards:
         heard = "" if board.silent_s is None else f"{board.silent_s:.1f}"
@@ -45,7 +47,7 @@ def _print(run: Path, found: Status, *, gone: bool, age_s: float) -> None:
     print_table(("board", "endpoint", "state", "blocks", "heard of, s ago"), rows, right=("heard of, s ago",))
     snapshot = f"snapshot at step {found.snapshot}" if found.snapshot >= 0 else "no snapshot yet"
     failures = f"{found.recoveries} failure{'s' if found.recoveries != 1 else ''} so far"
-    phase = "stopped, --resume goes on" if found.phase == "ended" and not (run / SUMMARY).exists() else found.phase
+    phase = "stopped, --resume goes on" if found.phase == ENDED and not (run / SUMMARY).exists() else found.phase
     typer.echo(f"{run}: {phase}, step {found.step}, {snapshot}, incarnation {found.incarnation}, {failures}")
     if gone:
         typer.echo(f"its host (process {found.pid}) has written nothing for {age_s:.0f} s: resume the run if it is gone")

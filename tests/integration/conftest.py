@@ -1,4 +1,6 @@
-"""What tests of boards share: a bundle with side streams, the bits of a run of it to which nothing happened, a fake runtime."""
+"""What tests of boards share: bundles, the bits of a run to which nothing happened, a fake runtime."""
+
+from pathlib import Path
 
 import pytest
 from support.board_runs import run_alone
@@ -6,7 +8,19 @@ from support.fake_runtime import FakeLoader
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.bundle import Bundle
+from edgebll.learning import SGD, Greedy
+from edgebll.networks import make_network
 from edgebll.state import state_sha256
+from edgebll_export import export_bundle
+
+
+@pytest.fixture(scope="module")
+def dense_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two dense blocks for digits."""
+    path = tmp_path_factory.mktemp("bundles") / "mlp"
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    export_bundle(network, rule=Greedy(), optimizer=SGD(), batch_size=16, path=path)
+    return path
 
 
 @pytest.fixture(scope="module")

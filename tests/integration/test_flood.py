@@ -10,15 +10,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from support.direct_host import PATIENCE_S, AgentProcess, agent_process
 from support.pipelines import SHORT, invoke, summary
 
 from edgebll.keys import KeyPair, new_key_pair
-from edgebll.learning import SGD, Greedy
-from edgebll.networks import make_network
 from edgebll.transport.gate import MAX_PENDING
-from edgebll_export import export_bundle
 
 EPOCHS = ("--epochs", "25")
 #: A board has a control and a data socket, and the gate a descriptor of its own for each connection that is not proved yet;
@@ -26,14 +22,6 @@ EPOCHS = ("--epochs", "25")
 MAX_DESCRIPTORS = 4 * MAX_PENDING + 200
 MAX_GROWTH_MB = 200
 MAX_LOG_BYTES = 100_000
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bundles") / "mlp"
-    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
-    export_bundle(network, rule=Greedy(), optimizer=SGD(), batch_size=16, path=path)
-    return path
 
 
 @contextlib.contextmanager
@@ -92,9 +80,9 @@ def write_cluster(folder: Path, boards: dict[str, AgentProcess], keys: dict[str,
     return folder / "cluster.toml"
 
 
-def test_a_run_goes_on_through_a_flood(bundle: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_through_a_flood(dense_bundle: Path, tmp_path: Path) -> None:
     keys = {name: new_key_pair(tmp_path / f"{name}.key") for name in ("host", "left", "right")}
-    invoke("simulate", bundle, *SHORT, *EPOCHS, "--boards", "0", "--out", tmp_path / "alone")
+    invoke("simulate", dense_bundle, *SHORT, *EPOCHS, "--boards", "0", "--out", tmp_path / "alone")
     with contextlib.ExitStack() as stack:
         boards = {
             name: stack.enter_context(
@@ -107,12 +95,12 @@ def test_a_run_goes_on_through_a_flood(bundle: Path, tmp_path: Path) -> None:
             for name in ("left", "right")
         }
         cluster = write_cluster(tmp_path, boards, keys)
-        invoke("run", bundle, "--cluster", cluster, *SHORT, "--epochs", "2", "--out", tmp_path / "before")
+        invoke("run", dense_bundle, "--cluster", cluster, *SHORT, "--epochs", "2", "--out", tmp_path / "before")
         pids = [board.process.pid for board in boards.values()]
         usual_mb = max(memory_mb(pid, "VmRSS") for pid in pids)
         ports = [end.rpartition(":")[2] for board in boards.values() for end in (board.endpoint, board.data_endpoint)]
         with Watch(pids) as watch, flood(ports) as attacks:
-            invoke("run", bundle, "--cluster", cluster, *SHORT, *EPOCHS, "--out", tmp_path / "flooded")
+            invoke("run", dense_bundle, "--cluster", cluster, *SHORT, *EPOCHS, "--out", tmp_path / "flooded")
         print(f"{attacks}; at most {watch.descriptors} descriptors; {usual_mb} MB, in the flood {watch.peak_mb} MB")
         assert summary(tmp_path / "flooded")["state_sha256"] == summary(tmp_path / "alone")["state_sha256"]
         assert min(attacks.values()) >= 1, attacks

@@ -14,28 +14,18 @@ from support.pipelines import SHORT, HostProcess, await_gone, invoke, one_senten
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.learning import SGD, Greedy
-from edgebll.networks import make_network
-from edgebll_export import export_bundle
 from edgebll_firmware_host import engines
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two dense blocks for digits."""
-    path = tmp_path_factory.mktemp("bundles") / "mlp"
-    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
-    export_bundle(network, rule=Greedy(), optimizer=SGD(), batch_size=16, path=path)
-    return path
 
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "by SIGKILL|vanished"), (signal.SIGSTOP, "silent for")])
 def test_a_board_that_dies_or_freezes_ends_the_run(
-    bundle: Path, tmp_path: Path, which: int, number: signal.Signals, words: str
+    dense_bundle: Path, tmp_path: Path, which: int, number: signal.Signals, words: str
 ) -> None:
     """The first board too, whose death breaks the host's data connection as well."""
-    with HostProcess("simulate", bundle, tmp_path / "run", "--boards", "2", "--deadline", "1.5", "--patience", "0") as host:
+    with HostProcess(
+        "simulate", dense_bundle, tmp_path / "run", "--boards", "2", "--deadline", "1.5", "--patience", "0"
+    ) as host:
         host.await_epoch()
         pids = host.boards()
         os.kill(pids[which], number)
@@ -52,9 +42,9 @@ def test_a_board_that_dies_or_freezes_ends_the_run(
     ("number", "ends_with", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
 )
 def test_a_host_that_is_told_to_end_ends_its_boards(
-    bundle: Path, tmp_path: Path, number: signal.Signals, ends_with: int, words: str
+    dense_bundle: Path, tmp_path: Path, number: signal.Signals, ends_with: int, words: str
 ) -> None:
-    with HostProcess("simulate", bundle, tmp_path / "run", "--boards", "2") as host:
+    with HostProcess("simulate", dense_bundle, tmp_path / "run", "--boards", "2") as host:
         host.await_epoch()
         pids = host.boards()
         host.process.send_signal(number)
@@ -65,8 +55,8 @@ def test_a_host_that_is_told_to_end_ends_its_boards(
     await_gone(pids)
 
 
-def test_a_killed_host_leaves_no_boards(bundle: Path, tmp_path: Path) -> None:
-    with HostProcess("simulate", bundle, tmp_path / "run", "--boards", "2") as host:
+def test_a_killed_host_leaves_no_boards(dense_bundle: Path, tmp_path: Path) -> None:
+    with HostProcess("simulate", dense_bundle, tmp_path / "run", "--boards", "2") as host:
         host.await_epoch()
         pids = host.boards()
         assert len(pids) == 2
@@ -76,19 +66,19 @@ def test_a_killed_host_leaves_no_boards(bundle: Path, tmp_path: Path) -> None:
     assert not (host.run / "summary.json").exists()
 
 
-def test_boards_of_a_cluster_outlive_a_dead_neighbour_and_an_interrupted_host(bundle: Path, tmp_path: Path) -> None:
+def test_boards_of_a_cluster_outlive_a_dead_neighbour_and_an_interrupted_host(dense_bundle: Path, tmp_path: Path) -> None:
     with agent_process(tmp_path / "a", name="a") as a:
         with agent_process(tmp_path / "b", name="b") as b:
             text = "deadline_s = 1.5\npatience_s = 0.0"
             cluster = write_cluster(tmp_path / "both.toml", {"a": a.endpoint, "b": b.endpoint}, text)
-            with HostProcess("run", bundle, tmp_path / "interrupted", "--cluster", str(cluster)) as host:
+            with HostProcess("run", dense_bundle, tmp_path / "interrupted", "--cluster", str(cluster)) as host:
                 host.await_epoch()
                 busy = CliRunner().invoke(app, ["devices", "--cluster", str(cluster)])
                 assert busy.exit_code == 7
                 assert "works for another host" in busy.output
                 host.process.send_signal(signal.SIGINT)
                 assert host.end()[0] == 130
-            with HostProcess("run", bundle, tmp_path / "bereaved", "--cluster", str(cluster)) as host:
+            with HostProcess("run", dense_bundle, tmp_path / "bereaved", "--cluster", str(cluster)) as host:
                 host.await_epoch()
                 b.process.kill()
                 code, errors = host.end()
@@ -96,27 +86,27 @@ def test_boards_of_a_cluster_outlive_a_dead_neighbour_and_an_interrupted_host(bu
             assert f"board b at {b.endpoint} vanished: the connection broke" in one_sentence(errors)
         cluster = write_cluster(tmp_path / "one.toml", {"a": a.endpoint})
         assert [row["board"] for row in json.loads(invoke("devices", "--cluster", cluster, "--json"))] == ["a"]
-        invoke("run", bundle, "--cluster", cluster, "--out", tmp_path / "after", *SHORT)
-        invoke("simulate", bundle, "--boards", 0, "--out", tmp_path / "plain", *SHORT)
+        invoke("run", dense_bundle, "--cluster", cluster, "--out", tmp_path / "after", *SHORT)
+        invoke("simulate", dense_bundle, "--boards", 0, "--out", tmp_path / "plain", *SHORT)
     assert summary(tmp_path / "after")["state_sha256"] == summary(tmp_path / "plain")["state_sha256"]
 
 
-def test_an_agent_that_cannot_start_says_why(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_cannot_start_says_why(dense_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_AGENT", "raise SystemExit('no luck today')")
-    result = CliRunner().invoke(app, ["simulate", str(bundle), "--boards", "1", "--out", str(tmp_path / "run"), *SHORT])
+    result = CliRunner().invoke(app, ["simulate", str(dense_bundle), "--boards", "1", "--out", str(tmp_path / "run"), *SHORT])
     assert result.exit_code == 8
     assert "the agent board0 did not start; its log is" in result.output
     assert "ends with: no luck today" in result.output
 
 
-def test_a_board_that_cannot_do_its_part_fails_the_run_with_its_own_words(bundle: Path, tmp_path: Path) -> None:
+def test_a_board_that_cannot_do_its_part_fails_the_run_with_its_own_words(dense_bundle: Path, tmp_path: Path) -> None:
     with agent_process(tmp_path / "a", name="orin") as a:
         cluster = write_cluster(tmp_path / "cluster.toml", {"a": a.endpoint})
         objects = tmp_path / "a" / "objects"
         objects.rename(tmp_path / "elsewhere")
         objects.write_text("a file where the board's folder was")
         result = CliRunner().invoke(
-            app, ["run", str(bundle), "--cluster", str(cluster), "--out", str(tmp_path / "run"), *SHORT]
+            app, ["run", str(dense_bundle), "--cluster", str(cluster), "--out", str(tmp_path / "run"), *SHORT]
         )
     assert result.exit_code == 8, result.output
     assert f"board a at {a.endpoint}: cannot write" in result.output

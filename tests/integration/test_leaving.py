@@ -78,6 +78,7 @@ def test_a_spare_takes_the_blocks_of_a_board_that_leaves(
 ) -> None:
     gone: list[Board] = []
     seen: list[dict] = []
+    logged = {board.name: board.log.stat().st_size for board in made[0]}
 
     def end(trial: Trial) -> None:
         assert gone[0].agent.process.wait(PATIENCE_S) == 0
@@ -90,6 +91,9 @@ def test_a_spare_takes_the_blocks_of_a_board_that_leaves(
     faults = [(150, "leave", lambda trial: gone.append(leave(trial))), (400, "ended", end), (690, "look", look)]
     snapshots = check(trial, faults, expected)
     assert any(150 <= step < 400 for step in snapshots), "the run went on from a snapshot that was taken for it"
+    log = gone[0].log.read_bytes()[logged[gone[0].name] :].decode()
+    assert "is to end" in log
+    assert " ERROR " not in log, "to leave in order is no failure"
     left = seen[0].pop(gone[0].name)
     assert (left["state"], left["blocks"]) == ("away", [])
     assert sum(len(board["blocks"]) for board in seen[0].values()) == 2

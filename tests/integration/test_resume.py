@@ -87,12 +87,14 @@ def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_pa
         host.process.send_signal(signal.SIGKILL)
         host.end()
     assert not (run / "summary.json").exists()
+    assert list((run / "boards").glob(".state-*")), "what the killed host's agents had is in the run folder"
     refused = CliRunner().invoke(app, ["simulate", str(bundles["bll"]), "--out", str(run), *SHORT])
     assert refused.exit_code == 9, "what can be resumed is not overwritten by mistake"
     invoke("simulate", "--resume", run)
     assert summary(run)["state_sha256"] == summary(tmp_path / "plain")["state_sha256"]
     assert json.loads((run / "incarnation.json").read_text()) == {"incarnation": 2}
     assert metrics(run) == metrics(tmp_path / "plain")
+    assert not list((run / "boards").glob(".state-*")), "and goes with the next host"
     assert CliRunner().invoke(app, ["simulate", "--resume", str(run)]).exit_code == 3, "it is whole by now"
 
 

@@ -23,6 +23,7 @@ from edgebll.wire import (
     Assign,
     Failure,
     Hello,
+    Leaving,
     Offer,
     Ping,
     Pong,
@@ -205,3 +206,18 @@ def test_a_board_is_the_same_after_a_restart(tmp_path: Path, loader: FakeLoader)
     for path in (tmp_path / "state" / "identities").iterdir():
         path.write_text("{")
     assert who(tmp_path / "state", "orin") != first, "a damaged one is made anew, and the board serves"
+
+
+def test_a_host_that_hangs_up_on_a_board_that_is_to_end_is_no_failure(
+    tmp_path: Path, loader: FakeLoader, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = Agent(Settings(LOCAL, LOCAL, "tester", tmp_path / "state", leave_s=20.0))
+    with serving(agent) as thread:
+        with DirectHost(agent.endpoint, RUN) as host:
+            hello(host, 1)
+            host.expect(Welcome)
+            agent.stop()
+            host.expect(Leaving)
+        thread.join(10.0)
+        assert not thread.is_alive(), "it waits for a host that is gone"
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test soak lint bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels clean
+.PHONY: help setup demo test soak lint bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -22,6 +22,7 @@ help:
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
+	@echo "make pythons run hosts and boards on all CPythons of supported boards that are on this machine, in one cluster"
 	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
 	@echo "make lint   ruff, mypy and import contracts only"
 
@@ -77,10 +78,13 @@ learn: setup
 	$(BIN)/python bench/learning.py
 
 arm64: setup
-	$(BIN)/python tests/integration/arm64.py
+	$(BIN)/python tests/soak/arm64.py
 
 wheels: setup
-	$(BIN)/python tests/integration/board_wheels.py
+	$(BIN)/python tests/soak/board_wheels.py
+
+pythons: setup
+	$(BIN)/python tests/soak/board_pythons.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

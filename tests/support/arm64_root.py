@@ -8,13 +8,13 @@ the folder shadow the machine's own, so programs there also see the processors a
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.other_machines import CannotRunError, build_wheel, run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE = "bookworm"
@@ -23,8 +23,6 @@ PACKAGES = (f"python{PYTHON}", "libstdc++6", "libgomp1")
 #: glibc 2.31, of Ubuntu 20.04 and so of JetPack 5, is the oldest there is on a supported board.
 PLATFORMS = (*(f"manylinux_2_{minor}_aarch64" for minor in range(31, 16, -1)), "manylinux2014_aarch64")
 MODEL = "Raspberry Pi 5 Model B Rev 1.0"
-#: A download or program that hangs must not hang the script.
-DEADLINE_S = 900.0
 _CORES = 2
 _CPUINFO = """processor\t: {core}
 BogoMIPS\t: 108.00
@@ -37,10 +35,6 @@ CPU revision\t: 1
 
 """
 _CACHES = (("Data", "64K", "1"), ("Instruction", "64K", "1"), ("Unified", "512K", "2"))
-
-
-class CannotRunError(Exception):
-    """Something the script needs is not on this machine; the message says what, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +138,11 @@ def unpack(packages: Sequence[Path], target: Path) -> None:
 
 def _install(project: Path, site: Path, wheels: Path) -> None:
     """Install the project's wheel and the aarch64 wheels of what it depends on."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     shutil.rmtree(wheels, ignore_errors=True)
-    run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(project)], "building the wheel")
-    (wheel,) = wheels.glob("edgebll-*.whl")
+    wheel = build_wheel(project, wheels)
     shutil.rmtree(site, ignore_errors=True)
-    run([*pip, "install", "--target", str(site), *for_aarch64(PYTHON), str(wheel)], "installing aarch64 wheels")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site)]
+    run([*install, *for_aarch64(PYTHON), str(wheel)], "installing aarch64 wheels")
 
 
 def for_aarch64(python: str) -> list[str]:
@@ -175,23 +168,3 @@ def _board_files(root: Path) -> None:
     (root / "proc" / "device-tree").mkdir(parents=True, exist_ok=True)
     (root / "proc" / "cpuinfo").write_text("".join(_CPUINFO.format(core=core) for core in range(_CORES)))
     (root / "proc" / "device-tree" / "model").write_bytes(MODEL.encode() + b"\0")
-
-
-def run(
-    command: Sequence[str], what: str = "", *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
-) -> str:
-    """Run a command to its end, within a deadline, and return its stdout.
-
-    Raises:
-        CannotRunError: it failed or took too long; names `what`, or else the command.
-    """
-    what = what or shlex.join(command)
-    try:
-        done = subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CannotRunError(f"{what} took more than {DEADLINE_S:g} s; try again later") from error
-    if done.returncode:
-        raise CannotRunError(f"{what} failed with code {done.returncode}: {(done.stderr or done.stdout).strip()[-1500:]}")
-    return done.stdout

@@ -1,6 +1,6 @@
 """Whether a board can install edgebll without a compiler: an aarch64 wheel of everything it needs, for every CPython.
 
-    python tests/integration/board_wheels.py            (make wheels; half a minute, asks the package registry)
+    python tests/soak/board_wheels.py            (make wheels; half a minute, asks the package registry)
 
 For glibc 2.31 (Ubuntu 20.04, JetPack 5), the oldest on a supported board. Not part of the test suite: it downloads. pip weighs
 markers such as `python_version < '3.11'` by its own interpreter; for what edgebll itself asks for they are weighed here.
@@ -22,14 +22,8 @@ PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT / "tests"))
 
 from support.arm64_root import for_aarch64  # noqa: E402
+from support.other_machines import PYTHONS, build_wheel  # noqa: E402
 
-#: CPython -> the boards that have it as the system's.
-PYTHONS = {
-    "3.10": "JetPack 6; JetPack 5 with a CPython of one's own",
-    "3.11": "Raspberry Pi OS 12",
-    "3.12": "JetPack 7",
-    "3.13": "Raspberry Pi OS 13",
-}
 _DEADLINE_S = 600.0
 
 
@@ -65,8 +59,7 @@ def main() -> int:
     missing = 0
     with tempfile.TemporaryDirectory(prefix="edgebll-wheels-") as name:
         folder = Path(name)
-        build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", name, str(PROJECT)]
-        subprocess.run(build, check=True, timeout=_DEADLINE_S, capture_output=True)
+        build_wheel(PROJECT, folder)
         for python, boards in PYTHONS.items():
             try:
                 found = wheels(python, folder)

@@ -18,6 +18,8 @@ from edgebll.errors import StorageError
 from edgebll.files import storage_errors
 
 CONFIG, SUMMARY, CHECKPOINT, SNAPSHOTS = "run.json", "summary.json", "checkpoint", "snapshots"
+#: Whole snapshots that stay unless told otherwise: the newest may be damaged.
+KEPT_SNAPSHOTS = 2
 
 
 def previous_run(target: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from edgebll.cli.stream_options import StreamOptions
 from edgebll.cli.streaming import execute
 from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
+from edgebll.run_guard import KEPT_SNAPSHOTS
 
 #: Seconds between snapshots unless told otherwise.
 SNAPSHOT_S = 30.0
@@ -44,6 +44,7 @@ SnapshotOption = Annotated[int, typer.Option(help="Save all states every so many
 SnapshotSecondsOption = Annotated[
     float, typer.Option(help="Save all states every so many seconds, to recover from; 0 for never.")
 ]
+KeepSnapshotsOption = Annotated[int, typer.Option(help="How many of the newest snapshots stay on the disk.")]
 ResumeOption = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Go on with the unfinished run in this folder from its last snapshot.")
 ]
@@ -77,6 +78,7 @@ def simulate(
     runtime: RuntimeOption = "onnxruntime",
     snapshot_every: SnapshotOption = 0,
     snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_S,
+    keep_snapshots: KeepSnapshotsOption = KEPT_SNAPSHOTS,
     measure: MeasureOption = False,
     deadline: Annotated[float, typer.Option(help="Seconds of silence after which a board counts as lost.")] = 10.0,
     patience: Annotated[
@@ -100,8 +102,8 @@ def simulate(
     opened = open_bundle(where[0])
     window = DEFAULT_WINDOW if window is None else window
     agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience)
-    options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
-    options = replace(options, snapshot_seconds=snapshot_seconds)
+    stream = (data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
+    options = StreamOptions(*stream, snapshot_seconds, keep_snapshots)
     weights = measured(opened, runtime, threads) if measure and agents.boards else None
     return execute("simulate", opened, where[1], options, agents.machinery(weights), json=json)
 
@@ -150,6 +152,7 @@ def run(
     augment: AugmentOption = None,
     snapshot_every: SnapshotOption = 0,
     snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_S,
+    keep_snapshots: KeepSnapshotsOption = KEPT_SNAPSHOTS,
     measure: MeasureOption = False,
     resume: ResumeOption = None,
     data_dir: DataDirOption = None,
@@ -170,8 +173,8 @@ def run(
         raise ConfigError("give the inventory of boards with --cluster")
     inventory = load_cluster(cluster).with_window(window)
     opened = open_bundle(where[0])
-    options = StreamOptions(data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
-    options = replace(options, snapshot_seconds=snapshot_seconds)
+    stream = (data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
+    options = StreamOptions(*stream, snapshot_seconds, keep_snapshots)
     first = inventory.boards[0]
     weights = measured(opened, first.runtime, first.threads) if measure else None
     return execute("run", opened, where[1], options, on_cluster(inventory, cluster, weights), json=json)

@@ -17,6 +17,7 @@ from edgebll.cli.streaming import Job, perform, prepare
 from edgebll.errors import BundleError, ConfigError
 from edgebll.files import sha256_file
 from edgebll.plain import PlainError, from_plain
+from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll.schedule import Schedule
 
 _WITH_RESUME = ("resume", "json")
@@ -40,6 +41,7 @@ class Recorded:
     augment: str
     schedule: Schedule
     weights: tuple[float, ...] | None
+    keep_snapshots: int = KEPT_SNAPSHOTS
 
 
 def check_only_resume(context: typer.Context, *others: str) -> None:
@@ -98,7 +100,8 @@ def _job(recorded: Recorded, bundle: Bundle, machinery: Machinery) -> Job:
         augment=recorded.augment,
     )
     folder = Path(recorded.data_dir) if recorded.data_dir is not None else None
-    return prepare(bundle, plan, DataSource(recorded.data, folder, recorded.limit), machinery, recorded.snapshot_seconds)
+    source = DataSource(recorded.data, folder, recorded.limit)
+    return prepare(bundle, plan, source, machinery, recorded.snapshot_seconds, recorded.keep_snapshots)
 
 
 def _machinery(config: Mapping[str, Any], recorded: Recorded, cluster: Path | None) -> Machinery:

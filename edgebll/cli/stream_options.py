@@ -29,8 +29,9 @@ class StreamOptions:
     snapshot_every: int
     data_dir: Path | None
     overwrite: bool
-    augment: str | None = None
-    snapshot_seconds: float = 0.0
+    augment: str | None
+    snapshot_seconds: float
+    keep_snapshots: int
 
 
 @dataclass(frozen=True)

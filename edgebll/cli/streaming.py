@@ -34,6 +34,7 @@ class Job:
 
     Attributes:
         bundle, plan, train, test, machinery: what, and on what. snapshot_s: seconds between snapshots, 0 for none.
+        keep_snapshots: how many of them stay.
     """
 
     bundle: Bundle
@@ -42,6 +43,7 @@ class Job:
     test: Dataset
     machinery: Machinery
     snapshot_s: float
+    keep_snapshots: int
 
     @property
     def steps_per_epoch(self) -> int:
@@ -67,6 +69,8 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
 
     if not 0 <= options.snapshot_seconds < 1e9:
         raise ConfigError(f"--snapshot-seconds must be a number of seconds, 0 for none, not {options.snapshot_seconds:g}")
+    if options.keep_snapshots < 1:
+        raise ConfigError(f"--keep-snapshots must be at least 1, not {options.keep_snapshots}; --snapshot-seconds 0 takes none")
     plan = StreamPlan(
         run=uuid.uuid4().hex,
         block=bundle.manifest.blocks[0].name,
@@ -77,12 +81,15 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
         snapshot_every=options.snapshot_every,
         augment=augmentation(bundle, options),
     )
-    job = prepare(bundle, plan, data_source(bundle, options), machinery, options.snapshot_seconds)
+    kept = (options.snapshot_seconds, options.keep_snapshots)
+    job = prepare(bundle, plan, data_source(bundle, options), machinery, *kept)
     with RunFolder.create(out, _config(kind, job, options), overwrite=options.overwrite) as folder:
         perform(job, folder, None, json=json)
 
 
-def prepare(bundle: Bundle, plan: StreamPlan, source: DataSource, machinery: Machinery, snapshot_s: float) -> Job:
+def prepare(
+    bundle: Bundle, plan: StreamPlan, source: DataSource, machinery: Machinery, snapshot_s: float, keep_snapshots: int
+) -> Job:
     """Load the data of a run and check that all fits.
 
     Raises:
@@ -97,7 +104,11 @@ def prepare(bundle: Bundle, plan: StreamPlan, source: DataSource, machinery: Mac
     if plan.epochs and not plan.steps_per_epoch(train):
         raise ConfigError(f"{len(train)} training samples do not fill one batch of {plan.batch_size}; raise --limit")
     machinery = replace(machinery, facts={**machinery.facts, "data_source": train.source, "augment": plan.augment})
-    return Job(bundle, plan, train, test, machinery, snapshot_s)
+    return Job(bundle, plan, train, test, machinery, snapshot_s, keep_snapshots)
+
+
+#: Options that a run goes on with.
+_RECORDED = ("epochs", "seed", "limit", "snapshot_every", "snapshot_seconds", "keep_snapshots")
 
 
 def _config(kind: str, job: Job, options: StreamOptions) -> dict[str, Any]:
@@ -106,7 +117,7 @@ def _config(kind: str, job: Job, options: StreamOptions) -> dict[str, Any]:
     return {
         **config,
         **job.machinery.facts,
-        **{name: getattr(options, name) for name in ("epochs", "seed", "limit", "snapshot_every", "snapshot_seconds")},
+        **{name: getattr(options, name) for name in _RECORDED},
         "manifest_sha256": sha256_file(job.bundle.path / MANIFEST),
         "data_dir": str(options.data_dir) if options.data_dir is not None else None,
         "schedule": asdict(job.plan.schedule),
@@ -145,7 +156,15 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
         return finish_run(bundle, recorder, states, recorder.earlier_s + time.monotonic() - started, machinery.facts)
     from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
 
-    plan = RunPlan(bundle, job.plan.run, job.stream, machinery.weights, snapshot_s=job.snapshot_s, resumed=resumed)
+    plan = RunPlan(
+        bundle,
+        job.plan.run,
+        job.stream,
+        machinery.weights,
+        snapshot_s=job.snapshot_s,
+        keep_snapshots=job.keep_snapshots,
+        resumed=resumed,
+    )
     outcome = run_on_boards(plan, machinery.engine(recorder.folder.path), recorder)
     facts = {
         **machinery.facts,
@@ -172,7 +191,7 @@ def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) ->
     feeder = Feeder(job.stream(snapshot.step if snapshot is not None else 0), 0, job.snapshot_s, time.monotonic())
     tokens = iter(lambda: feeder.next(time.monotonic()), None)
     states: dict[str, Any] = {}
-    with SnapshotWriter(job.bundle, recorder) as snapshots:
+    with SnapshotWriter(job.bundle, recorder, job.keep_snapshots) as snapshots:
         for message in run_sequential(job.bundle, job.plan.run, tokens, **where):
             if isinstance(message, Report):
                 recorder.take("host", message, 0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from edgebll.bundle import Bundle
 from edgebll.errors import BoardError, EdgebllError, LinkError
+from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll.state import State as BlockState
 from edgebll.transport import Sender
 from edgebll.wire import Token
@@ -69,7 +70,7 @@ class RunPlan:
         bundle: the blocks, with the states to start from. run: identifier of the run. stream: see `edgebll.stream`.
         weights: cost of each block for the placement, e.g. measured seconds; None for an estimate.
         stall_s: time without progress, all boards answering, after which a message counts as lost.
-        snapshot_s: seconds between snapshots, besides those of the stream; 0 for none.
+        snapshot_s: seconds between snapshots, besides those of the stream; 0 for none. keep_snapshots: how many stay.
         resumed: another process began this run: go on from the newest snapshot. The first session then takes the boards that
             are there, as a recovery does; otherwise it needs all it was given.
     """
@@ -80,6 +81,7 @@ class RunPlan:
     weights: list[float] | None = None
     stall_s: float = STALL_S
     snapshot_s: float = 0.0
+    keep_snapshots: int = KEPT_SNAPSHOTS
     resumed: bool = False
 
     @property
@@ -99,7 +101,7 @@ def run_on_boards(plan: RunPlan, engine: Engine, recorder: Recorder) -> Outcome:
             raised if it comes before all blocks were ready for the first time, or where the run made no progress for
             `patience_s`; all boards are let go then.
     """
-    with engine as cluster, SnapshotWriter(plan.bundle, recorder) as snapshots:
+    with engine as cluster, SnapshotWriter(plan.bundle, recorder, plan.keep_snapshots) as snapshots:
         return _Run(plan, engine, cluster, recorder, snapshots).go()
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from edgebll.bundle import Bundle
+from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll.side_streams import Waiting, check_waiting, nest
 from edgebll.state import Array, State
 from edgebll.wire import STREAM_PREFIX
@@ -25,14 +26,14 @@ class SnapshotWriter:
     the last snapshot.
 
     Args:
-        bundle: of the run. recorder: of the run; what it has recorded is part of the snapshot.
+        bundle: of the run. recorder: of the run; what it has recorded is part of the snapshot. keep: whole snapshots that stay.
 
     Attributes:
         written: training step of the last snapshot this object has put on the disk, -1 before the first.
     """
 
-    def __init__(self, bundle: Bundle, recorder: Recorder) -> None:
-        self._bundle, self._recorder = bundle, recorder
+    def __init__(self, bundle: Bundle, recorder: Recorder, keep: int = KEPT_SNAPSHOTS) -> None:
+        self._bundle, self._recorder, self._keep = bundle, recorder, keep
         self.written = -1
         self._pending: dict[int, dict[str, StateMessage]] = {}
         self._thread = ThreadPoolExecutor(1, "edgebll-snapshots")
@@ -61,7 +62,7 @@ class SnapshotWriter:
 
     def _write(self, step: int, states: dict[str, State], waiting: Waiting[Array], progress: Progress) -> None:
         self._recorder.folder.settle()
-        write_snapshot(self._recorder.folder.path, self._bundle, step, states, waiting, progress)
+        write_snapshot(self._recorder.folder.path, self._bundle, step, states, waiting, progress, self._keep)
         self.written = step
 
     def _collect(self, may_wait: int) -> None:

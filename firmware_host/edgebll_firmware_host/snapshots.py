@@ -24,15 +24,13 @@ from edgebll.bundle import MANIFEST, Bundle, check_state
 from edgebll.errors import BundleError, LinkError
 from edgebll.files import sha256_file, storage_errors, sync_folder, write_synced
 from edgebll.plain import PlainError, from_plain, to_plain
-from edgebll.run_guard import SNAPSHOTS
+from edgebll.run_guard import KEPT_SNAPSHOTS, SNAPSHOTS
 from edgebll.side_streams import Waiting, check_waiting, flatten, nest
 from edgebll.spec import FileEntry
 from edgebll.state import Array, State, load_tensors, pack_tensors
 from edgebll.wire import STREAMS_FILE
 
 CONTENTS = "snapshot.json"
-#: Whole snapshots kept.
-KEPT = 2
 _FORMAT = 1
 
 
@@ -86,9 +84,15 @@ class Snapshot:
 
 
 def write_snapshot(
-    run: Path, bundle: Bundle, step: int, states: Mapping[str, State], waiting: Waiting[Array], progress: Progress
+    run: Path,
+    bundle: Bundle,
+    step: int,
+    states: Mapping[str, State],
+    waiting: Waiting[Array],
+    progress: Progress,
+    keep: int = KEPT_SNAPSHOTS,
 ) -> None:
-    """Add a snapshot to a run folder, and remove those beyond the newest KEPT.
+    """Add a snapshot to a run folder, and remove those beyond the newest `keep`.
 
     Raises:
         StorageError: the disk refuses; the snapshots before are untouched.
@@ -111,7 +115,7 @@ def write_snapshot(
         _swap(scratch, target)
     sync_folder(folder)
     with storage_errors(folder):
-        for old in [path for path in _found(run) if path.name <= target.name][KEPT:]:
+        for old in [path for path in _found(run) if path.name <= target.name][keep:]:
             shutil.rmtree(old)
 
 

@@ -17,7 +17,6 @@ from edgebll.cli.app import app
 from edgebll.learning import SGD, make_rule
 from edgebll.networks import make_network
 from edgebll_export import export_bundle
-from edgebll_firmware_host import snapshots
 
 #: Rules with side streams: none, a lag of 2, lags of 0 and 2, and 0 alone.
 RULES = ("bll", "bll, chained", "backlink, no waiting", "infopro")
@@ -38,11 +37,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def whole(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A whole run with each bundle, in one process, with all snapshots."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshots, "KEPT", 10)
-        for number, bundle in enumerate(bundles.values()):
-            options = ["--boards", 0, "--epochs", 2, "--snapshot-every", 7, *SHORT]
-            invoke("simulate", bundle, "--out", folder / str(number), *options)
+    for number, bundle in enumerate(bundles.values()):
+        options = ["--boards", 0, "--epochs", 2, "--snapshot-every", 7, "--keep-snapshots", 10, *SHORT]
+        invoke("simulate", bundle, "--out", folder / str(number), *options)
     return {rule: folder / str(number) for number, rule in enumerate(bundles)}
 
 
@@ -101,9 +98,21 @@ def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_pa
 def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundles: dict[str, Path], tmp_path: Path) -> None:
     invoke("simulate", bundles["bll, chained"], "--boards", 0, "--out", tmp_path / "plain", *SHORT)
     run = tmp_path / "run"
-    invoke("simulate", bundles["bll, chained"], "--boards", 2, "--snapshot-seconds", 1e-9, "--out", run, *SHORT)
+    invoke(
+        "simulate",
+        bundles["bll, chained"],
+        "--boards",
+        2,
+        "--snapshot-seconds",
+        1e-9,
+        "--keep-snapshots",
+        3,
+        "--out",
+        run,
+        *SHORT,
+    )
     assert summary(run)["state_sha256"] == summary(tmp_path / "plain")["state_sha256"]
-    assert sorted(path.name for path in (run / "snapshots").iterdir()) == ["step000000009", "step000000010"]
+    assert sorted(path.name for path in (run / "snapshots").iterdir()) == [f"step{step:09d}" for step in (8, 9, 10)]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +127,7 @@ def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundl
         (["run", "{bundle}", "--out", "x"], 2, "give the inventory of boards with --cluster"),
         (["simulate", "{bundle}", "--out", "x", "--snapshot-seconds", "-1"], 2, "--snapshot-seconds must be"),
         (["simulate", "{bundle}", "--out", "x", "--patience", "-1"], 2, "patience_s must be"),
+        (["simulate", "{bundle}", "--out", "x", "--keep-snapshots", "0"], 2, "--keep-snapshots must be at least 1, not 0"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_sentence(

@@ -23,10 +23,9 @@ from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, State
 from edgebll_devices.hosted_block import HostedBlock, Start
 from edgebll_devices.runtimes import load_block
 from edgebll_devices.sequential import run_sequential
-from edgebll_firmware_host import snapshots
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
-from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot
+from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot, write_snapshot
 
 KINDS = (TRAIN, SNAPSHOT, TRAIN, SNAPSHOT, TRAIN, EVAL, TRAIN, SNAPSHOT, TRAIN, TRAIN, SNAPSHOT, TRAIN, END)
 STEPS = [1, 2, 4, 6]
@@ -38,7 +37,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
 
 
-def run_on(bundle: Bundle, folder: Path, snapshot: Snapshot | None = None) -> str:
+def run_on(bundle: Bundle, folder: Path, snapshot: Snapshot | None = None, keep: int = 2) -> str:
     """Run all tokens, or those after a snapshot, and write snapshots on the way; returns the final states' fingerprint."""
     names = tuple(block.name for block in bundle.manifest.blocks)
     where: dict[str, Any] = {"runtime": "reference"}
@@ -49,7 +48,7 @@ def run_on(bundle: Bundle, folder: Path, snapshot: Snapshot | None = None) -> st
     final = {}
     with (
         RunFolder.create(folder, {}, overwrite=True) as opened,
-        SnapshotWriter(bundle, Recorder(opened, Silent(), names, 4, 8, 4)) as writer,
+        SnapshotWriter(bundle, Recorder(opened, Silent(), names, 4, 8, 4), keep) as writer,
     ):
         for message in run_sequential(bundle, "run", tokens, **where):
             if isinstance(message, State) and message.final:
@@ -60,14 +59,9 @@ def run_on(bundle: Bundle, folder: Path, snapshot: Snapshot | None = None) -> st
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "KEPT", 10)
-
-
-@pytest.fixture
-def run(bundle: Bundle, tmp_path: Path, kept: None) -> Path:
+def run(bundle: Bundle, tmp_path: Path) -> Path:
     """A run with four snapshots."""
-    run_on(bundle, tmp_path / "run")
+    run_on(bundle, tmp_path / "run", keep=10)
     return tmp_path / "run"
 
 
@@ -82,14 +76,14 @@ def found(run: Path, bundle: Bundle) -> tuple[int | None, list[str]]:
     return snapshot.step if snapshot is not None else None, said
 
 
-def test_a_run_that_goes_on_from_any_snapshot_has_the_bits_of_the_whole_run(bundle: Bundle, tmp_path: Path, kept: None) -> None:
-    whole = run_on(bundle, tmp_path / "run")
+def test_a_run_that_goes_on_from_any_snapshot_has_the_bits_of_the_whole_run(bundle: Bundle, tmp_path: Path) -> None:
+    whole = run_on(bundle, tmp_path / "run", keep=10)
     shutil.copytree(tmp_path / "run", tmp_path / "whole")
     for step in reversed(STEPS):
         snapshot = newest_snapshot(tmp_path / "run", bundle, lambda _: None)
         assert snapshot is not None
         assert snapshot.step == step
-        assert run_on(bundle, tmp_path / f"from{step}", snapshot) == whole
+        assert run_on(bundle, tmp_path / f"from{step}", snapshot, keep=10) == whole
         later = sorted(path.relative_to(tmp_path / f"from{step}") for path in (tmp_path / f"from{step}").rglob("*.safetensors"))
         assert len(later) == 5 * len([s for s in STEPS if s > step])
         for file in later:  # the snapshots it takes on the way are those of the whole run, the one a step later included
@@ -141,9 +135,11 @@ def test_a_snapshot_of_another_bundle_is_refused(run: Path, tmp_path: Path) -> N
         newest_snapshot(run, other, lambda _: None)
 
 
-def test_only_the_newest_are_kept(bundle: Bundle, tmp_path: Path) -> None:
-    run_on(bundle, tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir()) == ["step000000004", "step000000006"]
+@pytest.mark.parametrize(("keep", "steps"), [(1, [6]), (2, [4, 6]), (3, [2, 4, 6]), (9, STEPS)])
+def test_only_the_newest_are_kept(bundle: Bundle, tmp_path: Path, keep: int, steps: list[int]) -> None:
+    run_on(bundle, tmp_path / "run", keep=keep)
+    found = sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir())
+    assert found == [f"step{step:09d}" for step in steps]
 
 
 class Crash(BaseException):
@@ -180,7 +176,7 @@ def test_a_crash_at_any_point_of_writing_leaves_a_whole_snapshot(
         shutil.rmtree(folder(run, 7), ignore_errors=True)
         crashing(count)
         try:
-            snapshots.write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
+            write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress, keep=10)
         except Crash:
             crashes += 1
             crashing(-1)
@@ -202,14 +198,11 @@ def test_a_full_disk_leaves_those_before(bundle: Bundle, run: Path, monkeypatch:
 
     monkeypatch.setattr(edgebll.files.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
-        snapshots.write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
+        write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
     assert found(run, bundle) == (6, [])
 
 
-def test_damaged_ones_of_later_steps_are_never_kept_in_place_of_new_ones(
-    bundle: Bundle, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snapshots, "KEPT", 2)
+def test_damaged_ones_of_later_steps_are_never_kept_in_place_of_new_ones(bundle: Bundle, run: Path) -> None:
     snapshot = newest_snapshot(run, bundle, lambda _: None)
     assert snapshot is not None
     states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
@@ -219,21 +212,20 @@ def test_damaged_ones_of_later_steps_are_never_kept_in_place_of_new_ones(
     assert found(run, bundle)[0] is None
     assert found(run, bundle) == (None, []), "they are set aside, and told of once"
     for step in (1, 2, 3):
-        snapshots.write_snapshot(run, bundle, step, states, waiting, progress)
+        write_snapshot(run, bundle, step, states, waiting, progress)
         assert found(run, bundle) == (step, [])
     assert sorted(path.name for path in (run / "snapshots").iterdir() if path.name.startswith("step")) == [
         folder(run, step).name for step in (2, 3)
     ]
 
 
-def test_what_was_just_written_stays_whatever_lies_there(bundle: Bundle, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "KEPT", 2)
+def test_what_was_just_written_stays_whatever_lies_there(bundle: Bundle, run: Path) -> None:
     snapshot = newest_snapshot(run, bundle, lambda _: None)
     assert snapshot is not None
     states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
     for stray in (9999, 99999, 999999):
         folder(run, stray).mkdir()
-    snapshots.write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
+    write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
     assert found(run, bundle)[0] == 7
 
 

@@ -34,9 +34,10 @@ from edgebll.stream import StreamPlan, stream
 from edgebll.wire import Report
 from edgebll_devices.sequential import run_sequential
 from edgebll_export import export_bundle
-from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import LocalProcesses
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import RunPlan
 
 BATCH = 64
 MIN_SPEEDUP, MAX_OVERHEAD = 1.7, 0.05

@@ -36,10 +36,11 @@ from edgebll.runfolder import RunFolder
 from edgebll.schedule import Schedule
 from edgebll.stream import StreamPlan, stream
 from edgebll_export import export_bundle
-from edgebll_firmware_host.cluster_run import Outcome, RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import LocalProcesses
 from edgebll_firmware_host.inventory import HostEntry
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import Outcome, RunPlan
 
 BOARDS, EVERY, OFTEN = 4, 100, 10
 DEADLINE_S = 2.0

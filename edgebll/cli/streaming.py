@@ -154,7 +154,8 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
         started = time.monotonic()
         states = _in_this_process(job, recorder, snapshot)
         return finish_run(bundle, recorder, states, recorder.earlier_s + time.monotonic() - started, machinery.facts)
-    from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
+    from edgebll_firmware_host.cluster_run import run_on_boards
+    from edgebll_firmware_host.run_plan import RunPlan
 
     plan = RunPlan(
         bundle,

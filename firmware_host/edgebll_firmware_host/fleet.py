@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
-from edgebll.keys import KeyPair
+from edgebll.errors import BoardError, LinkError, LinkTimeout
 from edgebll.transport import poll
-from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Stop, Stopped, Welcome
+from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Welcome
 from edgebll_firmware_host.board_link import BoardLink
-from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.planner import BoardState, DeclareLost, SendPing, watch
 
-#: How long a session may take to end, after success and after an error.
-_STOP_S, _ABORT_S = 5.0, 1.0
 #: How long a message that is not urgent may lie, and how often to look whether processes have ended.
 LAZY_S, _CHECK_S = 0.05, 0.1
 
@@ -27,7 +22,7 @@ _REASON_S = 0.25
 M = TypeVar("M", bound=Message)
 
 
-def _nobody(text: str) -> None:
+def nobody(text: str) -> None:
     """Listen to nothing."""
 
 
@@ -36,7 +31,7 @@ class BoardLeaves(LinkError):  # noqa: N818  (it does nothing wrong)
 
 
 class Fleet:
-    """The boards of a run; make it with `open_fleet`.
+    """The boards of a run; make it with `session.open_fleet`.
 
     Args:
         links: one a board. deadline_s: silence after which a board counts as lost.
@@ -55,7 +50,7 @@ class Fleet:
         links: Sequence[BoardLink],
         deadline_s: float,
         check: Callable[[], None],
-        tell: Callable[[str], None] = _nobody,
+        tell: Callable[[str], None] = nobody,
     ) -> None:
         now = time.monotonic()
         self.links = {link.name: link for link in links}
@@ -207,58 +202,3 @@ class Fleet:
         if not board.greeted:
             raise LinkTimeout(f"{link.where} did not answer within {silent_s:.0f} s{why}")
         raise BoardError(f"{link.where} has been silent for {silent_s:.0f} s{why}; check the board and run again")
-
-    def stop(self, limit_s: float) -> None:
-        """End all sessions: tell every board, then wait for those that are alive, at most `limit_s`."""
-        deadline = time.monotonic() + limit_s
-        waiting = {}
-        for name, link in self.links.items():
-            with contextlib.suppress(EdgebllError):
-                link.send(Stop(link.run, incarnation=link.incarnation))
-                if self.boards[name].greeted:
-                    waiting[name] = link
-        while waiting and (left_s := deadline - time.monotonic()) > 0:
-            for name in [link.name for link in self.ready(left_s) if _has_stopped(link)]:
-                waiting.pop(name, None)
-
-
-def _has_stopped(link: BoardLink) -> bool:
-    """Take what a board has said; whether it is out of the session, or talks nonsense."""
-    try:
-        while (message := link.receive()) is not None:
-            if isinstance(message, Stopped):
-                return True
-    except LinkError:
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def open_fleet(
-    entries: Sequence[BoardEntry],
-    run: str,
-    keys: KeyPair | None,
-    deadline_s: float,
-    check: Callable[[], None] = lambda: None,
-    tell: Callable[[str], None] = _nobody,
-    incarnation: int = 0,
-) -> Iterator[Fleet]:
-    """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
-
-    Args:
-        entries: the boards. run, incarnation: identifier of the run, and which incarnation of it. keys: the host's, if
-            encrypted. deadline_s, check, tell: as in Fleet.
-    """
-    with contextlib.ExitStack() as stack:
-        links = []
-        for entry in entries:
-            links.append(BoardLink(entry, run, keys, incarnation))
-            stack.callback(links[-1].close)
-        fleet = Fleet(links, deadline_s, check, tell)
-        limit_s = _ABORT_S
-        try:
-            yield fleet
-            limit_s = _STOP_S
-        finally:
-            if not fleet.abandoned:
-                fleet.stop(limit_s)

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from edgebll.errors import EdgebllError
 from edgebll.keys import KeyPair
 from edgebll.wire import Welcome
-from edgebll_firmware_host.fleet import open_fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
+from edgebll_firmware_host.session import open_fleet
 
 _AT_ONCE = 32
 

@@ -1,22 +1,84 @@
-"""The start of a session with all boards that were greeted: send files, assign blocks, wait until they are loaded."""
+"""A session with all boards of a run: connect; send files, assign blocks, wait until they are loaded; end it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgebll.bundle import Bundle
 from edgebll.edges import HOST, EdgeSpec
+from edgebll.errors import EdgebllError, LinkError
 from edgebll.keys import KeyPair
-from edgebll.wire import Assign, Ready
+from edgebll.wire import Assign, Ready, Stop, Stopped
 from edgebll_firmware_host.board_link import BoardLink
-from edgebll_firmware_host.fleet import Fleet
+from edgebll_firmware_host.fleet import Fleet, nobody
+from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.shipping import ship
 from edgebll_firmware_host.snapshots import Snapshot
 
 #: Boards may take so long to load their blocks, as long as they answer heartbeats; longer if they tell of progress.
 LOAD_S = 600.0
+#: How long a session may take to end, after success and after an error.
+_STOP_S, _ABORT_S = 5.0, 1.0
+
+
+@contextlib.contextmanager
+def open_fleet(
+    entries: Sequence[BoardEntry],
+    run: str,
+    keys: KeyPair | None,
+    deadline_s: float,
+    check: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = nobody,
+    incarnation: int = 0,
+) -> Iterator[Fleet]:
+    """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
+
+    Args:
+        entries: the boards. run, incarnation: identifier of the run, and which incarnation of it. keys: the host's, if
+            encrypted. deadline_s, check, tell: as in Fleet.
+    """
+    with contextlib.ExitStack() as stack:
+        links = []
+        for entry in entries:
+            links.append(BoardLink(entry, run, keys, incarnation))
+            stack.callback(links[-1].close)
+        fleet = Fleet(links, deadline_s, check, tell)
+        limit_s = _ABORT_S
+        try:
+            yield fleet
+            limit_s = _STOP_S
+        finally:
+            if not fleet.abandoned:
+                _stop(fleet, limit_s)
+
+
+def _stop(fleet: Fleet, limit_s: float) -> None:
+    """End all sessions: tell every board, then wait for those that are alive, at most `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    waiting = {}
+    for name, link in fleet.links.items():
+        with contextlib.suppress(EdgebllError):
+            link.send(Stop(link.run, incarnation=link.incarnation))
+            if fleet.boards[name].greeted:
+                waiting[name] = link
+    while waiting and (left_s := deadline - time.monotonic()) > 0:
+        for name in [link.name for link in fleet.ready(left_s) if _has_stopped(link)]:
+            waiting.pop(name, None)
+
+
+def _has_stopped(link: BoardLink) -> bool:
+    """Take what a board has said; whether it is out of the session, or talks nonsense."""
+    try:
+        while (message := link.receive()) is not None:
+            if isinstance(message, Stopped):
+                return True
+    except LinkError:
+        return True
+    return False
 
 
 @dataclass

@@ -13,11 +13,12 @@ from support.tiny_bundle import make_tiny_bundle
 from edgebll.errors import BoardError
 from edgebll.runfolder import RunFolder
 from edgebll.state import state_sha256
-from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import RunPlan
 
 FAILURES, STEPS = 5, 200
 

@@ -13,10 +13,11 @@ from edgebll.state import Array
 from edgebll.state import State as BlockState
 from edgebll.wire import EVAL, SNAPSHOT, TRAIN, State, Token
 from edgebll_devices.sequential import run_sequential
-from edgebll_firmware_host.cluster_run import Outcome, RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import Cluster
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import Outcome, RunPlan
 from support.tiny_bundle import make_batch
 
 

@@ -17,10 +17,11 @@ from edgebll.bundle import open_bundle
 from edgebll.runfolder import RunFolder
 from edgebll.state import state_sha256
 from edgebll.wire import TRAIN, Token
-from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import load_cluster
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import RunPlan
 from edgebll_firmware_host.snapshots import newest_snapshot
 from support.board_runs import make_tokens, run_name
 

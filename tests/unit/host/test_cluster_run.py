@@ -17,10 +17,11 @@ from edgebll.errors import BoardError, LinkTimeout
 from edgebll.runfolder import RunFolder
 from edgebll.transport import Receiver
 from edgebll.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Ready, Stop, Token
-from edgebll_firmware_host.cluster_run import Outcome, RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import Outcome, RunPlan
 
 RUN = "run"
 Script = Callable[[Message], Iterable[Message] | None]

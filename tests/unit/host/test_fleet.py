@@ -15,11 +15,11 @@ from edgebll.bundle import Bundle
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
 from edgebll.wire import Assign, Failure, FilePiece, Hello, Message, Offer, Ping, Pong, Progress, Ready, Stop, Want
 from edgebll_firmware_host import session, shipping
-from edgebll_firmware_host.fleet import LAZY_S, Fleet, open_fleet
+from edgebll_firmware_host.fleet import LAZY_S, Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.probe import probe_all
-from edgebll_firmware_host.session import start_session
+from edgebll_firmware_host.session import open_fleet, start_session
 from edgebll_firmware_host.shipping import AHEAD, ship
 
 RUN = "run"

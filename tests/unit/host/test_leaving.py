@@ -16,12 +16,13 @@ from support.tiny_bundle import make_tiny_bundle
 from edgebll.errors import BoardError, LinkError, LinkTimeout
 from edgebll.runfolder import RunFolder
 from edgebll.wire import END, TRAIN, Assign, Failure, Leaving, Message, Stop
-from edgebll_firmware_host.cluster_run import RunPlan, run_on_boards
+from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.live import Live
 from edgebll_firmware_host.members import Members
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.run_plan import RunPlan
 
 RUN = "run"
 

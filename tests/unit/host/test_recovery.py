@@ -11,11 +11,11 @@ from support.fake_board import FakeBoard
 from edgebll.errors import BoardError, LinkError, LinkTimeout
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Hello, Message, Progress, Stop, Token, Welcome
 from edgebll_firmware_host.feeder import Feeder
-from edgebll_firmware_host.fleet import open_fleet
 from edgebll_firmware_host.greeting import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.placement import place_among
 from edgebll_firmware_host.recovery import Patience
+from edgebll_firmware_host.session import open_fleet
 
 RUN = "run"
 

@@ -58,17 +58,24 @@ def _say(kind: str, link: socket.socket) -> None:
             link.sendall(bytes(1 << 20))
 
 
+def knock(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, server_key: bytes) -> zmq.Socket[bytes]:
+    """A real client with a fresh key, which has said something unless it was refused before it could."""
+    client = context.socket(zmq.DEALER)
+    client.linger = 0
+    client.curve_publickey, client.curve_secretkey = zmq.curve_keypair()
+    client.curve_serverkey = server_key
+    client.connect(endpoint)
+    with contextlib.suppress(zmq.Again):  # whoever is refused has nowhere to send any more, and would wait for ever
+        client.send(b"let me in", zmq.DONTWAIT)
+    return client
+
+
 def _wrong_keys(ports: list[int]) -> None:
-    """Real clients with a fresh key each; the server's public key is no secret, but is not known either."""
+    """Clients with a fresh key each; the server's public key is no secret, but is not known either."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     server, _ = zmq.curve_keypair()
     while True:
-        client = context.socket(zmq.DEALER)
-        client.linger = 0
-        client.curve_publickey, client.curve_secretkey = zmq.curve_keypair()
-        client.curve_serverkey = server
-        client.connect(f"tcp://127.0.0.5:0;127.0.0.1:{random.choice(ports)}")
-        client.send(b"let me in")
+        client = knock(context, f"tcp://127.0.0.5:0;127.0.0.1:{random.choice(ports)}", server)
         time.sleep(0.02)
         client.close()
         _counts["wrong key"] += 1

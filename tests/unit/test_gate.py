@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
-from support.flood import ANNOUNCEMENT, GREETING
+from support.flood import ANNOUNCEMENT, GREETING, knock
 
 from edgebll.keys import KeyPair, make_key_pair
 from edgebll.transport import ControlClient, ControlServer, Receiver, Sender
@@ -172,12 +172,7 @@ def test_what_is_said_of_strangers_stays_short(server: ControlServer, caplog: py
         links = [stack.enter_context(stranger(server, "127.0.0.3")) for _ in range(BURST + 40)]
         assert is_cut(links[-1])
         for _ in range(40):
-            wrong = context.socket(zmq.DEALER)
-            wrong.linger = 0
-            wrong.curve_publickey, wrong.curve_secretkey = zmq.curve_keypair()
-            wrong.curve_serverkey = BOARD.public.encode()
-            wrong.connect(server.endpoint)
-            wrong.send(b"hello")
+            wrong = knock(context, server.endpoint, BOARD.public.encode())
             server.receive(0.02)
             wrong.close()
     context.term()

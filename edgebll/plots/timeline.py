@@ -151,15 +151,17 @@ def _board_rows(axes: Any, boards: Sequence[str]) -> None:
 
 def _window(spans: Sequence[Span]) -> tuple[float, float]:
     """A stretch near the middle of the run, when the pipeline is full, in which _BATCHES training batches enter in a row."""
-    entry: dict[int, float] = {}
-    for span in spans:
-        if span.kind == "TRAIN":
-            entry.setdefault(span.sequence, span.start_us)
-    order = sorted(entry)
-    if len(order) <= _BATCHES:
+    entrance = min((len(span.block), span.block) for span in spans)[1]
+    entries = sorted((s.start_us, s.sequence) for s in spans if s.kind == "TRAIN" and s.block == entrance)
+    if len(entries) <= _BATCHES:
         return 0.0, max(span.end_us for span in spans) or 1.0
-    starts = range(len(order) - _BATCHES)
+    starts = range(len(entries) - _BATCHES)
     middle = len(starts) / 2
-    # An evaluation leaves a gap in the sequence of training batches; a stretch without one shows the pipeline better.
-    first = min(starts, key=lambda i: (order[i + _BATCHES] - order[i], abs(i - middle)))
-    return entry[order[first]], entry[order[first + _BATCHES]]
+
+    def unevenness(index: int) -> tuple[int, float]:
+        # An evaluation leaves a gap in the sequence of training batches, and a recovery begins it again; a stretch without
+        # either shows the pipeline better.
+        return abs(entries[index + _BATCHES][1] - entries[index][1] - _BATCHES), abs(index - middle)
+
+    first = min(starts, key=unevenness)
+    return entries[first][0], entries[first + _BATCHES][0]

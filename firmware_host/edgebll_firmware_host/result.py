@@ -64,4 +64,6 @@ def _draw(run: Path) -> list[str]:
             draw(run)
         except (MissingExtraError, BundleError) as error:
             notes.append(str(error))
+        except Exception as error:
+            notes.append(f"{draw.__name__} failed, so a picture is missing ({type(error).__name__}: {error})")
     return list(dict.fromkeys(notes))

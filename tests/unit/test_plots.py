@@ -96,6 +96,20 @@ def test_timeline_of_any_size(tmp_path: Path, boards: int, batches: int) -> None
     assert draw_timeline(tmp_path).stat().st_size > 1000
 
 
+def test_timeline_of_a_run_that_recovered(tmp_path: Path) -> None:
+    """Its tokens are numbered from 0 again, evaluations included: a step may have an earlier number than one long before."""
+    before = (0, (*range(11), *range(35, 38)))
+    after = (1e6, (*range(23, 34), *range(58, 69)))
+    events = [
+        event(f"board-{board}", f"block{board}", "TRAIN", sequence, begin + 1000 * (sequence + board), 900)
+        for begin, sequences in (before, after)
+        for sequence in sequences
+        for board in range(2)
+    ]
+    write_trace(tmp_path, events)
+    assert draw_timeline(tmp_path).stat().st_size > 1000
+
+
 def test_spans_take_names_from_metadata_and_start_at_zero(tmp_path: Path) -> None:
     names = [
         {"ph": "M", "name": "process_name", "pid": 0, "args": {"name": "orin-1"}},

@@ -16,7 +16,7 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.bundle import MANIFEST, Bundle
 from edgebll.errors import BundleError, LinkError
-from edgebll.transport import Receiver
+from edgebll.transport import Receiver, Sender
 from edgebll.wire import (
     END,
     MAX_PROGRESS_CHARS,
@@ -111,6 +111,30 @@ def test_a_ping_is_answered_while_a_step_computes(agent: Agent, bundle: Bundle, 
         gate.open()
         host.expect(Report)
         host.expect(Report)
+        host.stop()
+
+
+def test_a_heartbeat_says_whether_there_is_anything_to_compute(agent: Agent, bundle: Bundle, loader: FakeLoader) -> None:
+    loader.before = gate = Gate()
+
+    def idle(host: DirectHost) -> bool:
+        host.control.send(Ping(1))
+        return host.wait_for(Pong).idle
+
+    with DirectHost(agent.endpoint, RUN) as host:
+        host.hello()
+        assert not idle(host), "it waits for the host, not for a token"
+        host.send_files(bundle, host.offer(bundle, BLOCKS))
+        host.assign(BLOCKS)
+        host.expect(Ready)
+        until(lambda: idle(host))
+        host.data = Sender(agent.data_endpoint)
+        host.token(train(bundle, 0))
+        assert gate.reached.wait(20.0)
+        assert not idle(host)
+        gate.open()
+        host.wait_for(Report)
+        until(lambda: idle(host))
         host.stop()
 
 

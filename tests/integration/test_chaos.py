@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chaos import Board, Trial, boards, make_kinds, schedule
+from support.chaos import FAULTS, SPOILING, Board, Trial, boards, make_kinds, schedule
 
 from edgebll.bundle import Bundle
 
 STEPS = 300
 KINDS = make_kinds(STEPS, 20)
+SEEDS = range(10)
 _RUNS = itertools.count()
 
 
@@ -28,7 +29,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[B
         yield made
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_any_faults_leave_the_bits_as_they_are(
     side_bundle: Bundle, undisturbed: str, tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> None:
@@ -37,6 +38,11 @@ def test_any_faults_leave_the_bits_as_they_are(
     trial = Trial(side_bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}")
     assert trial.go(schedule(seed, STEPS, made, 2, encrypted=secret)) == undisturbed, trial.log
     assert len(trial.log) == 2, "not all faults came before the end"
+
+
+def test_every_kind_of_fault_is_among_them(plain: tuple[list[Board], Path]) -> None:
+    schedules = (schedule(seed, STEPS, plain[0], 2, encrypted=seed % 2 == 1) for seed in SEEDS)
+    assert {name.partition(" (")[0] for faults in schedules for _, name, _ in faults} == {*FAULTS, *SPOILING}
 
 
 def test_a_board_whose_disk_refuses_is_replaced_by_others(

@@ -32,21 +32,27 @@ def status(run: Path) -> dict:
     return {**found, "boards": {board["name"]: board for board in found["boards"]}}
 
 
-def test_a_board_is_drained_and_added_again(
+def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
     side_bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
 ) -> None:
+    """The inventory has two boards only, and is not changed."""
     seen: list[dict] = []
+    snapshots: list[int] = []
+    inventory = made[1].read_text().partition('[[board]]\nname = "board2"')[0]
+    (tmp_path / "two.toml").write_text(inventory)
 
     def drain(trial: Trial) -> None:
         seen.append(status(trial.run))
         assert "moved at a snapshot" in invoke("cluster", "drain", trial.run, "board1")
-        for board, words in (("board9", "no board 'board9', only board0, board1, board2"), ("board1", "")):
+        for board, words in (("board9", "no board 'board9', only board0, board1"), ("board1", "")):
             result = CliRunner().invoke(app, ["cluster", "drain", str(trial.run), board])
             assert (result.exit_code, words in result.output) == ((2, True) if words else (0, True)), result.output
 
     def add(trial: Trial) -> None:
         seen.append(status(trial.run))
+        snapshots.extend(int(path.name.removeprefix("step")) for path in (trial.run / "snapshots").glob("step*"))
         assert "is used from the next snapshot" in invoke("cluster", "add", trial.run, "board1")
+        assert "is used from the next" in invoke("cluster", "add", trial.run, "board2", "--endpoint", made[0][2].endpoint)
         taken = CliRunner().invoke(app, ["cluster", "add", str(trial.run), "x", "--endpoint", made[0][0].endpoint])
         assert taken.exit_code == 2
         assert "two boards have the endpoint" in taken.output
@@ -55,13 +61,16 @@ def test_a_board_is_drained_and_added_again(
         seen.append(status(trial.run))
         assert "step" in invoke("cluster", "status", trial.run)
 
-    trial = Trial(side_bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    trial = Trial(side_bundle, KINDS, tmp_path / "two.toml", made[0], tmp_path / "run", pause_s=PAUSE_S)
     assert trial.go([(150, "drain", drain), (450, "add", add), (1150, "look", look)]) == undisturbed
     first, drained, again = ({name: board["state"] for name, board in found["boards"].items()} for found in seen)
-    assert first == again == dict.fromkeys(first, "working"), trial.lines
-    assert drained == {"board0": "working", "board1": "drained", "board2": "working"}
+    assert first == {"board0": "working", "board1": "working"}, trial.lines
+    assert drained == {"board0": "working", "board1": "drained"}
+    assert again == {"board0": "working", "board1": "working", "board2": "working"}
     assert [found["recoveries"] for found in seen] == [0, 0, 0], "a change is no failure"
-    assert [found["incarnation"] for found in seen] == [1, 2, 3]
+    assert [found["incarnation"] for found in seen[:2]] == [1, 2]
+    assert any(150 <= step < 400 for step in snapshots), "it was moved at a snapshot of its own"
+    assert (tmp_path / "two.toml").read_text() == inventory
     assert status(trial.run)["phase"] == "ended"
     late = CliRunner().invoke(app, ["cluster", "drain", str(tmp_path), "board0"])
     assert late.exit_code == 3

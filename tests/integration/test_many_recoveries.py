@@ -23,39 +23,35 @@ from edgebll_firmware_host.run_plan import RunPlan
 FAILURES, STEPS = 5, 200
 
 
-class Counting(Silent):
-    """Counts training steps."""
+class Failing(RunningAgents, Silent):
+    """A board is said to have ended when some steps are done, and once more before the next incarnation is ready."""
 
-    steps = 0
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.failures, self._again = 0, False
 
     def stepped(self, step: int, losses: object, samples: int) -> None:
-        self.steps = step
-
-
-class Failing(RunningAgents):
-    """Says, each time some steps are done, that a board has ended."""
-
-    def __init__(self, cluster: Cluster, listener: Counting) -> None:
-        super().__init__(cluster)
-        self.listener, self.failures = listener, 0
-
-    def check(self) -> None:
-        if self.failures < FAILURES and self.listener.steps >= (self.failures + 1) * STEPS // (FAILURES + 1):
-            self.failures += 1
+        if step >= (self.failures + 1) * STEPS // (FAILURES + 1) and self.failures < FAILURES:
+            self.failures, self._again = self.failures + 1, True
             raise BoardError(f"a board ended for the {self.failures}. time")
 
+    def check(self) -> None:
+        if self._again:
+            self._again = False
+            raise BoardError("another board ended")
 
-def test_nothing_of_earlier_incarnations_stays_in_memory(tmp_path: Path) -> None:
+
+def test_failures_while_it_recovers_are_recovered_from_and_nothing_of_them_stays_in_memory(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "tiny", blocks=2)
-    kinds, name, listener = make_kinds(STEPS, 20), run_name(tmp_path / "run"), Counting()
+    kinds, name = make_kinds(STEPS, 20), run_name(tmp_path / "run")
     with agent_process(tmp_path / "a", name="a") as a, agent_process(tmp_path / "b", name="b") as b:
         cluster = Cluster(tuple(BoardEntry(board.name, board.endpoint) for board in (a, b)), HostEntry(window=3))
         plan = RunPlan(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0)
         with RunFolder.create(tmp_path / "run", {}) as opened:
             names = tuple(block.name for block in bundle.manifest.blocks)
-            recorder = Recorder(opened, listener, names, bundle.manifest.batch_size, STEPS, STEPS)
-            outcome = run_on_boards(plan, Failing(cluster, listener), recorder)
+            recorder = Recorder(opened, engine := Failing(cluster), names, bundle.manifest.batch_size, STEPS, STEPS)
+            outcome = run_on_boards(plan, engine, recorder)
     assert state_sha256(outcome.states) == state_sha256(run_alone(bundle, kinds))
-    assert len(outcome.recoveries) == FAILURES
+    assert [recovery.restore_s is None for recovery in outcome.recoveries] == [True, False] * FAILURES
     gc.collect()
     assert not [found for found in gc.get_objects() if type(found) is Fleet]

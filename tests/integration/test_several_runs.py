@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +47,24 @@ def test_a_second_run_is_refused_while_the_first_goes_on_and_can_begin_when_it_i
     assert not (tmp_path / "second" / "summary.json").exists()
     invoke("run", dense_bundle, "--cluster", cluster, "--out", tmp_path / "third", *SHORT)
     assert all(agent.process.poll() is None for agent in agents)
+
+
+def test_a_run_is_resumed_with_another_inventory(dense_bundle: Path, tmp_path: Path) -> None:
+    """After a snapshot in the middle; the first inventory is not there any more, nor is the board's name."""
+    run = tmp_path / "run"
+    with agent_process(tmp_path / "board") as agent:
+        first = write_cluster(tmp_path / "first.toml", {"first": agent.endpoint})
+        invoke("run", dense_bundle, "--cluster", first, "--snapshot-every", 4, "--out", run, *SHORT)
+        expected, lines = summary(run)["state_sha256"], (run / "metrics.jsonl").read_text().splitlines()
+        for path in (run / "bundle", run / "snapshots" / "step000000008"):
+            shutil.rmtree(path)
+        for path in (run / "summary.json", first):
+            path.unlink()
+        second = write_cluster(tmp_path / "second.toml", {"second": agent.endpoint})
+        invoke("run", "--resume", run, "--cluster", second)
+    assert summary(run)["state_sha256"] == expected
+    assert summary(run)["placement"] == {"second": ["block0", "block1"]}
+    assert sorted((run / "metrics.jsonl").read_text().splitlines()) == sorted(lines)
 
 
 def test_runs_one_after_another_need_no_restart_and_give_the_same_bits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll.wire import END, TRAIN, Failure, Report, State, Token
+from edgebll_devices import warm
 from edgebll_devices.agent import Agent
 from edgebll_devices.settings import Settings
 
@@ -79,6 +81,20 @@ def test_another_run_frees_what_was_kept(agent: Agent, bundle: Bundle, loader: F
         assert [runtime.closed for runtime in loader.loaded] == [False, False]
         following.begin(bundle, 0)
         assert [runtime.closed for runtime in loader.loaded] == [True, True, False, False]
+
+
+def test_what_no_incarnation_takes_up_is_freed_in_a_while(
+    tmp_path: Path, bundle: Bundle, loader: FakeLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "KEEP_S", 0.05)
+    with serving(agent := Agent(Settings(LOCAL, LOCAL, "tester", tmp_path / "state", deadline_s=1.0))):
+        with DirectHost(agent.endpoint, RUN) as host:
+            host.begin(bundle, 0)
+            host.stop()
+        until_s = time.monotonic() + 20.0
+        while not all(runtime.closed for runtime in loader.loaded):
+            assert time.monotonic() < until_s, "they take memory for ever"
+            time.sleep(0.01)
 
 
 def test_a_runtime_that_failed_is_loaded_anew(agent: Agent, bundle: Bundle, loader: FakeLoader) -> None:

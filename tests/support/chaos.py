@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,6 +166,7 @@ class Trial:
                 heard = time.monotonic()
                 word, _, rest = line.partition(" ")
                 if word == "end":
+                    self._check_record()
                     return rest
                 while word == "step" and waiting and int(rest) >= waiting[0][0]:
                     step, name, inflict = waiting.pop(0)
@@ -177,6 +179,16 @@ class Trial:
             self._later.clear()
             for board in self.boards:
                 board.whole()
+
+    def _check_record(self) -> None:
+        """However much was replayed: one line for each block and training step, and one for each evaluation."""
+        lines = [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
+        found = Counter((line["kind"], line.get("block"), line["step"]) for line in lines)
+        done = itertools.accumulate(kind == TRAIN for kind in self.kinds)
+        expected = {("eval", None, step) for step, kind in zip(done, self.kinds, strict=True) if kind == EVAL}
+        for block in self.bundle.manifest.blocks:
+            expected |= {("train", block.name, step) for step in range(self.kinds.count(TRAIN))}
+        assert found == Counter(expected), self._story(f"recorded otherwise than once: {found - Counter(expected)}")
 
     def later(self, seconds: float, undo: Callable[[], None]) -> None:
         """Do something in a while, at the latest when the run is over."""

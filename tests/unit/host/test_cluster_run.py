@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from support.fake_board import FakeBoard, welcome
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.bundle import Bundle
-from edgebll.errors import BoardError, LinkTimeout
+from edgebll.errors import BoardError, LinkError, LinkTimeout
 from edgebll.runfolder import RunFolder
 from edgebll.transport import Receiver
-from edgebll.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Ready, Stop, Token
+from edgebll.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Pong, Ready, Stop, Token
 from edgebll_firmware_host.cluster_run import run_on_boards
 from edgebll_firmware_host.engines import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
@@ -76,6 +77,49 @@ def test_tokens_that_nothing_comes_of_have_a_deadline(bundle: Bundle, tmp_path: 
         while (message := data.receive(0.2)) is not None:
             fed.append(message)
     assert len(fed) == 2, "the window, and no more"
+
+
+def test_boards_that_all_have_nothing_to_do_are_not_waited_for(bundle: Bundle, tmp_path: Path) -> None:
+    """Long before `stall_s`: they say with their heartbeats that what was sent to them has not come."""
+
+    def idle(message: Message) -> Iterable[Message] | None:
+        return [Pong(message.sent_ns, 0, idle=True)] if isinstance(message, Ping) else None
+
+    with (
+        Receiver("tcp://127.0.0.1:0") as data,
+        FakeBoard(ready_at(data.endpoint, idle)) as board,
+        pytest.raises(LinkTimeout, match=r"nothing has come through for \d s although all boards answer"),
+    ):
+        run(bundle, board, tmp_path / "run", stall_s=20.0)
+
+
+def test_a_data_connection_that_breaks_is_noticed_at_once(bundle: Bundle, tmp_path: Path) -> None:
+    """What was on it may be lost, and nobody sends it again."""
+    with Receiver("tcp://127.0.0.1:0") as data:
+
+        def close(message: Message) -> Iterable[Message] | None:
+            if isinstance(message, Ping) and data.receive(0.0) is not None:
+                data.close()
+            return None
+
+        with (
+            FakeBoard(ready_at(data.endpoint, close)) as board,
+            pytest.raises(LinkError, match=r"the data connection to board a at .* broke"),
+        ):
+            run(bundle, board, tmp_path / "run", stall_s=20.0)
+
+
+def test_the_number_of_an_incarnation_is_on_the_disk_before_a_board_hears_of_it(bundle: Bundle, tmp_path: Path) -> None:
+    seen: list[tuple[int, dict]] = []
+
+    def look(message: Message) -> Iterable[Message] | None:
+        if isinstance(message, Hello):
+            seen.append((message.incarnation, json.loads((tmp_path / "run" / "incarnation.json").read_text())))
+        return [Failure(RUN, 8, "board fake: on fire", incarnation=1)]
+
+    with FakeBoard(look) as board, pytest.raises(BoardError, match="on fire"):
+        run(bundle, board, tmp_path / "run")
+    assert seen == [(1, {"incarnation": 1})]
 
 
 def test_a_board_that_fails_in_mid_run_ends_it_with_its_own_words(bundle: Bundle, tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_status_tells_a_whole_run_from_one_that_was_stopped(tmp_path: Path) -> N
     assert "ended, step 2" in CliRunner().invoke(app, ["cluster", "status", str(tmp_path)]).output
 
 
+def test_status_says_that_the_host_is_silent(tmp_path: Path) -> None:
+    command = ["cluster", "status", str(tmp_path)]
+    for age_s, gone in ((0.0, False), (STALE_S + 2.0, True)):
+        said(tmp_path, "running", age_s)
+        assert ("has written nothing for 12 s: resume the run" in CliRunner().invoke(app, command).output) is gone
+        assert json.loads(CliRunner().invoke(app, [*command, "--json"]).output)["host_gone"] is gone
+
+
 def test_a_board_the_run_does_not_know_needs_an_endpoint(tmp_path: Path) -> None:
     said(tmp_path, "running", 0.0)
     result = CliRunner().invoke(app, ["cluster", "add", str(tmp_path), "b"])

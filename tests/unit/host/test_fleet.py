@@ -13,7 +13,23 @@ from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
-from edgebll.wire import Assign, Failure, FilePiece, Hello, Message, Offer, Ping, Pong, Progress, Ready, Stop, Want
+from edgebll.wire import (
+    TRAIN,
+    Assign,
+    Failure,
+    FilePiece,
+    Hello,
+    Message,
+    Offer,
+    Ping,
+    Pong,
+    Progress,
+    Ready,
+    Report,
+    State,
+    Stop,
+    Want,
+)
 from edgebll_firmware_host import session, shipping
 from edgebll_firmware_host.fleet import LAZY_S, Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
@@ -76,6 +92,19 @@ def test_a_board_that_never_answers_is_a_link_error_and_one_that_falls_silent_a_
         open_fleet([entry("a", faint)], RUN, None, 1.0) as fleet,
     ):
         greet_and_wait(fleet)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Pong(1, 2), Progress(RUN, "builds"), Report(RUN, "block0", TRAIN, 0, 0, {}, 0, 1), State(RUN, "block0", 0, 0, False)],
+)
+def test_any_message_is_a_sign_of_life(message: Message) -> None:
+    """A heartbeat's answer lies behind all that the board had to say before, which may be much."""
+    with FakeBoard() as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
+        fleet.greet()
+        fleet.boards["a"].last_heard_s = float("-inf")
+        fleet.note(fleet.links["a"], message)
+        assert time.monotonic() - fleet.boards["a"].last_heard_s < 5.0
 
 
 def greet_and_wait(fleet: Fleet) -> None:

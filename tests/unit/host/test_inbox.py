@@ -156,6 +156,25 @@ def test_an_evaluation_is_summed_over_its_batches_and_padding_does_not_count(des
     assert desk.told.accuracies == [0.5]
 
 
+def test_what_is_replayed_is_recorded_once(desk: Desk) -> None:
+    """Steps that were recorded before the failure, and an evaluation that it cut off or that was whole."""
+    half, rest = {"correct": 1.0, "loss_sum": 2.0, "count": 4.0}, {"correct": 1.0, "loss_sum": 1.0, "count": 2.0}
+    take = desk.recorder.take
+    for times in range(3):
+        desk.recorder.begin_incarnation()
+        for step in range(2 + times):
+            take("a", Report(RUN, "block0", TRAIN, step, step, {"loss": 1.0}, 0, 1), 0)
+            take("b", Report(RUN, "block1", TRAIN, step, step, {"loss": 2.0}, 0, 1), 0)
+        for values in (half, rest)[: times + 1]:
+            take("b", Report(RUN, "block1", EVAL, 9, 2, values, 0, 1), 0)
+    desk.recorder.folder.flush()
+    lines = [json.loads(line) for line in (desk.recorder.folder.path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line.get("block") == "block1"] == [0, 1, 2, 3]
+    assert [line["accuracy"] for line in lines if line["kind"] == "eval"] == [2 / 6]
+    assert desk.told.steps == [1, 2, 3, 4]
+    assert desk.recorder.news == 2 * 4 + 1
+
+
 @pytest.mark.parametrize("values", [{}, {"correct": 1.0, "loss_sum": 1.0}, {"correct": 1.0, "loss_sum": 1.0, "count": 0.0}])
 def test_an_evaluation_without_its_values_is_refused(desk: Desk, values: dict) -> None:
     with pytest.raises(BoardError, match="board b reports an evaluation without correct, count, loss_sum"):

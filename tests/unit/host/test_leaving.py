@@ -105,5 +105,6 @@ def test_those_that_left_are_not_there_and_the_unfit_only_if_there_is_no_other()
     assert there() == "c"
     members.drained |= {"c"}
     assert there() == ""
-    members.add(dataclasses.replace(cluster.boards[0], threads=2), cluster)
-    assert there() == "a", "who adds a board anew means that it is there"
+    moved = dataclasses.replace(cluster.boards[0], endpoint="tcp://127.0.0.1:9")
+    members.add(moved, cluster)
+    assert members.there(cluster) == [moved], "who adds a board anew means that it is there, at this address"

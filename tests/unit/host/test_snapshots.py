@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, State
 from edgebll_devices.hosted_block import HostedBlock, Start
 from edgebll_devices.runtimes import load_block
 from edgebll_devices.sequential import run_sequential
+from edgebll_firmware_host import snapshot_writer
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot, write_snapshot
@@ -186,6 +188,45 @@ def test_a_crash_at_any_point_of_writing_leaves_a_whole_snapshot(
         assert found(run, bundle) == (7, [])
         break
     assert crashes >= 8  # six files, two folders, one rename
+
+
+def test_nothing_has_its_name_before_it_is_on_the_disk(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a loss of power needs, in this order: the metrics it counts on, the files, their folder, the name, its folder."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def note_rename(source: Path, target: Path) -> None:
+        done.append(f"{Path(source).name} becomes {Path(target).name}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    run_on(bundle, tmp_path / "run")
+    end = done.index(".step000000001.partial becomes step000000001")
+    files = [*(f"block{index}.safetensors" for index in range(4)), "streams.safetensors", "snapshot.json"]
+    partial = ".step000000001.partial"
+    assert done[end - 8 : end + 2] == ["metrics.jsonl", *files, partial, f"{partial} becomes step000000001", "snapshots"]
+
+
+def test_a_slow_disk_does_not_hold_the_run_up(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(block.name for block in bundle.manifest.blocks)
+    tokens = make_tokens(bundle, KINDS, "run")
+    given = [m for m in run_sequential(bundle, "run", tokens, runtime="reference") if isinstance(m, State) and not m.final]
+    go, write = threading.Event(), snapshot_writer.write_snapshot
+    monkeypatch.setattr(snapshot_writer, "write_snapshot", lambda *given: go.wait(20.0) and write(*given))
+    with RunFolder.create(tmp_path / "run", {}) as opened:
+        with SnapshotWriter(bundle, Recorder(opened, Silent(), names, 4, 8, 4)) as writer:
+            for message in given[: 3 * len(names)]:
+                writer.take(message)
+            assert writer.written == -1, "three were taken and none could be written"
+            go.set()
+            for message in given[3 * len(names) :]:
+                writer.take(message)
+        assert writer.written == STEPS[-1]
 
 
 def test_a_full_disk_leaves_those_before(bundle: Bundle, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

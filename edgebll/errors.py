@@ -58,9 +58,13 @@ class WireError(LinkError, ValueError):
 
 
 class BoardError(EdgebllError, RuntimeError):
-    """A board failed or vanished during a run. Exit code 8."""
+    """A board failed or vanished during a run; `board` is its name where whoever raises this knows it. Exit code 8."""
 
     exit_code = 8
+
+    def __init__(self, message: str, board: str | None = None) -> None:
+        super().__init__(message)
+        self.board = board
 
 
 class StorageError(EdgebllError, OSError):

@@ -153,7 +153,7 @@ class LocalProcesses:
             if code is not None:
                 how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
                 said = "" if code < 0 else self._last_words(name)
-                raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._log(name)}{said}")
+                raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._log(name)}{said}", name)
 
     def process_ids(self) -> dict[str, int]:
         """Process id of each agent that has not ended, by the board's name."""

@@ -55,7 +55,7 @@ class Fleet:
         now = time.monotonic()
         self.links = {link.name: link for link in links}
         self.boards = {link.name: BoardState(now, greeted=False) for link in links}
-        self.deadline_s, self._check, self._tell = deadline_s, check, tell
+        self.deadline_s, self._ended, self._tell = deadline_s, check, tell
         self.suspect: str | None = None
         self.reported = False
         self.leaving: set[str] = set()
@@ -144,6 +144,14 @@ class Fleet:
         while time.monotonic() < until_s:
             self._check_connections()
             time.sleep(_REASON_S / 20)
+
+    def _check(self) -> None:
+        """Raise BoardError if a board's process is known to have ended: that board is to blame, whatever led here."""
+        try:
+            self._ended()
+        except BoardError as error:
+            self.suspect = error.board or self.suspect
+            raise
 
     def _check_connections(self) -> None:
         """A connection that was cut may have lost messages, and ZeroMQ sends them no more."""

@@ -49,6 +49,7 @@ def test_an_agent_that_is_killed_is_started_anew(dense_bundle: Path, tmp_path: P
     assert found["state_sha256"] == summary(tmp_path / "alone")["state_sha256"]
     (recovery,) = found["recoveries"]
     assert "board1" in recovery["reason"]
+    assert recovery["board"] == "board1"
     assert recovery["step"] <= 10
     assert recovery["restore_seconds"] > 0
     assert recovery["replay_seconds"] > 0

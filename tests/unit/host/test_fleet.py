@@ -153,7 +153,7 @@ def test_what_is_known_of_a_process_comes_before_what_its_neighbours_say() -> No
 
     def check() -> None:
         if ended:
-            raise BoardError("board b was killed")
+            raise BoardError("board b was killed", "b")
 
     def fail(message: Message) -> Iterable[Message] | None:
         if isinstance(message, Offer):
@@ -166,6 +166,7 @@ def test_what_is_known_of_a_process_comes_before_what_its_neighbours_say() -> No
         fleet.links["a"].send(Offer(RUN, b"{}", ()))
         with pytest.raises(BoardError, match="board b was killed"):
             fleet.gather(Want, 10.0, "said which files it needs")
+        assert fleet.suspect == "b"
 
 
 def test_a_dead_neighbour_comes_before_the_link_that_broke_with_it() -> None:

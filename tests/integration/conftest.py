@@ -1,8 +1,10 @@
 """What tests of boards share: bundles, the bits of a run to which nothing happened, a fake runtime."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.agent_inside import running
 from support.board_runs import run_alone
 from support.fake_runtime import FakeLoader
 from support.tiny_bundle import SIDES, make_tiny_bundle
@@ -11,6 +13,7 @@ from edgebll.bundle import Bundle
 from edgebll.learning import SGD, Greedy
 from edgebll.networks import make_network
 from edgebll.state import state_sha256
+from edgebll_devices.agent import Agent
 from edgebll_export import export_bundle
 
 
@@ -30,6 +33,12 @@ def side_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
+def two_blocks(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Two blocks of a few numbers."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "two", blocks=2)
+
+
+@pytest.fixture(scope="module")
 def undisturbed(side_bundle: Bundle, request: pytest.FixtureRequest) -> str:
     """The hash of the final weights of the tokens `KINDS` of the module."""
     return state_sha256(run_alone(side_bundle, request.module.KINDS))
@@ -41,3 +50,10 @@ def loader(monkeypatch: pytest.MonkeyPatch) -> FakeLoader:
     loader = FakeLoader()
     loader.install(monkeypatch)
     return loader
+
+
+@pytest.fixture
+def agent(tmp_path: Path, loader: FakeLoader) -> Iterator[Agent]:
+    """An agent in this process, whose runtime is `loader`'s."""
+    with running(tmp_path) as agent:
+        yield agent

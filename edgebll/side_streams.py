@@ -139,6 +139,15 @@ def flatten(waiting: Waiting[Tensor]) -> dict[str, Tensor]:
     }
 
 
+def by_source(waiting: Waiting[Tensor]) -> dict[str, Waiting[Tensor]]:
+    """The same tokens apart by the block that has sent them."""
+    found: dict[str, dict[str, dict[str, Sequence[Mapping[str, Tensor]]]]] = {}
+    for target, sources in waiting.items():
+        for source, tokens in sources.items():
+            found.setdefault(source, {}).setdefault(target, {})[source] = tokens
+    return dict(found)
+
+
 def nest(tensors: Mapping[str, Tensor]) -> Waiting[Tensor]:
     """Undo `flatten`.
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.errors import LinkError
 from edgebll.keys import KeyPair
-from edgebll.side_streams import Waiting, nest
+from edgebll.side_streams import Waiting
 from edgebll.spec import FileEntry, Manifest
 from edgebll.state import Array, load_tensors
-from edgebll.wire import STREAMS_FILE, Assign
+from edgebll.wire import Assign, load_waiting, state_file
 from edgebll_devices.cache import FileCache
 from edgebll_devices.hosted_block import HostedBlock, Start
 from edgebll_devices.runtimes.site import LoadHalted, Site
@@ -106,7 +106,7 @@ class BlockLoader:
         """Tokens on side streams in the snapshot to start from; None without a snapshot."""
         if not self._job.snapshot:
             return None
-        return nest(load_tensors(folder / _SNAPSHOT / STREAMS_FILE)) if STREAMS_FILE in self._job.snapshot else {}
+        return load_waiting(folder / _SNAPSHOT, self._job.snapshot)
 
     def _load_block(self, bundle: Bundle, name: str, start: Start) -> HostedBlock:
         from edgebll_devices.runtimes import load_block
@@ -116,7 +116,7 @@ class BlockLoader:
         runtime: BlockRuntime = kept or load_block(assign.runtime, bundle, name, threads=assign.threads, site=self._site)
         try:
             if self._job.snapshot:
-                runtime.load_state(load_tensors(bundle.path / _SNAPSHOT / f"{name}.safetensors"))
+                runtime.load_state(load_tensors(bundle.path / _SNAPSHOT / state_file(name)))
             elif kept is not None:
                 kept.load_state(bundle.state(name))
             return HostedBlock(assign.run, runtime, self._job.manifest, start)

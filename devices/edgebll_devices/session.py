@@ -12,7 +12,7 @@ from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
 from edgebll.keys import KeyPair
 from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Receiver, check_security
-from edgebll.wire import STREAMS_FILE, Assign, Failure, FilePiece, Message, Offer, OfRun, Want
+from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Want, state_file, streams_file
 from edgebll_devices.cache import FileCache, Incoming
 from edgebll_devices.loading import Job
 from edgebll_devices.state_keeper import StateKeeper
@@ -211,14 +211,14 @@ class Session:
 
 def _check_snapshot(offer: Offer, manifest: Manifest) -> None:
     """What a snapshot's files are called is known beforehand, and their names become paths here."""
-    known = {STREAMS_FILE, *(f"{block.name}.safetensors" for block in manifest.blocks)}
+    known = {name for block in manifest.blocks for name in (state_file(block.name), streams_file(block.name))}
     for name in offer.snapshot:
         if name not in known:
             raise WireError(f"the offered file {name[:80]!r} is not one of a snapshot of this bundle; start the run again")
 
 
 def _check_start(assign: Assign, offer: Offer) -> None:
-    missing = [name for name in assign.blocks if offer.snapshot and f"{name}.safetensors" not in offer.snapshot]
+    missing = [name for name in assign.blocks if offer.snapshot and state_file(name) not in offer.snapshot]
     if assign.step < 0 or bool(assign.step) != bool(offer.snapshot) or missing:
         raise WireError(f"an Assign from step {assign.step} needs the snapshot of all its blocks; start the run again")
 

@@ -1,4 +1,4 @@
-"""Keeps the states of a board's own blocks at the newest snapshots on its disk, so that no host needs to send them back.
+"""Keeps what a board's own blocks gave at the newest snapshots on its disk, so that no host needs to send it back.
 
 What is written is byte for byte the file the host writes for its snapshot, so it has the same SHA-256: the board does not want
 what it has, and nobody needs to be told what is kept. A state that was written too late, or not at all, is sent as before.
@@ -91,7 +91,10 @@ class StateKeeper:
                 self._tell(message.run, error)
 
     def _write(self, message: State, session: int) -> None:
-        run, name, content = message.run, f"{message.block}.safetensors", pack_tensors(message.block_state)
+        for name, tensors in message.files.items():
+            self._write_file(message.run, name, pack_tensors(tensors), session)
+
+    def _write_file(self, run: str, name: str, content: bytes, session: int) -> None:
         if not self._budget.take(len(content), time.monotonic()):
             raise StorageError("enough was written for now to a disk that wears out (--keep-gib-per-day)")
         try:

@@ -26,7 +26,6 @@ from __future__ import annotations
 from edgebll.wire.base import Message, OfRun
 from edgebll.wire.session import (
     MAX_PROGRESS_CHARS,
-    STREAMS_FILE,
     Assign,
     Failure,
     FilePiece,
@@ -42,10 +41,11 @@ from edgebll.wire.session import (
     Want,
     Welcome,
 )
+from edgebll.wire.snapshot_files import load_waiting, state_file, streams_file
 from edgebll.wire.stream import END, EVAL, SNAPSHOT, STREAM_PREFIX, TOKEN_KINDS, TRAIN, Report, State, Token
 
 #: Version of this protocol; a peer with another one is refused.
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 #: Wire number of each message class. Numbers are never reused.
 MESSAGE_TYPES: dict[int, type[Message]] = {
     1: Token,
@@ -74,7 +74,6 @@ __all__ = [
     "MESSAGE_TYPES",
     "PROTOCOL_VERSION",
     "SNAPSHOT",
-    "STREAMS_FILE",
     "STREAM_PREFIX",
     "TOKEN_KINDS",
     "TRAIN",
@@ -97,4 +96,7 @@ __all__ = [
     "Token",
     "Want",
     "Welcome",
+    "load_waiting",
+    "state_file",
+    "streams_file",
 ]

@@ -8,8 +8,6 @@ from edgebll.spec import FileEntry
 from edgebll.wire.base import Message, OfRun
 
 MAX_PROGRESS_CHARS = 500
-#: The file of a snapshot that holds the tokens on side streams.
-STREAMS_FILE = "streams.safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Offer(OfRun):
     """The bundle's manifest.json, byte for byte, and the files (bundle paths) this board will need.
 
     Attributes:
-        snapshot: files of the snapshot to start from, by name: BLOCK.safetensors for the state of a block, STREAMS_FILE for the
-            tokens on side streams if there are any; empty where the blocks start from the bundle's states.
+        snapshot: files of the snapshot to start from, by name (`snapshot_files`): the states of the board's blocks, and what
+            waits on side streams from and to them; empty where the blocks start from the bundle's states.
     """
 
     manifest: bytes

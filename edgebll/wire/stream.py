@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from edgebll.state import Array
 from edgebll.wire.base import OfRun
+from edgebll.wire.snapshot_files import state_file, streams_file
 
 TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
 TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
@@ -76,3 +77,15 @@ class State(OfRun):
     def block_state(self) -> dict[str, Array]:
         """The tensors without those of side streams."""
         return {name: value for name, value in self.tensors.items() if not name.startswith(STREAM_PREFIX)}
+
+    @property
+    def streams(self) -> dict[str, Array]:
+        """The tensors of side streams, by the names of `flatten`."""
+        beside = (name for name in self.tensors if name.startswith(STREAM_PREFIX))
+        return {name[len(STREAM_PREFIX) :]: self.tensors[name] for name in beside}
+
+    @property
+    def files(self) -> dict[str, dict[str, Array]]:
+        """Tensors by the file of a snapshot that holds them."""
+        files = {state_file(self.block): self.block_state}
+        return files | {streams_file(self.block): self.streams} if self.streams else files

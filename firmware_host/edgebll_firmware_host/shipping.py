@@ -12,7 +12,7 @@ from pathlib import Path
 from edgebll.bundle import MANIFEST, Bundle
 from edgebll.errors import BundleError, LinkError
 from edgebll.spec import FileEntry
-from edgebll.wire import STREAMS_FILE, FilePiece, Offer, Want
+from edgebll.wire import FilePiece, Offer, Want, state_file, streams_file
 from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.snapshots import Snapshot
@@ -43,7 +43,7 @@ def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]], sn
         raise BundleError(f"{bundle.path / MANIFEST} cannot be read ({error.strerror}); export the bundle again") from error
     offers: dict[str, dict[str, Path]] = {}
     for board, link in fleet.links.items():
-        names, entries = _needed(bundle, hosted[board]), _restored(snapshot, hosted[board])
+        names, entries = _needed(bundle, hosted[board]), _restored(bundle, snapshot, hosted[board])
         link.send(Offer(link.run, manifest, names, entries, incarnation=link.incarnation))
         offers[board] = {bundle.manifest.files[name].sha256: bundle.path / name for name in names}
         if snapshot is not None:
@@ -61,11 +61,12 @@ def _needed(bundle: Bundle, blocks: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in files if name.split("/")[0] in blocks and not name.endswith("/golden.safetensors"))
 
 
-def _restored(snapshot: Snapshot | None, blocks: tuple[str, ...]) -> dict[str, FileEntry]:
-    """The files of a snapshot that a board with these blocks needs."""
+def _restored(bundle: Bundle, snapshot: Snapshot | None, blocks: tuple[str, ...]) -> dict[str, FileEntry]:
+    """The files of a snapshot that a board with these blocks needs: what waits it needs as a source and as a target."""
     if snapshot is None:
         return {}
-    names = {STREAMS_FILE, *(f"{block}.safetensors" for block in blocks)}
+    sources = {edge.source for block in blocks for edge in bundle.manifest.side_streams(block)}
+    names = {*map(state_file, blocks), *map(streams_file, sources.union(blocks))}
     return {name: entry for name, entry in snapshot.contents.files.items() if name in names}
 
 

@@ -10,7 +10,6 @@ from edgebll.bundle import Bundle
 from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll.side_streams import Waiting, check_waiting, nest
 from edgebll.state import Array, State
-from edgebll.wire import STREAM_PREFIX
 from edgebll.wire import State as StateMessage
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.snapshots import Progress, write_snapshot
@@ -89,10 +88,5 @@ class SnapshotWriter:
 
 def _apart(given: dict[str, StateMessage]) -> tuple[dict[str, State], Waiting[Array]]:
     """States by block, and the tokens of side streams that came with them."""
-    states: dict[str, State] = {}
-    streams: dict[str, Array] = {}
-    for block, message in given.items():
-        states[block] = message.block_state
-        beside = message.tensors.keys() - states[block].keys()
-        streams |= {name[len(STREAM_PREFIX) :]: message.tensors[name] for name in sorted(beside)}
-    return states, nest(streams)
+    streams = {name: tensor for message in given.values() for name, tensor in message.streams.items()}
+    return {block: message.block_state for block, message in given.items()}, nest(streams)

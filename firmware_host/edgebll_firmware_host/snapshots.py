@@ -1,7 +1,7 @@
 """Snapshots on the host's disk: all it takes to go on from one point of the stream, as one folder that appears whole.
 
     RUN/snapshots/step000000100/block0.safetensors ...   the states after 100 training steps
-    RUN/snapshots/step000000100/streams.safetensors      tokens that wait on side streams, by `edgebll.side_streams.flatten`
+    RUN/snapshots/step000000100/block0.streams.safetensors   what it has sent on side streams and waits there, by `flatten`
     RUN/snapshots/step000000100/snapshot.json            `Contents`, and the SHA-256 of that
 
 Files are synced, then the folder that holds them, then it is renamed, then the folder of all snapshots is synced. So after a
@@ -25,13 +25,13 @@ from edgebll.errors import BundleError, LinkError
 from edgebll.files import sha256_file, storage_errors, sync_folder, write_synced
 from edgebll.plain import PlainError, from_plain, to_plain
 from edgebll.run_guard import KEPT_SNAPSHOTS, SNAPSHOTS
-from edgebll.side_streams import Waiting, check_waiting, flatten, nest
+from edgebll.side_streams import Waiting, by_source, check_waiting, flatten
 from edgebll.spec import FileEntry
 from edgebll.state import Array, State, load_tensors, pack_tensors
-from edgebll.wire import STREAMS_FILE
+from edgebll.wire import load_waiting, state_file, streams_file
 
 CONTENTS = "snapshot.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Snapshot:
 
     def state(self, block: str) -> dict[str, Array]:
         """A block's state."""
-        return load_tensors(self.path / f"{block}.safetensors")
+        return load_tensors(self.path / state_file(block))
 
     def waiting(self) -> Waiting[Array]:
         """The tokens on side streams."""
-        return nest(load_tensors(self.path / STREAMS_FILE)) if STREAMS_FILE in self.contents.files else {}
+        return load_waiting(self.path, self.contents.files)
 
 
 def write_snapshot(
@@ -103,9 +103,8 @@ def write_snapshot(
     with storage_errors(target):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-    tensors = {f"{block}.safetensors": state for block, state in states.items()}
-    if streams := flatten(waiting):
-        tensors[STREAMS_FILE] = streams
+    tensors = {state_file(block): state for block, state in states.items()}
+    tensors |= {streams_file(source): flatten(sent) for source, sent in by_source(waiting).items()}
     files = {name: _write(scratch / name, value) for name, value in tensors.items()}
     contents = Contents(_FORMAT, step, sha256_file(bundle.path / MANIFEST), progress, files)
     document = to_plain(contents)

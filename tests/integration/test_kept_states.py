@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from support.chaos import Board, Trial, boards
-from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.bundle import Bundle
 from edgebll.wire import END, SNAPSHOT, TRAIN
@@ -19,19 +18,8 @@ from edgebll.wire import END, SNAPSHOT, TRAIN
 #: A single snapshot, so that it does not matter how long a board takes to write what it keeps.
 KINDS = [*[TRAIN] * 30, SNAPSHOT, *[TRAIN] * 170, END]
 MANY = [*[TRAIN, SNAPSHOT] * 50, END]
-BLOCKS = 4
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Without side streams, whose tokens the host sends in any case."""
-    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=BLOCKS)
-
-
-@pytest.fixture(scope="module")
-def side_bundle(bundle: Bundle) -> Bundle:
-    """What `undisturbed` runs."""
-    return bundle
+#: States of four blocks, and what two of them have sent that waits on side streams.
+FILES = 6
 
 
 @pytest.fixture
@@ -45,11 +33,11 @@ def kept(board: Board) -> list[Path]:
     return sorted((board.log.parent / "states").iterdir())
 
 
-def await_kept(board: Board) -> None:
-    """Wait until the board has written what it keeps of the snapshot."""
+def await_kept(*boards: Board) -> None:
+    """Wait until the boards have written what they keep of the snapshot."""
     deadline = time.monotonic() + 20.0
-    while len(kept(board)) < BLOCKS:
-        assert time.monotonic() < deadline, kept(board)
+    while sum(len(kept(board)) for board in boards) < FILES:
+        assert time.monotonic() < deadline, [kept(board) for board in boards]
         time.sleep(0.005)
 
 
@@ -71,8 +59,10 @@ def shipped_bytes(trial: Trial) -> int:
     return sum(each["shipped_bytes"] for each in facts)
 
 
-def test_a_restarted_board_is_sent_nothing(bundle: Bundle, undisturbed: str, board: tuple[Board, Path], tmp_path: Path) -> None:
-    trial = Trial(bundle, KINDS, board[1], [board[0]], tmp_path / "run")
+def test_a_restarted_board_is_sent_nothing(
+    side_bundle: Bundle, undisturbed: str, board: tuple[Board, Path], tmp_path: Path
+) -> None:
+    trial = Trial(side_bundle, KINDS, board[1], [board[0]], tmp_path / "run")
     assert trial.go([(60, "restart", restart(board[0]))]) == undisturbed
     assert shipped_bytes(trial) == 0
     assert "are not kept" not in board[0].log.read_text()
@@ -80,7 +70,7 @@ def test_a_restarted_board_is_sent_nothing(bundle: Bundle, undisturbed: str, boa
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_damaged_state_is_noticed_and_sent_again(
-    bundle: Bundle, undisturbed: str, board: tuple[Board, Path], tmp_path: Path, cut: bool
+    side_bundle: Bundle, undisturbed: str, board: tuple[Board, Path], tmp_path: Path, cut: bool
 ) -> None:
     sizes: list[int] = []
 
@@ -90,20 +80,39 @@ def test_a_damaged_state_is_noticed_and_sent_again(
         sizes.append(len(content))
         path.write_bytes(content[:-5] if cut else content[:-5] + bytes(5))
 
-    trial = Trial(bundle, KINDS, board[1], [board[0]], tmp_path / "run")
+    trial = Trial(side_bundle, KINDS, board[1], [board[0]], tmp_path / "run")
     assert trial.go([(60, "restart", restart(board[0], damage))]) == undisturbed
     assert shipped_bytes(trial) == sizes[0]
 
 
+def test_each_of_four_boards_is_sent_what_it_has_not_kept_and_needs(
+    side_bundle: Bundle, undisturbed: str, tmp_path: Path
+) -> None:
+    """The state of its own block it has, and what that has sent; it needs what others have sent to it, and nothing else."""
+    with boards(tmp_path / "boards", 4, encrypted=False) as (made, cluster):
+        trial = Trial(side_bundle, KINDS, cluster, made, tmp_path / "run")
+
+        def cut(_: Trial) -> None:
+            await_kept(*made)
+            made[0].control.cut()
+
+        assert trial.go([(60, "cut", cut)]) == undisturbed
+    streams = tmp_path / "run" / "snapshots" / "step000000030"
+    waiting = [(streams / f"block{source}.streams.safetensors").stat().st_size for source in (2, 3)]
+    assert shipped_bytes(trial) == sum(waiting), "block2's to block1 and block3's to block0"
+
+
 def test_only_the_newest_two_are_on_the_disk_whatever_happens(
-    bundle: Bundle, board: tuple[Board, Path], tmp_path: Path
+    side_bundle: Bundle, board: tuple[Board, Path], tmp_path: Path
 ) -> None:
     def cut(trial: Trial) -> None:
         board[0].control.cut()
 
-    trial = Trial(bundle, MANY, board[1], [board[0]], tmp_path / "run")
+    trial = Trial(side_bundle, MANY, board[1], [board[0]], tmp_path / "run")
     trial.go([(10, "cut", cut), (20, "cut", cut)])
-    assert BLOCKS <= len(kept(board[0])) <= 2 * BLOCKS + 1, "one that was written late may wait for the next to remove it"
+    assert FILES <= len(kept(board[0])) <= 2 * FILES + 2, (
+        "a block's that were written late may wait for the next to remove them"
+    )
 
 
 @contextlib.contextmanager
@@ -125,10 +134,12 @@ def full_board(tmp_path: Path) -> Iterator[tuple[Board, Path]]:
         yield made[0], cluster
 
 
-def test_a_full_disk_fails_nothing(bundle: Bundle, undisturbed: str, full_board: tuple[Board, Path], tmp_path: Path) -> None:
+def test_a_full_disk_fails_nothing(
+    side_bundle: Bundle, undisturbed: str, full_board: tuple[Board, Path], tmp_path: Path
+) -> None:
     """Files of bundles are taken; states of snapshots are what is left out, and it is said once."""
     board, cluster = full_board
-    trial = Trial(bundle, KINDS, cluster, [board], tmp_path / "run")
+    trial = Trial(side_bundle, KINDS, cluster, [board], tmp_path / "run")
     assert trial.go([(60, "cut", lambda _: board.control.cut())]) == undisturbed
     assert shipped_bytes(trial) > 0
     assert board.log.read_text().count("are not kept here") == 1
@@ -136,12 +147,12 @@ def test_a_full_disk_fails_nothing(bundle: Bundle, undisturbed: str, full_board:
 
 
 def test_a_folder_that_refuses_fails_nothing(
-    bundle: Bundle, undisturbed: str, board: tuple[Board, Path], tmp_path: Path
+    side_bundle: Bundle, undisturbed: str, board: tuple[Board, Path], tmp_path: Path
 ) -> None:
     folder = board[0].log.parent / "states"
     folder.rmdir()
     folder.write_text("a file where the folder was")
-    trial = Trial(bundle, KINDS, board[1], [board[0]], tmp_path / "run")
+    trial = Trial(side_bundle, KINDS, board[1], [board[0]], tmp_path / "run")
     assert trial.go([(60, "cut", lambda _: board[0].control.cut())]) == undisturbed
     assert shipped_bytes(trial) > 0
     assert board[0].log.read_text().count("are not kept here") == 1
@@ -149,11 +160,11 @@ def test_a_folder_that_refuses_fails_nothing(
 
 
 def test_nothing_is_kept_where_nothing_is_asked_for(
-    bundle: Bundle, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    side_bundle: Bundle, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEBLL_KEEP_SNAPSHOTS", "0")
     with boards(tmp_path / "boards", 1, encrypted=False) as ((board,), cluster):
-        trial = Trial(bundle, KINDS, cluster, [board], tmp_path / "run")
+        trial = Trial(side_bundle, KINDS, cluster, [board], tmp_path / "run")
         assert trial.go([(60, "cut", lambda _: board.control.cut())]) == undisturbed
         assert shipped_bytes(trial) > 0
-        assert len(kept(board)) == BLOCKS, "what was sent"
+        assert len(kept(board)) == FILES, "what was sent"

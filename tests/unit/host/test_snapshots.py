@@ -87,7 +87,7 @@ def test_a_run_that_goes_on_from_any_snapshot_has_the_bits_of_the_whole_run(bund
         assert snapshot.step == step
         assert run_on(bundle, tmp_path / f"from{step}", snapshot, keep=10) == whole
         later = sorted(path.relative_to(tmp_path / f"from{step}") for path in (tmp_path / f"from{step}").rglob("*.safetensors"))
-        assert len(later) == 5 * len([s for s in STEPS if s > step])
+        assert len(later) == 6 * len([s for s in STEPS if s > step])
         for file in later:  # the snapshots it takes on the way are those of the whole run, the one a step later included
             assert (tmp_path / f"from{step}" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
         shutil.rmtree(folder(tmp_path / "run", step))
@@ -119,7 +119,7 @@ def _flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("name", ["block0.safetensors", "block3.safetensors", "streams.safetensors", "snapshot.json"])
+@pytest.mark.parametrize("name", ["block0.safetensors", "block3.safetensors", "block2.streams.safetensors", "snapshot.json"])
 @pytest.mark.parametrize("damage", [_truncate, _flip, Path.unlink])
 def test_a_damaged_snapshot_is_passed_over(bundle: Bundle, run: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(folder(run, 6) / name)
@@ -207,9 +207,10 @@ def test_nothing_has_its_name_before_it_is_on_the_disk(bundle: Bundle, tmp_path:
     monkeypatch.setattr(os, "replace", note_rename)
     run_on(bundle, tmp_path / "run")
     end = done.index(".step000000001.partial becomes step000000001")
-    files = [*(f"block{index}.safetensors" for index in range(4)), "streams.safetensors", "snapshot.json"]
+    streams = ["block2.streams.safetensors", "block3.streams.safetensors"]
+    files = [*(f"block{index}.safetensors" for index in range(4)), *streams, "snapshot.json"]
     partial = ".step000000001.partial"
-    assert done[end - 8 : end + 2] == ["metrics.jsonl", *files, partial, f"{partial} becomes step000000001", "snapshots"]
+    assert done[end - 9 : end + 2] == ["metrics.jsonl", *files, partial, f"{partial} becomes step000000001", "snapshots"]
 
 
 def test_a_slow_disk_does_not_hold_the_run_up(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

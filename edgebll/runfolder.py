@@ -30,6 +30,8 @@ from edgebll.run_guard import CONFIG, SUMMARY, check_replaceable, clear_place, l
 METRICS, INCARNATION = "metrics.jsonl", "incarnation.json"
 #: A killed process loses at most so much of its metrics.
 FLUSH_S = 1.0
+#: A number beyond is none that was ever counted to.
+_MAX_INCARNATION = 1 << 53
 
 
 class RunFolder:
@@ -37,11 +39,14 @@ class RunFolder:
 
     Attributes:
         path: the folder. previous: where an earlier whole run is kept until this one is whole, or None.
+        lost_bytes: of metrics.jsonl that were recorded and are not there any more, for a run that is resumed.
     """
 
-    def __init__(self, path: Path, lock: int, metrics: BinaryIO, previous: Path | None) -> None:
+    def __init__(self, path: Path, lock: int, metrics: BinaryIO, previous: Path | None, lost_bytes: int | None = None) -> None:
         self.path = path
         self.previous = previous
+        self._resumed = lost_bytes is not None
+        self.lost_bytes = lost_bytes or 0
         self._lock = lock
         self._metrics = metrics
         self._flushed = time.monotonic()
@@ -65,7 +70,7 @@ class RunFolder:
         lock = lock_folder(target)
         try:
             write_json(target / CONFIG, dict(config))
-            metrics = _open_metrics(target, 0)
+            metrics, _ = _reopen_metrics(target, 0)
         except BaseException:
             os.close(lock)
             raise
@@ -74,6 +79,8 @@ class RunFolder:
     @classmethod
     def resume(cls, path: Path | str, metrics_bytes: int | None = None) -> RunFolder:
         """Go on with the unfinished run at `path`, forgetting metrics beyond the first `metrics_bytes` bytes, if given.
+
+        Where there are fewer, the run goes on with those: its weights do not depend on its record.
 
         Raises:
             BundleError: there is no unfinished run. StorageError: another process writes there, or the disk refuses.
@@ -84,22 +91,30 @@ class RunFolder:
             raise BundleError(f"{target} is a whole run, there is nothing to resume; choose another folder or --overwrite")
         lock = lock_folder(target)
         try:
-            metrics = _open_metrics(target, metrics_bytes)
+            metrics, lost = _reopen_metrics(target, metrics_bytes)
         except BaseException:
             os.close(lock)
             raise
         previous = previous_run(target)
-        return cls(target, lock, metrics, previous if previous.exists() else None)
+        return cls(target, lock, metrics, previous if previous.exists() else None, lost)
 
     def rewind(self, metrics_bytes: int) -> None:
-        """Forget metrics beyond the first `metrics_bytes` bytes.
+        """Forget metrics beyond the first `metrics_bytes` bytes; `lost_bytes` says how many of those are gone.
 
         Raises:
-            BundleError: there are fewer. StorageError: the disk refuses.
+            StorageError: the disk refuses.
         """
         with storage_errors(self.path / METRICS):
             self._metrics.close()
-        self._metrics = _open_metrics(self.path, metrics_bytes)
+        self._metrics, self.lost_bytes = _reopen_metrics(self.path, metrics_bytes)
+
+    @property
+    def damage(self) -> str | None:
+        """What is gone of the record of a run that is resumed, in a sentence; None if nothing is."""
+        if not self.lost_bytes:
+            return None
+        gone = f"{self.lost_bytes} bytes of {self.path / METRICS} are gone"
+        return f"{gone}: the run goes on without them, since its weights do not depend on what was recorded"
 
     def record(self, kind: str, **values: Any) -> None:
         """Append a line to metrics.jsonl; a number that is not finite becomes null.
@@ -121,12 +136,21 @@ class RunFolder:
         """Number of a new incarnation of the run, from 1; it is on the disk before anybody hears of it, so never used twice.
 
         Raises:
-            StorageError: the disk refuses. BundleError: the file is damaged.
+            StorageError: the disk refuses.
         """
-        path = self.path / INCARNATION
-        number = _read_json(self.path, INCARNATION, "").get("incarnation", 0) + 1 if path.exists() else 1
+        path, number = self.path / INCARNATION, self._last_incarnation() + 1
         write_json(path, {"incarnation": number})
         return number
+
+    def _last_incarnation(self) -> int:
+        """The number on the disk, 0 in a new run. Where it was lost, one that is surely higher: boards refuse lower ones."""
+        try:
+            last = _read_json(self.path, INCARNATION, "has no incarnation").get("incarnation")
+        except BundleError:
+            last = None
+        if isinstance(last, int) and 0 < last <= _MAX_INCARNATION:
+            return last
+        return int(time.time()) if self._resumed else 0
 
     def flush(self) -> int:
         """Hand all metrics to the system; returns their size in bytes, which `resume` takes once they are on the disk."""
@@ -212,16 +236,20 @@ def _read_json(folder: Path, name: str, absent: str) -> dict[str, Any]:
     return value
 
 
-def _open_metrics(folder: Path, keep_bytes: int | None) -> BinaryIO:
-    path = folder / METRICS
+def _reopen_metrics(folder: Path, keep_bytes: int | None) -> tuple[BinaryIO, int]:
+    """Metrics to append to after the first `keep_bytes` bytes, or after all, and how many of those bytes are not there."""
+    path, lost = folder / METRICS, 0
     with storage_errors(path):
         path.touch()
-        if keep_bytes is None:
-            return path.open("ab")
-        if path.stat().st_size < keep_bytes:
-            raise BundleError(f"{path} is shorter than its checkpoint says; the run cannot be resumed, run it again")
-        os.truncate(path, keep_bytes)
-        return path.open("ab")
+        if keep_bytes is not None:
+            lost = max(0, keep_bytes - path.stat().st_size)
+            os.truncate(path, _whole_lines(path) if lost else keep_bytes)
+        return path.open("ab"), lost
+
+
+def _whole_lines(path: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    return path.read_bytes().rfind(b"\n") + 1
 
 
 def _finite(value: Any) -> Any:

@@ -75,6 +75,8 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool) -> None:
     with RunFolder.resume(run) as folder:
         snapshot = newest_snapshot(run, bundle, lambda text: say(f"edgebll: {text}"))
         folder.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)
+        if folder.damage:
+            say(f"edgebll: {folder.damage}")
         perform(job, folder, snapshot, json=json, resumed=True)
 
 

@@ -174,6 +174,7 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
         "bytes_streamed": outcome.bytes_streamed,
         "bytes_shipped": outcome.bytes_shipped,
         "recoveries": [recovery.facts() for recovery in outcome.recoveries],
+        "computed_otherwise": outcome.unlike,
     }
     return finish_run(bundle, recorder, outcome.states, recorder.earlier_s + outcome.stream_seconds, facts)
 

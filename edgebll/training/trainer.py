@@ -83,7 +83,10 @@ def resume(
     with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
         if is_new:
             save_states(path / INITIAL, start.states)
-        return TrainingLoop(record, model, data, folder, listener or Listener()).go(start)
+        listener = listener or Listener()
+        if folder.damage:
+            listener.said(folder.damage)
+        return TrainingLoop(record, model, data, folder, listener).go(start)
 
 
 def _placed(config: TrainConfig) -> TrainConfig:

@@ -11,6 +11,7 @@ import time
 
 from edgebll.errors import BoardError, EdgebllError, LinkError
 from edgebll.transport import Sender
+from edgebll_firmware_host.alike import Alike, How, warning
 from edgebll_firmware_host.engines import Engine
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import BoardLeaves, Fleet
@@ -55,7 +56,7 @@ class _Run:
         self._recorder, self._snapshots = recorder, snapshots
         self._weights = plan.weights or block_weights(plan.bundle)
         self._patience = Patience(cluster.host.patience_s, time.monotonic())
-        self._outcome = Outcome()
+        self._outcome, self._alike = Outcome(), Alike(recorder.folder.path)
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
         self._lost: set[str] = set()  # boards given up since the last success
@@ -66,6 +67,8 @@ class _Run:
 
     def go(self) -> Outcome:
         started_s = time.monotonic()
+        if told := warning(self._cluster.boards):
+            self._recorder.listener.said(told)
         try:
             while not self._whole(started_s):
                 self._cluster = self._engine.mend(self._lost)
@@ -133,11 +136,22 @@ class _Run:
                 raise
             raise Regroup from error
         self._outcome.bytes_shipped += shipped
+        self._compare(fleet)
         if not self._began_s:
             self._outcome.start_seconds, self._began_s = time.monotonic() - started_s, time.monotonic()
         self._ready_before = True
         self._recorder.begin_incarnation()
         self._say_restored(shipped)
+
+    def _compare(self, fleet: Fleet) -> None:
+        """Say which blocks are computed otherwise than at the run's beginning."""
+        found = {}
+        for block in self._plan.blocks:
+            link = fleet.links[self._outcome.placement.board_of(block)]
+            found[block] = How(link.entry.runtime, link.entry.threads, link.welcome.platform)
+        for sentence in self._alike.note(found, self._snapshot.step if self._snapshot is not None else 0):
+            self._recorder.listener.said(sentence)
+        self._outcome.unlike = self._alike.unlike
 
     def _newest(self) -> Snapshot | None:
         self._snapshots.forget()

@@ -27,7 +27,8 @@ class Outcome:
         states: block -> final state. placement: board -> blocks, of the last incarnation.
         start_seconds: until all blocks were loaded for the first time.
         stream_seconds: from the first token to the last final state. bytes_streamed, bytes_shipped: sent by the host as
-            tokens and as files. recoveries: what failed, and how long each took.
+            tokens and as files. recoveries: what failed, and how long each took. unlike: blocks that were computed
+            otherwise for a while than at the beginning, so that the bits are not those of an undisturbed run.
     """
 
     states: dict[str, BlockState] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Outcome:
     bytes_streamed: int = 0
     bytes_shipped: int = 0
     recoveries: list[Recovery] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

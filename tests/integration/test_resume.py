@@ -68,6 +68,17 @@ def test_a_resumed_run_has_the_bits_of_a_whole_one(
     assert metrics(run) == metrics(whole[rule])
 
 
+def test_a_run_without_its_record_is_resumed(whole: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    cut_off(whole["bll"], run, [7, 14], 2)
+    (run / "metrics.jsonl").unlink()
+    (run / "incarnation.json").write_text("{")
+    result = CliRunner().invoke(app, ["simulate", "--resume", str(run)])
+    assert result.exit_code == 0, result.output
+    assert "metrics.jsonl are gone" in result.stderr
+    assert summary(run)["state_sha256"] == summary(whole["bll"])["state_sha256"]
+
+
 def metrics(run: Path) -> list[str]:
     """Lines of metrics.jsonl, each once; their order depends on the timing."""
     lines = (run / "metrics.jsonl").read_text().splitlines()

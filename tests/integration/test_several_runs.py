@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from support.direct_host import AgentProcess, agent_process
 from support.pipelines import SHORT, HostProcess, invoke, one_sentence, summary, write_cluster
+from typer.testing import CliRunner
+
+from edgebll.cli.app import app
 
 
 @pytest.fixture
@@ -49,7 +52,8 @@ def test_a_second_run_is_refused_while_the_first_goes_on_and_can_begin_when_it_i
     assert all(agent.process.poll() is None for agent in agents)
 
 
-def test_a_run_is_resumed_with_another_inventory(dense_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_is_resumed_with_another_inventory(dense_bundle: Path, tmp_path: Path, threads: int) -> None:
     """After a snapshot in the middle; the first inventory is not there any more, nor is the board's name."""
     run = tmp_path / "run"
     with agent_process(tmp_path / "board") as agent:
@@ -61,8 +65,14 @@ def test_a_run_is_resumed_with_another_inventory(dense_bundle: Path, tmp_path: P
         for path in (run / "summary.json", first):
             path.unlink()
         second = write_cluster(tmp_path / "second.toml", {"second": agent.endpoint})
-        invoke("run", "--resume", run, "--cluster", second)
-    assert summary(run)["state_sha256"] == expected
+        with second.open("a") as stream:
+            stream.write(f"threads = {threads}\n")
+        result = CliRunner().invoke(app, ["run", "--resume", str(run), "--cluster", str(second)])
+    assert result.exit_code == 0, result.output
+    if threads == 1:
+        assert summary(run)["state_sha256"] == expected
+    assert summary(run)["computed_otherwise"] == ([] if threads == 1 else ["block0", "block1"])
+    assert ("block1 is computed by onnxruntime" in result.stderr) == (threads == 2), "such a run need not have the same bits"
     assert summary(run)["placement"] == {"second": ["block0", "block1"]}
     assert sorted((run / "metrics.jsonl").read_text().splitlines()) == sorted(lines)
 

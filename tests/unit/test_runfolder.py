@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,12 +119,41 @@ def test_resuming_forgets_metrics_beyond_the_checkpoint(tmp_path: Path) -> None:
     assert lines(tmp_path / "run") == [{"kind": "train", "step": 1}, {"kind": "train", "step": 2, "again": True}]
 
 
-def test_resuming_needs_an_unfinished_run_with_its_metrics(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [None, 20, 45])
+def test_a_record_that_is_damaged_is_gone_on_with(tmp_path: Path, left: int | None) -> None:
+    """What was computed does not depend on it. Lines stay whole."""
+    with RunFolder.create(tmp_path / "run", {}) as folder:
+        folder.record("train", step=1)
+        folder.record("train", step=2)
+        size = folder.sync()
+    path = tmp_path / "run" / "metrics.jsonl"
+    path.unlink() if left is None else os.truncate(path, left)
+    with RunFolder.resume(tmp_path / "run", size) as folder:
+        assert folder.damage is not None
+        assert f"{size - (left or 0)} bytes of {path} are gone" in folder.damage
+        folder.rewind(folder.flush())
+        assert folder.damage is None
+        folder.record("train", step=3)
+    assert [line["step"] for line in lines(tmp_path / "run")] == ([1, 3] if left == 45 else [3])
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b'{"incarnation": "3"}', b'{"incarnation": -1}', b'{"incarnation": 1e30}']
+)
+def test_a_number_of_incarnations_that_was_lost_is_followed_by_one_surely_higher(tmp_path: Path, content: bytes | None) -> None:
+    with RunFolder.create(tmp_path / "run", {}) as folder:
+        assert [folder.next_incarnation() for _ in range(3)] == [1, 2, 3]
+    path = tmp_path / "run" / "incarnation.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    with RunFolder.resume(tmp_path / "run") as folder:
+        number = folder.next_incarnation()
+        assert number > 1_000_000
+        assert folder.next_incarnation() == number + 1
+
+
+def test_resuming_needs_an_unfinished_run(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="not a run folder"):
         RunFolder.resume(tmp_path)
-    RunFolder.create(tmp_path / "open", {}).close()
-    with pytest.raises(BundleError, match="shorter"):
-        RunFolder.resume(tmp_path / "open", 1000)
     whole_run(tmp_path / "whole")
     with pytest.raises(BundleError, match="nothing to resume"):
         RunFolder.resume(tmp_path / "whole")

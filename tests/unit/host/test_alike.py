@@ -1,0 +1,52 @@
+"""Whether blocks are computed as when the run began: told once for each block, known to hosts that go on with the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebll_firmware_host.alike import COMPUTING, Alike, How, warning
+from edgebll_firmware_host.inventory import BoardEntry
+
+ONE, FOUR = How("onnxruntime", 1, "x86_64"), How("onnxruntime", 4, "x86_64")
+
+
+def test_a_block_that_is_computed_otherwise_is_told_of_once(tmp_path: Path) -> None:
+    alike = Alike(tmp_path)
+    assert alike.note({"block0": ONE, "block1": FOUR}, 0) == []
+    (told,) = alike.note({"block0": ONE, "block1": ONE}, 100)
+    assert told == (
+        "block1 is computed by onnxruntime on x86_64 with 1 thread now, and by onnxruntime on x86_64 with 4 threads when the "
+        "run began: the bits will not be those of an undisturbed run"
+    )
+    assert alike.note({"block0": ONE, "block1": ONE}, 200) == []
+    assert alike.note({"block0": ONE, "block1": FOUR}, 300) == [], "it is too late to be alike again"
+    assert alike.unlike == ["block1"]
+
+
+def test_the_host_that_goes_on_with_the_run_knows(tmp_path: Path) -> None:
+    Alike(tmp_path).note({"block0": ONE}, 0)
+    resumed = Alike(tmp_path)
+    assert len(resumed.note({"block0": How("onnxruntime", 1, "aarch64")}, 100)) == 1
+    assert Alike(tmp_path).unlike == ["block0"]
+
+
+def test_a_run_that_begins_again_from_its_bundle_is_alike(tmp_path: Path) -> None:
+    alike = Alike(tmp_path)
+    alike.note({"block0": FOUR}, 0)
+    assert alike.note({"block0": ONE}, 0) == []
+    assert alike.unlike == []
+
+
+def test_a_damaged_record_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / COMPUTING).write_text('{"blocks": {"block0": 3}}')
+    alike = Alike(tmp_path)
+    assert alike.note({"block0": ONE}, 100) == []
+    assert len(alike.note({"block0": FOUR}, 100)) == 1
+
+
+def test_an_inventory_of_unlike_boards_is_told_of() -> None:
+    boards = [BoardEntry(name, "tcp://127.0.0.1:1", threads=1) for name in ("a", "b")]
+    assert warning(boards) is None
+    told = warning([*boards, BoardEntry("c", "tcp://127.0.0.1:1", threads=4)])
+    assert told is not None
+    assert "b: onnxruntime with 1 thread; c: onnxruntime with 4 threads" in told

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgebll.files import write_json
 from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 
 COMPUTING = "computing.json"
@@ -22,14 +23,27 @@ COMPUTING = "computing.json"
 
 @dataclass(frozen=True)
 class How:
-    """What decides in which order sums are taken. Attributes: platform: machine, e.g. "aarch64"; "" where it is not known."""
+    """What decides in which order sums are taken.
+
+    Attributes:
+        platform: machine, e.g. "aarch64"; "" where it is not known. engine: the board whose own build of the graphs computes,
+            where a runtime builds some by timing them: two builds may round differently (docs/tensorrt.md).
+    """
 
     runtime: str
     threads: int
     platform: str = ""
+    engine: str = ""
+
+    @classmethod
+    def of(cls, link: BoardLink) -> How:
+        """How a greeted board computes."""
+        entry = link.entry
+        return cls(entry.runtime, entry.threads, link.welcome.platform, entry.name if "tensorrt" in entry.runtime else "")
 
     def __str__(self) -> str:
         where = f" on {self.platform}" if self.platform else ""
+        where += f" with the engine of {self.engine}" if self.engine else ""
         return f"{self.runtime}{where} with {self.threads} thread{'s' * (self.threads != 1)}"
 
 
@@ -75,7 +89,7 @@ class Alike:
             write_json(self._path, to_plain(recorded))
         return [
             f"{block} is computed by {found[block]} now, and by {known[block]} when the run began: "
-            "the bits will not be those of an undisturbed run"
+            "the bits need not be those of an undisturbed run"
             for block in new
         ]
 

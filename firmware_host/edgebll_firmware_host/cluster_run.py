@@ -145,10 +145,8 @@ class _Run:
 
     def _compare(self, fleet: Fleet) -> None:
         """Say which blocks are computed otherwise than at the run's beginning."""
-        found = {}
-        for block in self._plan.blocks:
-            link = fleet.links[self._outcome.placement.board_of(block)]
-            found[block] = How(link.entry.runtime, link.entry.threads, link.welcome.platform)
+        placement = self._outcome.placement
+        found = {block: How.of(fleet.links[placement.board_of(block)]) for block in self._plan.blocks}
         for sentence in self._alike.note(found, self._snapshot.step if self._snapshot is not None else 0):
             self._recorder.listener.said(sentence)
         self._outcome.unlike = self._alike.unlike

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
+from support.fake_board import welcome
+
 from edgebll_firmware_host.alike import COMPUTING, Alike, How, warning
+from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 
 ONE, FOUR = How("onnxruntime", 1, "x86_64"), How("onnxruntime", 4, "x86_64")
@@ -16,7 +20,7 @@ def test_a_block_that_is_computed_otherwise_is_told_of_once(tmp_path: Path) -> N
     (told,) = alike.note({"block0": ONE, "block1": ONE}, 100)
     assert told == (
         "block1 is computed by onnxruntime on x86_64 with 1 thread now, and by onnxruntime on x86_64 with 4 threads when the "
-        "run began: the bits will not be those of an undisturbed run"
+        "run began: the bits need not be those of an undisturbed run"
     )
     assert alike.note({"block0": ONE, "block1": ONE}, 200) == []
     assert alike.note({"block0": ONE, "block1": FOUR}, 300) == [], "it is too late to be alike again"
@@ -50,3 +54,16 @@ def test_an_inventory_of_unlike_boards_is_told_of() -> None:
     told = warning([*boards, BoardEntry("c", "tcp://127.0.0.1:1", threads=4)])
     assert told is not None
     assert "b: onnxruntime with 1 thread; c: onnxruntime with 4 threads" in told
+
+
+def test_engines_are_a_boards_own() -> None:
+    def how(name: str, runtime: str) -> How:
+        link = BoardLink(BoardEntry(name, "tcp://127.0.0.1:1", runtime=runtime), "run", None)
+        with contextlib.closing(link):
+            link.accept(welcome(runtimes=(runtime,)))
+            return How.of(link)
+
+    assert how("a", "onnxruntime") == how("b", "onnxruntime")
+    for runtime in ("tensorrt", "onnxruntime-tensorrt"):
+        assert how("a", runtime) != how("b", runtime)
+        assert "with the engine of a" in str(how("a", runtime))

@@ -5,6 +5,7 @@
                      {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before
     snapshots/       states of all blocks at points of the stream, to go on from (edgebll_firmware_host.snapshots)
     incarnation.json the number of the run's last incarnation (docs/reliability.md)
+    computing.json   by what each block was computed at the beginning, and which were otherwise since
     summary.json     the result: written last, so only a whole run has one
 
 Work is never lost by mistake: see `edgebll.run_guard`.

@@ -93,5 +93,6 @@ EXIT_CODES = {
     9: "a file could not be written",
     10: "an optional dependency is not installed",
     130: "interrupted from the keyboard",
+    141: "whoever read the output went away before its end",
     143: "told to end (SIGTERM)",
 }

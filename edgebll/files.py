@@ -17,7 +17,16 @@ from edgebll.errors import StorageError
 _CHUNK_BYTES = 1 << 20
 
 
-_NOT_FOR_SPACE = (errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+_NOT_FOR_SPACE = (
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import typer
 from edgebll.errors import ConfigError
 from edgebll.files import default_state_dir
 from edgebll.keys import KeyPair, load_key_pair, new_key_pair
+from edgebll.standard_streams import check_delivered
 from edgebll.transport import is_loopback
 
 #: The board's key in its state folder, where `serve` finds it.
@@ -59,6 +60,7 @@ def pair(
     with PairingServer(listen) as server:
         print(f"edgebll-board {side.opening.name} pairing {server.endpoint}", flush=True)
         print(f"code: {code[:3]} {code[3:]}   (valid once, for {expires:.0f} s)", flush=True)
+        check_delivered()  # nobody can type a code that nobody sees
         host = server.pair(side, expires)
     allow_host(hosts_file, host.name, host.public_key)
     print(f"paired with {host.name}: {host.public_key}", flush=True)

@@ -16,6 +16,7 @@ import typer
 from edgebll.errors import ConfigError
 from edgebll.files import default_state_dir
 from edgebll.keys import allowed_hosts, check_public_key
+from edgebll.standard_streams import forgive_lost_output
 from edgebll_devices import pair_command
 from edgebll_devices.descriptors import raise_descriptor_limit
 from edgebll_devices.logs import json_log
@@ -110,11 +111,11 @@ def serve(
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     if not 0 < deadline < 1e6:
-        raise ConfigError(f"--deadline must be a number of seconds above 0, not {deadline:g}")
+        raise ConfigError(f"--deadline must be a number of seconds above 0 and less than 1000000, not {deadline:g}")
     if not 0 <= leave_seconds < 1e6:
-        raise ConfigError(f"--leave-seconds must be a number of seconds, 0 or more, not {leave_seconds:g}")
+        raise ConfigError(f"--leave-seconds must be a number of seconds from 0 to less than 1000000, not {leave_seconds:g}")
     if not 0 <= keep_gib_per_day < 1e6:
-        raise ConfigError(f"--keep-gib-per-day must be a number of GiB, 0 for no limit, not {keep_gib_per_day:g}")
+        raise ConfigError(f"--keep-gib-per-day must be a number of GiB below 1000000, 0 for no limit, not {keep_gib_per_day:g}")
     raise_descriptor_limit()
     folder = state or default_state_dir()
     settings = Settings(
@@ -137,6 +138,7 @@ def serve(
             log_file.where = agent.working_for
         signals = _Signals(agent)
         print(f"edgebll-board {settings.name} serving {agent.endpoint} data {agent.data_endpoint}", flush=True)
+        forgive_lost_output()  # the board serves, whether or not somebody reads where
         code = agent.serve()
     raise typer.Exit(INTERRUPTED if signals.caught == signal.SIGINT else code)
 

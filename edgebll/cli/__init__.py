@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def main() -> None:
     """Entry point of `edgebll`."""
-    from edgebll.cli.app import run
+    from edgebll.cli.entry import enter
 
-    run()
+    enter("edgebll", _load)
+
+
+def _load() -> Callable[[], object]:
+    from edgebll.cli.app import app
+
+    return app

@@ -1,13 +1,11 @@
-"""The composition root of the `edgebll` command: which commands there are, and how errors leave the program."""
+"""The composition root of the `edgebll` command: which commands there are."""
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from edgebll import __version__
 from edgebll.cli import (
@@ -26,35 +24,14 @@ from edgebll.cli import (
     rules,
     train,
 )
-from edgebll.cli.output import JsonOption, print_json, say, show_long_work
-from edgebll.cli.signals import Terminated, termination_interrupts
-from edgebll.errors import EXIT_CODES, EdgebllError
+from edgebll.cli.group import Commands
+from edgebll.cli.output import JsonOption, print_json, show_long_work
+from edgebll.errors import EXIT_CODES
 
-INTERRUPTED, TERMINATED = 130, 143
 _EPILOG = (
     "Every option can also be set as EDGEBLL_COMMAND_OPTION, e.g. EDGEBLL_TRAIN_EPOCHS=2.\n\n\b\nExit codes:\n"
     + "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items())
 )
-
-
-class Commands(TyperGroup):
-    """The commands, with errors turned into one sentence on stderr and the exit code of their family."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
-        try:
-            with termination_interrupts():
-                return super().invoke(ctx)
-        except EdgebllError as error:
-            say(f"edgebll: {error}")
-            raise typer.Exit(error.exit_code) from error
-        except Terminated as error:
-            say("edgebll: told to end")
-            raise typer.Exit(TERMINATED) from error
-        except KeyboardInterrupt as error:
-            say("edgebll: interrupted")
-            raise typer.Exit(INTERRUPTED) from error
-
 
 app = typer.Typer(
     name="edgebll",
@@ -112,23 +89,3 @@ reproduce.register(app)
 operators.register(app)
 doctor.register(app)
 app.command("version", short_help="Show the version.")(show_version)
-
-
-def run() -> None:
-    """Run the command line and exit."""
-    try:
-        app()
-    except BrokenPipeError:
-        _end_quietly()
-    except SystemExit:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _end_quietly()
-        raise
-
-
-def _end_quietly() -> None:
-    """Whoever read our output has enough: leave without a traceback from the interpreter's last flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)

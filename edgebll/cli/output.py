@@ -10,21 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgebll.standard_streams import printable as printable
+from edgebll.standard_streams import say as say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 #: The --json option of commands that list or report.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
-def say(text: str) -> None:
-    """Tell the user something that is not the result."""
-    print(printable(text), file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """Text that came from a board or a file, without what would move a terminal's cursor, colours or title."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 class _Sayer(logging.Handler):

@@ -22,6 +22,8 @@ from edgebll.run_guard import KEPT_SNAPSHOTS
 #: Seconds between snapshots unless told otherwise.
 SNAPSHOT_S = 30.0
 DEFAULT_WINDOW = 8
+#: As an inventory has them.
+_MAX_DEADLINE_S, _MAX_PATIENCE_S = 1_000_000, 1_000_000_000
 BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
 ClusterOption = Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")]
 OutOption = Annotated[Path | None, typer.Option(help="The run folder to write.")]
@@ -98,7 +100,7 @@ def simulate(
         check_only_resume(context)
         return go_on("simulate", resume, None, json=json)
     where = _needed(context, bundle, out)
-    _check_simulate(boards, threads, runtime)
+    _check_simulate(boards, threads, runtime, deadline, patience)
     opened = open_bundle(where[0])
     window = DEFAULT_WINDOW if window is None else window
     agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience)
@@ -108,13 +110,19 @@ def simulate(
     return execute("simulate", opened, where[1], options, agents.machinery(weights), json=json)
 
 
-def _check_simulate(boards: int, threads: int, runtime: str) -> None:
+def _check_simulate(boards: int, threads: int, runtime: str, deadline: float, patience: float) -> None:
     from edgebll_devices.runtimes import RUNTIMES
+    from edgebll_firmware_host.inventory import MIN_DEADLINE_S
 
     if boards < 0:
         raise ConfigError(f"--boards must not be negative, but is {boards}")
     if threads < 1:
         raise ConfigError(f"--threads must be at least 1, not {threads}")
+    if not MIN_DEADLINE_S <= deadline < _MAX_DEADLINE_S:
+        bounds = f"at least {MIN_DEADLINE_S:g}, two heartbeats, and less than {_MAX_DEADLINE_S}"
+        raise ConfigError(f"--deadline must be a number of seconds, {bounds}, not {deadline:g}")
+    if not 0 <= patience < _MAX_PATIENCE_S:
+        raise ConfigError(f"--patience must be a number of seconds from 0 to less than {_MAX_PATIENCE_S}, not {patience:g}")
     if runtime not in RUNTIMES:
         raise ConfigError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
 

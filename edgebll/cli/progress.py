@@ -72,27 +72,27 @@ class RunProgress:
         self._bar.console.print(text, highlight=False)
 
     def said(self, text: str) -> None:
-        """A board tells what takes it long."""
+        """What takes long is told, such as a recovery: its time says nothing of how fast the steps on either side of it are."""
+        self._times.clear()
         if self._bar is None:
             say(text)
         else:
             self._bar.console.print(printable(text), highlight=False, markup=False)
 
     def _show(self, step: int) -> None:
-        losses = " ".join(map(_loss, self._losses))
-        note = f"loss {losses}  {self._rate():.0f} samples/s"
+        note = "  ".join((f"loss {' '.join(map(_loss, self._losses))}", *self._rate()))
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, note=note)
             return
         named = " ".join(f"{block} {_loss(value)}" for block, value in zip(self._blocks, self._losses, strict=True))
-        say(f"{self.title}: step {step} of {self._total}, loss {named}, {self._rate():.0f} samples/s")
+        say(", ".join((f"{self.title}: step {step} of {self._total}, loss {named}", *self._rate())))
 
-    def _rate(self) -> float:
-        """Samples a second over the last few seconds."""
-        if len(self._times) < 2:
-            return 0.0
-        elapsed = self._times[-1][0] - self._times[0][0]
-        return sum(samples for _, samples in list(self._times)[1:]) / elapsed if elapsed > 0 else 0.0
+    def _rate(self) -> tuple[str, ...]:
+        """Samples a second over the last few seconds; nothing where there is only one step to tell from."""
+        elapsed = self._times[-1][0] - self._times[0][0] if self._times else 0.0
+        if elapsed <= 0:
+            return ()
+        return (f"{sum(samples for _, samples in list(self._times)[1:]) / elapsed:.0f} samples/s",)
 
     def __enter__(self) -> RunProgress:
         return self

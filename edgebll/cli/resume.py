@@ -49,7 +49,12 @@ def check_only_resume(context: typer.Context, *others: str) -> None:
     for name in context.params:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE" and name not in (*_WITH_RESUME, *others):
-            raise ConfigError(f"--resume goes on with the run as it began; leave out {name.replace('_', '-')}")
+            raise ConfigError(f"--resume goes on with the run as it began; leave out {_as_typed(context, name)}")
+
+
+def _as_typed(context: typer.Context, name: str) -> str:
+    parameter = next(one for one in context.command.params if one.name == name)
+    return parameter.opts[0] if parameter.param_type_name == "option" else name.upper()
 
 
 def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from edgebll.cli.progress import RunProgress
 from edgebll.cli.stream_options import DataSource, StreamOptions, augmentation, data_source, schedule_of
 from edgebll.errors import ConfigError
 from edgebll.files import sha256_file
+from edgebll.run_guard import SUMMARY
 
 if TYPE_CHECKING:
     from edgebll.data import Dataset
@@ -135,7 +138,8 @@ def perform(job: Job, folder: RunFolder, snapshot: Snapshot | None, *, json: boo
 
     names = tuple(block.name for block in job.bundle.manifest.blocks)
     step = snapshot.step if snapshot is not None else 0
-    with RunProgress("pipeline" if job.machinery.engine is not None else "sequential") as progress:
+    title = "pipeline" if job.machinery.engine is not None else "sequential"
+    with _hint_on_interrupt(folder.path), RunProgress(title) as progress:
         progress.started(names, step, job.plan.epochs * job.steps_per_epoch)
         recorder = Recorder(folder, progress, names, job.plan.batch_size, job.steps_per_epoch, len(job.test))
         if snapshot is not None:
@@ -144,6 +148,20 @@ def perform(job: Job, folder: RunFolder, snapshot: Snapshot | None, *, json: boo
     for note in notes:
         say(f"edgebll: {note}")
     _print_result(folder.path, summary, json=json)
+
+
+@contextlib.contextmanager
+def _hint_on_interrupt(run: Path) -> Iterator[None]:
+    from edgebll.runfolder import read_config
+    from edgebll_firmware_host.snapshots import has_snapshot
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if has_snapshot(run) and not (run / SUMMARY).exists():
+            kind = read_config(run)["kind"]
+            say(f"edgebll: the run is not whole; go on with `edgebll {kind} --resume {shlex.quote(str(run))}`")
+        raise
 
 
 def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: bool) -> tuple[dict[str, Any], list[str]]:

@@ -16,12 +16,14 @@ from edgebll.errors import EdgebllError
 from edgebll.reproduce.cells import cells_of, placed
 from edgebll.reproduce.one_run import Clock, run_cell
 from edgebll.reproduce.recipe import read_recipe
+from edgebll.standard_streams import guard_streams
 
 _INTERRUPTED = 130
 
 
 def main() -> int:
     """Train the cell that the command line names; returns the exit code."""
+    guard_streams()
     try:
         print(_train(json.loads(sys.argv[1])))
     except EdgebllError as error:

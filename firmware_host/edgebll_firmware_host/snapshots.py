@@ -140,6 +140,11 @@ def _found(run: Path) -> list[Path]:
     return sorted((p for p in folder.iterdir() if p.name.startswith("step")), reverse=True) if folder.is_dir() else []
 
 
+def has_snapshot(run: Path) -> bool:
+    """Whether a run has a snapshot to go on from, damaged or not."""
+    return bool(_found(run))
+
+
 def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> Snapshot | None:
     """The newest whole snapshot of a run with this bundle, or None if there is none.
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from edgebll.bundle import open_bundle, write_manifest
 from edgebll.cli.app import app
 from edgebll.state import save_tensors
-from edgebll_devices.cli import app as board
+from edgebll_devices.commands import app as board
 
 
 def edgebll(*arguments: object) -> Result:
@@ -71,7 +71,7 @@ def test_golden_vectors_are_replayed_on_the_board(run: Path, tmp_path: Path) -> 
     _replace_states(tmp_path / "b", states)
     failed = CliRunner().invoke(board, ["verify", str(tmp_path / "b")])
     assert failed.exit_code != 0
-    assert "of block1" in str(failed.exception)
+    assert "of block1" in failed.stderr
 
 
 def _replace_states(path: Path, states: dict[str, dict[str, np.ndarray]]) -> None:

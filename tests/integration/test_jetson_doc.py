@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.cli.checks import ROLES
-from edgebll_devices.cli import app as board_app
+from edgebll_devices.commands import app as board_app
 from edgebll_devices.profiles import load_jetpacks, load_profiles
 
 ROOT = Path(__file__).parents[2]

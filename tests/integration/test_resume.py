@@ -129,15 +129,16 @@ def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundl
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["simulate", "--resume", "{run}", "--epochs", "3"], 2, "--resume goes on with the run as it began; leave out epochs"),
-        (["simulate", "--resume", "{run}", "--out", "x"], 2, "leave out out"),
+        (["simulate", "--resume", "{run}", "--epochs", "3"], 2, "goes on with the run as it began; leave out --epochs"),
+        (["simulate", "--resume", "{run}", "--out", "x"], 2, "leave out --out"),
+        (["simulate", "{run}", "--resume", "{run}"], 2, "leave out BUNDLE"),
         (["run", "--resume", "{run}"], 3, "was begun by `edgebll simulate`; resume it with that"),
         (["simulate", "--resume", "{run}/nowhere"], 3, "is not a run folder"),
         (["simulate"], 2, "give the bundle to run, or --resume RUN"),
         (["simulate", "{bundle}"], 2, "give the run folder to write with --out"),
         (["run", "{bundle}", "--out", "x"], 2, "give the inventory of boards with --cluster"),
         (["simulate", "{bundle}", "--out", "x", "--snapshot-seconds", "-1"], 2, "--snapshot-seconds must be"),
-        (["simulate", "{bundle}", "--out", "x", "--patience", "-1"], 2, "patience_s must be"),
+        (["simulate", "{bundle}", "--out", "x", "--patience", "-1"], 2, "--patience must be"),
         (["simulate", "{bundle}", "--out", "x", "--keep-snapshots", "0"], 2, "--keep-snapshots must be at least 1, not 0"),
     ],
 )

@@ -14,7 +14,7 @@ from support.board_roots import make_root, write
 from typer.testing import CliRunner
 
 from edgebll.errors import ConfigError
-from edgebll_devices.cli import app
+from edgebll_devices.commands import app
 from edgebll_devices.jetpack import jetson_linux
 from edgebll_devices.profiles import default_folder, detect, find_jetpack, load_jetpacks, load_profiles
 
@@ -135,7 +135,7 @@ def test_wrong_releases_are_refused(tmp_path: Path) -> None:
 
 def command(*arguments: str | Path) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["profile", *map(str, arguments)], env={"COLUMNS": "160"})
-    return result.exit_code, result.stdout if result.exit_code == 0 else str(result.exception)
+    return result.exit_code, result.stdout if result.exit_code == 0 else result.stderr
 
 
 def test_the_command_lists_and_shows(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edgebll_devices.cli import app
+from edgebll_devices.commands import app
 from edgebll_devices.runtimes.site import default_engine_dir
 from edgebll_devices.settings import Settings
 

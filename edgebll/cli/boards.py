@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
 ClusterOption = Annotated[Path, typer.Option(help="The inventory of boards, cluster.toml.")]
+_MAX_BOARDS = 65535
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Place blocks by the time their steps take on this machine, not by an estimate.")
 ]
@@ -66,8 +67,8 @@ def _entries(cluster: Path | None, boards: int) -> tuple[BoardEntry, ...]:
 
     if cluster is not None:
         return load_cluster(cluster).boards
-    if boards < 1:
-        raise ConfigError(f"--boards must be at least 1, not {boards}")
+    if not 1 <= boards <= _MAX_BOARDS:
+        raise ConfigError(f"--boards must be at least 1 and at most {_MAX_BOARDS}, not {boards}")
     return tuple(BoardEntry(f"board{index}", f"tcp://127.0.0.1:{index + 1}") for index in range(boards))
 
 

@@ -74,12 +74,11 @@ def add(
     runtime: Annotated[str, typer.Option(help="Its runtime.")] = "onnxruntime",
 ) -> None:
     """Use a board from now on: a new one, or one that was drained or has another address now."""
-    from edgebll.keys import check_public_key
     from edgebll_firmware_host.desk import ADD, Request, ask
     from edgebll_firmware_host.inventory import BoardEntry
 
-    key = check_public_key(public_key) if public_key is not None else None
-    entry = BoardEntry(board, endpoint or _known_endpoint(run, board), key, threads=threads, runtime=runtime)
+    known = endpoint if endpoint is not None else _known_endpoint(run, board)
+    entry = BoardEntry(board, known, public_key, threads=threads, runtime=runtime)
     typer.echo(ask(run, Request(ADD, board, entry), _ANSWER_S))
 
 

@@ -18,6 +18,7 @@ from edgebll.cli.streaming import execute
 from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
 from edgebll.run_guard import KEPT_SNAPSHOTS
+from edgebll.runtime_names import check_runtime
 
 #: Seconds between snapshots unless told otherwise.
 SNAPSHOT_S = 30.0
@@ -111,7 +112,6 @@ def simulate(
 
 
 def _check_simulate(boards: int, threads: int, runtime: str, deadline: float, patience: float) -> None:
-    from edgebll_devices.runtimes import RUNTIMES
     from edgebll_firmware_host.inventory import MIN_DEADLINE_S
 
     if boards < 0:
@@ -123,8 +123,7 @@ def _check_simulate(boards: int, threads: int, runtime: str, deadline: float, pa
         raise ConfigError(f"--deadline must be a number of seconds, {bounds}, not {deadline:g}")
     if not 0 <= patience < _MAX_PATIENCE_S:
         raise ConfigError(f"--patience must be a number of seconds from 0 to less than {_MAX_PATIENCE_S}, not {patience:g}")
-    if runtime not in RUNTIMES:
-        raise ConfigError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
+    check_runtime(runtime)
 
 
 def _needed(context: typer.Context, bundle: Path | None, out: Path | None) -> tuple[Path, Path]:

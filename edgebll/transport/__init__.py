@@ -10,7 +10,7 @@ only when its port is free again, and nothing is shared between threads but what
 handed from one thread to another, but used by one at a time only.
 """
 
-from edgebll.transport.address import check_security, is_loopback, reachable
+from edgebll.transport.address import check_address, check_security, is_loopback, reachable
 from edgebll.transport.control import ControlClient, ControlServer
 from edgebll.transport.data import Receiver, Sender
 from edgebll.transport.sockets import Pollable, Wakeup, poll
@@ -22,6 +22,7 @@ __all__ = [
     "Receiver",
     "Sender",
     "Wakeup",
+    "check_address",
     "check_security",
     "is_loopback",
     "poll",

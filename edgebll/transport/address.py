@@ -8,7 +8,8 @@ import re
 from edgebll.errors import ConfigError
 from edgebll.keys import KeyPair
 
-_TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.%]+\]|[^:/\[\]\s]+):(\d{1,5}|\*)")
+_TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.%]+\]|[^:/\[\]\s]+):([0-9]{1,5}|\*)")
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def split_tcp(endpoint: str) -> tuple[str, str]:
@@ -36,6 +37,25 @@ def is_loopback(endpoint: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_address(endpoint: str) -> None:
+    """Refuse an endpoint that nobody can connect to, such as one of any port or all interfaces.
+
+    Raises:
+        ConfigError: it is none, or not tcp://HOST:PORT.
+    """
+    host, port = split_tcp(endpoint)
+    if port == "*" or int(port) == 0 or not (_HOST_NAME.fullmatch(host) or _is_ip(host)):
+        raise ConfigError(f"nobody can connect to {endpoint!r}; give tcp://HOST:PORT with the board's own address and port")
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def check_security(endpoint: str, keys: KeyPair | None) -> None:

@@ -55,6 +55,7 @@ class _Run:
         self._plan, self._engine, self._cluster = plan, engine, cluster
         self._recorder, self._snapshots = recorder, snapshots
         self._weights = plan.weights or block_weights(plan.bundle)
+        place(plan.blocks, self._weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
         self._patience = Patience(cluster.host.patience_s, time.monotonic())
         self._outcome, self._alike = Outcome(), Alike(recorder.folder.path)
         self._began_s = 0.0
@@ -94,9 +95,8 @@ class _Run:
         number = self._recorder.folder.next_incarnation()
         entries = self._boards_there() if self._ready_before else self._first_boards()
         host, tell = self._cluster.host, self._recorder.listener.said
-        with open_fleet(
-            entries, self._plan.run, self._cluster.keys, host.deadline_s, self._engine.check, tell, number
-        ) as fleet:
+        how = (host.deadline_s, self._engine.check, tell, number)
+        with open_fleet(entries, self._plan.run, self._cluster.keys, *how, begun=self._ready_before) as fleet:
             try:
                 self._start(fleet, started_s)
                 self._stream(fleet, number)

@@ -18,7 +18,7 @@ from typing import Any
 
 from edgebll.errors import BundleError, ConfigError, LinkTimeout
 from edgebll.files import storage_errors, write_json
-from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.plain import from_plain, to_plain
 from edgebll_firmware_host.inventory import BoardEntry
 
 STATUS, REQUESTS = "status.json", "requests"
@@ -104,7 +104,7 @@ class Desk:
             for path in sorted(self._folder.glob("*.json")):
                 try:
                     found.append((path.stem, from_plain(Request, json.loads(path.read_bytes()), "request")))
-                except (PlainError, ConfigError, ValueError) as error:
+                except (ValueError, RecursionError) as error:  # PlainError, ConfigError and JSON's are ValueErrors
                     found.append((path.stem, f"the request cannot be read: {error}"))
                 path.unlink()
         return found

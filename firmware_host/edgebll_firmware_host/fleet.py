@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from edgebll.errors import BoardError, LinkError, LinkTimeout
+from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
 from edgebll.transport import poll
 from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Welcome
 from edgebll_firmware_host.board_link import BoardLink
@@ -43,6 +43,7 @@ class Fleet:
         suspect: the board that is to blame for the error this raised, if that is known. reported: whether it said so itself.
         leaving: boards that said that they are to end, and wait to be let go.
         abandoned: set where a new incarnation follows, whose Hello ends the boards' sessions: they are not stopped then.
+        absent: boards that are no members because they cannot be connected to, and why.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Fleet:
         self.reported = False
         self.leaving: set[str] = set()
         self.abandoned = False
+        self.absent: dict[str, EdgebllError] = {}
         self._checked_s = float("-inf")
 
     def greet(self) -> dict[str, Welcome]:

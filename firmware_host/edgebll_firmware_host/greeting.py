@@ -27,7 +27,7 @@ def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
     started = time.monotonic()
     for link in fleet.links.values():
         link.say_hello()
-    refused: dict[str, EdgebllError] = {}
+    refused = dict(fleet.absent)
     busy: set[str] = set()  # they live, but end the step in progress first
     while left := [name for name, board in fleet.boards.items() if not board.greeted and name not in refused]:
         patient = not any(board.greeted for board in fleet.boards.values()) or any(name in busy for name in left)

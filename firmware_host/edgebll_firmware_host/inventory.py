@@ -17,22 +17,29 @@ runtime = "onnxruntime"
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgebll.errors import ConfigError
 from edgebll.keys import KeyPair, check_public_key, load_key_pair
+from edgebll.plain import short
+from edgebll.runtime_names import check_runtime
 from edgebll.toml_files import read_toml
-from edgebll.transport import check_security
+from edgebll.transport import check_address, check_security
 
 #: A board must be able to miss one heartbeat.
 MIN_DEADLINE_S = 1.0
-_MAX_THREADS = 1024
+_MAX_THREADS, _MAX_NAME_CHARS = 1024, 63
 
 
 @dataclass(frozen=True)
 class BoardEntry:
-    """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime."""
+    """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime.
+
+    Raises:
+        ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
+    """
 
     name: str
     endpoint: str
@@ -42,10 +49,42 @@ class BoardEntry:
     runtime: str = "onnxruntime"
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise ConfigError("a board needs a name; give each [[board]] its own")
+        check_board_name(self.name)
         if not 1 <= self.threads <= _MAX_THREADS:
             raise ConfigError(f"board {self.name}: threads must be at least 1 and at most {_MAX_THREADS}, not {self.threads}")
+        try:
+            check_address(self.endpoint)
+            check_runtime(self.runtime)
+            if self.public_key is None:
+                check_security(self.endpoint, None)
+            else:
+                check_public_key(self.public_key)
+        except ConfigError as error:
+            raise ConfigError(f"board {self.name}: {error}") from error
+
+    def check_keys(self, keys: KeyPair | None) -> None:
+        """Refuse a board for a host with these keys.
+
+        Raises:
+            ConfigError: one side has a key and the other has none.
+        """
+        if (keys is None) != (self.public_key is None):
+            has = "no public_key, but the host has a key" if keys is not None else "a public_key, but the host has no key"
+            raise ConfigError(f"board {self.name} has {has}; give both or neither")
+
+
+def check_board_name(name: str) -> None:
+    """Refuse what cannot name a board in tables, messages and commands.
+
+    Raises:
+        ConfigError: it is empty or too long, or has other characters than letters (of any script), digits and "._-".
+    """
+    whole = all(char in "._-" or unicodedata.category(char)[0] in "LMN" for char in name)
+    if not whole or not 1 <= len(name) <= _MAX_NAME_CHARS or name.startswith("-"):
+        raise ConfigError(
+            f"a board's name must be 1 to {_MAX_NAME_CHARS} letters, digits, dots, dashes and underscores, and not begin "
+            f"with a dash, but is {short(name)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -119,10 +158,5 @@ def load_cluster(path: Path | str) -> Cluster:
     parsed = read_toml(_File, file, "give the cluster's file with --cluster")
     keys = load_key_pair(file.parent / parsed.host.key) if parsed.host.key is not None else None
     for board in parsed.board:
-        check_security(board.endpoint, keys)
-        if (keys is None) != (board.public_key is None):
-            has = "no public_key, but the host has a key" if keys is not None else "a public_key, but the host has no key"
-            raise ConfigError(f"board {board.name} has {has}; give both or neither")
-        if board.public_key is not None:
-            check_public_key(board.public_key)
+        board.check_keys(keys)
     return Cluster(parsed.board, parsed.host, keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgebll.errors import ConfigError, EdgebllError
 from edgebll.keys import KeyPair
@@ -59,13 +59,14 @@ class Members:
         self.drained.add(name)
 
     def add(self, entry: BoardEntry, cluster: Cluster) -> None:
-        """Use a board from now on: a new one, or one that was drained.
+        """Use a board from now on: a new one, or one that was drained; blocks pinned to it in the inventory stay so.
 
         Raises:
             ConfigError: another board has its address, or keys are missing on one side.
         """
-        if (cluster.keys is None) != (entry.public_key is None):
-            raise ConfigError(f"board {entry.name} needs a public key exactly where the host has one; see docs/reliability.md")
+        entry.check_keys(cluster.keys)
+        pinned = next((board.blocks for board in self.of(cluster) if board.name == entry.name), ())
+        entry = replace(entry, blocks=pinned)
         others = [board for board in self.of(cluster) if board.name != entry.name]
         Cluster((*others, entry), cluster.host)  # refuses what occurs twice
         self.added[entry.name] = entry

@@ -51,7 +51,7 @@ def place_among(
         blocks, weights, boards: as in `place`. there: names of the boards that may be used.
     """
     present = [board for board in boards if board.name in there]
-    if any(board.blocks for board in boards if board.name not in there):
+    if sorted(block for board in present for block in board.blocks) != sorted(blocks):
         present = [replace(board, blocks=()) for board in present]
     return place(blocks, weights, present)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from edgebll.bundle import Bundle
 from edgebll.edges import HOST, EdgeSpec
-from edgebll.errors import EdgebllError, LinkError
+from edgebll.errors import ConfigError, EdgebllError, LinkError
 from edgebll.keys import KeyPair
 from edgebll.wire import Assign, Ready, Stop, Stopped
 from edgebll_firmware_host.board_link import BoardLink
@@ -34,19 +34,33 @@ def open_fleet(
     check: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = nobody,
     incarnation: int = 0,
+    *,
+    begun: bool = False,
 ) -> Iterator[Fleet]:
     """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
 
     Args:
         entries: the boards. run, incarnation: identifier of the run, and which incarnation of it. keys: the host's, if
-            encrypted. deadline_s, check, tell: as in Fleet.
+            encrypted. deadline_s, check, tell: as in Fleet. begun: whether the run goes on without boards that cannot be
+            connected to because of their entries; they are the fleet's `absent` then.
+
+    Raises:
+        ConfigError, LinkError: a board cannot be connected to because of its entry.
     """
     with contextlib.ExitStack() as stack:
-        links = []
+        links: list[BoardLink] = []
+        absent: dict[str, EdgebllError] = {}
         for entry in entries:
-            links.append(BoardLink(entry, run, keys, incarnation))
+            try:
+                links.append(BoardLink(entry, run, keys, incarnation))
+            except (ConfigError, LinkError) as error:
+                if not begun:
+                    raise
+                absent[entry.name] = LinkError(f"board {entry.name}: {error}")
+                continue
             stack.callback(links[-1].close)
         fleet = Fleet(links, deadline_s, check, tell)
+        fleet.absent = absent
         limit_s = _ABORT_S
         try:
             yield fleet

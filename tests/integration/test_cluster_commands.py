@@ -56,6 +56,8 @@ def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
         taken = CliRunner().invoke(app, ["cluster", "add", str(trial.run), "x", "--endpoint", made[0][0].endpoint])
         assert taken.exit_code == 2
         assert "two boards have the endpoint" in taken.output
+        wrong = {"action": "add", "board": "y", "entry": {"name": "y", "endpoint": "foo"}}
+        (trial.run / "requests" / "by-hand.json").write_text(json.dumps(wrong))  # the host refuses it too
 
     def look(trial: Trial) -> None:
         seen.append(status(trial.run))
@@ -63,6 +65,8 @@ def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
 
     trial = Trial(side_bundle, KINDS, tmp_path / "two.toml", made[0], tmp_path / "run", pause_s=PAUSE_S)
     assert trial.go([(150, "drain", drain), (450, "add", add), (1150, "look", look)]) == undisturbed
+    refused = json.loads((trial.run / "requests" / "by-hand.answer").read_text())
+    assert refused == [False, "the request cannot be read: board y: an endpoint must look like tcp://HOST:PORT, not 'foo'"]
     first, drained, again = ({name: board["state"] for name, board in found["boards"].items()} for found in seen)
     assert first == {"board0": "working", "board1": "working"}, trial.lines
     assert drained == {"board0": "working", "board1": "drained"}

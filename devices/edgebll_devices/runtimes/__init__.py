@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgebll.bundle import Bundle
 from edgebll.errors import ConfigError, MissingExtraError
-from edgebll_devices.runtimes.availability import RUNTIMES, missing
+from edgebll.runtime_names import RUNTIMES, check_runtime
+from edgebll_devices.runtimes.availability import missing
 from edgebll_devices.runtimes.base import BlockRuntime
 from edgebll_devices.runtimes.site import LoadHalted, Site
 
@@ -29,8 +30,7 @@ def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, si
         BundleError: no such block, or a graph or state that does not load or fit. BoardError: the GPU failed.
         LoadHalted: the site stopped it.
     """
-    if runtime not in RUNTIMES:
-        raise ConfigError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
+    check_runtime(runtime)
     if threads < 1:
         raise ConfigError(f"the number of threads must be at least 1, not {threads}")
     if runtime == "reference":

@@ -77,5 +77,3 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "onnxruntime-cuda": lambda: _onnxruntime_with("onnxruntime-cuda", "cuda"),
     "onnxruntime-tensorrt": lambda: _onnxruntime_with("onnxruntime-tensorrt", "tensorrt"),
 }
-#: Names of all runtimes, the default first.
-RUNTIMES = tuple(_CHECKS)

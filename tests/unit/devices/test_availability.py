@@ -13,6 +13,10 @@ from edgebll_devices.runtimes import RUNTIMES, availability, available_runtimes,
 GPU_RUNTIMES = ("tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt")
 
 
+def test_all_of_them_can_be_asked_for() -> None:
+    assert tuple(availability._CHECKS) == RUNTIMES
+
+
 def test_gpus_are_found_by_their_device_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability.ctypes, "CDLL", _no_library)
     assert not availability.has_nvidia_gpu(tmp_path)

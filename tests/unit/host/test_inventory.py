@@ -51,7 +51,14 @@ def test_a_cluster_is_read(tmp_path: Path) -> None:
         (("7102", "7101"), "two boards have the endpoint"),
         (("tcp://127.0.0.1:7102", "127.0.0.1:7102"), "must look like tcp://"),
         (("tcp://127.0.0.1:7102", "tcp://10.0.0.2:7102"), "needs a key on both sides"),
+        (("tcp://127.0.0.1:7102", "tcp://127.0.0.1:0"), "board b: nobody can connect to 'tcp://127.0.0.1:0'"),
+        (("tcp://127.0.0.1:7102", "tcp://127.0.0.1:*"), "nobody can connect to"),
+        (("tcp://127.0.0.1:7102", "tcp://*:7102"), "nobody can connect to"),
+        (("tcp://127.0.0.1:7102", "tcp://bo\\u0000ard:7102"), "nobody can connect to"),
         (("threads = 2", "threads = 0"), "threads must be at least 1"),
+        (("threads = 2", 'runtime = "nix"'), "board b: the runtime must be one of onnxruntime, .*, not 'nix'"),
+        (("threads = 2", 'public_key = "short"'), "board b: a public key must be 40 characters"),
+        (('"b"', '"b\\u0000"'), r"a board's name must be 1 to 63 letters, .* but is 'b\\x00'"),
         (("[host]", "[host"), "is not TOML"),
     ],
 )
@@ -59,6 +66,18 @@ def test_wrong_entries_are_refused_with_one_sentence(tmp_path: Path, change: tup
     with pytest.raises(ConfigError, match=words) as caught:
         load(tmp_path, GOOD.replace(*change))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["b0", "orin-1.lab_2", "Größe", "板", "nu\u0308", "7"])
+def test_letters_of_any_script_make_a_name(tmp_path: Path, name: str) -> None:
+    assert load(tmp_path, GOOD.replace('"b"', f'"{name}"')).names == ("a", name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "b\u0000", "b\n", "b\x1b[2J", "\u202eb", "a/b", "-rf", "b" * 64, "\ud800"])
+def test_other_characters_do_not(name: str) -> None:
+    with pytest.raises(ConfigError, match="a board's name must be") as caught:
+        BoardEntry(name, "tcp://127.0.0.1:7101")
+    assert str(caught.value).isprintable()
 
 
 def test_no_boards_and_no_file(tmp_path: Path) -> None:

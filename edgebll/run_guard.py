@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from pathlib import Path
 
 from edgebll.errors import StorageError
@@ -20,6 +21,10 @@ from edgebll.files import storage_errors
 CONFIG, SUMMARY, CHECKPOINT, SNAPSHOTS = "run.json", "summary.json", "checkpoint", "snapshots"
 #: Whole snapshots that stay unless told otherwise: the newest may be damaged.
 KEPT_SNAPSHOTS = 2
+
+
+#: What flock says of a lock that another process has; and how long to wait for those that only ask for it.
+_HELD, _ASKED_S, _LOOK_S = (errno.EWOULDBLOCK, errno.EACCES), 5.0, 0.005
 
 
 def previous_run(target: Path) -> Path:
@@ -58,10 +63,39 @@ def lock_folder(folder: Path) -> int:
     with storage_errors(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+        if error.errno in _HELD:
             os.close(descriptor)
             raise StorageError(f"another process is writing {folder}; wait for it or choose another folder") from error
         # Some network file systems know no locks: go on without.
     return descriptor
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock, unless somebody writes; whoever only asks (`is_locked`) has it for a moment, and is waited for."""
+    deadline = time.monotonic() + _ASKED_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD or time.monotonic() > deadline:
+                raise
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # raises where somebody writes
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_LOOK_S)
+
+
+def is_locked(folder: Path) -> bool | None:
+    """Whether a process of this machine has locked a folder (`lock_folder`); None where that cannot be known."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that nobody else who asks is misled
+    except OSError as error:
+        return True if error.errno in _HELD else None
+    finally:
+        os.close(descriptor)
+    return False

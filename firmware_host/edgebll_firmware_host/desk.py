@@ -10,22 +10,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
-import uuid
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebll.errors import BundleError, ConfigError, LinkTimeout
-from edgebll.files import storage_errors, write_json
+from edgebll.errors import BundleError
+from edgebll.files import storage_errors
 from edgebll.plain import from_plain, to_plain
 from edgebll_firmware_host.inventory import BoardEntry
 
 STATUS, REQUESTS = "status.json", "requests"
 DRAIN, ADD = "drain", "add"
-#: Between two versions of status.json; one that is older than STALE_S is of a host that is gone.
-EVERY_S, STALE_S = 1.0, 10.0
-_LOOK_S = 0.05
+#: Between two versions of status.json.
+EVERY_S = 1.0
 #: The phase of a run that goes on no more.
 ENDED = "ended"
 
@@ -48,7 +46,7 @@ class Status:
     Attributes:
         written_s: Unix time. phase: "running", "recovering" or "ended". pid: of the host. incarnation: see docs/reliability.md.
         step: training steps done. snapshot: step of the newest snapshot of this host, -1 before its first.
-        recoveries: failures of this host's incarnations. boards: all that are known.
+        recoveries: failures of this host's incarnations. boards: all that are known. machine: see `this_machine`.
     """
 
     written_s: float
@@ -59,6 +57,7 @@ class Status:
     snapshot: int
     recoveries: int
     boards: tuple[BoardStatus, ...]
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,13 @@ class Desk:
             self._folder.rmdir()  # unless somebody still waits
 
 
+def this_machine() -> str:
+    """The machine and since when it is up: locks tell only of processes of the same one."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return platform.node()
+
+
 def read_status(run: Path) -> Status:
     """What the host last said of a run.
 
@@ -134,35 +140,3 @@ def read_status(run: Path) -> Status:
         raise BundleError(f"{run} has no {STATUS}: no run over boards has begun there ({error.strerror})") from error
     except ValueError as error:  # PlainError and JSON's are ValueErrors
         raise BundleError(f"{run / STATUS} cannot be read ({error})") from error
-
-
-def _check_goes_on(run: Path) -> None:
-    status = read_status(run)
-    if status.phase == ENDED:
-        raise BundleError(f"the run {run} is over, so there is nothing to change; if it is not whole, --resume goes on with it")
-    age_s = time.time() - status.written_s
-    if age_s > STALE_S:
-        raise LinkTimeout(f"the host of {run} has written nothing for {age_s:.0f} s; if it is gone, resume the run")
-
-
-def ask(run: Path, request: Request, limit_s: float) -> str:
-    """Ask the host of a run for something; returns its answer.
-
-    Raises:
-        ConfigError: the host refuses. LinkTimeout: no host answers. BundleError: there is no run, or it is over. StorageError:
-            the request cannot be written.
-    """
-    _check_goes_on(run)
-    name, folder = uuid.uuid4().hex, run / REQUESTS
-    write_json(folder / f"{name}.json", to_plain(request))
-    answer, deadline = folder / f"{name}.answer", time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError):
-            done, text = json.loads(answer.read_text("utf-8"))
-            answer.unlink()
-            if not done:
-                raise ConfigError(text)
-            return str(text)
-        time.sleep(_LOOK_S)
-    (folder / f"{name}.json").unlink(missing_ok=True)
-    raise LinkTimeout(f"the host of {run} has not answered within {limit_s:g} s; look at `edgebll cluster status {run}`")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgebll.errors import ConfigError, LinkTimeout
 from edgebll.keys import KeyPair
-from edgebll_firmware_host.desk import ADD, DRAIN, ENDED, BoardStatus, Desk, Request, Status
+from edgebll_firmware_host.desk import ADD, DRAIN, ENDED, BoardStatus, Desk, Request, Status, this_machine
 from edgebll_firmware_host.feeder import Feeder
 from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
@@ -199,7 +199,7 @@ class Live:
         now, now_s = self._now, time.monotonic()
         boards = tuple(self._board(now, board.name, board.endpoint, now_s) for board in self.members.of(now.cluster))
         done = (self._recorder.steps, self._snapshots.written, self.failures)
-        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards), now_s)
+        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, this_machine()), now_s)
 
     def _board(self, now: Now, name: str, endpoint: str, now_s: float) -> BoardStatus:
         blocks = now.placement.blocks.get(name, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from edgebll.bundle import Bundle
 from edgebll.cli.app import app
 from edgebll.state import state_sha256
+from edgebll_firmware_host import asking
 
 #: Ten seconds at least.
 STEPS, PAUSE_S = 1200, 0.008
@@ -98,6 +100,33 @@ def test_a_board_that_comes_back_gets_blocks_again(
     assert {name: board["state"] for name, board in seen[-1]["boards"].items()} == dict.fromkeys(seen[-1]["boards"], "working")
     assert seen[-1]["recoveries"] == 1
     assert any("board2 answers: blocks are placed anew" in line for line in trial.lines)
+
+
+def test_a_killed_host_is_known_at_once_and_a_frozen_one_after_a_while(
+    side_bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "STALE_S", 2.0)
+
+    def refused(trial: Trial, words: str) -> None:
+        result = CliRunner().invoke(app, ["cluster", "drain", str(trial.run), "board1"])
+        assert result.exit_code == 7, result.output
+        assert words in result.output
+
+    def freeze(trial: Trial) -> None:
+        assert status(trial.run)["host"] == "working"
+        trial.host_signal(signal.SIGSTOP)
+        refused(trial, "has been silent for")
+        assert "has been silent for" in invoke("cluster", "status", trial.run)
+        trial.host_signal(signal.SIGCONT)
+
+    def kill(trial: Trial) -> None:
+        trial.end_host()
+        assert "is gone, --resume goes on" in invoke("cluster", "status", trial.run)
+        refused(trial, "no host works on")
+        trial.kill_host()
+
+    trial = Trial(side_bundle, KINDS, made[1], made[0], tmp_path / "run", pause_s=PAUSE_S)
+    assert trial.go([(100, "freeze", freeze), (300, "kill", kill)]) == undisturbed
 
 
 def test_the_last_board_cannot_be_drained(side_bundle: Bundle, made: tuple[list[Board], Path], tmp_path: Path) -> None:

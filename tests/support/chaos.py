@@ -173,7 +173,7 @@ class Trial:
                     self.log.append(f"step {step}: {name}")
                     inflict(self)
         finally:
-            self._end_host()
+            self.end_host()
             for _, undo in self._later:
                 undo()
             self._later.clear()
@@ -201,7 +201,7 @@ class Trial:
 
     def kill_host(self) -> None:
         """Kill the host, and start another one for the same run."""
-        self._end_host()
+        self.end_host()
         self._start_host()
 
     def _start_host(self) -> None:
@@ -215,7 +215,8 @@ class Trial:
         os.set_blocking(self._host.stdout.fileno(), False)
         self._buffer = b""
 
-    def _end_host(self) -> None:
+    def end_host(self) -> None:
+        """Kill the host, if it runs."""
         if self._host is not None:
             self._host.kill()
             self._host.wait()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.cli import pipeline
+from edgebll.cli import cluster, pipeline
 from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll_devices import cache, runs, serve_command, state_files, warm, write_budget
-from edgebll_firmware_host import cluster_run, desk, members, planner, recovery
+from edgebll_firmware_host import asking, cluster_run, desk, members, planner, recovery
 from edgebll_firmware_host.inventory import HostEntry
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +46,9 @@ def watchdog_s() -> int:
         f"`patience_s` seconds ({HostEntry().patience_s:g};",
         f"{WORDS[recovery._SAME]} times without progress",
         "`status.json` (every second)" if desk.EVERY_S == 1 else "",
+        f"One that has been silent for {asking.STALE_S:g} s",
+        f"wait {cluster.ANSWER_S:g} s at most",
+        f"say so after {asking._LONG_S:g} s",
         f"at most {SERVE['keep_gib_per_day']:g} GiB a day",
         "it may save up one" if write_budget.disk_budget(1.0).saved == 1 << 30 else "",
         f"reached its {cache.DEFAULT_LIMIT_BYTES >> 30} GiB",

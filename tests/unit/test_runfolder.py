@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from edgebll.errors import BundleError, StorageError
+from edgebll.run_guard import is_locked, lock_folder
 from edgebll.runfolder import RunFolder, open_run, read_config
 
 
@@ -105,6 +108,25 @@ def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
             with pytest.raises(StorageError, match="another process"):
                 attempt()
     RunFolder.create(tmp_path / "run", {}).close()
+
+
+def test_whether_somebody_writes_can_be_asked(tmp_path: Path) -> None:
+    assert is_locked(tmp_path / "run") is None
+    with RunFolder.create(tmp_path / "run", {}):
+        assert is_locked(tmp_path / "run")
+    assert is_locked(tmp_path / "run") is False
+
+
+def test_who_only_asks_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    asker = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(asker, fcntl.LOCK_SH)
+    assert is_locked(tmp_path) is False, "nor from asking"
+    end = threading.Timer(0.1, os.close, [asker])
+    end.start()
+    lock = lock_folder(tmp_path)
+    end.join()
+    assert is_locked(tmp_path)
+    os.close(lock)
 
 
 def test_resuming_forgets_metrics_beyond_the_checkpoint(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +16,32 @@ from typer.testing import CliRunner
 from edgebll.cli.app import app
 from edgebll.errors import BundleError, LinkTimeout
 from edgebll.plain import to_plain
-from edgebll.run_guard import SUMMARY
-from edgebll_firmware_host.desk import DRAIN, ENDED, REQUESTS, STALE_S, STATUS, BoardStatus, Request, Status, ask
+from edgebll.run_guard import SUMMARY, lock_folder
+from edgebll_firmware_host import asking
+from edgebll_firmware_host.asking import GONE, SILENT, STALE_S, WORKING, ask
+from edgebll_firmware_host.desk import DRAIN, ENDED, REQUESTS, STATUS, BoardStatus, Request, Status, this_machine
 
 BOARD = BoardStatus("a", "tcp://127.0.0.1:7", "working", ("block0",), 0.1)
 
 
-def said(run: Path, phase: str, age_s: float) -> None:
-    (run / STATUS).write_text(json.dumps(to_plain(Status(time.time() - age_s, phase, 1, 1, 2, -1, 0, (BOARD,)))))
+def said(run: Path, phase: str, age_s: float, machine: str | None = None) -> None:
+    where = this_machine() if machine is None else machine
+    (run / STATUS).write_text(json.dumps(to_plain(Status(time.time() - age_s, phase, 4711, 1, 2, -1, 0, (BOARD,), where))))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[int]:
+    """A host that has locked the run; its lock."""
+    lock = lock_folder(tmp_path)
+    yield lock
+    with contextlib.suppress(OSError):
+        os.close(lock)
+
+
+def status(run: Path) -> tuple[str, dict]:
+    """What `cluster status` says, and what it says to programs."""
+    command = ["cluster", "status", str(run)]
+    return CliRunner().invoke(app, command).output, json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
 
 
 def test_a_run_that_is_over_is_not_asked(tmp_path: Path) -> None:
@@ -30,9 +52,42 @@ def test_a_run_that_is_over_is_not_asked(tmp_path: Path) -> None:
 
 
 def test_nor_is_a_host_that_is_gone(tmp_path: Path) -> None:
-    said(tmp_path, "running", STALE_S + 2.0)
-    with pytest.raises(LinkTimeout, match="has written nothing for 12 s; if it is gone, resume the run"):
+    """It was killed this very moment: its lock is free."""
+    said(tmp_path, "running", 0.0)
+    with pytest.raises(LinkTimeout, match=r"no host works on .* any more \(it was process 4711\); go on with --resume"):
         ask(tmp_path, Request(DRAIN, "a"), 100.0)
+    assert not (tmp_path / REQUESTS).exists()
+
+
+def test_nor_is_one_that_has_been_silent_for_long(tmp_path: Path, host: int) -> None:
+    said(tmp_path, "running", STALE_S + 2.0)
+    with pytest.raises(
+        LinkTimeout, match=r"process 4711\) has been silent for 12 s, since \d{4}-.*; if it is frozen, let it go on"
+    ):
+        ask(tmp_path, Request(DRAIN, "a"), 100.0)
+
+
+def test_one_that_is_killed_while_it_is_asked_is_not_waited_for(tmp_path: Path, host: int) -> None:
+    said(tmp_path, "running", 0.0)
+    (tmp_path / REQUESTS).mkdir()
+    death = threading.Timer(0.1, os.close, [host])
+    death.start()
+    with pytest.raises(LinkTimeout, match="no host works on"):
+        ask(tmp_path, Request(DRAIN, "a"), 100.0)
+    death.join()
+    assert not list((tmp_path / REQUESTS).iterdir())
+
+
+def test_who_waits_for_a_host_is_told_so(tmp_path: Path, host: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_LONG_S", 0.1)
+    said(tmp_path, "running", 3.0)
+    (tmp_path / REQUESTS).mkdir()
+    told: list[str] = []
+    with pytest.raises(LinkTimeout, match=r"has not answered within 0\.3 s"):
+        ask(tmp_path, Request(DRAIN, "a"), 0.3, told.append)
+    (sentence,) = told
+    assert "was last heard of 3 s ago; waiting for it, 0.3 s at most" in sentence
+    assert not list((tmp_path / REQUESTS).iterdir())
 
 
 def test_status_tells_a_whole_run_from_one_that_was_stopped(tmp_path: Path) -> None:
@@ -42,12 +97,26 @@ def test_status_tells_a_whole_run_from_one_that_was_stopped(tmp_path: Path) -> N
     assert "ended, step 2" in CliRunner().invoke(app, ["cluster", "status", str(tmp_path)]).output
 
 
-def test_status_says_that_the_host_is_silent(tmp_path: Path) -> None:
-    command = ["cluster", "status", str(tmp_path)]
-    for age_s, gone in ((0.0, False), (STALE_S + 2.0, True)):
+def test_status_says_that_the_host_is_silent(tmp_path: Path, host: int) -> None:
+    for age_s, state in ((0.0, WORKING), (STALE_S - 2.0, WORKING), (STALE_S + 2.0, SILENT)):
         said(tmp_path, "running", age_s)
-        assert ("has written nothing for 12 s: resume the run" in CliRunner().invoke(app, command).output) is gone
-        assert json.loads(CliRunner().invoke(app, [*command, "--json"]).output)["host_gone"] is gone
+        shown, found = status(tmp_path)
+        assert ("(process 4711) has been silent for 12 s, since 20" in shown) is (state == SILENT)
+        assert "running, step 2" in shown
+        assert (found["host"], found["host_gone"]) == (state, False)
+
+
+def test_status_says_at_once_that_the_host_is_gone(tmp_path: Path) -> None:
+    said(tmp_path, "running", 0.0)
+    shown, found = status(tmp_path)
+    assert "its host (process 4711) is gone, --resume goes on, step 2" in shown
+    assert (found["host"], found["host_gone"]) == (GONE, True)
+
+
+def test_a_lock_tells_nothing_of_a_host_on_another_machine(tmp_path: Path) -> None:
+    for age_s, state in ((0.0, WORKING), (STALE_S + 2.0, SILENT)):
+        said(tmp_path, "running", age_s, "another")
+        assert status(tmp_path)[1]["host"] == state
 
 
 def test_a_board_the_run_does_not_know_needs_an_endpoint(tmp_path: Path) -> None:

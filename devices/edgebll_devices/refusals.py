@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgebll.errors import EdgebllError, LinkError
 from edgebll.wire import Failure, Hello, Message, OfRun
+from edgebll.wire.busy import busy_with
 from edgebll_devices.runs import Runs
 from edgebll_devices.session import Session
 
@@ -24,7 +25,7 @@ def refusal(name: str, message: Message, session: Session | None, runs: Runs, *,
             "host has taken the run over; end this one"
         )
     elif session is not None:
-        why = f"works for another host, in the run {session.run!r}; wait until that ends, or stop it"
+        why = busy_with(session.run)
     else:
         why = "has no session with this host; if it was restarted, start the run again"
     return Failure(run, LinkError.exit_code, f"board {name} {why}", incarnation=incarnation)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.bundle import Bundle, open_bundle
-from edgebll.cli.output import JsonOption, print_json, print_table
+from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.edges import HOST, EdgeSpec, is_chain, received_name
 from edgebll.errors import ConfigError, EdgebllError
 
@@ -133,7 +133,7 @@ def _print_plan(result: dict[str, Any]) -> None:
 
 
 def devices(cluster: ClusterOption, json: JsonOption = False) -> None:
-    """Ask every board of a cluster who it is; exit code 7 if one does not answer or works for another host."""
+    """Ask every board of a cluster who it is; exit code 7 if one does not answer. One that works for another host is busy."""
     from edgebll_firmware_host.inventory import load_cluster
     from edgebll_firmware_host.probe import probe_all
 
@@ -144,15 +144,23 @@ def devices(cluster: ClusterOption, json: JsonOption = False) -> None:
         print_json(rows)
     else:
         _print_devices(rows)
-    for answer in answers:
-        if isinstance(answer, EdgebllError):
-            raise answer
+    codes = []
+    for answer, row in zip(answers, rows, strict=True):
+        if isinstance(answer, EdgebllError) and "problem" in row:
+            say(f"edgebll: {answer}")
+            codes.append(answer.exit_code)
+    if codes:
+        raise typer.Exit(codes[0])
 
 
 def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]:
+    """What a board says of itself, or the run it is busy with for another host, or its problem."""
+    from edgebll.wire.busy import run_of
+
     row: dict[str, Any] = {"board": entry.name, "endpoint": entry.endpoint}
     if isinstance(answer, EdgebllError):
-        return {**row, "problem": str(answer)}
+        run = run_of(str(answer))
+        return {**row, "problem": str(answer)} if run is None else {**row, "busy": run}
     names = ("version", "cores", "memory_bytes", "python", "platform", "data_endpoint", "identity")
     return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
 
@@ -161,10 +169,13 @@ def _print_devices(rows: list[dict[str, Any]]) -> None:
     columns = ("board", "endpoint", "edgebll", "cores", "memory, GiB", "python", "machine", "runtimes")
     cells = []
     for row in rows:
-        if "problem" in row:
-            cells.append((row["board"], row["endpoint"], "problem", "", "", "", "", ""))
+        if "runtimes" not in row:
+            what, why = ("busy", f"in the run {row['busy']}") if "busy" in row else ("problem", "")
+            cells.append((row["board"], row["endpoint"], what, "", "", "", "", why))
             continue
         memory = f"{row['memory_bytes'] / 2**30:.1f}"
         fixed = (row["board"], row["endpoint"], row["version"], str(row["cores"]), memory, row["python"], row["platform"])
         cells.append((*fixed, " ".join(row["runtimes"])))
-    print_table(columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red"})
+    print_table(
+        columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red", "busy": "yellow"}
+    )

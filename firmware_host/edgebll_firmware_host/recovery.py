@@ -53,7 +53,8 @@ class Recovery:
         reason: what failed, in words: an error would hold on to all that was alive when it was raised.
         board: which board was to blame, if that is known. failed_s: when it was noticed.
         step: training step the run went on from. restore_s: until all blocks were ready again. shipped_bytes: of the files sent
-            to boards for it. replay_s: from then on until something was done that had not been done before.
+            to boards for it. replay_s: from then on until something was done that had not been done before. Where this
+            recovery failed in turn, `step`, `restore_s` and `replay_s` stay None.
     """
 
     reason: str

@@ -53,5 +53,6 @@ def test_failures_while_it_recovers_are_recovered_from_and_nothing_of_them_stays
             outcome = run_on_boards(plan, engine, recorder)
     assert state_sha256(outcome.states) == state_sha256(run_alone(bundle, kinds))
     assert [recovery.restore_s is None for recovery in outcome.recoveries] == [True, False] * FAILURES
+    assert [recovery.facts()["step"] is None for recovery in outcome.recoveries] == [True, False] * FAILURES
     gc.collect()
     assert not [found for found in gc.get_objects() if type(found) is Fleet]

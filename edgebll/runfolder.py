@@ -244,13 +244,23 @@ def _reopen_metrics(folder: Path, keep_bytes: int | None) -> tuple[BinaryIO, int
         path.touch()
         if keep_bytes is not None:
             lost = max(0, keep_bytes - path.stat().st_size)
-            os.truncate(path, _whole_lines(path) if lost else keep_bytes)
+            if lost:
+                path.write_bytes(_filled(path.read_bytes(), keep_bytes))
+            os.truncate(path, keep_bytes)
         return path.open("ab"), lost
 
 
-def _whole_lines(path: Path) -> int:
-    """Bytes up to the end of the last whole line."""
-    return path.read_bytes().rfind(b"\n") + 1
+def _filled(content: bytes, size: int) -> bytes:
+    """Lines that are whole, and one that says that others are gone and makes up for their bytes.
+
+    So the sizes that snapshots and checkpoints have noted go on being the ends of lines, however often the run is resumed.
+    """
+    head, tail = b'{"kind": "lost", "fill": "', b'"}\n'
+    whole = content.rfind(b"\n") + 1
+    while whole and size - whole < len(head) + len(tail):
+        whole = content.rfind(b"\n", 0, whole - 1) + 1
+    fill = size - whole - len(head) - len(tail)
+    return content[:whole] + (head + b"." * fill + tail if fill >= 0 else b" " * (size - whole - 1) + b"\n")
 
 
 def _finite(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -33,10 +34,17 @@ class _Descriptor(io.RawIOBase):
         size = len(left)
         try:
             while left:
-                left = left[os.write(self._descriptor, left) :]
+                left = left[self._write_some(left) :]
         except OSError as error:
             self.lost = self.lost or error
         return size
+
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._descriptor, data)
+        except BlockingIOError:  # whoever shares the descriptor made it so: wait, as for any other
+            select.select((), (self._descriptor,), ())
+            return 0
 
     def writable(self) -> bool:
         """Yes."""

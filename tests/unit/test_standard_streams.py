@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from edgebll.standard_streams import _Descriptor
 
 WORK = """
 import logging, sys
@@ -84,3 +87,16 @@ def test_what_is_opened_next_never_gets_the_number_of_a_closed_stream(tmp_path: 
     command = ["sh", "-c", '"$0" -c "$1" "$2" >&- 2>&-', sys.executable, code, str(tmp_path / "file")]
     assert subprocess.run(command, timeout=60, check=False).returncode == 0
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_descriptor_that_would_not_wait_is_waited_for() -> None:
+    """Whoever shares it, such as a shell's other programs, may have made it so."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with ThreadPoolExecutor(1) as pool, open(read, "rb") as stream:
+        taken = pool.submit(stream.read)
+        raw = _Descriptor(write)
+        assert raw.write(bytes(1 << 20)) == 1 << 20
+        os.close(write)
+        assert taken.result(20.0) == bytes(1 << 20)
+    assert raw.lost is None

@@ -2,7 +2,8 @@
 
     run.json         what was run: written first
     metrics.jsonl    one JSON object a line: {"kind": "train", "epoch", "step", "block", "loss", ...} or
-                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before
+                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before;
+                     {"kind": "lost", ...} stands for lines that were damaged (edgebll.metrics_file)
     snapshots/       states of all blocks at points of the stream, to go on from (edgebll_firmware_host.snapshots)
     incarnation.json the number of the run's last incarnation (docs/reliability.md)
     computing.json   by what each block was computed at the beginning, and which were otherwise since
@@ -26,9 +27,10 @@ from typing import Any, BinaryIO
 
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, storage_errors, write_json
+from edgebll.metrics_file import METRICS, reopen_metrics
 from edgebll.run_guard import CONFIG, SUMMARY, check_replaceable, clear_place, lock_folder, previous_run
 
-METRICS, INCARNATION = "metrics.jsonl", "incarnation.json"
+INCARNATION = "incarnation.json"
 #: A killed process loses at most so much of its metrics.
 FLUSH_S = 1.0
 #: A number beyond is none that was ever counted to.
@@ -71,7 +73,7 @@ class RunFolder:
         lock = lock_folder(target)
         try:
             write_json(target / CONFIG, dict(config))
-            metrics, _ = _reopen_metrics(target, 0)
+            metrics, _ = reopen_metrics(target, 0)
         except BaseException:
             os.close(lock)
             raise
@@ -92,7 +94,7 @@ class RunFolder:
             raise BundleError(f"{target} is a whole run, there is nothing to resume; choose another folder or --overwrite")
         lock = lock_folder(target)
         try:
-            metrics, lost = _reopen_metrics(target, metrics_bytes)
+            metrics, lost = reopen_metrics(target, metrics_bytes)
         except BaseException:
             os.close(lock)
             raise
@@ -107,7 +109,7 @@ class RunFolder:
         """
         with storage_errors(self.path / METRICS):
             self._metrics.close()
-        self._metrics, self.lost_bytes = _reopen_metrics(self.path, metrics_bytes)
+        self._metrics, self.lost_bytes = reopen_metrics(self.path, metrics_bytes)
 
     @property
     def damage(self) -> str | None:
@@ -235,32 +237,6 @@ def _read_json(folder: Path, name: str, absent: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BundleError(f"{folder / name} must hold a JSON object; run it again")
     return value
-
-
-def _reopen_metrics(folder: Path, keep_bytes: int | None) -> tuple[BinaryIO, int]:
-    """Metrics to append to after the first `keep_bytes` bytes, or after all, and how many of those bytes are not there."""
-    path, lost = folder / METRICS, 0
-    with storage_errors(path):
-        path.touch()
-        if keep_bytes is not None:
-            lost = max(0, keep_bytes - path.stat().st_size)
-            if lost:
-                path.write_bytes(_filled(path.read_bytes(), keep_bytes))
-            os.truncate(path, keep_bytes)
-        return path.open("ab"), lost
-
-
-def _filled(content: bytes, size: int) -> bytes:
-    """Lines that are whole, and one that says that others are gone and makes up for their bytes.
-
-    So the sizes that snapshots and checkpoints have noted go on being the ends of lines, however often the run is resumed.
-    """
-    head, tail = b'{"kind": "lost", "fill": "', b'"}\n'
-    whole = content.rfind(b"\n") + 1
-    while whole and size - whole < len(head) + len(tail):
-        whole = content.rfind(b"\n", 0, whole - 1) + 1
-    fill = size - whole - len(head) - len(tail)
-    return content[:whole] + (head + b"." * fill + tail if fill >= 0 else b" " * (size - whole - 1) + b"\n")
 
 
 def _finite(value: Any) -> Any:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.errors import BundleError
+from edgebll.metrics_file import METRICS
 from edgebll.plots.style import COLOURS, save_figure
-from edgebll.runfolder import METRICS
 
 CURVES = "curves.png"
 #: A line is smoothed over this part of the run; what it was made of stays visible behind it.

@@ -46,16 +46,15 @@ def check_address(endpoint: str) -> None:
         ConfigError: it is none, or not tcp://HOST:PORT.
     """
     host, port = split_tcp(endpoint)
-    if port == "*" or int(port) == 0 or not (_HOST_NAME.fullmatch(host) or _is_ip(host)):
+    if port == "*" or int(port) == 0 or not _is_one_host(host):
         raise ConfigError(f"nobody can connect to {endpoint!r}; give tcp://HOST:PORT with the board's own address and port")
 
 
-def _is_ip(host: str) -> bool:
+def _is_one_host(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        return not ipaddress.ip_address(host).is_unspecified
     except ValueError:
-        return False
-    return True
+        return _HOST_NAME.fullmatch(host) is not None
 
 
 def check_security(endpoint: str, keys: KeyPair | None) -> None:

@@ -68,6 +68,16 @@ def test_a_resumed_run_has_the_bits_of_a_whole_one(
     assert metrics(run) == metrics(whole[rule])
 
 
+def test_a_resumed_run_keeps_as_many_snapshots_as_it_was_told_to(whole: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    cut_off(whole["bll"], run, [7])
+    config = json.loads((run / "run.json").read_text())
+    assert config["keep_snapshots"] == 10
+    (run / "run.json").write_text(json.dumps({**config, "keep_snapshots": 1}))
+    invoke("simulate", "--resume", run)
+    assert [path.name for path in (run / "snapshots").iterdir()] == ["step000000014"]
+
+
 def test_a_run_without_its_record_is_resumed(whole: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     cut_off(whole["bll"], run, [7, 14], 2)

@@ -54,6 +54,8 @@ def test_a_cluster_is_read(tmp_path: Path) -> None:
         (("tcp://127.0.0.1:7102", "tcp://127.0.0.1:0"), "board b: nobody can connect to 'tcp://127.0.0.1:0'"),
         (("tcp://127.0.0.1:7102", "tcp://127.0.0.1:*"), "nobody can connect to"),
         (("tcp://127.0.0.1:7102", "tcp://*:7102"), "nobody can connect to"),
+        (("tcp://127.0.0.1:7102", "tcp://0.0.0.0:7102"), "nobody can connect to"),
+        (("tcp://127.0.0.1:7102", "tcp://[::]:7102"), "nobody can connect to"),
         (("tcp://127.0.0.1:7102", "tcp://bo\\u0000ard:7102"), "nobody can connect to"),
         (("threads = 2", "threads = 0"), "threads must be at least 1"),
         (("threads = 2", 'runtime = "nix"'), "board b: the runtime must be one of onnxruntime, .*, not 'nix'"),

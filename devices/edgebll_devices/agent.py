@@ -10,6 +10,7 @@ import logging
 import time
 
 from edgebll.errors import BoardError, EdgebllError, LinkError, StorageError
+from edgebll.limits import own_bytes
 from edgebll.wire import Hello, Message, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.cache import FileCache
 from edgebll_devices.departure import Departure
@@ -52,6 +53,7 @@ class Agent:
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
         self._departure = Departure(settings.leave_s, self._manager)
         self._stop_requested = False
+        self._idle_bytes = own_bytes()
         self._exit_code: int | None = None
 
     @property
@@ -165,7 +167,7 @@ class Agent:
 
     def _welcome(self, session: Session) -> None:
         announced = self._settings.data_announce or self.data_endpoint
-        self._tell(session, make_welcome(self._settings.name, announced, self._identity))
+        self._tell(session, make_welcome(self._settings.name, announced, self._identity, self._idle_bytes))
 
     def _open(self, peer: bytes, hello: Hello) -> None:
         try:

@@ -11,15 +11,23 @@ from pathlib import Path
 
 from edgebll import __version__
 from edgebll.files import write_json
+from edgebll.limits import own_bytes, read_memory, usable_cores, usable_processors
 from edgebll.wire import PROTOCOL_VERSION, Welcome
 
 _IDENTITY_CHARS = len(uuid.uuid4().hex)
 
 
-def make_welcome(name: str, data_endpoint: str, identity: str = "") -> Welcome:
-    """Describe this machine: usable processors, physical memory (bytes), runtimes, interpreter."""
+def make_welcome(name: str, data_endpoint: str, identity: str = "", idle_bytes: int | None = None) -> Welcome:
+    """Describe this machine: usable processors, memory (bytes), runtimes, interpreter.
+
+    Args:
+        name, data_endpoint, identity: of the board. idle_bytes: memory this process had taken itself before it hosted any
+            blocks; what it has taken since is there for the next ones. None if it has hosted none.
+    """
     from edgebll_devices.runtimes import available_runtimes
 
+    memory = read_memory()
+    for_blocks = 0 if idle_bytes is None else max(0, own_bytes() - idle_bytes)
     return Welcome(
         name=name,
         protocol=PROTOCOL_VERSION,
@@ -31,6 +39,11 @@ def make_welcome(name: str, data_endpoint: str, identity: str = "") -> Welcome:
         python=platform.python_version(),
         platform=platform.machine(),
         identity=identity,
+        memory_limit_bytes=memory.limit_bytes,
+        memory_limited_by=memory.limited_by,
+        memory_free_bytes=memory.free_bytes + for_blocks,
+        memory_pool=memory.pool,
+        cpus=usable_processors(),
     )
 
 
@@ -50,10 +63,3 @@ def identity(state_dir: Path, name: str) -> str:
     made = uuid.uuid4().hex
     write_json(path, {"name": name, "identity": made})
     return made
-
-
-def usable_cores() -> int:
-    """Processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

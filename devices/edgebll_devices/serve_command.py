@@ -16,9 +16,9 @@ import typer
 from edgebll.errors import ConfigError
 from edgebll.files import default_state_dir
 from edgebll.keys import allowed_hosts, check_public_key
+from edgebll.limits import raise_descriptor_limit
 from edgebll.standard_streams import forgive_lost_output
 from edgebll_devices import pair_command
-from edgebll_devices.descriptors import raise_descriptor_limit
 from edgebll_devices.logs import json_log
 from edgebll_devices.settings import Settings
 

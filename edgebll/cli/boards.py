@@ -161,8 +161,20 @@ def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]
     if isinstance(answer, EdgebllError):
         run = run_of(str(answer))
         return {**row, "problem": str(answer)} if run is None else {**row, "busy": run}
-    names = ("version", "cores", "memory_bytes", "python", "platform", "data_endpoint", "identity")
+    limits = ("cpus", "memory_limit_bytes", "memory_limited_by", "memory_free_bytes")
+    names = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity")
     return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
+
+
+def _memory(limit: int, machine: int) -> str:
+    """GiB; a limit that a board is under beside what its machine has."""
+    whole = f"{machine / 2**30:.1f}"
+    return f"{limit / 2**30:.2g} of {whole}" if limit else whole
+
+
+def _cores(cpus: float, cores: int) -> str:
+    """Usable processors; the time a board may have of them beside them, where that is less."""
+    return f"{cpus:.2g} of {cores}" if 0 < cpus < cores else str(cores)
 
 
 def _print_devices(rows: list[dict[str, Any]]) -> None:
@@ -173,8 +185,16 @@ def _print_devices(rows: list[dict[str, Any]]) -> None:
             what, why = ("busy", f"in the run {row['busy']}") if "busy" in row else ("problem", "")
             cells.append((row["board"], row["endpoint"], what, "", "", "", "", why))
             continue
-        memory = f"{row['memory_bytes'] / 2**30:.1f}"
-        fixed = (row["board"], row["endpoint"], row["version"], str(row["cores"]), memory, row["python"], row["platform"])
+        memory = _memory(row["memory_limit_bytes"] if row["memory_limited_by"] else 0, row["memory_bytes"])
+        fixed = (
+            row["board"],
+            row["endpoint"],
+            row["version"],
+            _cores(row["cpus"], row["cores"]),
+            memory,
+            row["python"],
+            row["platform"],
+        )
         cells.append((*fixed, " ".join(row["runtimes"])))
     print_table(
         columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red", "busy": "yellow"}

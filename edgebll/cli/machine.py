@@ -1,4 +1,4 @@
-"""This machine: its processors, its memory, and how torch uses them."""
+"""This machine: its processors, how torch uses them, and its folders."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from edgebll.extras import import_extra
-
-
-def usable_cores() -> int:
-    """Processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from edgebll.limits import usable_cores
 
 
 def default_threads() -> int:
@@ -32,14 +26,6 @@ def import_torch(extra: str, purpose: str) -> ModuleType:
     # (two threads on two busy cores). Sleeping costs next to nothing where the machine is free. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return import_extra("torch", extra, purpose)
-
-
-def memory_bytes() -> int | None:
-    """Physical memory, or None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
 
 
 def existing_parent(path: Path) -> Path:

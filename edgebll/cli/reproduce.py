@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgebll.cli.machine import import_torch, usable_cores
+from edgebll.cli.machine import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.cli.reproduce_options import (
     CompileOption,
@@ -23,6 +23,7 @@ from edgebll.cli.reproduce_options import (
 )
 from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
+from edgebll.limits import usable_cores
 from edgebll.reproduce.recipe import ACCURACY, FULL, SMALL, read_recipe, recipe_names
 from edgebll.reproduce.report import REPORT, write_results
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgebll.cli.machine import import_torch, usable_cores
+from edgebll.cli.machine import import_torch
 from edgebll.cli.options import OPTIMIZER_SHORTHANDS, optimizer_options, parse_options
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
@@ -48,6 +48,7 @@ from edgebll.cli.train_options import (
     WeightDecayOption,
 )
 from edgebll.errors import ConfigError, MissingExtraError
+from edgebll.limits import usable_cores
 
 if TYPE_CHECKING:
     from edgebll.training import TrainConfig

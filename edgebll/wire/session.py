@@ -26,6 +26,10 @@ class Welcome(Message):
         cores: usable processors. memory_bytes: physical memory. runtimes: names of usable runtimes.
         python: version of the interpreter. platform: machine, e.g. "aarch64".
         identity: the same for as long as the board keeps its state folder, whatever its address; empty where it keeps none.
+        memory_limit_bytes: all that its process may have; less than memory_bytes in a container, say. memory_limited_by: what
+            says so, in words; empty where it is the machine's memory. memory_free_bytes: what its blocks may take.
+        memory_pool: the same for boards that share what is free. cpus: processors whose whole time it may have at once; less
+            than `cores` where a container gets parts of them. All of these are 0 or empty from a board that does not know.
     """
 
     name: str
@@ -38,6 +42,11 @@ class Welcome(Message):
     python: str
     platform: str
     identity: str = ""
+    memory_limit_bytes: int = 0
+    memory_limited_by: str = ""
+    memory_free_bytes: int = 0
+    memory_pool: str = ""
+    cpus: float = 0.0
 
 
 @dataclass(frozen=True)

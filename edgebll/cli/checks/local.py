@@ -13,7 +13,8 @@ from pathlib import Path
 import edgebll
 from edgebll.cli.checks.check import NOTE, OK, PROBLEM, Check
 from edgebll.cli.data import dataset_places
-from edgebll.cli.machine import existing_parent, memory_bytes, usable_cores
+from edgebll.cli.machine import existing_parent
+from edgebll.limits import read_memory, usable_processors
 
 _MIN_FREE_BYTES = 1 << 30
 _MIN_MEMORY_BYTES = 1 << 30
@@ -27,11 +28,12 @@ def python() -> Check:
 
 
 def machine() -> Check:
-    """Processors and memory."""
-    memory = memory_bytes()
-    size = f"{memory / 2**30:.1f} GiB of memory" if memory else "unknown memory"
-    found = f"{platform.system()} {platform.machine()}, {usable_cores()} usable cores, {size}"
-    if memory and memory < _MIN_MEMORY_BYTES:
+    """Processors and memory, as far as this process may use them."""
+    memory, processors = read_memory(), usable_processors()
+    size = f"{memory.limit_bytes / 2**30:.1f} GiB of memory" if memory.limit_bytes else "unknown memory"
+    size += f" by {memory.limited_by}" if memory.limited_by else ""
+    found = f"{platform.system()} {platform.machine()}, {processors:g} usable cores, {size}"
+    if memory.limit_bytes and memory.limit_bytes < _MIN_MEMORY_BYTES:
         return Check("machine", NOTE, found, "use small networks and batches: less than 1 GiB of memory is little")
     return Check("machine", OK, found)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from support.fake_board import FakeBoard
+from support.fake_board import FakeBoard, welcome
 from support.pipelines import write_cluster
 from typer.testing import CliRunner
 
@@ -61,3 +61,18 @@ def test_boards_that_are_busy_are_no_problem(tmp_path: Path) -> None:
 def test_what_boards_say_is_what_hosts_understand(run: str) -> None:
     assert run_of(f"board a at tcp://127.0.0.1:7: {busy_with(run)}") == run
     assert run_of(f"board a has no session in the run {run!r}") is None
+
+
+def test_limits_of_a_board_are_shown_beside_what_its_machine_has(tmp_path: Path) -> None:
+    own = {"cores": 4, "cpus": 0.5, "memory_limit_bytes": 300 << 20, "memory_limited_by": "the control group /a"}
+    script = {Hello: [welcome(**own, memory_free_bytes=200 << 20)]}
+    with FakeBoard(lambda message: script.get(type(message))) as board, FakeBoard() as older:
+        cluster = write_cluster(tmp_path / "cluster.toml", {"a": board.endpoint, "b": older.endpoint})
+        result = CliRunner().invoke(app, ["devices", "--cluster", str(cluster)], env={"COLUMNS": "300"})
+        rows = json.loads(CliRunner().invoke(app, ["devices", "--cluster", str(cluster), "--json"]).stdout)
+    limited, unlimited = (line for line in result.stdout.splitlines() if "tcp://" in line)
+    assert "0.5 of 4" in limited
+    assert "0.29 of 1.0" in limited
+    assert " of " not in unlimited
+    assert (rows[0]["memory_limit_bytes"], rows[0]["memory_free_bytes"]) == (300 << 20, 200 << 20)
+    assert rows[0]["memory_limited_by"] == "the control group /a"

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.cli.checks import local, packages
+from edgebll.limits import Memory
 
 
 def doctor(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
@@ -71,11 +72,12 @@ def test_loopback_that_is_shut_off_is_a_problem(monkeypatch: pytest.MonkeyPatch)
 
 def test_little_disk_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(local, "_MIN_FREE_BYTES", 1 << 62)
-    monkeypatch.setattr(local, "memory_bytes", lambda: 1 << 28)
+    monkeypatch.setattr(local, "read_memory", lambda: Memory(1 << 28, "the control group /a", 1 << 27, ""))
     code, report = doctor("--folder", tmp_path)
     assert code == 1
     assert topic(report, "disk")["status"] == "problem"
     assert topic(report, "machine")["status"] == "note"
+    assert topic(report, "machine")["found"].endswith("0.2 GiB of memory by the control group /a")
 
 
 def test_the_gpu_or_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

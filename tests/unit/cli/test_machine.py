@@ -2,7 +2,8 @@
 
 import pytest
 
-from edgebll.cli.machine import default_threads, usable_cores
+from edgebll.cli.machine import default_threads
+from edgebll.limits import usable_cores
 
 
 @pytest.mark.parametrize("limit", ["", "0", "many", "100000"])

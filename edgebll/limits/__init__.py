@@ -1,0 +1,17 @@
+"""What this process may use of its machine: memory, processors and descriptors, by whatever sets the least limit."""
+
+from __future__ import annotations
+
+from edgebll.limits.descriptors import check_descriptors, raise_descriptor_limit
+from edgebll.limits.memory import Memory, own_bytes, read_memory
+from edgebll.limits.processors import usable_cores, usable_processors
+
+__all__ = [
+    "Memory",
+    "check_descriptors",
+    "own_bytes",
+    "raise_descriptor_limit",
+    "read_memory",
+    "usable_cores",
+    "usable_processors",
+]

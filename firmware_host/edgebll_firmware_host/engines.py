@@ -19,6 +19,7 @@ from typing import Protocol
 
 from edgebll.errors import BoardError
 from edgebll.files import storage_errors
+from edgebll_firmware_host.descriptors import check_connections
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 
 _START_S = 60.0
@@ -38,7 +39,11 @@ class Engine(Protocol):
     """Provides boards; a context manager that gives them back."""
 
     def __enter__(self) -> Cluster:
-        """Make the boards available."""
+        """Make the boards available.
+
+        Raises:
+            ConfigError: this process may not open as many files as connections to them need.
+        """
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give the boards back."""
@@ -61,6 +66,7 @@ class RunningAgents:
         self._cluster = cluster
 
     def __enter__(self) -> Cluster:
+        check_connections(len(self._cluster.boards))
         return self._cluster
 
     def __exit__(self, *_: object) -> None:
@@ -92,6 +98,7 @@ class LocalProcesses:
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Cluster:
+        check_connections(self._num_boards)
         try:
             with storage_errors(self._logs):
                 self._logs.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from edgebll.errors import EdgebllError
 from edgebll.keys import KeyPair
 from edgebll.wire import Welcome
+from edgebll_firmware_host.descriptors import check_connections
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.session import open_fleet
 
@@ -15,7 +16,13 @@ _AT_ONCE = 32
 
 
 def probe_all(cluster: Cluster) -> list[Welcome | EdgebllError]:
-    """For every board of a cluster, in order: what it says of itself, or why there is no answer. All are asked at once."""
+    """For every board of a cluster, in order: what it says of itself, or why there is no answer. Many are asked at once.
+
+    Raises:
+        ConfigError: this process may not open as many files as the connections need.
+    """
+    at_once = min(_AT_ONCE, len(cluster.boards))
+    check_connections(at_once)
 
     def ask(entry: BoardEntry) -> Welcome | EdgebllError:
         try:
@@ -23,7 +30,7 @@ def probe_all(cluster: Cluster) -> list[Welcome | EdgebllError]:
         except EdgebllError as error:
             return error
 
-    with ThreadPoolExecutor(min(_AT_ONCE, len(cluster.boards)), "edgebll-probe") as threads:
+    with ThreadPoolExecutor(at_once, "edgebll-probe") as threads:
         return list(threads.map(ask, cluster.boards))
 
 

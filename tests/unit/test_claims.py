@@ -15,8 +15,17 @@ DOCUMENTS = {
     "docs/reliability.md": (
         75,
         (
-            *("agent_service", "chaos", "cluster_commands", "giving_up", "kept_states", "leaving", "local_agents"),
-            *("many_recoveries", "namespaces", "resume", "several_runs", "under_systemd", "warm_boards"),
+            *(
+                "agent_service",
+                "chaos",
+                "cluster_commands",
+                "few_descriptors",
+                "giving_up",
+                "kept_states",
+                "leaving",
+                "local_agents",
+            ),
+            *("many_recoveries", "namespaces", "resume", "several_runs", "under_limits", "under_systemd", "warm_boards"),
         ),
     ),
 }

@@ -87,11 +87,17 @@ def stream(plan: StreamPlan, train: Dataset, test: Dataset, start: int = 0) -> I
     yield Token(plan.run, plan.block, END, sequence, step)
 
 
-def check_fits(manifest: Manifest, dataset: Dataset, where: str) -> None:
-    """Raise DataError unless samples and classes of the data set are those the bundle at `where` was exported for."""
+def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:
+    """The data set as the bundle at `where` takes it: with samples of its dtype.
+
+    Raises:
+        DataError: samples or classes are not those the bundle was exported for.
+    """
     labels = manifest.blocks[-1].labels.shape[1:]
+    dataset = dataset.as_dtype(manifest.blocks[0].input.dtype)
     if dataset.input_shape != manifest.input_shape or dataset.label_shape != labels:
         raise DataError(
             f"{where} was exported for samples of shape {manifest.input_shape} with labels {labels}, but "
             f"{dataset.name} has {dataset.input_shape} with {dataset.label_shape}; use the data set it was made for"
         )
+    return dataset

@@ -37,5 +37,5 @@ class Int8Forward:
             raise BundleError(f"{block}/{INT8_GRAPH}.onnx does not load ({reason}); quantise the bundle again") from error
 
     def evaluate(self, x: Array) -> Array:
-        """x (B, ...) float32 to a (B, ...) float32."""
+        """x (B, ...), as the block takes it, to a (B, ...) float32."""
         return np.asarray(self._session.run(["a"], {"x": x})[0])

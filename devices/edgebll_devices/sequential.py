@@ -9,7 +9,7 @@ from edgebll.bundle import Bundle
 from edgebll.data import Dataset, eval_batches
 from edgebll.errors import DataError
 from edgebll.state import Array, State
-from edgebll.stream import check_fits
+from edgebll.stream import fitted
 from edgebll.wire import Message, Token
 from edgebll_devices.hosted_block import HostedBlock, Start, score
 from edgebll_devices.int8 import Int8Forward
@@ -72,7 +72,7 @@ def evaluate_bundle(
         DataError: the samples do not fit the network. BundleError: `int8`, and the bundle is not quantised.
     """
     manifest = bundle.manifest
-    check_fits(manifest, dataset, str(bundle.path))
+    dataset = fitted(manifest, dataset, str(bundle.path))
     totals = {"correct": 0.0, "loss_sum": 0.0, "count": 0.0}
     with contextlib.ExitStack() as stack:
         names = [block.name for block in manifest.blocks]

@@ -14,7 +14,7 @@ from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError
 from edgebll.extras import import_extra
-from edgebll.stream import check_fits
+from edgebll.stream import fitted
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +45,7 @@ def quantize(
     name = data or manifest.recipe.get("data")
     if not isinstance(name, str):
         raise ConfigError(f"{bundle} does not say which data set it was trained on; give one with --data")
-    dataset = load_dataset(name, "train", data_dir, samples)
-    check_fits(manifest, dataset, str(bundle))
+    dataset = fitted(manifest, load_dataset(name, "train", data_dir, samples), str(bundle))
     say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
     manifest = quantize_bundle(bundle, out, dataset.inputs(np.arange(len(dataset))), data=name)
     if json:

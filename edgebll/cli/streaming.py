@@ -99,10 +99,9 @@ def prepare(
         ConfigError, DataError: it does not.
     """
     from edgebll.data import check_augmentation
-    from edgebll.stream import check_fits
+    from edgebll.stream import fitted
 
-    train, test = source.load()
-    check_fits(bundle.manifest, train, str(bundle.path))
+    train, test = (fitted(bundle.manifest, split, str(bundle.path)) for split in source.load())
     check_augmentation(plan.augment, train)
     if plan.epochs and not plan.steps_per_epoch(train):
         raise ConfigError(f"{len(train)} training samples do not fill one batch of {plan.batch_size}; raise --limit")

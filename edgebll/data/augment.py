@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgebll.data.dataset import Bytes, Dataset, Floats, Ints
+from edgebll.data.dataset import Bytes, Dataset, Floats, Ints, Samples
 from edgebll.errors import ConfigError
 from edgebll.splitmix import hashed
 
@@ -80,14 +80,14 @@ def augmented(augmentation: Augmentation, images: Bytes, how: Geometry) -> Bytes
     return result
 
 
-def training_batch(dataset: Dataset, indices: Ints, augment: str, seed: int, epoch: int) -> tuple[Floats, Floats]:
+def training_batch(dataset: Dataset, indices: Ints, augment: str, seed: int, epoch: int) -> tuple[Samples, Floats]:
     """The batch of samples `indices` (B,) in an epoch of a run.
 
     Args:
         augment: one of AUGMENTATIONS. seed: of the run.
 
     Returns:
-        x, float32 (B, *input_shape), and the one-hot labels y, float32 (B, *label_shape).
+        x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape).
     """
     if augment == "none":
         return dataset.inputs(indices), dataset.one_hot(indices)

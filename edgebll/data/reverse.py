@@ -1,8 +1,8 @@
 """The task `reverse`: give a random permutation of 0..9 back in reverse order.
 
-The sequence task of the poster "Block-local learning" (S2S): a sample is a permutation, one-hot (10 positions, 10 symbols), and
-the label of each position is the symbol that the reversed permutation has there. Samples are drawn from all 10! permutations
-without repetition, so no test sample is ever trained on.
+The sequence task of the poster "Block-local learning" (S2S): a sample is a permutation, one-hot (10 positions, 10 symbols) or,
+for networks that take whole numbers, its 10 tokens; the label of each position is the symbol that the reversed permutation has
+there. Samples are drawn from all 10! permutations without repetition, so no test sample is ever trained on.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ def load_reverse(split: str) -> Dataset:
     ranks = np.random.RandomState(_SEED).permutation(math.factorial(LENGTH))
     start = 0 if split == "train" else _COUNTS["train"]
     symbols = permutations(ranks[start : start + _COUNTS[split]].astype(np.int64), LENGTH)
-    samples = np.eye(LENGTH, dtype=np.float32)[symbols]
-    return Dataset(NAME, samples, np.ascontiguousarray(symbols[:, ::-1]), LENGTH)
+    return Dataset(NAME, symbols, np.ascontiguousarray(symbols[:, ::-1]), LENGTH, symbols=LENGTH)
 
 
 def permutations(ranks: Ints, length: int) -> Ints:

@@ -27,6 +27,7 @@ from edgebll.learning.precision import Precision, make_precision
 from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.networks.block_network import BlockNetwork
+from edgebll.networks.inputs import Inputs
 from edgebll.spec import BlockSpec, TensorSpec
 
 NET, HEAD = "net.", "head."
@@ -59,7 +60,7 @@ class BlockStep:
     Args:
         module: the block; its current weights are the initial state. It is never changed.
         objective: the local loss. optimizer: the update.
-        place: where the block stands. input_shape: of one sample. batch_size: samples of every batch.
+        place: where the block stands. inputs: what it takes. batch_size: samples of every batch.
         precision: number formats of the module's forward and backward pass.
 
     Attributes:
@@ -72,7 +73,7 @@ class BlockStep:
         objective: Objective,
         optimizer: Optimizer,
         place: BlockPlace,
-        input_shape: tuple[int, ...],
+        inputs: Inputs,
         batch_size: int,
         precision: Precision,
     ) -> None:
@@ -86,7 +87,7 @@ class BlockStep:
             self._feedback = objective.feedback_state()
         self._net = PureModule(module, NET)
         self._trained = (*self._net.trained, *self._head.trained)
-        self.spec = self._signature(place, input_shape, batch_size)
+        self.spec = self._signature(place, inputs, batch_size)
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
@@ -147,16 +148,16 @@ class BlockStep:
         with torch.no_grad():
             return self.objective.beta({name: state[name] for name in self._feedback}, y)
 
-    def _signature(self, place: BlockPlace, input_shape: tuple[int, ...], batch_size: int) -> BlockSpec:
+    def _signature(self, place: BlockPlace, inputs: Inputs, batch_size: int) -> BlockSpec:
         state = self.initial_state()
         y = torch.zeros(batch_size, *place.label_shape)
         beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
         received = self.objective.received(batch_size)
-        x = torch.zeros(batch_size, *input_shape)
+        x = inputs.first(batch_size)
         sent = self.objective.given(zeros(received), x).outgoing(self._feedback, x)
         return BlockSpec(
             name=self.name,
-            input=TensorSpec("x", "float32", (batch_size, *input_shape)),
+            input=TensorSpec("x", inputs.dtype, (batch_size, *inputs.shape)),
             labels=TensorSpec("y", "float32", (batch_size, *place.label_shape)),
             output=TensorSpec("a", "float32", (batch_size, *place.output_shape)),
             state=tuple(tensor_spec(name, value) for name, value in state.items()),
@@ -201,7 +202,7 @@ def block_step(
     place = BlockPlace.of(network, index)
     with seeded(index):
         module = rule.prepare(network.blocks[index], place)
-    return BlockStep(module, objective_of(rule, place), optimizer, place, network.shapes[index], batch_size, precision)
+    return BlockStep(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
 
 
 def zeros(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:

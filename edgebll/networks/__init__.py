@@ -10,6 +10,7 @@ import torch
 from edgebll.errors import ConfigError
 from edgebll.networks.architecture import INPUTS, Architecture
 from edgebll.networks.block_network import BlockNetwork, PlacedUnit
+from edgebll.networks.inputs import Inputs
 from edgebll.networks.mlp import MLP
 from edgebll.networks.plain_conv import VGG16, AlexNet
 from edgebll.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
@@ -21,6 +22,7 @@ __all__ = [
     "NETWORKS",
     "Architecture",
     "BlockNetwork",
+    "Inputs",
     "PlacedUnit",
     "build_units",
     "make_architecture",

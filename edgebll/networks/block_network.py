@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
+from edgebll.networks.inputs import FLOAT32, Inputs, make_inputs
 
 #: Builds a new unit of some architecture: (shape of one input sample, stride) -> module with maps `stride` times smaller.
 Rebuild = Callable[[tuple[int, ...], int], nn.Module]
@@ -42,13 +43,19 @@ class BlockNetwork(nn.Module):
     """Blocks applied one after another; the last one ends in class scores.
 
     Args:
-        blocks: any torch modules; each takes the output of the one before. Float32 in, float32 out, batch axis first.
+        blocks: any torch modules; each takes the output of the one before and returns float32, batch axis first.
         num_classes: number of classes C; the last block must return (B, C), or (B, T, C) with scores for each of T positions.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         name, options: what `make_network` needs to build the same network again; free for networks of your own.
         units: for each block, an nn.Sequential then, the units it starts with; only some rules need them.
+        input_dtype: what the first block takes: "float32", "int64", "int32", "uint8" or "bool"; by default the dtype of
+            example_inputs, else float32.
+        example_inputs: a batch of real samples (N, *input_shape); shapes are found, and golden vectors and what `verify` runs
+            are drawn, from them. Where N(0, 1) is nothing the network can take, give these or an input_range.
+        input_range: smallest and largest input value, both included, e.g. (0, 9) for tokens of ten kinds.
 
     Attributes:
+        inputs: shape, dtype, range and examples of its samples.
         shapes: of one sample before the first block and after each block. placed_units: for each block its units.
 
     Raises:
@@ -63,6 +70,10 @@ class BlockNetwork(nn.Module):
         name: str = "custom",
         options: Mapping[str, Any] | None = None,
         units: Sequence[Sequence[Unit]] = (),
+        *,
+        input_dtype: str | torch.dtype | None = None,
+        example_inputs: Any = None,
+        input_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         if not blocks:
@@ -70,8 +81,13 @@ class BlockNetwork(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.num_classes = num_classes
         self.input_shape = tuple(input_shape)
+        self.inputs = make_inputs(self.input_shape, input_dtype, input_range, example_inputs)
         self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
         self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
+
+    def inputs_of(self, index: int) -> Inputs:
+        """What block `index` takes."""
+        return self.inputs if index == 0 else Inputs(self.shapes[index], FLOAT32)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores (B, C) or (B, T, C) of a batch x (B, *input_shape)."""
@@ -86,7 +102,7 @@ def _chain_shapes(
     """Shapes before the first and after each block, and units with theirs, found by running a batch of two for evaluation."""
     modes = [module.training for module in network.modules()]
     network.eval()
-    x = torch.zeros(2, *network.input_shape)
+    x = network.inputs.first(2)
     shapes, placed = [network.input_shape], []
     try:
         with torch.no_grad():

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgebll.data import AUGMENTATIONS, Dataset
 from edgebll.data.augment import Augmentation, geometry
-from edgebll.data.dataset import Ints
+from edgebll.data.dataset import FLOAT32, Ints
 from edgebll.training.placement import Placement
 
 #: What stands for the black border in `_sources`.
@@ -44,7 +44,7 @@ class DeviceData:
         return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.placement.device)
 
     def inputs(self, indices: Tensor) -> Tensor:
-        """`Dataset.inputs` of samples (B,): float32 (B, *input_shape)."""
+        """`Dataset.inputs` of samples (B,): (B, *input_shape) of the data set's dtype."""
         return self._as_numbers(self._samples[indices])
 
     def labels(self, indices: Tensor) -> Tensor:
@@ -70,8 +70,11 @@ class DeviceData:
         return self._as_numbers(images * ((rows >= 0) & (columns >= 0)))
 
     def _as_numbers(self, samples: Tensor) -> Tensor:
-        if self.dataset.table is None:
-            return self.placement.laid_out(samples)
+        dataset = self.dataset
+        if dataset.dtype == FLOAT32 and dataset.symbols:
+            return torch.eye(dataset.symbols, device=samples.device)[samples]
+        if dataset.dtype != FLOAT32 or dataset.table is None:
+            return self.placement.laid_out(samples.to(getattr(torch, dataset.dtype)))
         places = self._first + samples
         return self.placement.laid_out(self._numbers.index_select(0, places.flatten()).view(places.shape))
 
@@ -93,7 +96,7 @@ class EpochBatches:
             self._rows, self._columns = data.sent(rows), data.sent(columns)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch `index`: x, float32 (B, *input_shape), and the one-hot labels y, float32 (B, *label_shape)."""
+        """Batch `index`: x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape)."""
         indices = self._order[index]
         y = self._data.one_hot(indices)
         if not self._augmented:

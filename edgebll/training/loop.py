@@ -49,7 +49,8 @@ class TrainingLoop:
         self.model = model
         self.steps = model.steps
         self.placement = Placement.on(config.device, config.channels_last)
-        self.train_data, self.test_data = (DeviceData(split, self.placement) for split in data)
+        dtype = self.steps[0].spec.input.dtype
+        self.train_data, self.test_data = (DeviceData(split.as_dtype(dtype), self.placement) for split in data)
         self.folder = folder
         self.listener = listener
         self.schedule = config.make_schedule()

@@ -87,6 +87,7 @@ class TrainedRun:
         """
         place = Placement.on(resolve_device(device), self.config.channels_last)
         states = {name: place.put_all(state) for name, state in self.states().items()}
+        dataset = dataset.as_dtype(self.steps[0].spec.input.dtype)
         return evaluate(self.steps, states, DeviceData(dataset, place), self.batch_size)
 
 

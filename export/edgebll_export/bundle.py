@@ -22,6 +22,7 @@ from edgebll.networks import BlockNetwork
 from edgebll.schedule import Schedule
 from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.state import save_tensors
+from edgebll_export.example_steps import RECIPE
 from edgebll_export.golden import eager_records, golden_tensors
 from edgebll_export.models import BlockModels, block_models
 from edgebll_export.targets import ONNX, Target
@@ -45,6 +46,7 @@ def export_bundle(
     provenance: Mapping[str, Any] | None = None,
     target: Target = ONNX,
     precision: str = "float32",
+    examples: Any = None,
 ) -> Manifest:
     """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
 
@@ -56,22 +58,26 @@ def export_bundle(
         states: block name -> state to start from; by default the network's current weights.
         provenance: entries added to the manifest's recipe, e.g. the data set the states were trained on.
         target: what the graphs are for; see `make_target`. precision: one of `edgebll.learning.PRECISIONS`.
+        examples: a batch of real samples (N, *input_shape), which golden vectors are drawn from; by default the network's own
+            example_inputs or input_range, else N(0, 1).
 
     Raises:
-        ExportError: an operator cannot be lowered or run on the target; names it and its place in the network.
+        ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
+            on the examples, or gives NaN or infinite numbers.
         ConfigError: the rule cannot train this network. BundleError: its edges cannot run, see `edgebll.edges.check_edges`.
         StorageError: the folder cannot be written.
     """
+    inputs = network.inputs.with_examples(examples)
     steps = make_steps(network, rule, optimizer, batch_size, precision)
     edges = rule.edges([step.name for step in steps])
     check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
     blocks = [block_models(step, target) for step in steps]
-    records = list(zip(*eager_records(steps, start, edges, GOLDEN_STEPS, optimizer.lr), strict=True))
+    records = list(zip(*eager_records(steps, start, edges, GOLDEN_STEPS, optimizer.lr, inputs=inputs), strict=True))
     with bundle_writer(path) as folder:
         for step, block, record in zip(steps, blocks, records, strict=True):
             _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
-        recipe = {**asdict(schedule or Schedule(optimizer.lr)), **(provenance or {})}
+        recipe = {**asdict(schedule or Schedule(optimizer.lr)), RECIPE: inputs.source, **(provenance or {})}
         manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
         return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
 
@@ -127,6 +133,7 @@ def export_run(
     batch_size: int | None = None,
     target: Target = ONNX,
     precision: str | None = None,
+    examples: Any = None,
 ) -> Manifest:
     """Export what `edgebll train` made.
 
@@ -135,6 +142,7 @@ def export_run(
         state: "trained" or "initial": which weights boards start from.
         batch_size: samples a step; by default the run's.
         target: what the graphs are for. precision: numbers they compute in; by default the run's.
+        examples: as for `export_bundle`.
 
     Raises:
         BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
@@ -155,4 +163,5 @@ def export_run(
         provenance={"data": trained.data, "augment": trained.augment, "state": state},
         target=target,
         precision=precision or trained.precision,
+        examples=examples,
     )

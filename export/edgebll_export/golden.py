@@ -11,7 +11,9 @@ from torch import Tensor
 
 from edgebll.edges import EdgeSpec
 from edgebll.learning import BlockStep, SideStreams
+from edgebll.networks.inputs import Inputs
 from edgebll.state import Array
+from edgebll_export.example_steps import example_step
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,34 @@ def eager_records(
     num_steps: int,
     lr: float,
     seed: int = 0,
+    inputs: Inputs | None = None,
 ) -> Iterator[list[StepRecord]]:
-    """Run consecutive eager steps of all blocks on seeded random data; each block trains on the output of the one before.
+    """Run consecutive eager steps of all blocks on seeded data; each block trains on the output of the one before.
 
     Args:
         steps: all blocks in order. states: block name -> state to start from. edges: all streams between the blocks.
-        lr: learning rate of every step.
+        lr: learning rate of every step. inputs: what batches are drawn from, by default N(0, 1).
 
     Yields:
         For each step one record a block.
+
+    Raises:
+        ExportError: a block fails on the inputs, or gives NaN or infinite numbers. ConfigError: nothing says what they are.
     """
     generator = np.random.default_rng(seed)
     current = {step.name: dict(states[step.name]) for step in steps}
     streams = SideStreams([step.spec for step in steps], edges)
     first = steps[0].spec
+    drawn = inputs or Inputs(first.input.shape[1:], first.input.dtype)
     for _ in range(num_steps):
-        x = torch.from_numpy(generator.standard_normal(first.input.shape, dtype=np.float32))
+        x = drawn.draw(first.input.shape[0], generator)
         *samples, num_classes = first.labels.shape
         y = torch.from_numpy(np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, samples)])
         records = []
         for step in steps:
             received = streams.take(step.name)
-            new, a, metrics, sent = step(current[step.name], x, y, {"lr": torch.tensor(lr)}, received)
+            given = (current[step.name], x, y, {"lr": torch.tensor(lr)}, received)
+            new, a, metrics, sent = example_step(step, *given, drawn.source)
             current[step.name] = new
             streams.put(step.name, sent)
             came, state, gone = (_arrays(tensors) for tensors in (received, new, sent))

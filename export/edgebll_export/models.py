@@ -37,7 +37,7 @@ def block_models(step: BlockStep, target: Target = ONNX) -> BlockModels:
     """
     target = target.suited(step.precision.name)
     state = step.initial_state()
-    x, y = torch.zeros(step.spec.input.shape), torch.zeros(step.spec.labels.shape)
+    x, y = zeros([step.spec.input, step.spec.labels]).values()
     forward, forward_inputs = _forward(step, state, x, target)
     models = {"forward": forward, "step": _step(step, state, x, y, target)}
     feedback_inputs: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from edgebll.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write
 from edgebll.errors import ConfigError, DataError, ExportError
 from edgebll.files import storage_errors
 from edgebll.learning import BlockStep
+from edgebll.learning.step import zeros
 from edgebll.networks import BlockNetwork
 from edgebll.spec import Manifest
 from edgebll.state import Array
@@ -48,7 +49,8 @@ def quantize_bundle(
 
     Args:
         path: the bundle. out: the bundle to write.
-        samples: (N, ...) float32 network inputs to calibrate on; N at least one batch, what is over whole batches is left out.
+        samples: (N, ...) network inputs of the bundle's dtype to calibrate on; N at least one batch, what is over whole batches
+            is left out.
         data: where the samples come from, for the manifest. network: as for `verify_bundle`.
 
     Raises:
@@ -57,8 +59,10 @@ def quantize_bundle(
         ExportError: a block cannot be quantised. StorageError: nothing can be written at `out`.
     """
     bundle = open_bundle(path)
-    if samples.shape[1:] != bundle.manifest.input_shape:
-        raise DataError(f"{path} takes samples of shape {bundle.manifest.input_shape}, not {samples.shape[1:]} to calibrate on")
+    shape, dtype = bundle.manifest.input_shape, bundle.manifest.blocks[0].input.dtype
+    if (samples.shape[1:], samples.dtype.name) != (shape, dtype):
+        came = f"{samples.dtype.name} of shape {samples.shape[1:]}"
+        raise DataError(f"{path} takes {dtype} samples of shape {shape}, not {came} to calibrate on")
     batches = _batches(samples, bundle.manifest.batch_size)
     with bundle_writer(out) as folder:
         for name in bundle.manifest.files:
@@ -92,7 +96,7 @@ def frozen_forward(step: BlockStep, state: Mapping[str, Array]) -> onnx.ModelPro
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"a": step.forward(tensors, values["x"])}
 
-    inputs = {"x": torch.zeros(step.spec.input.shape)}
+    inputs = zeros([step.spec.input])
     model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/{INT8_GRAPH}", _TARGET)
     if not used:
         raise ExportError(f"{step.name}: the result does not depend on x; nothing can be quantised")

@@ -23,6 +23,7 @@ from edgebll.learning import BlockStep, make_optimizer, make_rule, make_steps
 from edgebll.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
+from edgebll_export.example_steps import verify_inputs
 from edgebll_export.golden import StepRecord, eager_records
 from edgebll_export.rounding import MARGIN, NOISE, TOLERANCE, TRIALS, Distances, errors, movements
 
@@ -47,7 +48,12 @@ class VerifyRow:
 
 
 def verify_bundle(
-    path: Path | str, *, steps: int = 5, tolerance: float | None = None, network: BlockNetwork | None = None
+    path: Path | str,
+    *,
+    steps: int = 5,
+    tolerance: float | None = None,
+    network: BlockNetwork | None = None,
+    examples: Any = None,
 ) -> list[VerifyRow]:
     """Compare every graph of a bundle with the eager step; `failed` marks rows beyond the tolerance.
 
@@ -55,20 +61,24 @@ def verify_bundle(
         path: the bundle. steps: consecutive training steps. tolerance: largest relative error of any output, by default that of
         TOLERANCE for the bundle's precision.
         network: needed for networks other than the shipped ones: the network that was exported.
+        examples: a batch of real samples to run on; by default the network's own, else those of the golden vectors if they are
+        not from N(0, 1), else N(0, 1).
 
     Raises:
         BundleError: the bundle is broken. ConfigError: the network cannot be rebuilt, or steps < 1.
         VerifyError: ONNX Runtime refuses a graph, or does not compute in the bundle's precision.
+        ExportError: a block fails on the examples, or gives NaN or infinite numbers, with which nothing can be compared.
     """
     if steps < 1:
         raise ConfigError(f"the number of steps must be at least 1, not {steps}")
     bundle = open_bundle(path)
     limit = default_tolerance(bundle) if tolerance is None else tolerance
+    inputs = verify_inputs(bundle, network, examples)
     eager = rebuild_steps(bundle, network)
     states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
     checks = [_BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
-    for records in eager_records(eager, states, bundle.manifest.edges, steps, eager[0].optimizer.lr):
+    for records in eager_records(eager, states, bundle.manifest.edges, steps, eager[0].optimizer.lr, inputs=inputs):
         for check, record in zip(checks, records, strict=True):
             check.compare(before[check.step.name], record)
             before[check.step.name] = record.state

@@ -18,8 +18,9 @@ from edgebll.learning.positions import objective_of
 from edgebll.learning.precision import Precision
 from edgebll.learning.pure import PureModule
 from edgebll.learning.rule import BlockPlace, Rule
-from edgebll.learning.step import NET, BlockStep, Stepped
+from edgebll.learning.step import NET, BlockStep, Stepped, tensor_spec
 from edgebll.networks import BlockNetwork
+from edgebll.networks.inputs import Inputs
 from edgebll.spec import BlockSpec, TensorSpec
 
 #: What a block sends on: the activation before its last units, and their tensors in one vector; what it sends back.
@@ -53,8 +54,8 @@ class Tail:
         last = nn.Sequential(OrderedDict(children[start:])) if children else block
         self.front, self.units = PureModule(nn.Sequential(OrderedDict(children[:start])), NET), PureModule(last, NET)
         with torch.no_grad():
-            example = torch.zeros(2, *network.shapes[index])
-            self.entry_shape = tuple(self.front.on(self.front.initial, train=False)(example).shape[1:])
+            entry = self.front.on(self.front.initial, train=False)(network.inputs_of(index).first(2))
+        self.entry_shape, self.entry_dtype = tuple(entry.shape[1:]), tensor_spec(ENTRY, entry).dtype
         self.again = PureModule(_without_statistics(self.units.module), NET)
         self.names = list(self.again.initial)
         self._shapes = [value.shape for value in self.again.initial.values()]
@@ -122,7 +123,7 @@ class BackLinkStep(BlockStep):
         self._previous = Tail(network, index - 1, length) if index else None
         self._after = f"block{index + 1}"
         objective = objective_of(rule, place)
-        super().__init__(network.blocks[index], objective, optimizer, place, network.shapes[index], batch_size, precision)
+        super().__init__(network.blocks[index], objective, optimizer, place, network.inputs_of(index), batch_size, precision)
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
@@ -208,21 +209,27 @@ class BackLinkStep(BlockStep):
     def _sent(self, now: Tensors, entry: Tensor, gradients: Tensors) -> dict[str, Tensor]:
         sent = {}
         if self._own is not None:
-            sent = {ENTRY: entry.detach().float(), TAIL: self._own.packed(now)}
+            before = entry.detach()
+            sent = {ENTRY: before.float() if before.is_floating_point() else before, TAIL: self._own.packed(now)}
         if self._previous is not None:
             sent[GRADIENT] = self._previous.packed(gradients)
         return sent
 
-    def _signature(self, place: BlockPlace, input_shape: tuple[int, ...], batch_size: int) -> BlockSpec:
+    def _signature(self, place: BlockPlace, inputs: Inputs, batch_size: int) -> BlockSpec:
         received, sent = [], []
         if self._own is not None:
-            sent += [_spec(ENTRY, batch_size, *self._own.entry_shape), _spec(TAIL, self._own.size)]
+            sent += [_entry_spec(ENTRY, batch_size, self._own), _spec(TAIL, self._own.size)]
             received.append(_spec(received_name(self._after, GRADIENT), self._own.size))
         if self._previous is not None:
             sent.append(_spec(GRADIENT, self._previous.size))
             names = [received_name(self._previous.owner, name) for name in (ENTRY, TAIL)]
-            received += [_spec(names[0], batch_size, *self._previous.entry_shape), _spec(names[1], self._previous.size)]
-        return replace(super()._signature(place, input_shape, batch_size), received=tuple(received), sent=tuple(sent))
+            received += [_entry_spec(names[0], batch_size, self._previous), _spec(names[1], self._previous.size)]
+        return replace(super()._signature(place, inputs, batch_size), received=tuple(received), sent=tuple(sent))
+
+
+def _entry_spec(name: str, batch_size: int, tail: Tail) -> TensorSpec:
+    """What a tail begins with: where that is the network's own input, of its dtype."""
+    return TensorSpec(name, tail.entry_dtype, (batch_size, *tail.entry_shape))
 
 
 def _spec(name: str, *shape: int) -> TensorSpec:

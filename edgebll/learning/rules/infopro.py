@@ -159,7 +159,15 @@ class InfoProObjective(Objective):
 
     def given(self, received: Tensors, x: Tensor) -> Objective:
         """With the image: the first block's own input, at others what came."""
-        return InfoProObjective(self.rule, self.place, received.get(self._came_as) if self.place.index else x)
+        image = received.get(self._came_as) if self.place.index else self._normalised(x)
+        return InfoProObjective(self.rule, self.place, image)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        """The network's input as an image; whole numbers are pixels from 0 to 255."""
+        if x.is_floating_point():
+            return x
+        mean, std = (torch.tensor(v, device=x.device).reshape(-1, 1, 1) for v in self.rule.normalization(x.shape[1]))
+        return (x.float() / 255 - mean) / std
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
         """The image, for the next block."""

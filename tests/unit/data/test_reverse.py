@@ -22,13 +22,22 @@ def test_samples_are_permutations_and_labels_their_reverse() -> None:
     train, test = load_dataset("reverse", "train"), load_dataset("reverse", "test")
     assert (len(train), len(test)) == (50_000, 10_000)
     assert train.input_shape == train.label_shape == (10, 10)
-    symbols = train.samples.argmax(-1)
-    assert np.array_equal(train.samples.sum(-1), np.ones((50_000, 10)))
+    x = train.inputs(np.arange(50_000))
+    assert x.dtype == np.float32
+    symbols = x.argmax(-1)
+    assert np.array_equal(np.eye(10)[symbols], x)
     assert np.array_equal(np.sort(symbols, axis=1), np.tile(np.arange(10), (50_000, 1)))
     assert np.array_equal(symbols[:, ::-1], train.labels)
     y = train.one_hot(np.array([3, 1], np.int64))
     assert y.shape == (2, 10, 10)
-    assert np.array_equal(y, train.samples[[3, 1], ::-1])
+    assert np.array_equal(y, x[[3, 1], ::-1])
+
+
+def test_networks_that_take_whole_numbers_get_the_tokens() -> None:
+    test = load_dataset("reverse", "test").as_dtype("int64")
+    x = test.inputs(np.arange(10_000))
+    assert (x.dtype, x.shape, test.input_shape) == (np.int64, (10_000, 10), (10,))
+    assert np.array_equal(x[:, ::-1], test.labels)
 
 
 def test_no_sample_comes_twice_and_no_test_sample_is_trained_on() -> None:

@@ -15,7 +15,7 @@ from edgebll.learning import DGL, SGD, BlockPlace, BlockStep, make_steps
 from edgebll.learning.precision import make_precision
 from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import Objective, PredictiveObjective
-from edgebll.networks import make_network
+from edgebll.networks import Inputs, make_network
 from edgebll_export import export_bundle
 
 LR = {"lr": torch.tensor(0.1)}
@@ -74,7 +74,7 @@ def test_auxiliary_networks_compute_in_float32(precision: str) -> None:
             return result
 
     block, place = nn.Linear(4, 6), BlockPlace(0, 2, (6,), 3)
-    step = BlockStep(block, PredictiveObjective(lambda: Watch(6, 3)), SGD(), place, (4,), 2, make_precision(precision))
+    step = BlockStep(block, PredictiveObjective(lambda: Watch(6, 3)), SGD(), place, Inputs((4,)), 2, make_precision(precision))
     step(step.initial_state(), torch.randn(2, 4), torch.eye(3)[:2], LR)
     assert seen == [(torch.float32, torch.float32)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,8 @@ def check(dataset: Dataset, augment: str, placement: Placement, seed: int = 3, e
     batches = EpochBatches(DeviceData(dataset, placement), order, augment, seed, epoch)
     for index, indices in enumerate(order):
         for ours, expected in zip(batches.batch(index), training_batch(dataset, indices, augment, seed, epoch), strict=True):
-            assert (ours.dtype, tuple(ours.shape)) == (torch.float32, expected.shape)
+            assert tuple(ours.shape) == expected.shape
+            assert ours.numpy().dtype == expected.dtype
             assert np.array_equal(ours.numpy(), expected)
 
 
@@ -50,7 +53,16 @@ def test_another_epoch_and_seed_are_drawn_anew() -> None:
 
 def test_sequences_and_numbers_equal_those_of_numpy() -> None:
     full = load_reverse("test")
-    check(Dataset("reverse", full.samples[:40], full.labels[:40], full.num_classes), "none", CPU)
+    part = replace(full, samples=full.samples[:40], labels=full.labels[:40])
+    check(part, "none", CPU)
+    check(part.as_dtype("int64"), "none", CPU)
+    check(replace(part, symbols=0), "none", CPU)
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_pixels_as_whole_numbers_equal_those_of_numpy(augment: str) -> None:
+    check(images().as_dtype("uint8"), augment, LAST)
+    check(images().as_dtype("int64"), augment, CPU)
 
 
 def test_maps_lie_with_their_channels_last() -> None:

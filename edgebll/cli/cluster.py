@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table, say
-from edgebll.errors import ConfigError
+from edgebll.errors import BundleError, ConfigError
 from edgebll.run_guard import SUMMARY
 
 if TYPE_CHECKING:
@@ -78,27 +78,49 @@ def add(
         str | None,
         typer.Option(help="Where it listens, tcp://HOST:PORT. [default: where the run knows it]", show_default=False),
     ] = None,
-    public_key: Annotated[str | None, typer.Option(help="Its public key; needed off loopback.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads of its training steps.")] = 1,
-    runtime: Annotated[str, typer.Option(help="Its runtime.")] = "onnxruntime",
+    public_key: Annotated[
+        str | None, typer.Option(help="Its public key; needed off loopback. [default: as the run knows it]", show_default=False)
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of its training steps. [default: as the run knows it, or 1]", show_default=False)
+    ] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="Its runtime. [default: as the run knows it, or onnxruntime]", show_default=False)
+    ] = None,
 ) -> None:
-    """Use a board from now on: a new one, or one that was drained or has another address now."""
+    """Use a board from now on: a new one, or one that was drained or has another address now.
+
+    What is not given of a board that the run knows stays as it was.
+    """
     from edgebll_firmware_host.asking import ask
     from edgebll_firmware_host.desk import ADD, Request
     from edgebll_firmware_host.inventory import BoardEntry
 
-    known = endpoint if endpoint is not None else _known_endpoint(run, board)
-    entry = BoardEntry(board, known, public_key, threads=threads, runtime=runtime)
+    given = {"endpoint": endpoint, "public_key": public_key, "threads": threads, "runtime": runtime}
+    said = {name: value for name, value in given.items() if value is not None}
+    entry = BoardEntry(**{"name": board, **_known(run, board, needed=endpoint is None), **said})
     typer.echo(ask(run, Request(ADD, board, entry), ANSWER_S, _tell))
 
 
-def _known_endpoint(run: Path, board: str) -> str:
+def _known(run: Path, board: str, *, needed: bool) -> dict[str, Any]:
+    """What the run knows of a board; nothing of a new one, unless that is needed.
+
+    Raises:
+        ConfigError: it is needed, and there is nothing. BundleError: there is no run.
+    """
     from edgebll_firmware_host.desk import read_status
 
-    known = {entry.name: entry.endpoint for entry in read_status(run).boards}
-    if board not in known:
-        raise ConfigError(f"{run} knows no board {board!r}, only {', '.join(known)}; say where it is with --endpoint")
-    return known[board]
+    try:
+        boards = {entry.name: entry for entry in read_status(run).boards}
+    except BundleError:
+        if needed:
+            raise
+        return {}  # whoever is asked says so
+    if board in boards:
+        return {name: getattr(boards[board], name) for name in ("endpoint", "public_key", "threads", "runtime")}
+    if needed:
+        raise ConfigError(f"{run} knows no board {board!r}, only {', '.join(boards)}; say where it is with --endpoint")
+    return {}
 
 
 def _tell(text: str) -> None:

@@ -8,7 +8,7 @@ import re
 from edgebll.errors import ConfigError
 from edgebll.keys import KeyPair
 
-_TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.%]+\]|[^:/\[\]\s]+):([0-9]{1,5}|\*)")
+_TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.]+(?:%[A-Za-z0-9._-]{1,64})?\]|[^:/\[\]\s]+):([0-9]{1,5}|\*)")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 

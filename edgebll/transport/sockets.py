@@ -16,6 +16,7 @@ from edgebll.spec import MAX_TENSOR_BYTES
 from edgebll.transport.address import check_security, split_tcp
 from edgebll.transport.connections import cut
 from edgebll.transport.gate import HANDSHAKE_S, Gate
+from edgebll.transport.resolving import check_interface, needs_ipv6
 from edgebll.transport.zap import AllowList, user_of
 from edgebll.wire.codec import Buffer
 
@@ -98,7 +99,7 @@ class Endpoint:
         socket.sndhwm = socket.rcvhwm = 0  # never drop, never block on a count
         socket.maxmsgsize = MAX_TENSOR_BYTES  # a longer frame cuts the connection before memory is taken
         socket.reconnect_ivl, socket.reconnect_ivl_max = _RECONNECT_MS, _RECONNECT_MAX_MS
-        socket.ipv6 = "[" in endpoint
+        socket.ipv6 = needs_ipv6(endpoint)
 
     @property
     def pollable(self) -> zmq.Socket[bytes]:
@@ -147,7 +148,8 @@ class Endpoint:
             raise ConfigError(f"{self.endpoint} allows keys but has none of its own; give it a key file")
         port = split_tcp(self.endpoint)[1]
         try:
-            self._socket.bind(self.endpoint.replace("//localhost:", "//127.0.0.1:"))
+            own = "[::1]" if self._socket.ipv6 else "127.0.0.1"
+            self._socket.bind(self.endpoint.replace("//localhost:", f"//{own}:"))
         except zmq.ZMQError as error:
             raise LinkError(_bind_problem(error, self.endpoint, port)) from error
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
@@ -168,6 +170,7 @@ class Endpoint:
             self._socket.curve_publickey = keys.public.encode("ascii")
             self._socket.curve_secretkey = keys.secret.encode("ascii")
             self._socket.curve_serverkey = check_public_key(server_key).encode("ascii")
+        check_interface(self.endpoint)
         try:
             self._socket.connect(self.endpoint)
         except zmq.ZMQError as error:

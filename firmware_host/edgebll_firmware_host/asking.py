@@ -14,11 +14,13 @@ from edgebll.errors import BundleError, ConfigError, LinkTimeout
 from edgebll.files import write_json
 from edgebll.plain import to_plain
 from edgebll.run_guard import is_locked
-from edgebll_firmware_host.desk import ENDED, REQUESTS, Request, Status, read_status, this_machine
+from edgebll_firmware_host.desk import ENDED, EVERY_S, REQUESTS, Request, Status, read_status, this_machine
 
 #: What a host is: it works, has written nothing for STALE_S, or works on the run no more: it was killed, or has ended in order.
 WORKING, SILENT, GONE = "working", "silent", "gone"
 STALE_S = 10.0
+#: A host of another machine, whose clocks tell nothing here, is watched so long for something new.
+_WATCH_S = 2.5 * EVERY_S
 #: How often to look for an answer, and whether there is still a host; when to say that this takes long.
 _LOOK_S, _CHECK_S, _LONG_S = 0.05, 0.5, 2.0
 
@@ -37,8 +39,8 @@ class Seen:
 
     @property
     def since(self) -> str:
-        """For how long the host has said nothing, and since when."""
-        return f"for {self.age_s:.0f} s, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.status.written_s))}"
+        """For how long the host has said nothing, and since when by the clock of whoever asks."""
+        return f"for {self.age_s:.0f} s, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(time.time() - self.age_s))}"
 
 
 def look(run: Path) -> Seen:
@@ -48,13 +50,35 @@ def look(run: Path) -> Seen:
         BundleError: there is no status.json, or none that can be read.
     """
     locked = is_locked(run)  # first: a host that ends meanwhile has said so by the time its status is read
-    status = read_status(run)
-    age_s = max(0.0, time.time() - status.written_s)
+    status, age_s = _newest(run)
     if status.phase == ENDED:
         return Seen(status, ENDED, age_s)
     if locked is False and status.machine == this_machine():
         return Seen(status, GONE, age_s)
     return Seen(status, SILENT if age_s > STALE_S else WORKING, age_s)
+
+
+def _newest(run: Path) -> tuple[Status, float]:
+    """The status, and how old it is in seconds.
+
+    On the host's own machine its monotonic clock tells, which is one for all processes; a wall clock may be set at any time,
+    and another machine's may be hours off. So where a wall clock would call a host of another machine silent, something new is
+    waited for.
+    """
+    status = read_status(run)
+    ticks_s = time.monotonic() - status.ticks_s
+    if status.machine == this_machine() and status.ticks_s >= 0 and ticks_s >= 0:
+        return status, ticks_s
+    age_s = time.time() - status.written_s
+    if status.phase == ENDED or 0 <= age_s <= STALE_S:
+        return status, max(0.0, age_s)
+    began_s = time.monotonic()
+    while (watched_s := time.monotonic() - began_s) < _WATCH_S:
+        newer = read_status(run)
+        if newer.written_s != status.written_s:
+            return newer, 0.0
+        time.sleep(_LOOK_S)
+    return status, max(age_s, STALE_S + watched_s)
 
 
 def _check_goes_on(run: Path) -> None:

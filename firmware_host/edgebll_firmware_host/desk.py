@@ -30,13 +30,19 @@ ENDED = "ended"
 
 @dataclass(frozen=True)
 class BoardStatus:
-    """A board: its blocks, and how long it has been silent; `state`: "working", "leaving", "spare", "away" or "drained"."""
+    """A board: its blocks, and how long it has been silent; `state`: "working", "leaving", "spare", "away" or "drained".
+
+    What else its entry says stands there too, so that a board that is added again is what it was.
+    """
 
     name: str
     endpoint: str
     state: str
     blocks: tuple[str, ...]
     silent_s: float | None
+    public_key: str | None = None
+    threads: int = 1
+    runtime: str = "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Status:
         written_s: Unix time. phase: "running", "recovering" or "ended". pid: of the host. incarnation: see docs/reliability.md.
         step: training steps done. snapshot: step of the newest snapshot of this host, -1 before its first.
         recoveries: failures of this host's incarnations. boards: all that are known. machine: see `this_machine`.
+        ticks_s: the machine's monotonic clock when this was written: nobody sets that one; -1 where it is not known.
     """
 
     written_s: float
@@ -58,6 +65,7 @@ class Status:
     recoveries: int
     boards: tuple[BoardStatus, ...]
     machine: str = ""
+    ticks_s: float = -1.0
 
 
 @dataclass(frozen=True)

@@ -197,14 +197,16 @@ class Live:
         if self._now is None:
             return
         now, now_s = self._now, time.monotonic()
-        boards = tuple(self._board(now, board.name, board.endpoint, now_s) for board in self.members.of(now.cluster))
+        boards = tuple(self._board(now, board, now_s) for board in self.members.of(now.cluster))
         done = (self._recorder.steps, self._snapshots.written, self.failures)
-        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, this_machine()), now_s)
+        where = (this_machine(), time.monotonic())
+        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, *where), now_s)
 
-    def _board(self, now: Now, name: str, endpoint: str, now_s: float) -> BoardStatus:
-        blocks = now.placement.blocks.get(name, ())
+    def _board(self, now: Now, entry: BoardEntry, now_s: float) -> BoardStatus:
+        name, blocks = entry.name, now.placement.blocks.get(entry.name, ())
         known = now.fleet.boards.get(name)
         silent_s = max(0.0, now_s - known.last_heard_s) if known is not None else None
         state = "drained" if name in self.members.drained else "working" if blocks else "spare"
         state = "leaving" if name in now.fleet.leaving else state
-        return BoardStatus(name, endpoint, "away" if name in self._away and not blocks else state, blocks, silent_s)
+        state = "away" if name in self._away and not blocks else state
+        return BoardStatus(name, entry.endpoint, state, blocks, silent_s, entry.public_key, entry.threads, entry.runtime)

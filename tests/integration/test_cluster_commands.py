@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edgebll.bundle import Bundle
 from edgebll.cli.app import app
 from edgebll.state import state_sha256
 from edgebll_firmware_host import asking
+from edgebll_firmware_host.inventory import load_cluster
 
 #: Ten seconds at least.
 STEPS, PAUSE_S = 1200, 0.008
@@ -25,7 +27,7 @@ KINDS = make_kinds(STEPS, 400)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Board], Path]]:
-    with boards(tmp_path_factory.mktemp("plain") / "boards", 3, encrypted=False) as made:
+    with boards(tmp_path_factory.mktemp("network") / "boards", 3, encrypted=True) as made:
         yield made
 
 
@@ -37,11 +39,13 @@ def status(run: Path) -> dict:
 def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
     side_bundle: Bundle, undisturbed: str, made: tuple[list[Board], Path], tmp_path: Path
 ) -> None:
-    """The inventory has two boards only, and is not changed."""
+    """The inventory has two boards only, and is not changed. The one that was drained is added by its name alone."""
     seen: list[dict] = []
     snapshots: list[int] = []
     inventory = made[1].read_text().partition('[[board]]\nname = "board2"')[0]
-    (tmp_path / "two.toml").write_text(inventory)
+    two = made[1].with_name("two.toml")  # beside the host's key
+    two.write_text(inventory)
+    key = load_cluster(made[1]).boards[2].public_key or ""
 
     def drain(trial: Trial) -> None:
         seen.append(status(trial.run))
@@ -54,8 +58,10 @@ def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
         seen.append(status(trial.run))
         snapshots.extend(int(path.name.removeprefix("step")) for path in (trial.run / "snapshots").glob("step*"))
         assert "is used from the next snapshot" in invoke("cluster", "add", trial.run, "board1")
-        assert "is used from the next" in invoke("cluster", "add", trial.run, "board2", "--endpoint", made[0][2].endpoint)
-        taken = CliRunner().invoke(app, ["cluster", "add", str(trial.run), "x", "--endpoint", made[0][0].endpoint])
+        new = ("--endpoint", made[0][2].endpoint, "--public-key", key)
+        assert "is used from the next" in invoke("cluster", "add", trial.run, "board2", *new)
+        other = ["--endpoint", made[0][0].endpoint, "--public-key", key]
+        taken = CliRunner().invoke(app, ["cluster", "add", str(trial.run), "x", *other])
         assert taken.exit_code == 2
         assert "two boards have the endpoint" in taken.output
         wrong = {"action": "add", "board": "y", "entry": {"name": "y", "endpoint": "foo"}}
@@ -65,18 +71,18 @@ def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
         seen.append(status(trial.run))
         assert "step" in invoke("cluster", "status", trial.run)
 
-    trial = Trial(side_bundle, KINDS, tmp_path / "two.toml", made[0], tmp_path / "run", pause_s=PAUSE_S)
+    trial = Trial(side_bundle, KINDS, two, made[0], tmp_path / "run", pause_s=PAUSE_S)
     assert trial.go([(150, "drain", drain), (450, "add", add), (1150, "look", look)]) == undisturbed
     refused = json.loads((trial.run / "requests" / "by-hand.answer").read_text())
     assert refused == [False, "the request cannot be read: board y: an endpoint must look like tcp://HOST:PORT, not 'foo'"]
     first, drained, again = ({name: board["state"] for name, board in found["boards"].items()} for found in seen)
     assert first == {"board0": "working", "board1": "working"}, trial.lines
     assert drained == {"board0": "working", "board1": "drained"}
-    assert again == {"board0": "working", "board1": "working", "board2": "working"}
+    assert again == {"board0": "working", "board1": "working", "board2": "working"}, trial.lines
     assert [found["recoveries"] for found in seen] == [0, 0, 0], "a change is no failure"
     assert [found["incarnation"] for found in seen[:2]] == [1, 2]
     assert any(150 <= step < 400 for step in snapshots), "it was moved at a snapshot of its own"
-    assert (tmp_path / "two.toml").read_text() == inventory
+    assert two.read_text() == inventory
     assert status(trial.run)["phase"] == "ended"
     late = CliRunner().invoke(app, ["cluster", "drain", str(tmp_path), "board0"])
     assert late.exit_code == 3
@@ -113,7 +119,11 @@ def test_a_killed_host_is_known_at_once_and_a_frozen_one_after_a_while(
         assert words in result.output
 
     def freeze(trial: Trial) -> None:
-        assert status(trial.run)["host"] == "working"
+        real = time.time
+        for off_s in (0.0, 3600.0, -3600.0):  # the clock of whoever asks
+            with monkeypatch.context() as clock:
+                clock.setattr(time, "time", lambda off_s=off_s: real() + off_s)
+                assert status(trial.run)["host"] == "working"
         trial.host_signal(signal.SIGSTOP)
         refused(trial, "has been silent for")
         assert "has been silent for" in invoke("cluster", "status", trial.run)

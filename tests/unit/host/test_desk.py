@@ -15,18 +15,25 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.errors import BundleError, LinkTimeout
+from edgebll.keys import make_key_pair
 from edgebll.plain import to_plain
 from edgebll.run_guard import SUMMARY, lock_folder
 from edgebll_firmware_host import asking
 from edgebll_firmware_host.asking import GONE, SILENT, STALE_S, WORKING, ask
 from edgebll_firmware_host.desk import DRAIN, ENDED, REQUESTS, STATUS, BoardStatus, Request, Status, this_machine
+from edgebll_firmware_host.inventory import BoardEntry
 
+KEY = make_key_pair().public
 BOARD = BoardStatus("a", "tcp://127.0.0.1:7", "working", ("block0",), 0.1)
 
 
-def said(run: Path, phase: str, age_s: float, machine: str | None = None) -> None:
-    where = this_machine() if machine is None else machine
-    (run / STATUS).write_text(json.dumps(to_plain(Status(time.time() - age_s, phase, 4711, 1, 2, -1, 0, (BOARD,), where))))
+def said(run: Path, phase: str, age_s: float, machine: str | None = None, clock_off_s: float = 0.0) -> None:
+    """The host wrote its status `age_s` ago, by a wall clock that is off."""
+    where = (this_machine() if machine is None else machine, time.monotonic() - age_s)
+    status = Status(time.time() - age_s + clock_off_s, phase, 4711, 1, 2, -1, 0, (BOARD,), *where)
+    partial = run / "status.partial"
+    partial.write_text(json.dumps(to_plain(status)))
+    partial.replace(run / STATUS)
 
 
 @pytest.fixture
@@ -117,6 +124,45 @@ def test_a_lock_tells_nothing_of_a_host_on_another_machine(tmp_path: Path) -> No
     for age_s, state in ((0.0, WORKING), (STALE_S + 2.0, SILENT)):
         said(tmp_path, "running", age_s, "another")
         assert status(tmp_path)[1]["host"] == state
+
+
+@pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_an_hour_off_calls_no_healthy_host_silent_and_no_frozen_one_healthy(
+    tmp_path: Path, host: int, off_s: float
+) -> None:
+    for age_s, state in ((0.0, WORKING), (STALE_S + 2.0, SILENT)):
+        said(tmp_path, "running", age_s, clock_off_s=off_s)
+        shown, found = status(tmp_path)
+        assert found["host"] == state
+        assert found["age_seconds"] == pytest.approx(age_s, abs=1.0)
+        assert ("has been silent for 12 s" in shown) is (state == SILENT)
+
+
+@pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
+def test_a_host_on_another_machine_is_watched_where_clocks_disagree(tmp_path: Path, off_s: float) -> None:
+    said(tmp_path, "running", 0.0, "another", off_s)
+    assert asking.look(tmp_path).host == SILENT, "nothing new comes"
+    again = threading.Timer(0.3, said, (tmp_path, "running", 0.0, "another", off_s + 1.0))
+    again.start()
+    assert asking.look(tmp_path).host == WORKING
+    again.join()
+
+
+def test_a_board_that_is_added_again_is_what_it_was(tmp_path: Path, host: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its key, threads and runtime, whatever its address is now; unless told otherwise."""
+    known = BoardStatus("a", "tcp://10.1.2.3:7101", "drained", (), None, KEY, 4, "tensorrt")
+    status = Status(time.time(), "running", 4711, 1, 2, -1, 0, (known,), this_machine(), time.monotonic())
+    (tmp_path / STATUS).write_text(json.dumps(to_plain(status)))
+    asked: list[Request] = []
+    monkeypatch.setattr(asking, "ask", lambda run, request, *_: asked.append(request) or "done")
+    for options in ([], ["--endpoint", "tcp://10.1.2.4:7101"], ["--threads", "2", "--runtime", "onnxruntime"]):
+        result = CliRunner().invoke(app, ["cluster", "add", str(tmp_path), "a", *options])
+        assert result.exit_code == 0, result.output
+    assert [request.entry for request in asked] == [
+        BoardEntry("a", "tcp://10.1.2.3:7101", KEY, threads=4, runtime="tensorrt"),
+        BoardEntry("a", "tcp://10.1.2.4:7101", KEY, threads=4, runtime="tensorrt"),
+        BoardEntry("a", "tcp://10.1.2.3:7101", KEY, threads=2),
+    ]
 
 
 def test_a_board_the_run_does_not_know_needs_an_endpoint(tmp_path: Path) -> None:

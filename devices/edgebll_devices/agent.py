@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 
+from edgebll.awake import awake_s
 from edgebll.errors import BoardError, EdgebllError, LinkError, StorageError
 from edgebll.limits import own_bytes
 from edgebll.wire import Hello, Message, Ping, Pong, Progress, Stop, Stopped
@@ -128,7 +129,7 @@ class Agent:
         elif session is None or session.peer != peer:
             self._refuse(peer, message)
         else:
-            session.heard = time.monotonic()
+            session.heard = awake_s()
             self._handle_in(session, message)
 
     def _handle_in(self, session: Session, message: Message) -> None:
@@ -177,7 +178,7 @@ class Agent:
             return
         if self._session is not None:
             self._session.close()
-        earlier, now_s = self._runs.others(hello.run), time.monotonic()
+        earlier, now_s = self._runs.others(hello.run), awake_s()
         self._session = Session(hello.run, peer, self._board, earlier, self._doors.post, now_s, hello.incarnation)
         _log.info("run %s: a host says hello, incarnation %d", hello.run, hello.incarnation)
         self._manager.status(f"run {hello.run}, incarnation {hello.incarnation}")
@@ -220,7 +221,7 @@ class Agent:
             self._tell_waiting(*self._next)
         if session is None or session.stopping:
             return
-        silent_s = time.monotonic() - session.heard
+        silent_s = awake_s() - session.heard
         if silent_s > self._settings.deadline_s:
             error = LinkError(f"heard nothing from the host for {silent_s:.1f} s and dropped the run; start it again")
             self._tell(session, session.fail(error))

@@ -56,7 +56,7 @@ class Session:
         post: takes (session, message) from the worker thread, the last one being Ended.
 
     Attributes:
-        heard: monotonic time of the host's last sign of life. failure: what went wrong, if anything.
+        heard: `awake_s` at the host's last sign of life. failure: what went wrong, if anything.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from edgebll.awake import awake_s
 from edgebll.errors import EdgebllError, LinkError, LinkTimeout, WireError
 from edgebll.transport import Pollable, Receiver, Sender, Wakeup, poll
 from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Message, Progress, Ready, State, Token
@@ -154,12 +155,12 @@ class Worker(threading.Thread):
 
     def _send(self, token: Token) -> None:
         """Send in short waits, so that a halt is noticed while another board cannot be reached."""
-        deadline = time.monotonic() + self._job.link_timeout_s
+        deadline = awake_s() + self._job.link_timeout_s
         while not self._halt.is_set():
             try:
                 return self._senders[token.block].send(token, _SEND_SLICE_S)
             except LinkTimeout:
-                if time.monotonic() >= deadline:
+                if awake_s() >= deadline:
                     raise
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from edgebll.awake import ALLOWANCE_S, absent_s, awake_s
 from edgebll.errors import BoardError, EdgebllError, LinkError
 from edgebll.transport import Sender
 from edgebll_firmware_host.alike import Alike, How, warning
@@ -56,7 +57,7 @@ class _Run:
         self._recorder, self._snapshots = recorder, snapshots
         self._weights = plan.weights or block_weights(plan.bundle)
         place(plan.blocks, self._weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
-        self._patience = Patience(cluster.host.patience_s, time.monotonic())
+        self._patience = Patience(cluster.host.patience_s, awake_s())
         self._outcome, self._alike = Outcome(), Alike(recorder.folder.path)
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
@@ -64,6 +65,7 @@ class _Run:
         self._refused: set[str] = set()  # boards that did not answer when the incarnation began
         self._live = Live(recorder.folder.path, cluster.keys, plan.blocks, self._weights, recorder, snapshots)
         self._recovery: Recovery | None = None  # the one in progress
+        self._absent_s = absent_s()
         self._borne: EdgebllError | None = None  # the failure that ends this incarnation, but not the run
 
     def go(self) -> Outcome:
@@ -114,7 +116,7 @@ class _Run:
         return [entry for entry in self._cluster.boards if entry.name in placement.blocks]
 
     def _boards_there(self) -> list[BoardEntry]:
-        return self._live.await_boards(self._cluster, self._patience.left_s(time.monotonic()))
+        return self._live.await_boards(self._cluster, self._patience.left_s(awake_s()))
 
     def _start(self, fleet: Fleet, started_s: float) -> None:
         """Greet, place, restore."""
@@ -173,7 +175,7 @@ class _Run:
         key = first.entry.public_key if self._cluster.keys else None
         host = self._cluster.host
         with Sender(first.data_endpoint, keys=self._cluster.keys, server_key=key, dead_s=host.deadline_s) as sender:
-            state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), time.monotonic())
+            state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), awake_s())
             state.idle_s = host.deadline_s + largest_token(plan.bundle) / SLOWEST_LINK
             inbox = Inbox(plan.bundle, placement, state, self._recorder, self._snapshots)
             tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
@@ -188,24 +190,34 @@ class _Run:
 
     def _turn(self) -> None:
         """Notice progress: what was lost is made up for when something new is done. Then see what else there is to do."""
-        if self._patience.progress(self._recorder.news, time.monotonic()):
+        self._say_absent()
+        if self._patience.progress(self._recorder.news, awake_s()):
             self._lost.clear()
             if self._recovery is not None:
                 self._recovery.replayed(time.monotonic())
                 self._recovery = None
         self._live.attend()
 
+    def _say_absent(self) -> None:
+        """Say where this process was stopped, or its machine asleep: boards have seen a silent host."""
+        before_s, self._absent_s = self._absent_s, absent_s()
+        if self._absent_s - before_s > ALLOWANCE_S:
+            self._recorder.listener.said(
+                f"this host could do nothing for {self._absent_s - before_s:.0f} s (it was stopped, or its machine asleep); "
+                "that uses up no patience"
+            )
+
     def _may_recover(self, error: EdgebllError, fleet: Fleet) -> bool:
         """Whether another incarnation is to follow; if so, what failed is noted."""
-        now_s = time.monotonic()
-        if not self._ready_before or not self._patience.bears(error, now_s, reported=fleet.reported):
+        if not self._ready_before or not self._patience.bears(error, awake_s(), reported=fleet.reported):
             return False
         if fleet.suspect is not None:
             self._lost.add(fleet.suspect)
             self._live.members.unfit |= {fleet.suspect} if fleet.reported else set()
-        self._borne, self._recovery = error, Recovery(str(error), fleet.suspect, now_s)
+        self._borne, self._recovery = error, Recovery(str(error), fleet.suspect, time.monotonic())
         self._outcome.recoveries.append(self._recovery)
         self._live.release(fleet)
         self._live.failed()
+        self._say_absent()
         self._recorder.listener.said(f"{error} - recovering")
         return True

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from edgebll.awake import awake_s
 from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
 from edgebll.transport import poll
 from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Welcome
@@ -53,7 +54,7 @@ class Fleet:
         check: Callable[[], None],
         tell: Callable[[str], None] = nobody,
     ) -> None:
-        now = time.monotonic()
+        now = awake_s()
         self.links = {link.name: link for link in links}
         self.boards = {link.name: BoardState(now, greeted=False) for link in links}
         self.deadline_s, self._ended, self._tell = deadline_s, check, tell
@@ -87,20 +88,20 @@ class Fleet:
             BoardLeaves: one is to end. And what `hear` and `watch` raise.
         """
         found: dict[str, M] = {}
-        started, wait_s = time.monotonic(), 0.0
+        started, wait_s = awake_s(), 0.0
         moved = dict.fromkeys(self.links, started)
         while True:
             for link, message in self.hear(wait_s):
                 if isinstance(message, kind):
                     found[link.name] = message
                 if isinstance(message, Progress):
-                    moved[link.name] = time.monotonic()
+                    moved[link.name] = awake_s()
             for name in self.leaving & self.links.keys():
                 raise BoardLeaves(f"{self.links[name].where} is about to end; run again when it has been started again")
             late = [link for name, link in self.links.items() if name not in found]
             if not late:
                 return found
-            now = time.monotonic()
+            now = awake_s()
             for link in late:
                 if now - moved[link.name] > limit_s or now - started > _LONGEST_S:
                     waited_s = now - started
@@ -117,7 +118,7 @@ class Fleet:
         Raises:
             BoardError: a board failed or its process ended. LinkError: a link broke, or carries something else.
         """
-        now = time.monotonic()
+        now = awake_s()
         if now - self._checked_s >= _CHECK_S:
             self._checked_s = now
             self._check()
@@ -142,8 +143,8 @@ class Fleet:
 
     def _look_for_reason(self) -> None:
         """A board lost a link: that the board at its other end is gone would say more, and is known very soon if so."""
-        until_s = time.monotonic() + _REASON_S
-        while time.monotonic() < until_s:
+        until_s = awake_s() + _REASON_S
+        while awake_s() < until_s:
             self._check_connections()
             time.sleep(_REASON_S / 20)
 
@@ -170,7 +171,7 @@ class Fleet:
             BoardError, LinkError: it tells of a failure.
         """
         board = self.boards[link.name]
-        board.last_heard_s = time.monotonic()
+        board.last_heard_s = awake_s()
         if isinstance(message, Pong):
             link.heard(message)
             board.idle = message.idle
@@ -193,7 +194,7 @@ class Fleet:
         Raises:
             LinkTimeout: a board never answered. BoardError: a board has fallen silent.
         """
-        decided = watch(self.boards, self.deadline_s, time.monotonic())
+        decided = watch(self.boards, self.deadline_s, awake_s())
         for action in decided.actions:
             if isinstance(action, (SendPing, DeclareLost)):
                 self.perform(action)
@@ -204,7 +205,7 @@ class Fleet:
         link, board = self.links[action.board], self.boards[action.board]
         if isinstance(action, SendPing):
             link.ping()
-            board.last_ping_s = time.monotonic()
+            board.last_ping_s = awake_s()
             return
         self.suspect = action.board
         self._check()  # says more where the board's process is known to have ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from edgebll.awake import awake_s
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
 from edgebll.wire import Progress
 from edgebll_firmware_host.fleet import Fleet
@@ -24,14 +25,14 @@ def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
     Raises:
         LinkTimeout: no board answers.
     """
-    started = time.monotonic()
+    started = awake_s()
     for link in fleet.links.values():
         link.say_hello()
     refused = dict(fleet.absent)
     busy: set[str] = set()  # they live, but end the step in progress first
     while left := [name for name, board in fleet.boards.items() if not board.greeted and name not in refused]:
         patient = not any(board.greeted for board in fleet.boards.values()) or any(name in busy for name in left)
-        if time.monotonic() - started >= (fleet.deadline_s if patient else grace_s):
+        if awake_s() - started >= (fleet.deadline_s if patient else grace_s):
             break
         _hear_welcomes(fleet, refused, busy, min(grace_s, _LOOK_S))
         _ping_greeted(fleet)
@@ -40,7 +41,7 @@ def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
         refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
         fleet.drop(name)
     if not fleet.links:
-        time.sleep(max(0.0, grace_s - (time.monotonic() - started)))  # refusals come at once; do not ask again at once
+        time.sleep(max(0.0, grace_s - (awake_s() - started)))  # refusals come at once; do not ask again at once
         raise LinkTimeout("; ".join(map(str, refused.values())))
     return refused
 
@@ -60,6 +61,6 @@ def _hear_welcomes(fleet: Fleet, refused: dict[str, EdgebllError], busy: set[str
 def _ping_greeted(fleet: Fleet) -> None:
     """Those that wait for the others are alive all the while, and are to know that the host is."""
     greeted = {name: board for name, board in fleet.boards.items() if board.greeted}
-    for action in watch(greeted, fleet.deadline_s, time.monotonic()).actions:
+    for action in watch(greeted, fleet.deadline_s, awake_s()).actions:
         if isinstance(action, SendPing):
             fleet.perform(action)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from edgebll.awake import awake_s
 from edgebll.bundle import Bundle, check_state
 from edgebll.errors import BoardError, BundleError, LinkError
 from edgebll.state import State as BlockState
@@ -50,14 +49,14 @@ class Inbox:
         if not isinstance(message, (Report, State)):
             return
         self._account(link, message)
-        self._state.last_report_s = time.monotonic()
+        self._state.last_report_s = awake_s()
         if isinstance(message, Report):
             self._recorder.take(link.name, message, link.clock_offset_ns)
         else:
             self._take_state(link, message)
         if message.block == self._last:
             self._state.done = message.sequence + 1
-            self._state.last_progress_s = time.monotonic()
+            self._state.last_progress_s = awake_s()
 
     def _account(self, link: BoardLink, message: Report | State) -> None:
         block = message.block
@@ -81,6 +80,6 @@ class Inbox:
         if message.final:
             self.finals[message.block] = message.tensors
             self._state.missing_finals.discard(message.block)
-            self._state.last_progress_s = time.monotonic()
+            self._state.last_progress_s = awake_s()
         else:
             self._snapshots.take(message)

@@ -5,9 +5,9 @@ What to do next is decided by `planner.plan`; here are only the sockets and the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from edgebll.awake import awake_s
 from edgebll.errors import LinkError, LinkTimeout
 from edgebll.transport import Sender
 from edgebll.wire import END, SNAPSHOT, Token
@@ -76,7 +76,7 @@ class Incarnation:
                 self._inbox.take(link, message)
             self._check_link()
             self._turn()
-            decided = plan(self._state, time.monotonic())
+            decided = plan(self._state, awake_s())
             if Finish() in decided.actions:
                 return
             for action in decided.actions:
@@ -86,7 +86,7 @@ class Incarnation:
     def _check_link(self) -> None:
         if not self._sender.broken:
             return
-        now_s = time.monotonic()
+        now_s = awake_s()
         self._broken_since_s = self._broken_since_s or now_s
         if now_s - self._broken_since_s > _REASON_S:
             raise LinkError(f"the data connection to {self._first.where} broke; check the network")
@@ -109,7 +109,7 @@ class Incarnation:
 
     def _feed(self, count: int) -> None:
         for _ in range(count):
-            token = self._refused or self._feeder.next(time.monotonic())
+            token = self._refused or self._feeder.next(awake_s())
             if token is None:
                 return
             try:
@@ -117,7 +117,7 @@ class Incarnation:
             except LinkTimeout:
                 self._refused = token
                 if self._state.blocked_since_s is None:
-                    self._state.blocked_since_s = time.monotonic()
+                    self._state.blocked_since_s = awake_s()
                 return
             self._refused = self._state.blocked_since_s = None
             self._fed(token)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebll.awake import awake_s
 from edgebll.errors import ConfigError, LinkTimeout
 from edgebll.keys import KeyPair
 from edgebll_firmware_host.desk import ADD, DRAIN, ENDED, BoardStatus, Desk, Request, Status, this_machine
@@ -127,10 +128,10 @@ class Live:
         Raises:
             LinkTimeout: none is within `limit_s`.
         """
-        started_s = time.monotonic()
+        started_s = awake_s()
         while not (there := self.members.there(cluster)):
             now_s = time.monotonic()
-            if now_s - started_s > limit_s:
+            if awake_s() - started_s > limit_s:
                 names = ", ".join(sorted(self.members.left))
                 raise LinkTimeout(f"all boards left the run ({names}), and none came back within its patience; resume it later")
             self.members.left -= set(self._scout.found(self.members.usable(cluster), now_s))
@@ -197,15 +198,15 @@ class Live:
         if self._now is None:
             return
         now, now_s = self._now, time.monotonic()
-        boards = tuple(self._board(now, board, now_s) for board in self.members.of(now.cluster))
+        boards = tuple(self._board(now, board) for board in self.members.of(now.cluster))
         done = (self._recorder.steps, self._snapshots.written, self.failures)
         where = (this_machine(), time.monotonic())
         self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, *where), now_s)
 
-    def _board(self, now: Now, entry: BoardEntry, now_s: float) -> BoardStatus:
+    def _board(self, now: Now, entry: BoardEntry) -> BoardStatus:
         name, blocks = entry.name, now.placement.blocks.get(entry.name, ())
         known = now.fleet.boards.get(name)
-        silent_s = max(0.0, now_s - known.last_heard_s) if known is not None else None
+        silent_s = max(0.0, awake_s() - known.last_heard_s) if known is not None else None
         state = "drained" if name in self.members.drained else "working" if blocks else "spare"
         state = "leaving" if name in now.fleet.leaving else state
         state = "away" if name in self._away and not blocks else state

@@ -25,7 +25,16 @@ DOCUMENTS = {
                 "leaving",
                 "local_agents",
             ),
-            *("many_recoveries", "namespaces", "resume", "several_runs", "under_limits", "under_systemd", "warm_boards"),
+            *(
+                "many_recoveries",
+                "namespaces",
+                "resume",
+                "several_runs",
+                "stopped",
+                "under_limits",
+                "under_systemd",
+                "warm_boards",
+            ),
         ),
     ),
 }

@@ -1,30 +1,45 @@
 """Auxiliary networks: classifiers on a block's output that are trained with the block and never exported for inference.
 
-Blocks give maps (F, H, W), sequences (F, L) or features (F,); layers are chosen by the number of axes in space.
+Blocks give volumes (F, D, H, W), maps (F, H, W), sequences (F, L) or features (F,); layers are chosen by the number of axes in
+space. Of more axes see `edgebll.learning.folded`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 #: By number of axes in space.
-CONVOLUTIONS: tuple[type[nn.Conv1d] | type[nn.Conv2d], ...] = (nn.Conv1d, nn.Conv1d, nn.Conv2d)
-BATCH_NORMS: tuple[type[nn.BatchNorm1d] | type[nn.BatchNorm2d], ...] = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)
+CONVOLUTIONS: tuple[type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d], ...] = (nn.Conv1d, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+BATCH_NORMS: tuple[type[nn.BatchNorm1d] | type[nn.BatchNorm2d] | type[nn.BatchNorm3d], ...] = (
+    nn.BatchNorm1d,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+)
+_POOLS: tuple[Callable[[Any], nn.Module], ...] = (
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveAvgPool3d,
+)
 #: Maps up to this side keep their size in `conv_head`: those of the last stage of the papers' networks for 32 x 32 images.
 _SMALL_MAP = 8
 
 
 class PredictiveHead(nn.Module):
-    """logits = W flatten(pool(a)) + b, with average pooling to at most `size` x `size`.
+    """logits = W flatten(pool(a)) + b, with average pooling to at most `size` cells a side.
 
     W (C, F * cells) starts uniform in +-1/sqrt(fan in), b (C) at zero.
 
     Args:
-        output_shape: shape of one sample of a: (F,), (F, L) or (F, H, W). num_classes: C. size: cells a side; 1 is global.
+        output_shape: shape of one sample of a: (F,), (F, L), (F, H, W) or (F, D, H, W).
+        num_classes: C. size: cells a side; 1 is global.
     """
 
     def __init__(self, output_shape: tuple[int, ...], num_classes: int, size: int = 3) -> None:
@@ -42,10 +57,8 @@ class PredictiveHead(nn.Module):
 
 
 def pool_to(space: tuple[int, ...], cells: tuple[int, ...]) -> nn.Module:
-    """Average pooling of maps of shape `space` to maps of shape `cells`, of 0 to 2 axes."""
-    if cells == space:
-        return nn.Identity()
-    return nn.AdaptiveAvgPool1d(cells[0]) if len(cells) == 1 else nn.AdaptiveAvgPool2d((cells[0], cells[1]))
+    """Average pooling of maps of shape `space` to maps of shape `cells`, of 0 to 3 axes."""
+    return nn.Identity() if cells == space else _POOLS[len(cells)](cells)
 
 
 def linear_layers(features: int, hidden: list[int], *, batch_norm: bool) -> list[nn.Module]:
@@ -60,7 +73,7 @@ def linear_layers(features: int, hidden: list[int], *, batch_norm: bool) -> list
 
 
 def conv_head(output_shape: tuple[int, ...], num_classes: int, hidden: int = 128) -> nn.Module:
-    """A 3x3 convolution with batch norm and ReLU, global average pooling, and two linear layers with ReLU in between.
+    """A convolution of 3 a side with batch norm and ReLU, global average pooling, and two linear layers with ReLU in between.
 
     The convolutional classifier of the BackLink paper (section 3.1: one 3x3 convolution, two linear layers, 128 hidden
     features). It gives neither width nor stride; they are those of the head "1c2f" of InfoPro, to which it compares: the

@@ -34,13 +34,25 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     """Operator -> decomposition, for `make_fx`."""
     wanted = {overload(name) for names in DECOMPOSED.values() for name in names}
     table = {operator: decomposition_table[operator] for operator in wanted if str(operator) not in LOWERINGS}
-    return {**table, torch.ops.prims.copy_strided.default: _copy_strided}
+    group_norm = torch.ops.aten.native_group_norm_backward.default
+    return {**table, torch.ops.prims.copy_strided.default: _copy_strided, group_norm: _group_norm_backward}
 
 
 def _copy_strided(x: Tensor, stride: Sequence[int]) -> Tensor:
     """A dense tensor in another layout, which some decompositions end with."""
     order = sorted(range(x.ndim), key=lambda axis: -stride[axis])
     return x.permute(order).contiguous().permute([order.index(axis) for axis in range(x.ndim)])
+
+
+def _group_norm_backward(grad: Tensor, x: Tensor, mean: Tensor, inverse_std: Tensor, weight: Tensor | None, *sizes: Any) -> Any:
+    """In float32 for half precision: beside float32 weights PyTorch's tracing tells other dtypes than its kernel gives."""
+    if x.dtype not in (torch.float16, torch.bfloat16):
+        return NotImplemented
+    wide = [tensor.float() for tensor in (grad, x, mean, inverse_std)]
+    given = None if weight is None else weight.float()
+    found = torch.ops.aten.native_group_norm_backward(*wide, given, *sizes)
+    kind = x.dtype if weight is None else weight.dtype
+    return tuple(None if part is None else part.to(dtype) for part, dtype in zip(found, (x.dtype, kind, kind), strict=True))
 
 
 def overload(name: str) -> Any:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from edgebll.errors import ConfigError
+from edgebll.learning.folded import MAX_AXES, folded_shape
 from edgebll.learning.heads import pool_to
 from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
 from edgebll.networks import PlacedUnit
@@ -83,6 +84,9 @@ class AugLocal(Rule):
             layers.append(unit)
         if place.positions:
             return nn.Sequential(*layers, nn.Linear(shape[-1], place.num_classes))
+        if len(shape) > 1 + MAX_AXES:
+            layers.append(nn.Flatten(2, -MAX_AXES))
+            shape = folded_shape(shape)
         if len(shape) > 1:
             layers += [pool_to(shape[1:], (1,) * len(shape[1:])), nn.Flatten()]
         if self.depth_at(place.index, place.num_blocks) == 1:

@@ -30,13 +30,17 @@ from edgebll.data.cifar import CIFAR10
 from edgebll.data.fashion_mnist import MEAN, STD
 from edgebll.edges import EdgeSpec, received_name
 from edgebll.errors import ConfigError
-from edgebll.learning.heads import conv_head
+from edgebll.learning.folded import fold, folded_shape
+from edgebll.learning.heads import BATCH_NORMS, CONVOLUTIONS, conv_head
 from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors, cross_entropy
 from edgebll.spec import TensorSpec
 
 IMAGE = "image"
 #: Mean and standard deviation of pixels in [0, 1] by number of channels, where the options name none.
 NORMALIZATIONS = {1: ((MEAN,), (STD,)), 3: (CIFAR10.mean, CIFAR10.std)}
+_IMAGE_AXES = 3
+#: Kinds of interpolation by number of axes in space.
+_INTERPOLATIONS = ("linear", "linear", "bilinear", "trilinear")
 #: What takes a sample's product with itself out of a softmax over products of at most 1 / temperature.
 _SELF = 1e4
 _TINY = 1e-24
@@ -70,6 +74,7 @@ class InfoPro(Rule):
     name: ClassVar[str] = "infopro"
     summary: ClassVar[str] = "InfoPro: the output still tells the image, and the label; the image goes to every block."
     equation: ClassVar[str] = "L = l1 BCE(decoder(a), image) + l2 CE(head(a), y) (or a contrastive loss)"
+    whole_sequences: ClassVar[bool] = True  # there is one image a sample, not one for each of its positions
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,31 +100,30 @@ class InfoPro(Rule):
         """Whether the block before sends this one the image: it or a later one reconstructs it."""
         return index > 0 and any(self.weights(later, num_blocks)[0] > 0 for later in range(index, num_blocks - 1))
 
-    def normalization(self, channels: int) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of each channel."""
-        known = NORMALIZATIONS.get(channels, ((), ()))
+    def normalization(self, image: tuple[int, ...]) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel of samples of this shape; only images (C, H, W) have defaults."""
+        known = NORMALIZATIONS.get(image[0], ((), ())) if len(image) == _IMAGE_AXES else ((), ())
         found = []
         for name, default in zip(("mean", "std"), known, strict=True):
             numbers = _numbers(name, getattr(self, name)) or default
-            numbers = numbers * channels if len(numbers) == 1 else numbers
-            if len(numbers) != channels:
+            numbers = numbers * image[0] if len(numbers) == 1 else numbers
+            if len(numbers) != image[0]:
                 raise ConfigError(
-                    f"infopro needs the {name} of each of {channels} channels, not of {len(numbers)}; give --rule-option"
+                    f"infopro needs the {name} of each of {image[0]} channels, not of {len(numbers)}; give --rule-option"
                 )
             found.append(list(numbers))
         return found[0], found[1]
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The block's two losses."""
-        image = place.shapes[0] if place.shapes else ()
-        if len(image) != 3:
+        if place.positions:
             raise ConfigError(
-                f"infopro reconstructs images (channels, height, width), but the samples have the shape {image}; "
-                "choose another data set or rule"
+                f"infopro reconstructs one image a sample, but here each of {place.positions} positions is a sample with a "
+                "label; choose another data set or rule"
             )
         if not any(self.weights(place.index, place.num_blocks)):
             raise ConfigError(f"infopro's weights leave block{place.index} without a loss; put its last ones above 0")
-        self.normalization(image[0])
+        self.normalization(place.shapes[0])
         return InfoProObjective(self, place)
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
@@ -176,16 +180,16 @@ class InfoProObjective(Objective):
 
     def head(self) -> nn.Module:
         """Decoder and classifier."""
-        rule, place = self.rule, self.place
+        rule, place, shape = self.rule, self.place, folded_shape(self.place.output_shape)
         outputs = rule.features if rule.loss == "contrast" else place.num_classes
         return InfoProHead(
-            image_decoder(place.output_shape, place.shapes[0], rule.decoder) if self.weights[0] else None,
-            conv_head(place.output_shape, outputs, rule.hidden) if self.weights[1] else None,
+            image_decoder(shape, folded_shape(place.shapes[0]), rule.decoder) if self.weights[0] else None,
+            conv_head(shape, outputs, rule.hidden) if self.weights[1] else None,
         )
 
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and its terms."""
-        pixels, scores = head(a)
+        pixels, scores = head(fold(a))
         terms = {}
         if pixels is not None:
             terms["loss_rec"] = self.weights[0] * self._reconstruction(pixels)
@@ -202,8 +206,10 @@ class InfoProObjective(Objective):
         """BCE(sigmoid(z), t) = softplus(z) - t z."""
         if self.image is None:
             raise ConfigError("infopro's loss needs the image of its step")
-        mean, std = (self.image.new_tensor(v).reshape(-1, 1, 1) for v in self.rule.normalization(self.image.shape[1]))
-        target = (self.image * std + mean).clamp(0.0, 1.0)
+        image = fold(self.image)
+        ones = (1,) * (image.dim() - 2)
+        mean, std = (image.new_tensor(v).reshape(-1, *ones) for v in self.rule.normalization(tuple(self.image.shape[1:])))
+        target = (image * std + mean).clamp(0.0, 1.0)
         return (F.softplus(pixels) - target * pixels).mean()
 
 
@@ -221,17 +227,21 @@ class InfoProHead(nn.Module):
 
 
 def image_decoder(shape: tuple[int, ...], image: tuple[int, ...], width: int) -> nn.Module:
-    """From a block's output to an image of shape (C, H, W), before the sigmoid.
+    """From a block's output to an image of shape (C, ...), before the sigmoid; both with at most three axes in space.
 
-    Maps (F, H', W') are stretched to the image's size (bilinear, corners on corners), then come two 3x3 convolutions with
-    `width` maps, batch norm and ReLU in between. Features (F,), which the paper's networks do not have, go through one linear
-    layer.
+    Maps with as many axes as the image are stretched to its size (linear along each axis, corners on corners), then come two
+    convolutions of 3 a side with `width` maps, batch norm and ReLU in between. Features (F,), which the paper's networks do not
+    have, and maps of another number of axes go through one linear layer.
     """
-    if len(shape) == 1:
-        return nn.Sequential(nn.Linear(shape[0], math.prod(image)), nn.Unflatten(1, image))
-    stretch = nn.UpsamplingBilinear2d((image[1], image[2])) if shape[1:] != image[1:] else nn.Identity()
-    first, second = nn.Conv2d(shape[0], width, 3, 1, 1, bias=False), nn.Conv2d(width, image[0], 3, 1, 1)
-    return nn.Sequential(stretch, first, nn.BatchNorm2d(width), nn.ReLU(), second)
+    axes = len(image) - 1
+    if len(shape) != len(image) or not axes:
+        flat = [nn.Flatten()] if len(shape) > 1 else []
+        return nn.Sequential(*flat, nn.Linear(math.prod(shape), math.prod(image)), nn.Unflatten(1, image))
+    stretch = nn.Upsample(image[1:], mode=_INTERPOLATIONS[axes], align_corners=True)
+    convolution = CONVOLUTIONS[axes]
+    first, second = convolution(shape[0], width, 3, 1, 1, bias=False), convolution(width, image[0], 3, 1, 1)
+    same = shape[1:] == image[1:]
+    return nn.Sequential(nn.Identity() if same else stretch, first, BATCH_NORMS[axes](width), nn.ReLU(), second)
 
 
 def supervised_contrast(features: Tensor, y: Tensor, temperature: float) -> Tensor:

@@ -186,7 +186,7 @@ def test_wrong_options_are_refused(options: dict[str, object], reason: str) -> N
 @pytest.mark.parametrize(
     ("rule", "image", "reason"),
     [
-        (InfoPro(), (10,), r"samples have the shape \(10,\)"),
+        (InfoPro(), (3, 4, 4, 4), "the mean of each of 3 channels, not of 0"),
         (InfoPro(), (2, 4, 4), "the mean of each of 2 channels, not of 0"),
         (InfoPro(mean="1,2", std="1"), (3, 4, 4), "the mean of each of 3 channels, not of 2"),
         (InfoPro(reconstruct_first=0, predict_first=0), (1, 4, 4), "leave block0 without a loss"),

@@ -47,6 +47,22 @@ def test_a_batch_of_sequences_is_a_batch_of_positions(name: str) -> None:
     assert terms.keys() == same_terms.keys()
 
 
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_batch_of_labelled_frames_is_a_batch_of_maps(name: str) -> None:
+    rule, shape = make_rule(name), (5, 6, 6)
+    whole = objective_of(rule, replace(PLACE, output_shape=(4, *shape), shapes=((9,), (4, *shape), (4, 3))))
+    single = rule.objective(replace(PLACE, output_shape=shape, positions=0, shapes=((9,), shape, (3,))))
+    a, y = torch.randn(3, 4, *shape, generator=torch.Generator().manual_seed(0)), _labels(3, 4)
+    maps, labels = a.reshape(12, *shape), y.reshape(12, 3)
+    torch.manual_seed(0)
+    head = whole.head()
+    feedback = whole.renew_feedback(whole.feedback_state(), a, y)
+    assert torch.equal(
+        whole.loss(head, feedback, a, y)[0],
+        single.loss(head, single.renew_feedback(single.feedback_state(), maps, labels), maps, labels)[0],
+    )
+
+
 def test_the_task_loss_is_the_mean_over_positions() -> None:
     objective = objective_of(make_rule("bll"), replace(PLACE, index=1, output_shape=(4, 3)))
     logits, y = torch.randn(2, 4, 3), _labels(2, 4)
@@ -78,11 +94,11 @@ def test_every_rule_trains_the_transformer(name: str) -> None:
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_what_needs_images_refuses_the_transformer(name: str) -> None:
-    with pytest.raises(ConfigError, match="samples have the shape"):
+    with pytest.raises(ConfigError, match="one image a sample, but here each of 10 positions"):
         make_steps(small_network("transformer", split="2,2,2"), make_rule(name), make_optimizer("adam"), batch_size=3)
 
 
 def test_outputs_without_positions_are_refused() -> None:
-    for shape in ((6,), (5, 6), (4, 6, 2)):
+    for shape in ((6,), (4,), (5, 6)):
         with pytest.raises(ConfigError, match="each of 4 positions"):
             objective_of(make_rule("bll"), replace(PLACE, output_shape=shape))

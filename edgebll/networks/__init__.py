@@ -9,7 +9,7 @@ import torch
 
 from edgebll.errors import ConfigError
 from edgebll.networks.architecture import INPUTS, Architecture
-from edgebll.networks.block_network import BlockNetwork, PlacedUnit
+from edgebll.networks.block_network import BlockNetwork, PlacedUnit, check_classes
 from edgebll.networks.inputs import Inputs
 from edgebll.networks.mlp import MLP
 from edgebll.networks.plain_conv import VGG16, AlexNet
@@ -52,7 +52,8 @@ def make_network(
         num_blocks, split: how it is cut, see `UnitNetwork.sizes`. num_classes, input_shape: of the task. seed: decides weights.
 
     Raises:
-        ConfigError: unknown name or option, a split the network does not allow, or an input it cannot take.
+        ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot
+        take.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -75,6 +76,7 @@ def build_units(
 ) -> UnitNetwork:
     """A shipped network before it is cut, with weights from PyTorch's generator; arguments and errors are `make_network`'s."""
     architecture = make_architecture(name, options or {})
+    check_classes(num_classes)
     axes, words = INPUTS[architecture.inputs]
     if axes not in (None, len(input_shape)):
         raise ConfigError(f"{name} takes {words}, not samples of shape {input_shape}")

@@ -59,7 +59,7 @@ class BlockNetwork(nn.Module):
         shapes: of one sample before the first block and after each block. placed_units: for each block its units.
 
     Raises:
-        ConfigError: no blocks, or the blocks do not fit each other or the number of classes.
+        ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class BlockNetwork(nn.Module):
         super().__init__()
         if not blocks:
             raise ConfigError("a block network needs at least one block")
+        check_classes(num_classes)
         self.blocks = nn.ModuleList(blocks)
         self.num_classes = num_classes
         self.input_shape = tuple(input_shape)
@@ -94,6 +95,15 @@ class BlockNetwork(nn.Module):
         for block in self.blocks:
             x = block(x)
         return x
+
+
+def check_classes(num_classes: int) -> None:
+    """Raise ConfigError if there is nothing to tell apart: the cross-entropy of one class is 0 whatever a network computes."""
+    if num_classes < 2:
+        raise ConfigError(
+            f"a network tells at least two classes apart, not {num_classes}: its loss would always be 0, and nothing would learn; "
+            "for a yes or no use num_classes=2, with labels 0 and 1 and two scores from the last layer"
+        )
 
 
 def _chain_shapes(

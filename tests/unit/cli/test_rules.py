@@ -110,7 +110,7 @@ def test_text_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [("--network", "vgg99"), ("--blocks", 99), ("--input-shape", "3,4"), ("--input-shape", "0")]
+    "options", [("--network", "vgg99"), ("--blocks", 99), ("--input-shape", "3,4"), ("--input-shape", "0"), ("--classes", 1)]
 )
 def test_wrong_requests_are_refused(options: tuple[object, ...]) -> None:
     invoke("rules", *options, code=2)

@@ -173,6 +173,16 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
         BlockNetwork([nn.Linear(4, 8)], 2, (4,))
 
 
+@pytest.mark.parametrize("classes", [1, 0, -3])
+def test_one_class_is_refused_with_the_cure(classes: int) -> None:
+    words = rf"at least two classes apart, not {classes}: .* nothing would learn; .* use num_classes=2"
+    with pytest.raises(ConfigError, match=words):
+        BlockNetwork([nn.Linear(4, max(classes, 0))], classes, (4,))
+    for name in NETWORKS:
+        with pytest.raises(ConfigError, match=words):
+            build_units(name, classes, (3, 32, 32))
+
+
 weights = st.lists(st.integers(1, 9), min_size=1, max_size=9)
 
 

@@ -101,8 +101,8 @@ def check_classes(num_classes: int) -> None:
     """Raise ConfigError if there is nothing to tell apart: the cross-entropy of one class is 0 whatever a network computes."""
     if num_classes < 2:
         raise ConfigError(
-            f"a network tells at least two classes apart, not {num_classes}: its loss would always be 0, and nothing would learn; "
-            "for a yes or no use num_classes=2, with labels 0 and 1 and two scores from the last layer"
+            f"a network tells at least two classes apart, not {num_classes}: the loss would always be 0 and nothing would "
+            "learn; for a yes or no use num_classes=2, with labels 0 and 1 and two scores from the last layer"
         )
 
 

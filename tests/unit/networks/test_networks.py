@@ -177,7 +177,7 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
 def test_one_class_is_refused_with_the_cure(classes: int) -> None:
     words = rf"at least two classes apart, not {classes}: .* nothing would learn; .* use num_classes=2"
     with pytest.raises(ConfigError, match=words):
-        BlockNetwork([nn.Linear(4, max(classes, 0))], classes, (4,))
+        BlockNetwork([nn.Linear(4, 1)], classes, (4,))
     for name in NETWORKS:
         with pytest.raises(ConfigError, match=words):
             build_units(name, classes, (3, 32, 32))

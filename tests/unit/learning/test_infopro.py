@@ -13,7 +13,7 @@ from edgebll.data import load_dataset
 from edgebll.edges import EdgeSpec
 from edgebll.errors import ConfigError
 from edgebll.learning import SGD, BlockPlace, InfoPro, SideStreams, make_steps
-from edgebll.learning.rules.infopro import supervised_contrast
+from edgebll.learning.rules.infopro_objective import supervised_contrast
 from edgebll.networks import make_network
 
 CLASSES = 4

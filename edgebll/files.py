@@ -7,12 +7,12 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgebll.errors import StorageError
+from edgebll.scratch import ScratchFile, sweep
 
 _CHUNK_BYTES = 1 << 20
 
@@ -110,23 +110,24 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` by way of a synced temporary file, a rename, and a sync of the folder.
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write `data` to `path` by way of a synced file of another name, a rename, and a sync of the folder.
+
+    Any number of processes may do so at once: the last one's is there in the end.
+
+    Args:
+        mode: of the file from its first byte on, less the umask.
 
     Raises:
         StorageError: the file cannot be written; the old content, if any, is untouched.
     """
-    temporary = path.with_name(path.name + ".partial")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write_synced(temporary, data)
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        sweep(path.parent, path.name)
+        with ScratchFile(path.parent, path.name, mode) as scratch:
+            scratch.stream.write(data)
+            scratch.place(path)
+    sync_folder(path.parent)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -137,17 +138,7 @@ def write_private(path: Path, data: bytes) -> None:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600, whatever the umask
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(name, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+    write_atomic(path, data, mode=0o600)
 
 
 def write_json(path: Path, value: Any) -> None:

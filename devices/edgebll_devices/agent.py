@@ -13,10 +13,11 @@ from edgebll.awake import awake_s
 from edgebll.errors import BoardError, EdgebllError, LinkError, StorageError
 from edgebll.limits import own_bytes
 from edgebll.wire import Hello, Message, Ping, Pong, Progress, Stop, Stopped
+from edgebll_devices.board_files import BoardFiles
 from edgebll_devices.cache import FileCache
 from edgebll_devices.departure import Departure
 from edgebll_devices.doors import Doors
-from edgebll_devices.facts import identity, make_welcome
+from edgebll_devices.facts import make_welcome
 from edgebll_devices.refusals import failing, refusal
 from edgebll_devices.runs import Runs
 from edgebll_devices.service_manager import ServiceManager
@@ -40,8 +41,9 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        cache = FileCache(settings.state_dir)
-        self._identity = identity(settings.state_dir, settings.name)
+        self._files = BoardFiles(settings.state_dir, settings.name)
+        cache = FileCache(settings.state_dir, owner=self._files.key)
+        self._identity = self._files.identity()
         self._doors = Doors(settings)
         self._keeper = StateKeeper(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
         self._warm = WarmRuntimes()
@@ -49,7 +51,7 @@ class Agent:
         self._board = Board(settings.name, settings.keys, cache, self._doors.receiver, settings.deadline_s, *kept)
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
-        self._runs = Runs(settings.state_dir)
+        self._runs = Runs(self._files.runs)
         self._manager = ServiceManager()
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
         self._departure = Departure(settings.leave_s, self._manager)
@@ -244,6 +246,7 @@ class Agent:
         self._warm.close()
         self._doors.close(wholly=session is None or not session.working)
         self._manager.close()
+        self._files.close()
 
     def _await_worker(self, session: Session) -> None:
         deadline = time.monotonic() + _SHUT_DOWN_S

@@ -3,9 +3,10 @@
     DIR/objects/<sha256>       whole, verified files of bundles
     DIR/states/                those of snapshots, see state_files.py
     DIR/incoming/              files on their way in
-    DIR/sessions/<pid>.<...>/  a bundle folder while its blocks are loaded: manifest.json and links to objects
+    DIR/sessions/.<...>/       a bundle folder while its blocks are loaded: manifest.json and links to objects
 
-Several agents of one machine may share a folder: files appear under their name only when whole.
+Any number of agents may share a folder: files appear under their name only when whole, what is on its way is locked by its
+agent (edgebll.scratch), and what was used within the hour is never pruned. An agent that finds a folder gone makes it anew.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from edgebll.bundle import MANIFEST
-from edgebll.errors import StorageError, WireError
+from edgebll.errors import StorageError
 from edgebll.files import sha256_file, storage_errors
+from edgebll.scratch import LEFT_S, ScratchFile, scratch_folder, sweep
 from edgebll.spec import FileEntry
+from edgebll_devices.incoming import SCRATCH, Incoming
 from edgebll_devices.state_files import StateFiles, files_of, touch
 
 DEFAULT_LIMIT_BYTES = 2 << 30
@@ -31,6 +32,8 @@ DEFAULT_LIMIT_BYTES = 2 << 30
 _KEEP_S = 3600.0
 #: What `keep` leaves free on the disk: states of snapshots must not be what fills it.
 _SPARE_BYTES = 64 << 20
+#: What bundle folders are called while blocks are loaded.
+_SESSION = "bundle"
 
 
 class FileCache:
@@ -40,6 +43,7 @@ class FileCache:
         root: the folder.
         limit_bytes: `prune` keeps at most this much, apart from files used recently; files of bundles before those of
             snapshots.
+        owner: whose files of snapshots `states` has: no other agent removes them while they may be needed.
 
     Attributes:
         states: the files of snapshots.
@@ -48,21 +52,20 @@ class FileCache:
         StorageError: the folder cannot be made or written.
     """
 
-    def __init__(self, root: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(self, root: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES, owner: str = "") -> None:
         self._objects, self._incoming, self._sessions = (root / name for name in ("objects", "incoming", "sessions"))
         self._limit_bytes = limit_bytes
-        self.states = StateFiles(root / "states")
-        for folder in (self._objects, self._incoming, self._sessions, root / "states"):
+        self.states = StateFiles(root / "states", owner)
+        self._make()
+        sweep(self._incoming, SCRATCH)
+        sweep(self._sessions, _SESSION)
+        _remove_forgotten(self._sessions, self._incoming)
+
+    def _make(self) -> None:
+        """Make the folders that are not there, for the first time or again."""
+        for folder in (self._objects, self._incoming, self._sessions, self.states.folder):
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._remove_orphans()
-
-    def _remove_orphans(self) -> None:
-        """Remove what agents left that were killed; their process ids lead the names."""
-        for path in (*self._sessions.iterdir(), *self._incoming.iterdir()):
-            pid = path.name.partition(".")[0]
-            if not pid.isdigit() or not Path("/proc", pid).exists():
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def has(self, entry: FileEntry) -> bool:
         """Whether the file is here and intact; a damaged one is removed.
@@ -70,26 +73,32 @@ class FileCache:
         Raises:
             StorageError: the folder is damaged or may not be used.
         """
-        path = self._path(entry)
-        with storage_errors(path):
-            try:
-                if path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256:
-                    touch(path)
-                    return True
-            except FileNotFoundError:
-                return False
-            path.unlink(missing_ok=True)
-        return False
+        return any(_is_intact(path, entry) for path in self._places(entry))
 
-    def _path(self, entry: FileEntry) -> Path:
-        """Where a file is, or would be if it is one of a bundle."""
-        path = self._objects / entry.sha256
-        return path if path.exists() else self.states.find(entry.sha256) or path
+    def _places(self, entry: FileEntry) -> list[Path]:
+        """Where a file is or may be, always in the same order: what comes before the first that is intact was removed."""
+        return [self._objects / entry.sha256, *self.states.find(entry.sha256)]
 
     def missing(self, entries: Iterable[FileEntry]) -> dict[str, FileEntry]:
         """SHA-256 -> entry of the files that are not here, each once, in the order given."""
         distinct = {entry.sha256: entry for entry in entries}
         return {sha256: entry for sha256, entry in distinct.items() if not self.has(entry)}
+
+    def adopt(self, run: str, snapshot: Mapping[str, FileEntry]) -> None:
+        """Make files of a snapshot that other agents, or earlier releases, keep here this board's own, so that they stay.
+
+        Args:
+            run: whose snapshot. snapshot: name -> entry. What is not here is left out.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        for name, entry in snapshot.items():
+            target = self.states.path(run, name, entry.sha256)
+            with storage_errors(target), contextlib.suppress(FileNotFoundError):
+                found = [] if target.exists() else self.states.find(entry.sha256)
+                if found:
+                    link_or_copy(found[0], target, self._incoming)
 
     def receive(self, entry: FileEntry, target: Path | None = None) -> Incoming:
         """Start receiving a file: one of a bundle, or, with its path of `states` as `target`, one of a snapshot.
@@ -97,6 +106,7 @@ class FileCache:
         Raises:
             StorageError: nothing can be written.
         """
+        self._make()
         whole = self._objects / entry.sha256
         return Incoming(entry, self._incoming, target or whole, whole)
 
@@ -107,21 +117,16 @@ class FileCache:
             StorageError: it cannot be written, or there is no room for it beside the files of bundles.
         """
         path = self.states.path(run, name, hashlib.sha256(content).hexdigest())
+        self._make()
         with storage_errors(path):
             if path.exists() and path.stat().st_size == len(content):
                 return touch(path)
             self._check_room(path, len(content))
-            handle, partial = tempfile.mkstemp(prefix=f"{os.getpid()}.", dir=self._incoming)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                touch(Path(partial))
-                os.replace(partial, path)
-            except BaseException:
-                os.unlink(partial)
-                raise
+            with ScratchFile(self._incoming, SCRATCH, 0o600) as scratch:
+                scratch.stream.write(content)
+                scratch.stream.flush()
+                touch(scratch.path)
+                scratch.place(path)
         return None
 
     def _check_room(self, path: Path, size_bytes: int) -> None:
@@ -141,17 +146,23 @@ class FileCache:
         Raises:
             StorageError: it cannot be written, or a file is not in the cache.
         """
-        with storage_errors(self._sessions):
-            folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}.", dir=self._sessions))
-        try:
+        self._make()
+        with contextlib.ExitStack() as stack:
+            with storage_errors(self._sessions):
+                folder = stack.enter_context(scratch_folder(self._sessions, _SESSION))
             with storage_errors(folder):
                 (folder / MANIFEST).write_bytes(manifest)
                 for name, entry in files.items():
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    _link(self._path(entry), folder / name)
+                    self._give(entry, folder / name)
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+
+    def _give(self, entry: FileEntry, target: Path) -> None:
+        *others, last = self._places(entry)
+        for place in others:
+            with contextlib.suppress(FileNotFoundError):
+                return link_or_copy(place, target, target.parent)
+        return link_or_copy(last, target, target.parent)
 
     def prune(self) -> None:
         """Remove the files used longest ago until the rest fits the limit, those of snapshots first."""
@@ -165,63 +176,42 @@ class FileCache:
             total -= size
 
 
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except PermissionError:  # a file system without hard links
-        shutil.copyfile(source, target)
+def _is_intact(path: Path, entry: FileEntry) -> bool:
+    """Whether a file is there and what it must be; it is used now if so, and removed if not."""
+    with storage_errors(path):
+        try:
+            found = path.stat()
+            if found.st_size == entry.size_bytes and sha256_file(path) == entry.sha256:
+                touch(path)
+                return True
+            if os.path.samestat(found, path.stat()):  # else another agent has put a whole one there
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+        return False
 
 
-class Incoming:
-    """A file on its way into the cache, piece by piece in order."""
+def link_or_copy(source: Path, target: Path, scratch: Path) -> None:
+    """Have a file under another name as well; a copy, made in the folder `scratch`, where there are no hard links.
 
-    def __init__(self, entry: FileEntry, folder: Path, target: Path, otherwise: Path) -> None:
-        self._entry, self._target, self._otherwise = entry, target, otherwise
-        self._digest = hashlib.sha256()
-        self._size = 0
-        self._path = target
-        self._stream: BinaryIO
-        with storage_errors(target):
-            handle, name = tempfile.mkstemp(prefix=f"{os.getpid()}.", dir=folder)
-            self._path, self._stream = Path(name), os.fdopen(handle, "wb")
+    Raises:
+        OSError: it cannot be written; FileNotFoundError: there is no `source`.
+    """
+    with contextlib.suppress(FileExistsError):
+        try:
+            return os.link(source, target)
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except OSError:
+            with source.open("rb") as whole, ScratchFile(scratch, SCRATCH, 0o600) as copy:
+                shutil.copyfileobj(whole, copy.stream)
+                copy.place(target)
+    return None
 
-    def add(self, offset: int, total_bytes: int, data: bytes) -> bool:
-        """Take a piece; return whether the file is whole and now in the cache.
 
-        Raises:
-            WireError: the piece does not follow the last one, or size or SHA-256 of the file differ.
-            StorageError: it cannot be written.
-        """
-        name, size = self._entry.sha256[:12], self._entry.size_bytes
-        if total_bytes != size or offset != self._size or offset + len(data) > size:
-            raise WireError(
-                f"the file {name} should go on at byte {self._size} of {size}, but {len(data)} bytes came "
-                f"for byte {offset} of {total_bytes}; send it again from the start"
-            )
-        with storage_errors(self._target):
-            self._stream.write(data)
-        self._digest.update(data)
-        self._size += len(data)
-        if self._size == size:
-            self._finish()
-        return self._size == size
-
-    def _finish(self) -> None:
-        if self._digest.hexdigest() != self._entry.sha256:
-            raise WireError(f"the file {self._entry.sha256[:12]} arrived with another SHA-256; export the bundle again")
-        with storage_errors(self._target):
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-            touch(self._path)
-            try:
-                os.replace(self._path, self._target)
-            except OSError:
-                os.replace(self._path, self._otherwise)
-
-    def abort(self) -> None:
-        """Forget a file that will not become whole; no effect on one that did."""
-        if not self._stream.closed:
-            with contextlib.suppress(OSError):
-                self._stream.close()
-            self._path.unlink(missing_ok=True)
+def _remove_forgotten(*folders: Path) -> None:
+    """Remove what agents of earlier releases left, who knew each other by process ids alone."""
+    for path in (path for folder in folders for path in folder.iterdir() if not path.name.startswith(".")):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFT_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
-import uuid
-from pathlib import Path
 
 from edgebll import __version__
-from edgebll.files import write_json
 from edgebll.limits import own_bytes, read_memory, usable_cores, usable_processors
 from edgebll.wire import PROTOCOL_VERSION, Welcome
-
-_IDENTITY_CHARS = len(uuid.uuid4().hex)
 
 
 def make_welcome(name: str, data_endpoint: str, identity: str = "", idle_bytes: int | None = None) -> Welcome:
@@ -45,21 +38,3 @@ def make_welcome(name: str, data_endpoint: str, identity: str = "", idle_bytes: 
         memory_pool=memory.pool,
         cpus=usable_processors(),
     )
-
-
-def identity(state_dir: Path, name: str) -> str:
-    """Who the board of this name is, by its state folder: made up when it first serves there, the same ever after.
-
-    Raises:
-        StorageError: it cannot be kept.
-    """
-    path = state_dir / "identities" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-    try:
-        kept = json.loads(path.read_bytes())["identity"]
-        if isinstance(kept, str) and len(kept) == _IDENTITY_CHARS:
-            return kept
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # the first time, or damaged
-    made = uuid.uuid4().hex
-    write_json(path, {"name": name, "identity": made})
-    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,7 +69,10 @@ def pair(
 
 
 def _own_key(path: Path) -> KeyPair:
-    return load_key_pair(path) if path.exists() else new_key_pair(path)
+    if not path.exists():
+        with contextlib.suppress(ConfigError):  # somebody else has made it meanwhile
+            return new_key_pair(path)
+    return load_key_pair(path)
 
 
 def serving_key(key: Path | None, folder: Path, listen: str) -> KeyPair | None:

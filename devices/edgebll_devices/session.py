@@ -13,7 +13,8 @@ from edgebll.keys import KeyPair
 from edgebll.spec import FileEntry, Manifest
 from edgebll.transport import Receiver, check_security
 from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Want, state_file, streams_file
-from edgebll_devices.cache import FileCache, Incoming
+from edgebll_devices.cache import FileCache
+from edgebll_devices.incoming import Incoming
 from edgebll_devices.loading import Job
 from edgebll_devices.state_keeper import StateKeeper
 from edgebll_devices.warm import WarmRuntimes
@@ -127,6 +128,7 @@ class Session:
             raise BundleError(f"the offered file {unknown[0]!r} is not in the manifest; export the bundle again")
         _check_snapshot(offer, manifest)
         files = (manifest.files[name] for name in offer.files)
+        self._board.cache.adopt(self.run, offer.snapshot)
         self._wanted = self._board.cache.missing((*files, *offer.snapshot.values()))
         self._offer, self._manifest = offer, manifest
         return Want(self.run, tuple(self._wanted), incarnation=self.incarnation)

@@ -1,6 +1,6 @@
 """Files of snapshots a board keeps, apart from those of bundles: they change all the time, and are the first to go.
 
-    DIR/states/<run and name, hashed>.<sha256>      e.g. of the block0.safetensors of a run, as it was at one of its snapshots
+    DIR/states/<board, run and name, hashed>.<sha256>      e.g. of a run's block0.safetensors, as it was at one of its snapshots
 
 Which ones are the newest is told by the time of last use, which `touch` sets: a recovery may go back to an earlier snapshot.
 """
@@ -23,25 +23,25 @@ class StateFiles:
     """The files of snapshots in one folder. Without them all goes on, so what cannot be read or removed raises nothing.
 
     Args:
-        folder: where they lie; it exists.
+        folder: where they lie; it exists. owner: the board, whose files alone `trim` removes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, owner: str = "") -> None:
+        self.folder, self._owner = folder, owner
 
     def path(self, run: str, name: str, sha256: str) -> Path:
         """Where the file `name` of a snapshot of a run belongs, whether it is there or not."""
-        return self._folder / f"{_key(run, name)}.{sha256}"
+        return self.folder / f"{self._key(run, name)}.{sha256}"
 
-    def find(self, sha256: str) -> Path | None:
-        """A file with this content by its name, of whatever run; None if there is none, or the folder cannot be read."""
+    def find(self, sha256: str) -> list[Path]:
+        """The files with this content by their names, of whatever board and run; none if the folder cannot be read."""
         with contextlib.suppress(OSError):
-            return next((path for path in self._folder.iterdir() if path.name.endswith(f".{sha256}")), None)
-        return None
+            return sorted(path for path in self.folder.iterdir() if path.name.endswith(f".{sha256}"))
+        return []
 
     def trim(self, run: str, name: str, keep: int) -> int:
-        """Remove all but those used last of the files `name` of a run; returns how many went."""
-        key = f"{_key(run, name)}."
+        """Remove all but those used last of the board's own files `name` of a run; returns how many went."""
+        key = f"{self._key(run, name)}."
         old = [path for _, _, path in self._by_use() if path.name.startswith(key)][: -keep or None]
         with contextlib.suppress(OSError):  # a disk that has become read-only
             for path in old:
@@ -65,13 +65,22 @@ class StateFiles:
             total -= size
 
     def size_bytes(self) -> int:
-        """Of all files."""
-        return sum(size for _, size, _ in self._by_use())
+        """Of all files, on the disk: what several boards have is there once where they have links to it."""
+        sizes = {}
+        with contextlib.suppress(OSError):
+            for path in self.folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    status = path.stat()
+                    sizes[status.st_dev, status.st_ino] = status.st_size
+        return sum(sizes.values())
+
+    def _key(self, run: str, name: str) -> str:
+        return hashlib.sha256(f"{self._owner}\0{run}\0{name}".encode()).hexdigest()[:_KEY_CHARS]
 
     def _by_use(self) -> list[tuple[float, int, Path]]:
         """Time of last use, size and path of every file, the one used longest ago first; none if they cannot be read."""
         with contextlib.suppress(OSError):
-            return sorted(files_of(self._folder))
+            return sorted(files_of(self.folder))
         return []
 
 
@@ -87,7 +96,3 @@ def touch(path: Path) -> None:
     """Note that a file was used now; the system's own times of files are too coarse to tell which of two came later."""
     now_ns = time.time_ns()
     os.utime(path, ns=(now_ns, now_ns))
-
-
-def _key(run: str, name: str) -> str:
-    return hashlib.sha256(f"{run}\0{name}".encode()).hexdigest()[:_KEY_CHARS]

@@ -25,6 +25,7 @@ from edgebll.bundle.graph_check import check_graph
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, read_capped, sha256_file, storage_errors, write_json
 from edgebll.plain import PlainError, from_plain, short, to_plain
+from edgebll.scratch import EARLIER, folder_lock, scratch_folder, sweep
 from edgebll.spec import FORMAT_VERSION, MAX_FILE_BYTES, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, parse_tensors, save_tensors
 
@@ -159,17 +160,18 @@ def bundle_writer(path: Path | str) -> Iterator[Path]:
         StorageError: `path` exists and is not an earlier bundle, or nothing can be written there.
     """
     target = Path(path)
-    check_bundle_place(target)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+    check_parents(target)
+    with contextlib.ExitStack() as stack:
         with storage_errors(target):
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(parents=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with folder_lock(target.parent):  # nobody is about to replace it
+                check_bundle_place(target)
+            sweep(target.parent, target.name, earlier=False)
+            scratch = stack.enter_context(scratch_folder(target.parent, target.name))
         yield scratch
-        with storage_errors(target):
+        with storage_errors(target), folder_lock(target.parent):
             _replace_folder(scratch, target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        sweep(target.parent, target.name)
 
 
 def check_bundle_place(target: Path) -> None:
@@ -184,8 +186,7 @@ def _replace_folder(scratch: Path, target: Path) -> None:
     if not target.exists():
         os.replace(scratch, target)
         return
-    earlier = target.with_name(f".{target.name}.{os.getpid()}.earlier")
-    shutil.rmtree(earlier, ignore_errors=True)
+    earlier = scratch.with_suffix(EARLIER)
     os.replace(target, earlier)
     try:
         os.replace(scratch, target)

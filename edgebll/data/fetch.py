@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -17,6 +18,7 @@ from edgebll.data.fashion_mnist import FILES, NAME, URL, IdxFile, find_file
 from edgebll.data.registry import user_data_dir
 from edgebll.errors import ConfigError, DataError
 from edgebll.files import sha256_file, storage_errors
+from edgebll.scratch import folder_lock
 
 _PIECE_BYTES = 1 << 20
 _ARCHIVES = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100)}
@@ -49,11 +51,14 @@ def fetch(
     folder = to if to is not None else user_data_dir() / name
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if name in _ARCHIVES:
-        return _fetch_archive(_ARCHIVES[name], folder, url, limits, report or _silent)
-    for pair in FILES.values():
-        for file in pair:
-            _fetch_file(file, folder, url or URL, limits or Limits(max_bytes=2 * file.size_bytes), report or _silent)
+    with contextlib.ExitStack() as stack:
+        with storage_errors(folder):
+            stack.enter_context(folder_lock(folder))  # what another process is fetching is there when it has ended
+        if name in _ARCHIVES:
+            return _fetch_archive(_ARCHIVES[name], folder, url, limits, report or _silent)
+        for pair in FILES.values():
+            for file in pair:
+                _fetch_file(file, folder, url or URL, limits or Limits(max_bytes=2 * file.size_bytes), report or _silent)
     return folder
 
 

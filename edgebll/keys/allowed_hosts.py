@@ -8,15 +8,18 @@ write is refused. A serving board looks at the file about once a second.
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebll.errors import ConfigError
-from edgebll.files import read_capped, write_private
+from edgebll.files import read_capped, storage_errors, write_private
 from edgebll.keys import check_public_key
 from edgebll.keys.pairing import check_name
 from edgebll.plain import PlainError, from_plain, to_plain
+from edgebll.scratch import folder_lock
 
 FILE = "hosts.json"
 MAX_HOSTS = 256
@@ -76,8 +79,9 @@ def allow_host(path: Path, name: str, public_key: str) -> None:
         ConfigError: a malformed name or key, or what `load_hosts` raises. StorageError: the file cannot be written.
     """
     new = AllowedHost(name, public_key)
-    kept = [host for host in load_hosts(path) if host.name != name and host.public_key != public_key]
-    _write(path, (*kept, new))
+    with _changing(path):
+        kept = [host for host in load_hosts(path) if host.name != name and host.public_key != public_key]
+        _write(path, (*kept, new))
 
 
 def revoke_host(path: Path, who: str) -> AllowedHost:
@@ -86,13 +90,24 @@ def revoke_host(path: Path, who: str) -> AllowedHost:
     Raises:
         ConfigError: there is none, or what `load_hosts` raises. StorageError: the file cannot be written.
     """
-    hosts = load_hosts(path)
-    found = next((host for host in hosts if who in (host.name, host.public_key)), None)
-    if found is None:
-        known = ", ".join(host.name for host in hosts) or "none"
-        raise ConfigError(f"{path} has no host {who[:80]!r}; it has {known}")
-    _write(path, tuple(host for host in hosts if host != found))
+    with _changing(path):
+        hosts = load_hosts(path)
+        found = next((host for host in hosts if who in (host.name, host.public_key)), None)
+        if found is None:
+            known = ", ".join(host.name for host in hosts) or "none"
+            raise ConfigError(f"{path} has no host {who[:80]!r}; it has {known}")
+        _write(path, tuple(host for host in hosts if host != found))
     return found
+
+
+@contextlib.contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Keep others from changing the file between reading and writing it."""
+    with contextlib.ExitStack() as stack:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            stack.enter_context(folder_lock(path.parent))
+        yield
 
 
 def _write(path: Path, hosts: tuple[AllowedHost, ...]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgebll.errors import ConfigError
 from edgebll.files import storage_errors, write_private
+from edgebll.scratch import ScratchFile
 
 #: Characters of a key in Z85 (32 bytes).
 KEY_CHARS = 40
@@ -43,17 +44,12 @@ def new_key_pair(path: Path | str) -> KeyPair:
     file, pair = Path(path), make_key_pair()
     with storage_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
-            raise ConfigError(f"{file} exists already; remove it or choose another path for the new key") from error
-        with os.fdopen(handle, "wb") as stream:
+        with ScratchFile(file.parent, file.name, 0o600) as scratch:
+            scratch.stream.write(_document(pair))
             try:
-                stream.write(_document(pair))
-                stream.flush()
-            except OSError:
-                file.unlink(missing_ok=True)
-                raise
+                scratch.place_new(file)
+            except FileExistsError as error:
+                raise ConfigError(f"{file} exists already; remove it or choose another path for the new key") from error
     return pair
 
 

@@ -186,7 +186,7 @@ def test_a_board_that_was_killed_still_refuses_an_earlier_incarnation(tmp_path: 
 
 def test_a_board_whose_disk_refuses_says_so_to_the_host(tmp_path: Path) -> None:
     with agent_process(tmp_path / "state") as process, DirectHost(process.endpoint, RUN) as host:
-        (tmp_path / "state" / "runs.json").mkdir()
+        (tmp_path / "state" / "runs").write_text("")
         hello(host, 1)
         failure = host.expect(Failure)
         assert "cannot write" in failure.message

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -78,17 +80,38 @@ def test_a_bundle_folder_exists_for_the_length_of_a_with(cache: FileCache) -> No
     assert cache.has(entry)
 
 
-def test_what_a_killed_agent_left_is_removed_and_a_living_ones_kept(tmp_path: Path) -> None:
+def test_what_agents_of_earlier_releases_left_goes_after_a_day(tmp_path: Path) -> None:
     FileCache(tmp_path)
-    dead, alive = tmp_path / "sessions" / "4194399.x", tmp_path / "sessions" / f"{os.getpid()}.y"
-    for folder in (dead, alive):
-        folder.mkdir()
-        (folder / "manifest.json").write_text("{}")
-    (tmp_path / "incoming" / "4194399.z").write_text("half")
+    for folder, name in (("sessions", "1.x"), ("sessions", "2.y")):
+        (tmp_path / folder / name).mkdir()
+    for name in ("1.x", "2.y"):
+        (tmp_path / "incoming" / name).write_text("half")
+    for path in tmp_path.rglob("1.x"):
+        os.utime(path, (time.time() - 1.1 * 24 * 3600,) * 2)
     FileCache(tmp_path)
-    assert not dead.exists()
-    assert alive.exists()
-    assert list((tmp_path / "incoming").iterdir()) == []
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.?")) == ["incoming/2.y", "sessions/2.y"]
+
+
+def test_states_of_another_board_are_found_and_stay_when_that_one_removes_its_own(tmp_path: Path) -> None:
+    left, right = FileCache(tmp_path, owner="left"), FileCache(tmp_path, owner="right")
+    name, entry = "block0.safetensors", entry_of(DATA)
+    left.keep("run", name, DATA)
+    right.adopt("run", {name: entry, "block1.safetensors": entry_of(b"other")})
+    assert right.has(entry)
+    assert left.states.size_bytes() == len(DATA), "a link takes no room"
+    left.keep("run", name, b"the next")
+    assert left.states.trim("run", name, 1) == 1
+    with right.materialised(b"{}", {f"snapshot/{name}": entry}) as folder:
+        assert (folder / "snapshot" / name).read_bytes() == DATA
+    assert right.states.trim("run", name, 1) == 0
+
+
+def test_a_folder_that_is_removed_is_made_anew(tmp_path: Path) -> None:
+    cache = FileCache(tmp_path / "state")
+    for use in (lambda: put(cache, DATA), lambda: cache.keep("run", "block0.safetensors", DATA)):
+        shutil.rmtree(tmp_path / "state")
+        use()
+        assert cache.has(entry_of(DATA))
 
 
 def test_prune_removes_the_oldest_files_above_the_limit(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from edgebll.scratch import ScratchFile, sweep
 from edgebll_devices.runtimes.tensorrt.builder import BuildOptions
 from edgebll_devices.runtimes.tensorrt.gpu import Gpu
 
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT_BYTES = 8 << 30
 _DIGEST_BYTES = 32
+#: What engines on their way to the disk are called.
+_SCRATCH = "engine"
 
 
 def place_key(gpu: Gpu, library: str) -> str:
@@ -93,21 +95,15 @@ class EngineCache:
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write by way of a file of this process alone, so that others see a whole file or none."""
-        temporary = None
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, temporary = tempfile.mkstemp(prefix=".partial-", dir=self._folder)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(hashlib.sha256(content).digest())
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
+            sweep(self._folder, _SCRATCH)
+            with ScratchFile(self._folder, _SCRATCH, 0o600) as scratch:
+                scratch.stream.write(hashlib.sha256(content).digest())
+                scratch.stream.write(content)
+                scratch.place(path)
         except OSError as error:
             _log.warning("%s cannot be written (%s), so it will be made anew next time", path, error.strerror or error)
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
 
     def _prune(self, keep: Path) -> None:
         found = []

@@ -56,16 +56,10 @@ class FileCache:
         self._objects, self._incoming, self._sessions = (root / name for name in ("objects", "incoming", "sessions"))
         self._limit_bytes = limit_bytes
         self.states = StateFiles(root / "states", owner)
-        self._make()
+        _make(self._objects, self._incoming, self._sessions, self.states.folder)
         sweep(self._incoming, SCRATCH)
         sweep(self._sessions, _SESSION)
         _remove_forgotten(self._sessions, self._incoming)
-
-    def _make(self) -> None:
-        """Make the folders that are not there, for the first time or again."""
-        for folder in (self._objects, self._incoming, self._sessions, self.states.folder):
-            with storage_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def has(self, entry: FileEntry) -> bool:
         """Whether the file is here and intact; a damaged one is removed.
@@ -106,7 +100,7 @@ class FileCache:
         Raises:
             StorageError: nothing can be written.
         """
-        self._make()
+        _make(self._objects, self._incoming)
         whole = self._objects / entry.sha256
         return Incoming(entry, self._incoming, target or whole, whole)
 
@@ -117,7 +111,7 @@ class FileCache:
             StorageError: it cannot be written, or there is no room for it beside the files of bundles.
         """
         path = self.states.path(run, name, hashlib.sha256(content).hexdigest())
-        self._make()
+        _make(self._incoming, self.states.folder)
         with storage_errors(path):
             if path.exists() and path.stat().st_size == len(content):
                 return touch(path)
@@ -146,7 +140,7 @@ class FileCache:
         Raises:
             StorageError: it cannot be written, or a file is not in the cache.
         """
-        self._make()
+        _make(self._sessions)
         with contextlib.ExitStack() as stack:
             with storage_errors(self._sessions):
                 folder = stack.enter_context(scratch_folder(self._sessions, _SESSION))
@@ -174,6 +168,13 @@ class FileCache:
                 return
             path.unlink(missing_ok=True)
             total -= size
+
+
+def _make(*folders: Path) -> None:
+    """Make the folders that are not there, for the first time or again."""
+    for folder in folders:
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _is_intact(path: Path, entry: FileEntry) -> bool:

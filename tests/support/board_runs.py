@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +67,19 @@ def run_name(folder: Path) -> str:
     return f"{folder.parent.name}-{folder.name}"
 
 
-def run_over(bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Path) -> Outcome:
-    """A run over boards; `folder` is new."""
+def run_over(
+    bundle: Bundle, kinds: Sequence[str], cluster: Cluster, folder: Path, meanwhile: Callable[[int], None] = lambda _: None
+) -> Outcome:
+    """A run over boards; `folder` is new. `meanwhile` is called with the step of each token before that is fed."""
     names = tuple(block.name for block in bundle.manifest.blocks)
     steps, name = kinds.count(TRAIN), run_name(folder)
-    plan = RunPlan(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0)
+
+    def stream(start: int) -> Iterator[Token]:
+        for token in make_tokens(bundle, kinds, name, start):
+            meanwhile(token.step)
+            yield token
+
+    plan = RunPlan(bundle, name, stream, stall_s=20.0)
     with RunFolder.create(folder, {}) as opened:
         recorder = Recorder(opened, Silent(), names, bundle.manifest.batch_size, steps, steps)
         outcome = run_on_boards(plan, RunningAgents(cluster), recorder)

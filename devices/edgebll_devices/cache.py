@@ -111,7 +111,7 @@ class FileCache:
             StorageError: it cannot be written, or there is no room for it beside the files of bundles.
         """
         path = self.states.path(run, name, hashlib.sha256(content).hexdigest())
-        _make(self._incoming, self.states.folder)
+        _make(self._objects, self._incoming, self.states.folder)
         with storage_errors(path):
             if path.exists() and path.stat().st_size == len(content):
                 return touch(path)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.bundle import check_bundle_place, open_bundle
+from edgebll.cli.examples import training_samples
 from edgebll.cli.machine import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.cli.train_options import DataDirOption
 from edgebll.errors import ConfigError, VerifyError
 from edgebll.extras import import_extra
 
@@ -44,9 +46,13 @@ def export(
     precision: Annotated[
         str | None, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16. [default: the run's]")
     ] = None,
+    data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Export every block of a trained network: forward pass, feedback head and training step as ONNX graphs."""
+    """Export every block of a trained network: forward pass, feedback head and training step as ONNX graphs.
+
+    Golden vectors are drawn from the data set of the run if it is here, else from N(0, 1).
+    """
     if state not in ("trained", "initial"):
         raise ConfigError(f"--state must be trained or initial, not {state!r}")
     if batch_size is not None and batch_size < 1:
@@ -63,7 +69,10 @@ def export(
     chosen.suited(precision or trained.precision)
     check_bundle_place(out)
     say(f"edgebll: exporting {run}; this takes some seconds a block")
-    manifest = export_run(trained, out, state=state, batch_size=batch_size, target=chosen, precision=precision)
+    examples = training_samples(trained.data, trained.steps[0].spec.input, data_dir)
+    manifest = export_run(
+        trained, out, state=state, batch_size=batch_size, target=chosen, precision=precision, examples=examples
+    )
     if json:
         numbers = {"batch_size": manifest.batch_size, "target": manifest.target, "precision": manifest.precision}
         print_json({"bundle": str(out), **numbers, "blocks": _block_rows(manifest)})
@@ -96,16 +105,25 @@ def verify(
     tolerance: Annotated[
         float | None, typer.Option(help="Largest relative error of any output. [default: 1e-4, 1e-2 in mixed precision]")
     ] = None,
+    data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare every graph on ONNX Runtime with PyTorch over consecutive training steps."""
+    """Compare every graph on ONNX Runtime with PyTorch over consecutive training steps.
+
+    Inputs are samples of the data set that the network was trained on if it is here, else those of the golden vectors, else
+    drawn from N(0, 1).
+    """
     if tolerance is not None and not tolerance > 0:
         raise ConfigError(f"--tolerance must be a number above 0, not {tolerance}")
     need_export("verifying a bundle")
     from edgebll_export.verify import default_tolerance, verify_bundle
 
-    tolerance = tolerance or default_tolerance(open_bundle(bundle, verify=False))
-    rows = sorted(verify_bundle(bundle, steps=steps, tolerance=tolerance), key=lambda row: (row.block, row.graph, row.tensor))
+    opened = open_bundle(bundle, verify=False)
+    tolerance = tolerance or default_tolerance(opened)
+    manifest = opened.manifest
+    examples = training_samples(manifest.recipe.get("data"), manifest.blocks[0].input, data_dir)
+    found = verify_bundle(bundle, steps=steps, tolerance=tolerance, examples=examples)
+    rows = sorted(found, key=lambda row: (row.block, row.graph, row.tensor))
     failed = [row for row in rows if row.failed]
     if json:
         result = {

@@ -51,8 +51,9 @@ def check_fits(steps: Sequence[BlockStep], dataset: Dataset, advice: str = "give
     """Raise DataError, which ends in `advice`, unless the network takes these samples and gives scores for their labels."""
     x, labels = steps[0].spec.input, steps[-1].spec.output.shape[1:]
     shape = x.shape[1:]
-    if (dataset.dtype, dataset.input_shape, dataset.label_shape) != (x.dtype, shape, labels):
+    dataset = dataset.as_dtype(x.dtype)
+    if dataset.input_shape != shape or dataset.label_shape != labels:
         raise DataError(
-            f"the network takes {x.dtype} samples of shape {shape} and gives scores {labels}, but "
-            f"{dataset.name} has {dataset.dtype} samples {dataset.input_shape} with labels {dataset.label_shape}; {advice}"
+            f"the network takes samples of shape {shape} and gives scores {labels}, but "
+            f"{dataset.name} has samples {dataset.input_shape} with labels {dataset.label_shape}; {advice}"
         )

@@ -20,6 +20,8 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder
 BoardArgument = Annotated[str, typer.Argument(metavar="BOARD", help="The board's name.")]
 #: How long a host may take to answer.
 ANSWER_S = 15.0
+#: What a run remembers of a board.
+_KNOWN = ("endpoint", "public_key", "threads", "runtime", "cap_threads")
 
 
 @app.command()
@@ -87,6 +89,10 @@ def add(
     runtime: Annotated[
         str | None, typer.Option(help="Its runtime. [default: as the run knows it, or onnxruntime]", show_default=False)
     ] = None,
+    cap_threads: Annotated[
+        bool | None,
+        typer.Option(help="No more threads than it has processors. [default: as the run knows it]", show_default=False),
+    ] = None,
 ) -> None:
     """Use a board from now on: a new one, or one that was drained or has another address now.
 
@@ -96,7 +102,7 @@ def add(
     from edgebll_firmware_host.desk import ADD, Request
     from edgebll_firmware_host.inventory import BoardEntry
 
-    given = {"endpoint": endpoint, "public_key": public_key, "threads": threads, "runtime": runtime}
+    given = {"endpoint": endpoint, "public_key": public_key, "threads": threads, "runtime": runtime, "cap_threads": cap_threads}
     said = {name: value for name, value in given.items() if value is not None}
     entry = BoardEntry(**{"name": board, **_known(run, board, needed=endpoint is None), **said})
     typer.echo(ask(run, Request(ADD, board, entry), ANSWER_S, _tell))
@@ -117,7 +123,7 @@ def _known(run: Path, board: str, *, needed: bool) -> dict[str, Any]:
             raise
         return {}  # whoever is asked says so
     if board in boards:
-        return {name: getattr(boards[board], name) for name in ("endpoint", "public_key", "threads", "runtime")}
+        return {name: getattr(boards[board], name) for name in _KNOWN}
     if needed:
         raise ConfigError(f"{run} knows no board {board!r}, only {', '.join(boards)}; say where it is with --endpoint")
     return {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebll.cli.output import say
 from edgebll.plain import from_plain
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ class Machinery:
 
 @dataclass(frozen=True)
 class LocalAgents:
-    """Agents to start on this machine; none runs all blocks in this process. As the options of `edgebll simulate`."""
+    """Agents to start on this machine; none runs all blocks in this process. As the options of `edgebll simulate`.
+
+    `threads_used` is what this process computes with where there are no agents: those the run began with, 0 if it begins.
+    """
 
     boards: int
     window: int
@@ -41,6 +45,8 @@ class LocalAgents:
     runtime: str
     deadline: float
     patience: float
+    cap_threads: bool = True
+    threads_used: int = 0
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> LocalAgents:
@@ -63,9 +69,28 @@ class LocalAgents:
         host = HostEntry(window=self.window, deadline_s=self.deadline, patience_s=self.patience)
 
         def engine(run: Path) -> Engine:
-            return LocalProcesses(self.boards, run / "boards", threads=self.threads, runtime=self.runtime, host=host)
+            how: dict[str, Any] = {"threads": self.threads, "runtime": self.runtime, "cap_threads": self.cap_threads}
+            return LocalProcesses(self.boards, run / "boards", **how, host=host)
 
-        return Machinery(engine if self.boards else None, self.runtime, self.threads, weights, asdict(self))
+        if self.boards:
+            return Machinery(engine, self.runtime, self.threads, weights, asdict(self))
+        used = self._own_threads()
+        return Machinery(None, self.runtime, used, weights, asdict(replace(self, threads_used=used)))
+
+    def _own_threads(self) -> int:
+        """Threads of this process, as a board alone would use."""
+        from edgebll.limits import usable_processors
+        from edgebll_firmware_host.inventory import BoardEntry
+        from edgebll_firmware_host.thread_cap import used_threads, warning
+
+        entry = BoardEntry(
+            "host", "tcp://127.0.0.1:1", threads=self.threads, runtime=self.runtime, cap_threads=self.cap_threads
+        )
+        cpus = usable_processors()
+        used = self.threads_used or used_threads(entry, cpus, ())
+        if told := warning("this host", entry, cpus, used):
+            say(f"edgebll: {told}")
+        return used
 
 
 def on_cluster(inventory: Cluster, path: Path, weights: list[float] | None) -> Machinery:

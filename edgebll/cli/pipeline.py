@@ -53,6 +53,9 @@ ResumeOption = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of each board's training step.")]
+CapThreadsOption = Annotated[
+    bool, typer.Option(help="Use no more threads on a board than it has processors: more are slower, and may give other bits.")
+]
 RuntimeOption = Annotated[str, typer.Option(help="Runtime of the boards, e.g. onnxruntime, tensorrt or reference.")]
 
 
@@ -78,6 +81,7 @@ def simulate(
     limit: LimitOption = None,
     augment: AugmentOption = None,
     threads: ThreadsOption = 1,
+    cap_threads: CapThreadsOption = True,
     runtime: RuntimeOption = "onnxruntime",
     snapshot_every: SnapshotOption = 0,
     snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_S,
@@ -104,7 +108,7 @@ def simulate(
     _check_simulate(boards, threads, runtime, deadline, patience)
     opened = open_bundle(where[0])
     window = DEFAULT_WINDOW if window is None else window
-    agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience)
+    agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience, cap_threads)
     stream = (data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
     options = StreamOptions(*stream, snapshot_seconds, keep_snapshots)
     weights = measured(opened, runtime, threads) if measure and agents.boards else None

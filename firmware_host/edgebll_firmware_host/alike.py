@@ -28,18 +28,21 @@ class How:
     Attributes:
         platform: machine, e.g. "aarch64"; "" where it is not known. engine: the board whose own build of the graphs computes,
             where a runtime builds some by timing them: two builds may round differently (docs/tensorrt.md).
+        asked: threads that were asked for, of which the board could use `threads`; 0 where that is not recorded.
     """
 
     runtime: str
     threads: int
     platform: str = ""
     engine: str = ""
+    asked: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, link: BoardLink) -> How:
         """How a greeted board computes."""
         entry = link.entry
-        return cls(entry.runtime, entry.threads, link.welcome.platform, entry.name if "tensorrt" in entry.runtime else "")
+        engine = entry.name if "tensorrt" in entry.runtime else ""
+        return cls(entry.runtime, link.threads, link.welcome.platform, engine, entry.threads)
 
     def __str__(self) -> str:
         where = f" on {self.platform}" if self.platform else ""
@@ -72,6 +75,11 @@ class Alike:
     def unlike(self) -> list[str]:
         """Blocks that were computed otherwise for a while than when the run began."""
         return list(self._recorded.unlike)
+
+    @property
+    def began(self) -> dict[str, How]:
+        """Block -> how it was computed when the run began; empty before it has."""
+        return dict(self._recorded.blocks)
 
     def note(self, found: Mapping[str, How], step: int) -> list[str]:
         """Take how all blocks are computed from a training step on; returns a sentence for each that was alike until now.

@@ -29,6 +29,7 @@ from edgebll_firmware_host.run_plan import Outcome, RunPlan
 from edgebll_firmware_host.session import open_fleet, start_session
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot
+from edgebll_firmware_host.thread_cap import ThreadCap
 
 #: How long a new incarnation waits for boards that do not answer, once another one has.
 GRACE_S = 1.0
@@ -59,6 +60,7 @@ class _Run:
         place(plan.blocks, self._weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
         self._patience = Patience(cluster.host.patience_s, awake_s())
         self._outcome, self._alike = Outcome(), Alike(recorder.folder.path)
+        self._threads = ThreadCap(recorder.listener.said)
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
         self._lost: set[str] = set()  # boards given up since the last success
@@ -130,6 +132,7 @@ class _Run:
         for name in fleet.links.keys() - placement.blocks.keys():
             fleet.drop(name)
         self._outcome.placement = placement
+        self._threads.apply(fleet.links, placement.blocks, self._alike.began)
         self._snapshot = self._newest() if self._ready_before else None
         try:
             shipped = start_session(fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot)

@@ -43,6 +43,7 @@ class BoardStatus:
     public_key: str | None = None
     threads: int = 1
     runtime: str = "onnxruntime"
+    cap_threads: bool = True
 
 
 @dataclass(frozen=True)

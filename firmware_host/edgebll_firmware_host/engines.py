@@ -84,14 +84,23 @@ class LocalProcesses:
     """`num_boards` agents as processes of this machine, on free ports of the loopback interface; ended with the context.
 
     Args:
-        num_boards: how many. logs: folder for each agent's log. threads, runtime: of every board. host: window and deadline.
+        num_boards: how many. logs: folder for each agent's log. threads, runtime, cap_threads: of every board, as in its entry.
+        host: window and deadline.
     """
 
     def __init__(
-        self, num_boards: int, logs: Path, *, threads: int = 1, runtime: str = "onnxruntime", host: HostEntry | None = None
+        self,
+        num_boards: int,
+        logs: Path,
+        *,
+        threads: int = 1,
+        runtime: str = "onnxruntime",
+        cap_threads: bool = True,
+        host: HostEntry | None = None,
     ) -> None:
         self._num_boards, self._logs = num_boards, logs
         self._threads, self._runtime, self._host = threads, runtime, host or HostEntry()
+        self._cap_threads = cap_threads
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._entries: dict[str, BoardEntry] = {}
         self._state = Path()
@@ -151,7 +160,7 @@ class LocalProcesses:
         words = line.split()
         if words[:3] != ["edgebll-board", name, "serving"] or len(words) < 4:
             raise BoardError(f"the agent {name} did not start; its log is {self._log(name)}{self._last_words(name)}")
-        return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime)
+        return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime, cap_threads=self._cap_threads)
 
     def check(self) -> None:
         """Raise BoardError if an agent's process has ended."""

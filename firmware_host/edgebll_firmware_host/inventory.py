@@ -13,6 +13,7 @@ public_key = "..."                    # the board's public key; needed off loopb
 blocks = ["block0", "block1"]         # optional: pins these blocks to the board
 threads = 4
 runtime = "onnxruntime"
+cap_threads = true                    # optional: false insists on `threads`, also where the board has fewer processors
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _MAX_THREADS, _MAX_NAME_CHARS = 1024, 63
 class BoardEntry:
     """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime.
 
+    With `cap_threads` it uses no more threads than it has processors.
+
     Raises:
         ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
     """
@@ -47,6 +50,7 @@ class BoardEntry:
     blocks: tuple[str, ...] = ()
     threads: int = 1
     runtime: str = "onnxruntime"
+    cap_threads: bool = True
 
     def __post_init__(self) -> None:
         check_board_name(self.name)

@@ -210,4 +210,5 @@ class Live:
         state = "drained" if name in self.members.drained else "working" if blocks else "spare"
         state = "leaving" if name in now.fleet.leaving else state
         state = "away" if name in self._away and not blocks else state
-        return BoardStatus(name, entry.endpoint, state, blocks, silent_s, entry.public_key, entry.threads, entry.runtime)
+        said = (entry.public_key, entry.threads, entry.runtime, entry.cap_threads)
+        return BoardStatus(name, entry.endpoint, state, blocks, silent_s, *said)

@@ -125,7 +125,7 @@ def start_session(
 
 def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours, step: int) -> Assign:
     upstream = tuple(dict.fromkeys(around.upstream_keys))
-    how = (upstream, link.entry.runtime, link.entry.threads, step)
+    how = (upstream, link.entry.runtime, link.threads, step)
     return Assign(link.run, blocks, around.endpoints, around.endpoint_keys, *how, incarnation=link.incarnation)
 
 

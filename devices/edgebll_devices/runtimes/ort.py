@@ -14,6 +14,7 @@ import onnxruntime
 
 from edgebll.bundle import Bundle, check_state
 from edgebll.errors import BoardError, BundleError, ConfigError
+from edgebll.limits import usable_processors
 from edgebll.spec import NEXT, BlockSpec, TensorSpec
 from edgebll.state import Array, State
 from edgebll_devices.runtimes.base import BlockRuntime, Tensor, Trained
@@ -208,7 +209,10 @@ def load_session(
 
 
 def _warn_of_cap(threads: int) -> None:
-    """Say where threads are asked for that ONNX Runtime will not start: OMP_NUM_THREADS is its limit too."""
+    """Say where there are too many threads for the processors, or OMP_NUM_THREADS keeps ONNX Runtime from starting them."""
+    processors = usable_processors()
+    if threads > math.ceil(processors):
+        _log.warning("%d threads on %g processors wait for each other: steps may take many times as long", threads, processors)
     limit = os.environ.get("OMP_NUM_THREADS", "")
     if limit.isdigit() and 0 < int(limit) < threads:
         _log.warning("OMP_NUM_THREADS=%s keeps ONNX Runtime from using %d threads; unset it", limit, threads)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
+from edgebll.learning.differentiation import Differentiation, ModuleCall
+from edgebll.learning.module_checks import check_copied
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.positions import objective_of
 from edgebll.learning.precision import Precision, make_precision
@@ -28,6 +30,7 @@ from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.networks.block_network import BlockNetwork
 from edgebll.networks.inputs import Inputs
+from edgebll.networks.user_code import in_block
 from edgebll.spec import BlockSpec, TensorSpec
 
 NET, HEAD = "net.", "head."
@@ -65,6 +68,10 @@ class BlockStep:
 
     Attributes:
         spec: the signature. name: "block" and its index.
+        differentiation: how modules run and gradients are taken; `verify` puts the modules' own autograd in its place.
+
+    Raises:
+        ConfigError: the module cannot be trained as a function of its tensors, see PureModule.
     """
 
     def __init__(
@@ -82,10 +89,11 @@ class BlockStep:
         self.objective = objective
         self.optimizer = optimizer
         self.precision = precision
-        with seeded(place.index):
+        self.differentiation = Differentiation()
+        with seeded(place.index), in_block(self.name):
             self._head = PureModule(objective.head(), HEAD)
             self._feedback = objective.feedback_state()
-        self._net = PureModule(module, NET)
+            self._net = PureModule(module, NET)
         self._trained = (*self._net.trained, *self._head.trained)
         self.spec = self._signature(place, inputs, batch_size)
 
@@ -95,6 +103,11 @@ class BlockStep:
         state.update(self.optimizer.initial_moments({name: state[name] for name in self._trained}))
         state.update(self.precision.initial_state())
         return {name: value.clone() for name, value in state.items()}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of how the block trains: frozen layers, layers that others stand in for."""
+        return self._net.notes
 
     def new_head(self) -> nn.Module:
         """A copy of the auxiliary network as a module, with the values of `initial_state`."""
@@ -115,32 +128,40 @@ class BlockStep:
             scalars: {"lr": 0-d float32}. received: the tensors of spec.received; may be left out where there are none.
         """
         objective = self.objective.given(received or {}, x)
-        parameters = {name: state[name].detach().requires_grad_() for name in self._trained}
-        with torch.enable_grad():
-            net, head = (pure.on({**state, **parameters}, train=True) for pure in (self._net, self._head))
-            with self.precision.autocast(x.device):
-                a = net(x)
-            a = a.float()
+        taker = self.differentiation
+        leaves = taker.leaves((self._net, self._head), self._trained, state)
+        now = {**state, **leaves}
+        with torch.enable_grad(), in_block(self.name), taker.on(self._net, now) as net, taker.on(self._head, now) as head:
+            a = self._output(net, x)
             output = a.detach()
             feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
             loss, terms = objective.loss(head, feedback, a, y)
-            scaled = self.precision.scaled(loss, state)
-            gradients = torch.autograd.grad(scaled, list(parameters.values()), allow_unused=True)
+            gradients = taker.gradients(self.precision.scaled(loss, state), list(leaves.values()))
         with torch.no_grad():
-            raw = {name: self._used(name, g) for name, g in zip(parameters, gradients, strict=True)}
+            raw = {name: self._used(name, g) for name, g in zip(leaves, gradients, strict=True)}
             named = self.precision.unscaled(raw, state)
-            before = {name: value.detach() for name, value in parameters.items()}
-            updated = self.optimizer.update(before, named, state, scalars["lr"])
+            updated = self.optimizer.update({name: state[name] for name in leaves}, named, state, scalars["lr"])
             metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
             kept = {**net.buffers, **head.buffers, **feedback}
             new = self.precision.settle(state, {**kept, **updated}, named.values())
             sent = objective.outgoing(feedback, x)
         return Stepped({**state, **new}, output, metrics, sent)
 
+    def _output(self, net: ModuleCall, x: Tensor) -> Tensor:
+        """The block's output in float32."""
+        with self.precision.autocast(x.device):
+            a = net(x)
+        if not isinstance(a, Tensor):
+            raise ConfigError(
+                f"it returns a {type(a).__name__} in training mode, but must return one tensor; leave out auxiliary outputs, "
+                "each block has a loss of its own"
+            )
+        return a.float()
+
     def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
-        with torch.no_grad(), self.precision.autocast(x.device):
-            a: Tensor = self._net.on(state, train=False)(x)
+        with torch.no_grad(), in_block(self.name), self._net.on(state, train=False) as net, self.precision.autocast(x.device):
+            a: Tensor = net(x)
         return a.float()
 
     def feedback(self, state: Mapping[str, Tensor], y: Tensor) -> Tensor:
@@ -202,6 +223,8 @@ def block_step(
     place = BlockPlace.of(network, index)
     with seeded(index):
         module = rule.prepare(network.blocks[index], place)
+    if module is not network.blocks[index]:
+        check_copied(network.blocks[index], rule.name)
     return BlockStep(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
 
 

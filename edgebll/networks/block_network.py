@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from edgebll.errors import ConfigError
 from edgebll.networks.inputs import FLOAT32, Inputs, make_inputs
+from edgebll.networks.sharing import check_shared
+from edgebll.networks.untouched import untouched
+from edgebll.networks.user_code import described, user_line
 
 #: Builds a new unit of some architecture: (shape of one input sample, stride) -> module with maps `stride` times smaller.
 Rebuild = Callable[[tuple[int, ...], int], nn.Module]
@@ -59,7 +62,8 @@ class BlockNetwork(nn.Module):
         shapes: of one sample before the first block and after each block. placed_units: for each block its units.
 
     Raises:
-        ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes.
+        ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
+            weights.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class BlockNetwork(nn.Module):
         if not blocks:
             raise ConfigError("a block network needs at least one block")
         check_classes(num_classes)
+        check_shared(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.num_classes = num_classes
         self.input_shape = tuple(input_shape)
@@ -110,24 +115,20 @@ def _chain_shapes(
     network: BlockNetwork, units: Sequence[Sequence[Unit]]
 ) -> tuple[list[tuple[int, ...]], list[tuple[PlacedUnit, ...]]]:
     """Shapes before the first and after each block, and units with theirs, found by running a batch of two for evaluation."""
-    modes = [module.training for module in network.modules()]
-    network.eval()
     x = network.inputs.first(2)
     shapes, placed = [network.input_shape], []
-    try:
-        with torch.no_grad():
-            for index, (block, own) in enumerate(zip(network.blocks, units, strict=True)):
-                found = []
-                for unit in own:
-                    x = _apply(unit.module, x, index)
-                    found.append(PlacedUnit(tuple(x.shape[1:]), unit.rebuild))
-                rest = nn.Sequential(*list(block.children())[len(own) :]) if own else block
-                x = _apply(rest, x, index)
-                shapes.append(tuple(x.shape[1:]))
-                placed.append(tuple(found))
-    finally:
-        for module, mode in zip(network.modules(), modes, strict=True):
-            module.training = mode
+    with untouched(network), torch.no_grad():
+        network.eval()
+        for index, (block, own) in enumerate(zip(network.blocks, units, strict=True)):
+            found = []
+            for unit in own:
+                x = _apply(unit.module, x, index)
+                found.append(PlacedUnit(tuple(x.shape[1:]), unit.rebuild))
+            # By _modules: a layer that stands twice is one child, but two steps.
+            rest = nn.Sequential(*list(block._modules.values())[len(own) :]) if own else block  # type: ignore[arg-type]
+            x = _apply(rest, x, index)
+            shapes.append(tuple(x.shape[1:]))
+            placed.append(tuple(found))
     if len(shapes[-1]) not in (1, 2) or shapes[-1][-1] != network.num_classes:
         returned = ", ".join(map(str, ("B", *shapes[-1])))
         raise ConfigError(
@@ -140,9 +141,11 @@ def _chain_shapes(
 def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
     try:
         result = block(x)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # anything can happen in a module of the user's own
+        where = user_line(error)
+        reason = f"{described(error)}{f' ({where})' if where else ''}"
         raise ConfigError(f"block {index} does not take its input of shape {tuple(x.shape)}: {reason}") from error
     if not isinstance(result, Tensor) or result.dtype != torch.float32 or result.shape[:1] != x.shape[:1]:
-        raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first")
+        got = f"{result.dtype} {tuple(result.shape)}" if isinstance(result, Tensor) else f"a {type(result).__name__}"
+        raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first, not {got}")
     return result

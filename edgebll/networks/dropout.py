@@ -46,6 +46,7 @@ class SeededDropout(nn.Module):
         p: probability, 0 <= p < 1, rounded to a multiple of 1/4096.
         seed: where the random numbers start; by default another one for every module, drawn from PyTorch's generator, so that
             torch.manual_seed decides it.
+        whole_channels: zero whole channels (B, C, ...) as nn.Dropout2d does, not single elements.
 
     Attributes:
         words: the generator's state, a float32 buffer of 4 whole numbers below 2^24. Each forward pass in training mode
@@ -57,9 +58,10 @@ class SeededDropout(nn.Module):
 
     words: Tensor
 
-    def __init__(self, p: float = 0.5, seed: int | None = None) -> None:
+    def __init__(self, p: float = 0.5, seed: int | None = None, *, whole_channels: bool = False) -> None:
         super().__init__()
         self.p = _checked(p)
+        self.whole_channels = whole_channels
         self.kept = max(1, round((1 - p) * _BASE))
         start = int(torch.randint(1 << 62, ()).item()) if seed is None else seed
         self.register_buffer("words", torch.tensor(_first_words(start), dtype=torch.float32))
@@ -69,7 +71,8 @@ class SeededDropout(nn.Module):
         if not self.training or self.kept == _BASE:
             return x
         with torch.no_grad():
-            mask = _mask(self.words, x.numel(), self.kept).to(x.dtype).reshape(x.shape)
+            shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.whole_channels else x.shape
+            mask = _mask(self.words, math.prod(shape), self.kept).to(x.dtype).reshape(shape)
             self.words.copy_(_next_words(self.words))
         return x * mask
 

@@ -25,6 +25,7 @@ from edgebll.state import save_tensors
 from edgebll_export.example_steps import RECIPE
 from edgebll_export.golden import eager_records, golden_tensors
 from edgebll_export.models import BlockModels, block_models
+from edgebll_export.own_module import OwnModuleStep
 from edgebll_export.targets import ONNX, Target
 
 if TYPE_CHECKING:
@@ -72,12 +73,16 @@ def export_bundle(
     edges = rule.edges([step.name for step in steps])
     check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
+    # Golden vectors first, by the user's own modules: what fails, fails with the user's own line.
+    own = [OwnModuleStep(step) for step in steps]
+    records = list(zip(*eager_records(own, start, edges, GOLDEN_STEPS, optimizer.lr, inputs=inputs), strict=True))
     blocks = [block_models(step, target) for step in steps]
-    records = list(zip(*eager_records(steps, start, edges, GOLDEN_STEPS, optimizer.lr, inputs=inputs), strict=True))
     with bundle_writer(path) as folder:
         for step, block, record in zip(steps, blocks, records, strict=True):
             _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
-        recipe = {**asdict(schedule or Schedule(optimizer.lr)), RECIPE: inputs.source, **(provenance or {})}
+        notes = {step.name: list(step.notes) for step in steps if step.notes}
+        schedule = schedule or Schedule(optimizer.lr)
+        recipe = {**asdict(schedule), RECIPE: inputs.source, **({"notes": notes} if notes else {}), **(provenance or {})}
         manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
         return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
 

@@ -12,6 +12,8 @@ from edgebll.errors import BundleError, EdgebllError, ExportError
 from edgebll.learning import BlockStep, Stepped
 from edgebll.networks import BlockNetwork
 from edgebll.networks.inputs import NORMAL, Inputs
+from edgebll_export.own_module import OwnModuleStep
+from edgebll_export.trace import SINGLE, is_single
 from edgebll_export.user_code import summary
 
 #: Entry of a manifest's recipe: where the inputs of the golden vectors come from, see `Inputs.source`.
@@ -19,7 +21,7 @@ RECIPE = "inputs"
 
 
 def example_step(
-    step: BlockStep,
+    step: BlockStep | OwnModuleStep,
     state: Mapping[str, Tensor],
     x: Tensor,
     y: Tensor,
@@ -41,6 +43,8 @@ def example_step(
     except EdgebllError:
         raise
     except Exception as error:
+        if is_single(error):
+            raise ExportError(f"{step.name}: {SINGLE}") from error
         raise ExportError(f"{step.name} fails on inputs from {source}: {summary(error)}; {_cure(source)}") from error
     for name, value in _results(stepped):
         amount = _not_finite(value, state.get(name))

@@ -14,6 +14,7 @@ from edgebll.learning import BlockStep, SideStreams
 from edgebll.networks.inputs import Inputs
 from edgebll.state import Array
 from edgebll_export.example_steps import example_step
+from edgebll_export.own_module import OwnModuleStep
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class StepRecord:
 
 
 def eager_records(
-    steps: Sequence[BlockStep],
+    steps: Sequence[BlockStep | OwnModuleStep],
     states: Mapping[str, Mapping[str, Tensor]],
     edges: Sequence[EdgeSpec],
     num_steps: int,
@@ -42,7 +43,8 @@ def eager_records(
     """Run consecutive eager steps of all blocks on seeded data; each block trains on the output of the one before.
 
     Args:
-        steps: all blocks in order. states: block name -> state to start from. edges: all streams between the blocks.
+        steps: all blocks in order, by their functional step or by their own modules.
+        states: block name -> state to start from. edges: all streams between the blocks.
         lr: learning rate of every step. inputs: what batches are drawn from, by default N(0, 1).
 
     Yields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import onnx
@@ -15,7 +15,7 @@ from edgebll.learning.step import zeros
 from edgebll.spec import NEXT, BlockSpec
 from edgebll_export.lower import lower
 from edgebll_export.targets import ONNX, Target
-from edgebll_export.trace import trace
+from edgebll_export.trace import Trace, place, trace
 
 _MAX_MODEL_BYTES = 1 << 30
 
@@ -84,11 +84,36 @@ def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, targe
         after = {name + NEXT: stepped.state[name] for name in state}
         return {**after, "a": stepped.a, "metrics": stepped.metrics, **stepped.sent}
 
-    model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/step", target)
-    unused = [name for name in inputs if name not in used]
+    name = f"{step.name}/step"
+    model, used = lower(_traced(step, function, inputs), name, target)
+    unread = [tensor for tensor in state if tensor not in used]
+    if unread:
+        model, used = lower(_traced(step, lambda values: _reading(function(values), values, unread), inputs), name, target)
+    unused = [tensor for tensor in inputs if tensor not in used]
     if unused:
-        raise ExportError(f"{step.name}/step: the training step does not use its input {unused[0]!r}; remove it")
+        raise ExportError(f"{name}: the training step does not use its input {unused[0]!r}; remove it")
     return model
+
+
+def _traced(step: BlockStep, function: Callable[[dict[str, Tensor]], dict[str, Tensor]], inputs: dict[str, Tensor]) -> Trace:
+    """A trace of the step that holds none of the block's own tensors: each must have come in as state."""
+    traced = trace(function, inputs, [step.module])
+    own = {value.untyped_storage().data_ptr(): name for name, value in step.module.named_parameters()}
+    for node in traced.module.graph.find_nodes(op="get_attr"):
+        constant = getattr(traced.module, str(node.target))
+        name = own.get(constant.untyped_storage().data_ptr()) if isinstance(constant, Tensor) else None
+        if name is not None:
+            raise ExportError(
+                f"{step.name}/step: {place(next(iter(node.users)))} reads the parameter {name!r} by a reference that is none "
+                "of the module's own, so it would stay as it is now; read it from the layer that has it"
+            )
+    return traced
+
+
+def _reading(results: dict[str, Tensor], values: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """State that is only written, such as a buffer for the last activity, still comes in: all state does, on every runtime."""
+    never = torch.tensor(False)
+    return {**results, **{name + NEXT: torch.where(never, values[name], results[name + NEXT]) for name in names}}
 
 
 def check_model(model: onnx.ModelProto) -> None:

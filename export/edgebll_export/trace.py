@@ -25,7 +25,7 @@ from edgebll_export.functional import without_writes
 #: Key of an annotation that says in which line of whose code an operator stands, for functions without modules.
 LINE = "line"
 BLOCK = "the block itself"
-_SINGLE = (
+SINGLE = (
     "batch norm cannot take statistics from one value a channel, which is all that a batch of one sample has here; export with "
     "a larger --batch-size"
 )
@@ -80,10 +80,15 @@ def trace(
             module = without_writes(tracer(*inputs.values()), list(inputs.values()), table)
         except (RuntimeError, ValueError, NotImplementedError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
-            if "more than 1 value per channel" in reason:
-                raise ExportError(_SINGLE) from error
+            if is_single(error):
+                raise ExportError(SINGLE) from error
             raise ExportError(f"the step cannot be traced as a static graph: {reason}") from error
     return Trace(module, names, tuple(outputs))
+
+
+def is_single(error: Exception) -> bool:
+    """Whether a batch norm refuses its batch; SINGLE says why."""
+    return "more than 1 value per channel" in str(error)
 
 
 class _Static(TorchFunctionMode):

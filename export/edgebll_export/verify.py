@@ -25,6 +25,7 @@ from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
 from edgebll_export.example_steps import verify_inputs
 from edgebll_export.golden import StepRecord, eager_records
+from edgebll_export.own_module import OwnModuleStep
 from edgebll_export.rounding import MARGIN, NOISE, TOLERANCE, TRIALS, Distances, errors, movements
 
 
@@ -78,7 +79,8 @@ def verify_bundle(
     states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
     checks = [_BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
-    for records in eager_records(eager, states, bundle.manifest.edges, steps, eager[0].optimizer.lr, inputs=inputs):
+    own = [OwnModuleStep(step) for step in eager]
+    for records in eager_records(own, states, bundle.manifest.edges, steps, eager[0].optimizer.lr, inputs=inputs):
         for check, record in zip(checks, records, strict=True):
             check.compare(before[check.step.name], record)
             before[check.step.name] = record.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections import OrderedDict
@@ -16,11 +17,12 @@ from edgebll.errors import ConfigError
 from edgebll.learning.optimizer import Optimizer
 from edgebll.learning.positions import objective_of
 from edgebll.learning.precision import Precision
-from edgebll.learning.pure import PureModule
+from edgebll.learning.pure import PureCall, PureModule, seeded
 from edgebll.learning.rule import BlockPlace, Rule
 from edgebll.learning.step import NET, BlockStep, Stepped, tensor_spec
 from edgebll.networks import BlockNetwork
 from edgebll.networks.inputs import Inputs
+from edgebll.networks.user_code import in_block
 from edgebll.spec import BlockSpec, TensorSpec
 
 #: What a block sends on: the activation before its last units, and their tensors in one vector; what it sends back.
@@ -49,14 +51,17 @@ class Tail:
     def __init__(self, network: BlockNetwork, index: int, length: int) -> None:
         block = network.blocks[index]
         self.owner = f"block{index}"
-        children = list(block.named_children()) if isinstance(block, nn.Sequential) else []
+        # By _modules: a layer that stands twice in a block is one child.
+        children = list(block._modules.items()) if isinstance(block, nn.Sequential) else []
         start = max(0, len(children) - length)
         last = nn.Sequential(OrderedDict(children[start:])) if children else block
-        self.front, self.units = PureModule(nn.Sequential(OrderedDict(children[:start])), NET), PureModule(last, NET)
-        with torch.no_grad():
-            entry = self.front.on(self.front.initial, train=False)(network.inputs_of(index).first(2))
+        with seeded(index):
+            self.front = PureModule(nn.Sequential(OrderedDict(children[:start])), NET)
+            self.units, self.again = PureModule(last, NET), PureModule(_without_statistics(last), NET)
+        _check_apart(self.owner, self.front, self.units)
+        with torch.no_grad(), self.front.on(self.front.initial, train=False) as front:
+            entry = front(network.inputs_of(index).first(2))
         self.entry_shape, self.entry_dtype = tuple(entry.shape[1:]), tensor_spec(ENTRY, entry).dtype
-        self.again = PureModule(_without_statistics(self.units.module), NET)
         self.names = list(self.again.initial)
         self._shapes = [value.shape for value in self.again.initial.values()]
         self._sizes = [math.prod(shape) for shape in self._shapes]
@@ -78,6 +83,16 @@ class Tail:
         """The tensors of a vector, by name."""
         parts = zip(self.names, self._shapes, torch.split(vector, self._sizes), strict=True)
         return {name: part.reshape(shape) for name, shape, part in parts}
+
+
+def _check_apart(owner: str, front: PureModule, units: PureModule) -> None:
+    shared = {id(value) for value in front.own.values()} & {id(value) for value in units.own.values()}
+    if shared:
+        name = next(name for name, value in units.own.items() if id(value) in shared)
+        raise ConfigError(
+            f"backlink sends the last units of {owner} to the next block, but {name.removeprefix(NET)!r} there is shared with "
+            "the units before; choose another length"
+        )
 
 
 def _without_statistics(module: nn.Module) -> nn.Module:
@@ -145,21 +160,28 @@ class BackLinkStep(BlockStep):
         came = received or {}
         with torch.no_grad():
             now = self._updated(state, came)
-        own = {name: now[name].detach().requires_grad_() for name in self._trained}
+        taker = self.differentiation
+        own = taker.leaves((self._net, self._head), self._trained, now)
         copied = self._copied(came)
         taught = {name: value for name, value in copied.items() if value.requires_grad}
-        with torch.enable_grad():
-            head = self._head.on({**now, **own}, train=True)
+        with torch.enable_grad(), in_block(self.name), contextlib.ExitStack() as stack:
+            head = stack.enter_context(taker.on(self._head, {**now, **own}))
+            parts = [stack.enter_context(taker.on(part, {**now, **own})) for part in self._parts]
+            again = None if self._previous is None else stack.enter_context(self._previous.again.on(copied, train=True))
             with self.precision.autocast(x.device):
-                entry, a, buffers = self._run({**now, **own}, self._linked(x, copied, came))
-            loss, terms = self.objective.loss(head, {}, a.float(), y)
-            gradients = torch.autograd.grad(loss, [*own.values(), *taught.values()], allow_unused=True)
+                entry = self._linked(x, again, came)
+                for part in parts[:-1]:
+                    entry = part(entry)
+            a = self._output(parts[-1], entry)
+            loss, terms = self.objective.loss(head, {}, a, y)
+            gradients = taker.gradients(loss, [*own.values(), *taught.values()])
         with torch.no_grad():
             named = {name: self._used(name, g) for name, g in zip(own, gradients, strict=False)}
             back = {name: self._used(name, g) for name, g in zip(taught, gradients[len(own) :], strict=True)}
-            new = {**now, **buffers, **head.buffers, **self._learnt(now, named, scalars["lr"])}
+            buffers = {name: value for call in (*parts, head) for name, value in call.buffers.items()}
+            new = {**now, **buffers, **self._learnt(now, named, scalars["lr"])}
             metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
-            return Stepped(new, a.detach().float(), metrics, self._sent(now, entry, back))
+            return Stepped(new, a.detach(), metrics, self._sent(now, entry, back))
 
     def _updated(self, state: Tensors, came: Tensors) -> dict[str, Tensor]:
         """The state after the update of the step before, if one is pending."""
@@ -187,24 +209,18 @@ class BackLinkStep(BlockStep):
         trained = self._previous.again.trained
         return {name: value.requires_grad_() if name in trained else value for name, value in tensors.items()}
 
-    def _linked(self, x: Tensor, copied: Tensors, came: Tensors) -> Tensor:
+    def _linked(self, x: Tensor, units: PureCall | None, came: Tensors) -> Tensor:
         """x, with the gradient of the previous block's last units behind it."""
-        if self._previous is None:
+        if self._previous is None or units is None:
             return x
-        units = self._previous.again.on(copied, train=True)
         again = units(came[received_name(self._previous.owner, ENTRY)]).float()
         linked: Tensor = x + (again - again.detach())
         return linked
 
-    def _run(self, tensors: Tensors, x: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The activation before the last units, the block's output, and its buffers after both."""
-        if self._own is None:
-            net = self._net.on(tensors, train=True)
-            return x, net(x), net.buffers
-        front, units = (pure.on(tensors, train=True) for pure in (self._own.front, self._own.units))
-        entry = front(x)
-        a = units(entry)
-        return entry, a, {**front.buffers, **units.buffers}
+    @property
+    def _parts(self) -> tuple[PureModule, ...]:
+        """The block in one piece, or what comes before its last units and these."""
+        return (self._net,) if self._own is None else (self._own.front, self._own.units)
 
     def _sent(self, now: Tensors, entry: Tensor, gradients: Tensors) -> dict[str, Tensor]:
         sent = {}

@@ -90,10 +90,10 @@ def test_overflow_leaves_running_statistics_of_the_head_too() -> None:
 
 def test_a_head_called_twice_moves_its_statistics_twice() -> None:
     pure, x = PureModule(nn.BatchNorm1d(3), "head."), torch.randn(5, 3)
-    call = pure.on(pure.initial, train=True)
-    call(x)
-    once = call.buffers["head.running_mean"].clone()
-    call(x)
+    with pure.on(pure.initial, train=True) as call:
+        call(x)
+        once = call.buffers["head.running_mean"].clone()
+        call(x)
     torch.testing.assert_close(once, 0.1 * x.mean(0))
     torch.testing.assert_close(call.buffers["head.running_mean"], 0.19 * x.mean(0))
     assert torch.count_nonzero(pure.initial["head.running_mean"]) == 0
@@ -104,8 +104,8 @@ def test_evaluation_leaves_modes_and_buffers() -> None:
     module = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))
     module[1].eval()
     pure, x = PureModule(module, ""), torch.randn(5, 3)
-    call = pure.on(pure.initial, train=False)
-    torch.testing.assert_close(call(x), x / (1 + 1e-5) ** 0.5)
+    with pure.on(pure.initial, train=False) as call:
+        torch.testing.assert_close(call(x), x / (1 + 1e-5) ** 0.5)
     assert torch.equal(call.buffers["0.running_mean"], torch.zeros(3))
     assert [child.training for child in module] == [True, False]
 

@@ -123,9 +123,10 @@ def test_copies_equal_originals_bit_for_bit(optimizer: Optimizer) -> None:
         copied = tail.unpacked(came["block0.tail"])
         assert torch.equal(copied.pop("net.1.3.words"), words)
         assert all(torch.equal(value, chain.states[0][name]) for name, value in copied.items())
-        again = tail.again.on({**copied, "net.1.3.words": words}, train=True)(came["block0.entry"])
         state = {**chain.states[0], "net.1.3.words": words}
-        assert torch.equal(again, tail.units.on(state, train=True)(came["block0.entry"]))
+        entry = came["block0.entry"]
+        with tail.again.on({**copied, "net.1.3.words": words}, train=True) as again, tail.units.on(state, train=True) as own:
+            assert torch.equal(again(entry), own(entry))
     assert not torch.equal(copied["net.1.0.weight"], units[1][0].weight)
 
 

@@ -17,22 +17,26 @@ from edgebll.errors import ConfigError
 from edgebll.networks.untouched import Change, ModuleRecord
 
 
-def check_memory(record: ModuleRecord, result: Any, again: Callable[[], Any]) -> None:
+def check_memory(record: ModuleRecord, again: Callable[[], Any]) -> None:
     """Refuse a module whose result depends on attributes that its calls change.
 
     Args:
-        record: of the module before its call. result: of that call. again: calls it once more, on the same inputs and buffers.
+        record: of the module before its call. again: calls it on other inputs, each time on the same ones and on the same
+            buffers: what it returns after the first call must be what it returns before any.
 
     Raises:
-        ConfigError: the second result differs, or a number goes on changing; also a parameter or layer that forward makes.
+        ConfigError: it is not, or a number goes on changing; also a parameter or layer that forward makes.
     """
     changes = record.changes()
     if not changes:
         return
     _check_registered(changes)
     first = {(change.path, change.name): change.value for change in changes}
-    same = _equal(result, again())
-    for change in record.changes():
+    after = again()
+    second = record.changes()
+    record.restore()
+    same = _equal(after, again())
+    for change in second:
         if not same or _counts(first.get((change.path, change.name)), change.value):
             raise ConfigError(
                 f"{change.layer} keeps the attribute {change.name!r} from one call of forward to the next, which no training "

@@ -113,7 +113,7 @@ class PureCall:
         before = {name: value.clone() for name, value in self._current().items()} if self._record else {}
         result = self._owner.module(*inputs)
         if self._record is not None and self._train and get_proxy_mode() is None:
-            self._check_memory(self._record, before, inputs, result)
+            self._check_memory(self._record, before, inputs)
         return result
 
     @property
@@ -130,18 +130,19 @@ class PureCall:
         now = self._inside.current()
         return {name: now[name] for name in self._owner.buffer_names}
 
-    def _check_memory(self, record: ModuleRecord, before: dict[str, Tensor], inputs: tuple[Tensor, ...], result: Any) -> None:
+    def _check_memory(self, record: ModuleRecord, before: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> None:
         """Refuse a module that remembers in its attributes what its next call reads."""
+        others = [value[:1].expand_as(value) for value in inputs]
 
         def again() -> Any:
-            inside = Substitution(self._owner.slots, before)
+            inside = Substitution(self._owner.slots, {name: value.clone() for name, value in before.items()})
             try:
                 with torch.no_grad():
-                    return self._owner.module(*inputs)
+                    return self._owner.module(*others)
             finally:
                 inside.undo()
 
-        check_memory(record, result, again)
+        check_memory(record, again)
 
 
 def _joined(path: str, name: str) -> str:

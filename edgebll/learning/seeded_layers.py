@@ -36,8 +36,8 @@ def stand_ins(module: nn.Module) -> list[StandIn]:
     """A seeded layer for each dropout layer that would draw; seeds come from PyTorch's generator, in order of the layers."""
     found: dict[int, StandIn] = {}
     for path, layer in module.named_modules():
-        if type(layer) in _DROPOUTS and layer.training and 0 < layer.p < 1:  # type: ignore[operator]
-            seeded = SeededDropout(layer.p, whole_channels=_DROPOUTS[type(layer)])  # type: ignore[arg-type]
+        if type(layer) in _DROPOUTS and layer.training and 0 < layer.p < 1:
+            seeded = SeededDropout(layer.p, whole_channels=_DROPOUTS[type(layer)])
             found[id(layer)] = StandIn(path, layer, seeded, [])
     for parent in module.modules():
         for key, child in parent._modules.items():

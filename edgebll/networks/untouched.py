@@ -78,7 +78,7 @@ class _LayerRecord:
             if (
                 value is not before
                 or (name in self.contents and not _same(value, self.contents[name]))
-                or (name in self.tensors and value._version != self.tensors[name][0])
+                or (name in self.tensors and value._version != self.tensors[name][0])  # type: ignore[union-attr]
             ):
                 yield Change(self.path, type(self.layer).__name__, name, value)
 

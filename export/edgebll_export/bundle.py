@@ -73,7 +73,8 @@ def export_bundle(
     edges = rule.edges([step.name for step in steps])
     check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
-    # Golden vectors first, by the user's own modules: what fails, fails with the user's own line.
+    # Before anything is traced, so that what fails fails with the user's own line; as functions, once, for what modules keep.
+    list(eager_records(steps, start, edges, 1, optimizer.lr, inputs=inputs))
     own = [OwnModuleStep(step) for step in steps]
     records = list(zip(*eager_records(own, start, edges, GOLDEN_STEPS, optimizer.lr, inputs=inputs), strict=True))
     blocks = [block_models(step, target) for step in steps]

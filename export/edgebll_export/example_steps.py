@@ -13,7 +13,7 @@ from edgebll.learning import BlockStep, Stepped
 from edgebll.networks import BlockNetwork
 from edgebll.networks.inputs import NORMAL, Inputs
 from edgebll_export.own_module import OwnModuleStep
-from edgebll_export.trace import SINGLE, is_single
+from edgebll_export.trace import known_failure
 from edgebll_export.user_code import summary
 
 #: Entry of a manifest's recipe: where the inputs of the golden vectors come from, see `Inputs.source`.
@@ -43,8 +43,9 @@ def example_step(
     except EdgebllError:
         raise
     except Exception as error:
-        if is_single(error):
-            raise ExportError(f"{step.name}: {SINGLE}") from error
+        known = known_failure(error)
+        if known is not None:
+            raise ExportError(f"{step.name}: {known}") from error
         raise ExportError(f"{step.name} fails on inputs from {source}: {summary(error)}; {_cure(source)}") from error
     for name, value in _results(stepped):
         amount = _not_finite(value, state.get(name))

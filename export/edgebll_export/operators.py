@@ -21,8 +21,9 @@ Every entry is lowered for every target ({", ".join(TARGETS)}), in float32 and h
 compared with float64 autograd on ONNX Runtime; tests hold all of that. An operator that is not listed is refused at export with
 its name and its place in the network: write it with others, or [register a lowering](own-operators.md).
 
-Random operators have no form that gives the same numbers everywhere: in place of nn.Dropout take
-`edgebll.learning.SeededDropout`, which keeps its generator in the block's state, or `MaskedDropout`.
+Random operators have no form that gives the same numbers everywhere. For nn.Dropout and its kin a seeded layer stands in while
+a block trains (`edgebll.learning.SeededDropout`, whose generator is part of the block's state); dropout that is no layer of its
+own, such as torch.nn.functional.dropout or that inside attention, must become one, or its probability 0.
 
 Values that depend on no input (masks, positions, tables) are computed at export by any operator, listed or not. In-place
 operators are traced as their pure counterparts.

@@ -25,10 +25,17 @@ from edgebll_export.functional import without_writes
 #: Key of an annotation that says in which line of whose code an operator stands, for functions without modules.
 LINE = "line"
 BLOCK = "the block itself"
-SINGLE = (
-    "batch norm cannot take statistics from one value a channel, which is all that a batch of one sample has here; export with "
-    "a larger --batch-size"
-)
+#: Part of a message of PyTorch's -> what to do about it.
+_KNOWN = {
+    "more than 1 value per channel": (
+        "batch norm cannot take statistics from one value a channel, which is all that a batch of one sample has here; export "
+        "with a larger --batch-size"
+    ),
+    "use_reentrant=True": (
+        "activation checkpointing with use_reentrant=True runs a backward pass of its own, which no step graph can hold; pass "
+        "use_reentrant=False"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -80,15 +87,16 @@ def trace(
             module = without_writes(tracer(*inputs.values()), list(inputs.values()), table)
         except (RuntimeError, ValueError, NotImplementedError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
-            if is_single(error):
-                raise ExportError(SINGLE) from error
+            known = known_failure(error)
+            if known is not None:
+                raise ExportError(known) from error
             raise ExportError(f"the step cannot be traced as a static graph: {reason}") from error
     return Trace(module, names, tuple(outputs))
 
 
-def is_single(error: Exception) -> bool:
-    """Whether a batch norm refuses its batch; SINGLE says why."""
-    return "more than 1 value per channel" in str(error)
+def known_failure(error: Exception) -> str | None:
+    """What to say of an exception of PyTorch's whose cure is known; None for any other."""
+    return next((sentence for part, sentence in _KNOWN.items() if part in str(error)), None)
 
 
 class _Static(TorchFunctionMode):

@@ -1,5 +1,6 @@
 """Dropout with its generator in the state: statistics, replay, and the same masks in PyTorch and ONNX Runtime, bit for bit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -164,9 +165,52 @@ def test_it_exports_and_verifies(tmp_path: Path) -> None:
     assert "net.2.words" not in block.forward_state
 
 
-def test_ordinary_dropout_is_refused_with_the_replacement(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"layer '2'.*SeededDropout or MaskedDropout, or set p to 0"):
-        export_bundle(network(nn.Dropout(0.4)), rule=Backprop(), optimizer=SGD(), batch_size=8, path=tmp_path / "b")
+class Functional(nn.Module):
+    """Draws without a layer that a seeded one could stand in for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, 0.4, self.training)
+
+
+def test_dropout_without_a_layer_is_refused_with_the_replacement(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"layer '2'.*SeededDropout or MaskedDropout\), or set p to 0"):
+        export_bundle(network(Functional()), rule=Backprop(), optimizer=SGD(), batch_size=8, path=tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("layer", "channel"),
+    [(nn.Dropout, (4,)), (nn.Dropout1d, (4,)), (nn.Dropout2d, (2, 2)), (nn.Dropout3d, (1, 2, 2))],
+)
+def test_a_seeded_layer_stands_in_for_ordinary_dropout(
+    layer: Callable[[float], nn.Module], channel: tuple[int, ...], tmp_path: Path
+) -> None:
+    own = nn.Sequential(nn.Unflatten(1, (8, *channel)), layer(0.4), nn.Flatten())
+    dropped = network(own)
+    export_bundle(dropped, rule=Backprop(), optimizer=SGD(), batch_size=8, path=tmp_path / "b")
+    rows = verify_bundle(tmp_path / "b", network=dropped)
+    assert [row for row in rows if row.failed] == []
+    assert type(own[1]) is layer
+    manifest = open_bundle(tmp_path / "b").manifest
+    assert "net.2.1.words" in {tensor.name for tensor in manifest.blocks[0].state}
+    assert "stands in for layer '2.1'" in manifest.recipe["notes"]["block0"][0]
+
+
+def test_the_layer_that_stands_in_drops_as_it_would() -> None:
+    (step,) = make_steps(network(nn.Dropout(0.4)), Backprop(), SGD(), 8)
+    state, dropped = step.initial_state(), []
+    step.module[3].register_forward_pre_hook(lambda module, inputs: dropped.append(inputs[0].detach()))
+    for _ in range(50):
+        state = step(state, torch.ones(8, 6), torch.eye(4).repeat(2, 1), {"lr": torch.tensor(0.0)}).state
+    seen = torch.stack(dropped)
+    assert float((seen == 0).float().mean()) == pytest.approx(0.4, abs=0.02)
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_channels_are_dropped_whole() -> None:
+    x = SeededDropout(0.5, 3, whole_channels=True)(torch.ones(16, 32, 3, 3))
+    per_channel = x.flatten(2)
+    assert torch.equal(per_channel, per_channel[..., :1].expand_as(per_channel))
+    assert set(per_channel.unique().tolist()) == {0.0, 2.0}
 
 
 def test_ordinary_dropout_of_nothing_exports(tmp_path: Path) -> None:

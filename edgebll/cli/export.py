@@ -75,7 +75,8 @@ def export(
     )
     if json:
         numbers = {"batch_size": manifest.batch_size, "target": manifest.target, "precision": manifest.precision}
-        print_json({"bundle": str(out), **numbers, "blocks": _block_rows(manifest)})
+        notes = manifest.recipe.get("notes", {})
+        print_json({"bundle": str(out), **numbers, "blocks": _block_rows(manifest), "notes": notes})
         return
     rows = [
         (r["name"], r["input"], r["output"], str(r["state_tensors"]), f"{r['state_bytes'] / 1024:.1f}")
@@ -84,6 +85,9 @@ def export(
     columns = ("block", "input", "output", "tensors", "state, KiB")
     title = f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}, for {manifest.target} in {manifest.precision}"
     print_table(columns, rows, title=title, right=columns[3:])
+    for block, notes in manifest.recipe.get("notes", {}).items():
+        for note in notes:
+            say(f"edgebll: {block}: {note}")
 
 
 def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:

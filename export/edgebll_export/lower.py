@@ -123,8 +123,8 @@ def _where(node: fx.Node) -> str:
 def _remedy(node: fx.Node) -> str:
     if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
         return (
-            "draws random numbers, which a graph cannot; make dropout a layer (nn.Dropout, or edgebll.learning's SeededDropout or "
-            "MaskedDropout), or set p to 0"
+            "draws random numbers, which a graph cannot; make dropout a layer (nn.Dropout, or SeededDropout or MaskedDropout "
+            "of edgebll.learning), or set p to 0"
         )
     return "has no lowering to ONNX; replace it, or register a lowering (docs/own-operators.md shows how)"
 

@@ -173,7 +173,7 @@ class Functional(nn.Module):
 
 
 def test_dropout_without_a_layer_is_refused_with_the_replacement(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"layer '2'.*SeededDropout or MaskedDropout\), or set p to 0"):
+    with pytest.raises(ExportError, match=r"layer '2'.*SeededDropout or MaskedDropout of edgebll.learning.*or set p to 0"):
         export_bundle(network(Functional()), rule=Backprop(), optimizer=SGD(), batch_size=8, path=tmp_path / "b")
 
 

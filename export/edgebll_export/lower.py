@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Container
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,15 @@ class _Lowerer:
         return self.builder.build(self.name), tuple(used)
 
     def _constant(self, tensor: Tensor) -> Value:
-        """A constant; of one element where all are equal."""
+        """A constant; of one element where all are equal, and numbers that an axis repeats once."""
         first = tensor[(0,) * tensor.ndim] if tensor.numel() > 1 else None
         if first is not None and (not any(tensor.stride()) or bool((tensor == first).all())):
             return filled(self.builder, tensor.shape, first.item(), dtype_name(tensor.dtype))
-        content = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-        return self.builder.constant(content.detach().contiguous().numpy(), dtype_name(tensor.dtype))
+        once = tensor.is_floating_point()  # not positions: lowerings look into constant ones
+        kept = tensor[tuple(slice(1) if once and not step else slice(None) for step in tensor.stride())]
+        content = kept.float() if tensor.dtype == torch.bfloat16 else kept
+        value = self.builder.constant(content.detach().contiguous().numpy(), dtype_name(tensor.dtype))
+        return replace(value, shape=tuple(tensor.shape))
 
     def _call(self, node: fx.Node) -> Any:
         if node.target is operator.getitem:

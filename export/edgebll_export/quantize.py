@@ -24,21 +24,21 @@ from onnxruntime import quantization
 from torch import Tensor
 
 from edgebll.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.errors import ConfigError, DataError, ExportError
+from edgebll.errors import ConfigError, DataError, EdgebllError, ExportError
 from edgebll.files import storage_errors
 from edgebll.learning import BlockStep
+from edgebll.learning.precision import make_precision
 from edgebll.learning.step import zeros
 from edgebll.networks import BlockNetwork
 from edgebll.spec import Manifest
 from edgebll.state import Array
 from edgebll_export.lower import lower
 from edgebll_export.models import check_model
-from edgebll_export.targets import ONNX
+from edgebll_export.targets import ONNX, Target, make_target
 from edgebll_export.trace import trace
 from edgebll_export.verify import rebuild_steps
 
-#: Convolutions stay convolutions here: their Winograd form has no int8 kernels.
-_TARGET = replace(ONNX, matrix_forms=False)
+_PRODUCTS = ("Conv", "Gemm", "MatMul")
 _OPTIONS = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
@@ -68,7 +68,11 @@ def quantize_bundle(
         for name in bundle.manifest.files:
             _copy(bundle, folder, name)
         for step in rebuild_steps(bundle, network):
-            model = _quantised(frozen_forward(step, bundle.state(step.name)), batches)
+            if step.precision.name == "bfloat16":  # which ONNX Runtime could not calibrate; its weights are float32 anyway
+                step.precision = make_precision("float32")
+            frozen = frozen_forward(step, bundle.state(step.name), make_target(bundle.manifest.target))
+            _check_finite(step.name, _outputs(frozen, batches))
+            model = _quantised(frozen, batches)
             with storage_errors(folder):
                 (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(model.SerializeToString(deterministic=True))
             batches = _outputs(model, batches)
@@ -89,38 +93,42 @@ def _batches(samples: Array, batch_size: int) -> list[Array]:
     return [samples[i * batch_size : (i + 1) * batch_size] for i in range(count)]
 
 
-def frozen_forward(step: BlockStep, state: Mapping[str, Array]) -> onnx.ModelProto:
-    """A block's evaluation pass x -> a with its weights as constants."""
+def frozen_forward(step: BlockStep, state: Mapping[str, Array], target: Target = ONNX) -> onnx.ModelProto:
+    """A block's evaluation pass x -> a with its weights as constants.
+
+    Convolutions stay convolutions: their Winograd form has no int8 kernels.
+    """
     tensors: dict[str, Tensor] = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"a": step.forward(tensors, values["x"])}
 
     inputs = zeros([step.spec.input])
-    model, used = lower(trace(function, inputs, [step.module]), f"{step.name}/{INT8_GRAPH}", _TARGET)
+    model, used = lower(
+        trace(function, inputs, [step.module]), f"{step.name}/{INT8_GRAPH}", replace(target, matrix_forms=False)
+    )
     if not used:
         raise ExportError(f"{step.name}: the result does not depend on x; nothing can be quantised")
     return model
 
 
 def _quantised(model: onnx.ModelProto, batches: Sequence[Array]) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as scratch:
+    """The model with int8 products; as it is if it has none."""
+    if not any(node.op_type in _PRODUCTS for node in model.graph.node):
+        return model
+    with tempfile.TemporaryDirectory() as scratch, _refused(model.graph.name), _quiet():
         folded, result = Path(scratch) / "folded.onnx", Path(scratch) / "int8.onnx"
         _fold(model, folded)
-        try:
-            with _quiet():
-                quantization.quantize_static(
-                    folded,
-                    result,
-                    _Calibration(batches),
-                    op_types_to_quantize=["Conv", "Gemm", "MatMul"],
-                    per_channel=True,
-                    activation_type=quantization.QuantType.QInt8,
-                    weight_type=quantization.QuantType.QInt8,
-                    extra_options=_OPTIONS,
-                )
-        except (ValueError, RuntimeError, KeyError) as error:
-            raise ExportError(f"{model.graph.name} cannot be quantised: {str(error).splitlines()[0]}") from error
+        quantization.quantize_static(
+            folded,
+            result,
+            _Calibration(batches),
+            op_types_to_quantize=list(_PRODUCTS),
+            per_channel=True,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={**_OPTIONS, "TensorQuantOverrides": _whole_tensors(onnx.load(folded).graph)},
+        )
         quantised = onnx.load(result)
     quantised.graph.name = model.graph.name
     del quantised.metadata_props[:]
@@ -131,13 +139,50 @@ def _quantised(model: onnx.ModelProto, batches: Sequence[Array]) -> onnx.ModelPr
     return quantised
 
 
+def _check_finite(block: str, outputs: Sequence[Array]) -> None:
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise ExportError(
+            f"{block} gives NaN or infinity on the samples to calibrate on, so its int8 numbers have no scale; "
+            "give samples and weights that it gives finite numbers for"
+        )
+
+
+def _whole_tensors(graph: onnx.GraphProto) -> dict[str, list[dict[str, Any]]]:
+    """One scale for each constant that is a batch of matrices: ONNX Runtime multiplies none with a scale for each channel."""
+    ranks = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+    operands = {name for node in graph.node if node.op_type == "MatMul" for name in node.input}
+    return {
+        name: [{"quant_type": quantization.QuantType.QInt8, "symmetric": True}] for name in operands if ranks.get(name, 0) > 2
+    }
+
+
+@contextlib.contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """Errors of ONNX Runtime and its quantiser, which have no common base, as one sentence."""
+    try:
+        yield
+    except EdgebllError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"{name} cannot be computed in int8 by ONNX Runtime: {reason}; leave this network in float32"
+        ) from error
+
+
 def _fold(model: onnx.ModelProto, path: Path) -> None:
     """Write the model with batch norm folded into convolutions, by ONNX Runtime's own optimiser."""
-    options = onnxruntime.SessionOptions()
+    options = _silent()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
-    options.log_severity_level = 3
     onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _silent() -> onnxruntime.SessionOptions:
+    """No log lines: an error is raised as well."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
 
 
 class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
@@ -149,8 +194,9 @@ class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
 
 
 def _outputs(model: onnx.ModelProto, batches: Sequence[Array]) -> list[Array]:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return [np.asarray(session.run(["a"], {"x": batch})[0]) for batch in batches]
+    with _refused(model.graph.name):
+        session = onnxruntime.InferenceSession(model.SerializeToString(), _silent(), providers=["CPUExecutionProvider"])
+        return [np.asarray(session.run(["a"], {"x": batch})[0]) for batch in batches]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgebll_export.graph import GraphBuilder, Value
@@ -52,8 +53,17 @@ def _untransposed(g: GraphBuilder, x: Value) -> tuple[Value, bool]:
 
 @lowering("aten.bmm.default", family=_FAMILY)
 def bmm(g: GraphBuilder, a: Value, b: Value) -> Value:
-    """A (B, M, K) times b (B, K, N)."""
-    return _matmul(g, a, b, (a.shape[0], a.shape[1], b.shape[2]))
+    """A (B, M, K) times b (B, K, N); a matrix that all of the batch share is not repeated."""
+    shape = (a.shape[0], a.shape[1], b.shape[2])
+    shared = _shared(g, b)
+    return _matmul(g, _shared(g, a) or a, b, shape) if shared is None else _matmul(g, a, shared, shape)
+
+
+def _shared(g: GraphBuilder, x: Value) -> Value | None:
+    """The matrix (M, N) of a batch (B, M, N) that is stored once."""
+    if x.stored != (1, *x.shape[1:]) or x.shape[0] == 1:
+        return None
+    return g.reshape(replace(x, shape=x.stored), x.stored[1:])
 
 
 @lowering("aten.baddbmm.default", family=_FAMILY)

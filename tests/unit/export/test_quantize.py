@@ -84,6 +84,6 @@ def test_new_weights_drop_the_int8_graphs(trained: Path, tmp_path: Path) -> None
 def test_too_few_samples_are_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least one batch of 32"):
         quantize_bundle(trained, tmp_path / "out", np.zeros((3, 1, 8, 8), np.float32))
-    with pytest.raises(DataError, match=r"samples of shape \(1, 8, 8\), not \(8, 8, 1\)"):
+    with pytest.raises(DataError, match=r"samples of shape \(1, 8, 8\), not float32 of shape \(8, 8, 1\)"):
         quantize_bundle(trained, tmp_path / "out", np.zeros((64, 8, 8, 1), np.float32))
     assert not (tmp_path / "out").exists()

@@ -22,6 +22,7 @@ from typing import Any
 
 from edgebll.bundle.files import check_file, check_names, inside, read_file
 from edgebll.bundle.graph_check import check_graph
+from edgebll.bundle.peak_memory import peak_bytes
 from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, read_capped, sha256_file, storage_errors, write_json
 from edgebll.plain import PlainError, from_plain, short, to_plain
@@ -88,6 +89,10 @@ class Bundle:
         content = self._content(f"{block}/{name}.onnx", MAX_GRAPH_BYTES)
         check_graph(content, f"{self.path}/{block}/{name}.onnx")
         return content
+
+    def peak_bytes(self, block: str, name: str) -> int | None:
+        """Bytes of all results that are alive at once while a graph is computed; None in a bundle of an earlier release."""
+        return peak_bytes(self._content(f"{block}/{name}.onnx", MAX_GRAPH_BYTES))
 
     def state(self, block: str) -> dict[str, Array]:
         """A block's starting state, checked against its specs."""

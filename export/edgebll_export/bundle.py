@@ -26,6 +26,7 @@ from edgebll_export.example_steps import RECIPE
 from edgebll_export.golden import eager_records, golden_tensors
 from edgebll_export.models import BlockModels, block_models
 from edgebll_export.own_module import OwnModuleStep
+from edgebll_export.peak_memory import note_peak
 from edgebll_export.targets import ONNX, Target
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], 
     with storage_errors(folder):
         folder.mkdir()
         for name, model in block.models.items():
+            note_peak(model)
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
     save_tensors(folder / "state.safetensors", {name: value.numpy() for name, value in state.items()})
     save_tensors(folder / "golden.safetensors", golden)

@@ -31,6 +31,7 @@ DOCUMENTS = {
                 "resume",
                 "several_runs",
                 "stopped",
+                "threads_capped",
                 "under_limits",
                 "under_systemd",
                 "warm_boards",

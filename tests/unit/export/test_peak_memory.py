@@ -1,0 +1,58 @@
+"""How much memory a graph's results take at once: by hand, and against what exported files say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto, helper
+from support.tiny_bundle import make_tiny_bundle
+
+from edgebll.bundle import open_bundle
+from edgebll.bundle.peak_memory import PEAK_BYTES, peak_bytes
+from edgebll.errors import BundleError
+from edgebll.learning import SGD, Greedy
+from edgebll.networks import make_network
+from edgebll_export import export_bundle
+from edgebll_export.peak_memory import note_peak, peak
+
+
+def model(*nodes: tuple[str, list[str], list[str]]):
+    """Of tensors of 10 floats, from x to y."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (2, 5)) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node(*node) for node in nodes], "g", ends[:1], ends[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_results_are_counted_while_something_needs_them() -> None:
+    assert peak(model(("Relu", ["x"], ["y"]))) == 0, "inputs and outputs are there anyway"
+    assert peak(model(("Relu", ["x"], ["a"]), ("Relu", ["a"], ["y"]))) == 40
+    chain = [("Relu", [before], [after]) for before, after in ("xa", "ab", "bc", "cd", "dy")]
+    assert peak(model(*chain)) == 80, "one is read while the next is written"
+    held = [*chain[:-1], ("Add", ["d", "a"], ["y"])]
+    assert peak(model(*held)) == 120, "a is kept to the end"
+
+
+def test_what_nobody_reads_is_counted_once() -> None:
+    assert peak(model(("Relu", ["x"], ["a"]), ("Relu", ["x"], ["b"]), ("Relu", ["x"], ["y"]))) == 40
+
+
+def test_the_file_tells_it_and_files_of_earlier_releases_do_not(tmp_path: Path) -> None:
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    export_bundle(network, rule=Greedy(), optimizer=SGD(), batch_size=16, path=tmp_path / "b")
+    bundle = open_bundle(tmp_path / "b")
+    largest = max(tensor.size_bytes for tensor in bundle.manifest.blocks[0].state)
+    told = bundle.peak_bytes("block0", "step")
+    assert told is not None
+    assert largest < told < 20 * largest
+    assert make_tiny_bundle(tmp_path / "t").peak_bytes("block0", "step") is None
+
+
+@pytest.mark.parametrize("text", ["", "-1", "many", "9" * 16])
+def test_a_number_that_is_none_is_refused(text: str) -> None:
+    made = model(("Relu", ["x"], ["y"]))
+    note_peak(made)
+    assert peak_bytes(made.SerializeToString()) == 0
+    helper.set_model_props(made, {"other": "1", PEAK_BYTES: text})
+    with pytest.raises(BundleError, match="not a number of bytes"):
+        peak_bytes(made.SerializeToString())

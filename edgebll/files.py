@@ -58,17 +58,6 @@ def read_capped(path: Path, cap: int) -> bytes:
     return content
 
 
-def default_state_dir() -> Path:
-    """Where a board keeps its key, its hosts and its files: $XDG_STATE_HOME/edgebll, or ~/.local/state/edgebll."""
-    return xdg_base("XDG_STATE_HOME", ".local/state") / "edgebll"
-
-
-def xdg_base(variable: str, fallback: str) -> Path:
-    """A base folder of the XDG Base Directory Specification: the variable's, if that is an absolute path, else that in ~."""
-    given = Path(os.environ.get(variable, ""))
-    return given if given.is_absolute() else Path.home() / fallback
-
-
 def check_parents(path: Path) -> None:
     """Raise StorageError where folders to be made for `path` would begin at the root of the file system, as typing errors do.
 

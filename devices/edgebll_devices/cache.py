@@ -46,7 +46,7 @@ class FileCache:
         owner: whose files of snapshots `states` has: no other agent removes them while they may be needed.
 
     Attributes:
-        states: the files of snapshots.
+        root: the folder. states: the files of snapshots.
 
     Raises:
         StorageError: the folder cannot be made or written.
@@ -54,7 +54,7 @@ class FileCache:
 
     def __init__(self, root: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES, owner: str = "") -> None:
         self._objects, self._incoming, self._sessions = (root / name for name in ("objects", "incoming", "sessions"))
-        self._limit_bytes = limit_bytes
+        self.root, self._limit_bytes = root, limit_bytes
         self.states = StateFiles(root / "states", owner)
         _make(self._objects, self._incoming, self._sessions, self.states.folder)
         sweep(self._incoming, SCRATCH)

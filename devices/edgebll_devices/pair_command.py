@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edgebll.errors import ConfigError
-from edgebll.files import default_state_dir
+from edgebll.home import default_state_dir
 from edgebll.keys import KeyPair, load_key_pair, new_key_pair
 from edgebll.standard_streams import check_delivered
 from edgebll.transport import is_loopback

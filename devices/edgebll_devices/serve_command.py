@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebll.errors import ConfigError
-from edgebll.files import default_state_dir
+from edgebll.home import default_state_dir
 from edgebll.keys import allowed_hosts, check_public_key
 from edgebll.limits import raise_descriptor_limit
 from edgebll.standard_streams import forgive_lost_output

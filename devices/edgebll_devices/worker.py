@@ -85,7 +85,7 @@ class Worker(threading.Thread):
     def _serve(self) -> None:
         start = time.monotonic()
         self._connect_all()
-        loader = BlockLoader(self._job, Site(say=self._say, halted=self._halt.is_set))
+        loader = BlockLoader(self._job, Site(say=self._say, halted=self._halt.is_set, state_dir=self._job.cache.root))
         station, sound = Station(loader.load(), self._send, self._report), False
         try:
             assign = self._job.assign

@@ -2,17 +2,15 @@
 
 from edgebll.bundle.folder import (
     INT8_GRAPH,
-    MANIFEST,
     MAX_MANIFEST_BYTES,
     Bundle,
-    bundle_writer,
-    check_bundle_place,
     check_state,
     open_bundle,
     parse_manifest,
     write_manifest,
     write_updated,
 )
+from edgebll.bundle.writer import MANIFEST, bundle_writer, check_bundle_place
 
 __all__ = [
     "INT8_GRAPH",

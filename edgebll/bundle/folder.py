@@ -11,11 +11,8 @@ block0/golden.safetensors  inputs and expected outputs of a few consecutive step
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +20,13 @@ from typing import Any
 from edgebll.bundle.files import check_file, check_names, inside, read_file
 from edgebll.bundle.graph_check import check_graph
 from edgebll.bundle.peak_memory import peak_bytes
-from edgebll.errors import BundleError, StorageError
-from edgebll.files import check_parents, read_capped, sha256_file, storage_errors, write_json
+from edgebll.bundle.writer import MANIFEST, bundle_writer
+from edgebll.errors import BundleError
+from edgebll.files import read_capped, sha256_file, storage_errors, write_json
 from edgebll.plain import PlainError, from_plain, short, to_plain
-from edgebll.scratch import EARLIER, folder_lock, scratch_folder, sweep
 from edgebll.spec import FORMAT_VERSION, MAX_FILE_BYTES, BlockSpec, FileEntry, Manifest
 from edgebll.state import Array, State, parse_tensors, save_tensors
 
-MANIFEST = "manifest.json"
 #: The quantised forward graph, x -> a, of bundles that `edgebll quantize` made.
 INT8_GRAPH = "forward_int8"
 #: A manifest travels inside one message, and every value in it takes many times the memory of its text.
@@ -155,50 +151,6 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
         for name, entry in manifest.files.items():
             check_file(folder, name, entry)
     return Bundle(folder, manifest)
-
-
-@contextlib.contextmanager
-def bundle_writer(path: Path | str) -> Iterator[Path]:
-    """Give a scratch folder to fill (end with `write_manifest`); on success it becomes `path`, on failure it is removed.
-
-    Raises:
-        StorageError: `path` exists and is not an earlier bundle, or nothing can be written there.
-    """
-    target = Path(path)
-    check_parents(target)
-    with contextlib.ExitStack() as stack:
-        with storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with folder_lock(target.parent):  # nobody is about to replace it
-                check_bundle_place(target)
-            sweep(target.parent, target.name, earlier=False)
-            scratch = stack.enter_context(scratch_folder(target.parent, target.name))
-        yield scratch
-        with storage_errors(target), folder_lock(target.parent):
-            _replace_folder(scratch, target)
-        sweep(target.parent, target.name)
-
-
-def check_bundle_place(target: Path) -> None:
-    """Raise StorageError unless a bundle may be written at `target`: there is none or nothing, and a folder to make it in."""
-    if target.exists() and not (target / MANIFEST).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise StorageError(f"{target} exists and is not a bundle; choose another folder or remove it")
-    check_parents(target)
-
-
-def _replace_folder(scratch: Path, target: Path) -> None:
-    """Put `scratch` in the place of `target`; whenever this is interrupted, one of the two is whole."""
-    if not target.exists():
-        os.replace(scratch, target)
-        return
-    earlier = scratch.with_suffix(EARLIER)
-    os.replace(target, earlier)
-    try:
-        os.replace(scratch, target)
-    except BaseException:
-        os.replace(earlier, target)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

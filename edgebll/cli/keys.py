@@ -114,7 +114,7 @@ def list_hosts(hosts: HostsOption = None, json: JsonOption = False) -> None:
 
 
 def _hosts_file(path: Path | None) -> Path:
-    from edgebll.files import default_state_dir
+    from edgebll.home import default_state_dir
     from edgebll.keys.allowed_hosts import FILE
 
     return path or default_state_dir() / FILE

@@ -12,7 +12,7 @@ from edgebll.data import cifar, fashion_mnist, reverse
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.errors import ConfigError, DataError
-from edgebll.files import xdg_base
+from edgebll.home import xdg_base
 
 SPLITS = ("train", "test")
 #: Where Debian and its descendants put data sets.

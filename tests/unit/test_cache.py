@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgebll.errors import StorageError, WireError
-from edgebll.files import default_state_dir
+from edgebll.home import default_state_dir
 from edgebll.spec import FileEntry
 from edgebll_devices.cache import FileCache
 

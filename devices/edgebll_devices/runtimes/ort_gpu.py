@@ -49,7 +49,7 @@ def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int
 
 def _tensorrt_options(site: Site) -> dict[str, str]:
     """Engines and timings are kept; types are those of the graph, so no float16 beyond it."""
-    folder = str(site.engine_dir / "onnxruntime")
+    folder = str(site.engines / "onnxruntime")
     return {
         "device_id": "0",
         "trt_engine_cache_enable": "1",

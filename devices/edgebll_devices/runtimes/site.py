@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgebll.errors import BoardError
-from edgebll.files import xdg_base
+from edgebll.home import find_home, given_base, xdg_base
 
 _log = logging.getLogger(__name__)
 
@@ -18,11 +18,20 @@ class LoadHalted(BoardError):  # noqa: N818  (what happened is no error of the b
     """Loading a block was stopped because nobody waits for it any longer."""
 
 
-def default_engine_dir() -> Path:
-    """Where built engines are kept: $EDGEBLL_ENGINES, else $XDG_CACHE_HOME/edgebll/engines, else ~/.cache/edgebll/engines."""
+def default_engine_dir(state_dir: Path | None = None) -> Path:
+    """Where built engines are kept: $EDGEBLL_ENGINES, else $XDG_CACHE_HOME/edgebll/engines, else ~/.cache/edgebll/engines.
+
+    Args:
+        state_dir: of the board; takes them where there is no home folder.
+
+    Raises:
+        StorageError: there is no home folder, and nothing can be put in its place.
+    """
     named = os.environ.get("EDGEBLL_ENGINES")
     if named:
         return Path(named)
+    if state_dir is not None and given_base("XDG_CACHE_HOME") is None and find_home() is None:
+        return state_dir / "engines"
     return xdg_base("XDG_CACHE_HOME", ".cache") / "edgebll" / "engines"
 
 
@@ -36,12 +45,22 @@ class Site:
 
     Attributes:
         say: takes a sentence about long work that goes on, every few seconds. halted: whether to stop loading.
-        engine_dir: folder for engines built on this machine.
+        engine_dir: folder for engines built on this machine; None for the default one. state_dir: of the board, if it is one.
     """
 
     say: Callable[[str], None] = _log.info
     halted: Callable[[], bool] = _never
-    engine_dir: Path = field(default_factory=default_engine_dir)
+    engine_dir: Path | None = None
+    state_dir: Path | None = None
+
+    @property
+    def engines(self) -> Path:
+        """Folder for engines, which only runtimes that build some need.
+
+        Raises:
+            StorageError: there is no place for them.
+        """
+        return self.engine_dir or default_engine_dir(self.state_dir)
 
     def check(self) -> None:
         """Raise LoadHalted if loading is to stop."""

@@ -33,7 +33,7 @@ class Workshop:
     def __init__(self, library: Library, gpu: Gpu, site: Site, options: BuildOptions | None = None) -> None:
         self._library, self._gpu = library, gpu
         self._options = options or default_options(gpu)
-        self._cache = EngineCache(site.engine_dir)
+        self._cache = EngineCache(site.engines)
         self._builder = Builder(library, site)
 
     def engine(self, where: str, graph: bytes) -> Any:

@@ -23,7 +23,7 @@ from edgebll.learning import BlockStep, make_optimizer, make_rule, make_steps
 from edgebll.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.spec import NEXT, BlockSpec
 from edgebll.state import Array
-from edgebll_export.example_steps import verify_inputs
+from edgebll_export.example_steps import RECIPE, verify_inputs
 from edgebll_export.golden import StepRecord, eager_records
 from edgebll_export.own_module import OwnModuleStep
 from edgebll_export.rounding import MARGIN, NOISE, TOLERANCE, TRIALS, Distances, errors, movements
@@ -117,6 +117,12 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
         ours, theirs = ((one.state, one.input, one.received, one.sent) for one in (step.spec, spec))
         if ours != theirs:
             raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
+        then = tuple(manifest.recipe.get("notes", {}).get(step.name, ()))
+        if then != step.notes and RECIPE in manifest.recipe:  # bundles of before say neither
+            raise BundleError(
+                f"{bundle.path}: layers of {spec.name} are in other modes than at its export ({'; '.join(step.notes or then)}"
+                "); put them into those, or export the bundle again"
+            )
     return steps
 
 
@@ -125,6 +131,7 @@ class _BlockCheck:
 
     def __init__(self, bundle: Bundle, step: BlockStep, tolerance: float) -> None:
         self.step = step
+        self.own = OwnModuleStep(step)
         self.tolerance = tolerance
         self.spec: BlockSpec = bundle.manifest.block(step.name)
         self.sessions = {graph: _session(bundle, step.name, graph) for graph in self.spec.graphs}
@@ -173,7 +180,7 @@ class _BlockCheck:
             self._worst[key] = row
 
     def _noisy_steps(self, state: Mapping[str, Array], record: StepRecord) -> Iterator[dict[str, Array]]:
-        """What the eager step gives where x is off by rounding."""
+        """What the block's own module gives where x is off by rounding; the functional step might be what is wrong."""
         generator = torch.Generator().manual_seed(0)
         scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
         before = {name: torch.from_numpy(value) for name, value in state.items()}
@@ -182,7 +189,7 @@ class _BlockCheck:
         size = NOISE[self.step.precision.name] * float(x.abs().max())
         for _ in range(TRIALS):
             moved = x + size * torch.randn(x.shape, generator=generator)
-            stepped = self.step(before, moved, y, scalars, received)
+            stepped = self.own(before, moved, y, scalars, received)
             new = {name + NEXT: value for name, value in stepped.state.items()}
             outputs = {**new, "a": stepped.a, "metrics": stepped.metrics, **stepped.sent}
             yield {name: value.numpy() for name, value in outputs.items()}

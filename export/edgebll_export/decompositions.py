@@ -1,4 +1,4 @@
-"""ATen operators that are traced in parts: PyTorch's own decompositions into operators that have lowerings.
+"""ATen operators that are traced in parts: by PyTorch's own decompositions, or by ours (see `edgebll_export.composites`).
 
 Taken where a lowering of ours would compute nothing faster. A registered lowering of the operator goes first, so anybody can
 replace a decomposition by registering one.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch._decomp import decomposition_table
 
+from edgebll_export.composites import COMPOSITES
 from edgebll_export.registry import LOWERINGS
 
 #: Family -> operators of namespace aten, name or name.overload.
@@ -34,8 +35,9 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     """Operator -> decomposition, for `make_fx`."""
     wanted = {overload(name) for names in DECOMPOSED.values() for name in names}
     table = {operator: decomposition_table[operator] for operator in wanted if str(operator) not in LOWERINGS}
+    own = {overload(name.removeprefix("aten.")): entry.function for name, entry in COMPOSITES.items() if name not in LOWERINGS}
     group_norm = torch.ops.aten.native_group_norm_backward.default
-    return {**table, torch.ops.prims.copy_strided.default: _copy_strided, group_norm: _group_norm_backward}
+    return {**table, **own, torch.ops.prims.copy_strided.default: _copy_strided, group_norm: _group_norm_backward}
 
 
 def _copy_strided(x: Tensor, stride: Sequence[int]) -> Tensor:

@@ -36,7 +36,7 @@ def known_tensors(traced: Trace) -> dict[fx.Node, Tensor]:
 def _foldable(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
     if str(node.target) in _BY_SHAPE:
         return True
-    if any(argument not in known for argument in node.all_input_nodes):
+    if any(argument not in known for argument in node.all_input_nodes) or node.meta.get("val") is None:
         return False
     if node.target is operator.getitem:
         return True

@@ -14,11 +14,12 @@ from torch import Tensor, fx
 
 import edgebll_export.lowering  # noqa: F401  (fills the registry)
 from edgebll.errors import EdgebllError, ExportError
+from edgebll_export.complex_value import Complex
 from edgebll_export.folding import known_tensors
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowered import checked, failure
 from edgebll_export.lowering.shape import filled
-from edgebll_export.registry import LOWERINGS, Lowering
+from edgebll_export.registry import COMPLEX_LOWERINGS, LOWERINGS, Lowering
 from edgebll_export.targets import ONNX, Target
 from edgebll_export.trace import Trace, dtype_name, place
 
@@ -53,6 +54,8 @@ class _Lowerer:
         for name, node in zip(self.traced.inputs, placeholders, strict=True):
             if node in self.alive:
                 fake = node.meta["val"]
+                if fake.is_complex():
+                    raise ExportError(f"{self.name}: the input {name} is complex; pass torch.view_as_real of it")
                 self.values[node] = self.builder.input(name, dtype_name(fake.dtype), fake.shape)
                 used.append(name)
         for node in self.traced.module.graph.nodes:
@@ -61,11 +64,18 @@ class _Lowerer:
         for name, node in zip(self.traced.outputs, self.traced.results, strict=True):
             if self.values[node] is None:
                 raise ExportError(f"{self.name}: graphs do not hold the output {name}, such as the indices of maxima")
+            if isinstance(self.values[node], Complex):
+                raise ExportError(f"{self.name}: the output {name} is complex; return torch.view_as_real of it")
             self.builder.output(name, checked(self.builder, self.values[node], node.meta.get("val")))
         return self.builder.build(self.name), tuple(used)
 
-    def _constant(self, tensor: Tensor) -> Value:
+    def _constant(self, tensor: Tensor) -> Value | Complex:
         """A constant; of one element where all are equal, and numbers that an axis repeats once."""
+        if tensor.is_complex():
+            return Complex(*(self._real_constant(part.resolve_neg()) for part in (tensor.real, tensor.imag)))
+        return self._real_constant(tensor)
+
+    def _real_constant(self, tensor: Tensor) -> Value:
         first = tensor[(0,) * tensor.ndim] if tensor.numel() > 1 else None
         if first is not None and (not any(tensor.stride()) or bool((tensor == first).all())):
             return filled(self.builder, tensor.shape, first.item(), dtype_name(tensor.dtype))
@@ -103,9 +113,11 @@ class _Lowerer:
         return result
 
     def _entry(self, node: fx.Node) -> Lowering:
-        entry = LOWERINGS.get(str(node.target))
+        table = COMPLEX_LOWERINGS if _is_complex(node) else LOWERINGS
+        entry = table.get(str(node.target))
         if entry is None:
-            raise ExportError(f"{self.name}: the operator {node.target} in {place(node)} {_remedy(node)}")
+            kind = " on complex numbers" if table is COMPLEX_LOWERINGS else ""
+            raise ExportError(f"{self.name}: the operator {node.target}{kind} in {place(node)} {_remedy(node)}")
         return entry
 
     def _argument(self, argument: Any) -> Any:
@@ -118,6 +130,13 @@ class _Lowerer:
         if isinstance(argument, np.generic):
             return argument.item()
         return argument
+
+
+def _is_complex(node: fx.Node) -> bool:
+    """Whether an argument or a result is a complex tensor."""
+    values = [node.meta.get("val"), *(argument.meta.get("val") for argument in node.all_input_nodes)]
+    parts = [part for value in values for part in (value if isinstance(value, (list, tuple)) else [value])]
+    return any(isinstance(part, Tensor) and part.is_complex() for part in parts)
 
 
 def _where(node: fx.Node) -> str:

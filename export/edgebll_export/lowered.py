@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from edgebll.errors import ExportError
+from edgebll_export.complex_value import PARTS, Complex
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.promotion import category, to_copy
 from edgebll_export.trace import dtype_name
@@ -31,6 +32,8 @@ def checked(g: GraphBuilder, result: Any, expected: Any, more: int = 0) -> Any:
     Raises:
         ExportError: the result is of another kind, shape or dtype.
     """
+    if _is_complex(expected):
+        return _fitting_complex(result, expected)
     if isinstance(expected, Tensor):
         return to_copy(g, _fitting(result, expected, ""), dtype_name(expected.dtype))
     if not isinstance(expected, (tuple, list)):
@@ -38,6 +41,8 @@ def checked(g: GraphBuilder, result: Any, expected: Any, more: int = 0) -> Any:
     if not isinstance(result, (tuple, list)) or len(result) != len(expected) + more:
         raise ExportError(f"its lowering returns {_kind(result)}, but the operator {len(expected) + more} results")
     parts = list(result)
+    if expected and all(map(_is_complex, expected)):
+        return tuple(_fitting_complex(*pair) for pair in zip(parts, expected, strict=True))
     for position, wanted in enumerate(expected):
         if isinstance(wanted, Tensor) and wanted.numel() and parts[position] is not None:
             parts[position] = _fitting(parts[position], wanted, f" as result {position}")
@@ -53,6 +58,20 @@ def _fitting(result: Any, expected: Tensor, which: str) -> Value:
     if result.shape != shape or not (result.dtype == dtype or _holds(result.dtype, dtype)):
         raise ExportError(f"its lowering returns {result.dtype} {result.shape}{which}, but the operator {dtype} {shape}")
     return result
+
+
+def _is_complex(expected: Any) -> bool:
+    return isinstance(expected, Tensor) and expected.is_complex()
+
+
+def _fitting_complex(result: Any, expected: Tensor) -> Complex:
+    shape, dtype = tuple(expected.shape), PARTS[dtype_name(expected.dtype)]
+    fits = isinstance(result, Complex) and all(
+        part.shape == shape and part.dtype == dtype for part in (result.real, result.imag)
+    )
+    if not fits:
+        raise ExportError(f"its lowering returns {_kind(result)}, but the operator one complex tensor {shape} of {dtype}")
+    return result  # type: ignore[no-any-return]
 
 
 def _holds(wide: str, narrow: str) -> bool:

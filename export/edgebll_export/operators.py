@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import edgebll_export.lowering  # noqa: F401  (fills the registry)
+from edgebll_export.composites import COMPOSITES, Composite
 from edgebll_export.decompositions import DECOMPOSED
-from edgebll_export.registry import LOWERINGS
+from edgebll_export.registry import COMPLEX_LOWERINGS, LOWERINGS, Lowering
+from edgebll_export.substitutes import SUBSTITUTES
 from edgebll_export.targets import TARGETS
 
 _IN_PARTS = "Traced in parts, by PyTorch's decomposition."
@@ -28,6 +30,8 @@ own, such as torch.nn.functional.dropout or that inside attention, must become o
 Values that depend on no input (masks, positions, tables) are computed at export by any operator, listed or not. In-place
 operators are traced as their pure counterparts.
 """
+_FUNCTIONS = """These functions of PyTorch look at values, count on strides or have no static gradient; while tracing, others
+that compute the same take their place. What of their options has no static form is refused with its name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def operator_rows() -> list[OperatorRow]:
     """All that is lowered, by family and name."""
     names: dict[tuple[str, object], list[str]] = {}
     described: dict[tuple[str, object], str] = {}
-    for entry in LOWERINGS.values():
+    entries: list[Lowering | Composite] = [*LOWERINGS.values(), *COMPOSITES.values()]
+    for entry in entries:
         key = (entry.family, entry.function)
         names.setdefault(key, []).append(_short(entry.operator))
         described[key] = (inspect.getdoc(entry.function) or "").split("\n")[0]
@@ -56,7 +61,17 @@ def operator_rows() -> list[OperatorRow]:
     for family, operators in DECOMPOSED.items():
         own = tuple(name for name in operators if f"aten.{name}" not in LOWERINGS and f"aten.{name}.default" not in LOWERINGS)
         rows += [OperatorRow(family, own, _IN_PARTS)] if own else []
+    rows += _complex_rows()
     return sorted(rows, key=lambda row: (row.family, row.description == _IN_PARTS, row.operators))
+
+
+def _complex_rows() -> list[OperatorRow]:
+    """Operators on complex tensors, those that do the same together."""
+    named: dict[str, list[str]] = {}
+    for entry in COMPLEX_LOWERINGS.values():
+        text = (inspect.getdoc(entry.function) or "").split("\n")[0]
+        named.setdefault(text, []).append(f"complex {_short(entry.operator)}")
+    return [OperatorRow("complex numbers", tuple(sorted(operators)), text) for text, operators in named.items()]
 
 
 def _short(operator: str) -> str:
@@ -70,7 +85,17 @@ def as_markdown(rows: Sequence[OperatorRow]) -> str:
         lines += [f"## {family.capitalize()}", "", "| operators | |", "|---|---|"]
         lines += [_line(row) for row in rows if row.family == family]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_functions()])
+
+
+def _functions() -> list[str]:
+    """The section on functions that are traced as others."""
+    names: dict[str, list[str]] = {}
+    for function, other in SUBSTITUTES.items():
+        text = (inspect.getdoc(other) or "").split("\n")[0].replace("|", "\\|")
+        names.setdefault(text, []).append(getattr(function, "__name__", str(function)))
+    rows = [f"| {', '.join(f'`{name}`' for name in dict.fromkeys(functions))} | {text} |" for text, functions in names.items()]
+    return ["## Functions", "", _FUNCTIONS, "", "| functions | |", "|---|---|", *rows, ""]
 
 
 def _line(row: OperatorRow) -> str:

@@ -25,6 +25,8 @@ class Lowering:
 
 
 LOWERINGS: dict[str, Lowering] = {}
+#: The same for operators with complex arguments or results, which are `Complex`: two real tensors.
+COMPLEX_LOWERINGS: dict[str, Lowering] = {}
 
 
 def lowering(*operators: str, family: str, writes: tuple[tuple[int, int], ...] = ()) -> Callable[[Lower], Lower]:
@@ -33,6 +35,17 @@ def lowering(*operators: str, family: str, writes: tuple[tuple[int, int], ...] =
     def register(function: Lower) -> Lower:
         for operator in operators:
             LOWERINGS[operator] = Lowering(operator, family, function, writes)
+        return function
+
+    return register
+
+
+def complex_lowering(*operators: str) -> Callable[[Lower], Lower]:
+    """Register a function for ATen operators where an argument or the result is complex."""
+
+    def register(function: Lower) -> Lower:
+        for operator in operators:
+            COMPLEX_LOWERINGS[operator] = Lowering(operator, "complex numbers", function)
         return function
 
     return register

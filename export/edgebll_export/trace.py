@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from edgebll.errors import ExportError
 from edgebll_export.decompositions import decompositions
 from edgebll_export.functional import without_writes
+from edgebll_export.substitutes import SUBSTITUTES
 
 #: Key of an annotation that says in which line of whose code an operator stands, for functions without modules.
 LINE = "line"
@@ -80,7 +81,7 @@ def trace(
         outputs[:] = result
         return list(result.values())
 
-    with _marked(modules), fx_traceback.preserve_node_meta(), _Static():
+    with _marked(modules), fx_traceback.preserve_node_meta(), _without_onednn(), _Static():
         try:
             table = decompositions()
             tracer = make_fx(flat, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
@@ -100,19 +101,21 @@ def known_failure(error: Exception) -> str | None:
 
 
 class _Static(TorchFunctionMode):
-    """Functions that look at values for nothing: one_hot, which checks its labels even where the number of classes is given."""
+    """Functions that would look at values for nothing, or that have no static gradient, as others: see `substitutes`."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if function is not torch.nn.functional.one_hot:
-            return function(*args, **kwargs)
-        return self._one_hot(*args, **kwargs)
+        return SUBSTITUTES.get(function, function)(*args, **(kwargs or {}))
 
-    @staticmethod
-    def _one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
-        if num_classes < 1:
-            raise ValueError("one_hot needs the number of classes, which it would else read from the labels; pass num_classes")
-        return (labels.unsqueeze(-1) == torch.arange(num_classes)).long()
+
+@contextlib.contextmanager
+def _without_onednn() -> Iterator[None]:
+    """While open, recurrent layers are the operators they are made of, not one of oneDNN's, which is opaque."""
+    enabled = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(enabled)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from edgebll_export import lower as lower_module
+from edgebll_export.composites import COMPOSITES, Composite
 from support.graphs import assert_lowered_equals_float64, to_model, with_gradients
 
 #: A function of tensors, and for each of them its shape (filled at random) or its content.
@@ -54,14 +56,24 @@ def reached_operators(cases: Cases) -> set[str]:
 
 @contextmanager
 def recorded_operators() -> Iterator[set[str]]:
-    """The ATen operators lowered while this is open."""
+    """The ATen operators lowered or taken apart while this is open; those of complex tensors as "complex aten.mul.Tensor"."""
     seen: set[str] = set()
     original = lower_module._Lowerer._call
 
     def recording(self: Any, node: torch.fx.Node) -> Any:
-        seen.add(str(node.target))
+        kind = "complex " if lower_module._is_complex(node) else ""
+        seen.add(f"{kind}{node.target}")
         return original(self, node)
+
+    def noted(entry: Composite) -> Composite:
+        def function(*args: Any, **kwargs: Any) -> Any:
+            seen.add(entry.operator)
+            return entry.function(*args, **kwargs)
+
+        return replace(entry, function=function)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lower_module._Lowerer, "_call", recording)
+        for name, entry in COMPOSITES.items():
+            patch.setitem(COMPOSITES, name, noted(entry))
         yield seen

@@ -53,6 +53,10 @@ CASES: list[Case] = [
         (name, [f(2, 3)], {})
         for name in ("Max", "Min", "Sum", "Neg", "Abs", "Sign", "Exp", "Tanh", "Erf", "Floor", "Ceil", "Sin", "Cos")
     ),
+    *((name, [f(2, 3)], {}) for name in ("Tan", "Atan", "Sinh", "Cosh", "Asinh")),
+    *((name, [np.tanh(f(2, 3))], {}) for name in ("Asin", "Acos", "Atanh")),
+    ("Acosh", [1 + positive(2, 3)], {}),
+    ("Round", [np.float32([-2.5, -1.5, -0.5, 0.4, 0.5, 1.5, 2.6])], {}),
     *((name, [positive(2, 3)], {}) for name in ("Sqrt", "Log", "Reciprocal")),
     ("Neg", [_INTS], {}),
     ("Pow", [positive(2, 3), f(3)], {}),
@@ -109,6 +113,8 @@ CASES: list[Case] = [
     ("ReduceSum", [f(2, 3, 4), i()], {"noop_with_empty_axes": 1}),
     *((name, [_TIES], {"axis": axis, "keepdims": k}) for name in ("ArgMax", "ArgMin") for axis in (0, 1) for k in (0, 1)),
     ("ArgMax", [_TIES], {"axis": -1, "select_last_index": 1}),
+    *(("TopK", [_TIES, i(k)], {"largest": most, "num_outputs": 2}) for k in (1, 4) for most in (0, 1)),
+    ("TopK", [f(3, 4, 2), i(2)], {"axis": 1, "num_outputs": 2}),
     ("CumSum", [f(2, 3, 4), np.array(-2)], {}),
     ("CumSum", [_INTS, np.array(0)], {}),
     *(("CumSum", [f(2, 3), np.array(1)], {"exclusive": e, "reverse": r}) for e, r in ((1, 0), (0, 1), (1, 1))),

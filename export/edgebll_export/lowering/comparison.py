@@ -35,12 +35,17 @@ for _aten, _operator in {
     _comparison(_aten, _operator)
 
 
+def equal(g: GraphBuilder, x: Value, y: Value | float) -> Value:
+    """Where both are equal."""
+    return _compared(g, "Equal", x, y)
+
+
 @lowering("aten.ne.Scalar", "aten.ne.Tensor", family=_FAMILY)
 def not_equal(g: GraphBuilder, x: Value, y: Value | float) -> Value:
     """ONNX Equal, then Not; of truth values Xor."""
     if common_type(x, y) == "bool":
         return g.elementwise("Xor", aligned(g, x, y), dtype="bool")
-    return g.elementwise("Not", [_compared(g, "Equal", x, y)])
+    return g.elementwise("Not", [equal(g, x, y)])
 
 
 @lowering("aten.where.self", "aten.where.ScalarSelf", "aten.where.ScalarOther", "aten.where.Scalar", family=_FAMILY)
@@ -66,11 +71,11 @@ def masked_fill(g: GraphBuilder, x: Value, mask: Value, number: Value | float) -
 
 def _logical(aten: str, operator: str) -> None:
     @lowering(f"aten.logical_{aten}.default", family=_FAMILY)
-    def of_truth(g: GraphBuilder, x: Value, y: Value) -> Value:
+    def of_truth(g: GraphBuilder, x: Value, y: Value | bool) -> Value:
         return g.elementwise(operator, aligned(g, x, y, dtype="bool"), dtype="bool")
 
-    @lowering(f"aten.bitwise_{aten}.Tensor", family=_FAMILY)
-    def of_bits(g: GraphBuilder, x: Value, y: Value) -> Value:
+    @lowering(f"aten.bitwise_{aten}.Tensor", f"aten.bitwise_{aten}.Scalar", family=_FAMILY)
+    def of_bits(g: GraphBuilder, x: Value, y: Value | bool) -> Value:
         if common_type(x, y) != "bool":
             raise ExportError("the bits of integers cannot be combined in a graph; compare them to truth values before")
         return of_truth(g, x, y)

@@ -110,7 +110,7 @@ def _unary(aten: str, operator: str) -> None:
     lower.__doc__ = f"ONNX {operator}."
 
 
-for _aten, _operator in {"neg": "Neg", "abs": "Abs", "sgn": "Sign", "sign": "Sign"}.items():
+for _aten, _operator in {"neg": "Neg", "_neg_view": "Neg", "abs": "Abs", "sgn": "Sign", "sign": "Sign"}.items():
     _unary(_aten, _operator)
 
 
@@ -122,7 +122,7 @@ def _real(aten: str, operator: str) -> None:
     lower.__doc__ = f"ONNX {operator}."
 
 
-for _aten, _operator in {"sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos", "erf": "Erf"}.items():
+for _aten, _operator in {"sqrt": "Sqrt", "exp": "Exp", "log": "Log", "erf": "Erf"}.items():
     _real(_aten, _operator)
 
 

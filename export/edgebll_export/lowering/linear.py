@@ -78,7 +78,7 @@ def mv(g: GraphBuilder, a: Value, v: Value) -> Value:
     return g.reshape(_gemm(g, a, g.reshape(v, (v.shape[0], 1)), None), (a.shape[0],))
 
 
-@lowering("aten.dot.default", family=_FAMILY)
+@lowering("aten.dot.default", "aten.vdot.default", family=_FAMILY)
 def dot(g: GraphBuilder, x: Value, y: Value) -> Value:
     """Sum of products of two vectors."""
     inside = computed_in(x.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce as fold
 from typing import Any
 
@@ -102,4 +103,7 @@ def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Va
     """Conversion to another dtype; device and layout do not matter here."""
     if dtype is None or dtype == x.dtype:
         return x
+    if x.constant is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return replace(g.constant(x.constant.astype(dtype)), shape=x.shape)
     return g.elementwise("Cast", [x], dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

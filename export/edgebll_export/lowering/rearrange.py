@@ -141,3 +141,13 @@ def select_scatter(g: GraphBuilder, x: Value, source: Value, axis: int, index: i
     axis %= len(x.shape)
     index %= x.shape[axis]
     return slice_scatter(g, x, unsqueeze(g, source, axis), axis, index, index + 1)
+
+
+@lowering("aten.diagonal_scatter.default", family=_FAMILY)
+def diagonal_scatter(g: GraphBuilder, x: Value, source: Value, offset: int = 0, first: int = 0, second: int = 1) -> Value:
+    """X with the diagonal of two axes replaced by the source."""
+    rows, columns = x.shape[first], x.shape[second]
+    mask = np.eye(rows, columns, offset, dtype=np.bool_)
+    shape = [rows if a == first % len(x.shape) else columns if a == second % len(x.shape) else 1 for a in range(len(x.shape))]
+    inside = g.constant((mask if first % len(x.shape) < second % len(x.shape) else mask.T).reshape(shape))
+    return where(g, inside, diagonal_backward(g, g.dense(source), x.shape, offset, first, second), x)

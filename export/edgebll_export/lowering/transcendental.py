@@ -9,24 +9,12 @@ import numpy as np
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.comparison import where
 from edgebll_export.lowering.elementwise import binary, mul
-from edgebll_export.lowering.promotion import aligned, as_float, category, lift
+from edgebll_export.lowering.promotion import aligned, as_float, lift
 from edgebll_export.registry import lowering
 
 _FAMILY = "element-wise"
 #: Finite numbers of each dtype from which 1 makes no difference.
 _LARGEST = {"float16": 6.5e4, "float32": 3e38, "bfloat16": 3e38, "float64": 1e308}
-
-
-def _rounding(aten: str, operator: str) -> None:
-    @lowering(f"aten.{aten}.default", family=_FAMILY)
-    def lower(g: GraphBuilder, x: Value) -> Value:
-        return x if category(x.dtype) == 1 else g.elementwise(operator, [x])
-
-    lower.__doc__ = f"ONNX {operator}; integers stay."
-
-
-for _aten, _operator in {"floor": "Floor", "ceil": "Ceil"}.items():
-    _rounding(_aten, _operator)
 
 
 @lowering("aten.log1p.default", family=_FAMILY)

@@ -8,8 +8,23 @@ from torch.nn import functional as F
 
 IDS = torch.tensor([[0, 3, 2, 6, 3], [1, 2, 2, 5, 0]])
 COLUMNS = torch.tensor([[0, 1], [3, 2], [1, 1]])
+OFFSETS = torch.tensor([0, 2, 2])
 
 CASES: dict[str, Case] = {
+    **{f"bags_{mode}": (lambda w, mode=mode: F.embedding_bag(IDS, w, mode=mode), [(7, 4)]) for mode in ("sum", "mean", "max")},
+    **{
+        f"bags_{mode}_by_offsets": (lambda w, o, mode=mode: F.embedding_bag(IDS[0], w, o, mode=mode), [(7, 4), OFFSETS])
+        for mode in ("sum", "mean", "max")
+    },
+    **{
+        f"bags_{mode}_with_padding": (lambda w, mode=mode: F.embedding_bag(IDS, w, mode=mode, padding_idx=2), [(7, 4)])
+        for mode in ("sum", "mean", "max")
+    },
+    "bags_weighted": (lambda w, p: F.embedding_bag(IDS, w, per_sample_weights=p, mode="sum"), [(7, 4), (2, 5)]),
+    "bags_weighted_by_offsets": (
+        lambda w, p, o: F.embedding_bag(IDS[0], w, o, per_sample_weights=p, mode="sum", include_last_offset=True),
+        [(7, 4), (5,), torch.tensor([0, 2, 5])],
+    ),
     "embedding": (lambda w: F.embedding(IDS, w), [(7, 4)]),
     "embedding_of_an_input": (lambda i, w: F.embedding(i.long(), w), [IDS.float(), (7, 4)]),
     "embedding_with_padding": (lambda i, w: F.embedding(i, w, padding_idx=2), [IDS, (7, 4)]),

@@ -7,6 +7,9 @@ from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
 CASES: dict[str, Case] = {
+    "vdot": (torch.vdot, [(4,), (4,)]),
+    "bilinear": (F.bilinear, [(4, 3), (4, 5), (2, 3, 5), (2,)]),
+    "bilinear_of_sequences": (lambda x, y, w: F.bilinear(x, y, w), [(2, 4, 3), (2, 4, 2), (2, 3, 2)]),
     "linear": (F.linear, [(5, 4), (3, 4), (3,)]),
     "linear_3d": (F.linear, [(2, 5, 4), (3, 4), (3,)]),
     "mm": (lambda x, y: x @ y.t(), [(3, 4), (5, 4)]),

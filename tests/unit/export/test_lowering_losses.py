@@ -8,6 +8,8 @@ from support.graphs import assert_lowered_equals_eager
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
+LABELS, STEPS, LENGTHS = torch.tensor([[1, 1, 3], [3, 1, 0]]), torch.tensor([7, 6]), torch.tensor([3, 2])
+
 REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 REDUCTIONS = ("mean", "sum", "none")
 CLASSES = torch.tensor([0, 3, 1])
@@ -23,6 +25,10 @@ def classification(**options: Any) -> Case:
 
 
 CASES: dict[str, Case] = {
+    "ctc": (lambda x: F.ctc_loss(x.log_softmax(2), LABELS, (7, 6), (3, 2)), [(7, 2, 4)]),
+    "ctc_sum_of_free_scores": (lambda x: F.ctc_loss(x, LABELS, STEPS, LENGTHS, reduction="sum"), [(7, 2, 4)]),
+    "ctc_of_one": (lambda x: F.ctc_loss(x.log_softmax(1), LABELS[0], STEPS[0], LENGTHS[0], blank=2), [(7, 4)]),
+    "ctc_impossible": (lambda x: F.ctc_loss(x, LABELS, (3, 7), (3, 2), reduction="none", zero_infinity=True), [(7, 2, 4)]),
     "cross_entropy_probabilities": (
         lambda x, y: F.cross_entropy(x, y.softmax(1), label_smoothing=0.1).reshape(1),
         [(4, 3), (4, 3)],

@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CASES: dict[str, Case] = {
+    **{
+        f"weight_norm_{axis}": (lambda v, g, axis=axis: torch._weight_norm(v, g, axis), [(4, 3, 2), shape])
+        for axis, shape in ((0, (4, 1, 1)), (1, (1, 3, 1)), (2, (1, 1, 2)))
+    },
     "layer_norm": (lambda x, w, b: F.layer_norm(x, (6,), w, b), [(2, 3, 6), (6,), (6,)]),
     "layer_norm_plain": (lambda x: F.layer_norm(x, (6,)), [(4, 6)]),
     "layer_norm_without_bias": (lambda x, w: F.layer_norm(x, (6,), w), [(2, 3, 6), (6,)]),

@@ -26,6 +26,8 @@ def empty_writes(x: torch.Tensor) -> torch.Tensor:
 
 
 CASES: dict[str, Case] = {
+    "diagonal_scatter": (lambda x, y: torch.diagonal_scatter(x, y, 1, 2, 0), [(4, 2, 3), (2, 3)]),
+    "diagonal_written": (lambda x: torch.diagonal_scatter(x, x[0, :3] * 2, -1), [(4, 3)]),
     "scalar_tensor": (lambda x: torch.where(x > 0, x, torch.scalar_tensor(0.5, dtype=x.dtype)), [(3, 4)]),
     "views": (lambda x: x.reshape(4, 6).unsqueeze(1).squeeze(1).t().transpose(0, 1).permute(1, 0), [(2, 3, 4)]),
     "transposed_twice": (lambda x: x.t().t() * x, [(3, 4)]),

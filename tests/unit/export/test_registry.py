@@ -11,7 +11,8 @@ from support.graphs import to_model, with_gradients
 from support.lowering_cases import all_cases, case_inputs, recorded_operators
 
 from edgebll_devices.runtimes.reference.operators import OPERATORS
-from edgebll_export.registry import LOWERINGS
+from edgebll_export.composites import COMPOSITES
+from edgebll_export.registry import COMPLEX_LOWERINGS, LOWERINGS
 from edgebll_export.targets import MAX_OPSET, make_target
 from edgebll_export.trace import dtype_name
 
@@ -30,9 +31,14 @@ def lowered() -> Iterator[tuple[set[str], dict[str, onnx.ModelProto]]]:
 
 def test_every_registered_operator_is_reached_by_a_test(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
     """Each lowering appears in the traces of some family's cases, which compare it with float64 autograd."""
-    reached = {LOWERINGS[name].function for name in lowered[0] if name in LOWERINGS}
-    missed = {entry.operator for entry in LOWERINGS.values() if entry.function not in reached}
-    assert missed == set()
+    tables = {"": LOWERINGS, "complex ": COMPLEX_LOWERINGS}
+    entries = {kind + name: entry for kind, table in tables.items() for name, entry in table.items()}
+    reached = {entries[name].function for name in lowered[0] if name in entries}
+    assert {name for name, entry in entries.items() if entry.function not in reached} == set()
+
+
+def test_every_composite_is_reached_by_a_test(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
+    assert set(COMPOSITES) - lowered[0] == set()
 
 
 def test_the_reference_runtime_has_every_operator(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:

@@ -46,8 +46,18 @@ _UNARY: dict[str, Function] = {
     "Tanh": np.tanh,
     "Floor": np.floor,
     "Ceil": np.ceil,
+    "Round": np.rint,
     "Sin": np.sin,
     "Cos": np.cos,
+    "Tan": np.tan,
+    "Asin": np.arcsin,
+    "Acos": np.arccos,
+    "Atan": np.arctan,
+    "Sinh": np.sinh,
+    "Cosh": np.cosh,
+    "Asinh": np.arcsinh,
+    "Acosh": np.arccosh,
+    "Atanh": np.arctanh,
 }
 for _name, _function in _BINARY.items():
     _binary(_name, _function)

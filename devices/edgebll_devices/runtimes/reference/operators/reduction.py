@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edgebll.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Function, Value, axes_of, operator
 
 
@@ -70,3 +71,16 @@ def cumulative_sum(x: Value, axis: Value, /, *, exclusive: int = 0, reverse: int
         before = [(int(one == place % x.ndim), 0) for one in range(x.ndim)]
         sums = np.take(np.pad(sums, before), np.arange(x.shape[place]), place)
     return np.flip(sums, place) if reverse else sums
+
+
+@operator("TopK", max_outputs=2)
+def top(x: Value, count: Value, /, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> tuple[Value, Value]:
+    """The largest or smallest elements along an axis in order, the first of equal ones first, and their positions."""
+    wanted = int(count.reshape(()))
+    if not 0 <= wanted <= x.shape[axis]:
+        raise BundleError(f"{wanted} of {x.shape[axis]} elements cannot be found")
+    turned = np.flip(x, axis) if largest else x  # of equal ones, a stable sort that is read backwards has the last first
+    order = np.argsort(turned, axis, kind="stable")
+    places = x.shape[axis] - 1 - np.flip(order, axis) if largest else order
+    places = np.take(places, np.arange(wanted), axis).astype(np.int64)
+    return np.take_along_axis(x, places, axis), places

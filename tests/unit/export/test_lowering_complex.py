@@ -75,7 +75,7 @@ CASES: dict[str, Case] = {
     "vectors": (lambda x, y: r((z(x) @ z(y)[0]).dot(z(y)[:, 0]) * torch.ones(2)), [P, Q]),
     "reductions": (lambda x: r(z(x).sum(0) + z(x).mean(0) + z(x).sum() + z(x).mean() + z(x)[0].cumsum(0)), [P]),
     "views": (lambda x: r(z(x).reshape(2, 6).t().unsqueeze(1).squeeze(1).permute(1, 0).flip(0).roll(1).transpose(0, 1)), [P]),
-    "more_views": (lambda x: r(z(x)[:1, None].squeeze((0, 1)).squeeze().expand(3, 4)[1].repeat(2).clone().detach() + 1), [P]),
+    "more_views": (lambda x: r(z(x)[:1, None].squeeze((0, 1)).squeeze().expand(3, 4)[1].repeat(2).clone().detach() * x.sum()), [P]),
     "joins": (lambda x: r(torch.cat([z(x), torch.stack(z(x).split(2, 1)[0].unbind(0))], 1)), [P]),
     "splits": (lambda x: r(z(x).split([1, 3], 1)[1] * 2), [P]),
     "picks": (lambda x: r(z(x)[PLACES] + z(x).index_select(0, PLACES) + z(x).gather(0, PLACES[:, None].expand(3, 4))), [P]),

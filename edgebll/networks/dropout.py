@@ -37,6 +37,8 @@ _BASE = 4096
 #: A with A * 2^12 - 1 and half of it (rounded down) prime: each generator runs through about 2^23 states.
 _MULTIPLIERS = (3948, 3870, 3804, 3645)
 _MASK64 = (1 << 64) - 1
+#: PyTorch's number of the backward pass that runs, where none does.
+_NO_BACKWARD = -1
 
 
 class SeededDropout(nn.Module):
@@ -53,7 +55,7 @@ class SeededDropout(nn.Module):
             replaces them by the next four.
 
     Raises:
-        ConfigError: p is out of range.
+        ConfigError: p is out of range; from forward, in a part that is computed again in the backward pass.
     """
 
     words: Tensor
@@ -70,6 +72,11 @@ class SeededDropout(nn.Module):
         """x of any shape and floating-point dtype to the same."""
         if not self.training or self.kept == _BASE:
             return x
+        if torch._C._current_graph_task_id() != _NO_BACKWARD:
+            raise ConfigError(
+                "dropout cannot lie inside activation checkpointing: computed again in the backward pass it would drop others; "
+                "leave it out of the checkpointed part"
+            )
         with torch.no_grad():
             shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.whole_channels else x.shape
             mask = _mask(self.words, math.prod(shape), self.kept).to(x.dtype).reshape(shape)

@@ -143,6 +143,17 @@ class Reentrant(nn.Module):
         return checkpoint(lambda t: self.b(torch.tanh(t)), self.a(x), use_reentrant=True)
 
 
+class CheckpointedDropout(nn.Module):
+    """Would draw another mask when it is computed again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.drop, self.b = nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(checkpoint(lambda t: self.drop(torch.tanh(t)), self.a(x), use_reentrant=False))
+
+
 def accumulating() -> nn.Module:
     """A hook that runs once the gradient lies in the parameter."""
     block = nn.Sequential(nn.Linear(3, 6))
@@ -165,6 +176,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], type[EdgebllError], str]] = {
     "two outputs": (TwoOutputs, ConfigError, r"block0: it returns a tuple in training mode.*auxiliary outputs"),
     "hidden reference": (Hidden, ExportError, r"block0/step: .*reads the parameter 'a.weight' by a reference"),
     "reentrant checkpoint": (Reentrant, ExportError, r"block0.*use_reentrant"),
+    "checkpointed dropout": (CheckpointedDropout, ConfigError, r"block0: dropout cannot lie inside activation checkpointing"),
     "accumulating hook": (accumulating, ConfigError, r"block0: the parameter '0.weight' has a hook.*use register_hook"),
     "fails in training": (
         lambda: Fails(KeyError("mode"), only_training=True),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgebll.extras import import_extra
 from edgebll.files import write_atomic
+from edgebll.home import find_home, xdg_base
 
 #: Colours of blocks, dark enough on white and different to colour-blind eyes (after Okabe and Ito).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#332288")
@@ -34,6 +36,8 @@ _DPI = 160
 
 def save_figure(path: Path, draw: Callable[[Any], None], size_inches: tuple[float, float]) -> Path:
     """Let `draw` fill a matplotlib figure and write it as PNG, atomically; no display is needed and no global state touched."""
+    if find_home() is None:  # else matplotlib says so at length
+        os.environ.setdefault("MPLCONFIGDIR", str(xdg_base("XDG_CACHE_HOME", ".cache") / "matplotlib"))
     matplotlib = import_extra("matplotlib", "plot", "drawing pictures of a run")
     backend = import_extra("matplotlib.backends.backend_agg", "plot", "drawing pictures of a run")
     figures = import_extra("matplotlib.figure", "plot", "drawing pictures of a run")

@@ -106,4 +106,6 @@ def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Va
     if x.constant is not None:
         with np.errstate(over="ignore", invalid="ignore"):
             return replace(g.constant(x.constant.astype(dtype)), shape=x.shape)
+    if g.target.is_tensorrt and x.dtype == "uint8" and dtype not in ("float32", "float16"):  # it casts bytes to these alone
+        x = to_copy(g, x, "float32")
     return g.elementwise("Cast", [x], dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

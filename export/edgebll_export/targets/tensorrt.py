@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from edgebll_export.targets.target import Target
 
 if sys.version_info >= (3, 11):
@@ -21,6 +23,8 @@ else:
     import tomli as tomllib
 
 Version = tuple[int, ...]
+_UINT8 = onnx.TensorProto.UINT8
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 VERSIONS = {"tensorrt-8.5": "8.5", "tensorrt-8.6": "8.6", "tensorrt-10": "10", "tensorrt-11": "11"}
 
 
@@ -59,7 +63,11 @@ def tensorrt(name: str) -> Target:
     version = VERSIONS[name]
 
     def refusal(operator: str, dtypes: Sequence[str], outputs: int, attributes: Mapping[str, Any]) -> str | None:
-        reason = _by_table(version, operator, dtypes) or _by_attributes(operator, outputs, attributes)
+        reason = (
+            _by_bytes(operator, dtypes, attributes)
+            or _by_table(version, operator, dtypes)
+            or _by_attributes(operator, outputs, attributes)
+        )
         return reason and f"TensorRT {version} {reason}"
 
     has_bfloat16 = support_table().dtypes["bfloat16"].known_to(version)
@@ -85,6 +93,16 @@ def _by_table(version: str, operator: str, dtypes: Sequence[str]) -> str | None:
             return f"does not compute in {dtype}"
     if dtypes and dtypes[0] not in support.takes:  # the other inputs are of the same type, or are shapes, axes and indices
         return f"takes no {dtypes[0]} in {operator}"
+    return None
+
+
+def _by_bytes(operator: str, dtypes: Sequence[str], attributes: Mapping[str, Any]) -> str | None:
+    """uint8 is a type of inputs and outputs, which are cast from and to floats and take part in nothing else."""
+    to = attributes.get("to") if operator == "Cast" else None
+    if "uint8" in dtypes and to not in (*_FLOATS, _UINT8):
+        return f"takes no uint8 in {operator}; convert it with .float() before anything else"
+    if to == _UINT8 and dtypes[0] not in ("float32", "float16", "uint8"):
+        return f"casts no {dtypes[0]} to uint8; compute in float32"
     return None
 
 

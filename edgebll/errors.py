@@ -92,6 +92,7 @@ EXIT_CODES = {
     8: "a board failed or vanished during a run",
     9: "a file could not be written",
     10: "an optional dependency is not installed",
+    129: "the terminal was closed (SIGHUP)",
     130: "interrupted from the keyboard",
     141: "whoever read the output went away before its end",
     143: "told to end (SIGTERM)",

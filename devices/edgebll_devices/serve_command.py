@@ -25,7 +25,8 @@ from edgebll_devices.settings import Settings
 if TYPE_CHECKING:
     from edgebll_devices.agent import Agent
 
-INTERRUPTED = 130
+#: After which signal; after SIGTERM, which a service is stopped by, it is 0.
+_EXIT_CODES: dict[int | None, int] = {signal.SIGHUP: 129, signal.SIGINT: 130}
 
 
 def register(app: typer.Typer) -> None:
@@ -140,7 +141,7 @@ def serve(
         print(f"edgebll-board {settings.name} serving {agent.endpoint} data {agent.data_endpoint}", flush=True)
         forgive_lost_output()  # the board serves, whether or not somebody reads where
         code = agent.serve()
-    raise typer.Exit(INTERRUPTED if signals.caught == signal.SIGINT else code)
+    raise typer.Exit(_EXIT_CODES.get(signals.caught, code))
 
 
 def _free_port_beside(listen: str) -> str:
@@ -150,12 +151,17 @@ def _free_port_beside(listen: str) -> str:
 
 
 class _Signals:
-    """Turns SIGINT and SIGTERM into an orderly stop; a second one ends the process at once."""
+    """Turns SIGINT, SIGTERM and SIGHUP into an orderly stop; a second SIGINT or SIGTERM ends the process at once.
+
+    A SIGHUP that is ignored, as under `nohup`, stays so.
+    """
 
     def __init__(self, agent: Agent) -> None:
         self.caught: int | None = None
         self._agent = agent
         self._answer_with(self._catch)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._catch)
 
     @staticmethod
     def _answer_with(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
@@ -165,4 +171,5 @@ class _Signals:
     def _catch(self, number: int, _frame: FrameType | None) -> None:
         self.caught = number
         self._answer_with(signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the system sends one, and the shell another
         self._agent.stop()

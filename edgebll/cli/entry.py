@@ -10,11 +10,12 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from edgebll.cli.signals import Terminated, catch_signals, caught
+from edgebll.cli.signals import HungUp, Terminated, catch_signals, caught
 from edgebll.errors import EdgebllError, StorageError
-from edgebll.standard_streams import check_delivered, guard_streams, say
+from edgebll.standard_streams import check_delivered, guard_streams, say, settle_output
 
-INTERRUPTED, TERMINATED = 130, 143
+HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143
+_SIGNALLED = {HungUp: ("its terminal was closed", HUNG_UP), Terminated: ("told to end", TERMINATED)}
 #: What the machine, not edgebll, is to blame for, whatever file it is about.
 _OF_THE_MACHINE = frozenset(
     (
@@ -60,9 +61,9 @@ def _end(command: str, error: EdgebllError) -> NoReturn:
 
 
 def _end_at_once(command: str, error: KeyboardInterrupt) -> NoReturn:
-    told = isinstance(error, Terminated)
-    say(f"{command}: {'told to end' if told else 'interrupted'}")
-    raise SystemExit(TERMINATED if told else INTERRUPTED) from error
+    why, code = next((words for kind, words in _SIGNALLED.items() if isinstance(error, kind)), ("interrupted", INTERRUPTED))
+    say(f"{command}: {why}")
+    raise SystemExit(code) from error
 
 
 @contextlib.contextmanager
@@ -73,5 +74,7 @@ def _delivering() -> Iterator[None]:
     except SystemExit as end:
         if not end.code:
             check_delivered()
+        elif end.code not in (INTERRUPTED, TERMINATED, HUNG_UP):
+            settle_output()
         raise
     check_delivered()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a command is still importing what it needs."""
+"""Ctrl-C, SIGTERM and SIGHUP while a command is still importing what it needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ CASES = {
     "the board's first import": (BOARD, ["serve"], "typer"),
     "serve": (BOARD, ["serve"], "zmq"),
 }
-ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "told to end")}
+ENDS = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGTERM: (143, "told to end"),
+    signal.SIGHUP: (129, "its terminal was closed"),
+}
 
 
 def call(case: str, number: signal.Signals, folder: Path, then: str) -> subprocess.CompletedProcess[str]:

@@ -97,6 +97,7 @@ def test_a_descriptor_that_would_not_wait_is_waited_for() -> None:
         taken = pool.submit(stream.read)
         raw = _Descriptor(write)
         assert raw.write(bytes(1 << 20)) == 1 << 20
+        assert raw.thread.settle(20.0)
         os.close(write)
         assert taken.result(20.0) == bytes(1 << 20)
-    assert raw.lost is None
+    assert raw.thread.lost is None

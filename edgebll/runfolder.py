@@ -2,10 +2,12 @@
 
     run.json         what was run: written first
     metrics.jsonl    one JSON object a line: {"kind": "train", "epoch", "step", "block", "loss", ...} or
-                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before;
+                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before,
+                     lr is the learning rate, and time, in runs over bundles, the Unix time in seconds;
                      {"kind": "lost", ...} stands for lines that were damaged (edgebll.metrics_file)
     snapshots/       states of all blocks at points of the stream, to go on from (edgebll_firmware_host.snapshots)
     incarnation.json the number of the run's last incarnation (docs/reliability.md)
+    totals.jsonl     what the run has cost, over all processes that worked on it (edgebll_firmware_host.account)
     computing.json   by what each block was computed at the beginning, and which were otherwise since
     summary.json     the result: written last, so only a whole run has one
 

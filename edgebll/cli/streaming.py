@@ -53,6 +53,10 @@ class Job:
         """Training steps of one epoch."""
         return self.plan.steps_per_epoch(self.train)
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a training step."""
+        return self.plan.schedule.rate(step, self.plan.epochs * self.steps_per_epoch)
+
     def stream(self, start: int) -> Iterator[Token]:
         """The tokens from a training step on."""
         from edgebll.stream import stream
@@ -140,7 +144,7 @@ def perform(job: Job, folder: RunFolder, snapshot: Snapshot | None, *, json: boo
     title = "pipeline" if job.machinery.engine is not None else "sequential"
     with _hint_on_interrupt(folder.path), RunProgress(title) as progress:
         progress.started(names, step, job.plan.epochs * job.steps_per_epoch)
-        recorder = Recorder(folder, progress, names, job.plan.batch_size, job.steps_per_epoch, len(job.test))
+        recorder = Recorder(folder, progress, names, job.plan.batch_size, job.steps_per_epoch, len(job.test), rate=job.rate)
         if snapshot is not None:
             recorder.go_on(snapshot.contents.progress)
         summary, notes = _go(job, recorder, snapshot, resumed=resumed)
@@ -170,7 +174,7 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
     if machinery.engine is None:
         started = time.monotonic()
         states = _in_this_process(job, recorder, snapshot)
-        return finish_run(bundle, recorder, states, recorder.earlier_s + time.monotonic() - started, machinery.facts)
+        return finish_run(bundle, recorder, states, time.monotonic() - started, machinery.facts)
     from edgebll_firmware_host.cluster_run import run_on_boards
     from edgebll_firmware_host.run_plan import RunPlan
 
@@ -187,13 +191,9 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
     facts = {
         **machinery.facts,
         "placement": {board: list(blocks) for board, blocks in outcome.placement.blocks.items()},
-        "start_seconds": outcome.start_seconds,
-        "bytes_streamed": outcome.bytes_streamed,
-        "bytes_shipped": outcome.bytes_shipped,
-        "recoveries": [recovery.facts() for recovery in outcome.recoveries],
         "computed_otherwise": outcome.unlike,
     }
-    return finish_run(bundle, recorder, outcome.states, recorder.earlier_s + outcome.stream_seconds, facts)
+    return finish_run(bundle, recorder, outcome.states, outcome.stream_seconds, facts)
 
 
 def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) -> dict[str, Any]:
@@ -210,6 +210,7 @@ def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) ->
     feeder = Feeder(job.stream(snapshot.step if snapshot is not None else 0), 0, job.snapshot_s, time.monotonic())
     tokens = iter(lambda: feeder.next(time.monotonic()), None)
     states: dict[str, Any] = {}
+    recorder.begin_incarnation()
     with SnapshotWriter(job.bundle, recorder, job.keep_snapshots) as snapshots:
         for message in run_sequential(job.bundle, job.plan.run, tokens, **where):
             if isinstance(message, Report):

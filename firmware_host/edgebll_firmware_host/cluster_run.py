@@ -61,6 +61,7 @@ class _Run:
         self._patience = Patience(cluster.host.patience_s, awake_s())
         self._outcome, self._alike = Outcome(), Alike(recorder.folder.path)
         self._threads = ThreadCap(recorder.listener.said)
+        recorder.account.outcome = self._outcome
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
         self._lost: set[str] = set()  # boards given up since the last success
@@ -184,11 +185,7 @@ class _Run:
             tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
             feeder = Feeder(tokens, number, plan.snapshot_s, time.monotonic())
             self._live.begin(Now(number, self._cluster, fleet, placement, feeder, self._refused))
-            incarnation = Incarnation(feeder, fleet, (first, last), sender, state, inbox, self._turn)
-            try:
-                incarnation.go()
-            finally:
-                self._outcome.bytes_streamed += incarnation.bytes_streamed
+            Incarnation(feeder, fleet, (first, last), sender, state, inbox, self._turn, self._outcome).go()
             self._outcome.states = inbox.finals
 
     def _turn(self) -> None:
@@ -219,6 +216,7 @@ class _Run:
             self._live.members.unfit |= {fleet.suspect} if fleet.reported else set()
         self._borne, self._recovery = error, Recovery(str(error), fleet.suspect, time.monotonic())
         self._outcome.recoveries.append(self._recovery)
+        self._recorder.account.write()
         self._live.release(fleet)
         self._live.failed()
         self._say_absent()

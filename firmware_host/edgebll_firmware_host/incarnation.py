@@ -27,6 +27,7 @@ from edgebll_firmware_host.planner import (
     SendPing,
     plan,
 )
+from edgebll_firmware_host.run_plan import Outcome
 
 #: How long an attempt to feed may hold up everything else.
 _SEND_S = 0.05
@@ -41,9 +42,7 @@ class Incarnation:
         feeder: gives the tokens. fleet: the boards, ready. ends: the boards of the first and the last block.
         sender: to the first. state: what the planner knows. inbox: takes what boards say.
         turn: called once in every turn, between messages; may raise to end the incarnation.
-
-    Attributes:
-        bytes_streamed: sent as tokens.
+        outcome: of the run; the bytes sent as tokens are added to it.
     """
 
     def __init__(
@@ -55,13 +54,14 @@ class Incarnation:
         state: RunState,
         inbox: Inbox,
         turn: Callable[[], None],
+        outcome: Outcome,
     ) -> None:
         self._feeder, self._fleet, self._sender, self._turn = feeder, fleet, sender, turn
         self._first, self._last = ends
         self._state, self._inbox = state, inbox
         self._broken_since_s: float | None = None  # the data connection
         self._refused: Token | None = None  # what the data connection did not take yet
-        self.bytes_streamed = 0
+        self._outcome = outcome
 
     def go(self) -> None:
         """Run it.
@@ -123,7 +123,7 @@ class Incarnation:
             self._fed(token)
 
     def _fed(self, token: Token) -> None:
-        self.bytes_streamed += payload_bytes(token)
+        self._outcome.bytes_streamed += payload_bytes(token)
         self._state.fed += 1
         self._state.exhausted = token.kind == END
         if token.kind in (SNAPSHOT, END):

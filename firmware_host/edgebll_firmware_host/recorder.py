@@ -1,21 +1,18 @@
-"""What the host learns while a run goes on: metrics, progress, and when each block worked on which token."""
+"""What the host learns while a run goes on: metrics, progress, and what it costs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edgebll.errors import BoardError
-from edgebll.files import write_json
 from edgebll.runfolder import RunFolder
 from edgebll.wire import EVAL, TRAIN, Report
+from edgebll_firmware_host.account import Account
 from edgebll_firmware_host.snapshots import Progress
 
-#: Spans kept for the timeline; a longer run keeps its first ones.
-MAX_SPANS = 50_000
-TIMELINE = "timeline.json"
 #: What the last block reports of an evaluated batch: the first two are sums over its `count` samples.
 _SCORES = frozenset(("correct", "loss_sum", "count"))
 
@@ -36,19 +33,6 @@ class Listener(Protocol):
         """A board tells what takes it long, in one sentence that begins with its name."""
 
 
-@dataclass(frozen=True)
-class Span:
-    """A block applied a token on a board; nanoseconds of the board's monotonic clock."""
-
-    board: str
-    block: str
-    kind: str
-    sequence: int
-    step: int
-    start_ns: int
-    end_ns: int
-
-
 @dataclass
 class Recorder:
     """Takes every Report of a run, and records each training step and evaluation once, however often it is replayed.
@@ -57,11 +41,10 @@ class Recorder:
         folder: where metrics go. listener: who is told of progress. blocks: in stream order.
         batch_size, steps_per_epoch, test_samples: of the stream.
         accuracy, loss: of the last evaluation, None before the first.
-        steps: training steps the last block has applied. busy_ns: computing time by block.
-        clock_offsets: board -> its monotonic clock minus the host's in ns, as known last.
+        steps: training steps the last block has applied. account: of what the run costs.
         recorded: block -> training steps recorded. evaluated: step of the last evaluation recorded, None before the first.
         news: grows with each training step and evaluation that was not recorded before.
-        earlier_s: how long the run took before this process began to record it.
+        rate: gives the learning rate of a training step, for its record; None leaves it out.
     """
 
     folder: RunFolder
@@ -73,16 +56,16 @@ class Recorder:
     accuracy: float | None = None
     loss: float | None = None
     steps: int = 0
-    busy_ns: dict[str, int] = field(default_factory=dict)
-    clock_offsets: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, int] = field(default_factory=dict)
     evaluated: int | None = None
     news: int = 0
-    earlier_s: float = 0.0
-    _started_s: float = field(default_factory=time.monotonic)
-    spans: list[Span] = field(default_factory=list)
+    rate: Callable[[int], float] | None = None
+    account: Account = field(init=False)
     _losses: dict[str, float] = field(default_factory=dict)
     _totals: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.account = Account(self.folder.path)
 
     def take(self, board: str, report: Report, clock_offset_ns: int) -> None:
         """Record one Report; `clock_offset_ns` is the board's clock minus the host's, as known by now.
@@ -90,11 +73,7 @@ class Recorder:
         Raises:
             BoardError: the last block's evaluation lacks a value. StorageError: the disk refuses.
         """
-        self.clock_offsets[board] = clock_offset_ns
-        self.busy_ns[report.block] = self.busy_ns.get(report.block, 0) + report.end_ns - report.start_ns
-        if len(self.spans) < MAX_SPANS:
-            where = (board, report.block, report.kind, report.sequence, report.step)
-            self.spans.append(Span(*where, report.start_ns, report.end_ns))
+        self.account.count(board, report, clock_offset_ns)
         if report.kind == TRAIN:
             self._trained(report)
         elif report.kind == EVAL and report.block == self.blocks[-1]:
@@ -102,19 +81,21 @@ class Recorder:
 
     def progress(self) -> Progress:
         """How far the record is, for a snapshot."""
-        seconds = self.earlier_s + time.monotonic() - self._started_s
-        recorded = dict(self.recorded)
+        self.account.write()
+        recorded, seconds = dict(self.recorded), self.account.seconds()
         return Progress(self.folder.flush(), recorded, self.evaluated, self.accuracy, self.loss, seconds)
 
     def go_on(self, progress: Progress) -> None:
         """Go on with a record that another process began; the folder was opened at `progress.metrics_bytes`."""
-        self.recorded, self.evaluated, self.earlier_s = dict(progress.recorded), progress.evaluated, progress.seconds
+        self.recorded, self.evaluated = dict(progress.recorded), progress.evaluated
         self.accuracy, self.loss = progress.accuracy, progress.loss
         self.steps = self.recorded.get(self.blocks[-1], 0)
+        self.account.go_on(self.steps, progress.seconds)
 
     def begin_incarnation(self) -> None:
-        """Forget an evaluation that was cut off: a new incarnation begins before it, never in it."""
+        """All blocks are ready. Forget an evaluation that was cut off: a new incarnation begins before it, never in it."""
         self._totals.clear()
+        self.account.begin()
 
     def _epoch(self, step: int) -> int:
         return step // self.steps_per_epoch if self.steps_per_epoch else 0
@@ -124,7 +105,10 @@ class Recorder:
             return  # replayed
         self.recorded[report.block] = report.step + 1
         self.news += 1
-        self.folder.record(TRAIN.lower(), epoch=self._epoch(report.step), step=report.step, block=report.block, **report.values)
+        where: dict[str, Any] = {"epoch": self._epoch(report.step), "step": report.step, "block": report.block, "time": _now()}
+        if self.rate is not None:
+            where["lr"] = self.rate(report.step)
+        self.folder.record(TRAIN.lower(), **{**where, **report.values, **where})
         self._losses[report.block] = report.values.get("loss", float("nan"))
         if report.block == self.blocks[-1]:
             self.steps = report.step + 1
@@ -145,52 +129,10 @@ class Recorder:
         self.evaluated = report.step
         self.news += 1
         epoch = self._epoch(report.step)
-        self.folder.record("eval", epoch=epoch, step=report.step, accuracy=self.accuracy, loss=self.loss)
+        self.folder.record("eval", epoch=epoch, step=report.step, time=_now(), accuracy=self.accuracy, loss=self.loss)
         self.listener.evaluated(epoch, report.step, self.accuracy, self.loss)
 
-    def busy_fractions(self, seconds: float) -> dict[str, float]:
-        """Computing time of each block as a fraction of the run."""
-        return {block: self.busy_ns.get(block, 0) / 1e9 / seconds if seconds > 0 else 0.0 for block in self.blocks}
 
-    def write_timeline(self) -> None:
-        """Write timeline.json, a Chrome trace: one process a board, one thread a block. Opens in Perfetto."""
-        if self.spans:
-            write_json(
-                self.folder.path / TIMELINE, {"traceEvents": chrome_trace(self._on_one_clock()), "displayTimeUnit": "ms"}
-            )
-
-    def _on_one_clock(self) -> list[Span]:
-        """The spans by the host's clock; only now are the offsets known as well as they will be."""
-        offsets = {span.board: self.clock_offsets[span.board] for span in self.spans}
-        return [
-            replace(span, start_ns=span.start_ns - offsets[span.board], end_ns=span.end_ns - offsets[span.board])
-            for span in self.spans
-        ]
-
-
-def chrome_trace(spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Chrome trace events of spans; times in microseconds from the first."""
-    boards = {name: index + 1 for index, name in enumerate(dict.fromkeys(span.board for span in spans))}
-    blocks = {name: index + 1 for index, name in enumerate(dict.fromkeys(span.block for span in spans))}
-    pairs = dict.fromkeys((span.board, span.block) for span in spans)
-    events = [_named("process_name", boards[board], 0, board) for board in boards]
-    events += [_named("thread_name", boards[board], blocks[block], block) for board, block in pairs]
-    first = min(span.start_ns for span in spans)
-    for span in spans:
-        events.append(
-            {
-                "name": f"{span.kind} {span.step if span.kind == TRAIN else span.sequence}",
-                "ph": "X",
-                "ts": (span.start_ns - first) / 1000,
-                "dur": (span.end_ns - span.start_ns) / 1000,
-                "pid": boards[span.board],
-                "tid": blocks[span.block],
-                "args": {"sequence": span.sequence, "step": span.step},
-            }
-        )
-    return events
-
-
-def _named(what: str, process: int, thread: int, name: str) -> dict[str, Any]:
-    arguments: Mapping[str, str] = {"name": name}
-    return {"name": what, "ph": "M", "pid": process, "tid": thread, "args": arguments}
+def _now() -> float:
+    """Unix time in seconds, to the millisecond."""
+    return round(time.time(), 3)

@@ -12,7 +12,9 @@ from edgebll.files import sha256_file
 from edgebll.plots import draw_curves
 from edgebll.plots.timeline import draw_timeline
 from edgebll.state import State, state_sha256
+from edgebll_firmware_host.account import TOTALS
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.spans import write_timeline
 
 #: Where a run keeps the bundle with its final states, which can be evaluated and run again.
 FINAL_BUNDLE = "bundle"
@@ -25,7 +27,7 @@ def finish_run(
 
     Args:
         bundle: what the run started from. recorder: what was learned on the way. states: block -> final state.
-        seconds: duration of the stream. facts: entries added to the summary.
+        seconds: duration of the stream in this process. facts: entries added to the summary.
 
     Returns:
         The summary, and notes for the user, e.g. why there are no pictures.
@@ -35,7 +37,8 @@ def finish_run(
     """
     folder = recorder.folder
     write_updated(bundle, states, folder.path / FINAL_BUNDLE, {"run": folder.path.name})
-    recorder.write_timeline()
+    cost = recorder.account.end(seconds)
+    write_timeline(folder.path, cost.spans)
     folder.sync()
     samples = recorder.steps * recorder.batch_size
     summary = {
@@ -44,14 +47,17 @@ def finish_run(
         "accuracy": recorder.accuracy,
         "loss": recorder.loss,
         "steps": recorder.steps,
-        "seconds": seconds,
-        "samples_per_second": samples / seconds if seconds > 0 else 0.0,
-        "busy_fraction": recorder.busy_fractions(seconds),
+        "samples_per_second": samples / cost.seconds if cost.seconds > 0 else 0.0,
+        **cost.facts(recorder.blocks),
         "bundle": str(bundle.path),
         "manifest_sha256": sha256_file(bundle.path / MANIFEST),
         **facts,
     }
     notes = _draw(folder.path)
+    if cost.from_step:
+        notes.append(
+            f"{TOTALS} was lost: busy_fraction, bytes, recoveries and the timeline cover the run from step {cost.from_step} on"
+        )
     folder.finish(summary)
     return summary, notes
 

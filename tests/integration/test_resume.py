@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.pipelines import SHORT, HostProcess, invoke, summary
+from support.pipelines import SHORT, HostProcess, invoke, records, summary
 from support.rules import VARIANTS
 from typer.testing import CliRunner
 
@@ -65,7 +65,7 @@ def test_a_resumed_run_has_the_bits_of_a_whole_one(
     found = summary(run)
     for name in ("state_sha256", "accuracy", "loss", "steps"):
         assert found[name] == expected[name], name
-    assert metrics(run) == metrics(whole[rule])
+    assert records(run) == records(whole[rule])
 
 
 def test_a_resumed_run_keeps_as_many_snapshots_as_it_was_told_to(whole: dict[str, Path], tmp_path: Path) -> None:
@@ -89,13 +89,6 @@ def test_a_run_without_its_record_is_resumed(whole: dict[str, Path], tmp_path: P
     assert summary(run)["state_sha256"] == summary(whole["bll"])["state_sha256"]
 
 
-def metrics(run: Path) -> list[str]:
-    """Lines of metrics.jsonl, each once; their order depends on the timing."""
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    assert len(lines) == len(set(lines))
-    return sorted(lines)
-
-
 def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_path: Path) -> None:
     epochs = ["--epochs", "6"]
     invoke("simulate", bundles["bll"], "--boards", 0, "--data", "digits", *epochs, "--out", tmp_path / "plain")
@@ -111,7 +104,7 @@ def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_pa
     invoke("simulate", "--resume", run)
     assert summary(run)["state_sha256"] == summary(tmp_path / "plain")["state_sha256"]
     assert json.loads((run / "incarnation.json").read_text()) == {"incarnation": 2}
-    assert metrics(run) == metrics(tmp_path / "plain")
+    assert records(run) == records(tmp_path / "plain")
     assert not list((run / "boards").glob(".state-*")), "and goes with the next host"
     assert CliRunner().invoke(app, ["simulate", "--resume", str(run)]).exit_code == 3, "it is whole by now"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.direct_host import AgentProcess, agent_process
-from support.pipelines import SHORT, HostProcess, invoke, one_sentence, summary, write_cluster
+from support.pipelines import SHORT, HostProcess, invoke, one_sentence, records, summary, write_cluster
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
@@ -59,7 +59,7 @@ def test_a_run_is_resumed_with_another_inventory(dense_bundle: Path, tmp_path: P
     with agent_process(tmp_path / "board") as agent:
         first = write_cluster(tmp_path / "first.toml", {"first": agent.endpoint})
         invoke("run", dense_bundle, "--cluster", first, "--snapshot-every", 4, "--out", run, *SHORT)
-        expected, lines = summary(run)["state_sha256"], (run / "metrics.jsonl").read_text().splitlines()
+        expected, recorded = summary(run)["state_sha256"], records(run)
         for path in (run / "bundle", run / "snapshots" / "step000000008"):
             shutil.rmtree(path)
         for path in (run / "summary.json", first):
@@ -74,7 +74,7 @@ def test_a_run_is_resumed_with_another_inventory(dense_bundle: Path, tmp_path: P
     assert summary(run)["computed_otherwise"] == ([] if threads == 1 else ["block0", "block1"])
     assert ("block1 is computed by onnxruntime" in result.stderr) == (threads == 2), "such a run need not have the same bits"
     assert summary(run)["placement"] == {"second": ["block0", "block1"]}
-    assert sorted((run / "metrics.jsonl").read_text().splitlines()) == sorted(lines)
+    assert records(run) == recorded
 
 
 def test_runs_one_after_another_need_no_restart_and_give_the_same_bits(

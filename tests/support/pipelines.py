@@ -31,6 +31,14 @@ def summary(run: Path) -> dict:
     return json.loads((run / "summary.json").read_text())
 
 
+def records(run: Path) -> list[str]:
+    """Lines of metrics.jsonl without when they were written, each once; their order depends on the timing."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found = sorted(json.dumps({name: line[name] for name in line if name != "time"}) for line in lines)
+    assert len(found) == len(set(found))
+    return found
+
+
 def write_cluster(path: Path, boards: dict[str, str], host: str = "", keys: dict[str, str] | None = None) -> Path:
     text = f"[host]\n{host}\n"
     for name, endpoint in boards.items():

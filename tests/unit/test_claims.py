@@ -21,6 +21,7 @@ DOCUMENTS = {
                 "cluster_commands",
                 "few_descriptors",
                 "giving_up",
+                "hangup",
                 "kept_states",
                 "leaving",
                 "local_agents",
@@ -28,6 +29,7 @@ DOCUMENTS = {
             *(
                 "many_recoveries",
                 "namespaces",
+                "output_unread",
                 "resume",
                 "several_runs",
                 "stopped",
@@ -35,6 +37,7 @@ DOCUMENTS = {
                 "under_limits",
                 "under_systemd",
                 "warm_boards",
+                "whole_run",
             ),
         ),
     ),

@@ -20,8 +20,9 @@ from edgebll.wire import EVAL, TRAIN, Pong, Report, State
 from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.planner import BoardState, RunState
-from edgebll_firmware_host.recorder import Recorder, Span, chrome_trace
+from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
+from edgebll_firmware_host.spans import Span, chrome_trace, write_timeline
 
 RUN = "run"
 LINKS: Any = {
@@ -193,7 +194,7 @@ def test_the_timeline_is_on_the_hosts_clock_even_for_reports_from_before_it_was_
     desk.report("b", 0, start_ns=5_000_004_000, end_ns=5_000_006_000)
     LINKS["b"].clock_offset_ns = 5_000_000_000
     desk.report("b", 1, start_ns=5_000_006_000, end_ns=5_000_009_000)
-    desk.recorder.write_timeline()
+    write_timeline(desk.recorder.folder.path, desk.recorder.account.end(1.0).spans)
     events = json.loads((desk.recorder.folder.path / "timeline.json").read_text())["traceEvents"]
     spans = [(event["name"], event["pid"], event["ts"], event["dur"]) for event in events if event["ph"] == "X"]
     assert spans == [("TRAIN 0", 1, 0.0, 2.0), ("TRAIN 0", 2, 3.0, 2.0), ("TRAIN 1", 2, 5.0, 3.0)]

@@ -32,7 +32,8 @@ class PureModule:
 
     Attributes:
         initial: the state before the first step. trained: names of the parameters that gradients change.
-        own: name -> the module's own parameter. notes: sentences on what is not as a plain training loop would have it.
+        own: name -> the module's own parameter. generators: name of a state tensor -> the seeded dropout that has it.
+        notes: sentences on what is not as a plain training loop would have it.
 
     Raises:
         ConfigError: a layer is scripted, or a parameter has a hook that no step can run.
@@ -45,15 +46,16 @@ class PureModule:
         self.prefix = prefix
         self.modes = {layer: layer.training for layer in module.modules()}
         self.places: list[Place] = [(holder, key, one.layer) for one in seeded_layers for holder, key in one.places]
-        tensors = _tensors(module) | {_joined(one.path, "words"): one.layer.words for one in seeded_layers}
+        tensors = _tensors(module) | {_joined(one.path, "words"): one.dropout.words for one in seeded_layers}
         self.initial = {prefix + name: value.detach().clone() for name, value in tensors.items()}
         self.own = {prefix + name: value for name, value in module.named_parameters()}
         self.trained = tuple(name for name, value in self.own.items() if value.requires_grad)
         self.slots = tensor_slots(module)
         for one in seeded_layers:
-            self.slots.append(Slot(one.layer._buffers, "words", _joined(one.path, "words")))
+            self.slots.append(Slot(one.dropout._buffers, "words", _joined(one.path, "words")))
         self.buffer_names = [name.removeprefix(prefix) for name in self.initial if name not in self.own]
         self.counters = {n: (b.shape, b.dtype) for n, b in module.named_buffers() if prefix + n not in self.initial}
+        self.generators = {prefix + _joined(one.path, "words"): one.dropout for one in seeded_layers}
         self.notes = (*frozen_layers(module), *(one.note for one in seeded_layers))
         self._calls = {True: 0, False: 0}
         self._leaves_something = False
@@ -161,7 +163,7 @@ def seeded(seed: int) -> Iterator[None]:
 def _in_modes(owner: PureModule, train: bool) -> Iterator[None]:
     """Training: the modes that the layers had; evaluation: all in evaluation mode."""
     wanted = {layer: train and mode for layer, mode in owner.modes.items()}
-    wanted |= {layer: train for _, _, layer in owner.places}
+    wanted |= {part: train for _, _, layer in owner.places for part in layer.modules()}
     wanted.setdefault(owner.module, train)
     before = [(layer, layer.training) for layer, mode in wanted.items() if layer.training != mode]
     for layer, mode in before:

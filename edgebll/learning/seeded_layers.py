@@ -12,10 +12,22 @@ from typing import NamedTuple
 
 from torch import nn
 
+from edgebll.learning.seeded_attention import SeededAttention
 from edgebll.networks.dropout import SeededDropout
 
 #: Layer of PyTorch -> whether it drops whole channels.
 _DROPOUTS: dict[type[nn.Module], bool] = {nn.Dropout: False, nn.Dropout1d: True, nn.Dropout2d: True, nn.Dropout3d: True}
+
+
+def _stand_in(layer: nn.Module) -> tuple[nn.Module, SeededDropout] | None:
+    """What takes a layer's place, and the generator in it; None for one that draws nothing."""
+    if type(layer) is nn.MultiheadAttention and layer.training and 0 < layer.dropout < 1:
+        attention = SeededAttention(layer)
+        return attention, attention.dropout_layer
+    if type(layer) in _DROPOUTS and layer.training and 0 < layer.p < 1:
+        seeded = SeededDropout(layer.p, whole_channels=_DROPOUTS[type(layer)])
+        return seeded, seeded
+    return None
 
 
 class StandIn(NamedTuple):
@@ -23,22 +35,23 @@ class StandIn(NamedTuple):
 
     path: str
     own: nn.Module
-    layer: SeededDropout
+    layer: nn.Module
+    dropout: SeededDropout
     places: list[tuple[dict[str, nn.Module | None], str]]
 
     @property
     def note(self) -> str:
         """For people."""
-        return f"the seeded dropout stands in for layer {self.path!r} ({type(self.own).__name__})"
+        return f"seeded dropout stands in for layer {self.path!r} ({type(self.own).__name__})"
 
 
 def stand_ins(module: nn.Module) -> list[StandIn]:
     """A seeded layer for each dropout layer that would draw; seeds come from PyTorch's generator, in order of the layers."""
     found: dict[int, StandIn] = {}
     for path, layer in module.named_modules():
-        if type(layer) in _DROPOUTS and layer.training and 0 < layer.p < 1:
-            seeded = SeededDropout(layer.p, whole_channels=_DROPOUTS[type(layer)])
-            found[id(layer)] = StandIn(path, layer, seeded, [])
+        made = _stand_in(layer)
+        if made is not None:
+            found[id(layer)] = StandIn(path, layer, *made, [])
     for parent in module.modules():
         for key, child in parent._modules.items():
             if id(child) in found:

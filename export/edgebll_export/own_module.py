@@ -94,14 +94,20 @@ class _OwnCall:
 
     @property
     def buffers(self) -> dict[str, Tensor]:
-        now = {self._owner.prefix + name: value.detach().clone() for name, value in self._owner.module.named_buffers()}
-        return self._kept or {name: value for name, value in now.items() if name in self._owner.initial}
+        return self._kept or {name: value.detach().clone() for name, value in _buffers(self._owner).items()}
+
+
+def _buffers(module: PureModule) -> dict[str, Tensor]:
+    """The module's own buffers that are state, and those of the layers that stand in."""
+    named = {module.prefix + name: value for name, value in module.module.named_buffers()}
+    named |= {name: dropout.words for name, dropout in module.generators.items()}
+    return {name: value for name, value in named.items() if name in module.initial}
 
 
 @contextlib.contextmanager
 def _holding(module: PureModule, values: Mapping[str, Tensor]) -> Iterator[None]:
     """While open, the module's own parameters and buffers have other values."""
-    own = {module.prefix + n: b for n, b in module.module.named_buffers() if module.prefix + n in module.initial} | module.own
+    own = _buffers(module) | module.own
     before = [(tensor, tensor.detach().clone(), tensor.grad) for tensor in own.values()]
     with torch.no_grad():
         for name, tensor in own.items():

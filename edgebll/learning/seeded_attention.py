@@ -52,14 +52,13 @@ class SeededAttention(nn.Module):
         elif not own.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
         q, k, v = (_heads(x, own.num_heads) for x in _with_biases(own, *_projected(own, query, key, value)))
-        added = k.shape[2] - key.shape[1]
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         if attn_mask is not None:
             mask = attn_mask.reshape(-1, own.num_heads, *attn_mask.shape[1:]) if attn_mask.dim() == 3 else attn_mask
-            scores = scores + F.pad(_additive(mask, scores), (0, added))
+            scores = scores + _additive(mask, scores)
         if key_padding_mask is not None:
             padding = key_padding_mask.unsqueeze(0) if key_padding_mask.dim() == 1 else key_padding_mask
-            scores = scores + F.pad(_additive(padding, scores), (0, added))[:, None, None]
+            scores = scores + _additive(padding, scores)[:, None, None]
         weights = self.dropout_layer(scores.softmax(-1))
         a = own.out_proj((weights @ v).transpose(1, 2).flatten(2))
         told = (weights.mean(1) if average_attn_weights else weights) if need_weights else None
@@ -79,8 +78,8 @@ def _projected(own: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Te
 
 def _with_biases(own: nn.MultiheadAttention, q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
     """Keys and values with the positions that bias_kv and add_zero_attn append."""
-    for bias_k, bias_v in [(own.bias_k, own.bias_v)] * (own.bias_k is not None):
-        k, v = (torch.cat([x, b.expand(x.shape[0], 1, -1)], 1) for x, b in ((k, bias_k), (v, bias_v)))
+    if own.bias_k is not None and own.bias_v is not None:
+        k, v = (torch.cat([x, b.expand(x.shape[0], 1, -1)], 1) for x, b in ((k, own.bias_k), (v, own.bias_v)))
     if own.add_zero_attn:
         k, v = (F.pad(x, (0, 0, 0, 1)) for x in (k, v))
     return [q, k, v]
@@ -88,11 +87,11 @@ def _with_biases(own: nn.MultiheadAttention, q: Tensor, k: Tensor, v: Tensor) ->
 
 def _heads(x: Tensor, count: int) -> Tensor:
     """(B, L, E) to (B, heads, L, E / heads)."""
-    return x.unflatten(-1, (count, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:-1], count, x.shape[-1] // count).transpose(1, 2)
 
 
-def _additive(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask to be added: minus infinity where a truth value forbids."""
-    if mask.dtype != torch.bool:
-        return mask.to(like.dtype)
-    return torch.zeros_like(mask, dtype=like.dtype).masked_fill(mask, -math.inf)
+def _additive(mask: Tensor, scores: Tensor) -> Tensor:
+    """A mask to be added: minus infinity where a truth value forbids, zero for positions that were appended to the keys."""
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(mask, -math.inf)
+    return F.pad(mask.to(scores.dtype), (0, scores.shape[-1] - mask.shape[-1]))

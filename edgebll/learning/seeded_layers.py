@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from edgebll.learning.seeded_attention import SeededAttention
 from edgebll.networks.dropout import SeededDropout
@@ -24,7 +25,7 @@ def _stand_in(layer: nn.Module) -> tuple[nn.Module, SeededDropout] | None:
     if type(layer) is nn.MultiheadAttention and layer.training and 0 < layer.dropout < 1:
         attention = SeededAttention(layer)
         return attention, attention.dropout_layer
-    if type(layer) in _DROPOUTS and layer.training and 0 < layer.p < 1:
+    if isinstance(layer, _DropoutNd) and type(layer) in _DROPOUTS and layer.training and 0 < layer.p < 1:
         seeded = SeededDropout(layer.p, whole_channels=_DROPOUTS[type(layer)])
         return seeded, seeded
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import tensorrt_builds
+from support import exported, tensorrt_builds
 from support.tensorrt_builds import build
 
 from edgebll.bundle import INT8_GRAPH, open_bundle
@@ -57,6 +57,13 @@ def test_every_graph_builds_without_warnings(case: tuple[str, str, str, str], tm
             built = build(f"{block.name}/{graph}", bundle.graph(block.name, graph))
             assert built.engine
             assert built.warnings == ()
+
+
+@pytest.mark.parametrize("target", ["tensorrt-8.5", "tensorrt-10"])
+def test_graphs_on_tokens_build(target: str, tmp_path: Path) -> None:
+    bundle = exported.tokens(tmp_path / "bundle", target)
+    for graph in bundle.manifest.block("block0").graphs:
+        assert build(graph, bundle.graph("block0", graph)).warnings == ()
 
 
 def test_int8_graphs_build(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "resnet": exported.resnet,
     "mixed": exported.mixed,
     "scanned": exported.scanned,
+    "tokens": exported.tokens,
 }
 
 
@@ -83,7 +84,8 @@ class BundleShelf:
 class Bundles:
     """The bundles of the suite for one target.
 
-    "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet", "mixed" and "scanned" (exported).
+    "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet", "mixed", "scanned" and, with whole
+    numbers as inputs, "tokens" (exported).
     """
 
     def __init__(self, shelf: BundleShelf, target: str) -> None:

@@ -16,7 +16,7 @@ from edgebll_devices.golden import failures, replay
 _TOLERANCE = 1e-4
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet", "mixed", "scanned"])
+@pytest.mark.parametrize("name", ["mlp", "resnet", "mixed", "scanned", "tokens"])
 def test_replays_golden_vectors(runtime: str, bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
     for block in bundle.manifest.blocks:

@@ -50,6 +50,15 @@ def scanned(path: Path, target: str = "onnx") -> Bundle:
     return _export(network, "bll", SGD(), path, target, threads=1 if target == "onnx" else None)
 
 
+def tokens(path: Path, target: str = "onnx") -> Bundle:
+    """An embedding of int64 tokens in a dense block, and a small one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        blocks = [nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 8), nn.Tanh()), nn.Linear(8, 3)]
+    network = BlockNetwork(blocks, num_classes=3, input_shape=(5,), input_dtype="int64", input_range=(0, 8))
+    return _export(network, "bll", SGD(), path, target)
+
+
 def _export(
     network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, target: str, threads: int | None = None
 ) -> Bundle:

@@ -12,9 +12,9 @@ from edgebll.errors import BundleError, EdgebllError, ExportError
 from edgebll.learning import BlockStep, Stepped
 from edgebll.networks import BlockNetwork
 from edgebll.networks.inputs import NORMAL, Inputs
+from edgebll.networks.user_code import described, user_line
 from edgebll_export.own_module import OwnModuleStep
 from edgebll_export.trace import known_failure
-from edgebll_export.user_code import summary
 
 #: Entry of a manifest's recipe: where the inputs of the golden vectors come from, see `Inputs.source`.
 RECIPE = "inputs"
@@ -46,13 +46,15 @@ def example_step(
         known = known_failure(error)
         if known is not None:
             raise ExportError(f"{step.name}: {known}") from error
-        raise ExportError(f"{step.name} fails on inputs from {source}: {summary(error)}; {_cure(source)}") from error
+        where = user_line(error)
+        reason = f"{described(error)}{f' ({where})' if where else ''}"
+        raise ExportError(f"{step.name} fails on inputs from {source}: {reason}; {_cure(source)}") from error
     for name, value in _results(stepped):
         amount = _not_finite(value, state.get(name))
         if amount:
             raise ExportError(
-                f"{step.name}: one training step on inputs from {source} gives {amount} in {name!r}, which no runtime can be "
-                f"compared with; {_cure(source)} or a smaller learning rate"
+                f"{step.name}: a training step on inputs from {source} gives {amount} in {name!r}, which no runtime can be "
+                f"compared with; {_cure(source)}, or a smaller learning rate if it is that which leads there"
             )
     return stepped
 
@@ -66,17 +68,20 @@ def _results(stepped: Stepped) -> Iterator[tuple[str, Tensor]]:
 
 def _not_finite(value: Tensor, before: Tensor | None) -> str:
     """What a result has besides finite numbers; an attention mask of minus infinity that stays as it is does not count."""
-    if not value.is_floating_point() or bool(torch.isfinite(value).all()):
+    if not value.is_floating_point():
         return ""
-    if before is not None and torch.equal(value.nan_to_num(nan=0.0), before.nan_to_num(nan=0.0)):
-        return "NaN" if bool(value.isnan().any() and not before.isnan().any()) else ""
-    return "NaN" if bool(value.isnan().any()) else "an infinite number"
+    odd = ~value.isfinite()
+    if before is not None:
+        odd &= value != before
+    if not odd.any():
+        return ""
+    return "NaN" if value[odd].isnan().any() else "an infinite number"
 
 
 def _cure(source: str) -> str:
     if source == NORMAL:
-        return "give inputs that the network is made for: example_inputs of BlockNetwork, or examples"
-    return "give other example inputs, which the network can take,"
+        return "give the network's BlockNetwork example_inputs, a batch of samples that it is made for"
+    return "give samples that the network can take"
 
 
 def verify_inputs(bundle: Bundle, network: BlockNetwork | None, examples: object) -> Inputs:

@@ -73,7 +73,8 @@ def test_boards_give_the_bits_of_a_sequential_run(dtype: str, tmp_path: Path) ->
     found = []
     for boards in (0, 2):
         run = tmp_path / str(boards)
-        invoke("simulate", bundle.path, "--boards", boards, "--out", run, "--data", data, "--limit", 1280, "--snapshot-every", 40)
+        options = ("--data", data, "--limit", 1280, "--snapshot-every", 40)
+        invoke("simulate", bundle.path, "--boards", boards, "--out", run, *options)
         found.append(summary(run))
     assert found[0]["state_sha256"] == found[1]["state_sha256"]
     assert found[0]["accuracy"] == found[1]["accuracy"] > 0.15, "it learnt nothing"

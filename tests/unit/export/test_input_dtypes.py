@@ -185,7 +185,7 @@ CALL = r"\(in forward, line \d+ of test_input_dtypes.py\)"
         (OneHot, ZEROS, {}, rf"from N\(0, 1\): RuntimeError: Class values .* {CALL}; give the network's .* example_inputs"),
         (Logarithm, ZEROS + 1, {}, r"from N\(0, 1\) gives NaN in 'a', .*; give the network's BlockNetwork example_inputs"),
         (
-            Logarithm,
+            Root,
             ZEROS,
             {"example_inputs": ZEROS},
             r"from the example inputs gives NaN in 'net\.mix\.weight', .*; give samples",

@@ -49,4 +49,6 @@ class Differentiation:
 
     def gradients(self, loss: Tensor, leaves: Sequence[Tensor]) -> Sequence[Tensor | None]:
         """The gradient of a loss for each leaf; None where it does not depend on it."""
+        if not loss.requires_grad:  # it depends on none
+            return [None] * len(leaves)
         return torch.autograd.grad(loss, leaves, allow_unused=True)

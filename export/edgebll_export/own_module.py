@@ -76,7 +76,8 @@ class _OwnAutograd(Differentiation):
         """What `loss.backward()` leaves in the parameters."""
         for leaf in leaves:
             leaf.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
         return [None if leaf.grad is None else leaf.grad.detach().clone() for leaf in leaves]
 
 

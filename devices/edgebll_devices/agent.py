@@ -11,13 +11,12 @@ import time
 
 from edgebll.awake import awake_s
 from edgebll.errors import BoardError, EdgebllError, LinkError, StorageError
-from edgebll.limits import own_bytes
-from edgebll.wire import Hello, Message, Ping, Pong, Progress, Stop, Stopped
+from edgebll.wire import Assign, Hello, Message, Ping, Pong, Progress, Stop, Stopped
 from edgebll_devices.board_files import BoardFiles
 from edgebll_devices.cache import FileCache
 from edgebll_devices.departure import Departure
 from edgebll_devices.doors import Doors
-from edgebll_devices.facts import make_welcome
+from edgebll_devices.facts import Facts
 from edgebll_devices.refusals import failing, refusal
 from edgebll_devices.runs import Runs
 from edgebll_devices.service_manager import ServiceManager
@@ -43,7 +42,7 @@ class Agent:
         self._settings = settings
         self._files = BoardFiles(settings.state_dir, settings.name)
         cache = FileCache(settings.state_dir, owner=self._files.key)
-        self._identity = self._files.identity()
+        self._facts = Facts(settings.name, self._files)
         self._doors = Doors(settings)
         self._keeper = StateKeeper(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
         self._warm = WarmRuntimes()
@@ -56,7 +55,6 @@ class Agent:
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
         self._departure = Departure(settings.leave_s, self._manager)
         self._stop_requested = False
-        self._idle_bytes = own_bytes()
         self._exit_code: int | None = None
 
     @property
@@ -142,6 +140,8 @@ class Agent:
         elif isinstance(message, Stop) and (message.run, message.incarnation) == (session.run, session.incarnation):
             self._wind_up(session)
         else:
+            if isinstance(message, Assign):
+                self._facts.hosting.begins(message.run, message.blocks)
             try:
                 answer = session.handle(message)
             except EdgebllError as error:
@@ -169,8 +169,7 @@ class Agent:
             self._refuse(peer, hello)
 
     def _welcome(self, session: Session) -> None:
-        announced = self._settings.data_announce or self.data_endpoint
-        self._tell(session, make_welcome(self._settings.name, announced, self._identity, self._idle_bytes))
+        self._tell(session, self._facts.welcome(session.run, self._settings.data_announce or self.data_endpoint))
 
     def _open(self, peer: bytes, hello: Hello) -> None:
         try:
@@ -207,6 +206,7 @@ class Agent:
         if self._session is not session:
             return  # it has ended already
         session.close()
+        self._facts.hosting.over()
         self._doors.answer(session.peer, Stopped(session.run, incarnation=session.incarnation))
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None

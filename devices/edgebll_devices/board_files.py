@@ -3,6 +3,7 @@
     DIR/identities/<key>.json   who it is
     DIR/identities/<key>.lock   locked by the agent that is it now
     DIR/runs/<key>.json         the runs it has seen, see runs.py
+    DIR/hosting/<key>.json      the blocks it hosts, see last_hosting.py
 
 The key is the name's; a second agent of the name that serves at the same time takes another one, so it is a board of its own.
 """
@@ -34,7 +35,7 @@ class BoardFiles:
         state_dir: the folder. name: what the board calls itself.
 
     Attributes:
-        key: what its files are called. runs: the file of the runs it has seen.
+        key: what its files are called. runs: the file of the runs it has seen. hosting: of the blocks it hosts.
 
     Raises:
         StorageError: nothing can be written there, or too many agents of the name serve from there.
@@ -55,7 +56,7 @@ class BoardFiles:
         if number > 1:
             _log.warning("another agent named %s serves from %s; give each a --name of its own", name, state_dir)
         self._descriptor = descriptor
-        self.runs = state_dir / "runs" / f"{self.key}.json"
+        self.runs, self.hosting = (state_dir / folder / f"{self.key}.json" for folder in ("runs", "hosting"))
 
     def _lock(self) -> int | None:
         """The descriptor that holds the lock; None if another agent has it."""

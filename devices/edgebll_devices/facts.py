@@ -8,33 +8,53 @@ import platform
 from edgebll import __version__
 from edgebll.limits import own_bytes, read_memory, usable_cores, usable_processors
 from edgebll.wire import PROTOCOL_VERSION, Welcome
+from edgebll_devices.board_files import BoardFiles
+from edgebll_devices.last_hosting import LastHosting
 
 
-def make_welcome(name: str, data_endpoint: str, identity: str = "", idle_bytes: int | None = None) -> Welcome:
-    """Describe this machine: usable processors, memory (bytes), runtimes, interpreter.
+class Facts:
+    """What one agent says of itself.
 
     Args:
-        name, data_endpoint, identity: of the board. idle_bytes: memory this process had taken itself before it hosted any
-            blocks; what it has taken since is there for the next ones. None if it has hosted none.
-    """
-    from edgebll_devices.runtimes import available_runtimes
+        name, files: of the board.
 
-    memory = read_memory()
-    for_blocks = 0 if idle_bytes is None else max(0, own_bytes() - idle_bytes)
-    return Welcome(
-        name=name,
-        protocol=PROTOCOL_VERSION,
-        version=__version__,
-        data_endpoint=data_endpoint,
-        cores=usable_cores(),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        runtimes=available_runtimes(),
-        python=platform.python_version(),
-        platform=platform.machine(),
-        identity=identity,
-        memory_limit_bytes=memory.limit_bytes,
-        memory_limited_by=memory.limited_by,
-        memory_free_bytes=memory.free_bytes + for_blocks,
-        memory_pool=memory.pool,
-        cpus=usable_processors(),
-    )
+    Attributes:
+        hosting: the note of which blocks it hosts.
+
+    Raises:
+        StorageError: the state folder cannot be written.
+    """
+
+    def __init__(self, name: str, files: BoardFiles) -> None:
+        self._name, self._identity = name, files.identity()
+        self.hosting = LastHosting(files.hosting)
+        self._idle_bytes = own_bytes()  # before it hosts anything: what it takes from now on is there for the next blocks
+
+    def welcome(self, run: str, data_endpoint: str) -> Welcome:
+        """Describe this machine for a run: processors, memory (bytes), runtimes, interpreter; and how it ended in it before.
+
+        Args:
+            data_endpoint: where tokens arrive.
+        """
+        from edgebll_devices.runtimes import available_runtimes
+
+        memory, killed = read_memory(), self.hosting.starved(run)
+        return Welcome(
+            name=self._name,
+            protocol=PROTOCOL_VERSION,
+            version=__version__,
+            data_endpoint=data_endpoint,
+            cores=usable_cores(),
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            runtimes=available_runtimes(),
+            python=platform.python_version(),
+            platform=platform.machine(),
+            identity=self._identity,
+            memory_limit_bytes=memory.limit_bytes,
+            memory_limited_by=memory.limited_by,
+            memory_free_bytes=memory.free_bytes + max(0, own_bytes() - self._idle_bytes),
+            memory_pool=memory.pool,
+            cpus=usable_processors(),
+            starved=killed.blocks,
+            starved_times=killed.times,
+        )

@@ -46,6 +46,7 @@ class LocalAgents:
     deadline: float
     patience: float
     cap_threads: bool = True
+    memory_check: bool = True
     threads_used: int = 0
 
     @classmethod
@@ -70,6 +71,7 @@ class LocalAgents:
 
         def engine(run: Path) -> Engine:
             how: dict[str, Any] = {"threads": self.threads, "runtime": self.runtime, "cap_threads": self.cap_threads}
+            how["memory_mib"] = None if self.memory_check else 0
             return LocalProcesses(self.boards, run / "boards", **how, host=host)
 
         if self.boards:

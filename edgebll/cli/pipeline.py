@@ -56,6 +56,9 @@ ThreadsOption = Annotated[int, typer.Option(help="Threads of each board's traini
 CapThreadsOption = Annotated[
     bool, typer.Option(help="Use no more threads on a board than it has processors: more are slower, and may give other bits.")
 ]
+MemoryCheckOption = Annotated[
+    bool, typer.Option(help="Refuse to begin where blocks need more memory, by an estimate, than there is.")
+]
 RuntimeOption = Annotated[str, typer.Option(help="Runtime of the boards, e.g. onnxruntime, tensorrt or reference.")]
 
 
@@ -82,6 +85,7 @@ def simulate(
     augment: AugmentOption = None,
     threads: ThreadsOption = 1,
     cap_threads: CapThreadsOption = True,
+    memory_check: MemoryCheckOption = True,
     runtime: RuntimeOption = "onnxruntime",
     snapshot_every: SnapshotOption = 0,
     snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_S,
@@ -108,7 +112,7 @@ def simulate(
     _check_simulate(boards, threads, runtime, deadline, patience)
     opened = open_bundle(where[0])
     window = DEFAULT_WINDOW if window is None else window
-    agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience, cap_threads)
+    agents = LocalAgents(_useful(boards, opened), window, threads, runtime, deadline, patience, cap_threads, memory_check)
     stream = (data, epochs, lr, schedule, warmup_steps, seed, limit, snapshot_every, data_dir, overwrite, augment)
     options = StreamOptions(*stream, snapshot_seconds, keep_snapshots)
     weights = measured(opened, runtime, threads) if measure and agents.boards else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from edgebll.limits.descriptors import check_descriptors, raise_descriptor_limit
-from edgebll.limits.memory import Memory, own_bytes, read_memory
+from edgebll.limits.memory import Memory, kills_for_memory, own_bytes, read_memory
 from edgebll.limits.processors import usable_cores, usable_processors
 
 __all__ = [
     "Memory",
     "check_descriptors",
+    "kills_for_memory",
     "own_bytes",
     "raise_descriptor_limit",
     "read_memory",

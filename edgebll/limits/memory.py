@@ -61,6 +61,16 @@ def read_memory(root: Path = Path("/")) -> Memory:
     return Memory(least.limit, least.name, max(0, tightest.free), hashlib.sha256(pool.encode()).hexdigest()[:16])
 
 
+def kills_for_memory(root: Path = Path("/")) -> int | None:
+    """How many processes the system has killed so far for want of memory, or of a control group's; None if it does not tell.
+
+    Args:
+        root: the file system, so that a test can hand in a folder for a machine.
+    """
+    found = re.search(r"^oom_kill (\d+)$", _text(root / "proc/vmstat"), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
 def own_bytes(root: Path = Path("/")) -> int:
     """Memory this process has taken itself: what is resident and no file's."""
     resident, shared = (int(word) for word in (_text(root / "proc/self/statm").split() or ["0"] * 3)[1:3])

@@ -30,6 +30,7 @@ class Welcome(Message):
             says so, in words; empty where it is the machine's memory. memory_free_bytes: what its blocks may take.
         memory_pool: the same for boards that share what is free. cpus: processors whose whole time it may have at once; less
             than `cores` where a container gets parts of them. All of these are 0 or empty from a board that does not know.
+        starved: blocks of this run that it hosted when it was killed, probably for want of memory; starved_times: how often.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Welcome(Message):
     memory_free_bytes: int = 0
     memory_pool: str = ""
     cpus: float = 0.0
+    starved: tuple[str, ...] = ()
+    starved_times: int = 0
 
 
 @dataclass(frozen=True)

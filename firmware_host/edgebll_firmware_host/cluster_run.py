@@ -8,9 +8,10 @@ earlier one. Since a block's state is a function of the stream before it, the bi
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-from edgebll.awake import ALLOWANCE_S, absent_s, awake_s
-from edgebll.errors import BoardError, EdgebllError, LinkError
+from edgebll.awake import awake_s
+from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError
 from edgebll.transport import Sender
 from edgebll_firmware_host.alike import Alike, How, warning
 from edgebll_firmware_host.engines import Engine
@@ -21,10 +22,12 @@ from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.incarnation import Incarnation
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.live import Live, Now, Regroup
-from edgebll_firmware_host.placement import block_weights, largest_token, place, place_among
+from edgebll_firmware_host.memory_need import needs
+from edgebll_firmware_host.memory_watch import MemoryWatch
+from edgebll_firmware_host.placement import Placement, block_weights, largest_token, place, place_among
 from edgebll_firmware_host.planner import SLOWEST_LINK, RunState
 from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.recovery import Patience, Recovery
+from edgebll_firmware_host.recovery import Absence, Patience, Recovery
 from edgebll_firmware_host.run_plan import Outcome, RunPlan
 from edgebll_firmware_host.session import open_fleet, start_session
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
@@ -60,7 +63,9 @@ class _Run:
         place(plan.blocks, self._weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
         self._patience = Patience(cluster.host.patience_s, awake_s())
         self._outcome, self._alike = Outcome(), Alike(recorder.folder.path)
-        self._threads = ThreadCap(recorder.listener.said)
+        self._threads, self._absence = ThreadCap(recorder.listener.said), Absence(recorder.listener.said)
+        self._memory = MemoryWatch(needs(plan.bundle, cluster.host.window), recorder.listener.said)
+        self._all_at_first = False  # whether spares are needed from the start, for want of memory
         recorder.account.outcome = self._outcome
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
@@ -68,7 +73,6 @@ class _Run:
         self._refused: set[str] = set()  # boards that did not answer when the incarnation began
         self._live = Live(recorder.folder.path, cluster.keys, plan.blocks, self._weights, recorder, snapshots)
         self._recovery: Recovery | None = None  # the one in progress
-        self._absent_s = absent_s()
         self._borne: EdgebllError | None = None  # the failure that ends this incarnation, but not the run
 
     def go(self) -> Outcome:
@@ -114,7 +118,9 @@ class _Run:
                 raise
 
     def _first_boards(self) -> list[BoardEntry]:
-        """The boards a run needs at its start; the others are spares."""
+        """The boards a run needs at its start; the others are spares, unless their memory is needed."""
+        if self._all_at_first:
+            return list(self._cluster.boards)
         placement = place(self._plan.blocks, self._weights, self._cluster.boards)
         return [entry for entry in self._cluster.boards if entry.name in placement.blocks]
 
@@ -123,13 +129,14 @@ class _Run:
 
     def _start(self, fleet: Fleet, started_s: float) -> None:
         """Greet, place, restore."""
-        if self._ready_before:
+        if self._ready_before or self._all_at_first:
             self._refused = set(greet_those_there(fleet, GRACE_S))
             self._lost |= self._refused
         else:
             fleet.greet()
         boards = self._live.members.of(self._cluster)
-        placement = place_among(self._plan.blocks, self._weights, boards, fleet.links)
+        self._memory.heard(fleet.links)
+        placement = self._place(boards, fleet)
         for name in fleet.links.keys() - placement.blocks.keys():
             fleet.drop(name)
         self._outcome.placement = placement
@@ -148,6 +155,23 @@ class _Run:
         self._ready_before = True
         self._recorder.begin_incarnation()
         self._say_restored(shipped)
+
+    def _place(self, boards: Sequence[BoardEntry], fleet: Fleet) -> Placement:
+        """Place the blocks among greeted boards, where they fit.
+
+        Raises:
+            ConfigError: they fit nowhere, and nothing has begun yet. Regroup: not on these boards, but there are more.
+        """
+        room = self._live.room = self._memory.room(fleet.links)
+        placement = place_among(self._plan.blocks, self._weights, boards, fleet.links, room)
+        problem = room.problem(placement.blocks, boards)
+        if problem and not self._ready_before:
+            if self._all_at_first or len(fleet.links) == len(boards):
+                raise ConfigError(problem)
+            self._all_at_first = True
+            raise Regroup
+        self._memory.warn(problem)
+        return placement
 
     def _compare(self, fleet: Fleet) -> None:
         """Say which blocks are computed otherwise than at the run's beginning."""
@@ -190,26 +214,22 @@ class _Run:
 
     def _turn(self) -> None:
         """Notice progress: what was lost is made up for when something new is done. Then see what else there is to do."""
-        self._say_absent()
+        self._absence.tell()
         if self._patience.progress(self._recorder.news, awake_s()):
             self._lost.clear()
+            self._memory.progress()
             if self._recovery is not None:
                 self._recovery.replayed(time.monotonic())
                 self._recovery = None
         self._live.attend()
 
-    def _say_absent(self) -> None:
-        """Say where this process was stopped, or its machine asleep: boards have seen a silent host."""
-        before_s, self._absent_s = self._absent_s, absent_s()
-        if self._absent_s - before_s > ALLOWANCE_S:
-            self._recorder.listener.said(
-                f"this host could do nothing for {self._absent_s - before_s:.0f} s (it was stopped, or its machine asleep); "
-                "that uses up no patience"
-            )
-
     def _may_recover(self, error: EdgebllError, fleet: Fleet) -> bool:
         """Whether another incarnation is to follow; if so, what failed is noted."""
-        if not self._ready_before or not self._patience.bears(error, awake_s(), reported=fleet.reported):
+        if (
+            not self._ready_before
+            or self._memory.hopeless
+            or not self._patience.bears(error, awake_s(), reported=fleet.reported)
+        ):
             return False
         if fleet.suspect is not None:
             self._lost.add(fleet.suspect)
@@ -219,6 +239,6 @@ class _Run:
         self._recorder.account.write()
         self._live.release(fleet)
         self._live.failed()
-        self._say_absent()
+        self._absence.tell()
         self._recorder.listener.said(f"{error} - recovering")
         return True

@@ -15,10 +15,11 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgebll.errors import BoardError
 from edgebll.files import storage_errors
+from edgebll.limits import kills_for_memory
 from edgebll_firmware_host.descriptors import check_connections
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 
@@ -84,8 +85,8 @@ class LocalProcesses:
     """`num_boards` agents as processes of this machine, on free ports of the loopback interface; ended with the context.
 
     Args:
-        num_boards: how many. logs: folder for each agent's log. threads, runtime, cap_threads: of every board, as in its entry.
-        host: window and deadline.
+        num_boards: how many. logs: folder for each agent's log. host: window and deadline.
+        threads, runtime, cap_threads, memory_mib: of every board, as in its entry.
     """
 
     def __init__(
@@ -96,11 +97,13 @@ class LocalProcesses:
         threads: int = 1,
         runtime: str = "onnxruntime",
         cap_threads: bool = True,
+        memory_mib: int | None = None,
         host: HostEntry | None = None,
     ) -> None:
         self._num_boards, self._logs = num_boards, logs
         self._threads, self._runtime, self._host = threads, runtime, host or HostEntry()
-        self._cap_threads = cap_threads
+        self._limits: dict[str, Any] = {"cap_threads": cap_threads, "memory_mib": memory_mib}
+        self._kills: int | None = None  # by the system for want of memory, when agents were last started
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._entries: dict[str, BoardEntry] = {}
         self._state = Path()
@@ -132,6 +135,7 @@ class LocalProcesses:
 
     def _launch(self, names: Collection[str]) -> Cluster:
         """Start these agents, all at once, and return the cluster of all."""
+        self._kills = kills_for_memory()
         for name in names:
             self._processes[name] = self._start(name)
         for name in names:
@@ -160,7 +164,7 @@ class LocalProcesses:
         words = line.split()
         if words[:3] != ["edgebll-board", name, "serving"] or len(words) < 4:
             raise BoardError(f"the agent {name} did not start; its log is {self._log(name)}{self._last_words(name)}")
-        return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime, cap_threads=self._cap_threads)
+        return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime, **self._limits)
 
     def check(self) -> None:
         """Raise BoardError if an agent's process has ended."""
@@ -168,8 +172,14 @@ class LocalProcesses:
             code = process.poll()
             if code is not None:
                 how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+                how += self._for_memory(code)
                 said = "" if code < 0 else self._last_words(name)
                 raise BoardError(f"board {name} (process {process.pid}) {how}; its log is {self._log(name)}{said}", name)
+
+    def _for_memory(self, code: int) -> str:
+        """Why it may have been killed, to append to a sentence."""
+        more = self._kills is not None and (kills_for_memory() or 0) > self._kills
+        return ", probably because it was out of memory" if code == -signal.SIGKILL and more else ""
 
     def process_ids(self) -> dict[str, int]:
         """Process id of each agent that has not ended, by the board's name."""

@@ -13,6 +13,7 @@ public_key = "..."                    # the board's public key; needed off loopb
 blocks = ["block0", "block1"]         # optional: pins these blocks to the board
 threads = 4
 runtime = "onnxruntime"
+memory_mib = 4000                     # optional: memory for its blocks, if it knows wrongly itself; 0: not checked
 cap_threads = true                    # optional: false insists on `threads`, also where the board has fewer processors
 """
 
@@ -31,14 +32,15 @@ from edgebll.transport import check_address, check_security
 
 #: A board must be able to miss one heartbeat.
 MIN_DEADLINE_S = 1.0
-_MAX_THREADS, _MAX_NAME_CHARS = 1024, 63
+_MAX_THREADS, _MAX_NAME_CHARS, _MAX_MIB = 1024, 63, 1 << 30
 
 
 @dataclass(frozen=True)
 class BoardEntry:
     """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime.
 
-    With `cap_threads` it uses no more threads than it has processors.
+    With `cap_threads` it uses no more threads than it has processors. `memory_mib` is what its blocks may take, 0 for no check;
+    None leaves it to the board to say so.
 
     Raises:
         ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
@@ -51,11 +53,14 @@ class BoardEntry:
     threads: int = 1
     runtime: str = "onnxruntime"
     cap_threads: bool = True
+    memory_mib: int | None = None
 
     def __post_init__(self) -> None:
         check_board_name(self.name)
         if not 1 <= self.threads <= _MAX_THREADS:
             raise ConfigError(f"board {self.name}: threads must be at least 1 and at most {_MAX_THREADS}, not {self.threads}")
+        if self.memory_mib is not None and not 0 <= self.memory_mib <= _MAX_MIB:
+            raise ConfigError(f"board {self.name}: memory_mib must be a number of MiB, 0 for no check, not {self.memory_mib}")
         try:
             check_address(self.endpoint)
             check_runtime(self.runtime)

@@ -21,6 +21,7 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.members import Members, Scout
 from edgebll_firmware_host.placement import Placement, place_among
 from edgebll_firmware_host.recorder import Recorder
+from edgebll_firmware_host.room import Room
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 
 #: How long to wait between two looks for boards where there is nothing else to do.
@@ -56,7 +57,7 @@ class Live:
         recorder, snapshots: of the run. say: takes a sentence for the user.
 
     Attributes:
-        members: which boards may be used.
+        members: which boards may be used. room: what memory they have, as far as that is known.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Live:
         snapshots: SnapshotWriter,
     ) -> None:
         self.members = Members()
+        self.room: Room | None = None
         self._blocks, self._weights, self._recorder, self._snapshots = blocks, weights, recorder, snapshots
         self._say: Callable[[str], None] = recorder.listener.said
         self._desk, self._scout = Desk(run), Scout(keys)
@@ -173,7 +175,7 @@ class Live:
             self._away.discard(name)
             self.members.left.discard(name)
             there = {*now.fleet.links, name}
-            placement = place_among(self._blocks, self._weights, usable, there)
+            placement = place_among(self._blocks, self._weights, usable, there, self.room)
             if placement != now.placement:
                 self._want(f"{name} answers")
 

@@ -11,6 +11,7 @@ from edgebll.errors import ConfigError
 from edgebll.partition import partition
 from edgebll.spec import BlockSpec, Manifest
 from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.room import Room, place_in_room
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,28 @@ def place(blocks: Sequence[str], weights: Sequence[float], boards: Sequence[Boar
 
 
 def place_among(
-    blocks: Sequence[str], weights: Sequence[float], boards: Sequence[BoardEntry], there: Collection[str]
+    blocks: Sequence[str],
+    weights: Sequence[float],
+    boards: Sequence[BoardEntry],
+    there: Collection[str],
+    room: Room | None = None,
 ) -> Placement:
     """Place blocks on those of the boards that are there: as `place` does where all pinned blocks can stay, else anew.
 
     Args:
         blocks, weights, boards: as in `place`. there: names of the boards that may be used.
+        room: what memory they have: a placement that does not fit is replaced by one that does, if there is any; pinned blocks
+            stay, unless their board was killed with them.
     """
     present = [board for board in boards if board.name in there]
     if sorted(block for board in present for block in board.blocks) != sorted(blocks):
         present = [replace(board, blocks=()) for board in present]
-    return place(blocks, weights, present)
+    placed = place(blocks, weights, present)
+    pinned = any(board.blocks for board in present)
+    if room is None or not room.problem(placed.blocks, present) or (pinned and not room.starved):
+        return placed
+    fitting = place_in_room(blocks, weights, present, room)
+    return placed if fitting is None else Placement(fitting)
 
 
 def _pinned(blocks: Sequence[str], boards: Sequence[BoardEntry]) -> Placement:

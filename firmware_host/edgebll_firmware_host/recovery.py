@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from edgebll.awake import ALLOWANCE_S, absent_s
 from edgebll.errors import EdgebllError
 
 #: Where boards report the very same failure so often without any progress in between, they will do so for ever.
@@ -43,6 +45,27 @@ class Patience:
         self._same = (self._same + 1 if reason == self._last else 1) if reported else 0
         self._last = reason
         return self._same < _SAME and self.left_s(now_s) > 0
+
+
+class Absence:
+    """Tells where this process was stopped, or its machine asleep: boards have seen a silent host meanwhile.
+
+    Args:
+        say: takes a sentence for the user.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._told_s = say, absent_s()
+
+    def tell(self) -> None:
+        """Say what was not said yet."""
+        before_s, now_s = self._told_s, absent_s()
+        if now_s - before_s > ALLOWANCE_S:
+            self._told_s = now_s
+            self._say(
+                f"this host could do nothing for {now_s - before_s:.0f} s (it was stopped, or its machine asleep); "
+                "that uses up no patience"
+            )
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 SCRIPT = textwrap.dedent(
     """
@@ -58,15 +59,19 @@ def test_every_host_module_loads_without_torch_and_onnx() -> None:
     assert {"edgebll_firmware_host.cluster_run", "edgebll_firmware_host.engines", *extra} <= modules
 
 
-def test_the_agent_is_ready_before_any_heavy_import() -> None:
+def test_the_agent_is_ready_before_any_heavy_import(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
         import sys
-        import edgebll_devices.agent, edgebll_devices.cli, edgebll_devices.facts
-        edgebll_devices.facts.make_welcome("x", "tcp://127.0.0.1:1")
+        from pathlib import Path
+        import edgebll_devices.agent, edgebll_devices.cli
+        from edgebll_devices.board_files import BoardFiles
+        from edgebll_devices.facts import Facts
+        Facts("x", BoardFiles(Path(sys.argv[1]), "x")).welcome("run", "tcp://127.0.0.1:1")
         heavy = {"onnxruntime", "torch", "onnx", "scipy", "sklearn", "matplotlib"} & set(sys.modules)
         raise SystemExit(f"imported: {heavy}" if heavy else 0)
         """
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    line = [sys.executable, "-c", script, str(tmp_path)]
+    result = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stderr) == (0, "")

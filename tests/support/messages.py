@@ -58,7 +58,7 @@ def example_messages() -> dict[str, Message]:
         ),
         "welcome-limited": Welcome(
             *("pi-1", 1, "0.1.0", "tcp://127.0.0.1:7201", 4, 8 << 30, ("reference",), "3.10.12", "aarch64", "6" * 32),
-            *(300 << 20, "the control group /sys/fs/cgroup/edgebll", 200 << 20, "7" * 16, 0.5),
+            *(300 << 20, "the control group /sys/fs/cgroup/edgebll", 200 << 20, "7" * 16, 0.5, ("block0",), 2),
         ),
         "offer": Offer("r1", b'{"format_version": 1}', ("block0/step.onnx", "block0/forward.onnx")),
         "offer-snapshot": Offer("r1", b"{}", (), {"block0.safetensors": FileEntry(digests[1], 1 << 33)}, incarnation=3),

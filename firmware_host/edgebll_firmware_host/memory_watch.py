@@ -1,0 +1,73 @@
+"""What a run knows of its boards' memory: where blocks fit, who was killed for want of it, and when that was too often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from edgebll.errors import BoardError
+from edgebll_firmware_host.board_link import BoardLink
+from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.memory_need import Needs
+from edgebll_firmware_host.room import Room
+
+#: So often without any progress boards may be killed before the run gives up.
+_DEATHS = 3
+
+
+class MemoryWatch:
+    """The memory of the boards of a run.
+
+    Args:
+        needs: of its blocks. say: takes a sentence for the user.
+
+    Attributes:
+        hopeless: whether boards were killed too often to go on.
+    """
+
+    def __init__(self, needs: Needs, say: Callable[[str], None]) -> None:
+        self._needs, self._say = needs, say
+        self._starved: dict[str, list[frozenset[str]]] = {}
+        self._times: dict[str, int] = {}
+        self._deaths, self._told = 0, set[str]()
+        self.hopeless = False
+
+    def progress(self) -> None:
+        """Something new was done: deaths so far were borne."""
+        self._deaths = 0
+
+    def heard(self, links: Mapping[str, BoardLink]) -> None:
+        """Take what greeted boards say of how they ended before.
+
+        Raises:
+            BoardError: boards were killed again and again without any progress; the run is `hopeless` then.
+        """
+        for name, link in links.items():
+            blocks, times = link.welcome.starved, link.welcome.starved_times
+            if not blocks or times == self._times.get(name, 0):
+                continue
+            self._times[name] = times
+            self._starved.setdefault(name, []).append(frozenset(blocks))
+            self._deaths += 1
+            told = f"{link.where} was killed with {', '.join(blocks)}, probably because it was out of memory"
+            if self._deaths >= _DEATHS:
+                self.hopeless = True
+                raise BoardError(f"{told}, for the {self._deaths}th time without progress; give it more memory or fewer blocks")
+            self._say(told)
+
+    def room(self, links: Mapping[str, BoardLink]) -> Room:
+        """What greeted boards have for the blocks."""
+        free = {name: bytes_ for name, link in links.items() if (bytes_ := _free(link.entry, link)) > 0}
+        by = {name: link.welcome.memory_limited_by for name, link in links.items()}
+        pools = {name: link.welcome.memory_pool for name, link in links.items() if link.welcome.memory_pool}
+        return Room(self._needs, free, by, pools, self._starved)
+
+    def warn(self, problem: str) -> None:
+        """Tell of a placement that need not fit and is tried, once."""
+        if problem and problem not in self._told:
+            self._told.add(problem)
+            self._say(f"{problem}; tried all the same, for there is no other placement")
+
+
+def _free(entry: BoardEntry, link: BoardLink) -> int:
+    """Bytes a board's blocks may take, by its entry or else by itself; 0 where nothing is known or to be checked."""
+    return link.welcome.memory_free_bytes if entry.memory_mib is None else entry.memory_mib << 20

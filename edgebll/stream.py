@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgebll.data import Dataset, batch_order, eval_batches, training_batch
-from edgebll.errors import ConfigError, DataError
+from edgebll.data.dataset import FLOAT32
+from edgebll.errors import BundleError, ConfigError, DataError
 from edgebll.schedule import Schedule
 from edgebll.spec import Manifest
 from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Token
+
+#: Entry of a manifest's recipe: smallest and largest input value, where the network declares them.
+INPUT_RANGE = "input_range"
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:
     """The data set as the bundle at `where` takes it: with samples of its dtype.
 
     Raises:
-        DataError: samples or classes are not those the bundle was exported for.
+        DataError: samples or classes are not those the bundle was exported for, or whole numbers are beyond its range.
     """
     labels = manifest.blocks[-1].labels.shape[1:]
     dataset = dataset.as_dtype(manifest.blocks[0].input.dtype)
@@ -100,4 +104,20 @@ def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:
             f"{where} was exported for samples of shape {manifest.input_shape} with labels {labels}, but "
             f"{dataset.name} has {dataset.input_shape} with {dataset.label_shape}; use the data set it was made for"
         )
+    _check_range(manifest, dataset, where)
     return dataset
+
+
+def _check_range(manifest: Manifest, dataset: Dataset, where: str) -> None:
+    """Tokens beyond the range would be looked up in a table that has no row for them, or another one counted from its end."""
+    declared = manifest.recipe.get(INPUT_RANGE)
+    if declared is None or dataset.dtype == FLOAT32:
+        return
+    if not isinstance(declared, list) or len(declared) != 2 or any(type(end) not in (int, float) for end in declared):
+        raise BundleError(f"{where}: the recipe's {INPUT_RANGE} must be two numbers; export the bundle again")
+    low, high = int(dataset.samples.min()), int(dataset.samples.max())
+    if low < declared[0] or high > declared[1]:
+        raise DataError(
+            f"{where} takes whole numbers from {declared[0]:g} to {declared[1]:g}, but those of {dataset.name} reach from "
+            f"{low} to {high}; use the data set it was made for"
+        )

@@ -22,7 +22,7 @@ from edgebll.networks import BlockNetwork
 from edgebll.schedule import Schedule
 from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.state import save_tensors
-from edgebll_export.example_steps import RECIPE
+from edgebll_export.example_steps import input_record
 from edgebll_export.golden import eager_records, golden_tensors
 from edgebll_export.models import BlockModels, block_models
 from edgebll_export.own_module import OwnModuleStep
@@ -84,7 +84,7 @@ def export_bundle(
             _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
         notes = {step.name: list(step.notes) for step in steps if step.notes}
         schedule = schedule or Schedule(optimizer.lr)
-        recipe = {**asdict(schedule), RECIPE: inputs.source, **({"notes": notes} if notes else {}), **(provenance or {})}
+        recipe = {**asdict(schedule), **input_record(inputs), **({"notes": notes} if notes else {}), **(provenance or {})}
         manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
         return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from edgebll.learning import BlockStep, Stepped
 from edgebll.networks import BlockNetwork
 from edgebll.networks.inputs import NORMAL, Inputs
 from edgebll.networks.user_code import described, user_line
+from edgebll.stream import INPUT_RANGE
 from edgebll_export.own_module import OwnModuleStep
 from edgebll_export.trace import known_failure
 
@@ -82,6 +84,11 @@ def _cure(source: str) -> str:
     if source == NORMAL:
         return "give the network's BlockNetwork example_inputs, a batch of samples that it is made for"
     return "give samples that the network can take"
+
+
+def input_record(inputs: Inputs) -> dict[str, Any]:
+    """What a manifest's recipe says of the inputs: where golden vectors come from, and the range that was declared."""
+    return {RECIPE: inputs.source, **({INPUT_RANGE: list(inputs.range)} if inputs.range is not None else {})}
 
 
 def verify_inputs(bundle: Bundle, network: BlockNetwork | None, examples: object) -> Inputs:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from edgebll.bundle import open_bundle
 from edgebll.data import load_dataset
 from edgebll.learning import BLL, SGD
-from edgebll.networks import BlockNetwork
+from edgebll.networks import BlockNetwork, Inputs
 from edgebll_devices.commands import app as board
 from edgebll_export import export_bundle
 
@@ -91,3 +91,17 @@ def test_data_of_another_kind_are_refused_before_anything_runs(tmp_path: Path) -
     export_bundle(network, rule=BLL(), optimizer=SGD(), batch_size=16, path=tmp_path / "bundle")
     invoke("simulate", tmp_path / "bundle", "--boards", 0, "--out", tmp_path / "run", "--data", "digits", code=4)
     assert not (tmp_path / "run").exists()
+    narrow = on_tokens()
+    narrow.inputs = Inputs((10,), "int64", range=(0, 8))
+    export_bundle(narrow, rule=BLL(), optimizer=SGD(), batch_size=16, path=tmp_path / "narrow")
+    invoke("simulate", tmp_path / "narrow", "--boards", 0, "--out", tmp_path / "run", "--data", "reverse", code=4)
+    assert not (tmp_path / "run").exists()
+
+
+def test_steps_are_measured_on_what_the_network_takes(tmp_path: Path) -> None:
+    """Random numbers would be no tokens."""
+    with torch.random.fork_rng():
+        network = on_tokens()
+    export_bundle(network, rule=BLL(), optimizer=SGD(), batch_size=16, path=tmp_path / "bundle")
+    plan = json.loads(invoke("plan", tmp_path / "bundle", "--boards", 2, "--measure", "--json"))
+    assert all(row["step_seconds"] > 0 for row in plan["placement"])

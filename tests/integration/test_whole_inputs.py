@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.documents import Document
 from support.pipelines import invoke, summary
 from torch import Tensor, nn
 from typer.testing import CliRunner
@@ -96,6 +97,15 @@ def test_data_of_another_kind_are_refused_before_anything_runs(tmp_path: Path) -
     export_bundle(narrow, rule=BLL(), optimizer=SGD(), batch_size=16, path=tmp_path / "narrow")
     invoke("simulate", tmp_path / "narrow", "--boards", 0, "--out", tmp_path / "run", "--data", "reverse", code=4)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_page_on_inputs_works_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = Document("docs/inputs.md").fenced("python")
+    with torch.random.fork_rng():
+        exec(compile(code, "inputs.md", "exec"), {"__name__": "page"})
+    invoke("simulate", "bundles/tokens", "--out", "runs/tokens", "--boards", 0, "--limit", 160)
+    assert summary(tmp_path / "runs" / "tokens")["steps"] == 10
 
 
 def test_steps_are_measured_on_what_the_network_takes(tmp_path: Path) -> None:

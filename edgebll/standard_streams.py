@@ -123,9 +123,7 @@ def check_delivered() -> None:
         return
     sys.stdout.flush()
     if not thread.settle(RESULT_S):
-        raise StorageError(
-            f"cannot write the output to stdout: nobody has read any of it for {RESULT_S:g} s; send it elsewhere"
-        )
+        raise StorageError(f"cannot write the output to stdout: nobody has read it for {RESULT_S:g} s; send it elsewhere")
     if thread.lost is None:
         return
     if thread.lost.errno == errno.EPIPE:

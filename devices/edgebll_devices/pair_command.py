@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from edgebll.cli.options import as_text
 from edgebll.errors import ConfigError
 from edgebll.home import default_state_dir
 from edgebll.keys import KeyPair, load_key_pair, new_key_pair
@@ -57,7 +58,7 @@ def pair(
     hosts_file = hosts or folder / FILE
     load_hosts(hosts_file)  # rather now than after the code was typed
     code = new_code()
-    side = Side(BOARD, code, _own_key(key or folder / KEY_FILE).public, check_name(name or default_name()), port)
+    side = Side(BOARD, code, _own_key(key or folder / KEY_FILE).public, check_name(as_text(name) or default_name()), port)
     with PairingServer(listen) as server:
         print(f"edgebll-board {side.opening.name} pairing {server.endpoint}", flush=True)
         print(f"code: {code[:3]} {code[3:]}   (valid once, for {expires:.0f} s)", flush=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebll.cli.options import as_text
 from edgebll.errors import ConfigError
 from edgebll.home import default_state_dir
 from edgebll.keys import allowed_hosts, check_public_key
@@ -123,7 +124,7 @@ def serve(
         listen=listen,
         data_listen=data_listen or _free_port_beside(listen),
         data_announce=data_announce,
-        name=name or socket.gethostname(),
+        name=as_text(name) or socket.gethostname(),
         state_dir=folder,
         keys=pair_command.serving_key(key, folder, listen),
         allowed=tuple(check_public_key(one) for one in allow or ()),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgebll.cli.options import as_text
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.errors import BundleError, ConfigError
 from edgebll.run_guard import SUMMARY
@@ -69,7 +70,7 @@ def drain(run: RunArgument, board: BoardArgument) -> None:
     from edgebll_firmware_host.asking import ask
     from edgebll_firmware_host.desk import DRAIN, Request
 
-    typer.echo(ask(run, Request(DRAIN, board), ANSWER_S, _tell))
+    typer.echo(ask(run, Request(DRAIN, as_text(board)), ANSWER_S, _tell))
 
 
 @app.command()
@@ -102,6 +103,7 @@ def add(
     from edgebll_firmware_host.desk import ADD, Request
     from edgebll_firmware_host.inventory import BoardEntry
 
+    board = as_text(board)
     given = {"endpoint": endpoint, "public_key": public_key, "threads": threads, "runtime": runtime, "cap_threads": cap_threads}
     said = {name: value for name, value in given.items() if value is not None}
     entry = BoardEntry(**{"name": board, **_known(run, board, needed=endpoint is None), **said})

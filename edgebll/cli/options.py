@@ -1,4 +1,4 @@
-"""Options of networks, rules and optimisers on the command line."""
+"""Options on the command line: those of networks, rules and optimisers, and names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from edgebll.errors import ConfigError
 _EXAMPLES = {"network": "width=32", "rule": "match=2", "optimizer": "clip_norm=1"}
 #: Options of the command that are options of the optimiser.
 OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay")
+
+
+def as_text(typed: str) -> str:
+    """A name as it was typed, also where the locale knows ASCII alone and other letters come as escaped bytes."""
+    return typed.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def parse_options(owner: str, texts: Sequence[str]) -> dict[str, str]:

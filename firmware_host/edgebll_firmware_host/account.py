@@ -109,7 +109,6 @@ class Account:
 
     def _write(self, lines: list[dict[str, Any]]) -> None:
         """Add lines; one that cannot be written is lost. They begin anew, whatever a killed process has left."""
+        content = "".join(("\n", *(json.dumps(line) + "\n" for line in lines)))
         with contextlib.suppress(OSError), self._path.open("ab") as stream:
-            stream.write(
-                b"".join(b"\n" * (number == 0) + json.dumps(line).encode() + b"\n" for number, line in enumerate(lines))
-            )
+            stream.write(content.encode())

@@ -71,7 +71,7 @@ def test_a_heartbeat_says_whether_there_is_anything_to_compute(agent: Agent, two
 
 def test_a_silent_host_loses_the_board(tmp_path: Path, two_blocks: Bundle, loader: FakeLoader) -> None:
     with (
-        running(tmp_path, deadline_s=0.3) as agent,
+        running(tmp_path, deadline_s=1.0) as agent,
         DirectHost(agent.endpoint, RUN) as silent,
         DirectHost(agent.endpoint, "next") as following,
     ):
@@ -83,9 +83,9 @@ def test_a_silent_host_loses_the_board(tmp_path: Path, two_blocks: Bundle, loade
 
 
 def test_a_host_that_pings_keeps_the_board(tmp_path: Path, two_blocks: Bundle, loader: FakeLoader) -> None:
-    with running(tmp_path, deadline_s=0.5) as agent, DirectHost(agent.endpoint, RUN) as host:
+    with running(tmp_path, deadline_s=1.0) as agent, DirectHost(agent.endpoint, RUN) as host:
         host.start(two_blocks, BLOCKS)
-        end = time.monotonic() + 1.2
+        end = time.monotonic() + 2.2
         while time.monotonic() < end:
             host.control.send(Ping(1))
             host.expect(Pong)

@@ -109,7 +109,7 @@ def _key_options(folder: Path, name: str, host_key: str) -> tuple[str, ...]:
 
 
 def test_a_killed_host_loses_the_board_after_the_deadline(bundle: Bundle, tmp_path: Path) -> None:
-    with agent_process(tmp_path / "state", "--deadline", "0.5") as agent:
+    with agent_process(tmp_path / "state", "--deadline", "2") as agent:
         script = textwrap.dedent(
             f"""
             import signal, os

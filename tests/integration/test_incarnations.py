@@ -158,7 +158,7 @@ def test_a_cut_link_to_another_board_is_noticed_at_once(agent: Agent, bundle: Bu
             downstream.close()
             started = time.monotonic()
             failure = host.wait_for(Failure)
-        assert time.monotonic() - started < 5.0
+        assert time.monotonic() - started < 9.0, "sooner than the deadline"
         assert "the connection to block1 at" in failure.message
         assert failure.code == 7
 

@@ -50,7 +50,7 @@ def test_an_agent_that_is_killed_is_started_anew(dense_bundle: Path, tmp_path: P
     (recovery,) = found["recoveries"]
     assert "board1" in recovery["reason"]
     assert recovery["board"] == "board1"
-    assert recovery["step"] <= 10
+    assert recovery["step"] in (10, 15, 20), "what is in flight beyond step 12 is no more than the window of 8"
     assert recovery["restore_seconds"] > 0
     assert recovery["replay_seconds"] > 0
     assert seen[30]["board0"] == seen[12]["board0"], "nobody else is restarted"

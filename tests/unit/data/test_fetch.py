@@ -137,7 +137,7 @@ def test_a_silent_server_is_given_up(tmp_path: Path, server: FileServer) -> None
     started = time.monotonic()
     with pytest.raises(DataError, match="timed out"):
         fetch(NAME, tmp_path, url=server.url, limits=replace(QUICK, stall_s=0.1, attempts=2))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 9, "sooner than the server ends"
 
 
 def test_a_slow_server_is_given_up_in_the_end(tmp_path: Path, server: FileServer) -> None:

@@ -65,7 +65,7 @@ def test_a_closed_data_port_is_named_and_heartbeats_go_on_meanwhile(bundle: Bund
             run(bundle, board, tmp_path / "run")
         pings = board.times(Ping)
         assert len(pings) >= 4
-        assert max(later - earlier for earlier, later in itertools.pairwise(pings)) < 0.9
+        assert max(later - earlier for earlier, later in itertools.pairwise(pings)) < 1.9, "less than the 2 s"
         assert board.times(Stop)
 
 

@@ -31,7 +31,7 @@ from edgebll.wire import (
     Want,
 )
 from edgebll_firmware_host import session, shipping
-from edgebll_firmware_host.fleet import LAZY_S, Fleet
+from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.probe import probe_all
@@ -73,7 +73,7 @@ def test_a_board_that_loads_slowly_costs_no_other_its_heartbeats(bundle: Bundle)
         pings = second.times(Ping)
         gaps = [later - earlier for earlier, later in itertools.pairwise(pings)]
         assert pings[-1] - pings[0] > 1.0
-        assert max(gaps) < 0.9
+        assert max(gaps) < 1.4, "less than what the other one takes"
         assert all(board.times(Stop) for board in (first, second))
 
 
@@ -256,9 +256,9 @@ def test_what_is_not_urgent_lies_for_a_moment_and_no_longer() -> None:
         started = time.monotonic()
         tag = link.ping()
         while link.acknowledged_ns < tag:
-            assert time.monotonic() - started < 2.0
+            assert time.monotonic() - started < 4.0
             fleet.hear(5.0, fleet.links["a"])
-        assert time.monotonic() - started < 10 * LAZY_S
+        assert time.monotonic() - started < 4.0, "sooner than it listens"
 
 
 def test_stopping_waits_for_no_dead_board() -> None:
@@ -266,9 +266,9 @@ def test_stopping_waits_for_no_dead_board() -> None:
         with pytest.raises(BoardError, match="enough"), open_fleet([entry("a", dying), entry("b", alive)], RUN, None, 5.0) as f:
             fail_after_greeting(f)
         started = alive.times(Hello)[0]
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 4.5, "sooner than the deadline"
         assert len(alive.times(Stop)) == 1
-        assert alive.times(Stop)[0] - started < 0.5, "told at once, not after the dead one"
+        assert alive.times(Stop)[0] - started < 0.9, "told at once, not after the dead one, which has a second"
 
 
 def fail_after_greeting(fleet: Fleet) -> None:
@@ -277,12 +277,12 @@ def fail_after_greeting(fleet: Fleet) -> None:
 
 
 def test_probing_asks_all_boards_at_once(tmp_path: Path) -> None:
-    nobody = tuple(BoardEntry(f"n{port}", f"tcp://127.0.0.1:{port}") for port in (3, 4, 5, 6))
+    nobody = tuple(BoardEntry(f"n{port}", f"tcp://127.0.0.1:{port}") for port in range(3, 13))
     with FakeBoard() as board:
         started = time.monotonic()
         answers = probe_all(Cluster((*nobody, entry("a", board)), HostEntry(deadline_s=1.0)))
-        assert time.monotonic() - started < 3.5
-    assert [isinstance(answer, LinkError) for answer in answers] == [True] * 4 + [False]
+        assert time.monotonic() - started < 8.0, "one after another they take ten seconds"
+    assert [isinstance(answer, LinkError) for answer in answers] == [True] * 10 + [False]
     assert answers[-1] == welcome()
 
 

@@ -101,7 +101,7 @@ def test_a_recovery_takes_those_that_answer_and_says_why_not_the_others() -> Non
         started = time.monotonic()
         with open_fleet(entries, RUN, None, 20.0, incarnation=3) as fleet:
             refused = greet_those_there(fleet, 0.3)
-            assert time.monotonic() - started < 10.0
+            assert time.monotonic() - started < 18.0, "sooner than the deadline"
             assert set(fleet.links) == {"a"}
             assert set(refused) == {"b", "c", "d"}
             assert "works for another host" in str(refused["c"])
@@ -139,6 +139,6 @@ def test_a_board_whose_connection_breaks_is_gone_at_once() -> None:
         started = time.monotonic()
         with pytest.raises(BoardError, match=r"board a at .* vanished: the connection broke"):
             fleet.gather(Welcome, 60.0, "came back")
-        assert time.monotonic() - started < 5.0
+        assert time.monotonic() - started < 18.0, "sooner than the deadline"
         assert fleet.suspect == "a"
         fleet.abandoned = True

@@ -7,8 +7,10 @@ import linecache
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import torch
+from torch import nn
 
 from edgebll.errors import ConfigError
 
@@ -38,12 +40,16 @@ def described(error: BaseException) -> str:
 
 
 def user_line(error: BaseException) -> str | None:
-    """Where in code that is not ours an exception was raised, e.g. "in forward, line 12 of net.py"; None if nowhere."""
-    entries = [entry for entry in traceback.extract_tb(error.__traceback__) if is_theirs(entry.filename)]
-    if not entries:
-        return None
-    last = entries[-1]
-    return f"in {last.name}, line {last.lineno} of {Path(last.filename).name}"
+    """Where in code that is not ours an exception was raised, see `site`; None if nowhere."""
+    frames = [(f, line) for f, line in traceback.walk_tb(error.__traceback__) if is_theirs(f.f_code.co_filename)]
+    return site(*frames[-1]) if frames else None
+
+
+def site(frame: FrameType, line: int) -> str:
+    """A line of code with its file, and its method if it is a module's, e.g. "in Net.forward, line 12 of net.py"."""
+    where = f"line {line} of {Path(frame.f_code.co_filename).name}"
+    owner = frame.f_locals.get("self")
+    return f"in {type(owner).__name__}.{frame.f_code.co_name}, {where}" if isinstance(owner, nn.Module) else where
 
 
 def is_theirs(filename: str) -> bool:

@@ -16,7 +16,7 @@ from edgebll.networks.inputs import NORMAL, Inputs
 from edgebll.networks.user_code import described, user_line
 from edgebll.stream import INPUT_RANGE
 from edgebll_export.own_module import OwnModuleStep
-from edgebll_export.trace import known_failure
+from edgebll_export.untraceable import known_failure
 
 #: Entry of a manifest's recipe: where the inputs of the golden vectors come from, see `Inputs.source`.
 RECIPE = "inputs"

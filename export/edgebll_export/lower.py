@@ -19,9 +19,11 @@ from edgebll_export.folding import known_tensors
 from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowered import checked, failure
 from edgebll_export.lowering.shape import filled
+from edgebll_export.places import place
 from edgebll_export.registry import COMPLEX_LOWERINGS, LOWERINGS, Lowering
 from edgebll_export.targets import ONNX, Target
-from edgebll_export.trace import Trace, dtype_name, place
+from edgebll_export.trace import Trace, dtype_name
+from edgebll_export.untraceable import refused_operator
 
 
 def lower(traced: Trace, name: str, target: Target = ONNX) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -116,6 +118,9 @@ class _Lowerer:
         table = COMPLEX_LOWERINGS if _is_complex(node) else LOWERINGS
         entry = table.get(str(node.target))
         if entry is None:
+            refused = refused_operator(self.name, node)
+            if refused is not None:
+                raise ExportError(refused)
             kind = " on complex numbers" if table is COMPLEX_LOWERINGS else ""
             raise ExportError(f"{self.name}: the operator {node.target}{kind} in {place(node)} {_remedy(node)}")
         return entry

@@ -14,8 +14,9 @@ from edgebll.learning import BlockStep
 from edgebll.learning.step import zeros
 from edgebll.spec import NEXT, BlockSpec
 from edgebll_export.lower import lower
+from edgebll_export.places import place
 from edgebll_export.targets import ONNX, Target
-from edgebll_export.trace import Trace, place, trace
+from edgebll_export.trace import Trace, trace
 
 _MAX_MODEL_BYTES = 1 << 30
 
@@ -55,7 +56,8 @@ def _forward(step: BlockStep, state: dict[str, Tensor], x: Tensor, target: Targe
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"a": step.forward(values, values["x"])}
 
-    return _split_inputs(*lower(trace(function, inputs, [step.module]), f"{step.name}/forward", target), "x")
+    name = f"{step.name}/forward"
+    return _split_inputs(*lower(trace(function, inputs, [step.module], name), name, target), "x")
 
 
 def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor, target: Target) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -64,7 +66,8 @@ def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor, target: Targ
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"beta": step.feedback(values, values["y"])}
 
-    return _split_inputs(*lower(trace(function, inputs), f"{step.name}/feedback", target), "y")
+    name = f"{step.name}/feedback"
+    return _split_inputs(*lower(trace(function, inputs, name=name), name, target), "y")
 
 
 def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -97,7 +100,7 @@ def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, targe
 
 def _traced(step: BlockStep, function: Callable[[dict[str, Tensor]], dict[str, Tensor]], inputs: dict[str, Tensor]) -> Trace:
     """A trace of the step that holds none of the block's own tensors: each must have come in as state."""
-    traced = trace(function, inputs, [step.module])
+    traced = trace(function, inputs, [step.module], f"{step.name}/step")
     own = {value.untyped_storage().data_ptr(): name for name, value in step.module.named_parameters()}
     for node in traced.module.graph.find_nodes(op="get_attr"):
         constant = getattr(traced.module, str(node.target))

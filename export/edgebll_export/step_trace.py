@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from edgebll.errors import ExportError
+from edgebll_export.places import place
 from edgebll_export.registry import LOWERINGS
 from edgebll_export.step_call import Call, content, copied
-from edgebll_export.trace import Trace, place, trace
-from edgebll_export.user_code import marked_lines, running, summary
+from edgebll_export.trace import Trace, trace
+from edgebll_export.untraceable import by_value
 
 
 def traced_call(call: Call) -> Trace:
@@ -18,16 +19,12 @@ def traced_call(call: Call) -> Trace:
     Raises:
         ExportError: it cannot be traced, or depends on what is not among its arguments: random numbers, trainable tensors.
     """
-
-    def function(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        with marked_lines():
-            return call(tensors)
-
     try:
-        with running(f"{call.name} cannot be traced"):
-            traced = trace(function, {name: copied(value) for name, value in call.tensors.items()})
+        traced = trace(call, {name: copied(value) for name, value in call.tensors.items()}, name=call.name)
     except ExportError as error:
-        raise ExportError(_why_untraced(call.name, error)) from error
+        if "non-functional tensor" in str(error.__cause__):
+            raise ExportError(_writes_outside(call.name)) from error
+        raise
     _refuse(call.name, traced)
     _refuse_side_effects(call, traced)
     return traced
@@ -50,7 +47,7 @@ def _refuse(name: str, traced: Trace) -> None:
                 f"{name} draws random numbers ({node.target}, in {place(node)}); draw them outside and pass them as an argument"
             )
         if node.target is torch.ops.aten._local_scalar_dense.default:
-            raise ExportError(_by_value(name, place(node)))
+            raise ExportError(by_value(name, place(node)))
 
 
 def _refuse_side_effects(call: Call, traced: Trace) -> None:
@@ -70,18 +67,3 @@ def _writes_outside(name: str) -> str:
         f"{name} changes a tensor that is not among its arguments, e.g. a module's running statistics; pass a copy as an "
         "argument and return its new value"
     )
-
-
-def _by_value(name: str, where: str) -> str:
-    return f"{name} needs the value of a tensor while it is traced ({where}); use torch.where, or pass a Python number"
-
-
-def _why_untraced(name: str, error: ExportError) -> str:
-    cause = error.__cause__
-    if cause is None:
-        return str(error)
-    if "data-dependent" in str(cause) or "DataDependent" in type(cause).__name__:
-        return _by_value(name, summary(cause).rpartition(" (")[2].rstrip(")"))
-    if "non-functional tensor" in str(cause):
-        return _writes_outside(name)
-    return f"{name} cannot be traced: {summary(cause)}"

@@ -181,7 +181,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], type[EdgebllError], str]] = {
     "fails in training": (
         lambda: Fails(KeyError("mode"), only_training=True),
         ExportError,
-        r"block0 fails on inputs.*KeyError: 'mode' \(line \d+ of test_modules_refused.py\)",
+        r"block0 fails on inputs.*KeyError: 'mode' \(in Fails.forward, line \d+ of test_modules_refused.py\)",
     ),
 }
 
@@ -211,10 +211,10 @@ def test_a_scripted_layer_is_refused(tmp_path: Path) -> None:
     ("block", "sentence"),
     [
         (TwoInputs(), r"block 0 does not take its input of shape \(2, 3\): TypeError: .*'mask'"),
-        (Fails(KeyError("x")), r"block 0 .*KeyError: 'x' \(in forward, line \d+ of test_modules_refused.py\)"),
+        (Fails(KeyError("x")), r"block 0 .*KeyError: 'x' \(in Fails.forward, line \d+ of test_modules_refused.py\)"),
         (
             Fails(ZeroDivisionError("by zero")),
-            r"ZeroDivisionError: by zero \(in forward, line \d+ of test_modu",
+            r"ZeroDivisionError: by zero \(in Fails.forward, line \d+ of test_modu",
         ),
         (nn.LSTM(3, 6), r"block 0 must return one float32 tensor with the batch axis first, not a tuple"),
     ],

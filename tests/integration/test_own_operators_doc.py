@@ -27,7 +27,10 @@ def test_without_the_lowering_the_operator_is_refused_by_name(tmp_path: Path) ->
     (tmp_path / "run.py").write_text(files["run.py"].replace("import log_cosh_onnx", ""))
     result = subprocess.run([sys.executable, "run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode != 0
-    assert "the operator mine.log_cosh.default in layer '1', in LogCosh.forward, line 29 of log_cosh.py has no lowering" in result.stderr
+    assert (
+        "the operator mine.log_cosh.default in layer '1', in LogCosh.forward, line 29 of log_cosh.py has no lowering"
+        in result.stderr
+    )
 
 
 def test_a_lowering_is_ten_lines() -> None:

@@ -170,7 +170,7 @@ def test_whole_numbers_that_nothing_is_known_of_are_asked_for(tmp_path: Path) ->
 
 ZEROS = torch.zeros(2, 5)
 TOO_LARGE: dict[str, object] = {"input_dtype": "int64", "input_range": (0, 10)}
-CALL = r"\(in forward, line \d+ of test_input_dtypes.py\)"
+CALL = r"\(in \w+\.forward, line \d+ of test_input_dtypes.py\)"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class PureModule:
         self.notes = (*frozen_layers(module), *(one.note for one in seeded_layers))
         self._calls = {True: 0, False: 0}
         self._leaves_something = False
+        self._overwrites = False
 
     def on(self, state: Mapping[str, Tensor], *, train: bool) -> PureCall:
         """The function of the module's inputs that `state`, which has at least the names of `initial`, makes of it."""
@@ -72,6 +73,14 @@ class PureModule:
         """Whether the next call in a mode is looked at for attributes that it changes; counts the calls."""
         self._calls[train] += 1
         return self._leaves_something or self._calls[train] <= _WATCHED or get_proxy_mode() is not None
+
+    def given(self, inputs: tuple[Tensor, ...], *, watched: bool) -> tuple[Tensor, ...]:
+        """What to call the module with: copies where it writes into its inputs, as a first in-place ReLU does."""
+        return tuple(value.clone() for value in inputs) if watched or self._overwrites else inputs
+
+    def came_back(self, copies: tuple[Tensor, ...]) -> None:
+        """Look at the copies after a watched call: a module that wrote into them gets copies from then on."""
+        self._overwrites |= any(not value.is_inference() and value._version > 0 for value in copies)
 
     def put_back(self, record: ModuleRecord) -> None:
         """Undo what a call left in attributes; a module that leaves something is watched from then on."""
@@ -113,7 +122,10 @@ class PureCall:
     def __call__(self, *inputs: Tensor) -> Any:
         """What the module returns; in training mode each call also moves the buffers that it would."""
         before = {name: value.clone() for name, value in self._current().items()} if self._record else {}
-        result = self._owner.module(*inputs)
+        given = self._owner.given(inputs, watched=self._record is not None)
+        result = self._owner.module(*given)
+        if self._record is not None:
+            self._owner.came_back(given)
         if self._record is not None and self._train and get_proxy_mode() is None:
             self._check_memory(self._record, before, inputs)
         return result

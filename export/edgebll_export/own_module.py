@@ -87,7 +87,7 @@ class _OwnCall:
         self._kept: dict[str, Tensor] = {}
 
     def __call__(self, *inputs: Tensor) -> Any:
-        return self._owner.module(*inputs)
+        return self._owner.module(*(value.clone() for value in inputs))  # it may write into them
 
     def leave(self) -> None:
         """Keep the buffers: the module will get its own back."""

@@ -25,6 +25,7 @@ class BoardLink:
 
     Attributes:
         control: the control connection. threads: of the board's training steps, as `thread_cap` decides.
+        doubt: why the board may have vanished, to append to a sentence; empty where nothing speaks for anything.
         clock_offset_ns: the board's monotonic clock minus the host's, from the quickest heartbeat so far.
         acknowledged_ns: `sent_ns` of the latest answered heartbeat; whatever was sent before that heartbeat has been handled,
             since a board takes messages in order.
@@ -36,7 +37,7 @@ class BoardLink:
     def __init__(self, entry: BoardEntry, run: str, keys: KeyPair | None, incarnation: int = 0) -> None:
         self.entry, self.run, self.incarnation = entry, run, incarnation
         self.control = ControlClient(entry.endpoint, keys=keys, server_key=entry.public_key if keys else None)
-        self.threads = entry.threads
+        self.threads, self.doubt = entry.threads, ""
         self.clock_offset_ns = 0
         self.acknowledged_ns = 0
         self._best_round_trip_ns: int | None = None

@@ -171,6 +171,7 @@ class _Run:
             self._all_at_first = True
             raise Regroup
         self._memory.warn(problem)
+        self._memory.doubt(fleet.links, placement.blocks)
         return placement
 
     def _compare(self, fleet: Fleet) -> None:

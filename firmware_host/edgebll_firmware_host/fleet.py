@@ -162,7 +162,7 @@ class Fleet:
             if self.boards[name].greeted and link.control.broken:
                 self.suspect = name
                 self._check()
-                raise BoardError(f"{link.where} vanished: the connection broke; check the board and the network")
+                raise BoardError(f"{link.where} vanished: the connection broke{link.doubt}; check the board and the network")
 
     def note(self, link: BoardLink, message: Message) -> None:
         """Keep what a message tells of its board, as `hear` does with each.

@@ -12,6 +12,8 @@ from edgebll_firmware_host.room import Room
 
 #: So often without any progress boards may be killed before the run gives up.
 _DEATHS = 3
+#: Of what is free: blocks that need more may be too much, for the estimate may be so far off.
+_MOST = 0.6
 
 
 class MemoryWatch:
@@ -51,7 +53,7 @@ class MemoryWatch:
             told = f"{link.where} was killed with {', '.join(blocks)}, probably because it was out of memory"
             if self._deaths >= _DEATHS:
                 self.hopeless = True
-                raise BoardError(f"{told}, for the {self._deaths}th time without progress; give it more memory or fewer blocks")
+                raise BoardError(f"{told}, for the {_DEATHS}rd time without progress; give it more memory or fewer blocks")
             self._say(told)
 
     def room(self, links: Mapping[str, BoardLink]) -> Room:
@@ -60,6 +62,18 @@ class MemoryWatch:
         by = {name: link.welcome.memory_limited_by for name, link in links.items()}
         pools = {name: link.welcome.memory_pool for name, link in links.items() if link.welcome.memory_pool}
         return Room(self._needs, free, by, pools, self._starved)
+
+    def doubt(self, links: Mapping[str, BoardLink], placed: Mapping[str, tuple[str, ...]]) -> None:
+        """Note at each board why it may vanish: its blocks need most of what it has."""
+        for name, blocks in placed.items():
+            link = links[name]
+            need, free = self._needs.of(blocks, link.entry.runtime), link.welcome.memory_free_bytes
+            if 0 < free < need / _MOST:
+                likely = "probably" if need > free else "perhaps"
+                link.doubt = (
+                    f", {likely} because it was out of memory ({', '.join(blocks)} need about {need >> 20} MiB of the "
+                    f"{free >> 20} MiB it had)"
+                )
 
     def warn(self, problem: str) -> None:
         """Tell of a placement that need not fit and is tried, once."""

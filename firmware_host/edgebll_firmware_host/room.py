@@ -13,6 +13,8 @@ from edgebll_firmware_host.memory_need import Needs
 _ALL_ORDERS = 4
 _HALVINGS = 40
 _MIB = 1 << 20
+#: Of what a board was killed with: blocks that need as much would have it killed again.
+_HARDLY_LESS = 0.8
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Room:
     Attributes:
         needs: of all blocks. free: board -> bytes its blocks may take; a board that is not in it has no limit that is known.
         limited_by: board -> what says so, in words. pools: board -> the same for boards that share what is free.
-        starved: board -> sets of blocks it was killed with, probably for want of memory: it gets none of them again.
+        starved: board -> sets of blocks it was killed with, probably for want of memory: it gets nothing like it again.
     """
 
     needs: Needs
@@ -32,8 +34,8 @@ class Room:
     starved: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
 
     def holds(self, board: BoardEntry, blocks: tuple[str, ...]) -> bool:
-        """Whether a board has room for these blocks, and was not killed with them or some of them."""
-        if any(killed <= set(blocks) for killed in self.starved.get(board.name, ())):
+        """Whether a board has room for these blocks, and was not killed with them or with what needs hardly more."""
+        if self._killed(board, blocks):
             return False
         return self.needs.of(blocks, board.runtime) <= self.free.get(board.name, 1 << 62)
 
@@ -45,10 +47,19 @@ class Room:
                 return self._too_large(entries[name], blocks)
         return self._too_many({name: self.needs.of(blocks, entries[name].runtime) for name, blocks in placed.items()})
 
+    def _killed(self, board: BoardEntry, blocks: tuple[str, ...]) -> frozenset[str]:
+        """Blocks the board was killed with that speak against these; empty if there are none."""
+        need = self.needs.of(blocks, board.runtime)
+        for killed in self.starved.get(board.name, ()):
+            before = self.needs.of(tuple(name for name in self.needs.blocks if name in killed), board.runtime)
+            if blocks and (killed <= set(blocks) or need >= _HARDLY_LESS * before):
+                return killed
+        return frozenset()
+
     def _too_large(self, board: BoardEntry, blocks: tuple[str, ...]) -> str:
         need, what = self.needs.of(blocks, board.runtime), ", ".join(blocks)
-        if any(killed <= set(blocks) for killed in self.starved.get(board.name, ())):
-            return f"board {board.name} was killed with {what}, probably for want of memory; {_CURE}"
+        if killed := self._killed(board, blocks):
+            return f"board {board.name} was killed with {', '.join(sorted(killed))}, probably for want of memory; {_CURE}"
         by = f" by {self.limited_by[board.name]}" if self.limited_by.get(board.name) else ""
         has, verb = f"{self.free[board.name] / _MIB:.0f} MiB{by}", "needs" if len(blocks) == 1 else "need"
         return (

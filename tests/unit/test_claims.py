@@ -30,6 +30,7 @@ DOCUMENTS = {
                 "many_recoveries",
                 "namespaces",
                 "output_unread",
+                "out_of_memory",
                 "resume",
                 "several_runs",
                 "stopped",

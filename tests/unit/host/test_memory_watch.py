@@ -45,7 +45,7 @@ def test_three_deaths_without_progress_end_the_run() -> None:
     assert not watch.hopeless
     with (
         linked(starved=("block0",), starved_times=3) as links,
-        pytest.raises(BoardError, match="for the 3th time without progress; give it more memory"),
+        pytest.raises(BoardError, match="for the 3rd time without progress; give it more memory"),
     ):
         watch.heard(links)
     assert watch.hopeless

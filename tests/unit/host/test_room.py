@@ -73,14 +73,22 @@ def test_boards_that_share_memory_are_counted_together() -> None:
 
 def test_a_board_never_gets_what_it_was_killed_with() -> None:
     killed = {"a": [frozenset({"block0"})]}
-    free = room([1, 1, 1], {}, starved=killed)
+    free = room([300, 1, 1], {}, starved=killed)
     placed = place_among(blocks(3), [1.0] * 3, boards(3), "abc", free).blocks
     assert "block0" not in placed["a"]
     (only,) = place_among(blocks(3), [1.0] * 3, boards(1), "a", free).blocks.values()
     assert only == tuple(blocks(3)), "there is no other"
-    assert "was killed with block0, block1, block2" in free.problem({"a": only}, boards(1))
+    assert "board a was killed with block0, probably for want of memory" in free.problem({"a": only}, boards(1))
     pinned = [BoardEntry("a", "tcp://127.0.0.1:1", blocks=tuple(blocks(3))), *boards(2)[1:]]
     assert place_among(blocks(3), [1.0] * 3, pinned, "ab", free).board_of("block0") == "b", "a pin does not count then"
+
+
+def test_nor_what_needs_hardly_less() -> None:
+    free = room([300, 40, 40, 250], {}, starved={"a": [frozenset({"block0", "block1"})]})
+    a = boards(1)[0]
+    assert [free.holds(a, (f"block{i}",)) for i in range(4)] == [False, True, True, True]
+    assert not free.holds(a, ("block2", "block3"))
+    assert free.holds(a, ())
 
 
 def test_other_runtimes_need_their_state_alone() -> None:

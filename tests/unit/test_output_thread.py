@@ -37,7 +37,8 @@ def test_nobody_waits_for_a_reader_and_he_is_told_what_he_missed() -> None:
         shown = read_all(reader, writer, thread).split(b".\n")[-1]
     (missed,) = NOTE.findall(shown)
     seen = NOTE.sub(b"", shown).splitlines(keepends=True)
-    assert seen == LINES[:1] + LINES[-20:], "the first was being written, and of the others the newest are kept"
+    assert seen[-20:] == LINES[-20:], "the newest are kept"
+    assert seen[:-20] in ([], LINES[:1]), "the first may have been on its way"
     assert int(missed) == len(LINES) - len(seen)
 
 
@@ -96,6 +97,8 @@ def test_half_a_line_on_a_terminal_makes_way_for_the_word_about_lines_dropped() 
         terminal.stop()
         thread = OutputThread(terminal.inside, keep_bytes=60)
         thread.write(b"\r\x1b[2Ka bar")
+        while thread._waiting:
+            os.sched_yield()
         for line in LINES[:100]:
             thread.write(line)
         thread.settle(0.05)

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from support.board_runs import Silent
 
+from edgebll.runfolder import RunFolder
 from edgebll.wire import EVAL, TRAIN, Report
 from edgebll_firmware_host.account import TOTALS, Account
+from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.recovery import Recovery
 from edgebll_firmware_host.run_plan import Outcome
 from edgebll_firmware_host.totals import MAX_SPANS
@@ -92,6 +95,15 @@ def test_where_it_was_lost_the_sum_says_from_where_on_it_counts(tmp_path: Path, 
     later.begin()
     total = later.end(2.0)
     assert (total.from_step, total.seconds, total.processes) == (20, 35.0, 2)
+
+
+def test_a_snapshot_is_taken_of_what_was_written_down(tmp_path: Path) -> None:
+    """So what the next process does not do again is counted."""
+    with RunFolder.create(tmp_path / "run", {}) as folder:
+        recorder = Recorder(folder, Silent(), ("block0",), 4, 5, 4)
+        recorder.take("board", Report(RUN, "block0", TRAIN, 0, 0, {}, 0, 5), 0)
+        recorder.progress()
+    assert Account(tmp_path / "run").end(0.0).busy_ns == {"block0": 5}
 
 
 def test_a_run_that_was_never_counted_has_no_cost(tmp_path: Path) -> None:

@@ -122,14 +122,17 @@ def _refill(value: Any, content: Any) -> None:
 
 @contextlib.contextmanager
 def untouched(module: nn.Module) -> Iterator[None]:
-    """While open, the module may run in any mode; afterwards its attributes, modes and buffers are as before."""
+    """While open, the module may run in any mode; afterwards its attributes, modes and tensors are as before.
+
+    Parameters count: an embedding with max_norm writes into its own.
+    """
     record = ModuleRecord(module)
-    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    tensors = [(tensor, tensor.detach().clone()) for tensor in (*module.parameters(), *module.buffers())]
     try:
         yield
     finally:
         record.restore()
         with torch.no_grad():
-            for buffer, content in buffers:
-                if not torch.equal(buffer, content):
-                    buffer.copy_(content)
+            for tensor, content in tensors:
+                if not torch.equal(tensor, content):
+                    tensor.copy_(content)

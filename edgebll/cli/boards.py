@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgebll.wire import Welcome
     from edgebll_firmware_host.inventory import BoardEntry
     from edgebll_firmware_host.placement import Placement
+    from edgebll_firmware_host.room import Room
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
 ClusterOption = Annotated[Path, typer.Option(help="The inventory of boards, cluster.toml.")]
@@ -40,19 +41,26 @@ def plan(
 ) -> None:
     """Show the placement of a bundle's blocks on boards before anything runs, with memory and traffic.
 
-    With --measure also the throughput of such a pipeline, were all boards like this machine.
+    With --measure also the throughput of such a pipeline, were all boards like this machine. Boards of an inventory that answer
+    are asked what memory they have; exit code 2 if blocks do not fit.
     """
-    from edgebll_firmware_host.placement import block_weights, place, step_period
+    from edgebll.cli.plan_room import plan_room
+    from edgebll_firmware_host.inventory import load_cluster
+    from edgebll_firmware_host.placement import block_weights, place_among, step_period
 
     opened = open_bundle(bundle)
-    entries = _entries(cluster, boards)
+    inventory = load_cluster(cluster) if cluster is not None else None
+    entries = inventory.boards if inventory is not None else _equal(boards)
+    room = plan_room(opened, inventory)
     names = [block.name for block in opened.manifest.blocks]
     seconds = measured(opened) if measure else None
-    placed = place(names, seconds or block_weights(opened), entries)
+    placed = place_among(names, seconds or block_weights(opened), entries, [entry.name for entry in entries], room)
+    problem = room.problem(placed.blocks, entries)
     result: dict[str, Any] = {
         "bundle": str(bundle),
-        "placement": [_row(opened, entry.name, placed, seconds) for entry in entries],
+        "placement": [_row(opened, entry, placed, room, seconds) for entry in entries],
         "links": _links(opened, placed),
+        "problem": problem,
     }
     if seconds is not None:
         result["samples_per_second"] = opened.manifest.batch_size / step_period(opened.manifest, seconds, placed)
@@ -60,13 +68,13 @@ def plan(
         print_json(result)
     else:
         _print_plan(result)
+    if problem:
+        raise ConfigError(problem)
 
 
-def _entries(cluster: Path | None, boards: int) -> tuple[BoardEntry, ...]:
-    from edgebll_firmware_host.inventory import BoardEntry, load_cluster
+def _equal(boards: int) -> tuple[BoardEntry, ...]:
+    from edgebll_firmware_host.inventory import BoardEntry
 
-    if cluster is not None:
-        return load_cluster(cluster).boards
     if not 1 <= boards <= _MAX_BOARDS:
         raise ConfigError(f"--boards must be at least 1 and at most {_MAX_BOARDS}, not {boards}")
     return tuple(BoardEntry(f"board{index}", f"tcp://127.0.0.1:{index + 1}") for index in range(boards))
@@ -79,16 +87,13 @@ def measured(bundle: Bundle, runtime: str = "onnxruntime", threads: int = 1) -> 
     return step_seconds(bundle, runtime=runtime, threads=threads)
 
 
-def _row(bundle: Bundle, board: str, placed: Placement, seconds: list[float] | None) -> dict[str, Any]:
-    """A board's blocks; memory for two copies of the state, which a step reads and writes, and all it takes and gives."""
-    from edgebll_firmware_host.placement import step_bytes
-
-    hosted = placed.blocks.get(board, ())
-    indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
-    specs = [bundle.manifest.blocks[index] for index in indices]
-    memory = sum(spec.state_bytes + step_bytes(spec) for spec in specs)
-    row: dict[str, Any] = {"board": board, "blocks": list(hosted), "memory_bytes": memory}
+def _row(bundle: Bundle, board: BoardEntry, placed: Placement, room: Room, seconds: list[float] | None) -> dict[str, Any]:
+    """A board's blocks, the memory they need about, and what there is, None where that is not known."""
+    hosted = placed.blocks.get(board.name, ())
+    row: dict[str, Any] = {"board": board.name, "blocks": list(hosted), "memory_bytes": room.needs.of(hosted, board.runtime)}
+    row["memory_free_bytes"] = room.free.get(board.name)
     if seconds is not None:
+        indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
         row["step_seconds"] = sum(seconds[index] for index in indices)
     return row
 
@@ -115,10 +120,11 @@ def _carried_bytes(bundle: Bundle, edge: EdgeSpec) -> int:
 
 
 def _print_plan(result: dict[str, Any]) -> None:
-    columns = ["board", "blocks", "state and activations, MiB"]
+    columns = ["board", "blocks", "memory, about, MiB", "free, MiB"]
     rows = []
     for row in result["placement"]:
         cells = [row["board"], " ".join(row["blocks"]) or "idle", f"{row['memory_bytes'] / 2**20:.1f}"]
+        cells.append("" if row["memory_free_bytes"] is None else f"{row['memory_free_bytes'] / 2**20:.0f}")
         rows.append([*cells, *([f"{1e3 * row['step_seconds']:.1f}"] if "step_seconds" in row else [])])
     if "samples_per_second" in result:
         columns.append("step, ms")

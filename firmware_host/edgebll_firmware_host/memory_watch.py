@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from edgebll.errors import BoardError
 from edgebll_firmware_host.board_link import BoardLink
-from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.memory_need import Needs
 from edgebll_firmware_host.room import Room
 
@@ -58,10 +57,7 @@ class MemoryWatch:
 
     def room(self, links: Mapping[str, BoardLink]) -> Room:
         """What greeted boards have for the blocks."""
-        free = {name: bytes_ for name, link in links.items() if (bytes_ := _free(link.entry, link)) > 0}
-        by = {name: link.welcome.memory_limited_by for name, link in links.items()}
-        pools = {name: link.welcome.memory_pool for name, link in links.items() if link.welcome.memory_pool}
-        return Room(self._needs, free, by, pools, self._starved)
+        return Room.told(self._needs, [(link.entry, link.welcome) for link in links.values()], self._starved)
 
     def doubt(self, links: Mapping[str, BoardLink], placed: Mapping[str, tuple[str, ...]]) -> None:
         """Note at each board why it may vanish: its blocks need most of what it has."""
@@ -80,8 +76,3 @@ class MemoryWatch:
         if problem and problem not in self._told:
             self._told.add(problem)
             self._say(f"{problem}; tried all the same, for there is no other placement")
-
-
-def _free(entry: BoardEntry, link: BoardLink) -> int:
-    """Bytes a board's blocks may take, by its entry or else by itself; 0 where nothing is known or to be checked."""
-    return link.welcome.memory_free_bytes if entry.memory_mib is None else entry.memory_mib << 20

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
+from edgebll.wire import Welcome
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.memory_need import Needs
 
@@ -32,6 +33,27 @@ class Room:
     limited_by: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     starved: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
+
+    @classmethod
+    def told(
+        cls,
+        needs: Needs,
+        said: Iterable[tuple[BoardEntry, Welcome]],
+        starved: Mapping[str, Sequence[frozenset[str]]] | None = None,
+    ) -> Room:
+        """What boards have by their entries, or else by what they said themselves."""
+        boards = {entry.name: (entry, welcome) for entry, welcome in said}
+        free = {
+            name: welcome.memory_free_bytes if entry.memory_mib is None else entry.memory_mib << 20
+            for name, (entry, welcome) in boards.items()
+        }
+        return cls(
+            needs,
+            {name: size for name, size in free.items() if size > 0},
+            {name: welcome.memory_limited_by for name, (_, welcome) in boards.items()},
+            {name: welcome.memory_pool for name, (_, welcome) in boards.items() if welcome.memory_pool},
+            starved or {},
+        )
 
     def holds(self, board: BoardEntry, blocks: tuple[str, ...]) -> bool:
         """Whether a board has room for these blocks, and was not killed with them or with what needs hardly more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,8 +20,10 @@ from support.control_groups import ControlGroup, control_group, why_not
 from support.direct_host import agent_process
 from support.pipelines import write_cluster
 from support.tiny_bundle import make_tiny_bundle
+from typer.testing import CliRunner
 
 from edgebll.bundle import Bundle
+from edgebll.cli.app import app
 from edgebll.errors import BoardError, ConfigError
 from edgebll.state import state_sha256
 from edgebll_firmware_host import engines
@@ -57,12 +60,16 @@ def within(group: ControlGroup) -> tuple[str, ...]:
 
 
 def test_blocks_that_do_not_fit_are_refused_by_name(bundle: Bundle, group: ControlGroup, tmp_path: Path) -> None:
+    refused = r"board a has \d+ MiB by the control group .*, but block0, block1 need about \d+ MiB"
     with agent_process(tmp_path / "a", prefix=within(group)) as small:
-        cluster = Cluster((BoardEntry("a", small.endpoint),))
-        with pytest.raises(
-            ConfigError, match=r"board a has \d+ MiB by the control group .*, but block0, block1 need about \d+ MiB"
-        ):
-            run_over(bundle, KINDS, cluster, tmp_path / "run")
+        with pytest.raises(ConfigError, match=refused):
+            run_over(bundle, KINDS, Cluster((BoardEntry("a", small.endpoint),)), tmp_path / "run")
+        inventory = write_cluster(tmp_path / "c.toml", {"a": small.endpoint})
+        said = CliRunner().invoke(app, ["plan", str(bundle.path), "--cluster", str(inventory), "--json"])
+        assert said.exit_code == 2
+        assert re.search(refused, said.stderr)
+        (row,) = json.loads(said.stdout)["placement"]
+        assert row["memory_free_bytes"] < LIMIT < row["memory_bytes"]
         assert small.process.poll() is None
 
 

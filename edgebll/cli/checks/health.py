@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgebll.cli.checks.board import Board
 from edgebll.cli.checks.check import NOTE, OK, PROBLEM, Check
+from edgebll.limits import read_memory
 
 _MIB_LITTLE = 1024
 #: Building an engine for a large block needs several times its memory; boards of this size have run out.
@@ -29,9 +30,13 @@ def _mib(board: Board, entry: str) -> int:
 
 
 def memory(board: Board) -> Check:
-    """Memory that programs can still get."""
+    """Memory that programs can still get; less than the machine has where a control group or ulimit says so."""
     free, total = _mib(board, "MemAvailable"), _mib(board, "MemTotal")
     found = f"{free / 1024:.1f} of {total / 1024:.1f} GiB available"
+    own = read_memory(board.root)
+    if own.limited_by:
+        free = min(free, own.free_bytes >> 20)
+        found += f", but {free / 1024:.1f} of {own.limit_bytes / 2**30:.1f} GiB by {own.limited_by}"
     if free < _MIB_LITTLE:
         return Check("memory", NOTE, found, "end other programs; the desktop too: sudo systemctl isolate multi-user.target")
     return Check("memory", OK, found)

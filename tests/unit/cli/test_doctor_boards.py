@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.board_roots import MEMINFO, make_root, write, zone
+from support.machine_root import UNIFIED, in_groups
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
@@ -91,6 +92,11 @@ def _no_mode(root: Path) -> None:
     (root / "var/lib/nvpmodel/status").unlink()
 
 
+def _small_group(root: Path) -> None:
+    in_groups(root, UNIFIED, "0::/edgebll\n")
+    write(root, "sys/fs/cgroup/edgebll/memory.max", str(300 << 20))
+
+
 def _little_memory(root: Path) -> None:
     write(root, "proc/meminfo", MEMINFO.format(total=7800000, available=600000, swap=0))
 
@@ -129,6 +135,7 @@ def _no_nodes(root: Path) -> None:
         (_no_nodes, "gpu access", PROBLEM, "no device files", "--runtime nvidia"),
         (_slow_mode, "power mode", NOTE, "15W, and MAXN_SUPER is faster", "sudo nvpmodel -m 2"),
         (_no_mode, "power mode", NOTE, "not known", "sudo nvpmodel -q"),
+        (_small_group, "memory", NOTE, "but 0.3 of 0.3 GiB by the control group", "multi-user.target"),
         (_little_memory, "memory", NOTE, "0.6 of 7.4 GiB available", "multi-user.target"),
         (_no_swap, "swap", NOTE, "may be killed", "sudo swapon /swapfile"),
         (_hot, "temperature", PROBLEM, "tj-thermal at 100 °C, slowed down from 99 °C", "cool the board"),

@@ -61,12 +61,16 @@ class Tail:
         _check_apart(self.owner, self.front, self.units)
         with torch.no_grad(), self.front.on(self.front.initial, train=False) as front:
             entry = front(network.inputs_of(index).first(2))
-        self.entry_shape, self.entry_dtype = tuple(entry.shape[1:]), tensor_spec(ENTRY, entry).dtype
+        self._entry = tensor_spec(ENTRY, entry)
         self.names = list(self.again.initial)
         self._shapes = [value.shape for value in self.again.initial.values()]
         self._sizes = [math.prod(shape) for shape in self._shapes]
         if not self.again.trained or any(value.dtype != torch.float32 for value in self.again.initial.values()):
             raise ConfigError(f"backlink needs something to learn in float32 in the last {length} units of {self.owner}")
+
+    def entry_spec(self, name: str, batch_size: int) -> TensorSpec:
+        """What the last units begin with; where that is the network's own input, of its dtype."""
+        return replace(self._entry, name=name, shape=(batch_size, *self._entry.shape[1:]))
 
     @property
     def size(self) -> int:
@@ -225,8 +229,7 @@ class BackLinkStep(BlockStep):
     def _sent(self, now: Tensors, entry: Tensor, gradients: Tensors) -> dict[str, Tensor]:
         sent = {}
         if self._own is not None:
-            before = entry.detach()
-            sent = {ENTRY: before.float() if before.is_floating_point() else before, TAIL: self._own.packed(now)}
+            sent = {ENTRY: entry.float().detach() if entry.is_floating_point() else entry, TAIL: self._own.packed(now)}
         if self._previous is not None:
             sent[GRADIENT] = self._previous.packed(gradients)
         return sent
@@ -234,18 +237,13 @@ class BackLinkStep(BlockStep):
     def _signature(self, place: BlockPlace, inputs: Inputs, batch_size: int) -> BlockSpec:
         received, sent = [], []
         if self._own is not None:
-            sent += [_entry_spec(ENTRY, batch_size, self._own), _spec(TAIL, self._own.size)]
+            sent += [self._own.entry_spec(ENTRY, batch_size), _spec(TAIL, self._own.size)]
             received.append(_spec(received_name(self._after, GRADIENT), self._own.size))
         if self._previous is not None:
             sent.append(_spec(GRADIENT, self._previous.size))
             names = [received_name(self._previous.owner, name) for name in (ENTRY, TAIL)]
-            received += [_entry_spec(names[0], batch_size, self._previous), _spec(names[1], self._previous.size)]
+            received += [self._previous.entry_spec(names[0], batch_size), _spec(names[1], self._previous.size)]
         return replace(super()._signature(place, inputs, batch_size), received=tuple(received), sent=tuple(sent))
-
-
-def _entry_spec(name: str, batch_size: int, tail: Tail) -> TensorSpec:
-    """What a tail begins with: where that is the network's own input, of its dtype."""
-    return TensorSpec(name, tail.entry_dtype, (batch_size, *tail.entry_shape))
 
 
 def _spec(name: str, *shape: int) -> TensorSpec:

@@ -9,6 +9,7 @@
     incarnation.json the number of the run's last incarnation (docs/reliability.md)
     totals.jsonl     what the run has cost, over all processes that worked on it (edgebll_firmware_host.account)
     computing.json   by what each block was computed at the beginning, and which were otherwise since
+    preflight.json   links, versions, disks and clocks of boards, as they were before the run
     summary.json     the result: written last, so only a whole run has one
 
 Work is never lost by mistake: see `edgebll.run_guard`.

@@ -17,6 +17,7 @@ from edgebll_devices.cache import FileCache
 from edgebll_devices.departure import Departure
 from edgebll_devices.doors import Doors
 from edgebll_devices.facts import Facts
+from edgebll_devices.link_check import LinkCheck
 from edgebll_devices.refusals import failing, refusal
 from edgebll_devices.runs import Runs
 from edgebll_devices.service_manager import ServiceManager
@@ -46,7 +47,7 @@ class Agent:
         self._doors = Doors(settings)
         self._keeper = StateKeeper(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
         self._warm = WarmRuntimes()
-        kept = (self._keeper, self._warm)
+        kept = (self._keeper, self._warm, LinkCheck(settings.keys), settings.state_dir)
         self._board = Board(settings.name, settings.keys, cache, self._doors.receiver, settings.deadline_s, *kept)
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go

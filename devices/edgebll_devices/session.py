@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebll.bundle import parse_manifest
-from edgebll.errors import BundleError, EdgebllError, LinkError, WireError
+from edgebll.errors import BundleError, EdgebllError, WireError
 from edgebll.keys import KeyPair
 from edgebll.spec import FileEntry, Manifest
-from edgebll.transport import Receiver, check_security
-from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Want, state_file, streams_file
+from edgebll.transport import Receiver
+from edgebll.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
+from edgebll_devices.assign_check import check_assign, check_snapshot, check_start
 from edgebll_devices.cache import FileCache
 from edgebll_devices.incoming import Incoming
+from edgebll_devices.link_check import LinkCheck, survey
 from edgebll_devices.loading import Job
 from edgebll_devices.state_keeper import StateKeeper
 from edgebll_devices.warm import WarmRuntimes
@@ -36,7 +38,8 @@ class Board:
 
     Attributes:
         name, keys: of the board. cache: its files. receiver: its data socket. deadline_s: how long to wait for a peer.
-        keeper: keeps states of snapshots. warm: loaded runtimes for the next incarnation.
+        keeper: keeps states of snapshots. warm: loaded runtimes for the next incarnation. links: tries links. state_dir: its
+            folder.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Board:
     deadline_s: float
     keeper: StateKeeper
     warm: WarmRuntimes
+    links: LinkCheck
+    state_dir: Path
 
 
 class Session:
@@ -97,7 +102,7 @@ class Session:
         return not self.working and (self._worker_done or self.failure is not None)
 
     def handle(self, message: Message) -> Message | None:
-        """Take an Offer, FilePiece or Assign of this session's host and return the answer to send, if any.
+        """Take a message of this session's host and return the answer to send, if any.
 
         Raises:
             EdgebllError: the message does not fit; the session has failed then.
@@ -111,12 +116,24 @@ class Session:
             )
         if isinstance(message, Offer):
             return self._take_offer(message)
+        if isinstance(message, (Survey, Reach)):
+            return self._check(message)
         if isinstance(message, FilePiece):
             self._take_piece(message)
         elif isinstance(message, Assign):
             self._start(message)
         else:
             raise WireError(f"a board does not expect a {type(message).__name__} from its host")
+        return None
+
+    def _check(self, message: Survey | Reach) -> Message | None:
+        """Say how the board is, or try its links; before it has blocks."""
+        if self._worker is not None:
+            raise WireError(f"a {type(message).__name__} must come before the Assign")
+        if isinstance(message, Survey):
+            self._board.receiver.allow(message.upstream_keys)
+            return survey(self.run, self.incarnation, self._board.state_dir)
+        self._board.links.start(message, self._from_worker)
         return None
 
     def _take_offer(self, offer: Offer) -> Want:
@@ -126,7 +143,7 @@ class Session:
         unknown = sorted(set(offer.files) - set(manifest.files))
         if unknown:
             raise BundleError(f"the offered file {unknown[0]!r} is not in the manifest; export the bundle again")
-        _check_snapshot(offer, manifest)
+        check_snapshot(offer, manifest)
         files = (manifest.files[name] for name in offer.files)
         self._board.cache.adopt(self.run, offer.snapshot)
         self._wanted = self._board.cache.missing((*files, *offer.snapshot.values()))
@@ -154,8 +171,8 @@ class Session:
         if self._wanted:
             raise WireError(f"an Assign came while {len(self._wanted)} files are missing; send them first")
         files = {name: self._manifest.files[name] for name in self._offer.files}
-        _check_assign(assign, self._manifest, files, self._board.keys)
-        _check_start(assign, self._offer)
+        check_assign(assign, self._manifest, files, self._board.keys)
+        check_start(assign, self._offer)
         job = Job(
             board=self._board.name,
             keys=self._board.keys,
@@ -205,46 +222,10 @@ class Session:
 
     def close(self) -> None:
         """Forget what was under way. The worker must have ended."""
+        self._board.links.stop()
         self._board.receiver.allow(())
+        while self._worker is None and self._board.receiver.receive(0) is not None:
+            pass  # probes of links
         for incoming in self._incoming.values():
             incoming.abort()
         self._incoming.clear()
-
-
-def _check_snapshot(offer: Offer, manifest: Manifest) -> None:
-    """What a snapshot's files are called is known beforehand, and their names become paths here."""
-    known = {name for block in manifest.blocks for name in (state_file(block.name), streams_file(block.name))}
-    for name in offer.snapshot:
-        if name not in known:
-            raise WireError(f"the offered file {name[:80]!r} is not one of a snapshot of this bundle; start the run again")
-
-
-def _check_start(assign: Assign, offer: Offer) -> None:
-    missing = [name for name in assign.blocks if offer.snapshot and state_file(name) not in offer.snapshot]
-    if assign.step < 0 or bool(assign.step) != bool(offer.snapshot) or missing:
-        raise WireError(f"an Assign from step {assign.step} needs the snapshot of all its blocks; start the run again")
-
-
-def _check_assign(assign: Assign, manifest: Manifest, files: dict[str, FileEntry], keys: KeyPair | None) -> None:
-    if not assign.blocks or len(set(assign.blocks)) != len(assign.blocks):
-        raise WireError(f"an Assign must name different blocks, not {list(assign.blocks)}")
-    if assign.threads < 1:
-        raise WireError(f"a block needs at least 1 thread, not {assign.threads}")
-    for name in assign.blocks:
-        needed = [f"{name}/{graph}.onnx" for graph in manifest.block(name).graphs] + [f"{name}/state.safetensors"]
-        absent = sorted(set(needed) - set(files))
-        if absent:
-            raise WireError(f"the block {name} needs {absent[0]}, which was not offered")
-        for target in manifest.targets(name):
-            if target not in assign.blocks:
-                _check_target(assign, name, target, keys)
-
-
-def _check_target(assign: Assign, name: str, target: str, keys: KeyPair | None) -> None:
-    endpoint = assign.endpoints.get(target)
-    if endpoint is None:
-        raise WireError(f"the Assign does not say where {target} is, which {name} sends to")
-    encrypted = target in assign.endpoint_keys
-    if encrypted and keys is None:
-        raise LinkError(f"the link to {endpoint} needs a key, and this board has none; serve with --key")
-    check_security(endpoint, keys if encrypted else None)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from edgebll.awake import awake_s
 from edgebll.errors import EdgebllError, LinkError, LinkTimeout, WireError
 from edgebll.transport import Pollable, Receiver, Sender, Wakeup, poll
-from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Message, Progress, Ready, State, Token
+from edgebll.wire import MAX_PROGRESS_CHARS, Failure, LinkProbe, Message, Progress, Ready, State, Token
 from edgebll_devices.loading import BlockLoader, Job
 from edgebll_devices.runtimes.site import LoadHalted, Site
 from edgebll_devices.station import Station
@@ -109,6 +109,8 @@ class Worker(threading.Thread):
             self.idle = True
             poll(waited_for, _IDLE_S)
             self.idle = False
+        elif isinstance(message, LinkProbe):
+            pass  # of the time before the blocks were loaded
         elif not isinstance(message, Token):
             raise WireError(f"a {type(message).__name__} came on the data connection, which carries tokens only")
         elif (message.run, message.incarnation) == (self._job.assign.run, self._job.assign.incarnation):

@@ -1,4 +1,4 @@
-"""`edgebll plan` and `devices`: what would run where, and which boards answer."""
+"""`edgebll plan`: what would run where."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.bundle import Bundle, open_bundle
-from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.cli.output import JsonOption, print_json, print_table
 from edgebll.edges import HOST, EdgeSpec, is_chain, received_name
-from edgebll.errors import ConfigError, EdgebllError
+from edgebll.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgebll.wire import Welcome
     from edgebll_firmware_host.inventory import BoardEntry
     from edgebll_firmware_host.placement import Placement
     from edgebll_firmware_host.room import Room
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
-ClusterOption = Annotated[Path, typer.Option(help="The inventory of boards, cluster.toml.")]
 _MAX_BOARDS = 65535
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Place blocks by the time their steps take on this machine, not by an estimate.")
@@ -27,9 +25,8 @@ MeasureOption = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
+    """Add the command to `app`."""
     app.command(short_help="Show which block would run where, with memory and traffic.")(plan)
-    app.command(short_help="Ask the boards of a cluster who they are.")(devices)
 
 
 def plan(
@@ -136,72 +133,3 @@ def _print_plan(result: dict[str, Any]) -> None:
     if "samples_per_second" in result:
         rate = result["samples_per_second"]
         typer.echo(f"at most {rate:.0f} samples/s, were every board like this machine and the links fast enough")
-
-
-def devices(cluster: ClusterOption, json: JsonOption = False) -> None:
-    """Ask every board of a cluster who it is; exit code 7 if one does not answer. One that works for another host is busy."""
-    from edgebll_firmware_host.inventory import load_cluster
-    from edgebll_firmware_host.probe import probe_all
-
-    inventory = load_cluster(cluster)
-    answers = probe_all(inventory)
-    rows = [_device(entry, answer) for entry, answer in zip(inventory.boards, answers, strict=True)]
-    if json:
-        print_json(rows)
-    else:
-        _print_devices(rows)
-    codes = []
-    for answer, row in zip(answers, rows, strict=True):
-        if isinstance(answer, EdgebllError) and "problem" in row:
-            say(f"edgebll: {answer}")
-            codes.append(answer.exit_code)
-    if codes:
-        raise typer.Exit(codes[0])
-
-
-def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]:
-    """What a board says of itself, or the run it is busy with for another host, or its problem."""
-    from edgebll.wire.busy import run_of
-
-    row: dict[str, Any] = {"board": entry.name, "endpoint": entry.endpoint}
-    if isinstance(answer, EdgebllError):
-        run = run_of(str(answer))
-        return {**row, "problem": str(answer)} if run is None else {**row, "busy": run}
-    limits = ("cpus", "memory_limit_bytes", "memory_limited_by", "memory_free_bytes")
-    names = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity")
-    return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
-
-
-def _memory(limit: int, machine: int) -> str:
-    """GiB; a limit that a board is under beside what its machine has."""
-    whole = f"{machine / 2**30:.1f}"
-    return f"{limit / 2**30:.2g} of {whole}" if limit else whole
-
-
-def _cores(cpus: float, cores: int) -> str:
-    """Usable processors; the time a board may have of them beside them, where that is less."""
-    return f"{cpus:.2g} of {cores}" if 0 < cpus < cores else str(cores)
-
-
-def _print_devices(rows: list[dict[str, Any]]) -> None:
-    columns = ("board", "endpoint", "edgebll", "cores", "memory, GiB", "python", "machine", "runtimes")
-    cells = []
-    for row in rows:
-        if "runtimes" not in row:
-            what, why = ("busy", f"in the run {row['busy']}") if "busy" in row else ("problem", "")
-            cells.append((row["board"], row["endpoint"], what, "", "", "", "", why))
-            continue
-        memory = _memory(row["memory_limit_bytes"] if row["memory_limited_by"] else 0, row["memory_bytes"])
-        fixed = (
-            row["board"],
-            row["endpoint"],
-            row["version"],
-            _cores(row["cpus"], row["cores"]),
-            memory,
-            row["python"],
-            row["platform"],
-        )
-        cells.append((*fixed, " ".join(row["runtimes"])))
-    print_table(
-        columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red", "busy": "yellow"}
-    )

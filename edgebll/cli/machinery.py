@@ -22,7 +22,7 @@ class Machinery:
     Attributes:
         engine: makes the boards for a run at this path; None runs all blocks in this process.
         runtime, threads: of this process, then. weights: measured cost of each block, for the placement.
-        facts: entries of run.json and summary.json.
+        facts: entries of run.json and summary.json. preflight: whether boards try their links first.
     """
 
     engine: Callable[[Path], Engine] | None
@@ -30,6 +30,7 @@ class Machinery:
     threads: int
     weights: list[float] | None
     facts: dict[str, Any]
+    preflight: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ class LocalAgents:
         return used
 
 
-def on_cluster(inventory: Cluster, path: Path, weights: list[float] | None) -> Machinery:
-    """The boards of an inventory, which was read from `path`."""
+def on_cluster(inventory: Cluster, path: Path, weights: list[float] | None, *, preflight: bool = True) -> Machinery:
+    """The boards of an inventory, which was read from `path`; with `preflight` they try their links first."""
     from edgebll_firmware_host.engines import RunningAgents
 
     first = inventory.boards[0]
     facts = {"boards": len(inventory.boards), "window": inventory.host.window, "cluster": str(path.absolute())}
-    return Machinery(lambda _: RunningAgents(inventory), first.runtime, first.threads, weights, facts)
+    return Machinery(lambda _: RunningAgents(inventory), first.runtime, first.threads, weights, facts, preflight)

@@ -9,6 +9,7 @@ import typer
 
 from edgebll.bundle import Bundle, open_bundle
 from edgebll.cli import boards as boards_commands
+from edgebll.cli import devices as devices_command
 from edgebll.cli.boards import MeasureOption, measured
 from edgebll.cli.machinery import LocalAgents, on_cluster
 from edgebll.cli.output import JsonOption, say
@@ -52,6 +53,9 @@ ResumeOption = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Go on with the unfinished run in this folder from its last snapshot.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]
+PreflightOption = Annotated[
+    bool, typer.Option("--preflight/--no-preflight", help="Let boards try their links before anything is loaded.")
+]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of each board's training step.")]
 CapThreadsOption = Annotated[
     bool, typer.Option(help="Use no more threads on a board than it has processors: more are slower, and may give other bits.")
@@ -67,6 +71,7 @@ def register(app: typer.Typer) -> None:
     app.command(short_help="Pipeline training over agents started on this machine.")(simulate)
     app.command(short_help="Pipeline training over the boards of a cluster.")(run)
     boards_commands.register(app)
+    devices_command.register(app)
 
 
 def simulate(
@@ -172,6 +177,7 @@ def run(
     resume: ResumeOption = None,
     data_dir: DataDirOption = None,
     overwrite: OverwriteOption = False,
+    preflight: PreflightOption = True,
     json: JsonOption = False,
 ) -> None:
     """Train a bundle on the boards of a cluster, on each of which `edgebll-board serve` is running.
@@ -181,8 +187,8 @@ def run(
     from edgebll_firmware_host.inventory import load_cluster
 
     if resume is not None:
-        check_only_resume(context, "cluster")
-        return go_on("run", resume, cluster, json=json)
+        check_only_resume(context, "cluster", "preflight")
+        return go_on("run", resume, cluster, json=json, preflight=preflight)
     where = _needed(context, bundle, out)
     if cluster is None:
         raise ConfigError("give the inventory of boards with --cluster")
@@ -192,4 +198,4 @@ def run(
     options = StreamOptions(*stream, snapshot_seconds, keep_snapshots)
     first = inventory.boards[0]
     weights = measured(opened, first.runtime, first.threads) if measure else None
-    return execute("run", opened, where[1], options, on_cluster(inventory, cluster, weights), json=json)
+    return execute("run", opened, where[1], options, on_cluster(inventory, cluster, weights, preflight=preflight), json=json)

@@ -57,11 +57,12 @@ def _as_typed(context: typer.Context, name: str) -> str:
     return parameter.opts[0] if parameter.param_type_name == "option" else name.upper()
 
 
-def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool) -> None:
+def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool, preflight: bool = True) -> None:
     """Go on with the run at `run` from its newest whole snapshot, or from its start.
 
     Args:
         kind: the command that began it. cluster: the inventory to use instead of the one it began with.
+        preflight: whether boards of an inventory try their links first.
 
     Raises:
         BundleError: there is no unfinished run of this kind, or its bundle is another one by now. And what `perform` raises.
@@ -76,7 +77,7 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool) -> None:
     bundle = open_bundle(recorded.bundle)
     if sha256_file(bundle.path / MANIFEST) != recorded.manifest_sha256:
         raise BundleError(f"{bundle.path} is not the bundle that {run} began with; put that one back or run again")
-    job = _job(recorded, bundle, _machinery(config, recorded, cluster))
+    job = _job(recorded, bundle, _machinery(config, recorded, cluster, preflight))
     with RunFolder.resume(run) as folder:
         snapshot = newest_snapshot(run, bundle, lambda text: say(f"edgebll: {text}"))
         folder.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)
@@ -111,7 +112,7 @@ def _job(recorded: Recorded, bundle: Bundle, machinery: Machinery) -> Job:
     return prepare(bundle, plan, source, machinery, recorded.snapshot_seconds, recorded.keep_snapshots)
 
 
-def _machinery(config: Mapping[str, Any], recorded: Recorded, cluster: Path | None) -> Machinery:
+def _machinery(config: Mapping[str, Any], recorded: Recorded, cluster: Path | None, preflight: bool) -> Machinery:
     from edgebll_firmware_host.inventory import load_cluster
 
     weights = list(recorded.weights) if recorded.weights is not None else None
@@ -121,4 +122,4 @@ def _machinery(config: Mapping[str, Any], recorded: Recorded, cluster: Path | No
         path, window = cluster or Path(str(config["cluster"])), config["window"]
     except (PlainError, KeyError) as error:
         raise BundleError(f"run.json does not say what the run runs on ({error}); run it again") from error
-    return on_cluster(load_cluster(path).with_window(window), path, weights)
+    return on_cluster(load_cluster(path).with_window(window), path, weights, preflight=preflight)

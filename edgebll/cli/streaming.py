@@ -186,12 +186,14 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
         snapshot_s=job.snapshot_s,
         keep_snapshots=job.keep_snapshots,
         resumed=resumed,
+        preflight=machinery.preflight,
     )
     outcome = run_on_boards(plan, machinery.engine(recorder.folder.path), recorder)
     facts = {
         **machinery.facts,
         "placement": {board: list(blocks) for board, blocks in outcome.placement.blocks.items()},
         "computed_otherwise": outcome.unlike,
+        "versions": outcome.versions,
     }
     return finish_run(bundle, recorder, outcome.states, outcome.stream_seconds, facts)
 

@@ -1,7 +1,7 @@
-"""The TCP connections of a listening ZeroMQ socket by their descriptors: who they are from, and how to cut one.
+"""The TCP connections of a ZeroMQ socket by their descriptors: who they are from or to, and how to cut one.
 
 libzmq owns the descriptors and may close one, and the system give its number to something else, at any time. So everything here
-first makes a descriptor of its own for the same connection, and looks whether it is one of this listener at all. Nothing here
+first makes a descriptor of its own for the same connection, and looks whether it is one of this socket at all. Nothing here
 may change how the connection blocks, which both descriptors share; Python's own `socket.dup` does.
 """
 
@@ -36,6 +36,25 @@ def again(found: socket.socket) -> socket.socket:
         OSError: there is none left.
     """
     return socket.socket(fileno=os.dup(found.fileno()))
+
+
+def own_connection(descriptor: int, port: int) -> socket.socket | None:
+    """A descriptor of our own for the connection that was made from here to `port` of a peer; None if it is gone by now."""
+    own = -1
+    try:
+        own = os.dup(descriptor)
+        found = socket.socket(fileno=own)
+    except OSError:
+        if own >= 0:
+            os.close(own)
+        return None
+    try:
+        if found.getpeername()[1] == port:
+            return found
+    except (OSError, IndexError, TypeError):
+        pass
+    found.close()
+    return None
 
 
 def _is_from(found: socket.socket, port: int) -> bool:

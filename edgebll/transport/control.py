@@ -11,6 +11,7 @@ import zmq
 
 from edgebll.errors import LinkError, WireError
 from edgebll.keys import KeyPair
+from edgebll.transport.address import split_tcp
 from edgebll.transport.monitor import Monitor
 from edgebll.transport.sockets import Endpoint
 from edgebll.wire import Failure, Message
@@ -99,7 +100,7 @@ class ControlClient(Endpoint):
         super().__init__(zmq.DEALER, endpoint)
         try:
             self._socket.routing_id = uuid.uuid4().hex.encode("ascii")  # stays the same over a reconnection
-            self._monitor = Monitor(self._socket)
+            self._monitor = Monitor(self._socket, split_tcp(endpoint)[1])
             self._connect(keys, server_key)
         except BaseException:
             self.close()
@@ -129,6 +130,16 @@ class ControlClient(Endpoint):
     def broken(self) -> bool:
         """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
         return self._monitor.broken
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes the board has acknowledged and sent on the present connection, parts of messages too."""
+        return self._monitor.traffic
+
+    @property
+    def on_the_way(self) -> int:
+        """Bytes the kernel has for the board that are not confirmed yet."""
+        return self._monitor.unconfirmed
 
     def diagnosis(self) -> str:
         """Why nothing may have come, to append to a sentence: "; is a board listening there?" and the like."""

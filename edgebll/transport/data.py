@@ -10,6 +10,7 @@ import zmq
 
 from edgebll.errors import LinkTimeout, WireError
 from edgebll.keys import KeyPair
+from edgebll.transport.address import split_tcp
 from edgebll.transport.monitor import Monitor
 from edgebll.transport.sockets import Endpoint
 from edgebll.wire import Message
@@ -44,7 +45,7 @@ class Sender(Endpoint):
         try:
             self._notice_silence(dead_s)
             self._socket.immediate = True  # queue only on a connection that stands, so that a missing peer is noticed
-            self._monitor = Monitor(self._socket)
+            self._monitor = Monitor(self._socket, split_tcp(endpoint)[1])
             self._connect(keys, server_key)
         except BaseException:
             self.close()
@@ -59,6 +60,16 @@ class Sender(Endpoint):
     def broken(self) -> bool:
         """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
         return self._monitor.broken
+
+    @property
+    def acknowledged(self) -> int:
+        """Bytes the other side's kernel has confirmed on the present connection."""
+        return self._monitor.traffic[0]
+
+    @property
+    def on_the_way(self) -> int:
+        """Bytes the kernel has for the other side that are not confirmed yet; from any thread."""
+        return self._monitor.unconfirmed
 
     def _notice_silence(self, dead_s: float) -> None:
         """Let the kernel cut a connection whose other end confirms nothing: it does so for a busy or blocked process too."""

@@ -25,6 +25,7 @@ import zmq
 
 from edgebll.transport.connections import again, connection
 from edgebll.transport.quota import Quota
+from edgebll.transport.traffic import traffic
 
 _log = logging.getLogger(__name__)
 
@@ -42,9 +43,6 @@ _MAX_ADDRESSES = 1024
 _ADDRESS = "inproc://edgebll-gate"
 _EVENT = struct.Struct("=HI")
 _WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_ACCEPT_FAILED
-# struct tcp_info of Linux 4.1 and later.
-_ACKED_AND_RECEIVED, _INFO_BYTES = struct.Struct("=QQ"), 136
-_ACKED_OFFSET = 120
 
 
 @dataclass
@@ -140,7 +138,7 @@ class Gate(threading.Thread):
         """Let go of those who have passed, cut those who take too long or too much."""
         now = time.monotonic()
         for number, peer in list(self._pending.items()):
-            acked, received = _traffic(peer.own)
+            acked, received = traffic(peer.own)
             if acked > _UNPROVED_ACKED:
                 self._quota(peer.address).give_back()
                 self._forget(number)
@@ -186,13 +184,3 @@ def _network(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
-
-
-def _traffic(own: socket.socket) -> tuple[int, int]:
-    """Bytes the peer has acknowledged, and bytes it has sent."""
-    try:
-        info = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
-        acked, received = _ACKED_AND_RECEIVED.unpack_from(info, _ACKED_OFFSET)
-    except (OSError, struct.error):
-        return 0, 0
-    return int(acked), int(received)

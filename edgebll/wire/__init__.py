@@ -1,10 +1,13 @@
 """The messages boards and hosts exchange. What they mean is here; how they become bytes is in codec.py.
 
-Data connections carry only `Token`. Everything else travels on the control connection between the host and one board.
+Data connections carry only `Token`, and `LinkProbe` before a run. Everything else travels on the control connection between
+the host and one board.
 
 A session, as seen on a control connection (h: host, b: board):
 
     h Hello -> b Welcome            who is there, where its data socket listens
+    h Survey -> b Surveyed          disk, clock, load and versions (check.py; only if the host wants to know)
+    h Reach -> b Reached ...        whether the board reaches its neighbours, one answer each
     h Offer -> b Want               which files (by SHA-256) the board does not have yet
     h FilePiece ...                 those files
     h Assign -> b Ready             host these blocks, send what they give to blocks elsewhere there
@@ -24,6 +27,7 @@ leaves the session of an earlier incarnation for that of a later one of the same
 from __future__ import annotations
 
 from edgebll.wire.base import Message, OfRun
+from edgebll.wire.check import LinkProbe, Neighbour, Reach, Reached, Survey, Surveyed, unknown_kind
 from edgebll.wire.session import (
     MAX_PROGRESS_CHARS,
     Assign,
@@ -65,6 +69,11 @@ MESSAGE_TYPES: dict[int, type[Message]] = {
     15: Stopped,
     16: Progress,
     17: Leaving,
+    18: Survey,
+    19: Surveyed,
+    20: Reach,
+    21: Reached,
+    22: LinkProbe,
 }
 
 __all__ = [
@@ -82,21 +91,28 @@ __all__ = [
     "FilePiece",
     "Hello",
     "Leaving",
+    "LinkProbe",
     "Message",
+    "Neighbour",
     "OfRun",
     "Offer",
     "Ping",
     "Pong",
     "Progress",
+    "Reach",
+    "Reached",
     "Ready",
     "Report",
     "State",
     "Stop",
     "Stopped",
+    "Survey",
+    "Surveyed",
     "Token",
     "Want",
     "Welcome",
     "load_waiting",
     "state_file",
     "streams_file",
+    "unknown_kind",
 ]

@@ -16,6 +16,12 @@ from edgebll_firmware_host.inventory import BoardEntry
 _FAREWELL_S = 0.2
 
 
+def twice(where: str, other: str = "") -> str:
+    """A sentence for an agent that is listed under two names, the other of which may be known."""
+    named = f"board {other}" if other else "another board of the inventory"
+    return f"{where} is the same agent as {named}; list each agent once, under one name and address"
+
+
 class BoardLink:
     """A board as the host talks to it; nothing here waits. Close it when done.
 

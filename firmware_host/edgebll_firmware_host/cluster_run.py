@@ -16,8 +16,9 @@ from edgebll.transport import Sender
 from edgebll_firmware_host.alike import Alike, How, warning
 from edgebll_firmware_host.engines import Engine
 from edgebll_firmware_host.feeder import Feeder
+from edgebll_firmware_host.findings import PreflightError
 from edgebll_firmware_host.fleet import BoardLeaves, Fleet
-from edgebll_firmware_host.greeting import greet_those_there
+from edgebll_firmware_host.greeting import greet_at_start, greet_those_there
 from edgebll_firmware_host.inbox import Inbox
 from edgebll_firmware_host.incarnation import Incarnation
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
@@ -29,6 +30,7 @@ from edgebll_firmware_host.planner import SLOWEST_LINK, RunState
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.recovery import Absence, Patience, Recovery
 from edgebll_firmware_host.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run_preflight import RunPreflight
 from edgebll_firmware_host.session import open_fleet, start_session
 from edgebll_firmware_host.snapshot_writer import SnapshotWriter
 from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot
@@ -70,6 +72,8 @@ class _Run:
         self._began_s = 0.0
         self._ready_before = plan.resumed  # whether a failure is one to recover from
         self._lost: set[str] = set()  # boards given up since the last success
+        self._missing: set[str] = set()  # boards that did not answer when the run began
+        self._preflight = RunPreflight(plan, recorder)
         self._refused: set[str] = set()  # boards that did not answer when the incarnation began
         self._live = Live(recorder.folder.path, cluster.keys, plan.blocks, self._weights, recorder, snapshots)
         self._recovery: Recovery | None = None  # the one in progress
@@ -119,10 +123,11 @@ class _Run:
 
     def _first_boards(self) -> list[BoardEntry]:
         """The boards a run needs at its start; the others are spares, unless their memory is needed."""
+        boards = [entry for entry in self._cluster.boards if entry.name not in self._missing]
         if self._all_at_first:
-            return list(self._cluster.boards)
-        placement = place(self._plan.blocks, self._weights, self._cluster.boards)
-        return [entry for entry in self._cluster.boards if entry.name in placement.blocks]
+            return boards
+        placement = place(self._plan.blocks, self._weights, boards)
+        return [entry for entry in boards if entry.name in placement.blocks]
 
     def _boards_there(self) -> list[BoardEntry]:
         return self._live.await_boards(self._cluster, self._patience.left_s(awake_s()))
@@ -133,17 +138,21 @@ class _Run:
             self._refused = set(greet_those_there(fleet, GRACE_S))
             self._lost |= self._refused
         else:
-            fleet.greet()
+            self._greet_first(fleet)
         boards = self._live.members.of(self._cluster)
         self._memory.heard(fleet.links)
         placement = self._place(boards, fleet)
         for name in fleet.links.keys() - placement.blocks.keys():
             fleet.drop(name)
         self._outcome.placement = placement
+        self._preflight.check(fleet, placement, self._cluster)
+        self._outcome.versions = self._preflight.versions
         self._threads.apply(fleet.links, placement.blocks, self._alike.began)
         self._snapshot = self._newest() if self._ready_before else None
         try:
-            shipped = start_session(fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot)
+            shipped = start_session(
+                fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot, self._preflight.chosen
+            )
         except BoardLeaves as error:
             if not self._ready_before:
                 raise
@@ -173,6 +182,14 @@ class _Run:
         self._memory.warn(problem)
         self._memory.doubt(fleet.links, placement.blocks)
         return placement
+
+    def _greet_first(self, fleet: Fleet) -> None:
+        """Greet the boards of the first incarnation; where others can do without some, begin anew with those."""
+        missing = greet_at_start(fleet, self._recorder.listener.said)
+        self._missing |= missing
+        self._refused = set(self._missing)
+        if missing:
+            raise Regroup
 
     def _compare(self, fleet: Fleet) -> None:
         """Say which blocks are computed otherwise than at the run's beginning."""
@@ -229,6 +246,7 @@ class _Run:
         if (
             not self._ready_before
             or self._memory.hopeless
+            or isinstance(error, PreflightError)
             or not self._patience.bears(error, awake_s(), reported=fleet.reported)
         ):
             return False

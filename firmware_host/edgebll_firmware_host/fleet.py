@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from edgebll.awake import awake_s
-from edgebll.errors import BoardError, EdgebllError, LinkError, LinkTimeout
+from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
 from edgebll.transport import poll
-from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Welcome
-from edgebll_firmware_host.board_link import BoardLink
+from edgebll.wire import MAX_PROGRESS_CHARS, Failure, Leaving, Message, Pong, Progress, Welcome, unknown_kind
+from edgebll.wire.busy import run_of
+from edgebll_firmware_host.addresses import Addresses
+from edgebll_firmware_host.board_link import BoardLink, twice
 from edgebll_firmware_host.planner import BoardState, DeclareLost, SendPing, watch
 
 #: How long a message that is not urgent may lie, and how often to look whether processes have ended.
@@ -45,6 +47,7 @@ class Fleet:
         leaving: boards that said that they are to end, and wait to be let go.
         abandoned: set where a new incarnation follows, whose Hello ends the boards' sessions: they are not stopped then.
         absent: boards that are no members because they cannot be connected to, and why.
+        older: boards that did not understand a message, as an older release does not.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Fleet:
         self.leaving: set[str] = set()
         self.abandoned = False
         self.absent: dict[str, EdgebllError] = {}
+        self.older: set[str] = set()
+        self._addresses = Addresses()
         self._checked_s = float("-inf")
 
     def greet(self) -> dict[str, Welcome]:
@@ -74,6 +79,11 @@ class Fleet:
         for link in self.links.values():
             link.say_hello()
         return self.gather(Welcome, 2 * self.deadline_s, "said who it is")
+
+    def candidates(self, source: str, target: str) -> tuple[str, ...]:
+        """Where a board may find the data socket of another one, to be tried in this order."""
+        there = self.links[target]
+        return self._addresses.of(there.welcome.data_endpoint, there.entry.endpoint, self.links[source].entry.endpoint)
 
     def drop(self, name: str) -> None:
         """Let go of a board: it is no member any more."""
@@ -168,7 +178,7 @@ class Fleet:
         """Keep what a message tells of its board, as `hear` does with each.
 
         Raises:
-            BoardError, LinkError: it tells of a failure.
+            BoardError, LinkError: it tells of a failure. ConfigError: the board is the agent of another member, too.
         """
         board = self.boards[link.name]
         board.last_heard_s = awake_s()
@@ -182,11 +192,20 @@ class Fleet:
             self._tell(f"{link.name}: {message.text[:MAX_PROGRESS_CHARS]}")
         elif isinstance(message, Leaving):
             self.leaving.add(link.name)
+        elif isinstance(message, Failure) and unknown_kind(message):
+            self.older.add(link.name)
+        elif isinstance(message, Failure) and run_of(message.message) == link.run:
+            raise ConfigError(twice(link.where, self._other(link, message.message)))
         elif isinstance(message, Failure):
             self._check()  # a neighbour whose process has ended is the better reason
             if message.code != LinkError.exit_code:
                 self.suspect, self.reported = link.name, True
             raise link.failed(message)
+
+    def _other(self, link: BoardLink, said: str) -> str:
+        """The greeted board that calls itself what this sentence says; empty if there is none."""
+        others = (other for name, other in self.links.items() if other is not link and self.boards[name].greeted)
+        return next((other.name for other in others if said.startswith(f"board {other.welcome.name} ")), "")
 
     def watch(self) -> float:
         """Send the heartbeats that are due; returns how long to wait for messages before the next.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from edgebll.awake import awake_s
 from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
@@ -26,6 +27,16 @@ def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
         LinkTimeout: no board answers.
     """
     started = awake_s()
+    refused = greet_some(fleet, grace_s)
+    if not fleet.links:
+        time.sleep(max(0.0, grace_s - (awake_s() - started)))  # refusals come at once; do not ask again at once
+        raise LinkTimeout("; ".join(map(str, refused.values())))
+    return refused
+
+
+def greet_some(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
+    """As `greet_those_there`, also where no board answers."""
+    started = awake_s()
     for link in fleet.links.values():
         link.say_hello()
     refused = dict(fleet.absent)
@@ -40,10 +51,28 @@ def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
         link = fleet.links[name]
         refused.setdefault(name, LinkTimeout(f"{link.where} does not answer{link.control.diagnosis()}"))
         fleet.drop(name)
-    if not fleet.links:
-        time.sleep(max(0.0, grace_s - (awake_s() - started)))  # refusals come at once; do not ask again at once
-        raise LinkTimeout("; ".join(map(str, refused.values())))
     return refused
+
+
+def greet_at_start(fleet: Fleet, say: Callable[[str], None]) -> set[str]:
+    """Open a session with every board, before the first step of a run.
+
+    Returns:
+        Boards that did not answer, where some did and no board has blocks pinned to it: others can take their blocks.
+
+    Raises:
+        LinkTimeout: one does not answer, and is needed. LinkError: one speaks another protocol or works for another host.
+    """
+    try:
+        fleet.greet()
+    except LinkTimeout as error:
+        missing = {name for name, board in fleet.boards.items() if not board.greeted}
+        pinned = any(link.entry.blocks for link in fleet.links.values())
+        if pinned or not missing or missing == fleet.links.keys():
+            raise
+        say(f"{error} - begins without {', '.join(sorted(missing))}, to be used when there")
+        return missing
+    return set()
 
 
 def _hear_welcomes(fleet: Fleet, refused: dict[str, EdgebllError], busy: set[str], timeout_s: float) -> None:

@@ -29,6 +29,7 @@ class Outcome:
         stream_seconds: from the first token to the last final state. bytes_streamed, bytes_shipped: sent by the host as
             tokens and as files. recoveries: what failed, and how long each took. unlike: blocks that were computed
             otherwise for a while than at the beginning, so that the bits are not those of an undisturbed run.
+        versions: board -> package -> version, of boards that were asked before the run.
     """
 
     states: dict[str, BlockState] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Outcome:
     bytes_shipped: int = 0
     recoveries: list[Recovery] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class RunPlan:
         snapshot_s: seconds between snapshots, besides those of the stream; 0 for none. keep_snapshots: how many stay.
         resumed: another process began this run: go on from the newest snapshot. The first session then takes the boards that
             are there, as a recovery does; otherwise it needs all it was given.
+        preflight: whether boards try their links before anything is loaded.
     """
 
     bundle: Bundle
@@ -62,6 +65,7 @@ class RunPlan:
     snapshot_s: float = 0.0
     keep_snapshots: int = KEPT_SNAPSHOTS
     resumed: bool = False
+    preflight: bool = False
 
     @property
     def blocks(self) -> list[str]:

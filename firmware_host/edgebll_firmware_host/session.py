@@ -105,18 +105,29 @@ class Neighbours:
 
 
 def start_session(
-    fleet: Fleet, bundle: Bundle, placement: Placement, keys: KeyPair | None, snapshot: Snapshot | None = None
+    fleet: Fleet,
+    bundle: Bundle,
+    placement: Placement,
+    keys: KeyPair | None,
+    snapshot: Snapshot | None = None,
+    chosen: Mapping[tuple[str, str], int] | None = None,
 ) -> int:
     """Make every board of the fleet ready for tokens; returns the bytes of files sent.
 
     Args:
         fleet: greeted boards, those of the placement. snapshot: what to start from, unless from the bundle's states.
+        chosen: (sender, receiver) -> which of the receiver's addresses is used, as a preflight found; otherwise the first.
 
     Raises:
         LinkError: a board cannot be reached or does not follow the protocol. BoardError: it failed or fell silent.
     """
     shipped = ship(fleet, bundle, placement.blocks, snapshot)
-    around = neighbours(placement, bundle.manifest.edges, fleet.links, keys)
+
+    def where(source: str, target: str) -> str:
+        candidates = fleet.candidates(source, target)
+        return candidates[min((chosen or {}).get((source, target), 0), len(candidates) - 1)]
+
+    around = neighbours(placement, bundle.manifest.edges, fleet.links, keys, where)
     for name, link in fleet.links.items():
         link.send(_assign(link, placement.blocks[name], around[name], snapshot.step if snapshot is not None else 0))
     fleet.gather(Ready, LOAD_S, "loaded its blocks")
@@ -130,9 +141,17 @@ def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours, step: 
 
 
 def neighbours(
-    placement: Placement, edges: Iterable[EdgeSpec], links: Mapping[str, BoardLink], keys: KeyPair | None
+    placement: Placement,
+    edges: Iterable[EdgeSpec],
+    links: Mapping[str, BoardLink],
+    keys: KeyPair | None,
+    where: Callable[[str, str], str],
 ) -> dict[str, Neighbours]:
-    """For each board: where the blocks elsewhere are that its blocks send to, and who may send to this board."""
+    """For each board: where the blocks elsewhere are that its blocks send to, and who may send to this board.
+
+    Args:
+        where: gives for a sender and a receiver the address to use.
+    """
     result = {name: Neighbours() for name in placement.blocks}
     for edge in edges:
         there = placement.board_of(edge.target)
@@ -142,7 +161,7 @@ def neighbours(
         here = placement.board_of(edge.source)
         if here == there:
             continue
-        result[here].endpoints[edge.target] = links[there].data_endpoint
+        result[here].endpoints[edge.target] = where(here, there)
         their_key, our_key = links[there].entry.public_key, links[here].entry.public_key
         if keys is not None and their_key is not None and our_key is not None:
             result[here].endpoint_keys[edge.target] = their_key

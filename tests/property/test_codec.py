@@ -18,7 +18,8 @@ from support.messages import example_messages, same
 
 from edgebll.errors import WireError
 from edgebll.spec import DTYPES, MAX_FILE_BYTES, MAX_NAME_CHARS, MAX_RANK, FileEntry
-from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Ping, State, Stop
+from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Neighbour, Ping, State, Stop
+from edgebll.wire.check import MAX_ADDRESSES, MAX_PROBE_BYTES, MAX_PROBE_S
 from edgebll.wire.codec import MAX_HEADER_BYTES, MAX_TENSORS, decode, encode, join, payload_bytes, split
 
 _EXAMPLES = example_messages()
@@ -34,6 +35,9 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(_TEXT, max_size=4).map(tuple),
     dict[str, str]: st.dictionaries(_TEXT, _TEXT, max_size=4),
     dict[str, float]: st.dictionaries(_TEXT, st.floats(), max_size=4),
+    tuple[Neighbour, ...]: st.lists(
+        st.builds(Neighbour, _TEXT, st.lists(_TEXT, max_size=MAX_ADDRESSES).map(tuple), st.none() | _TEXT), max_size=3
+    ).map(tuple),
     dict[str, FileEntry]: st.dictionaries(_TEXT, _ENTRIES, max_size=4),
 }
 _ARRAYS = st.sampled_from(DTYPES).flatmap(
@@ -51,6 +55,8 @@ def messages(draw: st.DrawFn) -> Message:
     values = {name: draw(_VALUES[hints[name]]) for name in names}
     if "kind" in values and cls.__name__ == "Token":
         values["kind"] = draw(st.sampled_from(TOKEN_KINDS))
+    if cls.__name__ == "Reach":
+        values |= {"payload_bytes": draw(st.integers(1, MAX_PROBE_BYTES)), "limit_s": draw(st.floats(0.01, MAX_PROBE_S))}
     return cls(**values, tensors=draw(st.dictionaries(_NAMES, _ARRAYS, max_size=3)))
 
 

@@ -22,6 +22,8 @@ _TUN = Path("/dev/net/tun")
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 #: Longest Ethernet frame with an MTU of 1500.
 _FRAME = 1600
+#: How much waits before a slow link, by the time it takes.
+_QUEUE_S = 0.3
 #: Byte from which frames are changed: behind the Ethernet header, so that they still arrive.
 _HEADER = 14
 
@@ -33,6 +35,7 @@ class Impairment:
     Attributes:
         delay_s, jitter_s: how long it takes: delay_s and up to jitter_s more, so that frames overtake each other.
         loss, repeat, change: chance that it is lost, comes twice, comes with a byte changed.
+        largest: longer frames are lost, of which nobody is told. rate: bytes a second, each way; 0 for no limit.
     """
 
     delay_s: float = 0.0
@@ -40,6 +43,8 @@ class Impairment:
     loss: float = 0.0
     repeat: float = 0.0
     change: float = 0.0
+    largest: int = _FRAME
+    rate: float = 0.0
 
 
 class ImpairedLink:
@@ -64,6 +69,7 @@ class ImpairedLink:
         self._stop, self._stopped = os.pipe()
         self._waiting: list[tuple[float, int, int, bytes]] = []  # when, number, where to, frame
         self._number = itertools.count()
+        self._free_s = dict.fromkeys(self._ends, 0.0)  # when what was sent to an end has left
         self._thread = threading.Thread(target=self._carry, name="cable", daemon=True)
 
     def _carry(self) -> None:
@@ -82,7 +88,7 @@ class ImpairedLink:
 
     def _take(self, frame: bytes, to: int) -> None:
         how, chance = self.impairment, self._chance.random
-        if chance() < how.loss:
+        if chance() < how.loss or len(frame) > how.largest or not self._room(to, how):
             self.spoilt += 1
             return
         changed = chance() < how.change and len(frame) > _HEADER
@@ -92,8 +98,19 @@ class ImpairedLink:
             position = self._chance.randrange(_HEADER, len(frame))
             frame = frame[:position] + bytes([frame[position] ^ 1 << self._chance.randrange(8)]) + frame[position + 1 :]
         for _ in range(copies):
-            at_s = time.monotonic() + how.delay_s + how.jitter_s * chance()
+            at_s = self._leaves_s(frame, to, how) + how.delay_s + how.jitter_s * chance()
             heapq.heappush(self._waiting, (at_s, next(self._number), to, frame))
+
+    def _room(self, to: int, how: Impairment) -> bool:
+        """Whether the queue before a slow link takes another frame."""
+        return not how.rate or self._free_s[to] - time.monotonic() < _QUEUE_S
+
+    def _leaves_s(self, frame: bytes, to: int, how: Impairment) -> float:
+        """When the last byte of a frame has gone over the link."""
+        now_s = time.monotonic()
+        if how.rate:
+            self._free_s[to] = max(self._free_s[to], now_s) + len(frame) / how.rate
+        return max(self._free_s[to], now_s)
 
     def _deliver(self) -> None:
         while self._waiting and self._waiting[0][0] <= time.monotonic():

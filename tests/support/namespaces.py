@@ -49,9 +49,12 @@ def why_not() -> str | None:
 
 
 class RemoteBoard:
-    """An agent in a namespace: `number` of the bridge's. Its link is the bridge's port of the same number."""
+    """An agent in a namespace: `number` of the bridge's. Its link is the bridge's port of the same number.
 
-    def __init__(self, number: int, host_space: str, folder: Path, host_key: str) -> None:
+    It listens for data at its address, or `everywhere`.
+    """
+
+    def __init__(self, number: int, host_space: str, folder: Path, host_key: str, *, everywhere: bool = False) -> None:
         self.name, self._space, self._host_space = f"board{number}", f"{host_space}-{number}", host_space
         self._port, self.address = f"port{number}", f"{_NET}.{number + 2}"
         self._folder, self._stack = folder / self.name, contextlib.ExitStack()
@@ -67,7 +70,7 @@ class RemoteBoard:
         run("ip", "-n", self._space, "addr", "add", f"{self.address}/24", "dev", "eth0")
         run("ip", "-n", self._space, "link", "set", "eth0", "up")
         run("ip", "-n", self._space, "link", "set", "lo", "up")
-        where = ["--listen", f"{self.endpoint}", "--data-listen", f"tcp://{self.address}:7201"]
+        where = ["--listen", f"{self.endpoint}", "--data-listen", f"tcp://{'0.0.0.0' if everywhere else self.address}:7201"]
         where += ["--key", str(folder / f"{self.name}.key"), "--allow", host_key, "--deadline", str(BOARD_DEADLINE_S)]
         prefix = ("ip", "netns", "exec", self._space)
         self.agent: AgentProcess = self._stack.enter_context(agent_process(self._folder, *where, name=self.name, prefix=prefix))
@@ -103,7 +106,9 @@ class RemoteBoard:
 
 
 @contextlib.contextmanager
-def remote_boards(folder: Path, number: int) -> Iterator[tuple[list[RemoteBoard], Path, tuple[str, ...]]]:
+def remote_boards(
+    folder: Path, number: int, *, everywhere: bool = False
+) -> Iterator[tuple[list[RemoteBoard], Path, tuple[str, ...]]]:
     """So many boards, a cluster.toml with them, and what runs a command where the host is."""
     folder.mkdir(parents=True)
     space = f"edgebll-{os.getpid()}"
@@ -117,7 +122,7 @@ def remote_boards(folder: Path, number: int) -> Iterator[tuple[list[RemoteBoard]
             run("ip", "-n", space, "link", "set", name, "up")
         made = []
         for index in range(number):
-            made.append(RemoteBoard(index, space, folder, key))
+            made.append(RemoteBoard(index, space, folder, key, everywhere=everywhere))
             stack.callback(made[-1].close)
         text = f'[host]\nkey = "host.key"\ndeadline_s = {HOST_DEADLINE_S}\npatience_s = {LIMIT_S}\n'
         for board in made:

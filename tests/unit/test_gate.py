@@ -128,14 +128,14 @@ def test_a_wrong_key_is_no_proof(server: ControlServer, monkeypatch: pytest.Monk
     """A refused client never shows the bytes of one that has passed."""
     monkeypatch.setattr(gates, "HANDSHAKE_S", 1000.0)
     seen: list[int] = []
-    traffic = gates._traffic
+    traffic = gates.traffic
 
     def note(own: socket.socket) -> tuple[int, int]:
         found = traffic(own)
         seen.append(found[0])
         return found
 
-    monkeypatch.setattr(gates, "_traffic", note)
+    monkeypatch.setattr(gates, "traffic", note)
     with client(server, make_key_pair()) as wrong:
         with contextlib.suppress(Exception):
             wrong.send(Ping(1))

@@ -27,7 +27,8 @@ def around(bundle: Bundle, placement: Placement, keys: KeyPair | None) -> dict[s
         name: SimpleNamespace(data_endpoint=f"tcp://{name}:1", entry=SimpleNamespace(public_key=f"{name}'s"))
         for name in placement.blocks
     }
-    return neighbours(placement, bundle.manifest.edges, links, keys)  # type: ignore[arg-type]
+    where = lambda _, target: links[target].data_endpoint  # noqa: E731
+    return neighbours(placement, bundle.manifest.edges, links, keys, where)  # type: ignore[arg-type]
 
 
 def test_endpoints_are_those_of_all_targets_elsewhere(bundle: Bundle) -> None:

@@ -31,8 +31,6 @@ class Worker(threading.Thread):
         post: takes messages for the host. done: called when the thread has let go of everything, so that whoever hears
             of a failure finds the board free.
 
-    Attributes:
-        idle: whether it waits for tokens, as other threads may see it.
     """
 
     def __init__(
@@ -49,7 +47,12 @@ class Worker(threading.Thread):
         self._senders: dict[str, Sender] = {}
         self._news: list[Pollable] = []  # of all links
         self._strays = 0
-        self.idle = False
+        self._waits = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for tokens and has none on their way to other boards; from any thread."""
+        return self._waits and not any(sender.on_the_way for sender in (*self._senders.values(),))
 
     def halt(self) -> None:
         """Ask the thread to end after the computation in progress."""
@@ -106,9 +109,9 @@ class Worker(threading.Thread):
             station.flush()
             self._check_links()
             waited_for: list[Pollable] = [self._receiver, self._wakeup, *self._news]
-            self.idle = True
+            self._waits = True
             poll(waited_for, _IDLE_S)
-            self.idle = False
+            self._waits = False
         elif isinstance(message, LinkProbe):
             pass  # of the time before the blocks were loaded
         elif not isinstance(message, Token):
@@ -168,6 +171,8 @@ class Worker(threading.Thread):
 
     def _close_links(self, *, orderly: bool) -> None:
         for sender in self._senders.values():
+            if orderly:
+                sender.drain(self._job.link_timeout_s, self._halt.is_set)
             sender.close(self._job.link_timeout_s if orderly else 0.0)
         while self._receiver.receive(0) is not None:
             self._strays += 1

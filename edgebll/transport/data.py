@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import zmq
 
@@ -19,6 +19,7 @@ from edgebll.wire.codec import decode, encode
 _log = logging.getLogger(__name__)
 
 _HANDSHAKE_MS = 1000
+_DRAIN_LOOK_S = 0.005
 #: See Sender.
 DEAD_S = 10.0
 
@@ -92,6 +93,19 @@ class Sender(Endpoint):
             self._socket.send_multipart(encode(message), copy=False)
         except zmq.Again as error:
             raise LinkTimeout(f"no connection to {self.endpoint} within {timeout_s:g} s{self._monitor.diagnosis()}") from error
+
+    def drain(self, patience_s: float, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Wait until what was sent has arrived, however long a slow link takes: as long as something moves.
+
+        Args:
+            patience_s: how long nothing may move. stopped: whether nobody waits for it any more.
+        """
+        acknowledged, moved_s, empty = self.acknowledged, time.monotonic(), 0
+        while empty < 2 and not stopped() and not self.broken and time.monotonic() - moved_s < patience_s:
+            time.sleep(_DRAIN_LOOK_S)
+            empty = 0 if self.on_the_way else empty + 1  # twice: libzmq may just have had more to hand on
+            if self.acknowledged != acknowledged:
+                acknowledged, moved_s = self.acknowledged, time.monotonic()
 
     def close(self, linger_s: float = 0.0) -> None:
         """Close, giving unsent messages at most `linger_s`."""

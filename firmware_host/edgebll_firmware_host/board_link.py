@@ -14,6 +14,8 @@ from edgebll_firmware_host.inventory import BoardEntry
 
 #: How long a last word may take on its way out of this machine.
 _FAREWELL_S = 0.2
+#: More than heartbeats and orders, so that it takes a while on a slow link.
+_BULK_BYTES = 64 << 10
 
 
 def twice(where: str, other: str = "") -> str:
@@ -48,6 +50,7 @@ class BoardLink:
         self.acknowledged_ns = 0
         self._best_round_trip_ns: int | None = None
         self._welcome: Welcome | None = None
+        self._traffic = 0, 0
 
     @property
     def name(self) -> str:
@@ -111,6 +114,16 @@ class BoardLink:
             return self.control.receive(0.0)
         except WireError as error:
             raise WireError(f"{self.where}: {error}") from error
+
+    def moves(self) -> bool:
+        """Whether bytes of a message came since the last look, or of large ones to the board arrived there.
+
+        Over a slow link one message takes long, and whatever follows it waits. What the board's kernel confirms of small
+        messages says nothing: it does so for a frozen process, too.
+        """
+        before, self._traffic = self._traffic, self.control.traffic
+        bulk = self.control.on_the_way > _BULK_BYTES
+        return self._traffic[1] > before[1] or (bulk and self._traffic[0] > before[0])
 
     def ping(self) -> int:
         """Send a heartbeat; returns its `sent_ns`, to be compared with `acknowledged_ns`."""

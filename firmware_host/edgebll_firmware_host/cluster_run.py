@@ -106,7 +106,8 @@ class _Run:
 
     def _incarnation(self, started_s: float) -> None:
         number = self._recorder.folder.next_incarnation()
-        entries = self._boards_there() if self._ready_before else self._first_boards()
+        left_s = self._patience.left_s(awake_s())
+        entries = self._live.await_boards(self._cluster, left_s) if self._ready_before else self._first_boards()
         host, tell = self._cluster.host, self._recorder.listener.said
         how = (host.deadline_s, self._engine.check, tell, number)
         with open_fleet(entries, self._plan.run, self._cluster.keys, *how, begun=self._ready_before) as fleet:
@@ -129,9 +130,6 @@ class _Run:
         placement = place(self._plan.blocks, self._weights, boards)
         return [entry for entry in boards if entry.name in placement.blocks]
 
-    def _boards_there(self) -> list[BoardEntry]:
-        return self._live.await_boards(self._cluster, self._patience.left_s(awake_s()))
-
     def _start(self, fleet: Fleet, started_s: float) -> None:
         """Greet, place, restore."""
         if self._ready_before or self._all_at_first:
@@ -149,10 +147,9 @@ class _Run:
         self._outcome.versions = self._preflight.versions
         self._threads.apply(fleet.links, placement.blocks, self._alike.began)
         self._snapshot = self._newest() if self._ready_before else None
+        how = (self._cluster.keys, self._snapshot, self._preflight.chosen)
         try:
-            shipped = start_session(
-                fleet, self._plan.bundle, placement, self._cluster.keys, self._snapshot, self._preflight.chosen
-            )
+            shipped = start_session(fleet, self._plan.bundle, placement, *how)
         except BoardLeaves as error:
             if not self._ready_before:
                 raise
@@ -186,8 +183,7 @@ class _Run:
     def _greet_first(self, fleet: Fleet) -> None:
         """Greet the boards of the first incarnation; where others can do without some, begin anew with those."""
         missing = greet_at_start(fleet, self._recorder.listener.said)
-        self._missing |= missing
-        self._refused = set(self._missing)
+        self._refused = self._missing = self._missing | missing
         if missing:
             raise Regroup
 
@@ -205,15 +201,9 @@ class _Run:
         return newest_snapshot(self._recorder.folder.path, self._plan.bundle, self._recorder.listener.said)
 
     def _say_restored(self, shipped: int) -> None:
-        recovery = self._recovery
-        if recovery is None:
-            return
-        step = self._snapshot.step if self._snapshot is not None else 0
-        recovery.restored(step, time.monotonic(), shipped)
-        hosted = "; ".join(f"{board}: {', '.join(blocks)}" for board, blocks in self._outcome.placement.blocks.items())
-        self._recorder.listener.said(
-            f"goes on from step {step} after {recovery.restore_s:.1f} s and {shipped} bytes sent, on {hosted}"
-        )
+        if self._recovery is not None:
+            self._recovery.restored(self._snapshot.step if self._snapshot is not None else 0, time.monotonic(), shipped)
+            self._recorder.listener.said(self._recovery.told(self._outcome.placement.blocks))
 
     def _stream(self, fleet: Fleet, number: int) -> None:
         plan, placement = self._plan, self._outcome.placement
@@ -243,12 +233,8 @@ class _Run:
 
     def _may_recover(self, error: EdgebllError, fleet: Fleet) -> bool:
         """Whether another incarnation is to follow; if so, what failed is noted."""
-        if (
-            not self._ready_before
-            or self._memory.hopeless
-            or isinstance(error, PreflightError)
-            or not self._patience.bears(error, awake_s(), reported=fleet.reported)
-        ):
+        hopeless = not self._ready_before or self._memory.hopeless or isinstance(error, PreflightError)
+        if hopeless or not self._patience.bears(error, awake_s(), reported=fleet.reported):
             return False
         if fleet.suspect is not None:
             self._lost.add(fleet.suspect)

@@ -167,9 +167,13 @@ class Fleet:
             raise
 
     def _check_connections(self) -> None:
-        """A connection that was cut may have lost messages, and ZeroMQ sends them no more."""
+        """A connection that was cut may have lost messages, and ZeroMQ sends them no more; one that moves is alive."""
         for name, link in self.links.items():
-            if self.boards[name].greeted and link.control.broken:
+            board = self.boards[name]
+            if board.greeted and link.moves():
+                board.last_heard_s = awake_s()
+                board.last_busy_s = board.last_heard_s if board.owed_bytes > 0 else board.last_busy_s
+            if board.greeted and link.control.broken:
                 self.suspect = name
                 self._check()
                 raise BoardError(f"{link.where} vanished: the connection broke{link.doubt}; check the board and the network")
@@ -185,6 +189,7 @@ class Fleet:
         if isinstance(message, Pong):
             link.heard(message)
             board.idle = message.idle
+            board.last_busy_s = board.last_busy_s if message.idle else board.last_heard_s
         elif isinstance(message, Welcome):
             link.accept(message)
             board.greeted = True

@@ -84,6 +84,8 @@ class Incarnation:
             wait_s = decided.wait_s
 
     def _check_link(self) -> None:
+        if self._sender.on_the_way:
+            self._state.last_sent_s = awake_s()
         if not self._sender.broken:
             return
         now_s = awake_s()
@@ -104,7 +106,7 @@ class Incarnation:
         elif isinstance(action, DeclareStalled):
             raise LinkTimeout(
                 f"nothing has come through for {action.idle_s:.0f} s although all boards answer; a link between boards "
-                "lost a message: check the network between them"
+                "lost a message: check the network between them, and raise deadline_s if a slow tunnel or proxy is in it"
             )
 
     def _feed(self, count: int) -> None:

@@ -19,7 +19,8 @@ class BoardState:
         last_heard_s: last sign of life, or when the host began to listen. last_ping_s: last heartbeat sent to it.
         greeted: whether it has a session with this host, so that it answers heartbeats.
         owed_bytes: bytes of the states it was asked for and that have not arrived.
-        idle: whether it said last that it had nothing to compute.
+        idle: whether it said last that it had nothing to compute, and nothing on its way to others.
+        last_busy_s: when it said last that it had.
     """
 
     last_heard_s: float
@@ -27,6 +28,7 @@ class BoardState:
     greeted: bool = True
     owed_bytes: int = 0
     idle: bool = False
+    last_busy_s: float = float("-inf")
 
 
 @dataclass
@@ -41,6 +43,7 @@ class RunState:
         exhausted: whether END was fed. missing_finals: blocks whose final state has not arrived.
         last_progress_s: when `done` last grew or a final state arrived, or feeding began.
         last_report_s: when a block was last heard to have done anything.
+        last_sent_s: when part of a token was last on its way from the host to the first board.
         blocked_since_s: since when the first board has taken no token, or None if it takes them.
     """
 
@@ -56,6 +59,7 @@ class RunState:
     blocked_since_s: float | None = None
     idle_s: float = float("inf")
     last_report_s: float = float("-inf")
+    last_sent_s: float = float("-inf")
 
     @property
     def in_flight(self) -> int:
@@ -154,6 +158,7 @@ def _given_up(state: RunState, now_s: float) -> list[Action]:
     if blocked_s > state.deadline_s + 2 * PING_PERIOD_S:
         return [DeclareBlocked(blocked_s)]
     stalled_s = now_s - state.last_progress_s
-    idle_s = now_s - max(state.last_report_s, state.last_progress_s)
+    busy_s = max((board.last_busy_s for board in state.boards.values()), default=float("-inf"))
+    idle_s = now_s - max(state.last_report_s, state.last_progress_s, state.last_sent_s, busy_s)
     all_idle = all(board.idle for board in state.boards.values()) and idle_s > state.idle_s
     return [DeclareStalled(stalled_s)] if state.waiting and (all_idle or stalled_s > state.stall_s) else []

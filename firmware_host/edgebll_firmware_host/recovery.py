@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,13 @@ class Recovery:
     def restored(self, step: int, now_s: float, shipped_bytes: int) -> None:
         """All blocks are ready to go on from a training step, after so many bytes of files were sent."""
         self.step, self.restore_s, self.shipped_bytes = step, now_s - self.failed_s, shipped_bytes
+
+    def told(self, hosted: Mapping[str, Sequence[str]]) -> str:
+        """A sentence on what was restored; `hosted`: board -> blocks."""
+        where = "; ".join(f"{board}: {', '.join(blocks)}" for board, blocks in hosted.items())
+        return (
+            f"goes on from step {self.step} after {self.restore_s or 0:.1f} s and {self.shipped_bytes} bytes sent, on {where}"
+        )
 
     def replayed(self, now_s: float) -> None:
         """Something new was done."""

@@ -39,7 +39,7 @@ class RunPreflight:
             fleet: greeted boards, those of the placement, without blocks.
 
         Raises:
-            PreflightError: a run cannot work so. LinkError, BoardError: a board vanished meanwhile. StorageError: the disk refuses.
+            PreflightError: a run cannot work so. LinkError, BoardError: a board vanished. StorageError: the disk refuses.
         """
         if self._done:
             return

@@ -17,10 +17,10 @@ from edgebll_firmware_host.board_link import BoardLink
 from edgebll_firmware_host.fleet import Fleet
 from edgebll_firmware_host.snapshots import Snapshot
 
-#: Files travel in pieces of this size.
-PIECE_BYTES = 1 << 20
+#: Files travel in pieces of this size, so that a board hears of its host now and then over a slow link, too.
+PIECE_BYTES = 128 << 10
 #: Pieces sent and not confirmed.
-AHEAD = 4
+AHEAD = 32
 #: A board may take so long to look through its cache, as long as it answers heartbeats.
 _LOOK_S = 120.0
 

@@ -36,7 +36,7 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.placement import Placement
 from edgebll_firmware_host.probe import probe_all
 from edgebll_firmware_host.session import open_fleet, start_session
-from edgebll_firmware_host.shipping import AHEAD, ship
+from edgebll_firmware_host.shipping import ship
 
 RUN = "run"
 
@@ -202,6 +202,7 @@ def test_bytes_that_are_no_message_name_the_board(monkeypatch: pytest.MonkeyPatc
 def test_files_go_only_a_few_pieces_ahead_of_what_is_confirmed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """A board that confirms nothing gets AHEAD pieces and no more; once it does, it gets every byte in order."""
     monkeypatch.setattr(shipping, "PIECE_BYTES", 50)
+    monkeypatch.setattr(shipping, "AHEAD", 4)
     graph = bundle.manifest.files["block0/step.onnx"]
     state = {"held": True, "most": 0}
     held: list[Ping] = []
@@ -217,7 +218,7 @@ def test_files_go_only_a_few_pieces_ahead_of_what_is_confirmed(bundle: Bundle, m
             pieces.append(len(message.data))
         if isinstance(message, Ping) and pieces and state["held"]:
             held.append(message)
-            if len(held) <= AHEAD:
+            if len(held) <= shipping.AHEAD:
                 return []  # the next heartbeat comes half a second later: nothing else was sent by then
             state["held"], state["most"] = False, len(pieces)
             return [Pong(ping.sent_ns, 0) for ping in held]
@@ -226,7 +227,7 @@ def test_files_go_only_a_few_pieces_ahead_of_what_is_confirmed(bundle: Bundle, m
     with FakeBoard(careful) as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
         fleet.greet()
         sent = ship(fleet, bundle, {"a": ("block0",)})
-    assert state["most"] == AHEAD
+    assert state["most"] == shipping.AHEAD
     assert sent == graph.size_bytes == len(received)
     assert bytes(received) == (bundle.path / "block0/step.onnx").read_bytes()
 

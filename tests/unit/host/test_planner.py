@@ -89,6 +89,20 @@ def test_whatever_the_timing_the_window_holds_and_every_token_is_fed_once(window
     assert run.done == tokens
 
 
+def test_what_is_on_its_way_is_no_stall() -> None:
+    """Part of a token, over a slow link; boards say so with the heartbeat before all are idle again."""
+    idle = BoardState(100.0, 100.0, idle=True)
+
+    def stalled(**changes: object) -> bool:
+        values = {"boards": {"a": idle, "b": idle}, "fed": 1, "idle_s": 5.0, "last_progress_s": 50.0, **changes}
+        return any(isinstance(action, DeclareStalled) for action in plan(state(**values), 100.0).actions)
+
+    assert stalled()
+    assert not stalled(last_sent_s=96.0), "from the host"
+    assert not stalled(boards={"a": idle, "b": BoardState(100.0, 100.0, idle=True, last_busy_s=96.0)}), "from a board"
+    assert stalled(last_sent_s=94.0, boards={"a": idle, "b": BoardState(100.0, 100.0, idle=True, last_busy_s=94.0)})
+
+
 def test_boards_that_all_have_nothing_to_do_while_tokens_are_under_way_are_a_stall() -> None:
     """A message was lost where nobody notices; a board that computes may take as long as it likes."""
     idle = {"a": BoardState(100.0, 100.0, idle=True), "b": BoardState(100.0, 100.0, idle=True)}

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test soak lint bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons clean
+.PHONY: help setup demo test soak lint bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -24,6 +24,7 @@ help:
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make pythons run hosts and boards on all CPythons of supported boards that are on this machine, in one cluster"
 	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
+	@echo "make model-zoo  export and train models of torchvision and timm where they are installed; writes docs/model-zoo.md"
 	@echo "make lint   ruff, mypy and import contracts only"
 
 setup: $(VENV)/.ready
@@ -85,6 +86,9 @@ wheels: setup
 
 pythons: setup
 	$(BIN)/python tests/soak/board_pythons.py
+
+model-zoo: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/model_zoo.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,6 +17,7 @@ _BY_SHAPE = {
     **{f"aten.{name}.default": 0 for name in ("zeros_like", "new_zeros", "empty_like", "new_empty", "new_empty_strided")},
     "aten.empty.memory_format": 0,
     "aten.zeros.default": 0,
+    "aten.zero.default": 0,
     **{f"aten.{name}.default": 1 for name in ("ones_like", "new_ones", "ones")},
     **{f"aten.{name}.default": None for name in ("full_like", "new_full", "full")},
 }

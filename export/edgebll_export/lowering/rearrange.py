@@ -13,7 +13,7 @@ from edgebll_export.graph import GraphBuilder, Value
 from edgebll_export.lowering.axis import pick, spread
 from edgebll_export.lowering.comparison import where
 from edgebll_export.lowering.promotion import to_copy
-from edgebll_export.lowering.shape import cat, crop, filled, unsqueeze
+from edgebll_export.lowering.shape import cat, crop, unsqueeze
 from edgebll_export.registry import lowering
 
 _FAMILY = "shape"
@@ -107,12 +107,6 @@ def copy(g: GraphBuilder, x: Value, source: Value, _non_blocking: bool = False) 
     """The source in the shape and dtype of x."""
     wide = g.reshape(to_copy(g, source, x.dtype), (1,) * (len(x.shape) - len(source.shape)) + source.shape)
     return replace(wide, shape=x.shape)
-
-
-@lowering("aten.fill.Scalar", family=_FAMILY)
-def fill(g: GraphBuilder, x: Value, number: float) -> Value:
-    """A number everywhere."""
-    return filled(g, x.shape, number, x.dtype)
 
 
 @lowering("aten.slice_scatter.default", family=_FAMILY)

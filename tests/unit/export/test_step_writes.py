@@ -71,6 +71,16 @@ def test_writes_through_views_have_gradients(name: str) -> None:
     check(lambda x, y, v: grad(loss)(x, y, v))
 
 
+def test_parts_are_set_to_a_number() -> None:
+    def loss(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        own = x * y
+        own[1:3].zero_()
+        own[:, 0].fill_(3.0)
+        return (own * v).square().sum()
+
+    check(lambda x, y, v: grad(loss)(x, y, v))
+
+
 def test_refusals_name_the_line_of_a_write() -> None:
     def step(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         own = x.clone().lerp_(y, 0.5)

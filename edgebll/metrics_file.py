@@ -31,7 +31,7 @@ def reopen_metrics(folder: Path, keep_bytes: int | None) -> tuple[BinaryIO, int]
             if lost:
                 path.write_bytes(_filled(path.read_bytes(), keep_bytes))
             os.truncate(path, keep_bytes)
-        return path.open("ab"), lost
+        return path.open("a+b"), lost
 
 
 def _filled(content: bytes, size: int) -> bytes:

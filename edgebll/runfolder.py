@@ -12,18 +12,18 @@
     preflight.json   links, versions, disks and clocks of boards, as they were before the run
     summary.json     the result: written last, so only a whole run has one
 
-Work is never lost by mistake: see `edgebll.run_guard`.
+Work is never lost by mistake: see `edgebll.run_guard`. A folder that is removed in mid-run is made again: `edgebll.run_repair`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
+import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -32,12 +32,14 @@ from edgebll.errors import BundleError, StorageError
 from edgebll.files import check_parents, storage_errors, write_json
 from edgebll.metrics_file import METRICS, reopen_metrics
 from edgebll.run_guard import CONFIG, SUMMARY, check_replaceable, clear_place, lock_folder, previous_run
+from edgebll.run_record import finite, open_run, read_config, read_json
+from edgebll.run_repair import in_place, remake
+
+__all__ = ["INCARNATION", "METRICS", "RunFolder", "open_run", "read_config"]
 
 INCARNATION = "incarnation.json"
-#: A killed process loses at most so much of its metrics.
-FLUSH_S = 1.0
-#: A number beyond is none that was ever counted to.
-_MAX_INCARNATION = 1 << 53
+FLUSH_S = 1.0  #: a killed process loses at most so much of its metrics
+_MAX_INCARNATION = 1 << 53  # beyond is none that was ever counted to
 
 
 class RunFolder:
@@ -46,16 +48,28 @@ class RunFolder:
     Attributes:
         path: the folder. previous: where an earlier whole run is kept until this one is whole, or None.
         lost_bytes: of metrics.jsonl that were recorded and are not there any more, for a run that is resumed.
+        tell: takes a sentence where the folder was removed and made again; logged by default.
     """
 
-    def __init__(self, path: Path, lock: int, metrics: BinaryIO, previous: Path | None, lost_bytes: int | None = None) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        lock: int,
+        metrics: BinaryIO,
+        previous: Path | None,
+        lost_bytes: int | None = None,
+    ) -> None:
+        self.path, self._config = path, config
         self.previous = previous
         self._resumed = lost_bytes is not None
         self.lost_bytes = lost_bytes or 0
         self._lock = lock
         self._metrics = metrics
         self._flushed = time.monotonic()
+        self._incarnation = 0
+        self._gone, self._cannot = list[BinaryIO](), ""  # records that were removed; why no folder was made again
+        self.tell: Callable[[str], None] = logging.getLogger(__name__).warning
 
     @classmethod
     def create(cls, path: Path | str, config: Mapping[str, Any], *, overwrite: bool = False) -> RunFolder:
@@ -80,7 +94,7 @@ class RunFolder:
         except BaseException:
             os.close(lock)
             raise
-        return cls(target, lock, metrics, previous)
+        return cls(target, dict(config), lock, metrics, previous)
 
     @classmethod
     def resume(cls, path: Path | str, metrics_bytes: int | None = None) -> RunFolder:
@@ -92,7 +106,7 @@ class RunFolder:
             BundleError: there is no unfinished run. StorageError: another process writes there, or the disk refuses.
         """
         target = Path(path)
-        read_config(target)
+        config = read_config(target)
         if (target / SUMMARY).exists():
             raise BundleError(f"{target} is a whole run, there is nothing to resume; choose another folder or --overwrite")
         lock = lock_folder(target)
@@ -102,7 +116,7 @@ class RunFolder:
             os.close(lock)
             raise
         previous = previous_run(target)
-        return cls(target, lock, metrics, previous if previous.exists() else None, lost)
+        return cls(target, config, lock, metrics, previous if previous.exists() else None, lost)
 
     def rewind(self, metrics_bytes: int) -> None:
         """Forget metrics beyond the first `metrics_bytes` bytes; `lost_bytes` says how many of those are gone.
@@ -131,12 +145,36 @@ class RunFolder:
         try:
             line = json.dumps({"kind": kind, **values}, allow_nan=False)
         except ValueError:  # not finite: rare, so only then looked for
-            line = json.dumps({"kind": kind, **_finite(values)}, allow_nan=False)
+            line = json.dumps({"kind": kind, **finite(values)}, allow_nan=False)
         with storage_errors(self.path / METRICS):
             self._metrics.write(line.encode() + b"\n")
             if time.monotonic() - self._flushed >= FLUSH_S:
                 self._metrics.flush()
                 self._flushed = time.monotonic()
+                self.attend()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the folder is the one the run writes to; from any thread."""
+        return in_place(self.path, self._lock, self._metrics)
+
+    def attend(self) -> None:
+        """Make the folder again if somebody has removed it; where that cannot be done, say so and go on without."""
+        if self.in_place:
+            return
+        try:
+            remade = remake(self.path, self._lock, self._metrics, self._config)
+        except StorageError as error:
+            if str(error) != self._cannot:
+                self._cannot = str(error)
+                self.tell(f"{self.path} was removed while the run goes on, and is not made again: {error}")
+            return
+        if remade.lock != self._lock:
+            os.close(self._lock)
+        if remade.metrics is not self._metrics:
+            self._gone.append(self._metrics)
+        self.path, self._lock, self._metrics, self._cannot = remade.path, remade.lock, remade.metrics, ""
+        self.tell(remade.told)
 
     def next_incarnation(self) -> int:
         """Number of a new incarnation of the run, from 1; it is on the disk before anybody hears of it, so never used twice.
@@ -144,14 +182,15 @@ class RunFolder:
         Raises:
             StorageError: the disk refuses.
         """
-        path, number = self.path / INCARNATION, self._last_incarnation() + 1
-        write_json(path, {"incarnation": number})
-        return number
+        self.attend()
+        self._incarnation = max(self._incarnation, self._last_incarnation()) + 1
+        write_json(self.path / INCARNATION, {"incarnation": self._incarnation})
+        return self._incarnation
 
     def _last_incarnation(self) -> int:
         """The number on the disk, 0 in a new run. Where it was lost, one that is surely higher: boards refuse lower ones."""
         try:
-            last = _read_json(self.path, INCARNATION, "has no incarnation").get("incarnation")
+            last = read_json(self.path, INCARNATION, "has no incarnation").get("incarnation")
         except BundleError:
             last = None
         if isinstance(last, int) and 0 < last <= _MAX_INCARNATION:
@@ -160,6 +199,7 @@ class RunFolder:
 
     def flush(self) -> int:
         """Hand all metrics to the system; returns their size in bytes, which `resume` takes once they are on the disk."""
+        self.attend()
         with storage_errors(self.path / METRICS):
             self._metrics.flush()
             return self._metrics.tell()
@@ -182,7 +222,7 @@ class RunFolder:
             StorageError: the disk refuses; the run is then not whole and the earlier one is still there.
         """
         self.sync()
-        write_json(self.path / SUMMARY, _finite(summary))
+        write_json(self.path / SUMMARY, finite(summary))
         if self.previous is not None:
             shutil.rmtree(self.previous, ignore_errors=True)
         self.close()
@@ -193,7 +233,8 @@ class RunFolder:
             return
         try:
             with storage_errors(self.path / METRICS):
-                self._metrics.close()
+                for metrics in (*self._gone, self._metrics):
+                    metrics.close()
         finally:
             os.close(self._lock)
             self._lock = -1
@@ -207,45 +248,3 @@ class RunFolder:
             return
         with contextlib.suppress(StorageError):  # the first error is the one to report
             self.close()
-
-
-def read_config(path: Path | str) -> dict[str, Any]:
-    """What run.json holds, of a whole or an unfinished run.
-
-    Raises:
-        BundleError: `path` is not a run folder, or run.json is damaged.
-    """
-    return _read_json(Path(path), CONFIG, "is not a run folder; make one with `edgebll train`, `simulate` or `run`")
-
-
-def open_run(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Configuration and summary of a whole run.
-
-    Raises:
-        BundleError: not a run folder, damaged, or the run did not finish.
-    """
-    config = read_config(path)
-    return config, _read_json(Path(path), SUMMARY, "holds a run that did not finish; finish it with --resume or run it again")
-
-
-def _read_json(folder: Path, name: str, absent: str) -> dict[str, Any]:
-    try:
-        value = json.loads((folder / name).read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BundleError(f"{folder} {absent}") from error
-    except OSError as error:
-        raise BundleError(f"{folder / name} cannot be read ({error.strerror}); run it again") from error
-    except ValueError as error:
-        raise BundleError(f"{folder / name} is not JSON ({error}); run it again") from error
-    if not isinstance(value, dict):
-        raise BundleError(f"{folder / name} must hold a JSON object; run it again")
-    return value
-
-
-def _finite(value: Any) -> Any:
-    """Plain values with every number that is not finite replaced by None: JSON has none of those."""
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,5 +1,6 @@
 """Bundles: a folder with everything boards need, checked before anything in it is used."""
 
+from edgebll.bundle.files import check_file, read_file
 from edgebll.bundle.folder import (
     INT8_GRAPH,
     MAX_MANIFEST_BYTES,
@@ -19,9 +20,11 @@ __all__ = [
     "Bundle",
     "bundle_writer",
     "check_bundle_place",
+    "check_file",
     "check_state",
     "open_bundle",
     "parse_manifest",
+    "read_file",
     "write_manifest",
     "write_updated",
 ]

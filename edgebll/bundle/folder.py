@@ -11,9 +11,10 @@ block0/golden.safetensors  inputs and expected outputs of a few consecutive step
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,16 @@ def _refuse_constant(name: str) -> None:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle; build it with `open_bundle`."""
+    """An opened bundle; build it with `open_bundle`. Its manifest.json is kept as it was then."""
 
     path: Path
     manifest: Manifest
+    manifest_bytes: bytes = field(repr=False)
+
+    @property
+    def manifest_sha256(self) -> str:
+        """Tells bundles apart, as 64 hex digits."""
+        return hashlib.sha256(self.manifest_bytes).hexdigest()
 
     def graph(self, block: str, name: str) -> bytes:
         """ONNX file content of a block's graph "forward", "feedback", "step" or, in a quantised bundle, INT8_GRAPH."""
@@ -150,7 +157,7 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     if verify:
         for name, entry in manifest.files.items():
             check_file(folder, name, entry)
-    return Bundle(folder, manifest)
+    return Bundle(folder, manifest, text)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

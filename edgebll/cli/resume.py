@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from edgebll.bundle import MANIFEST, Bundle, open_bundle
+from edgebll.bundle import Bundle, open_bundle
 from edgebll.cli.machinery import LocalAgents, Machinery, on_cluster
 from edgebll.cli.output import say
 from edgebll.cli.stream_options import DataSource
 from edgebll.cli.streaming import Job, perform, prepare
 from edgebll.errors import BundleError, ConfigError
-from edgebll.files import sha256_file
 from edgebll.plain import PlainError, from_plain
 from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll.schedule import Schedule
@@ -74,9 +73,7 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool, preflight: 
     recorded = _recorded(run, config)
     if recorded.kind != kind:
         raise BundleError(f"{run} was begun by `edgebll {recorded.kind}`; resume it with that")
-    bundle = open_bundle(recorded.bundle)
-    if sha256_file(bundle.path / MANIFEST) != recorded.manifest_sha256:
-        raise BundleError(f"{bundle.path} is not the bundle that {run} began with; put that one back or run again")
+    bundle = _bundle_of(run, recorded)
     job = _job(recorded, bundle, _machinery(config, recorded, cluster, preflight))
     with RunFolder.resume(run) as folder:
         snapshot = newest_snapshot(run, bundle, lambda text: say(f"edgebll: {text}"))
@@ -84,6 +81,19 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool, preflight: 
         if folder.damage:
             say(f"edgebll: {folder.damage}")
         perform(job, folder, snapshot, json=json, resumed=True)
+
+
+def _bundle_of(run: Path, recorded: Recorded) -> Bundle:
+    """The bundle a run began with: as it kept it, else from where it came."""
+    from edgebll_firmware_host.kept_bundle import kept_bundle
+
+    kept = kept_bundle(run, recorded.manifest_sha256)
+    if kept is not None:
+        return replace(kept, path=Path(recorded.bundle))
+    bundle = open_bundle(recorded.bundle)
+    if bundle.manifest_sha256 != recorded.manifest_sha256:
+        raise BundleError(f"{bundle.path} is not the bundle that {run} began with; put that one back or run again")
+    return bundle
 
 
 def _recorded(run: Path, config: Mapping[str, Any]) -> Recorded:

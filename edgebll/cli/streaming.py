@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shlex
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgebll.bundle import MANIFEST, Bundle
+from edgebll.bundle import Bundle
 from edgebll.cli.machinery import Machinery
 from edgebll.cli.output import print_json, say
 from edgebll.cli.progress import RunProgress
 from edgebll.cli.stream_options import DataSource, StreamOptions, augmentation, data_source, schedule_of
+from edgebll.cli.upkeep import hint_on_interrupt, kept_for
 from edgebll.errors import ConfigError
-from edgebll.files import sha256_file
-from edgebll.run_guard import SUMMARY
 
 if TYPE_CHECKING:
     from edgebll.data import Dataset
@@ -124,7 +121,7 @@ def _config(kind: str, job: Job, options: StreamOptions) -> dict[str, Any]:
         **config,
         **job.machinery.facts,
         **{name: getattr(options, name) for name in _RECORDED},
-        "manifest_sha256": sha256_file(job.bundle.path / MANIFEST),
+        "manifest_sha256": job.bundle.manifest_sha256,
         "data_dir": str(options.data_dir) if options.data_dir is not None else None,
         "schedule": asdict(job.plan.schedule),
         "weights": job.machinery.weights,
@@ -142,39 +139,29 @@ def perform(job: Job, folder: RunFolder, snapshot: Snapshot | None, *, json: boo
     names = tuple(block.name for block in job.bundle.manifest.blocks)
     step = snapshot.step if snapshot is not None else 0
     title = "pipeline" if job.machinery.engine is not None else "sequential"
-    with _hint_on_interrupt(folder.path), RunProgress(title) as progress:
+    with hint_on_interrupt(folder), RunProgress(title) as progress:
+        origin, job = job.bundle, replace(job, bundle=kept_for(job.bundle, folder, progress.said))
         progress.started(names, step, job.plan.epochs * job.steps_per_epoch)
         recorder = Recorder(folder, progress, names, job.plan.batch_size, job.steps_per_epoch, len(job.test), rate=job.rate)
         if snapshot is not None:
             recorder.go_on(snapshot.contents.progress)
-        summary, notes = _go(job, recorder, snapshot, resumed=resumed)
+        summary, notes = _go(job, origin, recorder, snapshot, resumed=resumed)
     for note in notes:
         say(f"edgebll: {note}")
     _print_result(folder.path, summary, json=json)
 
 
-@contextlib.contextmanager
-def _hint_on_interrupt(run: Path) -> Iterator[None]:
-    from edgebll.runfolder import read_config
-    from edgebll_firmware_host.snapshots import has_snapshot
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        if has_snapshot(run) and not (run / SUMMARY).exists():
-            kind = read_config(run)["kind"]
-            say(f"edgebll: the run is not whole; go on with `edgebll {kind} --resume {shlex.quote(str(run))}`")
-        raise
-
-
-def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: bool) -> tuple[dict[str, Any], list[str]]:
+def _go(
+    job: Job, origin: Bundle, recorder: Recorder, snapshot: Snapshot | None, *, resumed: bool
+) -> tuple[dict[str, Any], list[str]]:
     from edgebll_firmware_host.result import finish_run
 
     bundle, machinery = job.bundle, job.machinery
+    bundles = (bundle, origin)
     if machinery.engine is None:
         started = time.monotonic()
         states = _in_this_process(job, recorder, snapshot)
-        return finish_run(bundle, recorder, states, time.monotonic() - started, machinery.facts)
+        return finish_run(bundles, recorder, states, time.monotonic() - started, machinery.facts)
     from edgebll_firmware_host.cluster_run import run_on_boards
     from edgebll_firmware_host.run_plan import RunPlan
 
@@ -195,7 +182,7 @@ def _go(job: Job, recorder: Recorder, snapshot: Snapshot | None, *, resumed: boo
         "computed_otherwise": outcome.unlike,
         "versions": outcome.versions,
     }
-    return finish_run(bundle, recorder, outcome.states, outcome.stream_seconds, facts)
+    return finish_run(bundles, recorder, outcome.states, outcome.stream_seconds, facts)
 
 
 def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 
 from edgebll.data import Dataset, batch_order
-from edgebll.errors import ConfigError, EdgebllError
+from edgebll.errors import ConfigError, EdgebllError, StorageError
 from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.runfolder import RunFolder
-from edgebll.training.checkpoint import Checkpoint, Progress, States, digest, save_checkpoint
+from edgebll.training.checkpoint import INITIAL, Checkpoint, Progress, States, digest, save_checkpoint, save_states
 from edgebll.training.config import HOW, KIND, RunRecord
 from edgebll.training.device_data import DeviceData, EpochBatches
 from edgebll.training.evaluate import Evaluation, evaluate
@@ -52,6 +53,7 @@ class TrainingLoop:
         dtype = self.steps[0].spec.input.dtype
         self.train_data, self.test_data = (DeviceData(split.as_dtype(dtype), self.placement) for split in data)
         self.folder = folder
+        self.folder.tell = self._removed
         self.listener = listener
         self.schedule = config.make_schedule()
         self.steps_per_epoch = len(data[0]) // config.batch_size
@@ -82,6 +84,13 @@ class TrainingLoop:
         summary = self._summary(states)
         self.folder.finish(summary)
         return summary
+
+    def _removed(self, text: str) -> None:
+        """Somebody has removed the run folder: what is not written again by itself."""
+        self.listener.said(text)
+        with contextlib.suppress(StorageError):
+            if not (self.folder.path / INITIAL).exists():
+                save_states(self.folder.path / INITIAL, {step.name: step.initial_state() for step in self.steps})
 
     def _epoch(self, states: States, epoch: int, first: int) -> None:
         config, before = self.config, epoch * self.steps_per_epoch

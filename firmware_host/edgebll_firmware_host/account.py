@@ -38,16 +38,16 @@ class Account:
         run: the run folder.
 
     Attributes:
-        outcome: of the run over boards so far, which is looked at whenever something is written.
+        run: where it is by now. outcome: of the run over boards so far, which is looked at whenever something is written.
     """
 
     def __init__(self, run: Path) -> None:
         self.outcome = Outcome()
-        self._path = run / TOTALS
+        self.run = run
         self._mine = Counted()
         self._begun = False
         self._written_s, self._written_spans = time.monotonic(), 0
-        self._earlier = list(read_counted(self._path))
+        self._earlier = list(read_counted(run / TOTALS))
         self._room = MAX_SPANS - sum(len(process.spans) for process in self._earlier)
 
     def go_on(self, step: int, seconds: float) -> None:
@@ -110,5 +110,5 @@ class Account:
     def _write(self, lines: list[dict[str, Any]]) -> None:
         """Add lines; one that cannot be written is lost. They begin anew, whatever a killed process has left."""
         content = "".join(("\n", *(json.dumps(line) + "\n" for line in lines)))
-        with contextlib.suppress(OSError), self._path.open("ab") as stream:
+        with contextlib.suppress(OSError), (self.run / TOTALS).open("ab") as stream:
             stream.write(content.encode())

@@ -63,13 +63,16 @@ class Alike:
 
     Args:
         run: the run folder.
+
+    Attributes:
+        run: where it is by now.
     """
 
     def __init__(self, run: Path) -> None:
-        self._path = run / COMPUTING
+        self.run = run
         self._recorded = _Recorded()
         with contextlib.suppress(OSError, ValueError, PlainError):  # damaged: then it begins anew
-            self._recorded = from_plain(_Recorded, json.loads(self._path.read_bytes()), COMPUTING)
+            self._recorded = from_plain(_Recorded, json.loads((run / COMPUTING).read_bytes()), COMPUTING)
 
     @property
     def unlike(self) -> list[str]:
@@ -94,7 +97,7 @@ class Alike:
         recorded = _Recorded(known, (*earlier.unlike, *new))
         if recorded != self._recorded:
             self._recorded = recorded
-            write_json(self._path, to_plain(recorded))
+            write_json(self.run / COMPUTING, to_plain(recorded))
         return [
             f"{block} is computed by {found[block]} now, and by {known[block]} when the run began: "
             "the bits need not be those of an undisturbed run"

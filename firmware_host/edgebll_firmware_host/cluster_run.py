@@ -191,6 +191,7 @@ class _Run:
         """Say which blocks are computed otherwise than at the run's beginning."""
         placement = self._outcome.placement
         found = {block: How.of(fleet.links[placement.board_of(block)]) for block in self._plan.blocks}
+        self._alike.run = self._recorder.folder.path
         for sentence in self._alike.note(found, self._snapshot.step if self._snapshot is not None else 0):
             self._recorder.listener.said(sentence)
         self._outcome.unlike = self._alike.unlike
@@ -215,7 +216,7 @@ class _Run:
             state.idle_s = host.deadline_s + largest_token(plan.bundle) / SLOWEST_LINK
             inbox = Inbox(plan.bundle, placement, state, self._recorder, self._snapshots)
             tokens = plan.stream(self._snapshot.step if self._snapshot is not None else 0)
-            feeder = Feeder(tokens, number, plan.snapshot_s, time.monotonic())
+            feeder = Feeder(tokens, number, plan.snapshot_s, awake_s())
             self._live.begin(Now(number, self._cluster, fleet, placement, feeder, self._refused))
             Incarnation(feeder, fleet, (first, last), sender, state, inbox, self._turn, self._outcome).go()
             self._outcome.states = inbox.finals

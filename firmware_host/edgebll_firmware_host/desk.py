@@ -93,6 +93,12 @@ class Desk:
             for left in self._folder.iterdir():
                 left.unlink()
 
+    def move(self, run: Path) -> None:
+        """Go on in this run folder: another one than before, or the same made again."""
+        self._run, self._folder = run, run / REQUESTS
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(exist_ok=True)
+
     def due(self, now_s: float) -> bool:
         """Whether it is time to publish and to look for requests."""
         return now_s - self._published_s >= EVERY_S

@@ -148,6 +148,8 @@ class LocalProcesses:
         command += ["--leave-seconds", "0"]  # this host ends them when it needs them no more, or is gone
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_") or key in _KEPT}
         environment.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads)))
+        with storage_errors(self._log(name)):
+            self._logs.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
         with storage_errors(self._log(name)), self._log(name).open("ab") as log:
             return subprocess.Popen(
                 command,

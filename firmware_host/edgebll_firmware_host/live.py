@@ -106,6 +106,7 @@ class Live:
             self._leaves(name, now_s)
             self._want(f"{name} leaves")
         if self._desk.due(now_s):
+            self._desk.move(self._recorder.folder.path)
             self._answer()
             self._welcome_back(now, now_s)
             self._publish("running")

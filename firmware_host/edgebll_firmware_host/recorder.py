@@ -73,6 +73,7 @@ class Recorder:
         Raises:
             BoardError: the last block's evaluation lacks a value. StorageError: the disk refuses.
         """
+        self.account.run = self.folder.path
         self.account.count(board, report, clock_offset_ns)
         if report.kind == TRAIN:
             self._trained(report)

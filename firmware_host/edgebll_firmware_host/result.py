@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebll.bundle import MANIFEST, Bundle, write_updated
-from edgebll.errors import BundleError, MissingExtraError
-from edgebll.files import sha256_file
+from edgebll.bundle import Bundle, write_updated
+from edgebll.errors import BundleError, MissingExtraError, StorageError
 from edgebll.plots import draw_curves
 from edgebll.plots.timeline import draw_timeline
 from edgebll.state import State, state_sha256
 from edgebll_firmware_host.account import TOTALS
+from edgebll_firmware_host.final_states import forget_final_states, save_final_states
+from edgebll_firmware_host.kept_bundle import forget_bundle
 from edgebll_firmware_host.recorder import Recorder
 from edgebll_firmware_host.spans import write_timeline
 
@@ -21,22 +22,26 @@ FINAL_BUNDLE = "bundle"
 
 
 def finish_run(
-    bundle: Bundle, recorder: Recorder, states: Mapping[str, State], seconds: float, facts: Mapping[str, Any]
+    bundles: Sequence[Bundle], recorder: Recorder, states: Mapping[str, State], seconds: float, facts: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Write everything a whole run leaves; summary.json comes last and makes it whole.
+    """Write everything a whole run leaves: the final states first, summary.json, which makes it whole, last.
 
     Args:
-        bundle: what the run started from. recorder: what was learned on the way. states: block -> final state.
+        bundles: what the run started from, as it was kept and where it came from. recorder: what was learned on the way.
+        states: block -> final state.
         seconds: duration of the stream in this process. facts: entries added to the summary.
 
     Returns:
         The summary, and notes for the user, e.g. why there are no pictures.
 
     Raises:
-        StorageError: the disk refuses; the run is then not whole.
+        StorageError: the disk refuses; the run is then not whole. BundleError: nothing is left of its bundle. Either says
+            where the final states are.
     """
-    folder = recorder.folder
-    write_updated(bundle, states, folder.path / FINAL_BUNDLE, {"run": folder.path.name})
+    folder, origin = recorder.folder, bundles[-1]
+    folder.attend()
+    final = save_final_states(folder.path, states)
+    _write_bundle(bundles, states, folder.path, final)
     cost = recorder.account.end(seconds)
     write_timeline(folder.path, cost.spans)
     folder.sync()
@@ -49,8 +54,8 @@ def finish_run(
         "steps": recorder.steps,
         "samples_per_second": samples / cost.seconds if cost.seconds > 0 else 0.0,
         **cost.facts(recorder.blocks),
-        "bundle": str(bundle.path),
-        "manifest_sha256": sha256_file(bundle.path / MANIFEST),
+        "bundle": str(origin.path),
+        "manifest_sha256": origin.manifest_sha256,
         **facts,
     }
     notes = _draw(folder.path)
@@ -59,7 +64,22 @@ def finish_run(
             f"{TOTALS} was lost: busy_fraction, bytes, recoveries and the timeline cover the run from step {cost.from_step} on"
         )
     folder.finish(summary)
+    forget_final_states(folder.path)
+    forget_bundle(folder.path)
     return summary, notes
+
+
+def _write_bundle(bundles: Sequence[Bundle], states: Mapping[str, State], run: Path, final: Path) -> None:
+    """The final bundle, from the first of these that is still whole."""
+    for number, bundle in enumerate(bundles, start=1):
+        try:
+            return write_updated(bundle, states, run / FINAL_BUNDLE, {"run": run.name})
+        except StorageError as error:
+            raise StorageError(f"{error}; the final states are in {final}") from error
+        except BundleError as error:
+            if number == len(bundles):
+                raise BundleError(f"{error}; the final states are in {final}") from error
+    return None
 
 
 def _draw(run: Path) -> list[str]:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgebll.bundle import MANIFEST, Bundle
+from edgebll.bundle import Bundle
 from edgebll.errors import BundleError, LinkError
 from edgebll.spec import FileEntry
 from edgebll.wire import FilePiece, Offer, Want, state_file, streams_file
@@ -37,14 +37,10 @@ def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]], sn
     Raises:
         BundleError: a file cannot be read. LinkError: a board wants something else. And what `Fleet.hear` raises.
     """
-    try:
-        manifest = (bundle.path / MANIFEST).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{bundle.path / MANIFEST} cannot be read ({error.strerror}); export the bundle again") from error
     offers: dict[str, dict[str, Path]] = {}
     for board, link in fleet.links.items():
         names, entries = _needed(bundle, hosted[board]), _restored(bundle, snapshot, hosted[board])
-        link.send(Offer(link.run, manifest, names, entries, incarnation=link.incarnation))
+        link.send(Offer(link.run, bundle.manifest_bytes, names, entries, incarnation=link.incarnation))
         offers[board] = {bundle.manifest.files[name].sha256: bundle.path / name for name in names}
         if snapshot is not None:
             offers[board] |= {entry.sha256: snapshot.path / name for name, entry in entries.items()}

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from edgebll.bundle import Bundle
+from edgebll.errors import StorageError
 from edgebll.run_guard import KEPT_SNAPSHOTS
 from edgebll.side_streams import Waiting, check_waiting, nest
 from edgebll.state import Array, State
@@ -60,8 +61,13 @@ class SnapshotWriter:
             self._queue.append(self._thread.submit(self._write, message.step, states, waiting, progress))
 
     def _write(self, step: int, states: dict[str, State], waiting: Waiting[Array], progress: Progress) -> None:
-        self._recorder.folder.settle()
-        write_snapshot(self._recorder.folder.path, self._bundle, step, states, waiting, progress, self._keep)
+        try:
+            self._recorder.folder.settle()
+            write_snapshot(self._recorder.folder.path, self._bundle, step, states, waiting, progress, self._keep)
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError) or not self._recorder.folder.in_place:
+                return  # the run's folder was removed meanwhile; the next one is written when it is made again
+            raise
         self.written = step
 
     def _collect(self, may_wait: int) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgebll.bundle import MANIFEST, Bundle, check_state
+from edgebll.bundle import Bundle, check_state
 from edgebll.errors import BundleError, LinkError
 from edgebll.files import sha256_file, storage_errors, sync_folder, write_synced
 from edgebll.plain import PlainError, from_plain, to_plain
@@ -102,11 +102,12 @@ def write_snapshot(
     scratch = folder / f".{target.name}.partial"
     with storage_errors(target):
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
+        folder.mkdir(exist_ok=True)  # not the run's own: where that was removed, another run may begin
+        scratch.mkdir()
     tensors = {state_file(block): state for block, state in states.items()}
     tensors |= {streams_file(source): flatten(sent) for source, sent in by_source(waiting).items()}
     files = {name: _write(scratch / name, value) for name, value in tensors.items()}
-    contents = Contents(_FORMAT, step, sha256_file(bundle.path / MANIFEST), progress, files)
+    contents = Contents(_FORMAT, step, bundle.manifest_sha256, progress, files)
     document = to_plain(contents)
     write_synced(scratch / CONTENTS, json.dumps({"sha256": _digest(document), "contents": document}, indent=1).encode())
     sync_folder(scratch)
@@ -163,7 +164,7 @@ def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> S
             tell(f"the snapshot {path.name} is damaged and passed over: {error}")
             _set_aside(path)
             continue
-        if snapshot.contents.manifest_sha256 != sha256_file(bundle.path / MANIFEST):
+        if snapshot.contents.manifest_sha256 != bundle.manifest_sha256:
             raise BundleError(f"{path} was taken with another bundle than {bundle.path}; give back the one the run began with")
         return snapshot
     return None
@@ -200,7 +201,7 @@ def _check_files(snapshot: Snapshot, bundle: Bundle) -> None:
         file = snapshot.path / Path(name).name
         if file.stat().st_size != entry.size_bytes or sha256_file(file) != entry.sha256:
             raise BundleError(f"{name} is not the file {CONTENTS} promises")
-    if snapshot.contents.manifest_sha256 != sha256_file(bundle.path / MANIFEST):
+    if snapshot.contents.manifest_sha256 != bundle.manifest_sha256:
         return  # of another bundle: said by the caller
     for block in bundle.manifest.blocks:
         check_state(block, snapshot.state(block.name), block.name)

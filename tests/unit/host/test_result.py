@@ -22,6 +22,6 @@ def test_a_picture_that_fails_is_a_note_and_the_run_is_whole(tmp_path: Path, mon
     bundle = make_tiny_bundle(tmp_path / "tiny", blocks=1)
     with RunFolder.create(tmp_path / "run", {}) as folder:
         recorder = Recorder(folder, Silent(), ("block0",), 4, 5, 4)
-        _, notes = result.finish_run(bundle, recorder, {"block0": bundle.state("block0")}, 1.0, {})
+        _, notes = result.finish_run((bundle,), recorder, {"block0": bundle.state("block0")}, 1.0, {})
     assert notes == ["draw_timeline failed, so a picture is missing (ValueError: min() arg is an empty sequence)"]
     assert open_run(tmp_path / "run")[1]["status"] == "complete"

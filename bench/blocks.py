@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.bundle import Bundle, open_bundle
+from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.learning import SGD, BlockStep, make_rule, make_steps
-from edgebll.networks import BlockNetwork
-from edgebll.networks.resnet import BasicBlock
+from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.networks.resnet import BasicBlock
 from edgebll_export import export_bundle, make_target
 
 CLASSES = 10

@@ -17,12 +17,11 @@ from contenders import Run
 from results import machine, table, write_section
 from timing import medians
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering import convolution_choice as choice
-from edgebll_export.lowering import convolution_direct as direct
-from edgebll_export.lowering import convolution_winograd as winograd
-from edgebll_export.lowering.convolution import INPUT_GRADIENTS, WEIGHT_GRADIENTS
-from edgebll_export.lowering.convolution_geometry import Geometry
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.convolution import direct, winograd
+from edgebll_export.lowering.convolution import form_choice as choice
+from edgebll_export.lowering.convolution.convolution import INPUT_GRADIENTS, WEIGHT_GRADIENTS
+from edgebll_export.lowering.convolution.geometry import Geometry
 
 #: channels in, channels out, size, kernel, stride, groups
 _SHAPES = [

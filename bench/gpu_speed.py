@@ -26,13 +26,13 @@ from gpu_loop import STEPS, resident, torch_loop
 from results import machine, table, write_section
 from timing import medians
 
-from edgebll.bundle import Bundle, open_bundle
-from edgebll.errors import EdgebllError, MissingExtraError
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.errors import EdgebllError, MissingExtraError
 from edgebll.learning import SGD, BlockStep, make_rule, make_steps
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 from edgebll_devices.runtimes import Site, missing
 from edgebll_devices.runtimes.tensorrt import TensorRTBlock, load_tensorrt_block
-from edgebll_devices.runtimes.tensorrt.library import load_library
+from edgebll_devices.runtimes.tensorrt.find_library import load_library
 from edgebll_export import export_bundle, make_target
 
 PRECISIONS = ("float32", "mixed")

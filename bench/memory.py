@@ -55,7 +55,7 @@ def train_on_board(folder: Path) -> None:
     """A few steps of the bundle's first block on ONNX Runtime; nothing here imports torch."""
     import numpy as np
 
-    from edgebll.bundle import open_bundle
+    from edgebll.kernel.bundle import open_bundle
     from edgebll_devices.runtimes import load_block
 
     bundle = open_bundle(folder)

@@ -14,9 +14,9 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from edgebll.learning import SGD, AdamW, Optimizer, make_rule, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle
-from edgebll_export.models import block_models
+from edgebll_export.bundles.block_models import block_models
 
 CLASSES = 10
 #: Their optimisers' names, and ours with the same update.

@@ -83,7 +83,7 @@ def theirs(folder: Path) -> Callable[[float], float]:
 
 def ours(folder: Path) -> Callable[[float], float]:
     """A training step of an exported bundle; takes the learning rate, returns the loss."""
-    from edgebll.bundle import open_bundle
+    from edgebll.kernel.bundle import open_bundle
     from edgebll_devices.runtimes import load_block
 
     block = load_block("onnxruntime", open_bundle(folder / "bundle"), "block0", threads=1)

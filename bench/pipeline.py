@@ -23,21 +23,21 @@ import torch
 from results import machine, table, write_section
 from torch import nn
 
-from edgebll.bundle import Bundle, open_bundle
 from edgebll.data import Dataset
+from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.wire import Report
 from edgebll.learning import BLL, SGD
-from edgebll.networks import BlockNetwork, make_network
-from edgebll.networks.resnet import BasicBlock
-from edgebll.runfolder import RunFolder
-from edgebll.schedule import Schedule
-from edgebll.stream import StreamPlan, stream
-from edgebll.wire import Report
-from edgebll_devices.sequential import run_sequential
+from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.networks.resnet import BasicBlock
 from edgebll_export import export_bundle
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import LocalProcesses
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import RunPlan
+from edgebll_firmware_host.engines.local_processes import LocalProcesses
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import RunPlan
 
 BATCH = 64
 MIN_SPEEDUP, MAX_OVERHEAD = 1.7, 0.05

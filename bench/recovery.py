@@ -28,19 +28,19 @@ import torch
 from pipeline import BATCH, Silent, random_data
 from results import machine, table, write_section
 
-from edgebll.bundle import Bundle, open_bundle
 from edgebll.data import Dataset
+from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.learning import BLL, SGD
-from edgebll.networks import make_network
-from edgebll.runfolder import RunFolder
-from edgebll.schedule import Schedule
-from edgebll.stream import StreamPlan, stream
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import LocalProcesses
+from edgebll_firmware_host.engines.local_processes import LocalProcesses
 from edgebll_firmware_host.inventory import HostEntry
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 
 BOARDS, EVERY, OFTEN = 4, 100, 10
 DEADLINE_S = 2.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgebll.reproduce.machine import machine
+from edgebll.learning.reproduce.machine import machine
 
 __all__ = ["RESULTS", "machine", "table", "write_section"]
 

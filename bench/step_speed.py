@@ -25,7 +25,7 @@ from results import machine, table, write_section
 from roofline import flops, matmul_rate
 from timing import medians
 
-from edgebll.bundle import Bundle
+from edgebll.kernel.bundle import Bundle
 from edgebll_devices.runtimes import load_block
 
 BATCHES, THREADS = (1, 8, 64), (1, 2)

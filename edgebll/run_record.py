@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebll.errors import BundleError
-from edgebll.run_guard import CONFIG, SUMMARY
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY
 
 
 def read_config(path: Path | str) -> dict[str, Any]:

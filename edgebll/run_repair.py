@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from edgebll.errors import StorageError
-from edgebll.files import storage_errors, write_json
-from edgebll.metrics_file import METRICS
-from edgebll.run_guard import CONFIG, SNAPSHOTS, lock_folder
-from edgebll.scratch import ScratchFile
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.runs.metrics_file import METRICS
+from edgebll.kernel.runs.run_lock import CONFIG, SNAPSHOTS, lock_folder
+from edgebll.kernel.support.atomic_files import storage_errors, write_json
+from edgebll.kernel.support.scratch_files import ScratchFile
 
 #: What a run that goes on may itself have put where its folder was.
 _OWN = {"boards", "requests", "status.json", "totals.jsonl", "computing.json", SNAPSHOTS}

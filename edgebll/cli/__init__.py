@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 def main() -> None:
     """Entry point of `edgebll`."""
-    from edgebll.cli.entry import enter
+    from edgebll.cli.process_entry import enter
 
     enter("edgebll", _load)
 

@@ -8,25 +8,13 @@ from typing import Annotated
 import typer
 
 from edgebll import __version__
-from edgebll.cli import (
-    cluster,
-    data,
-    doctor,
-    evaluate,
-    export,
-    export_step,
-    keys,
-    networks,
-    operators,
-    pipeline,
-    quantize,
-    reproduce,
-    rules,
-    train,
-)
-from edgebll.cli.group import Commands
+from edgebll.cli.command_group import Commands
+from edgebll.cli.commands import data, doctor, evaluate, keys, networks, reproduce, rules, train
 from edgebll.cli.output import JsonOption, print_json, show_long_work
-from edgebll.errors import EXIT_CODES
+from edgebll.kernel.errors import EXIT_CODES
+from edgebll_export.commands import export, export_step, operators, quantize
+from edgebll_firmware_host.commands import cluster
+from edgebll_firmware_host.commands import run as pipeline
 
 _EPILOG = (
     "Every option can also be set as EDGEBLL_COMMAND_OPTION, e.g. EDGEBLL_TRAIN_EPOCHS=2.\n\n\b\nExit codes:\n"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgebll.standard_streams import printable as printable
-from edgebll.standard_streams import say as say
+from edgebll.kernel.support.console_streams import printable as printable
+from edgebll.kernel.support.console_streams import say as say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ class _Sayer(logging.Handler):
 
 def show_long_work() -> None:
     """Show what runtimes of this process say while they work for minutes, e.g. building engines."""
-    log = logging.getLogger("edgebll_devices.runtimes.site")
+    log = logging.getLogger("edgebll.kernel.execution.load_context")
     if not log.handlers:
         log.addHandler(_Sayer())
         log.setLevel(logging.INFO)

@@ -23,7 +23,7 @@ _SMOOTH = 0.95
 
 
 class RunProgress:
-    """Progress of a run over steps; a context manager. It has the hooks of `edgebll.training.Listener`.
+    """Progress of a run over steps; a context manager. It has the hooks of `edgebll.learning.training.Listener`.
 
     Args:
         title: what is going on, e.g. "training".

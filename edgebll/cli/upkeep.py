@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from edgebll.bundle import Bundle
 from edgebll.cli.output import say
-from edgebll.errors import EdgebllError
-from edgebll.run_guard import SUMMARY
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import EdgebllError
+from edgebll.kernel.runs.run_lock import SUMMARY
 
 if TYPE_CHECKING:
-    from edgebll.runfolder import RunFolder
+    from edgebll.kernel.runs.run_folder import RunFolder
 
 
 def kept_for(bundle: Bundle, folder: RunFolder, tell: Callable[[str], None]) -> Bundle:
@@ -42,8 +42,8 @@ def kept_for(bundle: Bundle, folder: RunFolder, tell: Callable[[str], None]) -> 
 @contextlib.contextmanager
 def hint_on_interrupt(folder: RunFolder) -> Iterator[None]:
     """Say how to go on with a run that is interrupted."""
-    from edgebll.runfolder import read_config
-    from edgebll_firmware_host.snapshots import has_snapshot
+    from edgebll.kernel.runs.run_folder import read_config
+    from edgebll_firmware_host.run_files.snapshot_store import has_snapshot
 
     try:
         yield

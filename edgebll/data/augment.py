@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.dataset import Bytes, Dataset, Floats, Ints, Samples
-from edgebll.errors import ConfigError
-from edgebll.splitmix import hashed
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.splitmix64 import hashed
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgebll.data.dataset import Ints
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 
 _MAX_SEED = 2**32 - 1
 

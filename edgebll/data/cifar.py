@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebll.data.dataset import Bytes, Dataset, pixel_table
-from edgebll.errors import DataError
+from edgebll.kernel.errors import DataError
 
 _IMAGE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebll.data.dataset import Dataset, pixel_table
-from edgebll.extras import import_extra
+from edgebll.kernel.support.optional_imports import import_extra
 
 _NUM_TEST = 360
 _SPLIT_SEED = 20260101

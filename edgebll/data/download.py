@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import edgebll
-from edgebll.errors import ConfigError, DataError, StorageError
-from edgebll.files import storage_errors
+from edgebll.kernel.errors import ConfigError, DataError, StorageError
+from edgebll.kernel.support.atomic_files import storage_errors
 
 _PIECE_BYTES = 1 << 16
 _RANGE_NOT_SATISFIABLE = 416

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebll.data.dataset import Dataset, pixel_table
 from edgebll.data.idx import read_idx
-from edgebll.errors import DataError
+from edgebll.kernel.errors import DataError
 
 NAME = "fashion-mnist"
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

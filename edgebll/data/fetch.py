@@ -16,9 +16,9 @@ from edgebll.data.cifar import CIFAR10, CIFAR100, Cifar
 from edgebll.data.download import Limits, Report, download
 from edgebll.data.fashion_mnist import FILES, NAME, URL, IdxFile, find_file
 from edgebll.data.registry import user_data_dir
-from edgebll.errors import ConfigError, DataError
-from edgebll.files import sha256_file, storage_errors
-from edgebll.scratch import folder_lock
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.support.atomic_files import sha256_file, storage_errors
+from edgebll.kernel.support.scratch_files import folder_lock
 
 _PIECE_BYTES = 1 << 20
 _ARCHIVES = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100)}

@@ -11,8 +11,8 @@ from pathlib import Path
 from edgebll.data import cifar, fashion_mnist, reverse
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
-from edgebll.errors import ConfigError, DataError
-from edgebll.home import xdg_base
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.support.user_folders import xdg_base
 
 SPLITS = ("train", "test")
 #: Where Debian and its descendants put data sets.

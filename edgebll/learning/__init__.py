@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from edgebll.errors import ConfigError
-from edgebll.learning.adam import Adam, AdamW
-from edgebll.learning.optimizer import Optimizer
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.option_values import convert_options
+from edgebll.learning.modules.seeded_dropout import MaskedDropout, SeededDropout
+from edgebll.learning.optimizers.adam import Adam, AdamW
+from edgebll.learning.optimizers.optimizer import Optimizer
+from edgebll.learning.optimizers.sgd import SGD
 from edgebll.learning.precision import PRECISIONS
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.rules import (
@@ -24,11 +27,8 @@ from edgebll.learning.rules import (
     PredSim,
     Sim,
 )
-from edgebll.learning.sgd import SGD
+from edgebll.learning.side_stream_exchange import SideStreams
 from edgebll.learning.step import BlockStep, Stepped, make_steps
-from edgebll.learning.streams import SideStreams
-from edgebll.networks.dropout import MaskedDropout, SeededDropout
-from edgebll.options import convert_options
 
 __all__ = [
     "BLL",

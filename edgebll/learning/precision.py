@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 
 FACTOR, GOOD_STEPS = "scale.factor", "scale.good_steps"
 INITIAL_FACTOR, MAX_FACTOR = 1024.0, 2.0**24

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning.rule import Head, Objective, Tensors
-from edgebll.spec import TensorSpec
 
 
 class Reshaped(Objective):

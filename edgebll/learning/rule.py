@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.edges import HOST, EdgeSpec
-from edgebll.errors import ConfigError
-from edgebll.networks import BlockNetwork, PlacedUnit
-from edgebll.spec import TensorSpec
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
+from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll.learning.networks import BlockNetwork, PlacedUnit
 
 if TYPE_CHECKING:
-    from edgebll.learning.optimizer import Optimizer
+    from edgebll.learning.optimizers.optimizer import Optimizer
     from edgebll.learning.precision import Precision
     from edgebll.learning.step import BlockStep
 
@@ -102,7 +102,7 @@ class Objective:
         raise NotImplementedError
 
     def received(self, batch_size: int) -> tuple[TensorSpec, ...]:
-        """What a training step gets from other blocks, each tensor named by `edgebll.edges.received_name`."""
+        """What a training step gets from other blocks, each tensor named by `edgebll.kernel.spec.edge_check.received_name`."""
         return ()
 
     def given(self, received: Tensors, x: Tensor) -> Objective:
@@ -190,7 +190,7 @@ class Rule:
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
         """All streams: by default the chain alone, activations and labels from the host through all blocks.
 
-        A rule whose blocks send each other more adds side streams: see `edgebll.edges.EdgeSpec`.
+        A rule whose blocks send each other more adds side streams: see `edgebll.kernel.spec.edge_check.EdgeSpec`.
         """
         ends = [HOST, *blocks]
         names = [("x", "y"), *[("a", "y")] * (len(blocks) - 1)]

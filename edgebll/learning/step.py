@@ -20,18 +20,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgebll.errors import ConfigError
-from edgebll.learning.differentiation import Differentiation, ModuleCall
-from edgebll.learning.module_checks import check_copied
-from edgebll.learning.optimizer import Optimizer
-from edgebll.learning.positions import objective_of
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.learning.modules.differentiation import Differentiation, ModuleCall
+from edgebll.learning.modules.module_checks import check_copied
+from edgebll.learning.modules.pure_module import PureModule, seeded
+from edgebll.learning.modules.user_code import in_block
+from edgebll.learning.networks.block_network import BlockNetwork
+from edgebll.learning.networks.inputs import Inputs
+from edgebll.learning.optimizers.optimizer import Optimizer
+from edgebll.learning.per_position import objective_of
 from edgebll.learning.precision import Precision, make_precision
-from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import BlockPlace, Objective, Rule
-from edgebll.networks.block_network import BlockNetwork
-from edgebll.networks.inputs import Inputs
-from edgebll.networks.user_code import in_block
-from edgebll.spec import BlockSpec, TensorSpec
 
 NET, HEAD = "net.", "head."
 _DTYPES = {

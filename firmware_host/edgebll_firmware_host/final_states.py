@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebll.errors import StorageError
-from edgebll.files import storage_errors
-from edgebll.state import State, save_tensors
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.state.block_state import State, save_tensors
+from edgebll.kernel.support.atomic_files import storage_errors
 
 FINAL_STATES = "final"
 

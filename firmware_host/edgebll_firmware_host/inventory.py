@@ -23,12 +23,12 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgebll.errors import ConfigError
-from edgebll.keys import KeyPair, check_public_key, load_key_pair
-from edgebll.plain import short
-from edgebll.runtime_names import check_runtime
-from edgebll.toml_files import read_toml
-from edgebll.transport import check_address, check_security
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.keys import KeyPair, check_public_key, load_key_pair
+from edgebll.kernel.spec.runtime_names import check_runtime
+from edgebll.kernel.support.plain_dataclasses import short
+from edgebll.kernel.support.toml_files import read_toml
+from edgebll.kernel.transport import check_address, check_security
 
 #: A board must be able to miss one heartbeat.
 MIN_DEADLINE_S = 1.0

@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from edgebll.bundle import MANIFEST, Bundle, check_file, open_bundle, read_file
-from edgebll.errors import BundleError
-from edgebll.files import storage_errors
-from edgebll.scratch import scratch_folder, sweep
-from edgebll.spec import MAX_FILE_BYTES, Manifest
+from edgebll.kernel.bundle import MANIFEST, Bundle, check_file, open_bundle, read_file
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.manifest import MAX_FILE_BYTES, Manifest
+from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.support.scratch_files import scratch_folder, sweep
 
 KEPT_BUNDLE = "started_from"
 

@@ -9,12 +9,12 @@ import pytest
 from support import exported, tensorrt_builds
 from support.tensorrt_builds import build
 
-from edgebll.bundle import INT8_GRAPH, open_bundle
-from edgebll.errors import BundleError
+from edgebll.kernel.bundle import INT8_GRAPH, open_bundle
+from edgebll.kernel.errors import BundleError
 from edgebll.learning import SGD, make_rule
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle, make_target
-from edgebll_export.quantize import quantize_bundle
+from edgebll_export.bundles.quantize import quantize_bundle
 
 pytestmark = pytest.mark.skipif(not tensorrt_builds.AVAILABLE, reason=tensorrt_builds.WHY_NOT)
 

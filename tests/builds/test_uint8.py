@@ -14,10 +14,10 @@ from support import tensorrt_builds
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.bundle import open_bundle
-from edgebll.errors import ExportError
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import ExportError
 from edgebll.learning import SGD, make_rule
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle, make_target
 from edgebll_export.targets.tensorrt import VERSIONS
 

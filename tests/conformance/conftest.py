@@ -11,8 +11,9 @@ from support.fake_cudart import FakeCudart, build_fake_cudart
 from support.host_engine import load_on_host
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll_devices.runtimes import RUNTIMES, Site, availability, missing, ort_gpu
+from edgebll.kernel.bundle import Bundle
+from edgebll_devices.runtimes import RUNTIMES, Site, availability, missing
+from edgebll_devices.runtimes import onnxruntime_gpu as ort_gpu
 from edgebll_devices.runtimes import tensorrt as tensorrt_runtime
 
 _NOT_HERE = {"c": "the portable C runtime is not part of this release"}

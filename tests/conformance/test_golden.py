@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from edgebll.bundle import Bundle, bundle_writer, open_bundle, write_manifest, write_updated
-from edgebll.errors import BundleError
-from edgebll.state import load_tensors, save_tensors
-from edgebll_devices.golden import failures, replay
+from edgebll.kernel.bundle import Bundle, bundle_writer, open_bundle, write_manifest, write_updated
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.state.block_state import load_tensors, save_tensors
+from edgebll_devices.runtimes.golden_replay import failures, replay
 
 # Tighter than what `failures` allows: these networks are small enough to stay clear of a ReLU's kink.
 _TOLERANCE = 1e-4

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.tiny_bundle import make_batch
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BundleError, ConfigError, DataError
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BundleError, ConfigError, DataError
 from edgebll_devices.runtimes import RUNTIMES, BlockRuntime, available_runtimes, load_block
 
 LR = {"lr": 0.1}

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from support.tiny_bundle import make_batch
 
-from edgebll.bundle import Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.errors import BundleError, DataError
+from edgebll.kernel.bundle import Bundle, bundle_writer, open_bundle, write_manifest
+from edgebll.kernel.errors import BundleError, DataError
 from edgebll_devices.runtimes import BlockRuntime, load_block
 
 LR = {"lr": 0.1}

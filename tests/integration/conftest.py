@@ -9,11 +9,11 @@ from support.board_runs import run_alone
 from support.fake_runtime import FakeLoader
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-from edgebll.bundle import Bundle
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
 from edgebll.learning import SGD, Greedy
-from edgebll.networks import make_network
-from edgebll.state import state_sha256
-from edgebll_devices.agent import Agent
+from edgebll.learning.networks import make_network
+from edgebll_devices.agent.agent import Agent
 from edgebll_export import export_bundle
 
 

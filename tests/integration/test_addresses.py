@@ -14,7 +14,7 @@ from support.impaired_link import Impairment
 from support.namespaces import RemoteBoard, remote_boards, why_not
 from support.pipelines import SHORT, invoke, one_sentence, summary
 
-from edgebll.keys import load_key_pair, new_key_pair
+from edgebll.kernel.keys import load_key_pair, new_key_pair
 
 Net = tuple[list[RemoteBoard], Path, tuple[str, ...]]
 HOST_ADDRESS = "10.213.77.1"

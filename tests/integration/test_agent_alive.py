@@ -11,9 +11,10 @@ from support.agent_inside import BLOCKS, LOCAL, RUN, running, train, until
 from support.direct_host import DirectHost
 from support.fake_runtime import FakeLoader, Gate
 
-from edgebll.bundle import Bundle
-from edgebll.transport import Receiver, Sender
-from edgebll.wire import (
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.transport import Receiver, Sender
+from edgebll.kernel.wire import (
     MAX_PROGRESS_CHARS,
     TRAIN,
     Failure,
@@ -26,8 +27,7 @@ from edgebll.wire import (
     Stopped,
     Token,
 )
-from edgebll_devices.agent import Agent
-from edgebll_devices.runtimes.site import Site
+from edgebll_devices.agent.agent import Agent
 
 
 def test_a_ping_is_answered_while_a_step_computes(agent: Agent, two_blocks: Bundle, loader: FakeLoader) -> None:

@@ -9,9 +9,9 @@ from support.agent_inside import BLOCKS, LOCAL, RUN, running, train
 from support.direct_host import DirectHost, serving
 from support.fake_runtime import FakeLoader
 
-from edgebll.bundle import Bundle
-from edgebll.transport import Receiver
-from edgebll.wire import (
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.transport import Receiver
+from edgebll.kernel.wire import (
     END,
     SNAPSHOT,
     TRAIN,
@@ -19,8 +19,8 @@ from edgebll.wire import (
     State,
     Token,
 )
-from edgebll_devices.agent import Agent
-from edgebll_devices.settings import Settings
+from edgebll_devices.agent.agent import Agent
+from edgebll_devices.agent.settings import Settings
 
 
 def test_a_whole_session_and_then_another(agent: Agent, two_blocks: Bundle, loader: FakeLoader) -> None:

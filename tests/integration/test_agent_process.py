@@ -13,11 +13,11 @@ import pytest
 from support.direct_host import PATIENCE_S, AgentProcess, DirectHost, agent_process
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.keys import load_key_pair, new_key_pair
-from edgebll.state import Array, state_sha256
-from edgebll.transport import ControlServer
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Report, State, Token
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.keys import load_key_pair, new_key_pair
+from edgebll.kernel.state.block_state import Array, state_sha256
+from edgebll.kernel.transport import ControlServer
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Report, State, Token
 
 RUN = "run"
 KINDS = [TRAIN, TRAIN, EVAL, SNAPSHOT, TRAIN, END]
@@ -114,7 +114,7 @@ def test_a_killed_host_loses_the_board_after_the_deadline(bundle: Bundle, tmp_pa
             f"""
             import signal, os
             from pathlib import Path
-            from edgebll.bundle import open_bundle
+            from edgebll.kernel.bundle import open_bundle
             from support.direct_host import DirectHost
             host = DirectHost({agent.endpoint!r}, "doomed")
             host.start(open_bundle(Path({str(bundle.path)!r})), ("block0", "block1"))
@@ -131,7 +131,7 @@ def test_a_killed_host_loses_the_board_after_the_deadline(bundle: Bundle, tmp_pa
 
 def _start_when_free(host: DirectHost, bundle: Bundle) -> None:
     from edgebll import __version__
-    from edgebll.wire import PROTOCOL_VERSION, Failure, Hello, Welcome
+    from edgebll.kernel.wire import PROTOCOL_VERSION, Failure, Hello, Welcome
 
     for _ in range(200):
         host.control.send(Hello(host.run, PROTOCOL_VERSION, __version__))
@@ -170,7 +170,7 @@ def test_once_ends_with_the_code_of_what_went_wrong(bundle: Bundle, tmp_path: Pa
 
 
 def _serve(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve", *options]
+    command = [sys.executable, "-c", "from edgebll_devices.commands.main import main; main()", "serve", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 

@@ -9,9 +9,9 @@ from support.agent_inside import BLOCKS, LOCAL, RUN, train, until
 from support.direct_host import DirectHost
 from support.fake_runtime import FakeLoader
 
-from edgebll.bundle import MANIFEST, Bundle
-from edgebll.errors import BundleError, LinkError
-from edgebll.wire import (
+from edgebll.kernel.bundle import MANIFEST, Bundle
+from edgebll.kernel.errors import BundleError, LinkError
+from edgebll.kernel.wire import (
     Assign,
     Failure,
     FilePiece,
@@ -21,7 +21,7 @@ from edgebll.wire import (
     Ready,
     Report,
 )
-from edgebll_devices.agent import Agent
+from edgebll_devices.agent.agent import Agent
 
 
 def _manifest(bundle: Bundle) -> bytes:

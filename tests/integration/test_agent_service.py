@@ -12,9 +12,9 @@ from support.fake_runtime import FakeLoader, Gate
 from support.service_manager import FakeManager, fake_manager
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.wire import TRAIN, Token
-from edgebll_devices.agent import Agent
-from edgebll_devices.settings import Settings
+from edgebll.kernel.wire import TRAIN, Token
+from edgebll_devices.agent.agent import Agent
+from edgebll_devices.agent.settings import Settings
 
 LOCAL = "tcp://127.0.0.1:0"
 WATCHDOG_S = 0.4

@@ -50,13 +50,13 @@ def import_all(package: str, blocked: tuple[str, ...], extra: tuple[str, ...] = 
 def test_every_board_module_loads_without_torch_and_onnx() -> None:
     modules = import_all("edgebll_devices", (*HEAVY, "edgebll_firmware_host"))
     assert len(modules) >= 8
-    assert {"edgebll_devices.agent", "edgebll_devices.cli", "edgebll_devices.worker"} <= modules
+    assert {"edgebll_devices.agent.agent", "edgebll_devices.commands.main", "edgebll_devices.session.worker"} <= modules
 
 
 def test_every_host_module_loads_without_torch_and_onnx() -> None:
-    extra = ("edgebll.stream", "edgebll.cli.app", "edgebll.cli.pipeline", "edgebll.data")
+    extra = ("edgebll.data.token_stream", "edgebll.cli.app", "edgebll_firmware_host.commands.run", "edgebll.data")
     modules = import_all("edgebll_firmware_host", (*HEAVY, "edgebll_devices"), extra)
-    assert {"edgebll_firmware_host.cluster_run", "edgebll_firmware_host.engines", *extra} <= modules
+    assert {"edgebll_firmware_host.run.cluster_run", "edgebll_firmware_host.engines.local_processes", *extra} <= modules
 
 
 def test_the_agent_is_ready_before_any_heavy_import(tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_the_agent_is_ready_before_any_heavy_import(tmp_path: Path) -> None:
         """
         import sys
         from pathlib import Path
-        import edgebll_devices.agent, edgebll_devices.cli
-        from edgebll_devices.board_files import BoardFiles
-        from edgebll_devices.facts import Facts
+        import edgebll_devices.agent.agent, edgebll_devices.commands.main
+        from edgebll_devices.storage.board_files import BoardFiles
+        from edgebll_devices.agent.board_info import Facts
         Facts("x", BoardFiles(Path(sys.argv[1]), "x")).welcome("run", "tcp://127.0.0.1:1")
         heavy = {"onnxruntime", "torch", "onnx", "scipy", "sklearn", "matplotlib"} & set(sys.modules)
         raise SystemExit(f"imported: {heavy}" if heavy else 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.chaos import FAULTS, SPOILING, Board, Trial, boards, make_kinds, schedule
 
-from edgebll.bundle import Bundle
+from edgebll.kernel.bundle import Bundle
 
 STEPS = 300
 KINDS = make_kinds(STEPS, 20)

@@ -14,11 +14,11 @@ from support.chaos import Board, Trial, boards, make_kinds
 from support.pipelines import invoke
 from typer.testing import CliRunner
 
-from edgebll.bundle import Bundle
 from edgebll.cli.app import app
-from edgebll.state import state_sha256
-from edgebll_firmware_host import asking
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
 from edgebll_firmware_host.inventory import load_cluster
+from edgebll_firmware_host.run_files import control_client as asking
 
 #: Ten seconds at least.
 STEPS, PAUSE_S = 1200, 0.008

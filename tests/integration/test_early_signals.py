@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EDGEBLL = "from edgebll.cli import main; main()"
-BOARD = "from edgebll_devices.cli import main; main()"
+BOARD = "from edgebll_devices.commands.main import main; main()"
 #: Program, arguments, and the module in whose import the signal comes.
 CASES = {
     "the first import": (EDGEBLL, ["version"], "typer"),

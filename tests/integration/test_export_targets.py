@@ -11,10 +11,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from edgebll.bundle import open_bundle, write_manifest
 from edgebll.cli.app import app
-from edgebll.state import save_tensors
-from edgebll_devices.commands import app as board
+from edgebll.kernel.bundle import open_bundle, write_manifest
+from edgebll.kernel.state.block_state import save_tensors
+from edgebll_devices.commands.app import app as board
 
 
 def edgebll(*arguments: object) -> Result:

@@ -13,8 +13,8 @@ from pathlib import Path
 from support.direct_host import PATIENCE_S, AgentProcess, agent_process
 from support.pipelines import SHORT, invoke, summary
 
-from edgebll.keys import KeyPair, new_key_pair
-from edgebll.transport.gate import MAX_PENDING
+from edgebll.kernel.keys import KeyPair, new_key_pair
+from edgebll.kernel.transport.connection_limits import MAX_PENDING
 
 EPOCHS = ("--epochs", "25")
 #: A board has a control and a data socket, and the gate a descriptor of its own for each connection that is not proved yet;

@@ -11,18 +11,18 @@ from support.chaos import make_kinds
 from support.direct_host import serving
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import StorageError
-from edgebll.runfolder import RunFolder
-from edgebll.state import state_sha256
-from edgebll_devices.agent import Agent
-from edgebll_devices.settings import Settings
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import RunningAgents
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll_devices.agent.agent import Agent
+from edgebll_devices.agent.settings import Settings
+from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import Outcome, RunPlan
-from edgebll_firmware_host.snapshots import newest_snapshot
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run_files.snapshot_store import newest_snapshot
 
 KINDS = make_kinds(60, 10)
 LOCAL = "tcp://127.0.0.1:0"

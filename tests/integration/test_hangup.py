@@ -10,7 +10,7 @@ from support.direct_host import DirectHost
 from support.pipelines import SHORT, await_gone, invoke, summary
 from support.terminals import BOARD, EDGEBLL, PATIENCE_S, Terminal, await_file, ended
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
 
 STREAM = ("--data", "digits", "--limit", "320", "--epochs", "12")
 

@@ -14,10 +14,10 @@ from support.fake_runtime import FakeLoader, Gate
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll import __version__
-from edgebll.bundle import MANIFEST, Bundle
-from edgebll.spec import FileEntry
-from edgebll.transport import Receiver, Sender
-from edgebll.wire import (
+from edgebll.kernel.bundle import MANIFEST, Bundle
+from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.transport import Receiver, Sender
+from edgebll.kernel.wire import (
     PROTOCOL_VERSION,
     TRAIN,
     Assign,
@@ -35,8 +35,8 @@ from edgebll.wire import (
     Token,
     Welcome,
 )
-from edgebll_devices.agent import Agent
-from edgebll_devices.settings import Settings
+from edgebll_devices.agent.agent import Agent
+from edgebll_devices.agent.settings import Settings
 
 RUN = "run"
 LOCAL = "tcp://127.0.0.1:0"

@@ -12,9 +12,9 @@ from support.direct_host import agent_process
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.cli.checks import ROLES
-from edgebll_devices.commands import app as board_app
-from edgebll_devices.profiles import load_jetpacks, load_profiles
+from edgebll.cli.doctor import ROLES
+from edgebll_devices.commands.app import app as board_app
+from edgebll_devices.hardware.profiles import load_jetpacks, load_profiles
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "jetson.md").read_text(encoding="utf-8")

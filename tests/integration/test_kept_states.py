@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.chaos import Board, Trial, boards
 
-from edgebll.bundle import Bundle
-from edgebll.wire import END, SNAPSHOT, TRAIN
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.wire import END, SNAPSHOT, TRAIN
 
 #: A single snapshot, so that it does not matter how long a board takes to write what it keeps.
 KINDS = [*[TRAIN] * 30, SNAPSHOT, *[TRAIN] * 170, END]

@@ -16,15 +16,15 @@ from support.direct_host import PATIENCE_S, AgentProcess, DirectHost, agent_proc
 from support.pipelines import SHORT, invoke, summary
 from typer.testing import CliRunner
 
-from edgebll.bundle import Bundle, open_bundle
-from edgebll.cli.keys import app
-from edgebll.errors import LinkError, LinkTimeout
-from edgebll.keys import KeyPair, load_key_pair, make_key_pair, new_key_pair
-from edgebll.keys.allowed_hosts import revoke_host
+from edgebll.cli.commands.keys import app
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.errors import LinkError, LinkTimeout
+from edgebll.kernel.keys import KeyPair, load_key_pair, make_key_pair, new_key_pair
+from edgebll.kernel.keys.allowed_hosts import revoke_host
+from edgebll.kernel.transport import ControlClient, Sender
+from edgebll.kernel.wire import END, Ping, Pong, Token
 from edgebll.learning import SGD, Greedy
-from edgebll.networks import make_network
-from edgebll.transport import ControlClient, Sender
-from edgebll.wire import END, Ping, Pong, Token
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 
 BOARDS = ("left", "right")
@@ -42,7 +42,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def pair(state: Path, name: str, host_key: Path, output: Path) -> dict[str, str]:
     """Pair as two people would: a command on the board, its code typed at the host."""
-    line = [sys.executable, "-c", "from edgebll_devices.cli import main; main()", "pair", "--listen", "tcp://127.0.0.1:0"]
+    line = [
+        sys.executable,
+        "-c",
+        "from edgebll_devices.commands.main import main; main()",
+        "pair",
+        "--listen",
+        "tcp://127.0.0.1:0",
+    ]
     with (output / f"{name}.err").open("w") as errors:
         board = subprocess.Popen(
             [*line, "--state", str(state), "--name", name], stdout=subprocess.PIPE, stderr=errors, text=True
@@ -197,7 +204,7 @@ def test_a_revoked_host_is_heard_no_more_and_a_new_one_at_once(paired: Path, tmp
 
 @pytest.mark.parametrize("listen", ["tcp://0.0.0.0:0", "tcp://*:0"])
 def test_nothing_serves_off_loopback_without_keys(tmp_path: Path, listen: str) -> None:
-    line = [sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve", "--listen", listen]
+    line = [sys.executable, "-c", "from edgebll_devices.commands.main import main; main()", "serve", "--listen", listen]
     result = subprocess.run([*line, "--state", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2
     assert "needs a key on both sides" in result.stderr

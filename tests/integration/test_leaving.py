@@ -18,10 +18,10 @@ from support.pipelines import invoke
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll import __version__
-from edgebll.bundle import Bundle
-from edgebll.state import state_sha256
-from edgebll.wire import PROTOCOL_VERSION, TRAIN, Failure, Hello, Leaving, Report, Token
-from edgebll_firmware_host.desk import read_status
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import PROTOCOL_VERSION, TRAIN, Failure, Hello, Leaving, Report, Token
+from edgebll_firmware_host.run_files.status_files import read_status
 
 STEPS, PAUSE_S = 700, 0.008
 #: No snapshot but those that are taken for a change.

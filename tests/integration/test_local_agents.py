@@ -10,9 +10,9 @@ import pytest
 from support.pipelines import invoke, summary
 
 from edgebll.cli.progress import RunProgress
-from edgebll.wire import Welcome
-from edgebll_firmware_host.engines import LocalProcesses
-from edgebll_firmware_host.probe import probe_all
+from edgebll.kernel.wire import Welcome
+from edgebll_firmware_host.engines.local_processes import LocalProcesses
+from edgebll_firmware_host.fleet.probe import probe_all
 
 OPTIONS = ("--data", "digits", "--limit", "160", "--epochs", "3")
 
@@ -43,7 +43,7 @@ def test_an_agent_that_is_killed_is_started_anew(dense_bundle: Path, tmp_path: P
                 kept.update(Path(f"/proc/{seen[step]['board1']}/environ").read_bytes().decode().split("\0"))
                 os.kill(seen[step]["board1"], signal.SIGKILL)
 
-    monkeypatch.setattr("edgebll.cli.streaming.RunProgress", Killing)
+    monkeypatch.setattr("edgebll_firmware_host.commands.run_job.RunProgress", Killing)
     invoke("simulate", dense_bundle, "--boards", 2, *OPTIONS, "--snapshot-every", 5, "--out", tmp_path / "run")
     found = summary(tmp_path / "run")
     assert found["state_sha256"] == summary(tmp_path / "alone")["state_sha256"]

@@ -10,15 +10,15 @@ from support.chaos import make_kinds
 from support.direct_host import agent_process
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.errors import BoardError
-from edgebll.runfolder import RunFolder
-from edgebll.state import state_sha256
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import RunningAgents
-from edgebll_firmware_host.fleet import Fleet
+from edgebll.kernel.errors import BoardError
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll_firmware_host.engines.local_processes import RunningAgents
+from edgebll_firmware_host.fleet.fleet import Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import RunPlan
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import RunPlan
 
 FAILURES, STEPS = 5, 200
 

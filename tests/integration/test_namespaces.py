@@ -12,7 +12,7 @@ from support.chaos import Trial, make_kinds
 from support.impaired_link import Impairment
 from support.namespaces import RemoteBoard, remote_boards, why_not
 
-from edgebll.bundle import Bundle
+from edgebll.kernel.bundle import Bundle
 
 KINDS = make_kinds(300, 20)
 _RUNS = itertools.count()

@@ -15,12 +15,19 @@ from support.direct_host import DirectHost, agent_process
 from support.nobody import USER, folder_of, prefix
 from support.pipelines import SHORT, one_sentence, summary
 
-from edgebll.bundle import Bundle
+from edgebll.kernel.bundle import Bundle
 
 pytestmark = pytest.mark.skipif(nobody.why_not() is not None, reason=str(nobody.why_not()))
 
 HOMES = [None, "/", "/nonexistent"]
-SERVE = [sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve", "--listen", "tcp://127.0.0.1:0"]
+SERVE = [
+    sys.executable,
+    "-c",
+    "from edgebll_devices.commands.main import main; main()",
+    "serve",
+    "--listen",
+    "tcp://127.0.0.1:0",
+]
 EDGEBLL = [sys.executable, "-c", "from edgebll.cli import main; main()"]
 
 

@@ -22,12 +22,12 @@ from support.pipelines import write_cluster
 from support.tiny_bundle import make_tiny_bundle
 from typer.testing import CliRunner
 
-from edgebll.bundle import Bundle
 from edgebll.cli.app import app
-from edgebll.errors import BoardError, ConfigError
-from edgebll.state import state_sha256
-from edgebll_firmware_host import engines
-from edgebll_firmware_host.engines import LocalProcesses
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError, ConfigError
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll_firmware_host.engines import local_processes as engines
+from edgebll_firmware_host.engines.local_processes import LocalProcesses
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 
 WHY_NOT = why_not("memory")
@@ -113,7 +113,13 @@ class Service:
 
     def _serve(self) -> None:
         while not self._over.is_set():
-            line = [*within(self._group), sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve"]
+            line = [
+                *within(self._group),
+                sys.executable,
+                "-c",
+                "from edgebll_devices.commands.main import main; main()",
+                "serve",
+            ]
             line += ["--listen", self.endpoint, "--name", "a", "--state", str(self._folder), "--leave-seconds", "0"]
             with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as self._agent:
                 self.killed += self._agent.wait() == -signal.SIGKILL

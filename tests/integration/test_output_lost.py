@@ -20,7 +20,7 @@ from support.pipelines import SHORT, HostProcess
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 EDGEBLL = [sys.executable, "-c", "from edgebll.cli import main; main()"]
-BOARD = [sys.executable, "-c", "from edgebll_devices.cli import main; main()"]
+BOARD = [sys.executable, "-c", "from edgebll_devices.commands.main import main; main()"]
 LONG = "x" * 300
 
 

@@ -19,7 +19,10 @@ from support.terminals import BOARD, EDGEBLL, PATIENCE_S, Terminal, await_file, 
 
 EPOCHS = ("--epochs", "20")
 #: Fewer lines are kept than are said, and nobody is waited for for long.
-IMPATIENT = "import edgebll.standard_streams as s; s.KEPT_BYTES, s.RESULT_S, s.LAST_WORDS_S = 500, {result}, 0.2\n" + EDGEBLL
+IMPATIENT = (
+    "import edgebll.kernel.support.console_streams as s; s.KEPT_BYTES, s.RESULT_S, s.LAST_WORDS_S = 500, {result}, 0.2\n"
+    + EDGEBLL
+)
 
 
 def commands(bundle: Path, run: Path) -> dict[str, list[object]]:

@@ -10,11 +10,11 @@ from support.direct_host import agent_process
 from support.pipelines import SHORT, invoke, summary, write_cluster
 from typer.testing import CliRunner
 
-from edgebll.bundle import open_bundle
 from edgebll.cli.app import app
-from edgebll.keys import new_key_pair
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.keys import new_key_pair
 from edgebll.learning import BLL, SGD, Greedy, Rule
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 
 RULES: dict[str, Rule] = {"bll": BLL(), "greedy": Greedy()}

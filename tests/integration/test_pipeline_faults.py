@@ -14,7 +14,7 @@ from support.pipelines import SHORT, HostProcess, await_gone, invoke, one_senten
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll_firmware_host import engines
+from edgebll_firmware_host.engines import local_processes as engines
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from support.pipelines import SHORT, invoke, summary
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.state.block_state import load_tensors
 from edgebll.learning import BLL, SGD
-from edgebll.networks import make_network
-from edgebll.state import load_tensors
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 
 

@@ -16,14 +16,14 @@ from support.fake_board import FakeBoard
 from support.pipelines import SHORT, invoke, summary, write_cluster
 from typer.testing import CliRunner, Result
 
-from edgebll.bundle import Bundle
 from edgebll.cli.app import app
-from edgebll.errors import LinkError, WireError
-from edgebll.keys import make_key_pair, new_key_pair
-from edgebll.transport import ControlClient, Receiver
-from edgebll.wire import Failure, LinkProbe, Message, Neighbour, Reach, Reached, Survey, Surveyed
-from edgebll.wire.check import MAX_ADDRESSES, MAX_NEIGHBOURS, MAX_PROBE_BYTES, MAX_PROBE_S
-from edgebll.wire.codec import encode
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import LinkError, WireError
+from edgebll.kernel.keys import make_key_pair, new_key_pair
+from edgebll.kernel.transport import ControlClient, Receiver
+from edgebll.kernel.wire import Failure, LinkProbe, Message, Neighbour, Reach, Reached, Survey, Surveyed
+from edgebll.kernel.wire.check_messages import MAX_ADDRESSES, MAX_NEIGHBOURS, MAX_PROBE_BYTES, MAX_PROBE_S
+from edgebll.kernel.wire.codec import encode
 
 FAST = "deadline_s = 1.0\npatience_s = 20.0"
 

@@ -14,10 +14,10 @@ import pytest
 from support.direct_host import agent_process
 from support.pipelines import HostProcess, invoke, summary, write_cluster
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.state.block_state import load_tensors, state_sha256
 from edgebll.learning import SGD, Greedy
-from edgebll.networks import make_network
-from edgebll.state import load_tensors, state_sha256
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 
 EPOCHS = 12

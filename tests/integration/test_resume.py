@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.learning import SGD, make_rule
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 
 #: Rules with side streams: none, a lag of 2, lags of 0 and 2, and 0 alone.

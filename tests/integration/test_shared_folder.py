@@ -16,10 +16,10 @@ from support.board_runs import run_alone, run_over
 from support.direct_host import AgentProcess, DirectHost, agent_process
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.scratch import LOCK, PARTIAL
-from edgebll.state import state_sha256
-from edgebll.wire import END, SNAPSHOT, TRAIN, FilePiece, Ready
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.support.scratch_files import LOCK, PARTIAL
+from edgebll.kernel.wire import END, SNAPSHOT, TRAIN, FilePiece, Ready
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 
 AGENTS, RUNS, KILLED = 8, 10, 4

@@ -16,15 +16,15 @@ from support.pipelines import SHORT, invoke, summary, write_cluster
 from support.tiny_bundle import SIDES, make_tiny_bundle
 from support.toy_rule import Toy
 
-from edgebll.bundle import Bundle
-from edgebll.edges import EdgeSpec
-from edgebll.errors import LinkError
-from edgebll.keys import new_key_pair
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import LinkError
+from edgebll.kernel.keys import new_key_pair
+from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.transport import Receiver
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Ping, Pong, Token
 from edgebll.learning import SGD
-from edgebll.networks import make_network
-from edgebll.state import state_sha256
-from edgebll.transport import Receiver
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Ping, Pong, Token
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 

@@ -13,10 +13,10 @@ from support.impaired_link import Impairment
 from support.namespaces import RemoteBoard, remote_boards, why_not
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.state import state_sha256
-from edgebll.wire import END, SNAPSHOT, TRAIN
-from edgebll_firmware_host.placement import largest_token
-from edgebll_firmware_host.planner import SLOWEST_LINK
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import END, SNAPSHOT, TRAIN
+from edgebll_firmware_host.policy.block_placement import largest_token
+from edgebll_firmware_host.policy.next_actions import SLOWEST_LINK
 
 KINDS = [TRAIN, SNAPSHOT, END]
 #: Bytes a second; seconds.

@@ -15,11 +15,18 @@ from support import no_hard_links
 from support.direct_host import DirectHost, agent_process
 from support.pipelines import one_sentence
 
-from edgebll.bundle import Bundle
-from edgebll.wire import Failure
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.wire import Failure
 
 BLOCKS = ("block0", "block1")
-SERVE = [sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve", "--listen", "tcp://127.0.0.1:0"]
+SERVE = [
+    sys.executable,
+    "-c",
+    "from edgebll_devices.commands.main import main; main()",
+    "serve",
+    "--listen",
+    "tcp://127.0.0.1:0",
+]
 EDGEBLL = [sys.executable, "-c", "from edgebll.cli import main; main()"]
 #: Become the rest of the line where the folder named first is mounted otherwise, for this process alone.
 UNSHARE = ("unshare", "--mount", "sh", "-c")

@@ -17,9 +17,9 @@ from support.chaos import make_kinds
 from support.direct_host import DirectHost, agent_process
 from support.pipelines import write_cluster
 
-from edgebll.bundle import Bundle
-from edgebll.state import state_sha256
-from edgebll.wire import Ping, Pong
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import Ping, Pong
 
 #: Seconds a board bears a silent host, and a run goes on without progress.
 DEADLINE_S, PATIENCE_S = 1.5, 3.0

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.learning import PRECISIONS
-from edgebll_devices.commands import app as board
+from edgebll_devices.commands.app import app as board
 from edgebll_export.targets import TARGETS
 
 PAGE = Document("docs/targets.md")

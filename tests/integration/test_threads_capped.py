@@ -14,8 +14,8 @@ from support.chaos import make_kinds
 from support.direct_host import agent_process
 from support.pipelines import invoke, summary, write_cluster
 
-from edgebll.bundle import Bundle
-from edgebll.state import state_sha256
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
 
 KINDS = make_kinds(20, 5)
 #: Of a command: give it one processor.

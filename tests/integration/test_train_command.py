@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from edgebll.runfolder import open_run, read_config
+from edgebll.kernel.runs.run_folder import open_run, read_config
 
 COMMAND = [sys.executable, "-c", "from edgebll.cli import main; main()"]
 SMALL = ["train", "--network", "resnet8", "--blocks", "2", "--limit", "320", "--batch-size", "16", "--threads", "1"]
@@ -138,7 +138,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
 def test_data_imports_no_torch() -> None:
     code = (
         "import sys\n"
-        "import edgebll.runfolder, edgebll.plots, edgebll.plots.timeline, edgebll.data.fetch\n"
+        "import edgebll.kernel.runs.run_folder, edgebll.kernel.plots, edgebll.kernel.plots.timeline, edgebll.data.fetch\n"
         "from edgebll.data import load_dataset\n"
         "print(len(load_dataset('digits', 'test')), sorted({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))\n"
     )

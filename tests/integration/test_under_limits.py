@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support.control_groups import control_group, why_not
 
-from edgebll.wire import Welcome
+from edgebll.kernel.wire import Welcome
+from edgebll_firmware_host.fleet.probe import probe
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.probe import probe
 
 MIB = 1 << 20
 WHY_NO_MEMORY, WHY_NO_CPU = why_not("memory"), why_not("cpu")
@@ -20,7 +20,7 @@ WHY_NO_MEMORY, WHY_NO_CPU = why_not("memory"), why_not("cpu")
 
 def told(state: Path, preexec: Callable[[], None] | None = None, command: str = "exec") -> Welcome:
     """What an agent of its own says of itself; `command` is of the shell that starts it."""
-    line = f"{command} {sys.executable} -c 'from edgebll_devices.cli import main; main()' serve --listen tcp://127.0.0.1:0"
+    line = f"{command} {sys.executable} -c 'from edgebll_devices.commands.main import main; main()' serve --listen tcp://127.0.0.1:0"
     with subprocess.Popen(
         ["/bin/sh", "-c", f"{line} --state {state} --name limited"], stdout=subprocess.PIPE, text=True, preexec_fn=preexec
     ) as agent:

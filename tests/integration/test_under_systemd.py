@@ -13,7 +13,7 @@ from support.direct_host import PATIENCE_S, DirectHost
 from support.tiny_bundle import make_tiny_bundle
 from support.user_systemd import UserSystemd, user_systemd, why_not
 
-from edgebll.wire import Leaving
+from edgebll.kernel.wire import Leaving
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -29,7 +29,7 @@ def systemd(tmp_path: Path) -> Iterator[UserSystemd]:
     lines = [line for line in SHIPPED.read_text().splitlines() if line.startswith(TAKEN)]
     assert len(lines) == len(TAKEN)
     script = tmp_path / "board.py"
-    script.write_text(f"import sys\nsys.path[:] = {sys.path!r}\nfrom edgebll_devices.cli import main\nmain()\n")
+    script.write_text(f"import sys\nsys.path[:] = {sys.path!r}\nfrom edgebll_devices.commands.main import main\nmain()\n")
     serve = f"{sys.executable} {script} serve --listen tcp://127.0.0.1:0 --name orin --state {tmp_path / 'state'}"
     # Of a process that is frozen no core is to be had.
     unit = ["[Service]", *lines, f"WatchdogSec={WATCHDOG_S}", "TimeoutAbortSec=1", f"ExecStart={serve}"]

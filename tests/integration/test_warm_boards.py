@@ -11,11 +11,11 @@ from support.direct_host import DirectHost, serving
 from support.fake_runtime import FakeLoader
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.wire import END, TRAIN, Failure, Report, State, Token
-from edgebll_devices import warm
-from edgebll_devices.agent import Agent
-from edgebll_devices.settings import Settings
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.wire import END, TRAIN, Failure, Report, State, Token
+from edgebll_devices.agent.agent import Agent
+from edgebll_devices.agent.settings import Settings
+from edgebll_devices.session import runtime_pool as warm
 
 RUN, BOTH = "run", ("block0", "block1")
 LOCAL = "tcp://127.0.0.1:0"

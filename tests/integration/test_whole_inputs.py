@@ -14,11 +14,11 @@ from support.pipelines import invoke, summary
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from edgebll.bundle import open_bundle
 from edgebll.data import load_dataset
+from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import BLL, SGD
-from edgebll.networks import BlockNetwork, Inputs
-from edgebll_devices.commands import app as board
+from edgebll.learning.networks import BlockNetwork, Inputs
+from edgebll_devices.commands.app import app as board
 from edgebll_export import export_bundle
 
 

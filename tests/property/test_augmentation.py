@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from edgebll.data import AUGMENTATIONS, Dataset, batch_order, check_augmentation, training_batch
 from edgebll.data.augment import Augmentation, Geometry, augmented, geometry
 from edgebll.data.dataset import pixel_table
-from edgebll.errors import ConfigError
-from edgebll.schedule import Schedule
-from edgebll.stream import StreamPlan, stream
-from edgebll.wire import TRAIN
+from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.wire import TRAIN
 
 names = st.sampled_from(sorted(AUGMENTATIONS))
 seeds, epochs = st.integers(0, 2**32 - 1), st.integers(0, 1000)

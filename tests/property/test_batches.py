@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebll.data import batch_order, eval_batches
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 
 sizes = st.integers(1, 200).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
 seeds = st.integers(0, 2**32 - 1)

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle, bundle_writer, check_state, open_bundle, parse_manifest, write_manifest, write_updated
-from edgebll.edges import EdgeSpec
-from edgebll.errors import BundleError, StorageError
-from edgebll.plain import to_plain
-from edgebll.spec import BlockSpec, TensorSpec
-from edgebll.state import load_tensors, save_tensors, state_sha256
+from edgebll.kernel.bundle import Bundle, bundle_writer, check_state, open_bundle, parse_manifest, write_manifest, write_updated
+from edgebll.kernel.errors import BundleError, StorageError
+from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.state.block_state import load_tensors, save_tensors, state_sha256
+from edgebll.kernel.support.plain_dataclasses import to_plain
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from support.decoders import BOMBS, MEMORY_CAP, SEEDS, message
 
 from edgebll.data.cifar import CIFAR10, load_cifar
-from edgebll.errors import BundleError, DataError, EdgebllError, WireError
-from edgebll.files import read_capped
-from edgebll.spec import MAX_BLOCKS, MAX_EDGES, MAX_FILE_BYTES, MAX_FILES, FileEntry
-from edgebll.wire import MESSAGE_TYPES, Failure, Stop
-from edgebll.wire.codec import MAX_TEXT_BYTES, decode, encode, split
+from edgebll.kernel.errors import BundleError, DataError, EdgebllError, WireError
+from edgebll.kernel.spec.manifest import MAX_BLOCKS, MAX_EDGES, MAX_FILE_BYTES, MAX_FILES, FileEntry
+from edgebll.kernel.support.atomic_files import read_capped
+from edgebll.kernel.wire import MESSAGE_TYPES, Failure, Stop
+from edgebll.kernel.wire.codec import MAX_TEXT_BYTES, decode, encode, split
 
 _DECODERS = sorted(SEEDS, key=lambda decoder: decoder.__name__)
 _each = pytest.mark.parametrize("decoder", _DECODERS, ids=lambda decoder: decoder.__name__)
@@ -57,7 +57,7 @@ def test_what_announces_much_is_refused_and_takes_little(case: str) -> None:
 _CONFINED = """
 import resource, sys
 from support.decoders import BOMBS, MEMORY_CAP
-from edgebll.errors import EdgebllError
+from edgebll.kernel.errors import EdgebllError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_CAP, used + MEMORY_CAP))
 for name, (decoder, data, _) in BOMBS.items():
@@ -128,7 +128,7 @@ def test_a_manifest_has_so_many_blocks_edges_and_files() -> None:
 
     from support.decoders import manifest
 
-    from edgebll.bundle import parse_manifest
+    from edgebll.kernel.bundle import parse_manifest
 
     whole = parse_manifest(SEEDS[manifest][0], "here")
     entry = next(iter(whole.files.values()))

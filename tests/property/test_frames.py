@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebll.errors import WireError
-from edgebll.wire.frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.kernel.errors import WireError
+from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
 
 _PAYLOADS = st.lists(st.binary(max_size=600), max_size=5)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.idx_files import idx_bytes
 
 from edgebll.data.idx import MAX_BYTES, parse_idx, read_idx
-from edgebll.errors import DataError
+from edgebll.kernel.errors import DataError
 
 SMALL = idx_bytes(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
 shapes = st.lists(st.integers(0, 5), min_size=1, max_size=4)

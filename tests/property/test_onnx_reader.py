@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgebll.bundle.protobuf import Field, parse
-from edgebll.errors import BundleError
-from edgebll.spec import TensorSpec
+from edgebll.kernel.bundle.protobuf import Field, parse
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll_devices.runtimes.graph_signature import Signature, check_signature
 from edgebll_devices.runtimes.reference.interpreter import Program
 from edgebll_devices.runtimes.reference.onnx_file import DTYPES, OPSETS, read_model, read_tensor
-from edgebll_devices.runtimes.signature import Signature, check_signature
 
 
 def _model(**changes: object) -> onnx.ModelProto:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graphs import run_model
 
-from edgebll_export import graph as graph_module
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.models import check_model
+from edgebll_export.bundles.block_models import check_model
+from edgebll_export.graph import builder as graph_module
+from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.passes import PASSES, run_passes
 
 SHAPES = [(), (1,), (2, 96, 96), (96, 96), (96, 1), (1, 96), (96, 4), (4, 96), (1, 96, 96), (3,), (0, 3), (3, 1), (5, 1, 1)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.placement import place
+from edgebll_firmware_host.policy.block_placement import place
 
 WEIGHTS = st.lists(st.integers(1, 50).map(float), min_size=1, max_size=7)
 

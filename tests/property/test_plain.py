@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll.plain import PlainError, from_plain, short, to_plain
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, short, to_plain
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll.edges import HOST, EdgeSpec, check_edges, received_name
-from edgebll.errors import BundleError, LinkError
-from edgebll.side_streams import Inlet, Outlet, check_waiting, flatten, nest
-from edgebll.spec import BlockSpec, TensorSpec
+from edgebll.kernel.errors import BundleError, LinkError
+from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, check_edges, received_name
+from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.state.side_stream_queues import Inlet, Outlet, check_waiting, flatten, nest
 
 SOURCES = ("block0", "block2", "block3")
 NOTE = TensorSpec("note", "float32", (2,))

@@ -45,7 +45,7 @@ from support.other_machines import (  # noqa: E402
 
 _ABOUT = """
 import json, platform, sys, numpy, onnxruntime, zmq
-from edgebll_devices.profiles import detect
+from edgebll_devices.hardware.profiles import detect
 print(json.dumps({"machine": platform.machine(), "python": platform.python_version(), "numpy": numpy.__version__,
                   "onnxruntime": onnxruntime.__version__, "pyzmq": zmq.__version__, "profile": detect().name}))
 """

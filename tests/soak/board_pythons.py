@@ -47,7 +47,7 @@ from support.other_machines import (  # noqa: E402
     write_cluster,
 )
 
-from edgebll.keys import new_key_pair  # noqa: E402
+from edgebll.kernel.keys import new_key_pair  # noqa: E402
 
 _VERSION = "import platform; print(platform.python_version())"
 _ABOUT = """

@@ -26,10 +26,10 @@ from support.model_cuts import cut, same  # noqa: E402
 from support.model_training import BATCH, LR, largest_errors  # noqa: E402
 from support.model_zoo import CLASSES, MODELS, Model, build, load  # noqa: E402
 
-from edgebll.bundle import open_bundle  # noqa: E402
-from edgebll.errors import EdgebllError  # noqa: E402
+from edgebll.kernel.bundle import open_bundle  # noqa: E402
+from edgebll.kernel.errors import EdgebllError  # noqa: E402
 from edgebll.learning import SGD, make_rule  # noqa: E402
-from edgebll.networks import BlockNetwork  # noqa: E402
+from edgebll.learning.networks import BlockNetwork  # noqa: E402
 from edgebll_export import export_bundle  # noqa: E402
 
 PAGE = PROJECT / "docs" / "model-zoo.md"

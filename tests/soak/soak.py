@@ -21,8 +21,8 @@ from support.board_runs import run_alone
 from support.chaos import Board, Trial, boards, make_kinds, schedule
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.state import state_sha256
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.state.block_state import state_sha256
 
 #: Training steps of a short run; and of a long one in a minute: as many as the host's pause before each lets through at most.
 STEPS, FAULTS = 300, 3

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgebll.bundle import Bundle
-from edgebll.wire import TRAIN, Token
-from edgebll_devices.agent import Agent
-from edgebll_devices.settings import Settings
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.wire import TRAIN, Token
+from edgebll_devices.agent.agent import Agent
+from edgebll_devices.agent.settings import Settings
 from support.direct_host import serving
 from support.tiny_bundle import make_batch
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebll.bundle import Bundle
-from edgebll.runfolder import RunFolder
-from edgebll.state import Array
-from edgebll.state import State as BlockState
-from edgebll.wire import EVAL, SNAPSHOT, TRAIN, State, Token
-from edgebll_devices.sequential import run_sequential
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import RunningAgents
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.state.block_state import State as BlockState
+from edgebll.kernel.wire import EVAL, SNAPSHOT, TRAIN, State, Token
+from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import Cluster
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 from support.tiny_bundle import make_batch
 
 
@@ -40,7 +40,8 @@ class Silent:
 def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) -> Iterator[Token]:
     """The first block's tokens of these kinds; batches by place in the stream, the same every time.
 
-    With `start`, what comes after so many training steps and the SNAPSHOT right behind them, as `edgebll.stream` does it.
+    With `start`, what comes after so many training steps and the SNAPSHOT right behind them, as `edgebll.data.token_stream`
+    does it.
     """
     step = 0
     trained = [index for index, kind in enumerate(kinds) if kind == TRAIN]

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgebll.bundle import Bundle
-from edgebll.keys import new_key_pair
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.keys import new_key_pair
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN
 from support.direct_host import AgentProcess, agent_process
 from support.proxy import Proxy
 

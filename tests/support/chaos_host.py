@@ -13,16 +13,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgebll.bundle import open_bundle
-from edgebll.runfolder import RunFolder
-from edgebll.state import state_sha256
-from edgebll.wire import TRAIN, Token
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import RunningAgents
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import TRAIN, Token
+from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import load_cluster
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import RunPlan
-from edgebll_firmware_host.snapshots import newest_snapshot
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run_files.snapshot_store import newest_snapshot
 from support.board_runs import make_tokens, run_name
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from edgebll.limits.cgroups import groups
+from edgebll.kernel.limits.cgroups import groups
 
 
 class ControlGroup:

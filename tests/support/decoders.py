@@ -19,19 +19,19 @@ import msgpack
 import numpy as np
 from safetensors.numpy import save
 
-from edgebll.bundle import MAX_MANIFEST_BYTES, parse_manifest
-from edgebll.bundle.graph_check import check_graph
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.data.idx import parse_idx, read_idx
-from edgebll.keys import load_key_pair, make_key_pair
-from edgebll.keys.allowed_hosts import load_hosts
-from edgebll.keys.pairing import HOST, Side, decode_opening, encode_line
-from edgebll.state import load_tensors
-from edgebll.tensor_files import MAX_ENTRIES
-from edgebll.toml_files import MAX_TOML_BYTES
-from edgebll.wire import PROTOCOL_VERSION
-from edgebll.wire.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
-from edgebll.wire.frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.kernel.bundle import MAX_MANIFEST_BYTES, parse_manifest
+from edgebll.kernel.bundle.graph_check import check_graph
+from edgebll.kernel.keys import load_key_pair, make_key_pair
+from edgebll.kernel.keys.allowed_hosts import load_hosts
+from edgebll.kernel.pairing.code_exchange import HOST, Side, decode_opening, encode_line
+from edgebll.kernel.state.block_state import load_tensors
+from edgebll.kernel.state.safetensors_header import MAX_ENTRIES
+from edgebll.kernel.support.toml_files import MAX_TOML_BYTES
+from edgebll.kernel.wire import PROTOCOL_VERSION
+from edgebll.kernel.wire.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
+from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
 from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_firmware_host.inventory import load_cluster
 from support.idx_files import idx_bytes

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgebll import __version__
-from edgebll.bundle import MANIFEST, Bundle
-from edgebll.keys import KeyPair
-from edgebll.transport import ControlClient, Sender
-from edgebll.wire import (
+from edgebll.kernel.bundle import MANIFEST, Bundle
+from edgebll.kernel.keys import KeyPair
+from edgebll.kernel.transport import ControlClient, Sender
+from edgebll.kernel.wire import (
     PROTOCOL_VERSION,
     Assign,
     Failure,
@@ -56,7 +56,7 @@ class AgentProcess:
 @contextlib.contextmanager
 def agent_process(state: Path, *options: str, name: str = "test", prefix: Sequence[str] = ()) -> Iterator[AgentProcess]:
     """Run an agent on free ports; its stderr goes to `state`/agent.log. `prefix`: of the command, one that becomes it."""
-    command = [*prefix, sys.executable, "-c", "from edgebll_devices.cli import main; main()", "serve"]
+    command = [*prefix, sys.executable, "-c", "from edgebll_devices.commands.main import main; main()", "serve"]
     command += ["--listen", "tcp://127.0.0.1:0", "--name", name, "--state", str(state), *options]
     state.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"}

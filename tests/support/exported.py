@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgebll.bundle import Bundle, open_bundle
+from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.learning import SGD, AdamW, Optimizer, make_rule
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export import export_bundle, make_target
 
 BATCH_SIZE = 8

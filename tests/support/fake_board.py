@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from edgebll.errors import LinkError
-from edgebll.transport import ControlServer
-from edgebll.wire import PROTOCOL_VERSION, Hello, Message, Offer, Ping, Pong, Stop, Stopped, Want, Welcome
+from edgebll.kernel.errors import LinkError
+from edgebll.kernel.transport import ControlServer
+from edgebll.kernel.wire import PROTOCOL_VERSION, Hello, Message, Offer, Ping, Pong, Stop, Stopped, Want, Welcome
 
 Answer = Callable[[Message], Iterable[Message]]
 

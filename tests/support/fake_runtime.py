@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebll.bundle import Bundle
-from edgebll.spec import BlockSpec
-from edgebll_devices.runtimes.site import Site
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.spec.manifest import BlockSpec
 
 Array = np.ndarray[Any, Any]
 

@@ -24,7 +24,7 @@ def fuzz(decoder: str) -> None:
     """
     with atheris.instrument_imports(include=_PACKAGES, enable_loader_override=False):
         decoders = importlib.import_module("support.decoders")
-    from edgebll.errors import EdgebllError
+    from edgebll.kernel.errors import EdgebllError
 
     target = getattr(decoders, decoder)
 

@@ -7,10 +7,10 @@ import onnx
 import onnxruntime
 import torch
 
-from edgebll_export.lower import lower
-from edgebll_export.models import check_model
+from edgebll_export.bundles.block_models import check_model
+from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import ONNX, Target
-from edgebll_export.trace import trace
+from edgebll_export.tracing.trace import trace
 
 Function = Callable[..., tuple[torch.Tensor, ...]]
 

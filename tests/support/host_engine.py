@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.bundle import Bundle
-from edgebll.spec import TensorSpec
-from edgebll_devices.runtimes.ort import load_session
-from edgebll_devices.runtimes.signature import Signature, signature
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll_devices.runtimes.graph_signature import Signature, signature
+from edgebll_devices.runtimes.onnxruntime_cpu import load_session
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
 from support.fake_cudart import FakeCudart

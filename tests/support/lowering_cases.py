@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from edgebll_export import lower as lower_module
 from edgebll_export.composites import COMPOSITES, Composite
+from edgebll_export.lowering import lower_trace as lower_module
 from support.graphs import assert_lowered_equals_float64, to_model, with_gradients
 
 #: A function of tensors, and for each of them its shape (filled at random) or its content.

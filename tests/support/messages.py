@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from edgebll.spec import FileEntry
-from edgebll.wire import (
+from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.wire import (
     EVAL,
     TRAIN,
     Assign,

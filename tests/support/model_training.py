@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.bundle import Bundle
+from edgebll.kernel.bundle import Bundle
 
 BATCH, STEPS, LR = 4, 6, 1e-3
 #: Relative size of the rounding that float32 gives an image, and how often it is tried.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgebll.networks import NETWORKS, BlockNetwork, make_network
+from edgebll.learning.networks import NETWORKS, BlockNetwork, make_network
 
 #: Options; what is not here is small by itself.
 SMALL: dict[str, dict[str, Any]] = {

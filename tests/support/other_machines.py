@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.bundle import Bundle, open_bundle
-from edgebll.bundle.folder import write_updated
-from edgebll.state import Array
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.bundle.folder import write_updated
+from edgebll.kernel.state.block_state import Array
 
 #: CPython -> the boards that have it as the system's.
 PYTHONS = {
@@ -39,7 +39,7 @@ NEIGHBOURS, DISTANCE_FACTOR, ACCURACY_TOLERANCE = 6, 1.5, 0.02
 DEADLINE_S = 900.0
 _READY_S, _END_S = 120.0, 20.0
 EDGEBLL = ("-c", "from edgebll.cli import main; main()")
-BOARD = ("-c", "from edgebll_devices.cli import main; main()")
+BOARD = ("-c", "from edgebll_devices.commands.main import main; main()")
 
 
 class CannotRunError(Exception):

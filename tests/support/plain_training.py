@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.learning import SGD, Greedy
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle
 
 BATCH, CLASSES, LR, STEPS = 4, 3, 0.1, 6

@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import END, EVAL, TRAIN
 from edgebll.learning import RULES, SGD, make_rule
-from edgebll.networks import make_network
-from edgebll.state import state_sha256
-from edgebll.wire import END, EVAL, TRAIN
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle, verify_bundle
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from support.board_runs import run_alone, run_over

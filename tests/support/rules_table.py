@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from edgebll.errors import ConfigError, EdgebllError
+from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.learning import make_rule
 from support.rules import NETWORKS, VARIANTS, agents, check_rule
 

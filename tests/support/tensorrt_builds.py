@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from functools import cache
 
-from edgebll_devices.runtimes.site import Site
+from edgebll.kernel.execution.load_context import Site
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions, Built
-from edgebll_devices.runtimes.tensorrt.library import load_library
+from edgebll_devices.runtimes.tensorrt.find_library import load_library
 
 AVAILABLE = importlib.util.find_spec("tensorrt_rtx") is not None
 WHY_NOT = "needs the package tensorrt-rtx (Linux and Windows on x86-64): pip install tensorrt-rtx"

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO
 
 EDGEBLL = "from edgebll.cli import main; main()"
-BOARD = "from edgebll_devices.cli import main; main()"
+BOARD = "from edgebll_devices.commands.main import main; main()"
 PATIENCE_S = 60.0
 _CTRL_S, _CTRL_Q = b"\x13", b"\x11"
 

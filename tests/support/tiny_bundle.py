@@ -18,10 +18,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgebll.bundle import Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.edges import HOST, EdgeSpec, received_name
-from edgebll.spec import FORMAT_VERSION, BlockSpec, Manifest, TensorSpec
-from edgebll.state import save_tensors
+from edgebll.kernel.bundle import Bundle, bundle_writer, open_bundle, write_manifest
+from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, received_name
+from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest, TensorSpec
+from edgebll.kernel.state.block_state import save_tensors
 
 _OPSET = 17
 #: Side streams among four blocks: forward over one block without lag, backward with lags of 1 and 2.

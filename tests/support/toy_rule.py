@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from edgebll.edges import EdgeSpec, received_name
+from edgebll.kernel.spec.edge_check import EdgeSpec, received_name
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors, cross_entropy
-from edgebll.spec import TensorSpec
 
 #: (source - target, lag) of the side streams.
 STREAMS = ((-1, 0), (1, 1), (2, 2))

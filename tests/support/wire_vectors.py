@@ -17,10 +17,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from edgebll.plain import to_plain
-from edgebll.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
-from edgebll.wire.codec import encode, join
-from edgebll.wire.frames import encode_frame
+from edgebll.kernel.support.plain_dataclasses import to_plain
+from edgebll.kernel.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
+from edgebll.kernel.wire.codec import encode, join
+from edgebll.kernel.wire.serial_frames import encode_frame
 from support.messages import example_messages
 
 PATH = Path(__file__).parents[1] / "data" / "wire_vectors.json"

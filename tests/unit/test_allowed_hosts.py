@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edgebll.cli.keys import app
-from edgebll.errors import ConfigError, EdgebllError
-from edgebll.keys import load_key_pair, make_key_pair, new_key_pair, rotate_key_pair
-from edgebll.keys.allowed_hosts import MAX_HOSTS, allow_host, load_hosts, revoke_host
+from edgebll.cli.commands.keys import app
+from edgebll.kernel.errors import ConfigError, EdgebllError
+from edgebll.kernel.keys import load_key_pair, make_key_pair, new_key_pair, rotate_key_pair
+from edgebll.kernel.keys.allowed_hosts import MAX_HOSTS, allow_host, load_hosts, revoke_host
 
 _EVIL = make_key_pair().public
 

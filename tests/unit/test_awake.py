@@ -11,9 +11,9 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll.awake import AwakeTime, absent_s, awake_s
-from edgebll.errors import BoardError
-from edgebll_firmware_host.recovery import Patience
+from edgebll.kernel.errors import BoardError
+from edgebll.kernel.support.awake_clock import AwakeTime, absent_s, awake_s
+from edgebll_firmware_host.policy.recovery_policy import Patience
 
 gaps = st.lists(st.floats(0, 100, allow_nan=False), max_size=30)
 
@@ -70,7 +70,7 @@ def test_this_process_is_awake() -> None:
 
 
 def test_a_process_that_was_really_stopped_knows_for_how_long() -> None:
-    code = "import time; from edgebll.awake import *; a = awake_s(), absent_s(), time.monotonic(); print('go', flush=True)\n"
+    code = "import time; from edgebll.kernel.support.awake_clock import *; a = awake_s(), absent_s(), time.monotonic(); print('go', flush=True)\n"
     code += "input(); print(awake_s() - a[0], absent_s() - a[1], time.monotonic() - a[2])"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from support.proxy import Proxy
 
-from edgebll.keys import make_key_pair
-from edgebll.transport import Receiver, Sender, poll
-from edgebll.wire import TRAIN, Token
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.transport import Receiver, Sender, poll
+from edgebll.kernel.wire import TRAIN, Token
 
 LOCAL = "tcp://127.0.0.1:0"
 WAIT_S = 20.0

@@ -15,12 +15,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle, open_bundle, parse_manifest, write_manifest
-from edgebll.bundle.graph_check import MAX_FIELDS, check_graph
-from edgebll.errors import BundleError
-from edgebll.spec import FileEntry
-from edgebll_devices.cache import FileCache
+from edgebll.kernel.bundle import Bundle, open_bundle, parse_manifest, write_manifest
+from edgebll.kernel.bundle.graph_check import MAX_FIELDS, check_graph
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.manifest import FileEntry
 from edgebll_devices.runtimes import load_block
+from edgebll_devices.storage.file_cache import FileCache
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import StorageError, WireError
-from edgebll.home import default_state_dir
-from edgebll.spec import FileEntry
-from edgebll_devices.cache import FileCache
+from edgebll.kernel.errors import StorageError, WireError
+from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.support.user_folders import default_state_dir
+from edgebll_devices.storage.file_cache import FileCache
 
 DATA = bytes(range(256)) * 5
 

@@ -15,14 +15,14 @@ import pytest
 import zmq
 from support.flood import ANNOUNCEMENT, GREETING, knock
 
-from edgebll.keys import KeyPair, make_key_pair
-from edgebll.limits import raise_descriptor_limit
-from edgebll.transport import ControlClient, ControlServer, Receiver, Sender
-from edgebll.transport import gate as gates
-from edgebll.transport.connections import connection, cut
-from edgebll.transport.gate import BURST, MAX_PENDING, Gate
-from edgebll.transport.quota import Quota
-from edgebll.wire import Ping, Pong
+from edgebll.kernel.keys import KeyPair, make_key_pair
+from edgebll.kernel.limits import raise_descriptor_limit
+from edgebll.kernel.transport import ControlClient, ControlServer, Receiver, Sender
+from edgebll.kernel.transport import connection_limits as gates
+from edgebll.kernel.transport.connection_limits import BURST, MAX_PENDING, Gate
+from edgebll.kernel.transport.rate_quota import Quota
+from edgebll.kernel.transport.tcp_connections import connection, cut
+from edgebll.kernel.wire import Ping, Pong
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the gate needs what Linux tells of connections")
 LOCAL = "tcp://127.0.0.1:0"

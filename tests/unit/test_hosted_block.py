@@ -8,12 +8,12 @@ import pytest
 from support.fake_runtime import FakeRuntime
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import LinkError, WireError
-from edgebll.state import state_sha256
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
-from edgebll_devices.hosted_block import HostedBlock, score
-from edgebll_devices.station import Station
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import LinkError, WireError
+from edgebll.kernel.execution.board_dataflow import Station
+from edgebll.kernel.execution.stage import HostedBlock, score
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
 
 RUN = "run"
 

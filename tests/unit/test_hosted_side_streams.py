@@ -12,15 +12,15 @@ import pytest
 from support.board_runs import make_tokens
 from support.tiny_bundle import SIDES, make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BundleError, LinkError
-from edgebll.spec import BlockSpec, TensorSpec
-from edgebll.state import state_sha256
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Report, State, Token
-from edgebll_devices.hosted_block import HostedBlock
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BundleError, LinkError
+from edgebll.kernel.execution.board_dataflow import Station
+from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.execution.stage import HostedBlock
+from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Report, State, Token
 from edgebll_devices.runtimes import load_block
-from edgebll_devices.sequential import run_sequential
-from edgebll_devices.station import Station
 
 KINDS = (TRAIN, TRAIN, EVAL, TRAIN, SNAPSHOT, TRAIN, TRAIN, EVAL, TRAIN, END)
 

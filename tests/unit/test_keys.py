@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edgebll.cli.keys import app
-from edgebll.errors import ConfigError, StorageError
-from edgebll.keys import load_key_pair, make_key_pair, new_key_pair
+from edgebll.cli.commands.keys import app
+from edgebll.kernel.errors import ConfigError, StorageError
+from edgebll.kernel.keys import load_key_pair, make_key_pair, new_key_pair
 
 
 def test_a_key_survives_its_file(tmp_path: Path) -> None:

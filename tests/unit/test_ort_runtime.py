@@ -13,12 +13,12 @@ import pytest
 from onnx import TensorProto, helper
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.errors import BoardError, BundleError
-from edgebll.spec import TensorSpec
+from edgebll.kernel.bundle import Bundle, bundle_writer, open_bundle, write_manifest
+from edgebll.kernel.errors import BoardError, BundleError
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll_devices.runtimes import load_block
-from edgebll_devices.runtimes.memory import ALIGNMENT, empty_aligned, is_ready
-from edgebll_devices.runtimes.ort import OrtBlock, load_session
+from edgebll_devices.runtimes.aligned_arrays import ALIGNMENT, empty_aligned, is_ready
+from edgebll_devices.runtimes.onnxruntime_cpu import OrtBlock, load_session
 
 
 @pytest.fixture
@@ -149,8 +149,8 @@ import sys
 for name in {blocked!r}:
     sys.modules[name] = None
 import numpy as np
-from edgebll.bundle import open_bundle
-from edgebll_devices.golden import replay
+from edgebll.kernel.bundle import open_bundle
+from edgebll_devices.runtimes.golden_replay import replay
 from edgebll_devices.runtimes import available_runtimes, load_block
 assert not [name for name in sys.modules if name.startswith("onnxruntime") and sys.modules[name]]
 bundle = open_bundle({path!r})

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.terminals import Terminal, full_pipe
 
-from edgebll.output_thread import OutputThread
+from edgebll.kernel.support.output_thread import OutputThread
 
 LINES = [f"line {number:04d}\n".encode() for number in range(2000)]
 NOTE = re.compile(rb"\[(\d+) lines? w(?:as|ere) dropped here: nobody read them\]\n")
@@ -83,7 +83,7 @@ def test_a_reader_who_is_slow_is_waited_for_longer_than_one_who_does_not_read() 
 
 
 def test_lines_on_two_streams_of_one_terminal_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebll.output_thread._WAIT_S", 20.0)
+    monkeypatch.setattr("edgebll.kernel.support.output_thread._WAIT_S", 20.0)
     reader, writer = os.pipe()
     threads = [OutputThread(writer, 1000), OutputThread(writer)]
     with open(reader, "rb", buffering=0) as stream, open(writer, "wb"):

@@ -13,9 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from edgebll.errors import ConfigError, LinkError, LinkTimeout, WireError
-from edgebll.keys import make_key_pair, pairing_link
-from edgebll.keys.pairing import (
+from edgebll.kernel.errors import ConfigError, LinkError, LinkTimeout, WireError
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.pairing import link as pairing_link
+from edgebll.kernel.pairing.code_exchange import (
     BOARD,
     HOST,
     MAX_LINE_BYTES,
@@ -29,7 +30,7 @@ from edgebll.keys.pairing import (
     encode_line,
     new_code,
 )
-from edgebll.keys.pairing_link import MAX_WAITING, PairingServer, call_board
+from edgebll.kernel.pairing.link import MAX_WAITING, PairingServer, call_board
 
 LOCAL = "tcp://127.0.0.1:0"
 CODE = "271828"

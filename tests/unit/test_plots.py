@@ -11,10 +11,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from edgebll.errors import BundleError, MissingExtraError
-from edgebll.plots import draw_curves, draw_timeline
-from edgebll.plots.style import COLOURS
-from edgebll.plots.timeline import Span, busy_parts, read_spans
+from edgebll.kernel.errors import BundleError, MissingExtraError
+from edgebll.kernel.plots import draw_curves, draw_timeline
+from edgebll.kernel.plots.style import COLOURS
+from edgebll.kernel.plots.timeline import Span, busy_parts, read_spans
 
 
 def write_metrics(folder: Path, entries: list[dict[str, Any]]) -> None:

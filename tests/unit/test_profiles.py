@@ -13,10 +13,10 @@ import pytest
 from support.board_roots import make_root, write
 from typer.testing import CliRunner
 
-from edgebll.errors import ConfigError
-from edgebll_devices.commands import app
-from edgebll_devices.jetpack import jetson_linux
-from edgebll_devices.profiles import default_folder, detect, find_jetpack, load_jetpacks, load_profiles
+from edgebll.kernel.errors import ConfigError
+from edgebll_devices.commands.app import app
+from edgebll_devices.hardware.jetpack import jetson_linux
+from edgebll_devices.hardware.profiles import default_folder, detect, find_jetpack, load_jetpacks, load_profiles
 
 NAMES = ["agx-orin", "orin-nano", "orin-nx", "raspberry-pi-5", "thor", "xavier-nx"]
 
@@ -169,7 +169,9 @@ def test_profiles_and_unit_are_in_the_wheel(tmp_path: Path) -> None:
     installed = tmp_path / "site" / "edgebll_devices" / "profile_data"
     assert {path.name for path in installed.iterdir()} == {path.name for path in default_folder().iterdir()}
     assert len(list((tmp_path / "site").glob("*.data/data/share/edgebll/edgebll-board.service"))) == 1
-    show = "from edgebll_devices.profiles import default_folder, load_profiles; print(default_folder(), *load_profiles())"
+    show = (
+        "from edgebll_devices.hardware.profiles import default_folder, load_profiles; print(default_folder(), *load_profiles())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", show], cwd=tmp_path / "site", capture_output=True, text=True, check=True, timeout=60
     )

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.one_node import check
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 
 _RANDOM = np.random.default_rng(0)

@@ -8,11 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.cli import cluster, pipeline
-from edgebll.run_guard import KEPT_SNAPSHOTS
-from edgebll_devices import cache, runs, serve_command, state_files, warm, write_budget
-from edgebll_firmware_host import asking, cluster_run, desk, members, planner, recovery
+from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
+from edgebll_devices.agent import run_history as runs
+from edgebll_devices.commands import serve as serve_command
+from edgebll_devices.session import runtime_pool as warm
+from edgebll_devices.storage import file_cache as cache
+from edgebll_devices.storage import state_files, write_budget
+from edgebll_firmware_host.commands import cluster
+from edgebll_firmware_host.commands import run as pipeline
+from edgebll_firmware_host.fleet import membership as members
 from edgebll_firmware_host.inventory import HostEntry
+from edgebll_firmware_host.policy import next_actions as planner
+from edgebll_firmware_host.policy import recovery_policy as recovery
+from edgebll_firmware_host.run import cluster_run
+from edgebll_firmware_host.run_files import control_client as asking
+from edgebll_firmware_host.run_files import status_files as desk
 
 ROOT = Path(__file__).parents[2]
 TEXT = " ".join((ROOT / "docs" / "reliability.md").read_text("utf-8").split())

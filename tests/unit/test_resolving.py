@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import ConfigError, LinkError
-from edgebll.keys import make_key_pair
-from edgebll.transport import Receiver, Sender, check_address
-from edgebll.transport.address import split_tcp
-from edgebll.transport.resolving import needs_ipv6, numeric, resolve
+from edgebll.kernel.errors import ConfigError, LinkError
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.transport import Receiver, Sender, check_address
+from edgebll.kernel.transport.address import split_tcp
+from edgebll.kernel.transport.name_resolution import needs_ipv6, numeric, resolve
 
 #: Both ends over one name, in a process whose /etc/hosts is the first argument and which is alone with its network.
 BOTH_ENDS = """
 import sys
-from edgebll.keys import make_key_pair
-from edgebll.transport import Receiver, Sender
-from edgebll.wire import Ping
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.transport import Receiver, Sender
+from edgebll.kernel.wire import Ping
 listen, name = sys.argv[1:]
 board, host = make_key_pair(), make_key_pair()
 with Receiver(listen, keys=board, allowed=[host.public]) as receiver:

@@ -6,7 +6,7 @@ from support.rules import NETWORKS, VARIANTS
 from support.rules_table import ONE_BLOCK, PATH, REFUSED, YES, read_rows
 
 from edgebll.learning import make_rule
-from edgebll.networks import NETWORKS as SHIPPED
+from edgebll.learning.networks import NETWORKS as SHIPPED
 
 
 def test_every_rule_was_tried_on_every_network() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import StorageError
-from edgebll.run_guard import is_locked
-from edgebll.runfolder import RunFolder, open_run
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.runs.run_folder import RunFolder, open_run
+from edgebll.kernel.runs.run_lock import is_locked
 
 CONFIG = {"kind": "simulate", "seed": 3}
 

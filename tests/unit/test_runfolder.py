@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import BundleError, StorageError
-from edgebll.run_guard import is_locked, lock_folder
-from edgebll.runfolder import RunFolder, open_run, read_config
+from edgebll.kernel.errors import BundleError, StorageError
+from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
+from edgebll.kernel.runs.run_lock import is_locked, lock_folder
 
 
 def whole_run(path: Path, name: str = "first") -> None:
@@ -204,8 +204,8 @@ def test_a_missing_run_is_refused(tmp_path: Path) -> None:
 FILL = """
 import sys
 from pathlib import Path
-from edgebll.errors import StorageError
-from edgebll.runfolder import RunFolder
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.runs.run_folder import RunFolder
 try:
     with RunFolder.create(Path(sys.argv[1]), {"name": "second"}, overwrite=True) as folder:
         for step in range(100000):

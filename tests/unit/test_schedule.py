@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll.errors import ConfigError
-from edgebll.schedule import KINDS, Schedule
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.lr_schedule import KINDS, Schedule
 
 
 def test_constant() -> None:

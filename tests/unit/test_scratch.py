@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from edgebll import scratch
-from edgebll.bundle import bundle_writer
-from edgebll.errors import ConfigError
-from edgebll.files import write_json
-from edgebll.keys import load_key_pair, new_key_pair
-from edgebll.keys.allowed_hosts import allow_host, load_hosts
-from edgebll.scratch import PARTIAL, ScratchFile, folder_lock, scratch_folder, sweep
+from edgebll.kernel.bundle import bundle_writer
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.keys import load_key_pair, new_key_pair
+from edgebll.kernel.keys.allowed_hosts import allow_host, load_hosts
+from edgebll.kernel.support import scratch_files as scratch
+from edgebll.kernel.support.atomic_files import write_json
+from edgebll.kernel.support.scratch_files import PARTIAL, ScratchFile, folder_lock, scratch_folder, sweep
 
 WRITERS, TURNS = 6, 40
 
@@ -57,7 +57,7 @@ def killed(program: str, *arguments: object) -> Iterator[None]:
 
 WRITE = """
 import sys; from pathlib import Path
-from edgebll.files import write_json
+from edgebll.kernel.support.atomic_files import write_json
 number, target, turns = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True); input()
 for turn in range(turns):
@@ -73,7 +73,7 @@ def test_any_number_of_processes_may_write_one_file(tmp_path: Path) -> None:
 
 EXPORT = """
 import sys; from pathlib import Path
-from edgebll.bundle import bundle_writer
+from edgebll.kernel.bundle import bundle_writer
 number, target, turns = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True); input()
 for turn in range(turns):
@@ -92,8 +92,8 @@ def test_any_number_of_processes_may_export_one_bundle(tmp_path: Path) -> None:
 
 ALLOW = """
 import sys; from pathlib import Path
-from edgebll.keys import make_key_pair
-from edgebll.keys.allowed_hosts import allow_host
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.keys.allowed_hosts import allow_host
 pairs = [make_key_pair() for _ in range(5)]
 print("ready", flush=True); input()
 for turn, pair in enumerate(pairs):
@@ -108,7 +108,7 @@ def test_hosts_that_are_let_in_at_once_are_all_let_in(tmp_path: Path) -> None:
 
 HOLD_FILE = """
 import sys; from pathlib import Path
-from edgebll.scratch import ScratchFile
+from edgebll.kernel.support.scratch_files import ScratchFile
 scratch = ScratchFile(Path(sys.argv[1]), "runs.json"); scratch.stream.write(b"half"); scratch.stream.flush()
 print("ready", flush=True); input()
 """
@@ -126,7 +126,7 @@ def test_what_a_killed_process_left_of_a_file_goes_with_the_next_write_and_a_liv
 
 HOLD_BUNDLE = """
 import os, sys; from pathlib import Path
-from edgebll.scratch import EARLIER, scratch_folder
+from edgebll.kernel.support.scratch_files import EARLIER, scratch_folder
 with scratch_folder(Path(sys.argv[1]), "bundle") as folder:
     (folder / "manifest.json").write_text("half")
     if sys.argv[2:]: os.replace(Path(sys.argv[1], "bundle"), folder.with_suffix(EARLIER))

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edgebll_devices.commands import app
-from edgebll_devices.runtimes.site import default_engine_dir
-from edgebll_devices.settings import Settings
+from edgebll.kernel.execution.load_context import default_engine_dir
+from edgebll_devices.agent.settings import Settings
+from edgebll_devices.commands.app import app
 
 UNIT = Path(__file__).parents[2] / "devices" / "edgebll-board.service"
 
@@ -72,8 +72,8 @@ def test_it_restarts_and_leaves_the_gpu_reachable() -> None:
 
 
 def test_several_hosts_are_allowed_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from edgebll.keys import make_key_pair
-    from edgebll_devices import agent
+    from edgebll.kernel.keys import make_key_pair
+    from edgebll_devices.agent import agent
 
     seen: list[Settings] = []
 

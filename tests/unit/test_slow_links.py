@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.proxy import Proxy
 
-from edgebll.transport import ControlClient, ControlServer, Receiver, Sender
-from edgebll.wire import LinkProbe, Message, Ping
+from edgebll.kernel.transport import ControlClient, ControlServer, Receiver, Sender
+from edgebll.kernel.wire import LinkProbe, Message, Ping
 
 #: More than the kernel takes of it at once.
 LARGE = LinkProbe(tensors={"bytes": np.zeros(24 << 20, np.uint8)})

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.standard_streams import _Descriptor
+from edgebll.kernel.support.console_streams import _Descriptor
 
 WORK = """
 import logging, sys
 from pathlib import Path
-from edgebll.standard_streams import check_delivered, guard_streams, say
+from edgebll.kernel.support.console_streams import check_delivered, guard_streams, say
 guard_streams()
 from rich.console import Console
-from edgebll.errors import StorageError
+from edgebll.kernel.errors import StorageError
 say("progress")
 Console(file=sys.stderr).print("more")
 logging.basicConfig(stream=sys.stderr)
@@ -81,7 +81,7 @@ def test_a_reader_that_went_away_is_told_by_the_exit_code(tmp_path: Path) -> Non
 
 def test_what_is_opened_next_never_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
     code = (
-        "import os, sys\nfrom edgebll.standard_streams import guard_streams\nguard_streams()\n"
+        "import os, sys\nfrom edgebll.kernel.support.console_streams import guard_streams\nguard_streams()\n"
         "opened = open(sys.argv[1], 'w')\nos.system('echo noise; echo noise >&2')\nsys.exit(opened.fileno() <= 2)\n"
     )
     command = ["sh", "-c", '"$0" -c "$1" "$2" >&- 2>&-', sys.executable, code, str(tmp_path / "file")]

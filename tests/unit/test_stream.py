@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from support.messages import same
 
 from edgebll.data import Dataset
-from edgebll.errors import ConfigError
-from edgebll.schedule import Schedule
-from edgebll.stream import StreamPlan, stream
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN
+from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN
 
 #: Training and test samples, batch size, epochs, steps between snapshots, whether to evaluate.
 PLANS = (st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import zmq
 
-from edgebll.errors import ConfigError, LinkError, LinkTimeout, WireError
-from edgebll.keys import KeyPair, make_key_pair
-from edgebll.transport import (
+from edgebll.kernel.errors import ConfigError, LinkError, LinkTimeout, WireError
+from edgebll.kernel.keys import KeyPair, make_key_pair
+from edgebll.kernel.transport import (
     ControlClient,
     ControlServer,
     Receiver,
@@ -21,7 +21,7 @@ from edgebll.transport import (
     poll,
     reachable,
 )
-from edgebll.wire import TRAIN, Failure, Ping, Pong, Token
+from edgebll.kernel.wire import TRAIN, Failure, Ping, Pong, Token
 
 LOCAL = "tcp://127.0.0.1:0"
 WAIT_S = 5.0
@@ -227,7 +227,7 @@ def test_malformed_data_is_dropped_and_counted() -> None:
     with Receiver(LOCAL) as receiver, Sender(receiver.endpoint) as sender:
         sender._socket.send_multipart([b"not msgpack"])
         sender.send(token(), WAIT_S)
-        with_level = logging.getLogger("edgebll.transport.data")
+        with_level = logging.getLogger("edgebll.kernel.transport.data")
         assert with_level.isEnabledFor(logging.WARNING)
         assert receiver.receive(WAIT_S) == token()
         assert receiver.malformed == 1
@@ -258,7 +258,7 @@ def test_one_thread_waits_for_several() -> None:
 def test_a_failure_reaches_the_client_of_another_protocol_version(raw_dealer: zmq.Socket[bytes]) -> None:
     import msgpack
 
-    from edgebll.wire.codec import decode
+    from edgebll.kernel.wire.codec import decode
 
     with ControlServer(LOCAL) as server:
         raw_dealer.connect(server.endpoint)

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from edgebll.keys import make_key_pair
-from edgebll.transport import Receiver
-from edgebll.transport.trial import try_link
-from edgebll.wire import LinkProbe
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.transport import Receiver
+from edgebll.kernel.transport.link_trial import try_link
+from edgebll.kernel.wire import LinkProbe
 
 
 def test_a_link_that_works_has_a_round_trip_a_rate_and_the_address_that_was_used() -> None:

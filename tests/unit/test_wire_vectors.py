@@ -9,10 +9,10 @@ import pytest
 from support.messages import example_messages, same
 from support.wire_vectors import PATH, make_vectors
 
-from edgebll.errors import WireError
-from edgebll.wire import MESSAGE_TYPES
-from edgebll.wire.codec import decode, encode, join, split
-from edgebll.wire.frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.kernel.errors import WireError
+from edgebll.kernel.wire import MESSAGE_TYPES
+from edgebll.kernel.wire.codec import decode, encode, join, split
+from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
 
 _FILE: dict[str, Any] = json.loads(PATH.read_text())
 

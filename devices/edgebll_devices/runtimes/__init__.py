@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from edgebll.bundle import Bundle
-from edgebll.errors import ConfigError, MissingExtraError
-from edgebll.runtime_names import RUNTIMES, check_runtime
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import ConfigError, MissingExtraError
+from edgebll.kernel.execution.block_runtime import BlockRuntime
+from edgebll.kernel.execution.load_context import LoadHalted, Site
+from edgebll.kernel.spec.runtime_names import RUNTIMES, check_runtime
 from edgebll_devices.runtimes.availability import missing
-from edgebll_devices.runtimes.base import BlockRuntime
-from edgebll_devices.runtimes.site import LoadHalted, Site
 
 __all__ = ["RUNTIMES", "BlockRuntime", "LoadHalted", "Site", "available_runtimes", "load_block", "missing"]
 
@@ -45,9 +45,9 @@ def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, si
 
         return load_tensorrt_block(bundle, block, site or Site())
     if runtime != "onnxruntime":
-        from edgebll_devices.runtimes.ort_gpu import load_ort_gpu_block
+        from edgebll_devices.runtimes.onnxruntime_gpu import load_ort_gpu_block
 
         return load_ort_gpu_block(runtime, bundle, block, threads=threads, site=site or Site())
-    from edgebll_devices.runtimes.ort import OrtBlock
+    from edgebll_devices.runtimes.onnxruntime_cpu import OrtBlock
 
     return OrtBlock(bundle, block, threads=threads)

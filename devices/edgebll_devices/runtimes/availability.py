@@ -57,7 +57,7 @@ def _ort_folders() -> list[str]:
 
 
 def _tensorrt() -> str | None:
-    from edgebll_devices.runtimes.tensorrt.library import INSTALL, find_package
+    from edgebll_devices.runtimes.tensorrt.find_library import INSTALL, find_package
 
     if find_package() is None:
         return f"the runtime tensorrt needs TensorRT, which is not installed; {INSTALL}"

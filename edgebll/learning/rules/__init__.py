@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules.auglocal import AugLocal
-from edgebll.learning.rules.backlink import BackLink
+from edgebll.learning.rules.backlink.rule import BackLink
 from edgebll.learning.rules.backprop import Backprop
-from edgebll.learning.rules.bll import BLL
+from edgebll.learning.rules.bll.rule import BLL
 from edgebll.learning.rules.dgl import DGL
 from edgebll.learning.rules.feedback_alignment import FeedbackAlignment
 from edgebll.learning.rules.greedy import Greedy

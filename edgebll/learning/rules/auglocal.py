@@ -12,11 +12,11 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning.folded import MAX_AXES, folded_shape
 from edgebll.learning.heads import pool_to
+from edgebll.learning.networks import PlacedUnit
 from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
-from edgebll.networks import PlacedUnit
 
 
 @dataclass(frozen=True)

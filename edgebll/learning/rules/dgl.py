@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning.heads import BATCH_NORMS, CONVOLUTIONS, linear_layers, pool_to
 from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
 

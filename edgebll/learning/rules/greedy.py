@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning.heads import PredictiveHead, conv_head
 from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
 

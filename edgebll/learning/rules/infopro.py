@@ -23,8 +23,8 @@ from typing import ClassVar
 
 from edgebll.data.cifar import CIFAR10
 from edgebll.data.fashion_mnist import MEAN, STD
-from edgebll.edges import EdgeSpec
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning.rule import BlockPlace, Objective, Rule
 from edgebll.learning.rules.infopro_objective import IMAGE, InfoProObjective
 

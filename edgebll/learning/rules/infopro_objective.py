@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.edges import received_name
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import received_name
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning.folded import fold, folded_shape
 from edgebll.learning.heads import BATCH_NORMS, CONVOLUTIONS, conv_head
 from edgebll.learning.rule import BlockPlace, Head, Objective, Tensors, cross_entropy
-from edgebll.spec import TensorSpec
 
 if TYPE_CHECKING:
     from edgebll.learning.rules.infopro import InfoPro

@@ -18,7 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning.heads import CONVOLUTIONS, pool_to
 from edgebll.learning.rule import BlockPlace, Head, Objective, PredictiveObjective, Rule, Tensors, cross_entropy
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 from edgebll_export.composites.registry import composite
 
 _FAMILY = "linear algebra"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 from edgebll_export.composites.fake_quantization import per_channel, per_tensor_by_tensors
 from edgebll_export.composites.registry import composite
 

@@ -14,13 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebll.errors import ExportError
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, mul
-from edgebll_export.lowering.promotion import to_copy
+from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.pointwise.elementwise import binary, mul
+from edgebll_export.lowering.pointwise.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.softmax import softmax, without_masked
-from edgebll_export.registry import lowering
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "attention"
 _EXACT = "float32"

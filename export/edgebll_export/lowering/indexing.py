@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.errors import ExportError
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.axis import hits, last_hit, pick, spread
-from edgebll_export.lowering.comparison import where
-from edgebll_export.lowering.elementwise import binary, mul
+from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.axis_matrices import hits, last_hit, pick, spread
 from edgebll_export.lowering.linear import mm
-from edgebll_export.lowering.promotion import lift, to_copy
+from edgebll_export.lowering.pointwise.comparison import where
+from edgebll_export.lowering.pointwise.elementwise import binary, mul
+from edgebll_export.lowering.pointwise.promotion import lift, to_copy
 from edgebll_export.lowering.shape import crop, pad
-from edgebll_export.registry import lowering
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "indexing"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary, mul
-from edgebll_export.lowering.promotion import aligned, category, computed_in, to_copy
-from edgebll_export.registry import lowering
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.pointwise.elementwise import binary, mul
+from edgebll_export.lowering.pointwise.promotion import aligned, category, computed_in, to_copy
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "linear"
 

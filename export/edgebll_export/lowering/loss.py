@@ -9,13 +9,13 @@ import math
 
 import numpy as np
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.axis import matches, ones_where
-from edgebll_export.lowering.comparison import where
-from edgebll_export.lowering.elementwise import binary
-from edgebll_export.lowering.promotion import lift
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.axis_matrices import matches, ones_where
+from edgebll_export.lowering.pointwise.comparison import where
+from edgebll_export.lowering.pointwise.elementwise import binary
+from edgebll_export.lowering.pointwise.promotion import lift
 from edgebll_export.lowering.reduction import reduce
-from edgebll_export.registry import lowering
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "loss"
 _NONE, _MEAN = 0, 1

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.errors import ExportError
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.promotion import category, to_copy
+from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.pointwise.promotion import category, to_copy
 from edgebll_export.lowering.shape import select
-from edgebll_export.registry import lowering
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "order"
 #: The most elements TensorRT's TopK finds.

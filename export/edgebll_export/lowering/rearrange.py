@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.axis import pick, spread
-from edgebll_export.lowering.comparison import where
-from edgebll_export.lowering.promotion import to_copy
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.axis_matrices import pick, spread
+from edgebll_export.lowering.pointwise.comparison import where
+from edgebll_export.lowering.pointwise.promotion import to_copy
 from edgebll_export.lowering.shape import cat, crop, unsqueeze
-from edgebll_export.registry import lowering
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "shape"
 

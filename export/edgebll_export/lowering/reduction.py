@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.elementwise import binary
-from edgebll_export.lowering.promotion import category, computed_in, to_copy
-from edgebll_export.registry import lowering
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.pointwise.elementwise import binary
+from edgebll_export.lowering.pointwise.promotion import category, computed_in, to_copy
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "reduction"
 

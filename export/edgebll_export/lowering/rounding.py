@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.comparison import where
-from edgebll_export.lowering.elementwise import binary, div, mul
-from edgebll_export.lowering.promotion import category, common_type, lift, to_copy
-from edgebll_export.registry import lowering
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.pointwise.comparison import where
+from edgebll_export.lowering.pointwise.elementwise import binary, div, mul
+from edgebll_export.lowering.pointwise.promotion import category, common_type, lift, to_copy
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "element-wise"
 

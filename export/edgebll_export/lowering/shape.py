@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.parts import note_padded
-from edgebll_export.lowering.promotion import aligned
-from edgebll_export.registry import lowering
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.disjoint_sums import note_padded
+from edgebll_export.lowering.pointwise.promotion import aligned
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "shape"
 

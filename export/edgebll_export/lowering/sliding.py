@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.axis import pick, spread
-from edgebll_export.lowering.convolution import input_gradient
-from edgebll_export.lowering.convolution_geometry import Geometry
-from edgebll_export.lowering.elementwise import binary
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.axis_matrices import pick, spread
+from edgebll_export.lowering.convolution.convolution import input_gradient
+from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.pointwise.elementwise import binary
 from edgebll_export.lowering.shape import crop, pad
-from edgebll_export.registry import lowering
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "sliding windows"
 #: More overlapping windows than this are added up by a product with a matrix of zeros and ones instead.

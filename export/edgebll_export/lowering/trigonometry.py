@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.comparison import where
-from edgebll_export.lowering.elementwise import binary
-from edgebll_export.lowering.promotion import aligned, as_float, lift
-from edgebll_export.registry import lowering
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.pointwise.comparison import where
+from edgebll_export.lowering.pointwise.elementwise import binary
+from edgebll_export.lowering.pointwise.promotion import aligned, as_float, lift
+from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "element-wise"
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebll_export.passes.absorb_sums import absorb_sums
-from edgebll_export.passes.alive import alive, in_order
+from edgebll_export.passes.dead_nodes import alive, in_order
 from edgebll_export.passes.drop_axes import drop_axes
 from edgebll_export.passes.fuse_updates import fuse_updates
 from edgebll_export.passes.merge_equal import merge_equal
 from edgebll_export.passes.merge_reshapes import merge_reshapes
-from edgebll_export.passes.names import Names, Nodes, Pass
 from edgebll_export.passes.scale_factors import scale_factors
 from edgebll_export.passes.scan_updates import scan_updates
 from edgebll_export.passes.simplify import simplify
 from edgebll_export.passes.transposes import merge_transposes
+from edgebll_export.passes.value_names import Names, Nodes, Pass
 
 #: In the order they run, once each but those that tidy up after others.
 PASSES: tuple[Pass, ...] = (

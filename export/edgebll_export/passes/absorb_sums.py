@@ -17,7 +17,7 @@ import onnx
 from onnx import helper
 
 from edgebll_export.passes.fuse_updates import MAX_ELEMENTS
-from edgebll_export.passes.names import Names, Nodes, attribute, made, only_reader, producers, reshaped, uses
+from edgebll_export.passes.value_names import Names, Nodes, attribute, made, only_reader, producers, reshaped, uses
 
 Makers = dict[str, onnx.NodeProto]
 Readers = dict[str, list[onnx.NodeProto]]

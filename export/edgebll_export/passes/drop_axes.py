@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from edgebll_export.passes.names import Names, Nodes, attribute, uses, with_inputs
+from edgebll_export.passes.value_names import Names, Nodes, attribute, uses, with_inputs
 
 _BY_INPUT = {"ReduceSum"}  # takes its axes as an input since opset 13; the others, in opset 17, as an attribute
 _RESHAPES = {"Reshape", "Squeeze"}

@@ -23,7 +23,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from edgebll_export.passes.names import Names, made, producers, reshaped, with_inputs
+from edgebll_export.passes.value_names import Names, made, producers, reshaped, with_inputs
 
 #: Beyond, copying into and out of the flat vector costs more than the calls it saves (on ONNX Runtime with one thread 16384 is
 #: still even, 65536 makes a step up to a fifth slower).

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgebll_export.passes.names import Names, Nodes, with_inputs
+from edgebll_export.passes.value_names import Names, Nodes, with_inputs
 
 
 def merge_equal(nodes: Nodes, outputs: Sequence[str], names: Names) -> Nodes:

@@ -18,7 +18,7 @@ import onnx
 from onnx import helper
 
 from edgebll_export.passes.fuse_updates import MAX_ELEMENTS
-from edgebll_export.passes.names import Names, Nodes, attribute, made, only_reader, producers, uses
+from edgebll_export.passes.value_names import Names, Nodes, attribute, made, only_reader, producers, uses
 
 _TIMES = 4
 _DTYPES = ("float32", "float64")

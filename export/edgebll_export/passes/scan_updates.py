@@ -28,9 +28,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from edgebll_export.passes.alive import in_order
+from edgebll_export.passes.dead_nodes import in_order
 from edgebll_export.passes.fuse_updates import ELEMENTWISE, SCALARS
-from edgebll_export.passes.names import Names, Nodes, producers, reads, uses
+from edgebll_export.passes.value_names import Names, Nodes, producers, reads, uses
 
 MIN_ELEMENTS = 1 << 20
 MIN_ROW = 1 << 12

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import onnx
 from onnx import helper
 
-from edgebll_export.passes.names import Names, Nodes, producers, with_inputs
+from edgebll_export.passes.value_names import Names, Nodes, producers, with_inputs
 
 #: operator -> the number that does nothing, and whether it may stand on the left as well
 _NEUTRAL = {"Mul": (1.0, True), "Div": (1.0, False), "Add": (0.0, True), "Sub": (0.0, False)}

@@ -15,7 +15,7 @@ from math import prod
 
 import onnx
 
-from edgebll_export.passes.names import Names, Nodes, attribute, made, reshaped, with_inputs
+from edgebll_export.passes.value_names import Names, Nodes, attribute, made, reshaped, with_inputs
 
 _LARGE = 4096
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll_export.targets.target import ONNX, Target
 from edgebll_export.targets.tensorrt import VERSIONS, tensorrt
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 
 #: Why a node cannot run there, or None: (operator, dtypes of the inputs, number of outputs, attributes) -> reason.
 Refusal = Callable[[str, Sequence[str], int, Mapping[str, Any]], str | None]

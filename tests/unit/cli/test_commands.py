@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from edgebll import __version__
 from edgebll.cli.app import app
+from edgebll.kernel.runs.run_folder import RunFolder, open_run
 from edgebll.learning import BLL
-from edgebll.runfolder import RunFolder, open_run
 
 TRAIN = ["train", "--data", "digits", "--network", "mlp", "--blocks", "2", "--limit", "128", "--epochs", "1", "--threads", "1"]
 
@@ -333,7 +333,7 @@ def test_data_fetch_leaves_right_files_alone() -> None:
 
 
 def test_an_interrupt_ends_with_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebll.training import evaluate
+    from edgebll.learning.training import evaluate
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

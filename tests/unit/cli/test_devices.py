@@ -12,8 +12,8 @@ from support.pipelines import write_cluster
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.wire import Failure, Hello, Message
-from edgebll.wire.busy import busy_with, run_of
+from edgebll.kernel.wire import Failure, Hello, Message
+from edgebll.kernel.wire.busy_reply import busy_with, run_of
 
 RUN = "3b1f0c8a"
 

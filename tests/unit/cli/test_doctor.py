@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.cli.checks import local, packages
-from edgebll.limits import Memory
+from edgebll.cli.doctor import local, packages
+from edgebll.kernel.limits import Memory
 
 
 def doctor(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
@@ -81,7 +81,7 @@ def test_little_disk_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_the_gpu_or_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebll.training import gpu
+    from edgebll.learning.training import gpu_info as gpu
 
     for seen, driver, status, found in (
         ("NVIDIA H200, 139 GiB, driver 570.124.06", "570.124.06", "ok", "NVIDIA H200"),

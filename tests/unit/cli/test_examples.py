@@ -9,11 +9,11 @@ import pytest
 from support.idx_files import write_fashion_mnist
 from typer.testing import CliRunner
 
-from edgebll.bundle import open_bundle
 from edgebll.cli.app import app
-from edgebll.cli.examples import training_samples
+from edgebll.cli.dataset_examples import training_samples
 from edgebll.data import load_dataset
-from edgebll.spec import TensorSpec
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.spec.manifest import TensorSpec
 
 PIXELS = TensorSpec("x", "float32", (4, 1, 28, 28))
 
@@ -46,7 +46,9 @@ def test_golden_vectors_are_samples_of_the_data_set(run: Path, tmp_path: Path) -
 def test_without_the_data_set_inputs_are_random_and_it_is_said(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgebll.cli.export.training_samples", lambda *_: training_samples("fashion-mnist", PIXELS, tmp_path))
+    monkeypatch.setattr(
+        "edgebll_export.commands.export.training_samples", lambda *_: training_samples("fashion-mnist", PIXELS, tmp_path)
+    )
     said = call("export", run, "--out", tmp_path / "bundle")
     assert "edgebll: without samples of fashion-mnist: the data set fashion-mnist was not found" in said
     assert open_bundle(tmp_path / "bundle").manifest.recipe["inputs"] == "N(0, 1)"

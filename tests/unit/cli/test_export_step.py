@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
 
 
 def test_differences_end_with_their_own_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebll_export import step_check
+    from edgebll_export.functions import step_check
 
     original = step_check._run
     monkeypatch.setattr(step_check, "_run", lambda *a: {name: value + 1 for name, value in original(*a).items()})

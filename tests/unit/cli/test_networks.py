@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from edgebll.cli.app import app
 from edgebll.data.cifar import CIFAR10
-from edgebll.networks import NETWORKS
+from edgebll.learning.networks import NETWORKS
 
 TINY = ["--epochs", "1", "--threads", "1", "--batch-size", "4"]
 

@@ -10,13 +10,13 @@ import torch
 from support.recipes import write_recipe
 from typer.testing import CliRunner, Result
 
-from edgebll.cli import reproduce as cli
 from edgebll.cli.app import app
-from edgebll.errors import ConfigError
-from edgebll.reproduce import runner
-from edgebll.reproduce.recipe import recipe_names
-from edgebll.reproduce.runner import Work
-from edgebll.training import placement
+from edgebll.cli.commands import reproduce as cli
+from edgebll.kernel.errors import ConfigError
+from edgebll.learning.reproduce import runner
+from edgebll.learning.reproduce.recipe import recipe_names
+from edgebll.learning.reproduce.runner import Work
+from edgebll.learning.training import torch_device as placement
 
 
 def call(*arguments: str | Path, code: int = 0) -> Result:

@@ -12,12 +12,12 @@ import torch
 from support.pipelines import invoke
 from torch import nn
 
-from edgebll.edges import EdgeSpec
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import RULES, Greedy, Objective
-from edgebll.learning.catalogue import catalogue
+from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.rule import BlockPlace, Tensors
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.rule_catalogue import catalogue
 
 
 def listed(*options: object) -> dict[str, dict]:

@@ -20,7 +20,7 @@ from edgebll.data import find_dataset, load_dataset
 from edgebll.data.cifar import CIFAR10, CIFAR100, FROM_JPEG, ORIGINAL, UNKNOWN, Cifar, load_cifar
 from edgebll.data.download import Limits
 from edgebll.data.fetch import fetch
-from edgebll.errors import DataError
+from edgebll.kernel.errors import DataError
 
 BOTH = pytest.mark.parametrize("cifar", [CIFAR10, CIFAR100], ids=["cifar-10", "cifar-100"])
 QUICK = Limits(stall_s=5.0, total_s=20.0, attempts=2)

@@ -12,7 +12,7 @@ from support.idx_files import idx_bytes, write_fashion_mnist
 from edgebll.data import DATASETS, Dataset, find_dataset, load_dataset, registry
 from edgebll.data.fashion_mnist import FILES
 from edgebll.data.fetch import content_sha256
-from edgebll.errors import ConfigError, DataError, MissingExtraError
+from edgebll.kernel.errors import ConfigError, DataError, MissingExtraError
 
 
 @pytest.fixture(autouse=True)

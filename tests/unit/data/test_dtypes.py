@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgebll.data import Dataset, load_dataset, training_batch
-from edgebll.errors import DataError
+from edgebll.kernel.errors import DataError
 
 FIRST = np.arange(3)
 

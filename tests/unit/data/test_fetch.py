@@ -17,7 +17,7 @@ from support.idx_files import write_fashion_mnist
 from edgebll.data import fashion_mnist, find_dataset
 from edgebll.data.download import Limits
 from edgebll.data.fetch import fetch
-from edgebll.errors import ConfigError, DataError, StorageError
+from edgebll.kernel.errors import ConfigError, DataError, StorageError
 
 NAME = "fashion-mnist"
 IMAGES = "train-images-idx3-ubyte.gz"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.errors import ConfigError, MissingExtraError
+from edgebll.kernel.errors import ConfigError, MissingExtraError
 from edgebll_devices.runtimes import RUNTIMES, availability, available_runtimes, load_block, missing
 
 GPU_RUNTIMES = ("tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt")
@@ -43,7 +43,7 @@ def test_without_a_gpu_its_runtimes_are_not_offered_and_say_why(tmp_path: Path, 
 
 
 def test_with_gpu_and_libraries_they_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebll_devices.runtimes.tensorrt import library
+    from edgebll_devices.runtimes.tensorrt import find_library as library
 
     monkeypatch.setattr(availability, "has_nvidia_gpu", lambda: True)
     monkeypatch.setattr(library, "find_package", lambda: "tensorrt")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from support.fake_cudart import FakeCudart
 
-from edgebll.errors import BoardError, MissingExtraError
+from edgebll.kernel.errors import BoardError, MissingExtraError
 from edgebll_devices.runtimes.tensorrt import cudart as cudart_module
 from edgebll_devices.runtimes.tensorrt.cuda import DEVICE_TO_DEVICE, DEVICE_TO_HOST, HOST_TO_DEVICE, Cuda
 from edgebll_devices.runtimes.tensorrt.cudart import Cudart, open_cudart
-from edgebll_devices.runtimes.tensorrt.gpu import describe_gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import describe_gpu
 
 OUT_OF_MEMORY, ILLEGAL_ADDRESS, NOT_CAPTURABLE = 2, 700, 900
 

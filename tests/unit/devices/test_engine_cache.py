@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edgebll_devices.runtimes.site import default_engine_dir
+from edgebll.kernel.execution.load_context import default_engine_dir
 from edgebll_devices.runtimes.tensorrt.builder import BuildOptions
 from edgebll_devices.runtimes.tensorrt.engine_cache import EngineCache, engine_key, place_key
-from edgebll_devices.runtimes.tensorrt.gpu import Gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu
 
 ORIN = Gpu("Orin", (8, 7), 8, 8 << 30, True)
 OPTIONS = BuildOptions(workspace_bytes=1 << 30)

@@ -11,9 +11,9 @@ import torch
 from support.fake_cudart import FakeCudart
 from support.host_engine import load_on_host
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import SGD, make_rule, make_steps
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 from edgebll_devices.runtimes import missing
 from edgebll_export import export_bundle, make_target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebll_devices.runtimes.tensorrt.callbacks import BuildProgress, Messages
-from edgebll_devices.runtimes.tensorrt.heartbeat import Heartbeat
+from edgebll_devices.runtimes.tensorrt.progress_heartbeat import Heartbeat
 
 
 class Clock:

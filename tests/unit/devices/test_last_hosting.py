@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import StorageError
-from edgebll.limits import kills_for_memory
-from edgebll_devices import last_hosting
-from edgebll_devices.last_hosting import LastHosting, Starved
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.limits import kills_for_memory
+from edgebll_devices.agent import last_hosting
+from edgebll_devices.agent.last_hosting import LastHosting, Starved
 
 
 @pytest.fixture

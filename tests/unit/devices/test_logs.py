@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import ConfigError, StorageError
-from edgebll_devices.logs import KEPT, LEAST_BYTES, JsonLog, json_log
+from edgebll.kernel.errors import ConfigError, StorageError
+from edgebll_devices.service.json_log import KEPT, LEAST_BYTES, JsonLog, json_log
 
 NASTY = 'a "quoted"\nline\x00\x1b[31m, a surrogate \udc80 and \N{SNOWMAN} \N{FIRE}'
 
@@ -92,7 +92,7 @@ def test_a_disk_that_refuses_is_named_once_and_no_half_line_stays(tmp_path: Path
         f"""
         import logging, resource, signal
         from pathlib import Path
-        from edgebll_devices.logs import json_log
+        from edgebll_devices.service.json_log import json_log
         logging.basicConfig(level=logging.INFO, filename="/dev/null")
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         with json_log(Path({str(path)!r}), 1_000_000):

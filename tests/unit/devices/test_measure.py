@@ -9,8 +9,8 @@ import pytest
 from support import exported
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle, open_bundle, write_updated
-from edgebll_devices import measure
+from edgebll.kernel.bundle import Bundle, open_bundle, write_updated
+from edgebll.kernel.execution import step_timing as measure
 from edgebll_devices.runtimes import BlockRuntime, load_block
 
 

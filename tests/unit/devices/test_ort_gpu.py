@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BoardError
-from edgebll_devices.runtimes import Site, ort_gpu
-from edgebll_devices.runtimes.ort_gpu import OrtGpuBlock, nodes_elsewhere
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError
+from edgebll_devices.runtimes import Site
+from edgebll_devices.runtimes import onnxruntime_gpu as ort_gpu
+from edgebll_devices.runtimes.onnxruntime_gpu import OrtGpuBlock, nodes_elsewhere
 
 CPU = "CPUExecutionProvider"
 LR = {"lr": 0.1}
@@ -57,7 +58,7 @@ def test_nodes_that_run_elsewhere_are_said(bundle: Bundle, caplog: pytest.LogCap
 
 def test_onnx_runtime_tells_where_nodes_run(bundle: Bundle) -> None:
     """The real thing: with the processor alone every node runs elsewhere than on CUDA."""
-    from edgebll_devices.runtimes.ort import load_session
+    from edgebll_devices.runtimes.onnxruntime_cpu import load_session
 
     session = load_session(bundle, bundle.manifest.block("block0"), "step", 1, record=True)
     if not hasattr(session, "get_provider_graph_assignment_info"):

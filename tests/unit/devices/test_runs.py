@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import StorageError
-from edgebll_devices.runs import KEPT, Runs
+from edgebll.kernel.errors import StorageError
+from edgebll_devices.agent.run_history import KEPT, Runs
 
 FILE = "runs/board.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.service_manager import fake_manager
 
-from edgebll_devices.service_manager import ServiceManager
+from edgebll_devices.service.systemd_notify import ServiceManager
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgebll.errors import StorageError
-from edgebll.spec import FileEntry
-from edgebll_devices.cache import FileCache
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.spec.manifest import FileEntry
+from edgebll_devices.storage.file_cache import FileCache
 
 RUN, NAME = "run", "block0.safetensors"
 DAY_S = 24 * 3600.0

@@ -14,18 +14,18 @@ import pytest
 from support.board_runs import make_tokens
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-from edgebll.errors import StorageError
-from edgebll.spec import FileEntry
-from edgebll.state import Array, pack_tensors
-from edgebll.wire import SNAPSHOT, TRAIN, State
-from edgebll.wire.codec import decode, encode
-from edgebll_devices import cache as cache_module
-from edgebll_devices.cache import FileCache
-from edgebll_devices.sequential import run_sequential
-from edgebll_devices.state_keeper import StateKeeper
-from edgebll_devices.write_budget import WriteBudget
-from edgebll_firmware_host.snapshot_writer import _apart
-from edgebll_firmware_host.snapshots import CONTENTS, Progress, write_snapshot
+from edgebll.kernel.errors import StorageError
+from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.state.block_state import Array, pack_tensors
+from edgebll.kernel.wire import SNAPSHOT, TRAIN, State
+from edgebll.kernel.wire.codec import decode, encode
+from edgebll_devices.storage import file_cache as cache_module
+from edgebll_devices.storage.file_cache import FileCache
+from edgebll_devices.storage.snapshot_cache import StateKeeper
+from edgebll_devices.storage.write_budget import WriteBudget
+from edgebll_firmware_host.run.snapshot_writer import _apart
+from edgebll_firmware_host.run_files.snapshot_store import CONTENTS, Progress, write_snapshot
 
 RUN, NAME = "run", "block0.safetensors"
 NO_LIMIT = WriteBudget(0.0, 0.0)

@@ -13,13 +13,13 @@ from support.fake_cudart import FakeCudart
 from support.host_engine import HostEngine, load_on_host
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle, open_bundle
-from edgebll.errors import BoardError, BundleError
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.errors import BoardError, BundleError
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning import SGD, make_rule
-from edgebll.networks import make_network
-from edgebll.spec import TensorSpec
+from edgebll.learning.networks import make_network
 from edgebll_devices.runtimes import load_block
-from edgebll_devices.runtimes.signature import Signature
+from edgebll_devices.runtimes.graph_signature import Signature
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.buffers import ALIGNMENT, Layout
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda

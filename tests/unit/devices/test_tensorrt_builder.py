@@ -11,13 +11,13 @@ from support import exported, tensorrt_builds
 from support.one_node import make_model
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BoardError, BundleError
-from edgebll_devices.runtimes.site import LoadHalted, Site
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError, BundleError
+from edgebll.kernel.execution.load_context import LoadHalted, Site
 from edgebll_devices.runtimes.tensorrt import load
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions, node_names
-from edgebll_devices.runtimes.tensorrt.gpu import Gpu
-from edgebll_devices.runtimes.tensorrt.library import Library, load_library
+from edgebll_devices.runtimes.tensorrt.find_library import Library, load_library
+from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu
 from edgebll_devices.runtimes.tensorrt.load import Workshop, default_options
 
 pytestmark = pytest.mark.skipif(not tensorrt_builds.AVAILABLE, reason=tensorrt_builds.WHY_NOT)

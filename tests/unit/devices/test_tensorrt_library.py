@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from support.fake_tensorrt import BuilderFlag, DataType, Engine, Layer, Network, Tensor, make_module
 
-from edgebll.errors import BoardError, BundleError, MissingExtraError
-from edgebll_devices.runtimes.site import Site
-from edgebll_devices.runtimes.tensorrt import library as library_module
+from edgebll.kernel.errors import BoardError, BundleError, MissingExtraError
+from edgebll.kernel.execution.load_context import Site
+from edgebll_devices.runtimes.tensorrt import find_library as library_module
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions
 from edgebll_devices.runtimes.tensorrt.engine import TensorRTEngine
-from edgebll_devices.runtimes.tensorrt.library import Library, load_library
+from edgebll_devices.runtimes.tensorrt.find_library import Library, load_library
 
 FLOAT, HALF, INT32 = DataType.FLOAT, DataType.HALF, DataType.INT32
 

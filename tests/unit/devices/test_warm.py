@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from edgebll_devices.runtimes import BlockRuntime
-from edgebll_devices.warm import KEEP_S, Loaded, WarmRuntimes
+from edgebll_devices.session.runtime_pool import KEEP_S, Loaded, WarmRuntimes
 
 LOADED = Loaded("run", "0" * 64, "block0", "onnxruntime", 1)
 

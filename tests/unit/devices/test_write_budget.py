@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll_devices.write_budget import WriteBudget, disk_budget
+from edgebll_devices.storage.write_budget import WriteBudget, disk_budget
 
 DAY_S = 86400.0
 

@@ -9,7 +9,7 @@ import pytest
 from support.untouched_modules import differences, fingerprint
 from torch import nn
 
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 
 
 @pytest.fixture(autouse=True)

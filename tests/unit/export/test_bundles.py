@@ -9,14 +9,14 @@ import torch
 from support.graphs import run_model
 from torch import nn
 
-from edgebll.bundle import open_bundle, write_manifest
-from edgebll.errors import ConfigError, ExportError
+from edgebll.kernel.bundle import open_bundle, write_manifest
+from edgebll.kernel.errors import ConfigError, ExportError
 from edgebll.learning import BLL, SGD, Backprop, Greedy, Rule, make_steps
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export import export_bundle, verify_bundle
-from edgebll_export.golden import eager_records
-from edgebll_export.models import block_models
-from edgebll_export.registry import LOWERINGS
+from edgebll_export.bundles.block_models import block_models
+from edgebll_export.bundles.golden_vectors import eager_records
+from edgebll_export.lowering_registry import LOWERINGS
 
 
 def small_network() -> BlockNetwork:

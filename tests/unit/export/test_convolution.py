@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.learning import BLL, SGD
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle, make_target, verify_bundle
-from edgebll_export.lowering.convolution_tiles import tiled_axis, toom_cook
+from edgebll_export.lowering.convolution.bilinear_tiles import tiled_axis, toom_cook
 
 #: x, weight, stride, padding, dilation, groups
 Case = tuple[tuple[int, ...], tuple[int, ...], object, object, object, int]

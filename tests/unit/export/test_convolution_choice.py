@@ -6,9 +6,10 @@ import torch
 from support.graphs import run_model
 from torch.nn import functional as F
 
-from edgebll_export.graph import GraphBuilder
-from edgebll_export.lowering import convolution, convolution_choice
-from edgebll_export.lowering.convolution_geometry import Geometry
+from edgebll_export.graph.builder import GraphBuilder
+from edgebll_export.lowering.convolution import convolution
+from edgebll_export.lowering.convolution import form_choice as convolution_choice
+from edgebll_export.lowering.convolution.geometry import Geometry
 
 
 def geometry(

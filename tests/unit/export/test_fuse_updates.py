@@ -7,9 +7,9 @@ import onnx
 import pytest
 from support.graphs import run_model
 
-from edgebll_export import graph as graph_module
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.models import check_model
+from edgebll_export.bundles.block_models import check_model
+from edgebll_export.graph import builder as graph_module
+from edgebll_export.graph.builder import GraphBuilder, Value
 
 Shapes = Sequence[tuple[int, ...]]
 

@@ -12,11 +12,11 @@ from support.plain_training import BATCH, TOLERANCE, Examples, batches, error_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.bundle import open_bundle
-from edgebll.errors import ConfigError, DataError, ExportError
-from edgebll.spec import TensorSpec
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import ConfigError, DataError, ExportError
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll_export import verify_bundle
-from edgebll_export.quantize import quantize_bundle
+from edgebll_export.bundles.quantize import quantize_bundle
 
 
 class Tokens(nn.Module):

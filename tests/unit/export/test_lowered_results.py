@@ -10,9 +10,9 @@ import pytest
 import torch
 from support.graphs import run_lowered, to_model
 
-from edgebll.errors import ExportError
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.registry import LOWERINGS, Lowering
+from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering_registry import LOWERINGS, Lowering
 
 X = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]])
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 
 Q, K, V = (2, 3, 5, 4), (2, 3, 6, 4), (2, 3, 6, 4)
 _CAUSAL = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)

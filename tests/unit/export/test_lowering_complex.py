@@ -6,7 +6,7 @@ from support.graphs import to_model
 from support.lowering_cases import Case, check_case
 from torch import Tensor
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 
 
 def z(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from support.graphs import Function, assert_lowered_equals_eager, run_lowered
 from support.lowering_cases import Case, check_case
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 
 CASES: dict[str, Case] = {
     "add": (lambda x, y: x + 2 * y + 1, [(3, 4), (4,)]),

@@ -6,7 +6,7 @@ from support.graphs import assert_lowered_equals_float64, to_model
 from support.lowering_cases import Case, check_case
 from torch import Tensor
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 
 
 def wide(x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from support.graphs import Function, assert_lowered_equals_eager, to_model
 from support.lowering_cases import Case, check_case
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 from edgebll_export.targets import make_target
 
 CASES: dict[str, Case] = {

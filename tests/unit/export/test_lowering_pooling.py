@@ -8,7 +8,7 @@ from support.graphs import assert_lowered_equals_float64, to_model
 from support.lowering_cases import Case, check_case
 from torch.nn import functional as F
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 
 #: Small whole numbers, so that many windows hold their maximum more than once; the first gets the gradient.
 TIES = torch.randint(-2, 3, (2, 3, 9, 8), generator=torch.Generator().manual_seed(0)).float()

@@ -13,9 +13,9 @@ from support.untouched_modules import differences, fingerprint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from edgebll.errors import ConfigError, EdgebllError, ExportError
+from edgebll.kernel.errors import ConfigError, EdgebllError, ExportError
 from edgebll.learning import SGD, FeedbackAlignment, Greedy, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 
 
 class Potential(nn.Module):
@@ -253,7 +253,7 @@ def test_a_rule_that_trains_a_copy_refuses_hooks() -> None:
 
 
 def test_frozen_layers_are_told(tmp_path: Path) -> None:
-    from edgebll.bundle import open_bundle
+    from edgebll.kernel.bundle import open_bundle
 
     block = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6).eval(), nn.Dropout(0.5))
     export(network_of(block, torch.zeros(2, 3)), tmp_path / "bundle")

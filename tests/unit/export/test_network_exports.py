@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from support.networks import small_network
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.learning import make_optimizer, make_rule
-from edgebll.networks import BlockNetwork, make_network
-from edgebll.networks.resnet import ResNet50
-from edgebll.spec import Manifest
+from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.networks.resnet import ResNet50
 from edgebll_export import export_bundle, verify_bundle
 
 

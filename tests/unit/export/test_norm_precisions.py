@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgebll.learning import SGD, make_rule, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import make_target
-from edgebll_export.models import block_models
+from edgebll_export.bundles.block_models import block_models
 
 STEPS, BATCH, LR, SCALE = 6, 6, 0.05, 1024.0
 #: Of a weight's movement: bfloat16 has 8 binary digits.

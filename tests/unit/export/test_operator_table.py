@@ -7,10 +7,10 @@ import sys
 import pytest
 from support.documents import Document
 
-from edgebll_export.decompositions import DECOMPOSED, overload
-from edgebll_export.operators import operator_rows
-from edgebll_export.registry import LOWERINGS
+from edgebll_export.lowering.operator_table import operator_rows
+from edgebll_export.lowering_registry import LOWERINGS
 from edgebll_export.targets import TARGETS
+from edgebll_export.tracing.decompositions import DECOMPOSED, overload
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,12 +13,13 @@ import pytest
 from support.graphs import run_model
 from torch import Tensor
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import BLL, OPTIMIZERS, SGD, Adam, AdamW, Backprop, Optimizer, Rule, make_steps
-from edgebll.learning.optimizer import Tensors
-from edgebll.networks import BlockNetwork, make_network
-from edgebll_export import export_bundle, graph, verify_bundle
-from edgebll_export.models import block_models
+from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.optimizers.optimizer import Tensors
+from edgebll_export import export_bundle, verify_bundle
+from edgebll_export.bundles.block_models import block_models
+from edgebll_export.graph import builder as graph
 from edgebll_export.passes import PASSES, run_passes
 from edgebll_export.passes.fuse_updates import MAX_ELEMENTS, fuse_updates
 

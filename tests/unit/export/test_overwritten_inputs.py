@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import SGD, make_rule, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle, verify_bundle
-from edgebll_export.verify import failures
+from edgebll_export.bundles.verify import failures
 
 
 def network() -> BlockNetwork:

@@ -9,20 +9,20 @@ import torch
 from support.graphs import run_model
 from torch import nn
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 from edgebll.learning import BLL, SGD, make_steps
-from edgebll.networks import BlockNetwork
-from edgebll_export import graph as graph_module
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.models import block_models, check_model
+from edgebll.learning.networks import BlockNetwork
+from edgebll_export.bundles.block_models import block_models, check_model
+from edgebll_export.graph import builder as graph_module
+from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.passes import PASSES, run_passes
-from edgebll_export.passes.alive import in_order
+from edgebll_export.passes.dead_nodes import in_order
 from edgebll_export.passes.drop_axes import drop_axes
 from edgebll_export.passes.merge_equal import merge_equal
 from edgebll_export.passes.merge_reshapes import merge_reshapes
-from edgebll_export.passes.names import Pass
 from edgebll_export.passes.simplify import simplify
 from edgebll_export.passes.transposes import merge_transposes
+from edgebll_export.passes.value_names import Pass
 
 Build = Callable[[GraphBuilder, Value], Value]
 

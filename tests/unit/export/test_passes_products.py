@@ -9,9 +9,9 @@ import torch
 from support.graphs import run_lowered, run_model, to_model
 from torch import Tensor
 
-from edgebll_export import graph as graph_module
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.models import check_model
+from edgebll_export.bundles.block_models import check_model
+from edgebll_export.graph import builder as graph_module
+from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.passes import run_passes
 
 #: Makes the output of a graph from the product A B, a matrix p as large and a scalar s.

@@ -13,10 +13,10 @@ from support.graphs import run_model
 from torch import nn
 
 from edgebll.learning import BLL, SGD, Adam, AdamW, BlockStep, Optimizer, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import make_target
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.models import block_models, check_model
+from edgebll_export.bundles.block_models import block_models, check_model
+from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.targets import ONNX, Target
 
 SCANS = make_target("onnx", threads=1)

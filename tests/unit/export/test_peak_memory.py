@@ -8,13 +8,13 @@ import pytest
 from onnx import TensorProto, helper
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import open_bundle
-from edgebll.bundle.peak_memory import PEAK_BYTES, peak_bytes
-from edgebll.errors import BundleError
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.bundle.peak_memory import PEAK_BYTES, peak_bytes
+from edgebll.kernel.errors import BundleError
 from edgebll.learning import SGD, Greedy
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
-from edgebll_export.peak_memory import note_peak, peak
+from edgebll_export.graph.peak_memory import note_peak, peak
 
 
 def model(*nodes: tuple[str, list[str], list[str]]):

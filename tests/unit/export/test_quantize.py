@@ -8,15 +8,15 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from edgebll.bundle import INT8_GRAPH, open_bundle, write_updated
 from edgebll.data import load_dataset
-from edgebll.errors import BundleError, ConfigError, DataError
+from edgebll.kernel.bundle import INT8_GRAPH, open_bundle, write_updated
+from edgebll.kernel.errors import BundleError, ConfigError, DataError
+from edgebll.kernel.execution.sequential import evaluate_bundle
 from edgebll.learning import SGD, make_rule, make_steps
-from edgebll.networks import make_network
-from edgebll_devices.int8 import Int8Forward
-from edgebll_devices.sequential import evaluate_bundle
+from edgebll.learning.networks import make_network
+from edgebll_devices.runtimes.int8_forward import Int8Forward
 from edgebll_export import export_bundle
-from edgebll_export.quantize import quantize_bundle
+from edgebll_export.bundles.quantize import quantize_bundle
 
 BATCH = 32
 

@@ -15,13 +15,13 @@ from onnx import numpy_helper
 from support import tensorrt_builds
 from torch import Tensor, nn
 
-from edgebll.bundle import INT8_GRAPH, open_bundle
-from edgebll.errors import ExportError
+from edgebll.kernel.bundle import INT8_GRAPH, open_bundle
+from edgebll.kernel.errors import ExportError
 from edgebll.learning import SGD, make_rule
-from edgebll.networks import BlockNetwork
-from edgebll_devices.int8 import Int8Forward
+from edgebll.learning.networks import BlockNetwork
+from edgebll_devices.runtimes.int8_forward import Int8Forward
 from edgebll_export import export_bundle, make_target
-from edgebll_export.quantize import quantize_bundle
+from edgebll_export.bundles.quantize import quantize_bundle
 
 BATCH = 8
 

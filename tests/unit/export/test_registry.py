@@ -12,9 +12,9 @@ from support.lowering_cases import all_cases, case_inputs, recorded_operators
 
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 from edgebll_export.composites import COMPOSITES
-from edgebll_export.registry import COMPLEX_LOWERINGS, LOWERINGS
+from edgebll_export.lowering_registry import COMPLEX_LOWERINGS, LOWERINGS
 from edgebll_export.targets import MAX_OPSET, make_target
-from edgebll_export.trace import dtype_name
+from edgebll_export.tracing.trace import dtype_name
 
 CASES = all_cases()
 #: Families with operators that later opsets changed (Reduce*, Split, Pad).

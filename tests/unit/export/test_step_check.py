@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
-from edgebll.errors import VerifyError
-from edgebll_export import export_step, step_check
+from edgebll.kernel.errors import VerifyError
+from edgebll_export import export_step
+from edgebll_export.functions import step_check
 
 MODEL = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.ReLU(), nn.Linear(5, 1))
 Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]

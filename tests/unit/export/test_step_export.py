@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from edgebll.errors import ConfigError, ExportError, VerifyError
-from edgebll_export import export_step, step_check
+from edgebll.kernel.errors import ConfigError, ExportError, VerifyError
+from edgebll_export import export_step
+from edgebll_export.functions import step_check
 
 X = torch.linspace(-1, 1, 6).reshape(2, 3)
 W = torch.linspace(0.5, 2, 6).reshape(2, 3)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 from edgebll_export import export_step
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.func import grad
 from torch.nn import functional as F
 
-from edgebll.errors import ExportError
+from edgebll.kernel.errors import ExportError
 from edgebll_export import export_step
-from edgebll_export.decompositions import DECOMPOSED, overload
+from edgebll_export.tracing.decompositions import DECOMPOSED, overload
 
 #: Writes into its first argument, a square matrix, with another one and a vector at hand.
 Write = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -10,18 +10,18 @@ import torch
 from support.graphs import run_model
 from torch import nn
 
-from edgebll.bundle import open_bundle
-from edgebll.errors import ConfigError, ExportError
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import ConfigError, ExportError
 from edgebll.learning import SGD, make_rule
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export import export_bundle, make_target, verify_bundle
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lower import lower
-from edgebll_export.models import check_model
-from edgebll_export.registry import LOWERINGS, lowering
+from edgebll_export.bundles.block_models import check_model
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.lower_trace import lower
+from edgebll_export.lowering_registry import LOWERINGS, lowering
 from edgebll_export.targets import MAX_OPSET, MIN_OPSET, TARGETS
 from edgebll_export.targets.tensorrt import VERSIONS, support_table
-from edgebll_export.trace import trace
+from edgebll_export.tracing.trace import trace
 
 
 def _bundle(path: Path, target: str, precision: str = "float32", network: BlockNetwork | None = None) -> Path:

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from edgebll.data import batch_order, load_dataset
+from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.learning import SGD, Adam, AdamW, Backprop, Optimizer, make_steps
-from edgebll.networks import BlockNetwork
-from edgebll.schedule import Schedule
-from edgebll_export.models import block_models
+from edgebll.learning.networks import BlockNetwork
+from edgebll_export.bundles.block_models import block_models
 
 STEPS, BATCH = 50, 32
 Rule = Callable[..., torch.optim.Optimizer]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantize, MovingAverageMinMaxObserver
 from torch.nn import functional as F
 
-from edgebll.errors import ExportError
-from edgebll.networks import BlockNetwork
+from edgebll.kernel.errors import ExportError
+from edgebll.learning.networks import BlockNetwork
 
 
 class Branches(nn.Module):
@@ -146,7 +146,7 @@ def test_the_line_is_that_of_the_function_a_forward_calls(tmp_path: Path) -> Non
 
 
 def test_networks_without_code_of_their_own_name_the_layer_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebll_export.registry import LOWERINGS
+    from edgebll_export.lowering_registry import LOWERINGS
 
     monkeypatch.delitem(LOWERINGS, "aten.gelu.default")
     with pytest.raises(ExportError, match=r"aten.gelu.default in layer '1' has no lowering"):

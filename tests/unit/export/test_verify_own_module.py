@@ -12,13 +12,13 @@ from support.plain_training import export, network_of
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from edgebll.errors import BundleError, ExportError
+from edgebll.kernel.errors import BundleError, ExportError
 from edgebll.learning import SGD, BackLink, make_steps
-from edgebll.learning.differentiation import Differentiation
-from edgebll.learning.pure import PureModule
-from edgebll.networks import BlockNetwork
+from edgebll.learning.modules.differentiation import Differentiation
+from edgebll.learning.modules.pure_module import PureModule
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle, verify_bundle
-from edgebll_export.own_module import OwnModuleStep
+from edgebll_export.bundles.own_module_step import OwnModuleStep
 
 
 def hooked() -> nn.Module:

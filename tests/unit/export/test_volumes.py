@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.learning import SGD, BlockStep, make_rule, make_steps
-from edgebll.networks import BlockNetwork
-from edgebll.networks.block_network import Unit
-from edgebll_export.models import block_models
+from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.networks.block_network import Unit
+from edgebll_export.bundles.block_models import block_models
 
 STEPS, BATCH, LR = 6, 6, 0.1
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from support.board_runs import Silent
 
-from edgebll.runfolder import RunFolder
-from edgebll.wire import EVAL, TRAIN, Report
-from edgebll_firmware_host.account import TOTALS, Account
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.recovery import Recovery
-from edgebll_firmware_host.run_plan import Outcome
-from edgebll_firmware_host.totals import MAX_SPANS
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.wire import EVAL, TRAIN, Report
+from edgebll_firmware_host.policy.recovery_policy import Recovery
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import Outcome
+from edgebll_firmware_host.run_files.cost_account import TOTALS, Account
+from edgebll_firmware_host.run_files.cost_totals import MAX_SPANS
 
 RUN = "run"
 #: What the monotonic clock of a process shows when it begins, and how many seconds it counts; the machine was started between.
@@ -26,7 +26,7 @@ AHEAD_NS = 3 * 10**9
 def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """The host's monotonic clock."""
     now = {"ns": 0}
-    monkeypatch.setattr("edgebll_firmware_host.account.time.monotonic_ns", lambda: now["ns"])
+    monkeypatch.setattr("edgebll_firmware_host.run_files.cost_account.time.monotonic_ns", lambda: now["ns"])
     return now
 
 

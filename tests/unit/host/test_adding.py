@@ -13,20 +13,20 @@ from support.tiny_bundle import make_tiny_bundle
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.errors import ConfigError, LinkTimeout
-from edgebll.keys import make_key_pair
-from edgebll.runfolder import RunFolder
-from edgebll.state import state_sha256
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.desk import REQUESTS, Desk
-from edgebll_firmware_host.engines import RunningAgents
-from edgebll_firmware_host.greeting import greet_those_there
+from edgebll.kernel.errors import ConfigError, LinkTimeout
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll_firmware_host.engines.local_processes import RunningAgents
+from edgebll_firmware_host.fleet.board_sessions import open_fleet
+from edgebll_firmware_host.fleet.membership import Members
+from edgebll_firmware_host.fleet.rejoin_handshake import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
-from edgebll_firmware_host.members import Members
-from edgebll_firmware_host.placement import place_among
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import RunPlan
-from edgebll_firmware_host.session import open_fleet
+from edgebll_firmware_host.policy.block_placement import place_among
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run_files.status_files import REQUESTS, Desk
 
 KEY = make_key_pair().public
 #: Options of `cluster add`, and what is said of them.

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from edgebll.errors import LinkError
-from edgebll.transport import resolving
-from edgebll_firmware_host import addresses
-from edgebll_firmware_host.addresses import Addresses
+from edgebll.kernel.errors import LinkError
+from edgebll.kernel.transport import name_resolution as resolving
+from edgebll_firmware_host.fleet import addresses
+from edgebll_firmware_host.fleet.addresses import Addresses
 
 #: What the host's names stand for.
 NAMES = {

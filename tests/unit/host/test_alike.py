@@ -7,9 +7,9 @@ from pathlib import Path
 
 from support.fake_board import welcome
 
-from edgebll_firmware_host.alike import COMPUTING, Alike, How, warning
-from edgebll_firmware_host.board_link import BoardLink
+from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.run.numerics_guard import COMPUTING, Alike, How, warning
 
 ONE, FOUR = How("onnxruntime", 1, "x86_64"), How("onnxruntime", 4, "x86_64")
 

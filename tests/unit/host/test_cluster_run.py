@@ -13,16 +13,16 @@ from support.board_runs import Silent
 from support.fake_board import FakeBoard, welcome
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BoardError, LinkError, LinkTimeout
-from edgebll.runfolder import RunFolder
-from edgebll.transport import Receiver
-from edgebll.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Pong, Ready, Stop, Token
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import RunningAgents
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.transport import Receiver
+from edgebll.kernel.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Pong, Ready, Stop, Token
+from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 
 RUN = "run"
 Script = Callable[[Message], Iterable[Message] | None]

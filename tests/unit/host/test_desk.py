@@ -14,14 +14,23 @@ import pytest
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.errors import BundleError, LinkTimeout
-from edgebll.keys import make_key_pair
-from edgebll.plain import to_plain
-from edgebll.run_guard import SUMMARY, lock_folder
-from edgebll_firmware_host import asking
-from edgebll_firmware_host.asking import GONE, SILENT, STALE_S, WORKING, ask
-from edgebll_firmware_host.desk import DRAIN, ENDED, REQUESTS, STATUS, BoardStatus, Request, Status, this_machine
+from edgebll.kernel.errors import BundleError, LinkTimeout
+from edgebll.kernel.keys import make_key_pair
+from edgebll.kernel.runs.run_lock import SUMMARY, lock_folder
+from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.run_files import control_client as asking
+from edgebll_firmware_host.run_files.control_client import GONE, SILENT, STALE_S, WORKING, ask
+from edgebll_firmware_host.run_files.status_files import (
+    DRAIN,
+    ENDED,
+    REQUESTS,
+    STATUS,
+    BoardStatus,
+    Request,
+    Status,
+    this_machine,
+)
 
 KEY = make_key_pair().public
 BOARD = BoardStatus("a", "tcp://127.0.0.1:7", "working", ("block0",), 0.1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgebll.wire import Reached, Surveyed
-from edgebll_firmware_host.findings import PreflightError, facts, notes, problems, refuse
+from edgebll.kernel.wire import Reached, Surveyed
+from edgebll_firmware_host.fleet.preflight import THIS_HOST, Checked
+from edgebll_firmware_host.fleet.preflight_findings import PreflightError, facts, notes, problems, refuse
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.preflight import THIS_HOST, Checked
 
 KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 ENTRIES = {"a": BoardEntry("a", "tcp://127.0.0.1:7", threads=4), "b": BoardEntry("b", "tcp://10.0.0.2:7", KEY)}

@@ -11,9 +11,9 @@ import pytest
 from support.fake_board import FakeBoard, manners, welcome
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
-from edgebll.wire import (
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
+from edgebll.kernel.wire import (
     TRAIN,
     Assign,
     Failure,
@@ -30,13 +30,14 @@ from edgebll.wire import (
     Stop,
     Want,
 )
-from edgebll_firmware_host import session, shipping
-from edgebll_firmware_host.fleet import Fleet
+from edgebll_firmware_host.fleet import board_sessions as session
+from edgebll_firmware_host.fleet import file_transfer as shipping
+from edgebll_firmware_host.fleet.board_sessions import open_fleet, start_session
+from edgebll_firmware_host.fleet.file_transfer import ship
+from edgebll_firmware_host.fleet.fleet import Fleet
+from edgebll_firmware_host.fleet.probe import probe_all
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
-from edgebll_firmware_host.placement import Placement
-from edgebll_firmware_host.probe import probe_all
-from edgebll_firmware_host.session import open_fleet, start_session
-from edgebll_firmware_host.shipping import ship
+from edgebll_firmware_host.policy.block_placement import Placement
 
 RUN = "run"
 
@@ -188,7 +189,7 @@ def test_a_dead_neighbour_comes_before_the_link_that_broke_with_it() -> None:
 
 
 def test_bytes_that_are_no_message_name_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    import edgebll.transport.control as control
+    import edgebll.kernel.transport.control as control
 
     with FakeBoard() as board, open_fleet([entry("a", board)], RUN, None, 5.0) as fleet:
         fleet.greet()

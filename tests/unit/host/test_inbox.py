@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BoardError, LinkError
-from edgebll.runfolder import RunFolder
-from edgebll.wire import EVAL, TRAIN, Pong, Report, State
-from edgebll_firmware_host.inbox import Inbox
-from edgebll_firmware_host.placement import Placement
-from edgebll_firmware_host.planner import BoardState, RunState
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.snapshot_writer import SnapshotWriter
-from edgebll_firmware_host.spans import Span, chrome_trace, write_timeline
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError, LinkError
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.wire import EVAL, TRAIN, Pong, Report, State
+from edgebll_firmware_host.policy.block_placement import Placement
+from edgebll_firmware_host.policy.next_actions import BoardState, RunState
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.report_inbox import Inbox
+from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
+from edgebll_firmware_host.run_files.timeline_spans import Span, chrome_trace, write_timeline
 
 RUN = "run"
 LINKS: Any = {

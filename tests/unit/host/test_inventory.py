@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll.errors import ConfigError
-from edgebll.keys import new_key_pair
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.keys import new_key_pair
 from edgebll_firmware_host.inventory import BoardEntry, load_cluster
-from edgebll_firmware_host.placement import place
+from edgebll_firmware_host.policy.block_placement import place
 
 GOOD = """
 [host]

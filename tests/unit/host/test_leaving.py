@@ -13,16 +13,16 @@ from support.board_runs import Silent, make_tokens
 from support.fake_board import FakeBoard
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.errors import BoardError, LinkError, LinkTimeout
-from edgebll.runfolder import RunFolder
-from edgebll.wire import END, TRAIN, Assign, Failure, Leaving, Message, Stop
-from edgebll_firmware_host.cluster_run import run_on_boards
-from edgebll_firmware_host.engines import RunningAgents
+from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.wire import END, TRAIN, Assign, Failure, Leaving, Message, Stop
+from edgebll_firmware_host.engines.local_processes import RunningAgents
+from edgebll_firmware_host.fleet.membership import Members
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
-from edgebll_firmware_host.live import Live
-from edgebll_firmware_host.members import Members
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.run_plan import RunPlan
+from edgebll_firmware_host.run.cluster_run import run_on_boards
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.reconfiguration import Live
+from edgebll_firmware_host.run.run_plan import RunPlan
 
 RUN = "run"
 

@@ -10,11 +10,11 @@ import pytest
 from support.fake_board import welcome
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.errors import BoardError
-from edgebll_firmware_host.board_link import BoardLink
+from edgebll.kernel.errors import BoardError
+from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.memory_need import BLOCK_BYTES, BOARD_BYTES, STATE_COPIES, Needs, needs
-from edgebll_firmware_host.memory_watch import MemoryWatch
+from edgebll_firmware_host.policy.memory_need import BLOCK_BYTES, BOARD_BYTES, STATE_COPIES, Needs, needs
+from edgebll_firmware_host.run.memory_watch import MemoryWatch
 
 NEEDS = Needs({"block0": 1, "block1": 1}, {"block0": 1, "block1": 1}, {"block0": 0, "block1": 0})
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebll_firmware_host.planner import (
+from edgebll_firmware_host.policy.next_actions import (
     PING_PERIOD_S,
     BoardState,
     DeclareLost,

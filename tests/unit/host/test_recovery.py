@@ -8,14 +8,14 @@ from collections.abc import Iterable
 import pytest
 from support.fake_board import FakeBoard
 
-from edgebll.errors import BoardError, LinkError, LinkTimeout
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Hello, Message, Progress, Stop, Token, Welcome
-from edgebll_firmware_host.feeder import Feeder
-from edgebll_firmware_host.greeting import greet_those_there
+from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Hello, Message, Progress, Stop, Token, Welcome
+from edgebll_firmware_host.fleet.board_sessions import open_fleet
+from edgebll_firmware_host.fleet.rejoin_handshake import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.placement import place_among
-from edgebll_firmware_host.recovery import Patience
-from edgebll_firmware_host.session import open_fleet
+from edgebll_firmware_host.policy.block_placement import place_among
+from edgebll_firmware_host.policy.recovery_policy import Patience
+from edgebll_firmware_host.run.token_feeder import Feeder
 
 RUN = "run"
 

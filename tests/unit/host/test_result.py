@@ -8,9 +8,9 @@ import pytest
 from support.board_runs import Silent
 from support.tiny_bundle import make_tiny_bundle
 
-from edgebll.runfolder import RunFolder, open_run
-from edgebll_firmware_host import result
-from edgebll_firmware_host.recorder import Recorder
+from edgebll.kernel.runs.run_folder import RunFolder, open_run
+from edgebll_firmware_host.run import run_result as result
+from edgebll_firmware_host.run.metrics_recorder import Recorder
 
 
 def test_a_picture_that_fails_is_a_note_and_the_run_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

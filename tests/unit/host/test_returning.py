@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from support.board_runs import Silent
 
-from edgebll.errors import LinkTimeout
-from edgebll_firmware_host import members
+from edgebll.kernel.errors import LinkTimeout
+from edgebll_firmware_host.fleet import membership as members
+from edgebll_firmware_host.fleet.membership import LONGEST_S, LOOK_S, Scout
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
-from edgebll_firmware_host.live import Live, Now
-from edgebll_firmware_host.members import LONGEST_S, LOOK_S, Scout
-from edgebll_firmware_host.placement import Placement
+from edgebll_firmware_host.policy.block_placement import Placement
+from edgebll_firmware_host.run.reconfiguration import Live, Now
 
 BOARD = BoardEntry("a", "tcp://127.0.0.1:9")
 

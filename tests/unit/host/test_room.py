@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.memory_need import BOARD_BYTES, Needs
-from edgebll_firmware_host.placement import place, place_among
-from edgebll_firmware_host.room import Room, place_in_room
+from edgebll_firmware_host.policy.block_placement import place, place_among
+from edgebll_firmware_host.policy.memory_fit import Room, place_in_room
+from edgebll_firmware_host.policy.memory_need import BOARD_BYTES, Needs
 
 MIB = 1 << 20
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-from edgebll.bundle import Bundle
-from edgebll.keys import KeyPair
-from edgebll_firmware_host.placement import Placement, step_bytes, step_period
-from edgebll_firmware_host.session import Neighbours, neighbours
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.keys import KeyPair
+from edgebll_firmware_host.fleet.board_sessions import Neighbours, neighbours
+from edgebll_firmware_host.policy.block_placement import Placement, step_bytes, step_period
 
 HOST_KEYS = KeyPair("host's", "secret")
 SPREAD = Placement({"a": ("block0",), "b": ("block1", "block2"), "c": ("block3",)})

@@ -15,19 +15,19 @@ import pytest
 from support.board_runs import Silent, make_tokens
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-import edgebll.files
-from edgebll.bundle import Bundle
-from edgebll.errors import BundleError, LinkError, StorageError
-from edgebll.runfolder import RunFolder
-from edgebll.state import state_sha256
-from edgebll.wire import END, EVAL, SNAPSHOT, TRAIN, State
-from edgebll_devices.hosted_block import HostedBlock, Start
+import edgebll.kernel.support.atomic_files
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BundleError, LinkError, StorageError
+from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.execution.stage import HostedBlock, Start
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, State
 from edgebll_devices.runtimes import load_block
-from edgebll_devices.sequential import run_sequential
-from edgebll_firmware_host import snapshot_writer
-from edgebll_firmware_host.recorder import Recorder
-from edgebll_firmware_host.snapshot_writer import SnapshotWriter
-from edgebll_firmware_host.snapshots import Snapshot, newest_snapshot, write_snapshot
+from edgebll_firmware_host.run import snapshot_writer
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
+from edgebll_firmware_host.run_files.snapshot_store import Snapshot, newest_snapshot, write_snapshot
 
 KINDS = (TRAIN, SNAPSHOT, TRAIN, SNAPSHOT, TRAIN, EVAL, TRAIN, SNAPSHOT, TRAIN, TRAIN, SNAPSHOT, TRAIN, END)
 STEPS = [1, 2, 4, 6]
@@ -238,7 +238,7 @@ def test_a_full_disk_leaves_those_before(bundle: Bundle, run: Path, monkeypatch:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(edgebll.files.os, "fsync", full)
+    monkeypatch.setattr(edgebll.kernel.support.atomic_files.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
     assert found(run, bundle) == (6, [])

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_board import welcome
 
-from edgebll_firmware_host.alike import Alike, How
-from edgebll_firmware_host.board_link import BoardLink
+from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.thread_cap import ThreadCap, used_threads
+from edgebll_firmware_host.policy.thread_cap import ThreadCap, used_threads
+from edgebll_firmware_host.run.numerics_guard import Alike, How
 
 HOME = "tcp://127.0.0.1:1"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgebll_firmware_host.planner import (
+from edgebll_firmware_host.policy.next_actions import (
     PING_PERIOD_S,
     SLOWEST_LINK,
     BoardState,

@@ -7,11 +7,11 @@ import torch
 from support import naive
 from torch import Tensor, nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import DGL, SGD, AugLocal, BlockPlace, Greedy, make_steps
-from edgebll.networks import BlockNetwork, PlacedUnit, make_network
-from edgebll.networks.mlp import MLP
-from edgebll.networks.resnet import BasicBlock
+from edgebll.learning.networks import BlockNetwork, PlacedUnit, make_network
+from edgebll.learning.networks.mlp import MLP
+from edgebll.learning.networks.resnet import BasicBlock
 
 CLASSES = 4
 #: Class 0 has one sample, class 2 none.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.bundle import open_bundle
+from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import DGL, SGD, BlockPlace, BlockStep, make_steps
+from edgebll.learning.modules.pure_module import PureModule, seeded
+from edgebll.learning.networks import Inputs, make_network
 from edgebll.learning.precision import make_precision
-from edgebll.learning.pure import PureModule, seeded
 from edgebll.learning.rule import Objective, PredictiveObjective
-from edgebll.networks import Inputs, make_network
 from edgebll_export import export_bundle
 
 LR = {"lr": torch.tensor(0.1)}

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.edges import EdgeSpec
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import SGD, AdamW, BackLink, BlockStep, Greedy, Optimizer, SeededDropout, SideStreams, make_steps
-from edgebll.learning.rules.backlink_step import PENDING, PENDING_LR, BackLinkStep
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.rules.backlink.step import PENDING, PENDING_LR, BackLinkStep
 
 BATCH, STEPS = 8, 5
 

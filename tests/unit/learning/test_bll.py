@@ -7,9 +7,9 @@ import pytest
 import torch
 from support import naive
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import BLL, BlockPlace, make_rule
-from edgebll.learning.rules.bll_objective import FEEDBACK, BLLObjective
+from edgebll.learning.rules.bll.objective import FEEDBACK, BLLObjective
 
 BATCH, CHANNELS, SIDE, CLASSES = 6, 5, 4, 4
 LABELS = [0, 1, 1, 3, 3, 3]  # class 0 has one sample, class 2 none

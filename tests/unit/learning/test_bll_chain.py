@@ -10,12 +10,12 @@ from support import naive
 from support.networks import small_network
 from torch import Tensor
 
-from edgebll.edges import EdgeSpec
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import BLL, SGD, BlockPlace, SideStreams, make_steps
-from edgebll.learning.rules.bll_chain import BIAS, TARGETS, WEIGHT
-from edgebll.learning.rules.bll_objective import BLLObjective
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
+from edgebll.learning.rules.bll.chained_objective import BIAS, TARGETS, WEIGHT
+from edgebll.learning.rules.bll.objective import BLLObjective
 
 CLASSES = 4
 #: One sample of class 0, none of class 2; all of one class; each class once.

@@ -10,10 +10,10 @@ from support.graphs import run_lowered, to_model
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from edgebll.bundle import open_bundle
-from edgebll.errors import ConfigError, ExportError
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import ConfigError, ExportError
 from edgebll.learning import SGD, Backprop, MaskedDropout, SeededDropout, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 from edgebll_devices.runtimes.reference.interpreter import Program
 from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_export import export_bundle, make_target, verify_bundle

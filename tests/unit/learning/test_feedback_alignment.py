@@ -11,9 +11,9 @@ import torch
 from support import naive
 from torch import Tensor, nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import SGD, BlockPlace, FeedbackAlignment, make_steps
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.networks import BlockNetwork, make_network
 
 Array = np.ndarray
 

@@ -10,11 +10,11 @@ from support import naive
 from torch import Tensor
 
 from edgebll.data import load_dataset
-from edgebll.edges import EdgeSpec
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import SGD, BlockPlace, InfoPro, SideStreams, make_steps
+from edgebll.learning.networks import make_network
 from edgebll.learning.rules.infopro_objective import supervised_contrast
-from edgebll.networks import make_network
 
 CLASSES = 4
 #: One sample of class 0, none of class 2; all of one class; each class once.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, make_optimizer
 
 STEPS = 60

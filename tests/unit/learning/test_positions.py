@@ -9,9 +9,9 @@ import torch
 from support.networks import small_network
 from torch import Tensor
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import RULES, BlockPlace, SideStreams, make_optimizer, make_rule, make_steps
-from edgebll.learning.positions import PerPosition, objective_of
+from edgebll.learning.per_position import PerPosition, objective_of
 from edgebll.learning.rule import cross_entropy
 
 PLACE = BlockPlace(0, 2, (4, 6), 3, positions=4)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from edgebll.bundle import open_bundle
 from edgebll.data import load_dataset
-from edgebll.errors import ConfigError
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import PRECISIONS, SGD, BlockStep, make_rule, make_steps
+from edgebll.learning.networks import make_network
 from edgebll.learning.precision import FACTOR, GOOD_STEPS, GROWTH_STEPS, INITIAL_FACTOR, MAX_FACTOR
-from edgebll.networks import make_network
 from edgebll_devices.runtimes import load_block
 from edgebll_export import export_bundle
 

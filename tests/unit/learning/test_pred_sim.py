@@ -9,7 +9,7 @@ import torch
 from support import naive
 from torch import Tensor
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import BlockPlace, Pred, PredSim, Sim, make_rule
 from edgebll.learning.rules.pred_sim import Decoder, decoder_cells, similarity_matrix
 

@@ -8,9 +8,9 @@ import torch
 from support import naive
 
 from edgebll.data import batch_order, load_dataset
-from edgebll.edges import is_chain
+from edgebll.kernel.spec.edge_check import is_chain
 from edgebll.learning import RULES, SGD, BlockStep, SideStreams, make_rule, make_steps
-from edgebll.networks import make_network
+from edgebll.learning.networks import make_network
 
 #: Rules with side streams.
 MORE = ("infopro", "backlink")

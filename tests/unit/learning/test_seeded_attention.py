@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from edgebll.learning import SGD, Backprop
-from edgebll.learning.seeded_attention import SeededAttention
-from edgebll.networks import BlockNetwork
+from edgebll.learning.modules.seeded_attention import SeededAttention
+from edgebll.learning.networks import BlockNetwork
 from edgebll_export import export_bundle, verify_bundle
 
 OPTIONS = [

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import BLL, SGD, Backprop, Greedy, Rule, make_steps
-from edgebll.networks import BlockNetwork, make_network
+from edgebll.learning.networks import BlockNetwork, make_network
 
 
 def batches(count: int, shape: tuple[int, ...]) -> list[tuple[torch.Tensor, torch.Tensor]]:

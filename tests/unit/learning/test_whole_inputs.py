@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.learning import RULES, SGD, make_rule, make_steps
-from edgebll.networks import BlockNetwork, Inputs
-from edgebll_export.golden import StepRecord, eager_records
+from edgebll.learning.networks import BlockNetwork, Inputs
+from edgebll_export.bundles.golden_vectors import StepRecord, eager_records
 
 SHAPE, CLASSES, BATCH = (1, 8, 8), 3, 4
 #: Options that make both networks see one image, and links reach a block's first layer.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.machine_root import CONTAINER, FIRST_VERSION, MIB, UNIFIED, in_groups, machine, write
 
-from edgebll.limits import own_bytes, read_memory
+from edgebll.kernel.limits import own_bytes, read_memory
 
 GROUP = "sys/fs/cgroup/system.slice/edgebll.service"
 
@@ -101,7 +101,7 @@ def test_a_system_that_tells_nothing_is_not_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "option"), [(resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")])
 def test_the_limits_of_ulimit_are_this_processs_own(kind: int, option: str) -> None:
     code = f"import resource; resource.setrlimit({int(kind)}, ({512 * MIB}, -1))\n"
-    code += "from edgebll.limits import read_memory\na = read_memory(); taken = bytearray(50 << 20); b = read_memory()\n"
+    code += "from edgebll.kernel.limits import read_memory\na = read_memory(); taken = bytearray(50 << 20); b = read_memory()\n"
     code += "print(a.limit_bytes, a.limited_by, a.free_bytes, a.free_bytes - b.free_bytes, sep='|')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     limit, name, free, taken = done.stdout.split("|")

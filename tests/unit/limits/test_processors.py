@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.machine_root import FIRST_VERSION, UNIFIED, in_groups, write
 
-from edgebll.limits import usable_cores, usable_processors
+from edgebll.kernel.limits import usable_cores, usable_processors
 
 
 def test_without_limits_all_of_its_affinity(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_without_limits_all_of_its_affinity(tmp_path: Path) -> None:
 
 def test_an_affinity_limits_it() -> None:
     one = min(os.sched_getaffinity(0))
-    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from edgebll.limits import *; print(usable_processors())"
+    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from edgebll.kernel.limits import *; print(usable_processors())"
     assert float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) <= 1.0
 
 

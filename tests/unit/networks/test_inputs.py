@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgebll.errors import ConfigError
-from edgebll.networks import BlockNetwork, Inputs, make_network
+from edgebll.kernel.errors import ConfigError
+from edgebll.learning.networks import BlockNetwork, Inputs, make_network
 
 
 def network(**inputs: Any) -> BlockNetwork:

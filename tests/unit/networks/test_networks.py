@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from support.networks import EVERY, small_network
 from torch import nn
 
-from edgebll.errors import ConfigError
-from edgebll.networks import NETWORKS, BlockNetwork, build_units, make_network, rebuild_network
-from edgebll.networks.dropout import SeededDropout
-from edgebll.partition import partition
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.even_partition import partition
+from edgebll.learning.modules.seeded_dropout import SeededDropout
+from edgebll.learning.networks import NETWORKS, BlockNetwork, build_units, make_network, rebuild_network
 
 
 @EVERY

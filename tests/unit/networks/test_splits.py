@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from support.networks import small_network
 from torch import nn
 
-from edgebll.errors import ConfigError
-from edgebll.networks import build_units
-from edgebll.networks.activation_memory import activation_bytes
-from edgebll.networks.unit_network import UnitNetwork
+from edgebll.kernel.errors import ConfigError
+from edgebll.learning.networks import build_units
+from edgebll.learning.networks.activation_memory import activation_bytes
+from edgebll.learning.networks.unit_network import UnitNetwork
 
 IMAGE = (3, 32, 32)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from support.recipes import write_recipe
 
-from edgebll.errors import EdgebllError
-from edgebll.reproduce import cost
-from edgebll.reproduce.cells import Cell, cells_of, placed
-from edgebll.reproduce.cost import measure_cell, measured_outcome
-from edgebll.reproduce.recipe import read_recipe
+from edgebll.kernel.errors import EdgebllError
+from edgebll.learning.reproduce import cost
+from edgebll.learning.reproduce.cells import Cell, cells_of, placed
+from edgebll.learning.reproduce.cost import measure_cell, measured_outcome
+from edgebll.learning.reproduce.recipe import read_recipe
 
 BATCH = 256
 

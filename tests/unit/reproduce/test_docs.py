@@ -10,9 +10,9 @@ from support.documents import Document
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.reproduce.cells import cells_of
-from edgebll.reproduce.parameters import check_sources
-from edgebll.reproduce.recipe import read_recipe, recipe_names
+from edgebll.learning.reproduce.cells import cells_of
+from edgebll.learning.reproduce.parameters import check_sources
+from edgebll.learning.reproduce.recipe import read_recipe, recipe_names
 
 DOCUMENT = Document("docs/reproduce.md")
 

@@ -8,11 +8,11 @@ import pytest
 from support.recipes import write_recipe
 
 from edgebll.data import AUGMENTATIONS, DATASETS
-from edgebll.errors import ConfigError
-from edgebll.networks import build_units, make_architecture
-from edgebll.reproduce.cells import cells_of
-from edgebll.reproduce.parameters import check_sources, parameters
-from edgebll.reproduce.recipe import SCALES, read_recipe, recipe_names
+from edgebll.kernel.errors import ConfigError
+from edgebll.learning.networks import build_units, make_architecture
+from edgebll.learning.reproduce.cells import cells_of
+from edgebll.learning.reproduce.parameters import check_sources, parameters
+from edgebll.learning.reproduce.recipe import SCALES, read_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

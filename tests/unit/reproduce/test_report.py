@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from support.recipes import write_recipe
 
-from edgebll.errors import BundleError
-from edgebll.reproduce import results as module
-from edgebll.reproduce.cells import Cell, cells_of
-from edgebll.reproduce.recipe import Recipe, read_recipe
-from edgebll.reproduce.report import report, section, write_results
-from edgebll.reproduce.results import results
+from edgebll.kernel.errors import BundleError
+from edgebll.learning.reproduce import results as module
+from edgebll.learning.reproduce.cells import Cell, cells_of
+from edgebll.learning.reproduce.recipe import Recipe, read_recipe
+from edgebll.learning.reproduce.report import report, section, write_results
+from edgebll.learning.reproduce.results import results
 
 ACCURACIES = {("BP", 1, 0): 0.90, ("BP", 1, 1): 0.92, ("Local", 2, 0): 0.85, ("Local", 2, 1): 0.89, ("Local", 3, 0): 0.80}
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from support.recipes import write_recipe
 
-from edgebll.errors import ConfigError, DataError
-from edgebll.reproduce import one_run, runner
-from edgebll.reproduce.cells import Cell, cells_of, placed
-from edgebll.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, outcome_of, run_cell, state_of
-from edgebll.reproduce.recipe import read_recipe
-from edgebll.reproduce.runner import Work, do, outcome
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.learning.reproduce import one_run, runner
+from edgebll.learning.reproduce.cells import Cell, cells_of, placed
+from edgebll.learning.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, outcome_of, run_cell, state_of
+from edgebll.learning.reproduce.recipe import read_recipe
+from edgebll.learning.reproduce.runner import Work, do, outcome
 
 UNLIMITED = Clock(0.0)
 
@@ -49,7 +49,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, ("epochs = 2", "epochs = 60"))
     told = {"table": str(path), "scale": "small", "cell": "digits-mlp-local-k2-seed0", "seed": 0, "runs": str(tmp_path / "a")}
     told |= {"data_dir": None, "how": {"threads": 1}, "seconds": None, "parent": os.getpid()}
-    command = [sys.executable, "-m", "edgebll.reproduce.worker", json.dumps(told)]
+    command = [sys.executable, "-m", "edgebll.learning.reproduce.worker", json.dumps(told)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert any("epoch 3" in line for line in process.stderr)

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 
 from edgebll.learning import SGD, BlockStep, SideStreams, make_rule, make_steps
-from edgebll.networks import make_network
-from edgebll.training import compiled, placement
-from edgebll.training.compiled import CompiledStep, Programs
-from edgebll.training.placement import Placement, why_no_compiler
+from edgebll.learning.networks import make_network
+from edgebll.learning.training import compiled
+from edgebll.learning.training import torch_device as placement
+from edgebll.learning.training.compiled import CompiledStep, Programs
+from edgebll.learning.training.torch_device import Placement, why_no_compiler
 
 BATCH = 8
 RATES = (0.01, 0.02, 0.005)

@@ -13,15 +13,16 @@ import pytest
 import torch
 
 from edgebll.data import load_dataset
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.runs.run_folder import open_run
 from edgebll.learning import RULES, SGD, make_rule, make_steps
 from edgebll.learning import precision as precisions
-from edgebll.networks import make_network
-from edgebll.runfolder import open_run
-from edgebll.training import Listener, TrainConfig, compiled, load_run, loop, resume, train
-from edgebll.training.checkpoint import digest
-from edgebll.training.gpu import describe_gpu, driver_version
-from edgebll.training.placement import Placement, resolve_device, torch_settings
+from edgebll.learning.networks import make_network
+from edgebll.learning.training import Listener, TrainConfig, compiled, load_run, resume, train
+from edgebll.learning.training import training_loop as loop
+from edgebll.learning.training.checkpoint import digest
+from edgebll.learning.training.gpu_info import describe_gpu, driver_version
+from edgebll.learning.training.torch_device import Placement, resolve_device, torch_settings
 
 HAS_GPU = torch.cuda.is_available()
 NEEDS_GPU = pytest.mark.skipif(not HAS_GPU, reason="PyTorch sees no GPU; with one: pytest tests/unit/training/test_device.py")

@@ -11,8 +11,8 @@ import torch
 from edgebll.data import AUGMENTATIONS, Dataset, batch_order, training_batch
 from edgebll.data.dataset import pixel_table
 from edgebll.data.reverse import load_reverse
-from edgebll.training.device_data import DeviceData, EpochBatches
-from edgebll.training.placement import Placement
+from edgebll.learning.training.device_data import DeviceData, EpochBatches
+from edgebll.learning.training.torch_device import Placement
 
 CPU = Placement(torch.device("cpu"))
 LAST = Placement(torch.device("cpu"), channels_last=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgebll.training.pending import Pending
+from edgebll.learning.training.pending_metrics import Pending
 
 
 class Clock:

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgebll.training import Listener, TrainConfig, load_run, train
-from edgebll.training.checkpoint import digest
+from edgebll.learning.training import Listener, TrainConfig, load_run, train
+from edgebll.learning.training.checkpoint import digest
 
 QUICK = TrainConfig(data="digits", network="mlp", blocks=2, epochs=2, batch_size=32, limit=320, checkpoint_steps=4)
 

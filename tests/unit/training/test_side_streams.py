@@ -12,19 +12,19 @@ import torch
 from support.toy_rule import STREAMS, Toy
 from torch import Tensor
 
-from edgebll.bundle import open_bundle
 from edgebll.data import Dataset, batch_order, load_dataset, training_batch
-from edgebll.edges import EdgeSpec
-from edgebll.errors import BundleError
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.runs.run_folder import open_run
+from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import RULES, SGD
-from edgebll.networks import make_network
-from edgebll.runfolder import open_run
-from edgebll.training import Listener, TrainConfig, resume, train
-from edgebll.training.checkpoint import States, digest
-from edgebll.training.config import RunRecord
-from edgebll.training.model import build_model
-from edgebll.training.placement import torch_settings
-from edgebll_devices.golden import failures, replay
+from edgebll.learning.networks import make_network
+from edgebll.learning.training import Listener, TrainConfig, resume, train
+from edgebll.learning.training.checkpoint import States, digest
+from edgebll.learning.training.config import RunRecord
+from edgebll.learning.training.torch_device import torch_settings
+from edgebll.learning.training.trained_model import build_model
+from edgebll_devices.runtimes.golden_replay import failures, replay
 from edgebll_export import export_bundle, verify_bundle
 
 CONFIG = TrainConfig(

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from edgebll.errors import BundleError, ConfigError, DataError, EdgebllError, StorageError
+from edgebll.kernel.errors import BundleError, ConfigError, DataError, EdgebllError, StorageError
+from edgebll.kernel.runs.run_folder import open_run
 from edgebll.learning import BLL, OPTIMIZERS, SGD, AdamW
-from edgebll.runfolder import open_run
-from edgebll.training import Listener, TrainConfig, load_run, resume, train
-from edgebll.training.checkpoint import digest
+from edgebll.learning.training import Listener, TrainConfig, load_run, resume, train
+from edgebll.learning.training.checkpoint import digest
 
 QUICK = TrainConfig(data="digits", network="mlp", blocks=2, epochs=2, batch_size=32, limit=320, checkpoint_steps=4)
 STEPS = 20

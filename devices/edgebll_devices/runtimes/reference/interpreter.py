@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.errors import BundleError
-from edgebll_devices.runtimes.base import Tensor
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.execution.block_runtime import Tensor
 from edgebll_devices.runtimes.reference.onnx_file import Graph, Node
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 

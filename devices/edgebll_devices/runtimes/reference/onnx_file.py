@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.bundle.protobuf import Field, Schema, parse
-from edgebll.errors import BundleError
-from edgebll.spec import MAX_RANK, MAX_TENSOR_BYTES, TensorSpec
-from edgebll.state import Array
+from edgebll.kernel.bundle.protobuf import Field, Schema, parse
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.manifest import MAX_RANK, MAX_TENSOR_BYTES, TensorSpec
+from edgebll.kernel.state.block_state import Array
 
 #: Opsets whose operators the reference runtime implements.
 OPSETS = range(17, 23)

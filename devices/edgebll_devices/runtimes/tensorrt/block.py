@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgebll.bundle import check_state
-from edgebll.errors import BoardError, BundleError, ConfigError
-from edgebll.spec import NEXT, BlockSpec, TensorSpec
-from edgebll.state import Array, State
-from edgebll_devices.runtimes.base import BlockRuntime, Tensor, Trained
-from edgebll_devices.runtimes.signature import Signature, Tensors, check_signature, signature
+from edgebll.kernel.bundle import check_state
+from edgebll.kernel.errors import BoardError, BundleError, ConfigError
+from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
+from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+from edgebll.kernel.state.block_state import Array, State
+from edgebll_devices.runtimes.graph_signature import Signature, Tensors, check_signature, signature
 from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
+from edgebll_devices.runtimes.tensorrt.cuda_graph import Replay
 from edgebll_devices.runtimes.tensorrt.engine import Engine
-from edgebll_devices.runtimes.tensorrt.replay import Replay
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.spec import TensorSpec
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll_devices.runtimes.tensorrt.cuda import DEVICE_TO_HOST, HOST_TO_DEVICE, Cuda, PinnedBuffer
 
 #: TensorRT wants tensors at multiples of 256 bytes.

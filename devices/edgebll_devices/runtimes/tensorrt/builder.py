@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgebll.errors import BoardError, BundleError
+from edgebll.kernel.errors import BoardError, BundleError
+from edgebll.kernel.execution.load_context import Site
 from edgebll_devices.runtimes.reference.onnx_file import read_model
-from edgebll_devices.runtimes.site import Site
 from edgebll_devices.runtimes.tensorrt.callbacks import BuildProgress, Messages, make_logger, make_monitor
-from edgebll_devices.runtimes.tensorrt.heartbeat import Heartbeat
-from edgebll_devices.runtimes.tensorrt.library import Library
+from edgebll_devices.runtimes.tensorrt.find_library import Library
 from edgebll_devices.runtimes.tensorrt.precision import state_precisions
+from edgebll_devices.runtimes.tensorrt.progress_heartbeat import Heartbeat
 
 _log = logging.getLogger(__name__)
 

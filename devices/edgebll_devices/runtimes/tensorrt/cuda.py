@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.errors import BoardError
+from edgebll.kernel.errors import BoardError
 from edgebll_devices.runtimes.tensorrt.cudart import Cudart
 
 HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE = 1, 2, 3

@@ -13,7 +13,7 @@ from ctypes import POINTER, c_char_p, c_float, c_int, c_size_t, c_uint, c_ulongl
 from pathlib import Path
 from typing import Any
 
-from edgebll.errors import BoardError, MissingExtraError
+from edgebll.kernel.errors import BoardError, MissingExtraError
 
 _OUT = POINTER(c_void_p)
 _NUMBER = POINTER(c_int)

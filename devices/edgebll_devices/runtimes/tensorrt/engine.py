@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from edgebll.errors import BoardError, BundleError
-from edgebll.spec import TensorSpec
-from edgebll_devices.runtimes.signature import Signature
-from edgebll_devices.runtimes.tensorrt.library import Library
+from edgebll.kernel.errors import BoardError, BundleError
+from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll_devices.runtimes.graph_signature import Signature
+from edgebll_devices.runtimes.tensorrt.find_library import Library
 
 
 class Execution(Protocol):

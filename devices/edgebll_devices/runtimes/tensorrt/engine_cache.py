@@ -15,9 +15,9 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from edgebll.scratch import ScratchFile, sweep
+from edgebll.kernel.support.scratch_files import ScratchFile, sweep
 from edgebll_devices.runtimes.tensorrt.builder import BuildOptions
-from edgebll_devices.runtimes.tensorrt.gpu import Gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu
 
 _log = logging.getLogger(__name__)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from edgebll.bundle import Bundle
-from edgebll.errors import BoardError
-from edgebll_devices.runtimes.site import Site
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BoardError
+from edgebll.kernel.execution.load_context import Site
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
 from edgebll_devices.runtimes.tensorrt.cudart import open_cudart
 from edgebll_devices.runtimes.tensorrt.engine import TensorRTEngine
 from edgebll_devices.runtimes.tensorrt.engine_cache import EngineCache, engine_key, place_key
-from edgebll_devices.runtimes.tensorrt.gpu import Gpu, describe_gpu
-from edgebll_devices.runtimes.tensorrt.library import Library, load_library
+from edgebll_devices.runtimes.tensorrt.find_library import Library, load_library
+from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu, describe_gpu
 
 _log = logging.getLogger(__name__)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgebll.errors import ExportError
-from edgebll_export.complex_value import Complex
-from edgebll_export.graph import GraphBuilder, Value
+from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.graph.complex_value import Complex
 from edgebll_export.lowering import linear
-from edgebll_export.lowering.comparison import equal as equal_parts
-from edgebll_export.lowering.comparison import where
 from edgebll_export.lowering.complex.structure import parts
-from edgebll_export.lowering.elementwise import binary
-from edgebll_export.lowering.promotion import lift
+from edgebll_export.lowering.pointwise.comparison import equal as equal_parts
+from edgebll_export.lowering.pointwise.comparison import where
+from edgebll_export.lowering.pointwise.elementwise import binary
+from edgebll_export.lowering.pointwise.promotion import lift
 from edgebll_export.lowering.trigonometry import atan2
-from edgebll_export.registry import complex_lowering
+from edgebll_export.lowering_registry import complex_lowering
 
 Number = Value | Complex | float | complex
 _Product = Callable[[GraphBuilder, Any, Any], Value]

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from edgebll_export.complex_value import PARTS, Complex
-from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.graph.complex_value import PARTS, Complex
 from edgebll_export.lowering.complex.structure import parts
-from edgebll_export.lowering.elementwise import binary
-from edgebll_export.lowering.promotion import to_copy
+from edgebll_export.lowering.pointwise.elementwise import binary
+from edgebll_export.lowering.pointwise.promotion import to_copy
 from edgebll_export.lowering.shape import expand, select, stack
-from edgebll_export.registry import complex_lowering
+from edgebll_export.lowering_registry import complex_lowering
 
 
 @complex_lowering("aten.view_as_real.default")

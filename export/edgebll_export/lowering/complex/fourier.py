@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgebll.errors import ExportError
-from edgebll_export.complex_value import Complex
-from edgebll_export.graph import GraphBuilder, Value
-from edgebll_export.lowering.axis import apply_matrix
-from edgebll_export.lowering.elementwise import binary, mul
-from edgebll_export.registry import complex_lowering
+from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.graph.complex_value import Complex
+from edgebll_export.lowering.axis_matrices import apply_matrix
+from edgebll_export.lowering.pointwise.elementwise import binary, mul
+from edgebll_export.lowering_registry import complex_lowering
 
 _LONGEST = 4096
 Matrix = npt.NDArray[np.float64]

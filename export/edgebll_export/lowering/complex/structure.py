@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebll_export.complex_value import Complex
-from edgebll_export.graph import GraphBuilder, Value
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.graph.complex_value import Complex
 from edgebll_export.lowering.shape import filled
-from edgebll_export.registry import LOWERINGS, complex_lowering
+from edgebll_export.lowering_registry import LOWERINGS, complex_lowering
 
 _PARTWISE = (
     *("clone", "detach", "view", "_unsafe_view", "neg"),

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Function, Value, operator, same_dtype
 
 

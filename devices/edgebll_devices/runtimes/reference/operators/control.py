@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Value, operator
 
 

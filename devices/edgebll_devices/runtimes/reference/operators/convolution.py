@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Value, check_size, operator, same_dtype
 from edgebll_devices.runtimes.reference.operators.windows import Geometry, geometry, windows
 

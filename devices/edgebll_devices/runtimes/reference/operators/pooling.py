@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Value, check_size, operator
 from edgebll_devices.runtimes.reference.operators.windows import geometry, windows
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.errors import BundleError
-from edgebll.spec import MAX_TENSOR_BYTES
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.manifest import MAX_TENSOR_BYTES
 
 #: Attributes carry 64-bit numbers; values are arrays of any dtype.
 Value = np.ndarray[Any, Any]

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Value, axes_of, check_size, operator, same_dtype
 
 

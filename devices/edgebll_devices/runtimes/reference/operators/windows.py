@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edgebll.errors import BundleError
+from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Value
 
 

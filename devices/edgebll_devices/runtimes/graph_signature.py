@@ -1,0 +1,66 @@
+"""What each graph of a block takes and gives, and the check that a graph does.
+
+step.onnx: every state tensor, x, y, every scalar, what is received -> every state tensor + NEXT, a, metrics, what is sent.
+forward.onnx: the forward_state tensors, x -> a. feedback.onnx: the feedback_state tensors, y -> beta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+
+Tensors = tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs of a graph."""
+
+    inputs: Tensors
+    outputs: Tensors
+
+
+def signature(spec: BlockSpec, graph: str) -> Signature:
+    """The signature a block's graph "step", "forward" or "feedback" must have."""
+    state = {tensor.name: tensor for tensor in spec.state}
+    x, y, a = (_named(tensor, name) for tensor, name in ((spec.input, "x"), (spec.labels, "y"), (spec.output, "a")))
+    if graph == "forward":
+        return Signature((*(state[name] for name in spec.forward_state), x), (a,))
+    if graph == "feedback" and spec.beta is not None:
+        return Signature((*(state[name] for name in spec.feedback_state), y), (_named(spec.beta, "beta"),))
+    if graph != "step":
+        raise BundleError(f"{spec.name} has no graph {graph!r}; its graphs are {', '.join(spec.graphs)}")
+    scalars = (TensorSpec(name, "float32", ()) for name in spec.scalars)
+    updated = (_named(tensor, tensor.name + NEXT) for tensor in spec.state)
+    metrics = TensorSpec("metrics", "float32", (len(spec.metrics),))
+    return Signature((*spec.state, x, y, *scalars, *spec.received), (*updated, a, metrics, *spec.sent))
+
+
+def check_signature(where: str, expected: Signature, actual: Signature) -> None:
+    """Raise BundleError unless a graph has exactly the expected inputs and outputs, in any order."""
+    for role, wanted, found in (
+        ("input", expected.inputs, actual.inputs),
+        ("output", expected.outputs, actual.outputs),
+    ):
+        _check(where, role, {tensor.name: tensor for tensor in wanted}, {tensor.name: tensor for tensor in found})
+
+
+def _check(where: str, role: str, wanted: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec]) -> None:
+    if wanted.keys() != found.keys():
+        odd = min(wanted.keys() ^ found.keys())
+        raise BundleError(
+            f"{where}: the {role} {odd!r} is {'missing' if odd in wanted else 'not expected'}; export the bundle again"
+        )
+    for name, tensor in wanted.items():
+        if found[name] != tensor:
+            raise BundleError(
+                f"{where}: the {role} {name!r} must be {tensor.dtype}{list(tensor.shape)}, "
+                f"but is {found[name].dtype}{list(found[name].shape)}; export the bundle again"
+            )
+
+
+def _named(tensor: TensorSpec, name: str) -> TensorSpec:
+    return TensorSpec(name, tensor.dtype, tensor.shape)

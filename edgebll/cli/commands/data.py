@@ -1,0 +1,97 @@
+"""`edgebll data`: data sets."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.data import DATASETS, find_dataset
+from edgebll.data.registry import FILES
+from edgebll.kernel.errors import DataError
+
+app = typer.Typer(help="List data sets and get their files.", no_args_is_help=True, rich_markup_mode=None)
+_LINE_S = 2.0
+
+
+@app.callback()
+def root() -> None:
+    """List data sets and get their files."""
+
+
+def dataset_places(data_dir: Path | None = None) -> list[dict[str, Any]]:
+    """Every known data set: its name, whether it is here, and where or how to get it."""
+    rows: list[dict[str, Any]] = []
+    for name in DATASETS:
+        found, where = True, "generated"
+        if name == "digits":
+            found = _importable("sklearn")
+            where = "comes with scikit-learn" if found else "pip install 'edgebll[data]'"
+        elif name in FILES:
+            try:
+                where = str(find_dataset(name, data_dir))
+            except DataError:
+                found, where = False, FILES[name].how
+        rows.append({"name": name, "found": found, "where": where})
+    return rows
+
+
+def _importable(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+@app.command("list")
+def list_datasets(
+    data_dir: Annotated[Path | None, typer.Option(help="Look only in this folder.")] = None, json: JsonOption = False
+) -> None:
+    """List the known data sets and where their files are."""
+    rows = dataset_places(data_dir)
+    if json:
+        print_json(rows)
+        return
+    print_table(("data set", "here", "where"), [(r["name"], "yes" if r["found"] else "no", r["where"]) for r in rows])
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="The data set: fashion-mnist, cifar-10 or cifar-100.")],
+    to: Annotated[Path | None, typer.Option(help="Folder for the files. [default: the user's data folder]")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Address of the archive, or of fashion-mnist's folder of .gz files. [default: the official one]"),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Download a data set's files, going on where an earlier try stopped, and check their SHA-256."""
+    from edgebll.data.fetch import fetch as fetch_files
+
+    folder = fetch_files(name, to, url=url, report=_Lines())
+    if json:
+        print_json({"name": name, "path": str(folder)})
+    else:
+        typer.echo(f"{name} is in {folder}")
+
+
+class _Lines:
+    """Tells how far a download is: in one line that is rewritten on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if done != total and now - self._last < (0.1 if terminal else _LINE_S):
+            return
+        self._last = now
+        text = f"{name}: {done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f} MB" if total else "")
+        if not terminal:
+            say(text)
+            return
+        print(f"\r\x1b[K{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)

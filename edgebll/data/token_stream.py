@@ -1,0 +1,123 @@
+"""The stream of a whole run: every token the first block receives, in order. A pure function of the plan and the data.
+
+The sequential run, the cluster and anything else that schedules the blocks consume this one stream, so all of them do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgebll.data import Dataset, batch_order, eval_batches, training_batch
+from edgebll.data.dataset import FLOAT32
+from edgebll.kernel.errors import BundleError, ConfigError, DataError
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.spec.manifest import Manifest
+from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Token
+
+#: Entry of a manifest's recipe: smallest and largest input value, where the network declares them.
+INPUT_RANGE = "input_range"
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What a run streams.
+
+    Attributes:
+        run: identifier of the run. block: the first block.
+        batch_size: samples of every batch. epochs: passes over the training data, >= 0.
+        schedule: learning rate by step. seed: order of the samples and what happens to each image.
+        evaluate: stream the test data after every epoch. snapshot_every: training steps between snapshots; 0 for none.
+        augment: one of `edgebll.data.AUGMENTATIONS`, for the training data.
+    """
+
+    run: str
+    block: str
+    batch_size: int
+    epochs: int
+    schedule: Schedule
+    seed: int = 0
+    evaluate: bool = True
+    snapshot_every: int = 0
+    augment: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.snapshot_every < 0:
+            raise ConfigError("the numbers of epochs and of steps between snapshots must not be negative")
+
+    def steps_per_epoch(self, train: Dataset) -> int:
+        """Training steps of one epoch; the last partial batch is dropped."""
+        return len(train) // self.batch_size
+
+    def total_tokens(self, train: Dataset, test: Dataset) -> int:
+        """Number of tokens of the whole stream, END included."""
+        steps = self.epochs * self.steps_per_epoch(train)
+        evaluations = -(-len(test) // self.batch_size) * max(1, self.epochs) if self.evaluate else 0
+        return steps + evaluations + (steps // self.snapshot_every if self.snapshot_every else 0) + 1
+
+
+def stream(plan: StreamPlan, train: Dataset, test: Dataset, start: int = 0) -> Iterator[Token]:
+    """All tokens of a run: epochs of TRAIN, each followed by EVAL of the test data, SNAPSHOTs between them, END.
+
+    A run of no epochs evaluates once.
+
+    Args:
+        start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0
+            all the same. What follows a number of steps is a function of the plan, the data and that number alone.
+
+    Raises:
+        ConfigError: the training data do not fill one batch.
+    """
+    sequence, step = 0, start
+    per_epoch = plan.steps_per_epoch(train)
+    total_steps = plan.epochs * per_epoch
+    if not 0 <= start <= total_steps:
+        raise ConfigError(f"the run has {total_steps} steps, so it cannot go on from step {start}")
+    first = max(0, start - 1) // per_epoch if per_epoch else 0  # the evaluation after an epoch's last step comes after it
+    for epoch in range(first, max(1, plan.epochs)):
+        order = batch_order(len(train), plan.batch_size, plan.seed, epoch) if plan.epochs else ()
+        for indices in order[max(0, start - epoch * per_epoch) :]:
+            x, y = training_batch(train, indices, plan.augment, plan.seed, epoch)
+            scalars = {"lr": plan.schedule.rate(step, total_steps)}
+            yield Token(plan.run, plan.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
+            sequence, step = sequence + 1, step + 1
+            if plan.snapshot_every and step % plan.snapshot_every == 0:
+                yield Token(plan.run, plan.block, SNAPSHOT, sequence, step)
+                sequence += 1
+        for indices, count in eval_batches(len(test), plan.batch_size) if plan.evaluate else ():
+            x, y = test.inputs(indices), test.one_hot(indices)
+            yield Token(plan.run, plan.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
+            sequence += 1
+    yield Token(plan.run, plan.block, END, sequence, step)
+
+
+def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:
+    """The data set as the bundle at `where` takes it: with samples of its dtype.
+
+    Raises:
+        DataError: samples or classes are not those the bundle was exported for, or whole numbers are beyond its range.
+    """
+    labels = manifest.blocks[-1].labels.shape[1:]
+    dataset = dataset.as_dtype(manifest.blocks[0].input.dtype)
+    if dataset.input_shape != manifest.input_shape or dataset.label_shape != labels:
+        raise DataError(
+            f"{where} was exported for samples of shape {manifest.input_shape} with labels {labels}, but "
+            f"{dataset.name} has {dataset.input_shape} with {dataset.label_shape}; use the data set it was made for"
+        )
+    _check_range(manifest, dataset, where)
+    return dataset
+
+
+def _check_range(manifest: Manifest, dataset: Dataset, where: str) -> None:
+    """Tokens beyond the range would be looked up in a table that has no row for them, or another one counted from its end."""
+    declared = manifest.recipe.get(INPUT_RANGE)
+    if declared is None or dataset.dtype == FLOAT32:
+        return
+    if not isinstance(declared, list) or len(declared) != 2 or any(type(end) not in (int, float) for end in declared):
+        raise BundleError(f"{where}: the recipe's {INPUT_RANGE} must be two numbers; export the bundle again")
+    low, high = int(dataset.samples.min()), int(dataset.samples.max())
+    if low < declared[0] or high > declared[1]:
+        raise DataError(
+            f"{where} takes whole numbers from {declared[0]:g} to {declared[1]:g}, but those of {dataset.name} reach from "
+            f"{low} to {high}; use the data set it was made for"
+        )

@@ -1,0 +1,39 @@
+"""Reading a TOML file into a dataclass."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.atomic_files import read_capped
+from edgebll.kernel.support.plain_dataclasses import from_plain
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+MAX_TOML_BYTES = 1 << 20
+
+
+def read_toml(cls: type[T], path: Path, advice: str) -> T:
+    """Read the file as the dataclass `cls`, strictly: see `edgebll.kernel.support.plain_dataclasses`.
+
+    Args:
+        advice: what to do where the file cannot be read.
+
+    Raises:
+        ConfigError: it cannot be read, is too large or not TOML, or has an unknown, missing or wrong entry.
+    """
+    try:
+        text = read_capped(path, MAX_TOML_BYTES).decode("utf-8")
+        return from_plain(cls, tomllib.loads(text), path.name)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); {advice}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML ({error})") from error
+    except ValueError as error:  # PlainError, or too large a file
+        raise ConfigError(str(error)) from error

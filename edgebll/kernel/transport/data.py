@@ -1,0 +1,158 @@
+"""Data connections: tokens from one sender to one board, in order, as fast as the window allows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+import zmq
+
+from edgebll.kernel.errors import LinkTimeout, WireError
+from edgebll.kernel.keys import KeyPair
+from edgebll.kernel.transport.address import split_tcp
+from edgebll.kernel.transport.connection_monitor import Monitor
+from edgebll.kernel.transport.sockets import Endpoint
+from edgebll.kernel.wire import Message
+from edgebll.kernel.wire.codec import decode, encode
+
+_log = logging.getLogger(__name__)
+
+_HANDSHAKE_MS = 1000
+_DRAIN_LOOK_S = 0.005
+#: See Sender.
+DEAD_S = 10.0
+
+
+class Sender(Endpoint):
+    """Sends messages to one `Receiver`; connects in the background.
+
+    It connects again after a break, so that it notices what there is, but what was under way may be lost then: who needs every
+    message looks at `broken` and makes a new sender.
+
+    Args:
+        endpoint: where the receiver listens.
+        keys, server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+        dead_s: seconds without any sign of the other machine after which the connection counts as cut.
+
+    Raises:
+        ConfigError: off loopback without keys, or a malformed endpoint or key.
+    """
+
+    def __init__(
+        self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None, dead_s: float = DEAD_S
+    ) -> None:
+        super().__init__(zmq.PUSH, endpoint)
+        try:
+            self._notice_silence(dead_s)
+            self._socket.immediate = True  # queue only on a connection that stands, so that a missing peer is noticed
+            self._monitor = Monitor(self._socket, split_tcp(endpoint)[1])
+            self._connect(keys, server_key)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def news(self) -> Monitor:
+        """What to `poll` for to look at `broken` in time."""
+        return self._monitor
+
+    @property
+    def broken(self) -> bool:
+        """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
+        return self._monitor.broken
+
+    @property
+    def acknowledged(self) -> int:
+        """Bytes the other side's kernel has confirmed on the present connection."""
+        return self._monitor.traffic[0]
+
+    @property
+    def on_the_way(self) -> int:
+        """Bytes the kernel has for the other side that are not confirmed yet; from any thread."""
+        return self._monitor.unconfirmed
+
+    def _notice_silence(self, dead_s: float) -> None:
+        """Let the kernel cut a connection whose other end confirms nothing: it does so for a busy or blocked process too."""
+        socket = self._socket
+        socket.tcp_keepalive = 1
+        socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = max(1, round(dead_s / 4))
+        socket.tcp_keepalive_cnt = 3
+        socket.setsockopt(zmq.TCP_MAXRT, round(dead_s * 1000))
+
+    def send(self, message: Message, timeout_s: float) -> None:
+        """Hand a message to the link; large tensors are not copied, so they must not change afterwards.
+
+        Raises:
+            LinkTimeout: there was no connection within `timeout_s`.
+        """
+        timeout_ms = max(0, round(timeout_s * 1000))
+        if timeout_ms != self._timeout_ms:
+            self._socket.sndtimeo = self._timeout_ms = timeout_ms
+        try:
+            self._socket.send_multipart(encode(message), copy=False)
+        except zmq.Again as error:
+            raise LinkTimeout(f"no connection to {self.endpoint} within {timeout_s:g} s{self._monitor.diagnosis()}") from error
+
+    def drain(self, patience_s: float, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Wait until what was sent has arrived, however long a slow link takes: as long as something moves.
+
+        Args:
+            patience_s: how long nothing may move. stopped: whether nobody waits for it any more.
+        """
+        acknowledged, moved_s, empty = self.acknowledged, time.monotonic(), 0
+        while empty < 2 and not stopped() and not self.broken and time.monotonic() - moved_s < patience_s:
+            time.sleep(_DRAIN_LOOK_S)
+            empty = 0 if self.on_the_way else empty + 1  # twice: libzmq may just have had more to hand on
+            if self.acknowledged != acknowledged:
+                acknowledged, moved_s = self.acknowledged, time.monotonic()
+
+    def close(self, linger_s: float = 0.0) -> None:
+        """Close, giving unsent messages at most `linger_s`."""
+        if hasattr(self, "_monitor"):
+            self._monitor.close()
+        super().close(linger_s)
+
+
+class Receiver(Endpoint):
+    """Listens for messages of any number of senders.
+
+    Args:
+        endpoint: address to listen on; port 0 or * takes a free one, which `endpoint` then says.
+        keys: own key pair; needed off loopback. allowed: public keys that may connect (none, if not given).
+
+    Attributes:
+        malformed: messages dropped so far because they could not be decoded.
+
+    Raises:
+        LinkError: the port is in use or the address is not of this machine.
+        ConfigError: off loopback without keys, or a malformed endpoint or key.
+    """
+
+    def __init__(self, endpoint: str, *, keys: KeyPair | None = None, allowed: Iterable[str] | None = None) -> None:
+        super().__init__(zmq.PULL, endpoint)
+        self.malformed = 0
+        try:
+            # A neighbour may knock before the host has named its key, so a refused one tries again. libzmq may leave it
+            # hanging after the first refusal: a short limit on handshakes ends that.
+            self._socket.handshake_ivl = _HANDSHAKE_MS
+            self._bind(keys, allowed, final=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def allow(self, public_keys: Iterable[str]) -> None:
+        """Replace the keys that may connect; no effect on an unencrypted endpoint."""
+        self._allow(public_keys)
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Next message, or None after `timeout_s`; malformed ones are logged, counted and dropped."""
+        deadline = time.monotonic() + timeout_s
+        while (parts := self._receive_parts(timeout_s)) is not None:
+            try:
+                return decode(parts)
+            except WireError as error:
+                self.malformed += 1
+                _log.warning("%s dropped a message: %s", self.endpoint, error)
+            timeout_s = deadline - time.monotonic()
+        return None

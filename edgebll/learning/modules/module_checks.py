@@ -1,0 +1,61 @@
+"""What a module must not have to be trained as a function of its tensors, and what people should be told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from edgebll.kernel.errors import ConfigError
+
+#: Layers that compute the same in both modes.
+_MODELESS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ReLU, nn.Identity, nn.Flatten)
+
+
+def check_module(module: nn.Module) -> None:
+    """Refuse scripted layers, and hooks that run when a gradient lies in a parameter.
+
+    Raises:
+        ConfigError: there is one; says where and what to do.
+    """
+    for path, layer in module.named_modules():
+        if isinstance(layer, torch.jit.ScriptModule):
+            where = f"layer {path!r}" if path else "the block"
+            raise ConfigError(
+                f"{where} is a scripted module, which cannot be trained as a function of its tensors; give the Python module "
+                "that was scripted"
+            )
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad and getattr(parameter, "_post_accumulate_grad_hooks", None):
+            raise ConfigError(
+                f"the parameter {name!r} has a hook that runs once its gradient is accumulated, which no training step can; "
+                "use register_hook, which is given the gradient and may return another"
+            )
+
+
+def check_copied(block: nn.Module, rule: str) -> None:
+    """Refuse gradient hooks where a rule trains a copy of the block, which has none.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name, parameter in block.named_parameters():
+        if getattr(parameter, "_backward_hooks", None):
+            raise ConfigError(f"{rule} trains a copy of the block, which loses the gradient hook of {name!r}; use another rule")
+
+
+def frozen_layers(module: nn.Module) -> Iterator[str]:
+    """A sentence for each topmost layer that is in evaluation mode, where that can matter."""
+    named = dict(module.named_modules())
+    told: list[str] = []
+    for path, layer in named.items():
+        whole = not any(child.training for child in layer.modules())
+        if whole and not any(path.startswith(f"{above}.") or not above for above in told) and _has_modes(layer):
+            told.append(path)
+            where = f"layer {path!r} ({type(layer).__name__})" if path else "the whole block"
+            yield f"{where} is in evaluation mode and stays so in training"
+
+
+def _has_modes(layer: nn.Module) -> bool:
+    return any(not isinstance(child, _MODELESS) and not list(child.children()) for child in layer.modules())

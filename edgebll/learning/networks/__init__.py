@@ -1,0 +1,97 @@
+"""Networks as sequences of blocks. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.option_values import convert_options
+from edgebll.learning.networks.architecture import INPUTS, Architecture
+from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit, check_classes
+from edgebll.learning.networks.inputs import Inputs
+from edgebll.learning.networks.mlp import MLP
+from edgebll.learning.networks.plain_conv import VGG16, AlexNet
+from edgebll.learning.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
+from edgebll.learning.networks.transformer import Transformer
+from edgebll.learning.networks.unit_network import EVEN, UnitNetwork
+
+__all__ = [
+    "NETWORKS",
+    "Architecture",
+    "BlockNetwork",
+    "Inputs",
+    "PlacedUnit",
+    "build_units",
+    "make_architecture",
+    "make_network",
+    "rebuild_network",
+]
+
+NETWORKS: dict[str, type[Architecture]] = {
+    network.name: network for network in (MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer)
+}
+
+
+def make_network(
+    name: str,
+    *,
+    num_blocks: int | None = None,
+    num_classes: int,
+    input_shape: tuple[int, ...],
+    seed: int,
+    split: str = EVEN,
+    options: Mapping[str, Any] | None = None,
+) -> BlockNetwork:
+    """Build a shipped network with seeded weights; the global random state is left as it was.
+
+    Args:
+        name: one of NETWORKS. options: of the network; a text is converted to its option's type ("32" to 32).
+        num_blocks, split: how it is cut, see `UnitNetwork.sizes`. num_classes, input_shape: of the task. seed: decides weights.
+
+    Raises:
+        ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot
+        take.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_units(name, num_classes, input_shape, options or {}).cut(num_blocks, split)
+
+
+def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
+    """A shipped network with its options; a text is converted to its option's type.
+
+    Raises:
+        ConfigError: unknown name or option, or a value the network refuses.
+    """
+    if name not in NETWORKS:
+        raise ConfigError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
+    return NETWORKS[name](**convert_options(NETWORKS[name], f"the network {name}", options))
+
+
+def build_units(
+    name: str, num_classes: int, input_shape: tuple[int, ...], options: Mapping[str, Any] | None = None
+) -> UnitNetwork:
+    """A shipped network before it is cut, with weights from PyTorch's generator; arguments and errors are `make_network`'s."""
+    architecture = make_architecture(name, options or {})
+    check_classes(num_classes)
+    axes, words = INPUTS[architecture.inputs]
+    if axes not in (None, len(input_shape)):
+        raise ConfigError(f"{name} takes {words}, not samples of shape {input_shape}")
+    return architecture.build(num_classes, input_shape)
+
+
+def rebuild_network(description: Mapping[str, Any], num_classes: int, input_shape: tuple[int, ...]) -> BlockNetwork:
+    """The network that a BlockNetwork's `description` (a bundle's manifest.network) tells of, with weights of its own.
+
+    Raises:
+        ConfigError: it is not a shipped network, or it has other options now.
+    """
+    options = dict(description["options"])
+    blocks, split = options.pop("num_blocks", None), options.pop("split", EVEN)
+    name = description["name"]
+    return make_network(
+        name, num_blocks=blocks, split=split, options=options, num_classes=num_classes, input_shape=input_shape, seed=0
+    )

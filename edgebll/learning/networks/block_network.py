@@ -1,0 +1,151 @@
+"""A network as a sequence of blocks: what every rule trains and export takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.learning.modules.module_record import untouched
+from edgebll.learning.modules.user_code import described, user_line
+from edgebll.learning.networks.inputs import FLOAT32, Inputs, make_inputs
+from edgebll.learning.networks.shared_tensors import check_shared
+
+#: Builds a new unit of some architecture: (shape of one input sample, stride) -> module with maps `stride` times smaller.
+Rebuild = Callable[[tuple[int, ...], int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest piece a network may be cut at.
+
+    Attributes:
+        module: it. layers: how many layers with weights it counts for.
+        rebuild: builds a new one of the same architecture and width for another input, for auxiliary networks that resemble
+            what follows a block; None for units that nothing comes before.
+    """
+
+    module: nn.Module
+    layers: int
+    rebuild: Rebuild | None = None
+
+
+@dataclass(frozen=True)
+class PlacedUnit:
+    """A unit of a network that is cut: the shape of one sample of its output, and how to build another one."""
+
+    output_shape: tuple[int, ...]
+    rebuild: Rebuild | None
+
+
+class BlockNetwork(nn.Module):
+    """Blocks applied one after another; the last one ends in class scores.
+
+    Args:
+        blocks: any torch modules; each takes the output of the one before and returns float32, batch axis first.
+        num_classes: number of classes C; the last block must return (B, C), or (B, T, C) with scores for each of T positions.
+        input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
+        name, options: what `make_network` needs to build the same network again; free for networks of your own.
+        units: for each block, an nn.Sequential then, the units it starts with; only some rules need them.
+        input_dtype: what the first block takes: "float32", "int64", "int32", "uint8" or "bool"; by default the dtype of
+            example_inputs, else float32.
+        example_inputs: a batch of real samples (N, *input_shape); shapes are found, and golden vectors and what `verify` runs
+            are drawn, from them. Where N(0, 1) is nothing the network can take, give these or an input_range.
+        input_range: smallest and largest input value, both included, e.g. (0, 9) for tokens of ten kinds.
+
+    Attributes:
+        inputs: shape, dtype, range and examples of its samples.
+        shapes: of one sample before the first block and after each block. placed_units: for each block its units.
+
+    Raises:
+        ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
+            weights.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        num_classes: int,
+        input_shape: tuple[int, ...],
+        name: str = "custom",
+        options: Mapping[str, Any] | None = None,
+        units: Sequence[Sequence[Unit]] = (),
+        *,
+        input_dtype: str | torch.dtype | None = None,
+        example_inputs: Any = None,
+        input_range: tuple[float, float] | None = None,
+    ) -> None:
+        super().__init__()
+        if not blocks:
+            raise ConfigError("a block network needs at least one block")
+        check_classes(num_classes)
+        check_shared(blocks)
+        self.blocks = nn.ModuleList(blocks)
+        self.num_classes = num_classes
+        self.input_shape = tuple(input_shape)
+        self.inputs = make_inputs(self.input_shape, input_dtype, input_range, example_inputs)
+        self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
+        self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
+
+    def inputs_of(self, index: int) -> Inputs:
+        """What block `index` takes."""
+        return self.inputs if index == 0 else Inputs(self.shapes[index], FLOAT32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores (B, C) or (B, T, C) of a batch x (B, *input_shape)."""
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def check_classes(num_classes: int) -> None:
+    """Raise ConfigError if there is nothing to tell apart: the cross-entropy of one class is 0 whatever a network computes."""
+    if num_classes < 2:
+        raise ConfigError(
+            f"a network tells at least two classes apart, not {num_classes}: the loss would always be 0 and nothing would "
+            "learn; for a yes or no use num_classes=2, with labels 0 and 1 and two scores from the last layer"
+        )
+
+
+def _chain_shapes(
+    network: BlockNetwork, units: Sequence[Sequence[Unit]]
+) -> tuple[list[tuple[int, ...]], list[tuple[PlacedUnit, ...]]]:
+    """Shapes before the first and after each block, and units with theirs, found by running a batch of two for evaluation."""
+    x = network.inputs.first(2)
+    shapes, placed = [network.input_shape], []
+    with untouched(network), torch.no_grad():
+        network.eval()
+        for index, (block, own) in enumerate(zip(network.blocks, units, strict=True)):
+            found = []
+            for unit in own:
+                x = _apply(unit.module, x, index)
+                found.append(PlacedUnit(tuple(x.shape[1:]), unit.rebuild))
+            # By _modules: a layer that stands twice is one child, but two steps.
+            rest = nn.Sequential(*list(block._modules.values())[len(own) :]) if own else block  # type: ignore[arg-type]
+            x = _apply(rest, x, index)
+            shapes.append(tuple(x.shape[1:]))
+            placed.append(tuple(found))
+    if len(shapes[-1]) not in (1, 2) or shapes[-1][-1] != network.num_classes:
+        returned = ", ".join(map(str, ("B", *shapes[-1])))
+        raise ConfigError(
+            f"the last block must return class scores (B, {network.num_classes}), or (B, positions, {network.num_classes}) for "
+            f"sequences, but returns ({returned})"
+        )
+    return shapes, placed
+
+
+def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
+    try:
+        result = block(x)
+    except Exception as error:  # anything can happen in a module of the user's own
+        where = user_line(error)
+        reason = f"{described(error)}{f' ({where})' if where else ''}"
+        raise ConfigError(f"block {index} does not take its input of shape {tuple(x.shape)}: {reason}") from error
+    if not isinstance(result, Tensor) or result.dtype != torch.float32 or result.shape[:1] != x.shape[:1]:
+        got = f"{result.dtype} {tuple(result.shape)}" if isinstance(result, Tensor) else f"a {type(result).__name__}"
+        raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first, not {got}")
+    return result

@@ -1,0 +1,107 @@
+"""A network before it is cut: its units, and the ways to distribute them over blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.even_partition import partition
+from edgebll.learning.networks.activation_memory import activation_bytes
+from edgebll.learning.networks.block_network import BlockNetwork, Unit
+
+#: Splits that go by a word, besides the numbers of units in each block, e.g. "5,4,4,4".
+EVEN, STAGES, MEMORY = "even", "stages", "memory"
+
+
+@dataclass
+class UnitNetwork:
+    """A network before it is cut.
+
+    Attributes:
+        units: in order. classifier: layers that always stay with the last unit; None where the last unit is the classifier.
+        name, options: of the architecture. stages: units of each stage, for `STAGES`; empty if the network has none.
+        by_units: an even split gives each block as many units as the others, not as many layers.
+    """
+
+    units: list[Unit]
+    classifier: Unit | None
+    num_classes: int
+    input_shape: tuple[int, ...]
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    stages: tuple[int, ...] = ()
+    by_units: bool = False
+
+    @property
+    def layers(self) -> int:
+        """Layers with weights, as networks are named by them."""
+        return sum(unit.layers for unit in self.units) + (self.classifier.layers if self.classifier else 0)
+
+    def sizes(self, num_blocks: int | None = None, split: str = EVEN) -> list[int]:
+        """Units of each block.
+
+        Args:
+            num_blocks: how many blocks; needed for "even" and "memory", and otherwise checked if given.
+            split: "even": as even as the units allow, the first blocks longer; "memory": so that the block whose training keeps
+                most activations keeps as few as possible (see `activation_bytes`); "stages": a block each stage; or the number
+                of units of each block, e.g. "5,4,4,4".
+
+        Raises:
+            ConfigError: the network cannot be split like this.
+        """
+        if split in (EVEN, MEMORY):
+            return self._even(num_blocks, split)
+        sizes = list(self.stages) if split == STAGES else _numbers(split)
+        if not sizes:
+            raise ConfigError(f"{self.name} has no stages to be split after; give the number of units of each block")
+        if sum(sizes) != len(self.units) or min(sizes) < 1:
+            raise ConfigError(
+                f"{self.name} has {len(self.units)} units, but the split {split} distributes {sum(sizes)}; "
+                "give numbers of at least 1 that add up"
+            )
+        if num_blocks not in (None, len(sizes)):
+            raise ConfigError(f"the split {split} makes {len(sizes)} blocks, not {num_blocks}; leave the number of blocks out")
+        return sizes
+
+    def _even(self, num_blocks: int | None, split: str) -> list[int]:
+        if num_blocks is None or not 1 <= num_blocks <= len(self.units):
+            raise ConfigError(f"{self.name} can be cut into 1 to {len(self.units)} blocks, not {num_blocks}")
+        weights = self._memory() if split == MEMORY else self._layers()
+        return [len(part) for part in partition(weights, num_blocks)]
+
+    def _layers(self) -> list[float]:
+        """Layers of each unit, or 1 `by_units`; the classifier's are the last unit's."""
+        weights: list[float] = [1 if self.by_units else unit.layers for unit in self.units]
+        if self.classifier and not self.by_units:
+            weights[-1] += self.classifier.layers
+        return weights
+
+    def _memory(self) -> list[float]:
+        """Bytes of activations that training each unit keeps; the classifier's are the last unit's."""
+        modules = [unit.module for unit in self.units] + ([self.classifier.module] if self.classifier else [])
+        *weights, last = activation_bytes(modules, self.input_shape)
+        return [*weights[:-1], weights[-1] + last] if self.classifier else [*weights, last]
+
+    def cut(self, num_blocks: int | None = None, split: str = EVEN) -> BlockNetwork:
+        """The network in blocks; arguments and errors are those of `sizes`."""
+        sizes = self.sizes(num_blocks, split)
+        ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
+        parts = [self.units[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+        modules = [[unit.module for unit in part] for part in parts]
+        if self.classifier:
+            modules[-1].append(self.classifier.module)
+        blocks = [nn.Sequential(*part) for part in modules]
+        options = {**self.options, "num_blocks": len(sizes), "split": ",".join(map(str, sizes))}
+        return BlockNetwork(blocks, self.num_classes, self.input_shape, self.name, options, parts)
+
+
+def _numbers(split: str) -> list[int]:
+    try:
+        return [int(part) for part in split.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            f"a split is {EVEN}, {MEMORY}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}"
+        ) from error

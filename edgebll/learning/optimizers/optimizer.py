@@ -1,0 +1,83 @@
+"""What an optimiser is: a pure function of parameters, gradients and moments.
+
+A new one is a frozen dataclass whose fields are its options; it says what its moments are before the first step and how a step
+changes parameters and moments. Register it in `edgebll.learning.OPTIMIZERS`, and training, export and verification know it.
+Only tensor arithmetic may be used, no counters in Python: the very same code is traced into the step's graph.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from edgebll.kernel.errors import ConfigError
+
+Tensors = Mapping[str, Tensor]
+#: Added to the norm before dividing by it, as torch.nn.utils.clip_grad_norm_ does.
+_CLIP_EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class Optimizer(ABC):
+    """Base of all optimisers; a subclass's fields are its options.
+
+    Attributes:
+        lr: peak of the schedule; the rate of every step is a scalar input of the step.
+        clip_norm: gradients of the block are scaled down together to this L2 norm where it is larger; 0 leaves them.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    lr: float = 1e-3
+    clip_norm: float = field(default=0.0, kw_only=True)
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise ConfigError(f"the learning rate must be a number above 0, not {self.lr}")
+        check_not_negative("the norm to clip at", self.clip_norm)
+
+    def options(self) -> dict[str, Any]:
+        """All options, with the name."""
+        return {"name": self.name, **asdict(self)}
+
+    @abstractmethod
+    def initial_moments(self, parameters: Tensors) -> dict[str, Tensor]:
+        """The optimiser's state before the first step; no name may start with "net.", "head." or "feedback."."""
+
+    @abstractmethod
+    def descend(self, parameters: Tensors, gradients: Tensors, moments: Tensors, lr: Tensor) -> dict[str, Tensor]:
+        """New parameters and moments after one step along `gradients`, which are clipped already; lr is a 0-d tensor."""
+
+    def update(self, parameters: Tensors, gradients: Tensors, moments: Tensors, lr: Tensor) -> dict[str, Tensor]:
+        """Return the new parameters and moments, all by name.
+
+        Args:
+            parameters, gradients: of the same names and shapes. moments: holds at least what `initial_moments` named.
+            lr: 0-d, the rate of this step.
+        """
+        if self.clip_norm:
+            gradients = clip_by_norm(gradients, self.clip_norm)
+        return self.descend(parameters, gradients, moments, lr)
+
+
+def clip_by_norm(gradients: Tensors, limit: float) -> dict[str, Tensor]:
+    """Scale all gradients by min(1, limit / (||g|| + 1e-6)), ||g|| being the L2 norm of all of them together."""
+    squares = [(gradient * gradient).sum() for gradient in gradients.values()]
+    norm = torch.stack(squares).sum().sqrt()
+    factor = (limit / (norm + _CLIP_EPSILON)).clamp(max=1.0)
+    return {name: gradient * factor for name, gradient in gradients.items()}
+
+
+def check_not_negative(what: str, value: float) -> None:
+    """Raise ConfigError unless `value` is a number of 0 or more."""
+    if not (math.isfinite(value) and value >= 0):
+        raise ConfigError(f"{what} must be a number of 0 or more, but is {value}")

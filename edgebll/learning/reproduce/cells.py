@@ -1,0 +1,128 @@
+"""The runs a table asks for: one for each rule, setting, number of blocks and seed. Needs torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
+from edgebll.learning import RULES, is_one_block
+from edgebll.learning.reproduce.recipe import SCALES, Recipe, Row, Setting
+from edgebll.learning.training import TrainConfig
+from edgebll.learning.training.config import HOW
+
+#: Fields of TrainConfig that a table sets itself.
+_TABLES_OWN = ("rule", "rule_options", "seed", "blocks", "threads", *HOW)
+#: Fields that do not change what is learnt, and need no source.
+NO_CHOICE = ("seed", "threads", "checkpoint_steps", "evaluate_epochs", "blocks", "rule", "rule_options", *HOW)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Attributes:
+        setting, row: what of the recipe it belongs to. blocks: of the network.
+        config: of the training; None where it cannot be run, and `reason` says why.
+    """
+
+    setting: Setting
+    row: Row
+    blocks: int
+    seed: int
+    config: TrainConfig | None
+    reason: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return f"{_slug(self.setting.name)}-{_slug(self.row.name)}-k{self.blocks}-seed{self.seed}"
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        blocks = "1 block" if self.blocks == 1 else f"{self.blocks} blocks"
+        return f"{self.row.name}, {self.setting.name}, {blocks}, seed {self.seed}"
+
+
+def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequence[str] = ()) -> list[Cell]:
+    """All runs of a table, in the order they are done: every setting and rule with one seed before any with the next.
+
+    Args:
+        scale: "full" or "small". seeds: how many; by default the recipe's. only: these rules, by their names in the recipe or
+            in edgebll; the baseline is always among them, since gaps are measured from it.
+
+    Raises:
+        ConfigError: a wrong entry in the recipe, a rule in `only` that the table does not have, or seeds < 1.
+    """
+    count = recipe.scale(scale).seeds if seeds is None else seeds
+    if count < 1:
+        raise ConfigError(f"the number of seeds must be at least 1, not {count}")
+    rows = _chosen(recipe, only)
+    found = [
+        _cell(recipe, scale, setting, row, blocks, seed)
+        for seed in range(count)
+        for setting in recipe.settings_at(scale)
+        for row in rows
+        for blocks in ((1,) if row.one_block else setting.blocks)
+        if not row.where_published or recipe.figures(setting.name, row, blocks)
+    ]
+    folders = [cell.folder for cell in found]
+    twice = next((name for name in folders if folders.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{recipe.name}.toml: two runs would share the folder {twice}; give settings and rules other names")
+    return found
+
+
+def placed(cell: Cell, how: Mapping[str, Any]) -> Cell:
+    """The same run, computed where and how it is told: `how` holds "threads" and fields of `edgebll.learning.training.config.HOW`."""
+    return cell if cell.config is None else dataclasses.replace(cell, config=dataclasses.replace(cell.config, **how))
+
+
+def _chosen(recipe: Recipe, only: Sequence[str]) -> list[Row]:
+    wanted = {name.lower() for name in only}
+    known = {name.lower() for row in recipe.rules for name in (row.name, row.rule)}
+    if wanted - known:
+        names = ", ".join(dict.fromkeys(row.name for row in recipe.rules))
+        raise ConfigError(f"the table {recipe.name} has no rule {min(wanted - known)!r}; it has {names}")
+    return [row for row in recipe.rules if not wanted or row.name == recipe.baseline or wanted & {row.name.lower(), row.rule}]
+
+
+def _cell(recipe: Recipe, scale: str, setting: Setting, row: Row, blocks: int, seed: int) -> Cell:
+    where = f"{recipe.name}.toml: {setting.name}, {row.name}"
+    values = merged(recipe, scale, setting, row, where)
+    if row.rule not in RULES:
+        return Cell(setting, row, blocks, seed, None, f"this release of edgebll has no rule {row.rule}")
+    if is_one_block(row.rule) != row.one_block:
+        raise ConfigError(f"{where}: one_block must be {str(not row.one_block).lower()} for the rule {row.rule}")
+    own = {"rule": row.rule, "rule_options": row.options, "blocks": blocks, "seed": seed}
+    try:
+        config = from_plain(TrainConfig, {**values, **own}, where).completed()
+    except PlainError as error:
+        raise ConfigError(str(error)) from error
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return Cell(setting, row, blocks, seed, config)
+
+
+def merged(recipe: Recipe, scale: str, setting: Setting, row: Row, where: str = "") -> dict[str, Any]:
+    """Fields of TrainConfig as the recipe gives them: of the scale, overruled by the setting's, overruled by the rule's.
+
+    Raises:
+        ConfigError: a field that TrainConfig does not have, or that the table sets itself.
+    """
+    at_scale = dict(zip(SCALES, (setting.full, setting.small), strict=True))[scale]
+    values = {**recipe.scale(scale).train, **setting.train, **at_scale, **row.train}
+    known = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in _TABLES_OWN]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{where}: unknown training option {name!r}; known are {', '.join(known)}")
+    return values
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,198 @@
+"""results.json of all tables, and RESULTS.md written from them. No torch.
+
+OUT/TABLE/SCALE/results.json    one table at one scale, as `results.results` returns it
+OUT/results.json, RESULTS.md    all of them together
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.support.atomic_files import write_atomic, write_json
+from edgebll.learning.reproduce.recipe import COST, FULL, OURS
+
+RESULTS, REPORT = "results.json", "RESULTS.md"
+#: Runtimes of a table of costs, with what they are called.
+RUNTIMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "cuda": "PyTorch on the GPU"}
+_MIB = 1 << 20
+_NONE = "-"
+Document = Mapping[str, Any]
+
+
+def write_results(out: Path, document: Document) -> None:
+    """Write a table's results into the folder `out`, and RESULTS.md anew from all that is there.
+
+    Raises:
+        StorageError: the disk refuses. BundleError: another table's results are damaged.
+    """
+    write_json(out / document["table"] / document["scale"] / RESULTS, document)
+    documents = read_results(out)
+    write_json(out / RESULTS, documents)
+    write_atomic(out / REPORT, report(documents).encode())
+
+
+def read_results(out: Path) -> list[dict[str, Any]]:
+    """All tables in the folder `out`.
+
+    Raises:
+        BundleError: one is damaged.
+    """
+    documents = []
+    for path in sorted(out.glob(f"*/*/{RESULTS}")):
+        try:
+            documents.append(json.loads(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path} cannot be read ({error}); remove it and run that table again") from error
+    return documents
+
+
+def report(documents: Sequence[Document]) -> str:
+    """The whole RESULTS.md."""
+    head = (
+        "# Tables of the papers, reproduced\n\n"
+        "Written by `edgebll reproduce`; docs/reproduce.md says how to read it. Accuracies are in percent of the test samples, "
+        "after the last epoch; gaps are differences in points to the baseline under the same recipe, ours to ours and "
+        "published to published."
+    )
+    return "\n\n".join([head, *map(section, documents)]) + "\n"
+
+
+def section(document: Document) -> str:
+    """One table at one scale."""
+    scale = document["scale"]
+    parts = [f"## {document['title']} ({scale} scale)", document["text"], _conditions(document)]
+    if document["words"]:
+        parts.append(f"Scale: {document['words']}")
+    lines = _cost_lines if document["kind"] == COST else _accuracy_lines
+    for setting in dict.fromkeys(line["setting"] for line in document["lines"]):
+        own = [line for line in document["lines"] if line["setting"] == setting]
+        parts += [f"### {setting}", lines(own)]
+    sources = dict.fromkeys(p["source"] for line in document["lines"] for p in line["published"])
+    if sources:
+        parts.append("Published: " + "; ".join(sources) + ".")
+    parts += [f"- {note}" for note in document["notes"]]
+    return "\n\n".join([*parts, _parameters(document)])
+
+
+def _conditions(document: Document) -> str:
+    kind = "measured" if document["kind"] == COST else "trained"
+    done = f"{document['done']} of {document['runs']} runs are {kind}"
+    seconds = f", {document['seconds'] / 60:.0f} minutes of training in all" if document["seconds"] else ""
+    machines = f" Machine: {'; '.join(document['machines'])}." if document["machines"] else ""
+    data = f" Data: {', '.join(document['data'])}." if document["data"] else ""
+    ways = f" Trained {'; '.join(document['ways'])}." if document.get("ways") else ""
+    return f"{done}{seconds}.{data}{ways}{machines} edgebll {document['edgebll']}."
+
+
+def _accuracy_lines(lines: Sequence[Document]) -> str:
+    header = ["rule", "blocks", "ours", "gap", "published", "published gap", "seeds", "minutes a run"]
+    return "\n\n".join([_table(header, [_accuracy_line(line) for line in lines]), *_orders(lines)])
+
+
+def _orders(lines: Sequence[Document]) -> list[str]:
+    """For each number of blocks the rules from best to worst, ours and published, with those of one block among them."""
+    found = []
+    for blocks in dict.fromkeys(line["blocks"] for line in lines):
+        own = [line for line in lines if line["blocks"] in (1, blocks)]
+        ours = {line["rule"]: line["mean"] for line in own if line["mean"] is not None}
+        published = {line["rule"]: line["published"][0]["value"] for line in own if line["published"]}
+        if len(ours) > 1 and (blocks > 1 or len({line["blocks"] for line in lines}) == 1):
+            told = " > ".join(sorted(published, key=published.__getitem__, reverse=True)) or "no figures"
+            best_first = " > ".join(sorted(ours, key=ours.__getitem__, reverse=True))
+            found.append(f"- In {blocks} blocks: ours {best_first}; published {told}.")
+    return ["\n".join(found)] if found else []
+
+
+def _accuracy_line(line: Document) -> list[str]:
+    published = line["published"]
+    ours = _figure(line["mean"], line["spread"])
+    return [
+        line["rule"],
+        str(line["blocks"]),
+        f"{ours} ({line['reason']})" if line["reason"] else ours,
+        _signed(line["gap"]),
+        "; ".join(_figure(p["value"], p["spread"]) for p in published) or _NONE,
+        "; ".join(_signed(p["gap"]) for p in published) or _NONE,
+        str(len(line["accuracies"])),
+        _NONE if line["seconds"] is None else f"{line['seconds'] / 60:.1f}",
+    ]
+
+
+def _cost_lines(lines: Sequence[Document]) -> str:
+    """Memory of the largest block, and time a step: of the slowest block (all blocks at once) and of all one after another."""
+    tables = []
+    for runtime, words in RUNTIMES.items():
+        own = [line for line in lines if runtime in line["costs"] or (runtime == "torch" and line["reason"])]
+        if any(runtime in line["costs"] for line in own):
+            header = [
+                "rule",
+                "blocks",
+                "largest block MiB",
+                "saved",
+                "published saving",
+                "slowest block s",
+                "saved",
+                "all blocks s",
+            ]
+            tables += [f"{words}:", _table(header, [_cost_line(line, runtime) for line in own])]
+    words = (
+        "Times are those of the steps alone, one block at a time: what links carry, and what a block waits for another, is not "
+        "in them."
+    )
+    return "\n\n".join([*tables, words]) if tables else "Not measured yet."
+
+
+def _cost_line(line: Document, runtime: str) -> list[str]:
+    head = [line["rule"], str(line["blocks"])]
+    costs = line["costs"].get(runtime)
+    if costs is None:
+        return [*head, line["reason"], *[_NONE] * 5]
+    saved = (line["gap"] or {}).get(runtime, {})
+    return [
+        *head,
+        f"{costs['peak_bytes'] / _MIB:.0f}",
+        _percent(saved.get("peak_bytes")),
+        "; ".join(_percent(p["value"]) for p in line["published"]) or _NONE,
+        f"{costs['slowest_seconds']:.3f}",
+        _percent(saved.get("slowest_seconds")),
+        f"{costs['all_seconds']:.3f}",
+    ]
+
+
+def _parameters(document: Document) -> str:
+    """The hyper-parameters in a table, those of ours marked."""
+    scale = document["scale"]
+    here = [] if scale == FULL else [f"here ({scale})"]
+    rows = []
+    for found in document["parameters"]:
+        changed = found["here"] if found["here"] != found["full"] else "the same"
+        rows.append([f"`{found['name']}`", found["full"], *([changed] if here else []), found["source"]])
+    ours = sum(found["ours"] for found in document["parameters"])
+    words = f'Hyper-parameters: {ours} of {len(rows)} are ours, because no paper gives them; their source begins with "{OURS}".'
+    return "\n\n".join([words, _table(["hyper-parameter", "full scale", *here, "source"], rows, right=())])
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] | None = None) -> str:
+    """A Markdown table; by default all columns but the first are aligned to the right."""
+    to_right = range(1, len(header)) if right is None else right
+    rule = "|" + "|".join("---:" if i in to_right else "---" for i in range(len(header))) + "|"
+    lines = ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in (header, *rows)]
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _figure(value: float | None, spread: float | None) -> str:
+    if value is None:
+        return _NONE
+    return f"{value:.2f}" if spread is None else f"{value:.2f} ± {spread:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return _NONE if value is None else f"{value:+.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.0f} %"

@@ -1,0 +1,96 @@
+"""What rules there are, and what each needs from the links between boards when it trains a given network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
+from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.optimizers.sgd import SGD
+from edgebll.learning.rule import Rule
+from edgebll.learning.rules import RULES
+from edgebll.learning.step import make_steps
+
+#: Tokens that carry tensors without a batch axis are counted per sample of batches of so many.
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One edge of a rule: who sends what to whom, the tokens it starts with, and bytes a sample."""
+
+    source: str
+    target: str
+    tensors: tuple[str, ...]
+    lag: int
+    bytes_per_sample: float
+
+
+@dataclass(frozen=True)
+class RuleEntry:
+    """A rule as people choose it.
+
+    Attributes:
+        name, summary, equation: of the rule. options: name -> default.
+        streams: for the network asked about; empty where the rule cannot train it, and `refusal` says why.
+        forward, backward: most bytes a sample that any block gets from those before it (or the host) and from those after it.
+    """
+
+    name: str
+    summary: str
+    equation: str
+    options: dict[str, Any]
+    streams: tuple[Stream, ...]
+    forward: float
+    backward: float
+    refusal: str = ""
+
+
+def catalogue(build: Callable[[int], BlockNetwork], blocks: int) -> list[RuleEntry]:
+    """All rules, with their streams for a network.
+
+    Args:
+        build: makes the network of so many blocks. blocks: how many, for rules that can train more than one.
+
+    Raises:
+        ConfigError: the network cannot be cut into so many blocks.
+    """
+    networks = {count: build(count) for count in {1, blocks}}
+    return [_entry(rule(), networks[1 if rule.one_block else blocks]) for rule in RULES.values()]
+
+
+def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:
+    head = (rule.name, rule.summary, rule.equation, rule.options())
+    try:
+        specs = [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
+    except ConfigError as error:
+        return RuleEntry(*head, (), 0.0, 0.0, str(error))
+    streams = streams_of(rule.edges([spec.name for spec in specs]), specs)
+    order = {name: index for index, name in enumerate([HOST, *(spec.name for spec in specs)])}
+    into = {True: dict.fromkeys(order, 0.0), False: dict.fromkeys(order, 0.0)}
+    for stream in streams:
+        into[order[stream.source] < order[stream.target]][stream.target] += stream.bytes_per_sample
+    return RuleEntry(*head, streams, max(into[True].values()), max(into[False].values()))
+
+
+def streams_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[Stream, ...]:
+    """Edges with what they carry a sample.
+
+    Raises:
+        ConfigError: an edge names a tensor that its source does not have.
+    """
+    sources = {spec.name: spec for spec in specs}
+    found = []
+    for edge in edges:
+        spec = sources.get(edge.source, specs[0])  # the host sends what the first block gets
+        known = {tensor.name: tensor for tensor in (spec.input, spec.labels, spec.output, *spec.sent)}
+        stray = [name for name in edge.tensors if name not in known]
+        if stray:
+            raise ConfigError(f"{edge.source} has no tensor {stray[0]!r} to send to {edge.target}")
+        size = sum(known[name].size_bytes for name in edge.tensors)
+        found.append(Stream(edge.source, edge.target, edge.tensors, edge.lag, size / spec.input.shape[0]))
+    return tuple(found)

@@ -1,0 +1,153 @@
+"""What a training run is told, and how run.json says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import edgebll
+from edgebll.data import Dataset
+from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.runs.run_lock import CONFIG
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
+from edgebll.learning import Optimizer, make_optimizer, make_rule
+from edgebll.learning.networks import make_architecture
+from edgebll.learning.training.torch_device import DEVICES
+
+#: run.json's "kind" for runs of the trainer, and the version of its layout.
+KIND = "train"
+RUN_VERSION = 2
+#: Fields of `TrainConfig` that say where and how steps are computed: a run may go on elsewhere.
+HOW = ("device", "compile", "channels_last")
+#: Fields of version 1, which knew no optimiser but SGD.
+_SGD_FIELDS = ("momentum", "nesterov", "weight_decay")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that decides a training run.
+
+    On the processor, not compiled, the same config on the same machine gives the same weights, bit for bit. On a GPU, or
+    compiled, samples, order and learning rates are the same, but sums are rounded as the kernels of the day do.
+
+    Attributes:
+        data: data set. limit: at most so many training samples; None for all. augment: one of `edgebll.data.AUGMENTATIONS`.
+        network, network_options: a shipped network and its options (text values are converted).
+        blocks, split: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`; blocks is None where
+        split tells.
+        rule, rule_options: learning rule and its options (text values are converted).
+        epochs, batch_size, seed: of the run; the seed decides weights and batches.
+        optimizer, optimizer_options: optimiser and its options besides lr (text values are converted).
+        lr, schedule, warmup_steps: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's
+        own default.
+        precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
+        threads: of PyTorch. checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
+        evaluate_epochs: an evaluation after every so many epochs, and after the last one.
+        device: "cpu", "cuda" or "auto", which is a GPU where there is one. compile: whether steps are compiled.
+        channels_last: whether maps lie with their channels side by side, see `edgebll.learning.training.torch_device`.
+
+    Raises:
+        ConfigError: a number is out of range, or the optimiser is unknown or refuses its options.
+    """
+
+    data: str = "digits"
+    network: str = "resnet8"
+    network_options: dict[str, Any] = field(default_factory=dict)
+    blocks: int | None = 4
+    split: str = "even"
+    rule: str = "bll"
+    rule_options: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 2
+    batch_size: int = 64
+    seed: int = 0
+    optimizer: str = "sgd"
+    optimizer_options: dict[str, Any] = field(default_factory=dict)
+    lr: float | None = None
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    precision: str = "float32"
+    limit: int | None = None
+    augment: str = "none"
+    threads: int = 1
+    checkpoint_steps: int = 500
+    evaluate_epochs: int = 1
+    device: str = "cpu"
+    compile: bool = False
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
+        if self.device not in DEVICES:
+            raise ConfigError(f"the device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        self.make_schedule()
+
+    def make_optimizer(self) -> Optimizer:
+        """The optimiser with its peak learning rate."""
+        if "lr" in self.optimizer_options:
+            raise ConfigError("the learning rate is an option of the run, not of the optimizer; give lr")
+        rate = {} if self.lr is None else {"lr": self.lr}
+        return make_optimizer(self.optimizer, **self.optimizer_options, **rate)
+
+    def make_schedule(self) -> Schedule:
+        """The learning-rate schedule."""
+        return Schedule(self.make_optimizer().lr, self.schedule, self.warmup_steps)
+
+    def completed(self) -> TrainConfig:
+        """The same config with every option of network, rule and optimiser written out, defaults too."""
+        options = self.make_optimizer().options()
+        own = {name: value for name, value in options.items() if name not in ("name", "lr")}
+        rule_options = make_rule(self.rule, **self.rule_options).options()
+        network_options = make_architecture(self.network, self.network_options).options()
+        return replace(
+            self, lr=options["lr"], optimizer_options=own, rule_options=rule_options, network_options=network_options
+        )
+
+    def to_run(self, data: Dataset) -> dict[str, Any]:
+        """What goes to run.json for a run on `data`."""
+        head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": edgebll.__version__}
+        shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "data_source": data.source}
+        return {**head, **to_plain(self), **shapes}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training run's run.json: its config and the shapes of its data."""
+
+    config: TrainConfig
+    num_classes: int
+    input_shape: tuple[int, ...]
+
+
+def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
+    """Read the content of a training run's run.json.
+
+    Raises:
+        BundleError: another kind of run, another version, or damaged.
+    """
+    values, where = dict(document), path / CONFIG
+    if values.pop("kind", None) != KIND:
+        raise BundleError(f"{path} is not a run of `edgebll train`; give the folder of one")
+    version = values.pop("run_version", None)
+    if version == 1:
+        values = _from_version_1(values)
+    elif version != RUN_VERSION:
+        raise BundleError(f"{where} has version {version!r}, this edgebll reads {RUN_VERSION}; use the release that wrote it")
+    for name in ("edgebll", "data_source"):
+        values.pop(name, None)
+    shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape")}
+    try:
+        return from_plain(RunRecord, {"config": values, **shapes}, str(where))
+    except (PlainError, ConfigError) as error:
+        raise BundleError(f"{error}; train again") from error
+
+
+def _from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in values.items() if name not in _SGD_FIELDS}
+    return {**kept, "optimizer_options": {name: values[name] for name in _SGD_FIELDS if name in values}}

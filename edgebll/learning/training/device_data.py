@@ -1,0 +1,122 @@
+"""A data set on the run's device: the samples that `edgebll.data` gives, to the bit, gathered where they are needed.
+
+The samples lie on the device once, as they are in their files. What is drawn for a sample - its place in the order, its shift,
+whether it is mirrored - is drawn by `edgebll.data`, the same for every device, and sent there once an epoch; cutting out,
+mirroring and turning pixels into numbers are then look-ups, which round nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgebll.data import AUGMENTATIONS, Dataset
+from edgebll.data.augment import Augmentation, geometry
+from edgebll.data.dataset import FLOAT32, Ints
+from edgebll.learning.training.torch_device import Placement
+
+#: What stands for the black border in `_sources`.
+_BORDER = -1
+
+
+class DeviceData:
+    """Samples and labels of a data set on a device.
+
+    Args:
+        dataset: it. placement: where its batches shall lie.
+    """
+
+    def __init__(self, dataset: Dataset, placement: Placement) -> None:
+        self.dataset = dataset
+        self.placement = placement
+        self._samples = self.sent(dataset.samples)
+        self._labels = self.sent(dataset.labels)
+        self._classes = torch.eye(dataset.num_classes, device=placement.device)
+        if dataset.table is not None:
+            self._numbers = self.sent(dataset.table).flatten()
+            self._first = self.sent(np.arange(len(dataset.table), dtype=np.int32) * dataset.table.shape[1]).reshape(-1, 1, 1)
+
+    def sent(self, array: Any) -> Tensor:
+        """A numpy array on the device; on the processor the array itself, unless that may not be written to."""
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.placement.device)
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """`Dataset.inputs` of samples (B,): (B, *input_shape) of the data set's dtype."""
+        return self._as_numbers(self._samples[indices])
+
+    def labels(self, indices: Tensor) -> Tensor:
+        """Classes of samples (B,): int64 (B,) or (B, T)."""
+        return self._labels[indices]
+
+    def one_hot(self, indices: Tensor) -> Tensor:
+        """`Dataset.one_hot` of samples (B,): float32 (B, *label_shape)."""
+        return self._classes[self._labels[indices]]
+
+    def crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Images put together from pixels of others.
+
+        Args:
+            indices: (B,). rows, columns: (B, H) and (B, W), where each pixel of an image comes from; below 0 it is black.
+        """
+        _, channels, height, width = self._samples.shape
+        rows, columns = rows[:, None, :, None], columns[:, None, None, :]
+        channel = torch.arange(channels, device=indices.device).reshape(-1, 1, 1)
+        places = (indices[:, None, None, None] * channels + channel) * (height * width)
+        places = places + (rows.clamp(min=0) * width + columns.clamp(min=0))
+        images = self._samples.flatten().index_select(0, places.flatten()).view(places.shape)
+        return self._as_numbers(images * ((rows >= 0) & (columns >= 0)))
+
+    def _as_numbers(self, samples: Tensor) -> Tensor:
+        dataset = self.dataset
+        if dataset.dtype == FLOAT32 and dataset.symbols:
+            return torch.eye(dataset.symbols, device=samples.device)[samples]
+        if dataset.dtype != FLOAT32 or dataset.table is None:
+            return self.placement.laid_out(samples.to(getattr(torch, dataset.dtype)))
+        places = self._first + samples
+        return self.placement.laid_out(self._numbers.index_select(0, places.flatten()).view(places.shape))
+
+
+class EpochBatches:
+    """The training batches of one epoch of a run, as `edgebll.data.training_batch` gives them.
+
+    Args:
+        data: of the run. order: sample indices of every batch (num_batches, B).
+        augment: one of AUGMENTATIONS. seed: of the run.
+    """
+
+    def __init__(self, data: DeviceData, order: Ints, augment: str, seed: int, epoch: int) -> None:
+        self._data = data
+        self._order = data.sent(order)
+        self._augmented = augment != "none"
+        if self._augmented:
+            rows, columns = _sources(AUGMENTATIONS[augment], order, data.dataset.input_shape, seed, epoch)
+            self._rows, self._columns = data.sent(rows), data.sent(columns)
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Batch `index`: x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape)."""
+        indices = self._order[index]
+        y = self._data.one_hot(indices)
+        if not self._augmented:
+            return self._data.inputs(indices), y
+        return self._data.crops(indices, self._rows[index].long(), self._columns[index].long()), y
+
+
+def _sources(augmentation: Augmentation, order: Ints, shape: tuple[int, ...], seed: int, epoch: int) -> tuple[Any, Any]:
+    """Where the pixels of an epoch's images come from: rows (num_batches, B, H) and columns (num_batches, B, W), int16."""
+    how = geometry(augmentation, order.ravel(), seed, epoch)
+    height, width = shape[1:]
+    rows = _border(augmentation, height)[how.rows[:, None] + np.arange(height)]
+    places = np.where(how.flipped[:, None], np.arange(width)[::-1], np.arange(width))
+    columns = _border(augmentation, width)[how.columns[:, None] + places]
+    return rows.reshape(*order.shape, height), columns.reshape(*order.shape, width)
+
+
+def _border(augmentation: Augmentation, length: int) -> Any:
+    """Which pixel of a line of `length` each pixel of the line with its border is; _BORDER where it is black."""
+    line, border = np.arange(length, dtype=np.int16), augmentation.padding
+    if augmentation.reflect:
+        return np.pad(line, border, mode="reflect")
+    return np.pad(line, border, constant_values=_BORDER)

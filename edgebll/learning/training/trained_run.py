@@ -1,0 +1,104 @@
+"""Opening a finished training run: what export and evaluation need of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebll.data import Dataset
+from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.runs.run_folder import open_run
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.learning import BlockStep, Optimizer, Rule
+from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.training.checkpoint import INITIAL, States, load_checkpoint, load_states
+from edgebll.learning.training.config import TrainConfig, parse_run
+from edgebll.learning.training.device_data import DeviceData
+from edgebll.learning.training.evaluate import Evaluation, evaluate
+from edgebll.learning.training.torch_device import CPU, Placement, resolve_device
+from edgebll.learning.training.trained_model import build_model
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A whole training run.
+
+    Attributes:
+        path: its folder. config: what it was told. summary: what came of it.
+        network, rule, optimizer, steps: as it was built, with the weights before training.
+    """
+
+    path: Path
+    config: TrainConfig
+    summary: dict[str, Any]
+    network: BlockNetwork
+    rule: Rule
+    optimizer: Optimizer
+    steps: list[BlockStep]
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of every training step."""
+        return self.config.batch_size
+
+    @property
+    def precision(self) -> str:
+        """Numbers the steps compute in."""
+        return self.config.precision
+
+    @property
+    def data(self) -> str:
+        """Name of the data set."""
+        return self.config.data
+
+    @property
+    def augment(self) -> str:
+        """Name of the augmentation."""
+        return self.config.augment
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning-rate schedule."""
+        return self.config.make_schedule()
+
+    def states(self, which: str = "trained") -> States:
+        """Every block's state, "initial" or "trained".
+
+        Raises:
+            ConfigError: another word. BundleError: the files are missing or damaged.
+        """
+        specs = [step.spec for step in self.steps]
+        if which == "initial":
+            return load_states(self.path / INITIAL, specs)
+        if which != "trained":
+            raise ConfigError(f"the state must be 'trained' or 'initial', not {which!r}")
+        found = load_checkpoint(self.path, specs)
+        if found is None:
+            raise BundleError(f"{self.path} has lost its checkpoint; train again")
+        return found.states
+
+    def evaluate(self, dataset: Dataset, device: str = CPU) -> Evaluation:
+        """Accuracy and loss of the trained network on `dataset`, computed on a device: "cpu", "cuda" or "auto".
+
+        Raises:
+            DataError: the data set does not fit the network. BundleError: the states are missing or damaged.
+            ConfigError: there is no such device.
+        """
+        place = Placement.on(resolve_device(device), self.config.channels_last)
+        states = {name: place.put_all(state) for name, state in self.states().items()}
+        dataset = dataset.as_dtype(self.steps[0].spec.input.dtype)
+        return evaluate(self.steps, states, DeviceData(dataset, place), self.batch_size)
+
+
+def load_run(path: Path | str) -> TrainedRun:
+    """Open a training run that finished.
+
+    Raises:
+        BundleError: missing, not whole, damaged, or not a run of the trainer.
+    """
+    folder = Path(path)
+    config, summary = open_run(folder)
+    record = parse_run(config, folder)
+    model = build_model(record)
+    return TrainedRun(folder, record.config, summary, model.network, model.rule, model.optimizer, model.steps)

@@ -1,0 +1,104 @@
+"""Training a network in this process: into a new run folder, or on from a run's last checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset
+from edgebll.kernel.errors import ConfigError, EdgebllError
+from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
+from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, Progress, load_checkpoint, save_states
+from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
+from edgebll.learning.training.evaluate import check_fits
+from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
+from edgebll.learning.training.trained_model import build_model
+from edgebll.learning.training.training_loop import Listener, TrainingLoop
+
+
+def train(
+    config: TrainConfig,
+    out: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> dict[str, Any]:
+    """Train a network into the run folder `out`; returns what its summary.json holds.
+
+    Args:
+        data_dir: where the data set's files are. overwrite: replace a run that is already at `out`.
+        listener: told how it goes.
+
+    Raises:
+        ConfigError: the config does not fit itself or the data. DataError: the data set is missing or damaged.
+        StorageError: there is a run at `out`, or the disk refuses. EdgebllError: the loss is no longer a number.
+    """
+    config = _placed(config.completed())
+    data = _load_data(config, data_dir)
+    record = RunRecord(config, data[0].num_classes, data[0].input_shape)
+    model = build_model(record)
+    check_fits(model.steps, data[0], "choose another network or data set")
+    batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
+    config = replace(config, blocks=len(model.network.blocks))
+    with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
+        states = {step.name: step.initial_state() for step in model.steps}
+        save_states(folder.path / INITIAL, states)
+        start = Checkpoint(states, Progress.none())
+        return TrainingLoop(record, model, data, folder, listener or Listener()).go(start)
+
+
+def resume(
+    out: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    listener: Listener | None = None,
+    how: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Go on with the unfinished run at `out`, from its last checkpoint; the result is that of an uninterrupted run.
+
+    A run that is already whole is left as it is. Arguments, result and errors are those of `train`.
+
+    Args:
+        how: fields of HOW that shall be other than the run was begun with, e.g. to go on without the GPU.
+
+    Raises:
+        BundleError: there is no training run at `out`, or its checkpoint is damaged.
+    """
+    path = Path(out)
+    record = parse_run(read_config(path), path)
+    with contextlib.suppress(EdgebllError):
+        return open_run(path)[1]
+    record = replace(record, config=_placed(replace(record.config, **(how or {}))))
+    data = _load_data(record.config, data_dir)
+    model = build_model(record)
+    check_fits(model.steps, data[0])
+    start = load_checkpoint(path, [step.spec for step in model.steps])
+    is_new = start is None
+    if start is None:
+        start = Checkpoint({step.name: step.initial_state() for step in model.steps}, Progress.none())
+    with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
+        if is_new:
+            save_states(path / INITIAL, start.states)
+        listener = listener or Listener()
+        if folder.damage:
+            listener.said(folder.damage)
+        return TrainingLoop(record, model, data, folder, listener).go(start)
+
+
+def _placed(config: TrainConfig) -> TrainConfig:
+    """The config with the device that is meant; raises ConfigError if it cannot be computed on as the config says."""
+    config = replace(config, device=resolve_device(config.device))
+    lacks = why_no_compiler(config.device) if config.compile else ""
+    if lacks:
+        raise ConfigError(f"the steps cannot be compiled, for {lacks}; install it or do not compile")
+    return config
+
+
+def _load_data(config: TrainConfig, data_dir: Path | str | None) -> tuple[Dataset, Dataset]:
+    train_data = load_dataset(config.data, "train", data_dir, config.limit)
+    check_augmentation(config.augment, train_data)
+    return train_data, load_dataset(config.data, "test", data_dir)

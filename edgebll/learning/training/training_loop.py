@@ -1,0 +1,212 @@
+"""The sequential schedule: the training steps of all blocks, one batch after another, with all that is kept of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgebll.data import Dataset, batch_order
+from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.learning import BlockStep, SideStreams, Stepped
+from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, Progress, States, digest, save_checkpoint, save_states
+from edgebll.learning.training.config import HOW, KIND, RunRecord
+from edgebll.learning.training.device_data import DeviceData, EpochBatches
+from edgebll.learning.training.evaluate import Evaluation, evaluate
+from edgebll.learning.training.pending_metrics import Pending
+from edgebll.learning.training.torch_device import Placement, torch_settings
+from edgebll.learning.training.trained_model import Model
+
+
+class Listener:
+    """Is told how a run goes; every hook does nothing unless overridden."""
+
+    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
+        """Training begins at `step`, which is above 0 for a resumed run."""
+
+    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
+        """`step` steps are done; `losses` by block, of the last one, over `samples` samples."""
+
+    def said(self, text: str) -> None:
+        """What takes long is told before it begins."""
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        """The network was evaluated after `epoch` epochs."""
+
+
+class TrainingLoop:
+    """One run being trained: counts, clocks, metrics and checkpoints round the training steps."""
+
+    def __init__(
+        self, record: RunRecord, model: Model, data: tuple[Dataset, Dataset], folder: RunFolder, listener: Listener
+    ) -> None:
+        config = self.config = record.config
+        self.model = model
+        self.steps = model.steps
+        self.placement = Placement.on(config.device, config.channels_last)
+        dtype = self.steps[0].spec.input.dtype
+        self.train_data, self.test_data = (DeviceData(split.as_dtype(dtype), self.placement) for split in data)
+        self.folder = folder
+        self.folder.tell = self._removed
+        self.listener = listener
+        self.schedule = config.make_schedule()
+        self.steps_per_epoch = len(data[0]) // config.batch_size
+        self.total_steps = self.steps_per_epoch * config.epochs
+        self.evaluation: Evaluation | None = None
+        self.train_seconds = 0.0
+        self._pending = Pending(self.placement.fetch_steps)
+        self._calls: Sequence[Callable[..., Stepped]] = _compiled(self.steps, listener.said) if config.compile else self.steps
+        self._compiling = 0.0
+        self._started = self._clocked = time.monotonic()
+
+    def go(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Train from `checkpoint` to the end and finish the folder."""
+        start = checkpoint.progress
+        states = {name: self.placement.put_all(state) for name, state in checkpoint.states.items()}
+        specs, waiting = [step.spec for step in self.steps], self.placement.put_waiting(checkpoint.waiting)
+        self.streams = SideStreams(specs, self.model.edges, start.step, waiting, self.placement.put)
+        self.train_seconds = start.train_seconds
+        self._started = time.monotonic() - start.seconds
+        if start.accuracy is not None and start.loss is not None:
+            self.evaluation = Evaluation(start.accuracy, start.loss, len(self.test_data.dataset))
+        self.listener.started([step.name for step in self.steps], start.step, self.total_steps)
+        exact = self.config.precision == "float32"
+        with torch_settings(self.placement.device, self.config.threads, exact=exact):
+            for epoch in range(start.step // self.steps_per_epoch, self.config.epochs):
+                first = start.step % self.steps_per_epoch if epoch == start.step // self.steps_per_epoch else 0
+                self._epoch(states, epoch, first)
+        summary = self._summary(states)
+        self.folder.finish(summary)
+        return summary
+
+    def _removed(self, text: str) -> None:
+        """Somebody has removed the run folder: what is not written again by itself."""
+        self.listener.said(text)
+        with contextlib.suppress(StorageError):
+            if not (self.folder.path / INITIAL).exists():
+                save_states(self.folder.path / INITIAL, {step.name: step.initial_state() for step in self.steps})
+
+    def _epoch(self, states: States, epoch: int, first: int) -> None:
+        config, before = self.config, epoch * self.steps_per_epoch
+        self._clocked = time.monotonic()
+        order = batch_order(len(self.train_data.dataset), config.batch_size, config.seed, epoch)
+        batches = EpochBatches(self.train_data, order, config.augment, config.seed, epoch)
+        rates = [self.schedule.rate(before + index, self.total_steps) for index in range(self.steps_per_epoch)]
+        on_device = torch.tensor(rates, dtype=torch.float32).to(self.placement.device)
+        is_evaluated = (epoch + 1) % config.evaluate_epochs == 0 or epoch + 1 == config.epochs
+        for index in range(first, self.steps_per_epoch):
+            metrics = self._batch(states, *batches.batch(index), {"lr": on_device[index].clone()})
+            done, is_end = before + index + 1, index + 1 == self.steps_per_epoch and is_evaluated
+            is_saved = is_end or done % config.checkpoint_steps == 0
+            if self._pending.add(done, epoch, rates[index], metrics) or is_saved:
+                self._fetch(stopping=is_saved)
+            if is_saved and not is_end:
+                self._checkpoint(states, done)
+        if is_evaluated:
+            self._evaluate(states, epoch + 1)
+
+    def _batch(self, states: States, x: Tensor, y: Tensor, scalars: dict[str, Tensor]) -> list[Tensor]:
+        """One training step of every block, each on the output the one before had for the same batch; returns the metrics."""
+        metrics = []
+        for step, call in zip(self.steps, self._calls, strict=True):
+            stepped = _apply(step, call, states[step.name], x, y, scalars, self.streams.take(step.name))
+            states[step.name], x = stepped.state, stepped.a
+            self.streams.put(step.name, stepped.sent)
+            metrics.append(stepped.metrics)
+        return metrics
+
+    def _fetch(self, *, stopping: bool) -> None:
+        """Record the steps that have not been recorded yet; waits for the device."""
+        steps = self._pending.fetch(stopping=stopping)
+        compiling = sum(getattr(call, "seconds", 0.0) for call in self._calls)
+        self.train_seconds += time.monotonic() - self._clocked - (compiling - self._compiling)
+        self._compiling = compiling
+        for told in steps:
+            losses = []
+            for step, values in zip(self.steps, told.metrics, strict=True):
+                named = dict(zip(step.spec.metrics, values, strict=True))
+                self.folder.record("train", epoch=told.epoch, step=told.step - 1, block=step.name, lr=told.lr, **named)
+                losses.append(named["loss"])
+                if not math.isfinite(named["loss"]):
+                    raise EdgebllError(
+                        f"the loss of {step.name} is not a number any more at step {told.step}; try a smaller --lr"
+                    )
+            self.listener.stepped(told.step, losses, self.config.batch_size)
+        self._clocked = time.monotonic()
+
+    def _evaluate(self, states: States, epoch: int) -> None:
+        done = epoch * self.steps_per_epoch
+        result = self.evaluation = evaluate(self.steps, states, self.test_data, self.config.batch_size)
+        self.folder.record("eval", epoch=epoch, step=done, accuracy=result.accuracy, loss=result.loss)
+        self.listener.evaluated(epoch, done, result.accuracy, result.loss)
+        self._checkpoint(states, done)
+
+    def _checkpoint(self, states: States, done: int) -> None:
+        evaluation = self.evaluation
+        states = {block: {name: value.cpu() for name, value in state.items()} for block, state in states.items()}
+        progress = Progress(
+            step=done,
+            metrics_bytes=self.folder.sync(),
+            state_sha256=digest(states),
+            accuracy=evaluation.accuracy if evaluation else None,
+            loss=evaluation.loss if evaluation else None,
+            train_seconds=self.train_seconds,
+            seconds=time.monotonic() - self._started,
+        )
+        save_checkpoint(self.folder.path, Checkpoint(states, progress, self.streams.waiting()))
+        self._clocked = time.monotonic()
+
+    def _summary(self, states: States) -> dict[str, Any]:
+        samples = self.total_steps * self.config.batch_size
+        return {
+            "kind": KIND,
+            "data": self.config.data,
+            "data_source": self.train_data.dataset.source,
+            "accuracy": self.evaluation.accuracy if self.evaluation else None,
+            "loss": self.evaluation.loss if self.evaluation else None,
+            "test_samples": len(self.test_data.dataset),
+            "epochs": self.config.epochs,
+            "steps": self.total_steps,
+            "samples": samples,
+            "seconds": round(time.monotonic() - self._started, 3),
+            "samples_per_second": round(samples / self.train_seconds, 1) if self.train_seconds else None,
+            "threads": self.config.threads,
+            **{name: getattr(self.config, name) for name in HOW},
+            "compile": all(getattr(call, "is_compiled", False) for call in self._calls),
+            "state_sha256": digest(states),
+        }
+
+
+def _compiled(steps: Sequence[BlockStep], say: Callable[[str], None]) -> list[Callable[..., Stepped]]:
+    """The steps, compiled."""
+    from edgebll.learning.training.compiled import CompiledStep, Programs  # a second of imports
+
+    programs: Programs = {}
+    return [CompiledStep(step, programs, say) for step in steps]
+
+
+def _apply(
+    step: BlockStep,
+    call: Callable[..., Stepped],
+    state: dict[str, Tensor],
+    x: Tensor,
+    y: Tensor,
+    scalars: dict[str, Tensor],
+    received: dict[str, Tensor],
+) -> Stepped:
+    try:
+        return call(state, x, y, scalars, received)
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            f"the GPU has too little memory for {step.name} on batches of {len(x)}; choose smaller batches or more blocks"
+        ) from error
+    except ValueError as error:  # batch norm refuses a batch that leaves it one value a channel
+        if isinstance(error, EdgebllError):
+            raise
+        raise ConfigError(f"{step.name} cannot train on a batch of shape {tuple(x.shape)}: {error}") from error

@@ -1,6 +1,0 @@
-"""Pictures of a run. They need matplotlib, which is loaded when one is drawn."""
-
-from edgebll.plots.curves import draw_curves
-from edgebll.plots.timeline import draw_timeline
-
-__all__ = ["draw_curves", "draw_timeline"]

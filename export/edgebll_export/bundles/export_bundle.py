@@ -1,0 +1,176 @@
+"""Writing bundles: every block's graphs, state and golden vectors, and the manifest."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+import torch
+from torch import Tensor
+
+import edgebll
+from edgebll.kernel.bundle import bundle_writer, write_manifest
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import check_edges
+from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
+from edgebll.kernel.state.block_state import save_tensors
+from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
+from edgebll.learning.networks import BlockNetwork
+from edgebll_export.bundles.block_models import BlockModels, block_models
+from edgebll_export.bundles.example_steps import input_record
+from edgebll_export.bundles.golden_vectors import eager_records, golden_tensors
+from edgebll_export.bundles.own_module_step import OwnModuleStep
+from edgebll_export.graph.peak_memory import note_peak
+from edgebll_export.targets import ONNX, Target
+
+if TYPE_CHECKING:
+    from edgebll.learning.training import TrainedRun
+
+#: Consecutive steps the golden vectors of a bundle cover.
+GOLDEN_STEPS = 3
+
+
+def export_bundle(
+    network: BlockNetwork,
+    *,
+    rule: Rule,
+    optimizer: Optimizer,
+    batch_size: int,
+    path: Path | str,
+    schedule: Schedule | None = None,
+    states: Mapping[str, Mapping[str, Tensor]] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    target: Target = ONNX,
+    precision: str = "float32",
+    examples: Any = None,
+) -> Manifest:
+    """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
+
+    Args:
+        network: any torch modules as blocks; never changed.
+        rule, optimizer: how blocks learn. batch_size: samples a step; the graphs are static.
+        path: the bundle folder; an earlier bundle there is replaced once the new one is whole.
+        schedule: default learning-rate schedule of a run; by default a cosine from optimizer.lr.
+        states: block name -> state to start from; by default the network's current weights.
+        provenance: entries added to the manifest's recipe, e.g. the data set the states were trained on.
+        target: what the graphs are for; see `make_target`. precision: one of `edgebll.learning.PRECISIONS`.
+        examples: a batch of real samples (N, *input_shape), which golden vectors are drawn from; by default the network's own
+            example_inputs or input_range, else N(0, 1).
+
+    Raises:
+        ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
+            on the examples, or gives NaN or infinite numbers.
+        ConfigError: the rule cannot train this network. BundleError: its edges cannot run, see
+        `edgebll.kernel.spec.edge_check.check_edges`.
+        StorageError: the folder cannot be written.
+    """
+    inputs = network.inputs.with_examples(examples)
+    steps = make_steps(network, rule, optimizer, batch_size, precision)
+    edges = rule.edges([step.name for step in steps])
+    check_edges(edges, [step.spec for step in steps])
+    start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
+    # Before anything is traced, so that what fails fails with the user's own line; as functions, once, for what modules keep.
+    list(eager_records(steps, start, edges, 1, optimizer.lr, inputs=inputs))
+    own = [OwnModuleStep(step) for step in steps]
+    records = list(zip(*eager_records(own, start, edges, GOLDEN_STEPS, optimizer.lr, inputs=inputs), strict=True))
+    blocks = [block_models(step, target) for step in steps]
+    with bundle_writer(path) as folder:
+        for step, block, record in zip(steps, blocks, records, strict=True):
+            _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
+        notes = {step.name: list(step.notes) for step in steps if step.notes}
+        schedule = schedule or Schedule(optimizer.lr)
+        recipe = {**asdict(schedule), **input_record(inputs), **({"notes": notes} if notes else {}), **(provenance or {})}
+        manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
+        return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
+
+
+def _start(step: BlockStep, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The given state, as far as this step has it; the rest, such as a loss scale the training had not, from the start."""
+    return {name: given.get(name, value) for name, value in step.initial_state().items()}
+
+
+def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], golden: Mapping[str, Any]) -> None:
+    with storage_errors(folder):
+        folder.mkdir()
+        for name, model in block.models.items():
+            note_peak(model)
+            (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    save_tensors(folder / "state.safetensors", {name: value.numpy() for name, value in state.items()})
+    save_tensors(folder / "golden.safetensors", golden)
+
+
+def _manifest(
+    network: BlockNetwork,
+    rule: Rule,
+    optimizer: Optimizer,
+    steps: list[BlockStep],
+    specs: list[BlockSpec],
+    recipe: dict[str, Any],
+) -> Manifest:
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        network=network.description,
+        rule={"name": rule.name, "options": rule.options()},
+        optimizer=optimizer.options(),
+        recipe=recipe,
+        batch_size=steps[0].spec.input.shape[0],
+        num_classes=network.num_classes,
+        input_shape=network.input_shape,
+        blocks=tuple(specs),
+        edges=rule.edges([step.name for step in steps]),
+        golden_steps=GOLDEN_STEPS,
+        versions={
+            "edgebll": edgebll.__version__,
+            "onnx": onnx.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    )
+
+
+def export_run(
+    run: TrainedRun | Path | str,
+    out_path: Path | str,
+    *,
+    state: str = "trained",
+    batch_size: int | None = None,
+    target: Target = ONNX,
+    precision: str | None = None,
+    examples: Any = None,
+) -> Manifest:
+    """Export what `edgebll train` made.
+
+    Args:
+        run: the training run or its folder. out_path: the bundle to write.
+        state: "trained" or "initial": which weights boards start from.
+        batch_size: samples a step; by default the run's.
+        target: what the graphs are for. precision: numbers they compute in; by default the run's.
+        examples: as for `export_bundle`.
+
+    Raises:
+        BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
+    """
+    if state not in ("trained", "initial"):
+        raise ConfigError(f"the state must be 'trained' or 'initial', not {state!r}")
+    from edgebll.learning.training import TrainedRun, load_run
+
+    trained = run if isinstance(run, TrainedRun) else load_run(run)
+    return export_bundle(
+        trained.network,
+        rule=trained.rule,
+        optimizer=trained.optimizer,
+        batch_size=batch_size or trained.batch_size,
+        path=out_path,
+        schedule=trained.schedule,
+        states=trained.states(state),
+        provenance={"data": trained.data, "augment": trained.augment, "state": state},
+        target=target,
+        precision=precision or trained.precision,
+        examples=examples,
+    )

@@ -1,0 +1,100 @@
+"""Golden vectors: what the eager step gives for a few consecutive steps, for any runtime to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.state.block_state import Array
+from edgebll.learning import BlockStep, SideStreams
+from edgebll.learning.networks.inputs import Inputs
+from edgebll_export.bundles.example_steps import example_step
+from edgebll_export.bundles.own_module_step import OwnModuleStep
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One block's training step: inputs, and what the eager step returned (new state, a, metrics, sent), as numpy arrays."""
+
+    x: Array
+    y: Array
+    scalars: dict[str, float]
+    state: dict[str, Array]
+    a: Array
+    metrics: Array
+    received: dict[str, Array]
+    sent: dict[str, Array]
+
+
+def eager_records(
+    steps: Sequence[BlockStep | OwnModuleStep],
+    states: Mapping[str, Mapping[str, Tensor]],
+    edges: Sequence[EdgeSpec],
+    num_steps: int,
+    lr: float,
+    seed: int = 0,
+    inputs: Inputs | None = None,
+) -> Iterator[list[StepRecord]]:
+    """Run consecutive eager steps of all blocks on seeded data; each block trains on the output of the one before.
+
+    Args:
+        steps: all blocks in order, by their functional step or by their own modules.
+        states: block name -> state to start from. edges: all streams between the blocks.
+        lr: learning rate of every step. inputs: what batches are drawn from, by default N(0, 1).
+
+    Yields:
+        For each step one record a block.
+
+    Raises:
+        ExportError: a block fails on the inputs, or gives NaN or infinite numbers. ConfigError: nothing says what they are.
+    """
+    generator = np.random.default_rng(seed)
+    current = {step.name: dict(states[step.name]) for step in steps}
+    streams = SideStreams([step.spec for step in steps], edges)
+    first = steps[0].spec
+    drawn = inputs or Inputs(first.input.shape[1:], first.input.dtype)
+    for _ in range(num_steps):
+        x = drawn.draw(first.input.shape[0], generator)
+        *samples, num_classes = first.labels.shape
+        y = torch.from_numpy(np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, samples)])
+        records = []
+        for step in steps:
+            received = streams.take(step.name)
+            given = (current[step.name], x, y, {"lr": torch.tensor(lr)}, received)
+            new, a, metrics, sent = example_step(step, *given, drawn.source)
+            current[step.name] = new
+            streams.put(step.name, sent)
+            came, state, gone = (_arrays(tensors) for tensors in (received, new, sent))
+            records.append(StepRecord(x.numpy(), y.numpy(), {"lr": lr}, state, a.numpy(), metrics.numpy(), came, gone))
+            x = a
+        yield records
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    return {name: value.numpy() for name, value in tensors.items()}
+
+
+def golden_tensors(step: BlockStep, records: Sequence[StepRecord]) -> dict[str, Array]:
+    """Golden vectors of one block, laid out as `edgebll.kernel.bundle.Bundle.golden` says."""
+    tensors: dict[str, Array] = {}
+    for index, record in enumerate(records):
+        tensors |= {
+            f"{index}/x": record.x,
+            f"{index}/y": record.y,
+            f"{index}/a": record.a,
+            f"{index}/metrics": record.metrics,
+            **{f"{index}/{name}": value for name, value in (record.received | record.sent).items()},
+        }
+        tensors |= {f"{index}/{name}": np.asarray(value, np.float32) for name, value in record.scalars.items()}
+    last = records[-1]
+    tensors |= {f"final/{name}": value for name, value in last.state.items()}
+    state = {name: torch.from_numpy(value) for name, value in last.state.items()}
+    tensors |= {"forward/x": last.x, "forward/a": step.forward(state, torch.from_numpy(last.x)).numpy()}
+    if step.spec.beta is not None:
+        tensors |= {"feedback/y": last.y, "feedback/beta": step.feedback(state, torch.from_numpy(last.y)).numpy()}
+    return tensors

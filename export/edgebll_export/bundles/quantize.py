@@ -1,0 +1,210 @@
+"""Post-training int8 for the forward pass: `forward_int8.onnx`, with frozen weights, beside each block's float graphs.
+
+Weights are int8 with one scale a channel, activations int8 with one scale a tensor, both symmetric (zero point 0), as
+QuantizeLinear / DequantizeLinear pairs around convolutions and matrix products: what ONNX Runtime and TensorRT take alike.
+Scales of activations come from running the float graphs on real samples; each block is calibrated on what the quantised blocks
+before it give. Batch norm is folded into the convolution before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxruntime import quantization
+from torch import Tensor
+
+from edgebll.kernel.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write_manifest
+from edgebll.kernel.errors import ConfigError, DataError, EdgebllError, ExportError
+from edgebll.kernel.spec.manifest import Manifest
+from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.learning import BlockStep
+from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.precision import make_precision
+from edgebll.learning.step import zeros
+from edgebll_export.bundles.block_models import check_model
+from edgebll_export.bundles.verify import rebuild_steps
+from edgebll_export.lowering.lower_trace import lower
+from edgebll_export.targets import ONNX, Target, make_target
+from edgebll_export.tracing.trace import trace
+
+_PRODUCTS = ("Conv", "Gemm", "MatMul")
+_OPTIONS = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
+
+
+def quantize_bundle(
+    path: Path | str, out: Path | str, samples: Array, *, data: str = "", network: BlockNetwork | None = None
+) -> Manifest:
+    """Write a copy of a bundle with an int8 forward graph for every block.
+
+    Args:
+        path: the bundle. out: the bundle to write.
+        samples: (N, ...) network inputs of the bundle's dtype to calibrate on; N at least one batch, what is over whole batches
+            is left out.
+        data: where the samples come from, for the manifest. network: as for `verify_bundle`.
+
+    Raises:
+        BundleError: the bundle is broken. DataError: samples of another shape.
+        ConfigError: too few samples, or the network cannot be rebuilt.
+        ExportError: a block cannot be quantised. StorageError: nothing can be written at `out`.
+    """
+    bundle = open_bundle(path)
+    shape, dtype = bundle.manifest.input_shape, bundle.manifest.blocks[0].input.dtype
+    if (samples.shape[1:], samples.dtype.name) != (shape, dtype):
+        came = f"{samples.dtype.name} of shape {samples.shape[1:]}"
+        raise DataError(f"{path} takes {dtype} samples of shape {shape}, not {came} to calibrate on")
+    batches = _batches(samples, bundle.manifest.batch_size)
+    with bundle_writer(out) as folder:
+        for name in bundle.manifest.files:
+            _copy(bundle, folder, name)
+        for step in rebuild_steps(bundle, network):
+            if step.precision.name == "bfloat16":  # which ONNX Runtime could not calibrate; its weights are float32 anyway
+                step.precision = make_precision("float32")
+            frozen = frozen_forward(step, bundle.state(step.name), make_target(bundle.manifest.target))
+            _check_finite(step.name, _outputs(frozen, batches))
+            model = _quantised(frozen, batches)
+            with storage_errors(folder):
+                (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+            batches = _outputs(model, batches)
+        note = {"int8": {"data": data, "samples": sum(len(batch) for batch in batches)}}
+        return write_manifest(folder, replace(bundle.manifest, recipe={**bundle.manifest.recipe, **note}))
+
+
+def _copy(bundle: Bundle, folder: Path, name: str) -> None:
+    with storage_errors(folder):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((bundle.path / name).read_bytes())
+
+
+def _batches(samples: Array, batch_size: int) -> list[Array]:
+    count = len(samples) // batch_size
+    if count == 0:
+        raise ConfigError(f"calibration needs at least one batch of {batch_size} samples, but got {len(samples)}")
+    return [samples[i * batch_size : (i + 1) * batch_size] for i in range(count)]
+
+
+def frozen_forward(step: BlockStep, state: Mapping[str, Array], target: Target = ONNX) -> onnx.ModelProto:
+    """A block's evaluation pass x -> a with its weights as constants.
+
+    Convolutions stay convolutions: their Winograd form has no int8 kernels.
+    """
+    tensors: dict[str, Tensor] = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
+
+    def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"a": step.forward(tensors, values["x"])}
+
+    inputs = zeros([step.spec.input])
+    model, used = lower(
+        trace(function, inputs, [step.module]), f"{step.name}/{INT8_GRAPH}", replace(target, matrix_forms=False)
+    )
+    if not used:
+        raise ExportError(f"{step.name}: the result does not depend on x; nothing can be quantised")
+    return model
+
+
+def _quantised(model: onnx.ModelProto, batches: Sequence[Array]) -> onnx.ModelProto:
+    """The model with int8 products; as it is if it has none."""
+    if not any(node.op_type in _PRODUCTS for node in model.graph.node):
+        return model
+    with tempfile.TemporaryDirectory() as scratch, _refused(model.graph.name), _quiet():
+        folded, result = Path(scratch) / "folded.onnx", Path(scratch) / "int8.onnx"
+        _fold(model, folded)
+        quantization.quantize_static(
+            folded,
+            result,
+            _Calibration(batches),
+            op_types_to_quantize=list(_PRODUCTS),
+            per_channel=True,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={**_OPTIONS, "TensorQuantOverrides": _whole_tensors(onnx.load(folded).graph)},
+        )
+        quantised = onnx.load(result)
+    quantised.graph.name = model.graph.name
+    del quantised.metadata_props[:]
+    kept = [opset for opset in quantised.opset_import if opset.domain == ""]  # ONNX Runtime names all domains it knows
+    del quantised.opset_import[:]
+    quantised.opset_import.extend(kept)
+    check_model(quantised)
+    return quantised
+
+
+def _check_finite(block: str, outputs: Sequence[Array]) -> None:
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise ExportError(
+            f"{block} gives NaN or infinity on the samples to calibrate on, so its int8 numbers have no scale; "
+            "give samples and weights that it gives finite numbers for"
+        )
+
+
+def _whole_tensors(graph: onnx.GraphProto) -> dict[str, list[dict[str, Any]]]:
+    """One scale for each constant that is a batch of matrices: ONNX Runtime multiplies none with a scale for each channel."""
+    ranks = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+    operands = {name for node in graph.node if node.op_type == "MatMul" for name in node.input}
+    return {
+        name: [{"quant_type": quantization.QuantType.QInt8, "symmetric": True}] for name in operands if ranks.get(name, 0) > 2
+    }
+
+
+@contextlib.contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """Errors of ONNX Runtime and its quantiser, which have no common base, as one sentence."""
+    try:
+        yield
+    except EdgebllError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"{name} cannot be computed in int8 by ONNX Runtime: {reason}; leave this network in float32"
+        ) from error
+
+
+def _fold(model: onnx.ModelProto, path: Path) -> None:
+    """Write the model with batch norm folded into convolutions, by ONNX Runtime's own optimiser."""
+    options = _silent()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _silent() -> onnxruntime.SessionOptions:
+    """No log lines: an error is raised as well."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
+
+
+class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, batches: Sequence[Array]) -> None:
+        self._left: Iterator[dict[str, Any]] = iter([{"x": batch} for batch in batches])
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._left, None)
+
+
+def _outputs(model: onnx.ModelProto, batches: Sequence[Array]) -> list[Array]:
+    with _refused(model.graph.name):
+        session = onnxruntime.InferenceSession(model.SerializeToString(), _silent(), providers=["CPUExecutionProvider"])
+        return [np.asarray(session.run(["a"], {"x": batch})[0]) for batch in batches]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No advice of the quantiser on preprocessing, which `_fold` has done."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(level)

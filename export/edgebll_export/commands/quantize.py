@@ -1,0 +1,54 @@
+"""`edgebll quantize`: int8 forward graphs for a trained bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from edgebll.cli.commands.train_options import DataDirOption
+from edgebll.cli.machine_facts import import_torch
+from edgebll.cli.output import JsonOption, print_json, say
+from edgebll.data.token_stream import fitted
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.optional_imports import import_extra
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(short_help="Add int8 forward graphs to a bundle.")(quantize)
+
+
+def quantize(
+    bundle: Annotated[Path, typer.Argument(help="A bundle with trained weights.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write; an earlier bundle there is replaced.")],
+    data: Annotated[
+        str | None, typer.Option(help="Data set to calibrate on. [default: the bundle's]", show_default=False)
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Training samples to calibrate on.")] = 512,
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add an int8 forward pass with frozen weights to every block: for inference after training, see `edgebll eval --int8`."""
+    import_torch("export", "quantising")
+    for module in ("onnx", "onnxruntime"):
+        import_extra(module, "export", "quantising")
+    from edgebll.data import load_dataset
+    from edgebll_export.bundles.quantize import quantize_bundle
+
+    if samples < 1:
+        raise ConfigError(f"--samples must be at least 1, not {samples}")
+    manifest = open_bundle(bundle, verify=False).manifest
+    name = data or manifest.recipe.get("data")
+    if not isinstance(name, str):
+        raise ConfigError(f"{bundle} does not say which data set it was trained on; give one with --data")
+    dataset = fitted(manifest, load_dataset(name, "train", data_dir, samples), str(bundle))
+    say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
+    manifest = quantize_bundle(bundle, out, dataset.inputs(np.arange(len(dataset))), data=name)
+    if json:
+        print_json({"bundle": str(out), "blocks": [block.name for block in manifest.blocks], **manifest.recipe["int8"]})
+    else:
+        typer.echo(f"{out}: {len(manifest.blocks)} blocks with int8 forward graphs; try `edgebll eval {out} --int8`")

@@ -1,0 +1,152 @@
+"""Average and adaptive average pooling over one to three axes, and their gradients.
+
+Average pooling is linear and works axis by axis, y = P_h x P_w^T with one small constant matrix an axis, so its gradient is
+P_h^T dy P_w for any kernel, stride, padding, rounding and overlap. The forward pass is ONNX's AveragePool where that counts
+as PyTorch does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgebll_export.graph.builder import GraphBuilder, Value
+from edgebll_export.lowering.axis_matrices import apply_matrix
+from edgebll_export.lowering.convolution.windows import Windows, planes
+from edgebll_export.lowering_registry import lowering
+
+_FAMILY = "pooling"
+Matrix = npt.NDArray[np.floating[Any]]
+#: Below this many entries one dense matrix over all axes is faster than one matrix an axis.
+_DENSE_ENTRIES = 16384
+
+
+def _adaptive_matrix(size: int, cells: int) -> Matrix:
+    """Row i averages the elements floor(i n / m) to ceil((i + 1) n / m)."""
+    matrix = np.zeros((cells, size))
+    for i in range(cells):
+        start, end = i * size // cells, -(-(i + 1) * size // cells)
+        matrix[i, start:end] = 1 / (end - start)
+    return matrix
+
+
+def _apply(g: GraphBuilder, x: Value, matrices: Sequence[Matrix]) -> Value:
+    """Each matrix times x along its axis; the last axes of x have matrices."""
+    lead, out = x.shape[: len(x.shape) - len(matrices)], tuple(len(matrix) for matrix in matrices)
+    x = g.dense(x)
+    if math.prod(matrix.size for matrix in matrices) <= _DENSE_ENTRIES:
+        both = matrices[0]
+        for matrix in matrices[1:]:
+            both = np.kron(both, matrix)
+        flat = g.reshape(x, (math.prod(lead), both.shape[1]))
+        pooled = g.op("MatMul", [flat, g.constant(both.T, x.dtype)], (math.prod(lead), len(both)))
+        return g.reshape(pooled, (*lead, *out))
+    for place, matrix in enumerate(reversed(matrices), start=1):
+        x = apply_matrix(g, x, -place, matrix)
+    return x
+
+
+def _transposed(matrices: Sequence[Matrix]) -> list[Matrix]:
+    return [matrix.T for matrix in matrices]
+
+
+@lowering("aten._adaptive_avg_pool2d.default", "aten._adaptive_avg_pool3d.default", family=_FAMILY)
+def adaptive_avg_pool(g: GraphBuilder, x: Value, cells: Sequence[int]) -> Value:
+    """(..., *space) to (..., *cells)."""
+    return _apply(g, x, [_adaptive_matrix(n, m) for n, m in zip(x.shape[-len(cells) :], cells, strict=True)])
+
+
+def _adaptive_backward(g: GraphBuilder, grad: Value, x: Value, axes: int) -> Value:
+    sizes = zip(x.shape[-axes:], grad.shape[-axes:], strict=True)
+    return _apply(g, grad, _transposed([_adaptive_matrix(n, m) for n, m in sizes]))
+
+
+@lowering("aten._adaptive_avg_pool2d_backward.default", family=_FAMILY)
+def adaptive_avg_pool2d_backward(g: GraphBuilder, grad: Value, x: Value) -> Value:
+    """The transposed matrices."""
+    return _adaptive_backward(g, grad, x, 2)
+
+
+@lowering("aten._adaptive_avg_pool3d_backward.default", family=_FAMILY)
+def adaptive_avg_pool3d_backward(g: GraphBuilder, grad: Value, x: Value) -> Value:
+    """The transposed matrices."""
+    return _adaptive_backward(g, grad, x, 3)
+
+
+@dataclass(frozen=True)
+class _Average:
+    """An average over windows.
+
+    Attributes:
+        count_padding: whether padded zeros count in the mean. divisor: what sums are divided by instead of the count.
+    """
+
+    windows: Windows
+    count_padding: bool
+    divisor: int | None
+
+    def matrices(self) -> list[Matrix]:
+        """One an axis, (out, size)."""
+        axes = [self._matrix(axis) for axis in range(len(self.windows.size))]
+        if self.divisor is not None:
+            axes[-1] = axes[-1] / self.divisor
+        return axes
+
+    def _matrix(self, axis: int) -> Matrix:
+        w = self.windows
+        size, padding = w.size[axis], w.padding[axis]
+        matrix = np.zeros((w.out[axis], size))
+        for i in range(w.out[axis]):
+            start = i * w.stride[axis] - padding
+            low, high = max(start, 0), min(start + w.kernel[axis], size)
+            counted = min(start + w.kernel[axis], size + padding) - start if self.count_padding else high - low
+            matrix[i, low:high] = 1 if self.divisor is not None else 1 / counted
+        return matrix
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether AveragePool computes the same: it has no divisor, and counts differently where a window reaches out."""
+        return self.divisor is None and max(self.windows.overhang) <= 0
+
+
+def _average(
+    x: Value,
+    axes: int,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_padding: bool = True,
+    divisor: int | None = None,
+) -> _Average:
+    windows = Windows.of(x.shape[-axes:], kernel, stride, padding, ceil_mode=ceil_mode)
+    return _Average(windows, count_padding, divisor)
+
+
+def _register(axes: int) -> None:
+    @lowering(f"aten.avg_pool{axes}d.default", family=_FAMILY)
+    def forward(g: GraphBuilder, x: Value, *options: Any) -> Value:
+        average = _average(x, axes, *options)
+        if not average.is_plain:
+            return _apply(g, x, average.matrices())
+        source, out = planes(g, g.dense(x), axes), average.windows.out
+        shape = (*source.shape[:2], *out)
+        counted = int(average.count_padding)
+        pooled = g.op("AveragePool", [source], shape, count_include_pad=counted, **average.windows.attributes())
+        return g.reshape(pooled, (*x.shape[:-axes], *out))
+
+    @lowering(f"aten.avg_pool{axes}d_backward.default", family=_FAMILY)
+    def backward(g: GraphBuilder, grad: Value, x: Value, *options: Any) -> Value:
+        return _apply(g, grad, _transposed(_average(x, axes, *options).matrices()))
+
+    forward.__doc__ = f"Mean of each window over {axes} axes."
+    backward.__doc__ = f"Gradient of the mean over {axes} axes: the transposed matrices."
+
+
+_register(2)
+_register(3)

@@ -1,0 +1,135 @@
+"""`edgebll plan`: what would run where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgebll.cli.output import JsonOption, print_json, print_table
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, is_chain, received_name
+
+if TYPE_CHECKING:
+    from edgebll_firmware_host.inventory import BoardEntry
+    from edgebll_firmware_host.policy.block_placement import Placement
+    from edgebll_firmware_host.policy.memory_fit import Room
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
+_MAX_BOARDS = 65535
+MeasureOption = Annotated[
+    bool, typer.Option("--measure", help="Place blocks by the time their steps take on this machine, not by an estimate.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(short_help="Show which block would run where, with memory and traffic.")(plan)
+
+
+def plan(
+    bundle: BundleArgument,
+    cluster: Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")] = None,
+    boards: Annotated[int, typer.Option(help="Number of equal boards, without --cluster.")] = 4,
+    measure: MeasureOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the placement of a bundle's blocks on boards before anything runs, with memory and traffic.
+
+    With --measure also the throughput of such a pipeline, were all boards like this machine. Boards of an inventory that answer
+    are asked what memory they have; exit code 2 if blocks do not fit.
+    """
+    from edgebll_firmware_host.commands.plan_memory import plan_room
+    from edgebll_firmware_host.inventory import load_cluster
+    from edgebll_firmware_host.policy.block_placement import block_weights, place_among, step_period
+
+    opened = open_bundle(bundle)
+    inventory = load_cluster(cluster) if cluster is not None else None
+    entries = inventory.boards if inventory is not None else _equal(boards)
+    room = plan_room(opened, inventory)
+    names = [block.name for block in opened.manifest.blocks]
+    seconds = measured(opened) if measure else None
+    placed = place_among(names, seconds or block_weights(opened), entries, [entry.name for entry in entries], room)
+    problem = room.problem(placed.blocks, entries)
+    result: dict[str, Any] = {
+        "bundle": str(bundle),
+        "placement": [_row(opened, entry, placed, room, seconds) for entry in entries],
+        "links": _links(opened, placed),
+        "problem": problem,
+    }
+    if seconds is not None:
+        result["samples_per_second"] = opened.manifest.batch_size / step_period(opened.manifest, seconds, placed)
+    if json:
+        print_json(result)
+    else:
+        _print_plan(result)
+    if problem:
+        raise ConfigError(problem)
+
+
+def _equal(boards: int) -> tuple[BoardEntry, ...]:
+    from edgebll_firmware_host.inventory import BoardEntry
+
+    if not 1 <= boards <= _MAX_BOARDS:
+        raise ConfigError(f"--boards must be at least 1 and at most {_MAX_BOARDS}, not {boards}")
+    return tuple(BoardEntry(f"board{index}", f"tcp://127.0.0.1:{index + 1}") for index in range(boards))
+
+
+def measured(bundle: Bundle, runtime: str = "onnxruntime", threads: int = 1) -> list[float]:
+    """Seconds of one training step of each block on this machine."""
+    from edgebll.kernel.execution.step_timing import step_seconds
+
+    return step_seconds(bundle, runtime=runtime, threads=threads)
+
+
+def _row(bundle: Bundle, board: BoardEntry, placed: Placement, room: Room, seconds: list[float] | None) -> dict[str, Any]:
+    """A board's blocks, the memory they need about, and what there is, None where that is not known."""
+    hosted = placed.blocks.get(board.name, ())
+    row: dict[str, Any] = {"board": board.name, "blocks": list(hosted), "memory_bytes": room.needs.of(hosted, board.runtime)}
+    row["memory_free_bytes"] = room.free.get(board.name)
+    if seconds is not None:
+        indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
+        row["step_seconds"] = sum(seconds[index] for index in indices)
+    return row
+
+
+def _links(bundle: Bundle, placed: Placement) -> list[dict[str, Any]]:
+    """Every stream that leaves a machine, with its bytes a training step."""
+    links = []
+    for edge in bundle.manifest.edges:
+        source = edge.source if edge.source == HOST else placed.board_of(edge.source)
+        target = placed.board_of(edge.target)
+        if source != target:
+            row = {"from": source, "to": target, "block": edge.target, "tensors": list(edge.tensors)}
+            links.append({**row, "bytes_per_step": _carried_bytes(bundle, edge)})
+    return links
+
+
+def _carried_bytes(bundle: Bundle, edge: EdgeSpec) -> int:
+    """Bytes of one token."""
+    target = bundle.manifest.block(edge.target)
+    if is_chain(edge):
+        return target.input.size_bytes + target.labels.size_bytes
+    names = {received_name(edge.source, name) for name in edge.tensors}
+    return sum(tensor.size_bytes for tensor in target.received if tensor.name in names)
+
+
+def _print_plan(result: dict[str, Any]) -> None:
+    columns = ["board", "blocks", "memory, about, MiB", "free, MiB"]
+    rows = []
+    for row in result["placement"]:
+        cells = [row["board"], " ".join(row["blocks"]) or "idle", f"{row['memory_bytes'] / 2**20:.1f}"]
+        cells.append("" if row["memory_free_bytes"] is None else f"{row['memory_free_bytes'] / 2**20:.0f}")
+        rows.append([*cells, *([f"{1e3 * row['step_seconds']:.1f}"] if "step_seconds" in row else [])])
+    if "samples_per_second" in result:
+        columns.append("step, ms")
+    print_table(columns, rows, right=columns[2:])
+    cells = [
+        [r["from"], r["to"], r["block"], ", ".join(r["tensors"]), f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]
+    ]
+    print_table(("from", "to", "block", "tensors", "KiB per step"), cells, right=("KiB per step",))
+    if "samples_per_second" in result:
+        rate = result["samples_per_second"]
+        typer.echo(f"at most {rate:.0f} samples/s, were every board like this machine and the links fast enough")

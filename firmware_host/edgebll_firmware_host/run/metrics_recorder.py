@@ -1,0 +1,139 @@
+"""What the host learns while a run goes on: metrics, progress, and what it costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edgebll.kernel.errors import BoardError
+from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.wire import EVAL, TRAIN, Report
+from edgebll_firmware_host.run_files.cost_account import Account
+from edgebll_firmware_host.run_files.snapshot_store import Progress
+
+#: What the last block reports of an evaluated batch: the first two are sums over its `count` samples.
+_SCORES = frozenset(("correct", "loss_sum", "count"))
+
+
+class Listener(Protocol):
+    """Shows progress; `edgebll.cli.progress.RunProgress` is one."""
+
+    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
+        """The run starts at `step` of `total_steps`."""
+
+    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
+        """`step` steps are done."""
+
+    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+        """The network was evaluated."""
+
+    def said(self, text: str) -> None:
+        """A board tells what takes it long, in one sentence that begins with its name."""
+
+
+@dataclass
+class Recorder:
+    """Takes every Report of a run, and records each training step and evaluation once, however often it is replayed.
+
+    Attributes:
+        folder: where metrics go. listener: who is told of progress. blocks: in stream order.
+        batch_size, steps_per_epoch, test_samples: of the stream.
+        accuracy, loss: of the last evaluation, None before the first.
+        steps: training steps the last block has applied. account: of what the run costs.
+        recorded: block -> training steps recorded. evaluated: step of the last evaluation recorded, None before the first.
+        news: grows with each training step and evaluation that was not recorded before.
+        rate: gives the learning rate of a training step, for its record; None leaves it out.
+    """
+
+    folder: RunFolder
+    listener: Listener
+    blocks: tuple[str, ...]
+    batch_size: int
+    steps_per_epoch: int
+    test_samples: int
+    accuracy: float | None = None
+    loss: float | None = None
+    steps: int = 0
+    recorded: dict[str, int] = field(default_factory=dict)
+    evaluated: int | None = None
+    news: int = 0
+    rate: Callable[[int], float] | None = None
+    account: Account = field(init=False)
+    _losses: dict[str, float] = field(default_factory=dict)
+    _totals: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.account = Account(self.folder.path)
+
+    def take(self, board: str, report: Report, clock_offset_ns: int) -> None:
+        """Record one Report; `clock_offset_ns` is the board's clock minus the host's, as known by now.
+
+        Raises:
+            BoardError: the last block's evaluation lacks a value. StorageError: the disk refuses.
+        """
+        self.account.run = self.folder.path
+        self.account.count(board, report, clock_offset_ns)
+        if report.kind == TRAIN:
+            self._trained(report)
+        elif report.kind == EVAL and report.block == self.blocks[-1]:
+            self._evaluated(board, report)
+
+    def progress(self) -> Progress:
+        """How far the record is, for a snapshot."""
+        self.account.write()
+        recorded, seconds = dict(self.recorded), self.account.seconds()
+        return Progress(self.folder.flush(), recorded, self.evaluated, self.accuracy, self.loss, seconds)
+
+    def go_on(self, progress: Progress) -> None:
+        """Go on with a record that another process began; the folder was opened at `progress.metrics_bytes`."""
+        self.recorded, self.evaluated = dict(progress.recorded), progress.evaluated
+        self.accuracy, self.loss = progress.accuracy, progress.loss
+        self.steps = self.recorded.get(self.blocks[-1], 0)
+        self.account.go_on(self.steps, progress.seconds)
+
+    def begin_incarnation(self) -> None:
+        """All blocks are ready. Forget an evaluation that was cut off: a new incarnation begins before it, never in it."""
+        self._totals.clear()
+        self.account.begin()
+
+    def _epoch(self, step: int) -> int:
+        return step // self.steps_per_epoch if self.steps_per_epoch else 0
+
+    def _trained(self, report: Report) -> None:
+        if report.step < self.recorded.get(report.block, 0):
+            return  # replayed
+        self.recorded[report.block] = report.step + 1
+        self.news += 1
+        where: dict[str, Any] = {"epoch": self._epoch(report.step), "step": report.step, "block": report.block, "time": _now()}
+        if self.rate is not None:
+            where["lr"] = self.rate(report.step)
+        self.folder.record(TRAIN.lower(), **{**where, **report.values, **where})
+        self._losses[report.block] = report.values.get("loss", float("nan"))
+        if report.block == self.blocks[-1]:
+            self.steps = report.step + 1
+            self.listener.stepped(self.steps, [self._losses.get(b, float("nan")) for b in self.blocks], self.batch_size)
+
+    def _evaluated(self, board: str, report: Report) -> None:
+        if _SCORES - report.values.keys() or not report.values["count"] > 0:
+            raise BoardError(f"board {board} reports an evaluation without {', '.join(sorted(_SCORES))}; update edgebll there")
+        if self.evaluated is not None and report.step <= self.evaluated:
+            return  # replayed
+        for name in _SCORES:
+            self._totals[name] = self._totals.get(name, 0.0) + report.values[name]
+        if self._totals["count"] < self.test_samples:
+            return
+        self.accuracy = self._totals["correct"] / self._totals["count"]
+        self.loss = self._totals["loss_sum"] / self._totals["count"]
+        self._totals.clear()
+        self.evaluated = report.step
+        self.news += 1
+        epoch = self._epoch(report.step)
+        self.folder.record("eval", epoch=epoch, step=report.step, time=_now(), accuracy=self.accuracy, loss=self.loss)
+        self.listener.evaluated(epoch, report.step, self.accuracy, self.loss)
+
+
+def _now() -> float:
+    """Unix time in seconds, to the millisecond."""
+    return round(time.time(), 3)

@@ -1,0 +1,217 @@
+"""Changes to a run while it goes on: boards that leave and come back, and what another terminal asks for.
+
+A change is a new incarnation like that after a failure, but at a snapshot taken for it: so next to nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebll.kernel.errors import ConfigError, LinkTimeout
+from edgebll.kernel.keys import KeyPair
+from edgebll.kernel.support.awake_clock import awake_s
+from edgebll_firmware_host.fleet.fleet import Fleet
+from edgebll_firmware_host.fleet.membership import Members, Scout
+from edgebll_firmware_host.inventory import BoardEntry, Cluster
+from edgebll_firmware_host.policy.block_placement import Placement, place_among
+from edgebll_firmware_host.policy.memory_fit import Room
+from edgebll_firmware_host.run.metrics_recorder import Recorder
+from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
+from edgebll_firmware_host.run.token_feeder import Feeder
+from edgebll_firmware_host.run_files.status_files import ADD, DRAIN, ENDED, BoardStatus, Desk, Request, Status, this_machine
+
+#: How long to wait between two looks for boards where there is nothing else to do.
+_LOOK_S = 0.05
+
+
+class Regroup(Exception):  # noqa: N818  (not an error)
+    """The snapshot for a change is on the disk: a new incarnation is to begin."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """One incarnation.
+
+    Attributes:
+        number: its number. cluster, fleet, placement: its boards. feeder: of its stream. refused: boards that did not answer
+            when it began.
+    """
+
+    number: int
+    cluster: Cluster
+    fleet: Fleet
+    placement: Placement
+    feeder: Feeder
+    refused: Collection[str]
+
+
+class Live:
+    """What goes on beside the stream. Close it when done.
+
+    Args:
+        run: the run folder. keys: the host's, if encrypted. blocks, weights: of the bundle, for the placement.
+        recorder, snapshots: of the run. say: takes a sentence for the user.
+
+    Attributes:
+        members: which boards may be used. room: what memory they have, as far as that is known.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        keys: KeyPair | None,
+        blocks: Sequence[str],
+        weights: Sequence[float],
+        recorder: Recorder,
+        snapshots: SnapshotWriter,
+    ) -> None:
+        self.members = Members()
+        self.room: Room | None = None
+        self._blocks, self._weights, self._recorder, self._snapshots = blocks, weights, recorder, snapshots
+        self._say: Callable[[str], None] = recorder.listener.said
+        self._desk, self._scout = Desk(run), Scout(keys)
+        self._now: Now | None = None
+        self._away: set[str] = set()
+        self._identities: dict[str, str] = {}
+        self._from_step: int | None = None  # a snapshot of this step or a later one serves the change that is wanted
+        self.failures = 0
+
+    def begin(self, now: Now) -> None:
+        """An incarnation begins; what was wanted before is done with it."""
+        self._now, self._from_step = now, None
+        self._away = {*now.refused, *self.members.left}
+        for name, link in now.fleet.links.items():
+            identity = link.welcome.identity
+            if self._identities.setdefault(name, identity) != identity:
+                self._say(f"{name} is another device than before, or lost its state folder: it is sent its files again")
+                self._identities[name] = identity
+        for name in now.refused:
+            self._scout.failed(name, time.monotonic())
+        self._publish("running")
+
+    def attend(self) -> None:
+        """Look after everything, if it is time.
+
+        Raises:
+            Regroup: a change is wanted, and its snapshot is there.
+        """
+        now, now_s = self._now, time.monotonic()
+        if now is None:
+            return
+        for name in now.fleet.leaving - self.members.left:
+            self._leaves(name, now_s)
+            self._want(f"{name} leaves")
+        if self._desk.due(now_s):
+            self._desk.move(self._recorder.folder.path)
+            self._answer()
+            self._welcome_back(now, now_s)
+            self._publish("running")
+        if self._from_step is not None and self._snapshots.written >= self._from_step:
+            raise Regroup
+
+    def _leaves(self, name: str, now_s: float) -> None:
+        self.members.left.add(name)
+        self._away.add(name)
+        self._scout.left(name, now_s)
+
+    def release(self, fleet: Fleet) -> None:
+        """The incarnation is over: let go of the boards that the next one does not take."""
+        for name in fleet.leaving - self.members.left:
+            self._leaves(name, time.monotonic())
+        for name in (self.members.drained | fleet.leaving) & fleet.links.keys():
+            fleet.drop(name)
+
+    def await_boards(self, cluster: Cluster, limit_s: float) -> list[BoardEntry]:
+        """The boards to begin an incarnation with; if all have left, those that are the first to be back.
+
+        Raises:
+            LinkTimeout: none is within `limit_s`.
+        """
+        started_s = awake_s()
+        while not (there := self.members.there(cluster)):
+            now_s = time.monotonic()
+            if awake_s() - started_s > limit_s:
+                names = ", ".join(sorted(self.members.left))
+                raise LinkTimeout(f"all boards left the run ({names}), and none came back within its patience; resume it later")
+            self.members.left -= set(self._scout.found(self.members.usable(cluster), now_s))
+            if self._desk.due(now_s):
+                self._answer()
+                self._publish("recovering")
+            time.sleep(_LOOK_S)
+        return there
+
+    def _answer(self) -> None:
+        for name, request in self._desk.requests():
+            self._desk.answer(name, *self._take(request))
+
+    def _take(self, request: Request | str) -> tuple[bool, str]:
+        """Act on a request; whether that could be done, and a sentence."""
+        if self._now is None or isinstance(request, str):
+            return False, str(request)
+        cluster = self._now.cluster
+        try:
+            if request.action == DRAIN:
+                self.members.drain(request.board, cluster)
+            elif request.action == ADD and request.entry is not None and request.entry.name == request.board:
+                self.members.add(request.entry, cluster)
+                self._away.add(request.board)  # until it answers
+                return True, f"{request.board} is used from the next snapshot after it answers, if blocks can be moved to it"
+            else:
+                return False, f"the request {request.action!r} is not known; use the same release"
+        except ConfigError as error:
+            return False, str(error)
+        if request.board not in self._now.placement.blocks:
+            return True, f"{request.board} has no blocks and gets none any more"
+        self._want(f"{request.board} is drained")
+        return True, f"the blocks of {request.board} are moved at a snapshot that is taken now"
+
+    def _welcome_back(self, now: Now, now_s: float) -> None:
+        usable = self.members.usable(now.cluster)
+        away = [board for board in usable if board.name in self._away]
+        for name in self._scout.found(away, now_s):
+            self._away.discard(name)
+            self.members.left.discard(name)
+            there = {*now.fleet.links, name}
+            placement = place_among(self._blocks, self._weights, usable, there, self.room)
+            if placement != now.placement:
+                self._want(f"{name} answers")
+
+    def _want(self, why: str) -> None:
+        if self._now is not None and self._from_step is None:
+            self._say(f"{why}: blocks are placed anew at the next snapshot")
+            self._now.feeder.wanted = True
+            self._from_step = self._now.feeder.step
+
+    def failed(self) -> None:
+        """The incarnation has failed, and another one follows."""
+        self.failures += 1
+        self._publish("recovering")
+
+    def close(self) -> None:
+        """The run is over."""
+        self._publish(ENDED)
+        self._desk.close()
+        self._scout.close()
+
+    def _publish(self, phase: str) -> None:
+        if self._now is None:
+            return
+        now, now_s = self._now, time.monotonic()
+        boards = tuple(self._board(now, board) for board in self.members.of(now.cluster))
+        done = (self._recorder.steps, self._snapshots.written, self.failures)
+        where = (this_machine(), time.monotonic())
+        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, *where), now_s)
+
+    def _board(self, now: Now, entry: BoardEntry) -> BoardStatus:
+        name, blocks = entry.name, now.placement.blocks.get(entry.name, ())
+        known = now.fleet.boards.get(name)
+        silent_s = max(0.0, awake_s() - known.last_heard_s) if known is not None else None
+        state = "drained" if name in self.members.drained else "working" if blocks else "spare"
+        state = "leaving" if name in now.fleet.leaving else state
+        state = "away" if name in self._away and not blocks else state
+        said = (entry.public_key, entry.threads, entry.runtime, entry.cap_threads)
+        return BoardStatus(name, entry.endpoint, state, blocks, silent_s, *said)

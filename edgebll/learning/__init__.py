@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.option_values import convert_options
 from edgebll.learning.modules.seeded_dropout import MaskedDropout, SeededDropout
+from edgebll.learning.objective import BlockPlace, Objective
 from edgebll.learning.optimizers.adam import Adam, AdamW
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.optimizers.sgd import SGD
 from edgebll.learning.precision import PRECISIONS
-from edgebll.learning.rule import BlockPlace, Objective, Rule
+from edgebll.learning.rule import Rule, make_steps
 from edgebll.learning.rules import (
     BLL,
     DGL,
@@ -28,7 +29,7 @@ from edgebll.learning.rules import (
     Sim,
 )
 from edgebll.learning.side_stream_exchange import SideStreams
-from edgebll.learning.step import BlockStep, Stepped, make_steps
+from edgebll.learning.step import BlockStep, Stepped
 
 __all__ = [
     "BLL",

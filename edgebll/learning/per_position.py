@@ -6,39 +6,10 @@ of features, maps or volumes trains sequences and videos too.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 
-from edgebll.kernel.errors import ConfigError
-from edgebll.learning.folded import Folded, folded_shape
+from edgebll.learning.objective import Tensors
 from edgebll.learning.reshaped import Reshaped
-from edgebll.learning.rule import BlockPlace, Objective, Rule, Tensors
-
-
-def objective_of(rule: Rule, place: BlockPlace) -> Objective:
-    """The rule's objective at a place: for each position of a sequence if labels are (B, T, C), and with axes folded.
-
-    Raises:
-        ConfigError: the rule does not fit the place, or the block's output has nothing for each position.
-    """
-    if rule.whole_sequences:
-        return rule.objective(place)
-    if not place.positions:
-        return _folded(rule, place)
-    if len(place.output_shape) < 2 or place.output_shape[0] != place.positions:
-        raise ConfigError(
-            f"block{place.index} must give features for each of {place.positions} positions, because each has a label, but its "
-            f"output has the shape {place.output_shape}"
-        )
-    shapes = (*place.shapes[:1], *(shape[1:] for shape in place.shapes[1:]))
-    return PerPosition(_folded(rule, replace(place, output_shape=place.output_shape[1:], positions=0, shapes=shapes)))
-
-
-def _folded(rule: Rule, place: BlockPlace) -> Objective:
-    shape = folded_shape(place.output_shape)
-    inner = rule.objective(replace(place, output_shape=shape))
-    return inner if shape == place.output_shape else Folded(inner)
 
 
 class PerPosition(Reshaped):

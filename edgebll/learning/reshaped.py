@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll.learning.rule import Head, Objective, Tensors
+from edgebll.learning.objective import Head, Objective, Tensors
 
 
 class Reshaped(Objective):

@@ -7,123 +7,23 @@ the step.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
-from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll.learning.networks import BlockNetwork, PlacedUnit
-
-if TYPE_CHECKING:
-    from edgebll.learning.optimizers.optimizer import Optimizer
-    from edgebll.learning.precision import Precision
-    from edgebll.learning.step import BlockStep
-
-Tensors = Mapping[str, Tensor]
-#: A network on its current state: its inputs to what its forward returns.
-Head = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class BlockPlace:
-    """Where an objective stands: block `index` of `num_blocks`, its sample output shape and the number of classes C.
-
-    Attributes:
-        num_units: units of the network up to the block's end; 0 if the network does not know its units.
-        later_units: those after it, in order.
-        positions: T where each of T positions of a sequence has a label; 0 where a sample has one.
-        shapes: of one sample of the network's input and of the output of each of its blocks.
-    """
-
-    index: int
-    num_blocks: int
-    output_shape: tuple[int, ...]
-    num_classes: int
-    num_units: int = 0
-    later_units: tuple[PlacedUnit, ...] = ()
-    positions: int = 0
-    shapes: tuple[tuple[int, ...], ...] = ()
-
-    @property
-    def is_last(self) -> bool:
-        """Whether this is the block that ends in class scores."""
-        return self.index == self.num_blocks - 1
-
-    @property
-    def label_shape(self) -> tuple[int, ...]:
-        """Shape of one sample's labels: (C,) or (T, C)."""
-        return (self.positions, self.num_classes) if self.positions else (self.num_classes,)
-
-    @classmethod
-    def of(cls, network: BlockNetwork, index: int) -> BlockPlace:
-        """The place of block `index` of a network."""
-        units = network.placed_units
-        later = tuple(unit for own in units[index + 1 :] for unit in own)
-        num_units = sum(map(len, units[: index + 1]))
-        positions = network.shapes[-1][0] if len(network.shapes[-1]) > 1 else 0
-        shape = network.shapes[index + 1]
-        shapes = tuple(network.shapes)
-        return cls(index, len(network.blocks), shape, network.num_classes, num_units, later, positions, shapes)
-
-
-class Objective:
-    """A block's local loss. Every hook has a working default but `loss`.
-
-    Attributes:
-        metrics: names of what `loss` reports besides the total.
-    """
-
-    metrics: tuple[str, ...] = ()
-
-    def head(self) -> nn.Module:
-        """The auxiliary network behind the block, by default none (the identity).
-
-        Its parameters are trained by the block's own optimiser and its buffers kept, all under the name "head."; the forward
-        graph never holds it. Initial values may be drawn from PyTorch's generator, which is seeded in both of these hooks.
-        """
-        return nn.Identity()
-
-    def feedback_state(self) -> dict[str, Tensor]:
-        """Tensors of the feedback head; not reached by gradients, renewed by `renew_feedback`."""
-        return {}
-
-    def renew_feedback(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Feedback tensors after this batch, from the (detached) block output a (B, ...) and labels y (B, C)."""
-        return dict(feedback)
-
-    def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
-        """Target (B, F) that the feedback head makes of labels y (B, C); only if there is feedback state."""
-        raise NotImplementedError
-
-    def received(self, batch_size: int) -> tuple[TensorSpec, ...]:
-        """What a training step gets from other blocks, each tensor named by `edgebll.kernel.spec.edge_check.received_name`."""
-        return ()
-
-    def given(self, received: Tensors, x: Tensor) -> Objective:
-        """The objective of one step, which knows what it received and the block's input x (B, ...).
-
-        In each step renew_feedback, outgoing and loss are asked of this one.
-        """
-        return self
-
-    def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
-        """What the step sends other blocks besides a, from the renewed feedback tensors and the block's input x (B, ...)."""
-        return {}
-
-    def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss (0-d) and the terms named in `metrics`.
-
-        Args:
-            head: runs the auxiliary network on its current state. feedback: already renewed.
-            a: the block's output (B, ...) in float32, whatever the block computes in. y: labels (B, C), one-hot.
-        """
-        raise NotImplementedError
+from edgebll.learning.folded import Folded, folded_shape
+from edgebll.learning.modules.module_checks import check_copied
+from edgebll.learning.modules.pure_module import seeded
+from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective
+from edgebll.learning.optimizers.optimizer import Optimizer
+from edgebll.learning.per_position import PerPosition
+from edgebll.learning.precision import Precision, make_precision
+from edgebll.learning.step import BlockStep
 
 
 @dataclass(frozen=True)
@@ -183,8 +83,6 @@ class Rule:
         self, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
     ) -> BlockStep:
         """The training step of block `index`; a rule that needs more than an objective returns a subclass of BlockStep."""
-        from edgebll.learning.step import block_step  # which knows rules
-
         return block_step(self, network, index, optimizer, batch_size, precision)
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
@@ -197,23 +95,56 @@ class Rule:
         return tuple(EdgeSpec(s, t, n) for s, t, n in zip(ends, blocks, names, strict=False))
 
 
-def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy -sum_c y'_c log softmax(logits)_c with y' = (1 - e) y + e / C; logits and y are (..., C)."""
-    target = (1.0 - label_smoothing) * y + label_smoothing / y.shape[-1] if label_smoothing else y
-    return -(target * F.log_softmax(logits, dim=-1)).sum() / math.prod(y.shape[:-1])
+def make_steps(
+    network: BlockNetwork, rule: Rule, optimizer: Optimizer, batch_size: int, precision: str = "float32"
+) -> list[BlockStep]:
+    """The steps of all blocks of a network under a rule.
+
+    Args:
+        batch_size: samples of every batch; the exported graphs are static. precision: one of PRECISIONS.
+
+    Raises:
+        ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    rule.check(len(network.blocks))
+    numbers = make_precision(precision)
+    return [rule.make_step(network, index, optimizer, batch_size, numbers) for index in range(len(network.blocks))]
 
 
-@dataclass(frozen=True)
-class PredictiveObjective(Objective):
-    """L = CE(head(a), y) with the auxiliary network that `make_head` builds."""
+def block_step(
+    rule: Rule, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
+) -> BlockStep:
+    """The step of one block of a network that is made of the rule's module and objective alone."""
+    place = BlockPlace.of(network, index)
+    with seeded(index):
+        module = rule.prepare(network.blocks[index], place)
+    if module is not network.blocks[index]:
+        check_copied(network.blocks[index], rule.name)
+    return BlockStep(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
 
-    make_head: Callable[[], nn.Module]
-    label_smoothing: float = 0.0
 
-    def head(self) -> nn.Module:
-        """A new auxiliary network."""
-        return self.make_head()
+def objective_of(rule: Rule, place: BlockPlace) -> Objective:
+    """The rule's objective at a place: for each position of a sequence if labels are (B, T, C), and with axes folded.
 
-    def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of the head's class scores."""
-        return cross_entropy(head(a), y, self.label_smoothing), {}
+    Raises:
+        ConfigError: the rule does not fit the place, or the block's output has nothing for each position.
+    """
+    if rule.whole_sequences:
+        return rule.objective(place)
+    if not place.positions:
+        return _folded(rule, place)
+    if len(place.output_shape) < 2 or place.output_shape[0] != place.positions:
+        raise ConfigError(
+            f"block{place.index} must give features for each of {place.positions} positions, because each has a label, but its "
+            f"output has the shape {place.output_shape}"
+        )
+    shapes = (*place.shapes[:1], *(shape[1:] for shape in place.shapes[1:]))
+    return PerPosition(_folded(rule, replace(place, output_shape=place.output_shape[1:], positions=0, shapes=shapes)))
+
+
+def _folded(rule: Rule, place: BlockPlace) -> Objective:
+    shape = folded_shape(place.output_shape)
+    inner = rule.objective(replace(place, output_shape=shape))
+    return inner if shape == place.output_shape else Folded(inner)

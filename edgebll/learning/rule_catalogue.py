@@ -11,9 +11,8 @@ from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.optimizers.sgd import SGD
-from edgebll.learning.rule import Rule
+from edgebll.learning.rule import Rule, make_steps
 from edgebll.learning.rules import RULES
-from edgebll.learning.step import make_steps
 
 #: Tokens that carry tensors without a batch axis are counted per sample of batches of so many.
 BATCH_SIZE = 64

@@ -23,15 +23,12 @@ from torch import Tensor, nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.learning.modules.differentiation import Differentiation, ModuleCall
-from edgebll.learning.modules.module_checks import check_copied
 from edgebll.learning.modules.pure_module import PureModule, seeded
 from edgebll.learning.modules.user_code import in_block
-from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.inputs import Inputs
+from edgebll.learning.objective import BlockPlace, Objective
 from edgebll.learning.optimizers.optimizer import Optimizer
-from edgebll.learning.per_position import objective_of
-from edgebll.learning.precision import Precision, make_precision
-from edgebll.learning.rule import BlockPlace, Objective, Rule
+from edgebll.learning.precision import Precision
 
 NET, HEAD = "net.", "head."
 _DTYPES = {
@@ -196,36 +193,6 @@ class BlockStep:
         if gradient is None:
             raise ConfigError(f"{self.name}: the loss does not depend on the parameter {name!r}; remove or freeze it")
         return gradient
-
-
-def make_steps(
-    network: BlockNetwork, rule: Rule, optimizer: Optimizer, batch_size: int, precision: str = "float32"
-) -> list[BlockStep]:
-    """The steps of all blocks of a network under a rule.
-
-    Args:
-        batch_size: samples of every batch; the exported graphs are static. precision: one of PRECISIONS.
-
-    Raises:
-        ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.
-    """
-    if batch_size < 1:
-        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
-    rule.check(len(network.blocks))
-    numbers = make_precision(precision)
-    return [rule.make_step(network, index, optimizer, batch_size, numbers) for index in range(len(network.blocks))]
-
-
-def block_step(
-    rule: Rule, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
-) -> BlockStep:
-    """The step of one block of a network that is made of the rule's module and objective alone."""
-    place = BlockPlace.of(network, index)
-    with seeded(index):
-        module = rule.prepare(network.blocks[index], place)
-    if module is not network.blocks[index]:
-        check_copied(network.blocks[index], rule.name)
-    return BlockStep(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
 
 
 def zeros(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:

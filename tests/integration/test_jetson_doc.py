@@ -12,7 +12,7 @@ from support.direct_host import agent_process
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.cli.doctor import ROLES
+from edgebll.cli.commands.machine_checks import ROLES
 from edgebll_devices.commands.app import app as board_app
 from edgebll_devices.hardware.profiles import load_jetpacks, load_profiles
 

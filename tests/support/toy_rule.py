@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from edgebll.kernel.spec.edge_check import EdgeSpec, received_name
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll.learning.rule import BlockPlace, Head, Objective, Rule, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, cross_entropy
+from edgebll.learning.rule import Rule
 
 #: (source - target, lag) of the side streams.
 STREAMS = ((-1, 0), (1, 1), (2, 2))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgebll.cli.doctor.check import NOTE, OK, PROBLEM, Check
+from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 from edgebll.kernel.limits import read_memory
-from edgebll_devices.doctor.board_checks import Board
+from edgebll_devices.doctor.board_probe import Board
 
 _MIB_LITTLE = 1024
 #: Building an engine for a large block needs several times its memory; boards of this size have run out.

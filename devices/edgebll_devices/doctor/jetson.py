@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgebll.cli.doctor.check import NOTE, OK, PROBLEM, Check
-from edgebll_devices.doctor.board_checks import Board
+from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
+from edgebll_devices.doctor.board_probe import Board
 
 #: Where the CUDA runtime may be: in JetPack's toolkit, or as a package of the system.
 _CUDART = (

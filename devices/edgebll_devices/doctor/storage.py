@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import edgebll
-from edgebll.cli.doctor.check import NOTE, OK, PROBLEM, Check
+from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 from edgebll.cli.machine_facts import existing_parent
 from edgebll.kernel.errors import ConfigError
-from edgebll_devices.doctor.board_checks import Board
+from edgebll_devices.doctor.board_probe import Board
 
 _DAY_S = 86400.0
 _KEY = "etc/edgebll/board.key"

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table, say
-from edgebll.data import DATASETS, find_dataset
-from edgebll.data.registry import FILES
-from edgebll.kernel.errors import DataError
+from edgebll.data.dataset_places import dataset_places
 
 app = typer.Typer(help="List data sets and get their files.", no_args_is_help=True, rich_markup_mode=None)
 _LINE_S = 2.0
@@ -21,29 +19,6 @@ _LINE_S = 2.0
 @app.callback()
 def root() -> None:
     """List data sets and get their files."""
-
-
-def dataset_places(data_dir: Path | None = None) -> list[dict[str, Any]]:
-    """Every known data set: its name, whether it is here, and where or how to get it."""
-    rows: list[dict[str, Any]] = []
-    for name in DATASETS:
-        found, where = True, "generated"
-        if name == "digits":
-            found = _importable("sklearn")
-            where = "comes with scikit-learn" if found else "pip install 'edgebll[data]'"
-        elif name in FILES:
-            try:
-                where = str(find_dataset(name, data_dir))
-            except DataError:
-                found, where = False, FILES[name].how
-        rows.append({"name": name, "found": found, "where": where})
-    return rows
-
-
-def _importable(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
 
 
 @app.command("list")

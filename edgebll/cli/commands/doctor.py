@@ -14,11 +14,6 @@ from edgebll.kernel.errors import ConfigError
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="Check this machine.")(doctor)
-
-
 def doctor(
     role: Annotated[
         str, typer.Option(help="What this machine is for: board, host, train or export. [default: all it has packages for]")
@@ -30,8 +25,9 @@ def doctor(
     json: JsonOption = False,
 ) -> None:
     """Check this machine and say what is wrong and what to do; exit code 1 if it cannot do its role."""
-    from edgebll.cli.doctor import PROBLEM, ROLES, run_checks
-    from edgebll_devices.doctor.board_checks import Board, board_checks, is_board
+    from edgebll.cli.commands.machine_checks import PROBLEM, ROLES, run_checks
+    from edgebll_devices.doctor.board_checks import board_checks, is_board
+    from edgebll_devices.doctor.board_probe import Board
 
     if role and role not in ROLES:
         raise ConfigError(f"--role must be one of {', '.join(ROLES)}, not {role!r}")

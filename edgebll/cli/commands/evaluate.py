@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgebll.cli.commands.train_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption
 from edgebll.cli.machine_facts import default_threads, import_torch
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.kernel.bundle import MANIFEST, open_bundle
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 #: Where a pipelined run keeps the bundle with its final states.
 RUN_BUNDLE = "bundle"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("eval", short_help="Evaluate a run or a bundle.")(evaluate)
 
 
 def evaluate(
@@ -112,7 +107,7 @@ def _evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, fl
 
 
 def _evaluate_bundle(path: Path, dataset: Dataset, runtime: str, threads: int, int8: bool) -> tuple[float, float]:
-    from edgebll.kernel.execution.sequential import evaluate_bundle
+    from edgebll.data.bundle_evaluation import evaluate_bundle
 
     result = evaluate_bundle(open_bundle(path), dataset, runtime, threads, int8=int8)
     return result["accuracy"], result["loss"]

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from edgebll.learning.networks.network_catalogue import NetworkEntry
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="List the networks, their sizes and where they are cut.")(networks)
-
-
 def networks(
     name: Annotated[str | None, typer.Argument(help="Only this network.", show_default=False)] = None, json: JsonOption = False
 ) -> None:

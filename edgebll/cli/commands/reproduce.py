@@ -19,7 +19,7 @@ from edgebll.cli.commands.reproduce_options import (
     ShowListOption,
     TableOption,
 )
-from edgebll.cli.commands.train_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption
 from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import ConfigError
@@ -29,11 +29,6 @@ from edgebll.learning.reproduce.report import REPORT, write_results
 
 if TYPE_CHECKING:
     from edgebll.learning.reproduce.recipe import Recipe
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="Train what a table of the papers compares, and report beside the published figures.")(reproduce)
 
 
 def reproduce(

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from edgebll.learning.rule_catalogue import RuleEntry, Stream
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="List the learning rules and what they need from links.")(rules)
-
-
 def rules(
     network: Annotated[str, typer.Option(help="Network whose streams are told.")] = "resnet8",
     blocks: Annotated[int, typer.Option(help="Blocks it is cut into, for rules that train more than one.")] = 4,

@@ -17,7 +17,6 @@ from edgebll.cli.commands.train_options import (
     ChannelsLastOption,
     CheckpointStepsOption,
     CompileOption,
-    DataDirOption,
     DataOption,
     DeviceOption,
     EpochsOption,
@@ -43,6 +42,7 @@ from edgebll.cli.commands.train_options import (
     WarmupStepsOption,
     WeightDecayOption,
 )
+from edgebll.cli.data_options import DataDirOption
 from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.option_parsing import OPTIMIZER_SHORTHANDS, optimizer_options, parse_options
 from edgebll.cli.output import JsonOption, print_json, say, with_source
@@ -55,11 +55,6 @@ if TYPE_CHECKING:
 
 #: Options that say where and how, not what is trained: they may differ when a run is resumed.
 _NOT_CONFIG = {"out", "overwrite", "resume", "data_dir", "json"}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="Train a network on this machine.")(train)
 
 
 def train(

@@ -7,10 +7,6 @@ from typing import Annotated
 
 import typer
 
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder with the data set's files. [default: EDGEBLL_DATA, the user's and the system's data folders]"),
-]
 OutOption = Annotated[Path, typer.Option(help="The run folder to write.")]
 DataOption = Annotated[str, typer.Option(help="Data set; `edgebll data list` lists them.")]
 NetworkOption = Annotated[str, typer.Option(help="Network; `edgebll networks` lists them.")]

@@ -16,7 +16,8 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.learning.folded import MAX_AXES, folded_shape
 from edgebll.learning.heads import pool_to
 from edgebll.learning.networks import PlacedUnit
-from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
+from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective
+from edgebll.learning.rule import Rule
 
 
 @dataclass(frozen=True)

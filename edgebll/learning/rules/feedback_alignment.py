@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.learning.rule import BlockPlace, Rule
+from edgebll.learning.objective import BlockPlace
+from edgebll.learning.rule import Rule
 
 _Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 

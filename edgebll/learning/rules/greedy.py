@@ -9,7 +9,8 @@ from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.heads import PredictiveHead, conv_head
-from edgebll.learning.rule import BlockPlace, Objective, PredictiveObjective, Rule
+from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective
+from edgebll.learning.rule import Rule
 
 
 @dataclass(frozen=True)

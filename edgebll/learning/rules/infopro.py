@@ -25,7 +25,8 @@ from edgebll.data.cifar import CIFAR10
 from edgebll.data.fashion_mnist import MEAN, STD
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
-from edgebll.learning.rule import BlockPlace, Objective, Rule
+from edgebll.learning.objective import BlockPlace, Objective
+from edgebll.learning.rule import Rule
 from edgebll.learning.rules.infopro_objective import IMAGE, InfoProObjective
 
 #: Mean and standard deviation of pixels in [0, 1] by number of channels, where the options name none.

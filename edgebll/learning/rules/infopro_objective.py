@@ -14,7 +14,7 @@ from edgebll.kernel.spec.edge_check import received_name
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning.folded import fold, folded_shape
 from edgebll.learning.heads import BATCH_NORMS, CONVOLUTIONS, conv_head
-from edgebll.learning.rule import BlockPlace, Head, Objective, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, cross_entropy
 
 if TYPE_CHECKING:
     from edgebll.learning.rules.infopro import InfoPro

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.heads import CONVOLUTIONS, pool_to
-from edgebll.learning.rule import BlockPlace, Head, Objective, PredictiveObjective, Rule, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, PredictiveObjective, Tensors, cross_entropy
+from edgebll.learning.rule import Rule
 
 #: Added to the norm of a sample's features.
 _EPSILON = 1e-8

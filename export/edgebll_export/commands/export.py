@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgebll.cli.commands.train_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption
 from edgebll.cli.dataset_examples import training_samples
 from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
@@ -18,12 +18,6 @@ from edgebll.kernel.support.optional_imports import import_extra
 
 if TYPE_CHECKING:
     from edgebll.kernel.spec.manifest import Manifest
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    app.command(short_help="Export a trained network as ONNX graphs.")(export)
-    app.command(short_help="Compare a bundle with PyTorch.")(verify)
 
 
 def export(

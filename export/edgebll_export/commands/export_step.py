@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from edgebll_export.functions.step_check import Comparison
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("export-step", short_help="Turn a PyTorch function into one ONNX graph.")(export_step)
-
-
 def export_step(
     function: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="The function, e.g. train:step.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],

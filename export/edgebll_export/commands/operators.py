@@ -12,11 +12,6 @@ from edgebll.kernel.errors import ConfigError
 from edgebll_export.commands.export import need_export
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="List the operators that can be exported.")(operators)
-
-
 def operators(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/operators.md.")] = False,
     json: JsonOption = False,

@@ -8,18 +8,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from edgebll.cli.commands.train_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption
 from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.optional_imports import import_extra
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="Add int8 forward graphs to a bundle.")(quantize)
 
 
 def quantize(

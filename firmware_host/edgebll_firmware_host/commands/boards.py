@@ -24,11 +24,6 @@ MeasureOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="Show which block would run where, with memory and traffic.")(plan)
-
-
 def plan(
     bundle: BundleArgument,
     cluster: Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")] = None,

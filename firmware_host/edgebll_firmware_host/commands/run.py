@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from edgebll.cli.commands.train_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption
 from edgebll.cli.output import JsonOption, say
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll.kernel.spec.runtime_names import check_runtime
-from edgebll_firmware_host.commands import boards as boards_commands
-from edgebll_firmware_host.commands import devices as devices_command
 from edgebll_firmware_host.commands.boards import MeasureOption, measured
 from edgebll_firmware_host.commands.resume import check_only_resume, go_on
 from edgebll_firmware_host.commands.run_job import execute
@@ -64,14 +62,6 @@ MemoryCheckOption = Annotated[
     bool, typer.Option(help="Refuse to begin where blocks need more memory, by an estimate, than there is.")
 ]
 RuntimeOption = Annotated[str, typer.Option(help="Runtime of the boards, e.g. onnxruntime, tensorrt or reference.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add simulate, run, plan and devices to `app`."""
-    app.command(short_help="Pipeline training over agents started on this machine.")(simulate)
-    app.command(short_help="Pipeline training over the boards of a cluster.")(run)
-    boards_commands.register(app)
-    devices_command.register(app)
 
 
 def simulate(

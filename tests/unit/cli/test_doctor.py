@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.cli.doctor import local, packages
+from edgebll.cli.commands.machine_checks import local, packages
 from edgebll.kernel.limits import Memory
 
 

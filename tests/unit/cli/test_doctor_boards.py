@@ -16,9 +16,10 @@ from support.machine_root import UNIFIED, in_groups
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.cli.doctor import NOTE, OK, PROBLEM, Check
+from edgebll.cli.commands.machine_checks import NOTE, OK, PROBLEM, Check
 from edgebll.kernel.keys import new_key_pair
-from edgebll_devices.doctor.board_checks import Board, board_checks
+from edgebll_devices.doctor.board_checks import board_checks
+from edgebll_devices.doctor.board_probe import Board
 
 ENVIRONMENT = "/home/user/venv"
 JETSON_TOPICS = ["jetpack", "interpreter", "tensorrt", "cudart", "gpu access", "power mode"]

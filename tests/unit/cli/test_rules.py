@@ -16,7 +16,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import RULES, Greedy, Objective
 from edgebll.learning.networks import BlockNetwork, make_network
-from edgebll.learning.rule import BlockPlace, Tensors
+from edgebll.learning.objective import BlockPlace, Tensors
 from edgebll.learning.rule_catalogue import catalogue
 
 

@@ -9,9 +9,9 @@ import torch
 from onnx import numpy_helper
 
 from edgebll.data import load_dataset
+from edgebll.data.bundle_evaluation import evaluate_bundle
 from edgebll.kernel.bundle import INT8_GRAPH, open_bundle, write_updated
 from edgebll.kernel.errors import BundleError, ConfigError, DataError
-from edgebll.kernel.execution.sequential import evaluate_bundle
 from edgebll.learning import SGD, make_rule, make_steps
 from edgebll.learning.networks import make_network
 from edgebll_devices.runtimes.int8_forward import Int8Forward

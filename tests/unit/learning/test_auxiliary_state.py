@@ -14,8 +14,8 @@ from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import DGL, SGD, BlockPlace, BlockStep, make_steps
 from edgebll.learning.modules.pure_module import PureModule, seeded
 from edgebll.learning.networks import Inputs, make_network
+from edgebll.learning.objective import Objective, PredictiveObjective
 from edgebll.learning.precision import make_precision
-from edgebll.learning.rule import Objective, PredictiveObjective
 from edgebll_export import export_bundle
 
 LR = {"lr": torch.tensor(0.1)}

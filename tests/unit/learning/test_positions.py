@@ -11,8 +11,9 @@ from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning import RULES, BlockPlace, SideStreams, make_optimizer, make_rule, make_steps
-from edgebll.learning.per_position import PerPosition, objective_of
-from edgebll.learning.rule import cross_entropy
+from edgebll.learning.objective import cross_entropy
+from edgebll.learning.per_position import PerPosition
+from edgebll.learning.rule import objective_of
 
 PLACE = BlockPlace(0, 2, (4, 6), 3, positions=4)
 #: Rules that no sequence has what they need for.

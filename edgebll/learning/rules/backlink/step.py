@@ -19,10 +19,10 @@ from edgebll.learning.modules.pure_module import PureCall, PureModule, seeded
 from edgebll.learning.modules.user_code import in_block
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.networks.inputs import Inputs
+from edgebll.learning.objective import BlockPlace
 from edgebll.learning.optimizers.optimizer import Optimizer
-from edgebll.learning.per_position import objective_of
 from edgebll.learning.precision import Precision
-from edgebll.learning.rule import BlockPlace, Rule
+from edgebll.learning.rule import Rule, objective_of
 from edgebll.learning.step import NET, BlockStep, Stepped, tensor_spec
 
 #: What a block sends on: the activation before its last units, and their tensors in one vector; what it sends back.

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from edgebll.kernel.spec.edge_check import received_name
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll.learning.rule import BlockPlace, Objective, Tensors
+from edgebll.learning.objective import BlockPlace, Objective, Tensors
 from edgebll.learning.rules.bll.objective import BLLObjective
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.rule import BlockPlace, Head, Objective, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, cross_entropy
 
 if TYPE_CHECKING:
     from edgebll.learning.rules.bll.rule import BLL

@@ -22,7 +22,8 @@ from typing import ClassVar
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
-from edgebll.learning.rule import BlockPlace, Objective, Rule
+from edgebll.learning.objective import BlockPlace, Objective
+from edgebll.learning.rule import Rule
 from edgebll.learning.rules.bll.chained_objective import LAG, TABLE, ChainedObjective
 from edgebll.learning.rules.bll.objective import BLLObjective
 

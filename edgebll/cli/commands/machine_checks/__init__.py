@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgebll.cli.doctor import gpu, local, packages
-from edgebll.cli.doctor.check import NOTE, OK, PROBLEM, Check, guarded
-from edgebll.cli.doctor.packages import ROLES
+from edgebll.cli.commands.machine_checks import gpu, local, packages
+from edgebll.cli.commands.machine_checks.packages import ROLES
+from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check, guarded
 
 __all__ = ["NOTE", "OK", "PROBLEM", "ROLES", "Check", "run_checks"]
 

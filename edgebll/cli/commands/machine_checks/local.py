@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import edgebll
-from edgebll.cli.commands.data import dataset_places
-from edgebll.cli.doctor.check import NOTE, OK, PROBLEM, Check
+from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 from edgebll.cli.machine_facts import existing_parent
+from edgebll.data.dataset_places import dataset_places
 from edgebll.kernel.limits import read_memory, usable_processors
 
 _MIN_FREE_BYTES = 1 << 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from edgebll.cli.doctor.check import NOTE, OK, Check, guarded
+from edgebll.cli.health_check import NOTE, OK, Check, guarded
 
 
 def gpu() -> Iterator[Check]:

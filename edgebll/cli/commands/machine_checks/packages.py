@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from importlib import metadata
 
-from edgebll.cli.doctor.check import NOTE, OK, PROBLEM, Check
+from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 
 #: Role -> distributions it needs: (distribution, module, extra). Boards and hosts need the base packages only.
 BASE = (

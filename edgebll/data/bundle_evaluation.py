@@ -1,0 +1,47 @@
+"""Accuracy of a bundle on a data set, through its forward graphs alone."""
+
+from __future__ import annotations
+
+import contextlib
+
+from edgebll.data import Dataset, eval_batches
+from edgebll.data.token_stream import fitted
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.stage import score
+from edgebll.kernel.state.block_state import Array
+from edgebll_devices.runtimes import BlockRuntime, load_block
+from edgebll_devices.runtimes.int8_forward import Int8Forward
+
+
+def evaluate_bundle(
+    bundle: Bundle, dataset: Dataset, runtime: str = "onnxruntime", threads: int = 1, *, int8: bool = False
+) -> dict[str, float]:
+    """Accuracy and mean cross-entropy of a bundle's state on a data set, through the forward graphs alone.
+
+    Args:
+        int8: take the quantised forward graphs, always on ONNX Runtime.
+
+    Returns:
+        {"accuracy": fraction of samples, "loss": nats}.
+
+    Raises:
+        DataError: the samples do not fit the network. BundleError: `int8`, and the bundle is not quantised.
+    """
+    manifest = bundle.manifest
+    dataset = fitted(manifest, dataset, str(bundle.path))
+    totals = {"correct": 0.0, "loss_sum": 0.0, "count": 0.0}
+    with contextlib.ExitStack() as stack:
+        names = [block.name for block in manifest.blocks]
+        loaded: list[BlockRuntime | Int8Forward] = [
+            Int8Forward(bundle, name, threads=threads)
+            if int8
+            else stack.enter_context(load_block(runtime, bundle, name, threads=threads))
+            for name in names
+        ]
+        for indices, count in eval_batches(len(dataset), manifest.batch_size):
+            a: Array = dataset.inputs(indices)
+            for block in loaded:
+                a = block.evaluate(a)
+            for name, value in score(a, dataset.one_hot(indices), count).items():
+                totals[name] += value
+    return {"accuracy": totals["correct"] / totals["count"], "loss": totals["loss_sum"] / totals["count"]}

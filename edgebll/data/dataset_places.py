@@ -1,0 +1,33 @@
+"""Where the files of each data set are, or why they are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgebll.data import DATASETS, find_dataset
+from edgebll.data.registry import FILES
+from edgebll.kernel.errors import DataError
+
+
+def dataset_places(data_dir: Path | None = None) -> list[dict[str, Any]]:
+    """Every known data set: its name, whether it is here, and where or how to get it."""
+    rows: list[dict[str, Any]] = []
+    for name in DATASETS:
+        found, where = True, "generated"
+        if name == "digits":
+            found = _importable("sklearn")
+            where = "comes with scikit-learn" if found else "pip install 'edgebll[data]'"
+        elif name in FILES:
+            try:
+                where = str(find_dataset(name, data_dir))
+            except DataError:
+                found, where = False, FILES[name].how
+        rows.append({"name": name, "found": found, "where": where})
+    return rows
+
+
+def _importable(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None

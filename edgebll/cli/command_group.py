@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -41,7 +40,7 @@ class TableOfCommands(Commands):
         row = _TABLE.get(cmd_name)
         return None if row is None else load(row)
 
-    def format_commands(self, ctx: Any, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The overview, by panel; it imports no command."""
         for panel in dict.fromkeys(row.panel for row in COMMANDS):
             with formatter.section(panel):

@@ -1,4 +1,4 @@
-"""Which commands `edgebll` has, where each lives, and what the overview says of it. A command is imported when it is asked for."""
+"""Which commands `edgebll` has, where each lives, and what the overview says of it; each is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMANDS = (
     Row("simulate", "edgebll_firmware_host.commands.run:simulate", "Train a bundle over agents on this machine.", BOARDS),
     Row("run", "edgebll_firmware_host.commands.run:run", "Train a bundle over the boards of a cluster.", BOARDS),
     Row("plan", "edgebll_firmware_host.commands.boards:plan", "Show which block would run where.", BOARDS),
-    Row("devices", "edgebll_firmware_host.commands.boards:devices", "Ask the boards of a cluster who they are.", BOARDS),
+    Row("devices", "edgebll_firmware_host.commands.devices:devices", "Ask the boards of a cluster who they are.", BOARDS),
     Row("cluster", "edgebll_firmware_host.commands.cluster:app", "A run that goes on: status, drain, add.", BOARDS),
     Row("keys", "edgebll.cli.commands.keys:app", "Keys of hosts and boards.", BOARDS),
     Row("networks", "edgebll.cli.commands.networks:networks", "List the networks.", LOOK),

@@ -7,10 +7,9 @@ import contextlib
 from edgebll.data import Dataset, eval_batches
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.runtime_table import Forward, load_block, load_int8_forward
 from edgebll.kernel.execution.stage import score
 from edgebll.kernel.state.block_state import Array
-from edgebll_devices.runtimes import BlockRuntime, load_block
-from edgebll_devices.runtimes.int8_forward import Int8Forward
 
 
 def evaluate_bundle(
@@ -32,8 +31,8 @@ def evaluate_bundle(
     totals = {"correct": 0.0, "loss_sum": 0.0, "count": 0.0}
     with contextlib.ExitStack() as stack:
         names = [block.name for block in manifest.blocks]
-        loaded: list[BlockRuntime | Int8Forward] = [
-            Int8Forward(bundle, name, threads=threads)
+        loaded: list[Forward] = [
+            load_int8_forward(bundle, name, threads=threads)
             if int8
             else stack.enter_context(load_block(runtime, bundle, name, threads=threads))
             for name in names

@@ -83,7 +83,7 @@ def _onnxruntime(folder: Path) -> dict[str, Any]:
     import numpy as np
 
     from edgebll.kernel.bundle import open_bundle
-    from edgebll_devices.runtimes import load_block
+    from edgebll.kernel.execution.runtime_table import load_block
 
     random = np.random.default_rng(0)
     bundle = open_bundle(folder)

@@ -55,7 +55,7 @@ def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         cudart: FakeCudart = request.getfixturevalue("cudart")
         cudart.reset()
         monkeypatch.setattr(
-            tensorrt_runtime, "load_tensorrt_block", lambda bundle, block, _: load_on_host(bundle, block, cudart)
+            tensorrt_runtime, "load_tensorrt_block", lambda bundle, block, site: load_on_host(bundle, block, cudart)
         )
         yield _DOUBLES[name]
         assert cudart.live == 0, "the runtime did not free everything"

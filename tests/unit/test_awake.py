@@ -70,7 +70,8 @@ def test_this_process_is_awake() -> None:
 
 
 def test_a_process_that_was_really_stopped_knows_for_how_long() -> None:
-    code = "import time; from edgebll.kernel.support.awake_clock import *; a = awake_s(), absent_s(), time.monotonic(); print('go', flush=True)\n"
+    code = "import time\nfrom edgebll.kernel.support.awake_clock import *\n"
+    code += "a = awake_s(), absent_s(), time.monotonic(); print('go', flush=True)\n"
     code += "input(); print(awake_s() - a[0], absent_s() - a[1], time.monotonic() - a[2])"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

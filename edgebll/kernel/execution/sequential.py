@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import DataError
+from edgebll.kernel.execution.runtime_table import load_block
 from edgebll.kernel.execution.stage import HostedBlock, Start
 from edgebll.kernel.state.block_state import State
 from edgebll.kernel.wire import Message, Token
-from edgebll_devices.runtimes import load_block
 
 
 def run_sequential(
@@ -27,7 +27,7 @@ def run_sequential(
 
     Args:
         bundle: the blocks. run: identifier of the run. tokens: see `edgebll.data.token_stream`.
-        runtime, threads: as in `edgebll_devices.runtimes.load_block`.
+        runtime, threads: as in `runtime_table.load_block`.
         start, states: of a snapshot; by default the bundle's states and its first step.
 
     Yields:

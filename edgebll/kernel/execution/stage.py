@@ -18,7 +18,7 @@ from edgebll.kernel.state.side_stream_queues import Inlet, Outlet, Waiting, chec
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, STREAM_PREFIX, TRAIN, Message, Report, State, Token
 
 if TYPE_CHECKING:
-    from edgebll_devices.runtimes import BlockRuntime
+    from edgebll.kernel.execution.block_runtime import BlockRuntime
 
 
 @dataclass(frozen=True)

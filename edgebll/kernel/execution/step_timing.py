@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebll.kernel.bundle import Bundle
-from edgebll_devices.runtimes import load_block
+from edgebll.kernel.execution.runtime_table import load_block
 
 _WARM_UP, _TIMED = 2, 5
 

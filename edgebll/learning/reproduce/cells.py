@@ -79,7 +79,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
 
 
 def placed(cell: Cell, how: Mapping[str, Any]) -> Cell:
-    """The same run, computed where and how it is told: `how` holds "threads" and fields of `edgebll.learning.training.config.HOW`."""
+    """The same run, computed where and how it is told: `how` holds "threads" and fields of `training.config.HOW`."""
     return cell if cell.config is None else dataclasses.replace(cell, config=dataclasses.replace(cell.config, **how))
 
 

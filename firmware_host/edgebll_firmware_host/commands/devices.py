@@ -21,11 +21,6 @@ CheckOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(short_help="Ask the boards of a cluster who they are, and whether they reach each other.")(devices)
-
-
 def devices(cluster: ClusterOption, check: CheckOption = False, json: JsonOption = False) -> None:
     """Ask every board of a cluster who it is; exit code 7 if one does not answer. One that works for another host is busy.
 

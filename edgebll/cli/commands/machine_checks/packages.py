@@ -51,7 +51,7 @@ def _package(distribution: str, module: str, extra: str, needed: bool) -> Check:
 
 def runtimes() -> Check:
     """What can compute blocks here."""
-    from edgebll_devices.runtimes import available_runtimes
+    from edgebll.kernel.execution.runtime_table import available_runtimes
 
     names = available_runtimes()
     if not names:

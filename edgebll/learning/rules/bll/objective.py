@@ -1,4 +1,4 @@
-"""The loss of a BLL block, and its feedback head that is one linear layer on the label. See `edgebll.learning.rules.bll.rule`."""
+"""The loss of a BLL block, and its feedback head that is one linear layer on the label. See `rule`, beside it."""
 
 from __future__ import annotations
 

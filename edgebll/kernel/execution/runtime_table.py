@@ -1,0 +1,111 @@
+"""Which runtimes there are and where each lives: what computes blocks is imported when a block is loaded with it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import ConfigError, MissingExtraError
+from edgebll.kernel.execution.block_runtime import BlockRuntime
+from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.spec.runtime_names import RUNTIMES, check_runtime
+from edgebll.kernel.state.block_state import Array
+
+
+class Loader(NamedTuple):
+    """How a runtime loads a block.
+
+    Attributes:
+        target: "module:function", which takes `bundle` and `block`.
+        options: what it takes besides: some of "runtime", "threads" and "site".
+    """
+
+    target: str
+    options: tuple[str, ...]
+
+
+_RUNTIMES = "edgebll_devices.runtimes"
+_GPU = Loader(f"{_RUNTIMES}.onnxruntime_gpu:load_ort_gpu_block", ("runtime", "threads", "site"))
+LOADERS: dict[str, Loader] = {
+    "onnxruntime": Loader(f"{_RUNTIMES}.onnxruntime_cpu:OrtBlock", ("threads",)),
+    "reference": Loader(f"{_RUNTIMES}.reference:ReferenceBlock", ()),
+    "tensorrt": Loader(f"{_RUNTIMES}.tensorrt:load_tensorrt_block", ("site",)),
+    "onnxruntime-cuda": _GPU,
+    "onnxruntime-tensorrt": _GPU,
+}
+#: What says why a runtime cannot be used here, and what loads a quantised forward pass.
+WHY_MISSING = f"{_RUNTIMES}.availability:missing"
+INT8_FORWARD = f"{_RUNTIMES}.int8_forward:Int8Forward"
+
+
+class Forward(Protocol):
+    """Anything that evaluates a block."""
+
+    def evaluate(self, x: Array) -> Array:
+        """x (B, ...) to a (B, ...)."""
+
+
+def resolved(target: str) -> Callable[..., Any]:
+    """Import what "module:name" says."""
+    module, _, name = target.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def missing(runtime: str) -> str | None:
+    """Why a runtime cannot be used here, as a sentence that says what to do; None if it can.
+
+    Args:
+        runtime: one of RUNTIMES.
+    """
+    reason: str | None = resolved(WHY_MISSING)(runtime)
+    return reason
+
+
+def available_runtimes() -> tuple[str, ...]:
+    """Names of the runtimes that can be used on this machine; finds out without importing them."""
+    return tuple(name for name in RUNTIMES if missing(name) is None)
+
+
+def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, site: Site | None = None) -> BlockRuntime:
+    """Load a block's graphs and starting state.
+
+    Args:
+        runtime: one of RUNTIMES.
+        bundle: an opened bundle; its files are not needed once this returns.
+        block: the block's name.
+        threads: threads of one training step; "reference" always uses one, GPUs do not count.
+        site: whom to tell of work that takes minutes, who may stop it, and where to keep its results.
+
+    Raises:
+        ConfigError: unknown runtime or threads < 1. MissingExtraError: the runtime is not installed.
+        BundleError: no such block, or a graph or state that does not load or fit. BoardError: the GPU failed.
+        LoadHalted: the site stopped it.
+    """
+    check_runtime(runtime)
+    if threads < 1:
+        raise ConfigError(f"the number of threads must be at least 1, not {threads}")
+    reason = missing(runtime)
+    if reason is not None:
+        raise MissingExtraError(reason)
+    loader = LOADERS[runtime]
+    given = {"runtime": runtime, "threads": threads, "site": site or Site()}
+    loaded: BlockRuntime = resolved(loader.target)(bundle=bundle, block=block, **{name: given[name] for name in loader.options})
+    return loaded
+
+
+def load_int8_forward(bundle: Bundle, block: str, *, threads: int = 1) -> Forward:
+    """A block's quantised forward pass, always on ONNX Runtime.
+
+    Args:
+        bundle: of `edgebll quantize`.
+        block: the block's name.
+        threads: threads of one call.
+
+    Raises:
+        BundleError: the bundle is not quantised, or the graph does not load. MissingExtraError: no ONNX Runtime.
+    """
+    loaded: Forward = resolved(INT8_FORWARD)(bundle, block, threads=threads)
+    return loaded

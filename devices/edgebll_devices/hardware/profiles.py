@@ -103,7 +103,7 @@ class _Releases:
 
 def default_folder() -> Path:
     """The folder with the profiles: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     installed = here / "profile_data"
     return installed if installed.is_dir() else here.parent / "profiles"
 

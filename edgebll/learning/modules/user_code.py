@@ -14,10 +14,9 @@ from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 
-_FOREIGN = (
-    str(Path(torch.__file__).parent),
-    *(str(Path(__file__).parents[n] / room) for n, room in [(2, "edgebll"), (2, "export")]),
-)
+_HOUSE = Path(__file__).parents[3]
+#: In a checkout and in an installation.
+_FOREIGN = tuple(map(str, [Path(torch.__file__).parent, *(_HOUSE / r for r in ("edgebll", "edgebll_export", "export"))]))
 
 
 @contextlib.contextmanager

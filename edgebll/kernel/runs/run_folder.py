@@ -14,7 +14,7 @@
     summary.json     the result: written last, so only a whole run has one
 
 Work is never lost by mistake: see `edgebll.kernel.runs.run_lock`. A folder that is removed in mid-run is made again:
-`edgebll.run_repair`.
+`edgebll.kernel.runs.run_repair`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from typing import Any, BinaryIO
 from edgebll.kernel.errors import BundleError, StorageError
 from edgebll.kernel.runs.metrics_file import METRICS, reopen_metrics
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY, check_replaceable, clear_place, lock_folder, previous_run
+from edgebll.kernel.runs.run_record import finite, open_run, read_config, read_json
+from edgebll.kernel.runs.run_repair import in_place, remake
 from edgebll.kernel.support.atomic_files import check_parents, storage_errors, write_json
-from edgebll.run_record import finite, open_run, read_config, read_json
-from edgebll.run_repair import in_place, remake
 
 __all__ = ["INCARNATION", "METRICS", "RunFolder", "open_run", "read_config"]
 

@@ -85,7 +85,7 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool, preflight: 
 
 def _bundle_of(run: Path, recorded: Recorded) -> Bundle:
     """The bundle a run began with: as it kept it, else from where it came."""
-    from edgebll_firmware_host.kept_bundle import kept_bundle
+    from edgebll_firmware_host.run_files.kept_bundle import kept_bundle
 
     kept = kept_bundle(run, recorded.manifest_sha256)
     if kept is not None:

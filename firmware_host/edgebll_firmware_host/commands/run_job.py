@@ -13,9 +13,9 @@ import typer
 
 from edgebll.cli.output import print_json, say
 from edgebll.cli.progress import RunProgress
-from edgebll.cli.upkeep import hint_on_interrupt, kept_for
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
+from edgebll_firmware_host.commands.run_upkeep import hint_on_interrupt, kept_for
 from edgebll_firmware_host.commands.stream_options import DataSource, StreamOptions, augmentation, data_source, schedule_of
 from edgebll_firmware_host.engines.engine_choice import Machinery
 

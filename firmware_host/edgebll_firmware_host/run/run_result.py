@@ -12,9 +12,9 @@ from edgebll.kernel.plots import draw_curves
 from edgebll.kernel.plots.timeline import draw_timeline
 from edgebll.kernel.state.block_state import State, state_sha256
 from edgebll_firmware_host.final_states import forget_final_states, save_final_states
-from edgebll_firmware_host.kept_bundle import forget_bundle
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run_files.cost_account import TOTALS
+from edgebll_firmware_host.run_files.kept_bundle import forget_bundle
 from edgebll_firmware_host.run_files.timeline_spans import write_timeline
 
 #: Where a run keeps the bundle with its final states, which can be evaluated and run again.

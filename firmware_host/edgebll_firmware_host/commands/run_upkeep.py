@@ -25,7 +25,7 @@ def kept_for(bundle: Bundle, folder: RunFolder, tell: Callable[[str], None]) -> 
     Raises:
         BundleError: the bundle is not what it was when it was opened. StorageError: the disk refuses.
     """
-    from edgebll_firmware_host.kept_bundle import keep_bundle, kept_bundle
+    from edgebll_firmware_host.run_files.kept_bundle import keep_bundle, kept_bundle
 
     def told(text: str) -> None:
         tell(text)

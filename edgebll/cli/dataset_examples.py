@@ -21,7 +21,9 @@ def training_samples(data: Any, x: TensorSpec, data_dir: Path | None) -> np.ndar
     """Samples of a data set as a network takes them; None, and the reason said, if it is not here or no longer fits.
 
     Args:
-        data: name of the data set; anything but a text for none. x: the network's input. data_dir: where the files may be.
+        data: name of the data set; anything but a text for none.
+        x: the network's input.
+        data_dir: where the files may be.
     """
     if not isinstance(data, str):
         return None

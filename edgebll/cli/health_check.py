@@ -13,8 +13,10 @@ class Check:
     """Result of one check.
 
     Attributes:
-        topic: what was looked at. status: OK, NOTE (something optional is missing) or PROBLEM.
-        found: how things are. advice: what to do, empty if nothing.
+        topic: what was looked at.
+        status: OK, NOTE (something optional is missing) or PROBLEM.
+        found: how things are.
+        advice: what to do, empty if nothing.
     """
 
     topic: str

@@ -60,7 +60,8 @@ def print_table(
     """Print a table of plain texts.
 
     Args:
-        right: columns aligned to the right. styles: cell text -> rich style, e.g. {"problem": "red"}.
+        right: columns aligned to the right.
+        styles: cell text -> rich style, e.g. {"problem": "red"}.
     """
     from rich import box
     from rich.table import Table

@@ -21,7 +21,8 @@ class Augmentation:
     """A crop of the image's own size from the image with a border, and a mirror image half of the time.
 
     Attributes:
-        padding: pixels of border on every side. reflect: whether the border is the image mirrored at its edge, or black.
+        padding: pixels of border on every side.
+        reflect: whether the border is the image mirrored at its edge, or black.
         flip: whether images are mirrored left to right.
     """
 
@@ -84,7 +85,8 @@ def training_batch(dataset: Dataset, indices: Ints, augment: str, seed: int, epo
     """The batch of samples `indices` (B,) in an epoch of a run.
 
     Args:
-        augment: one of AUGMENTATIONS. seed: of the run.
+        augment: one of AUGMENTATIONS.
+        seed: of the run.
 
     Returns:
         x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape).

@@ -26,7 +26,9 @@ class Limits:
     """When to give up.
 
     Attributes:
-        stall_s: without a byte. total_s: on one file. attempts: connections for one file; each goes on where the last was cut.
+        stall_s: without a byte.
+        total_s: on one file.
+        attempts: connections for one file; each goes on where the last was cut.
         max_bytes: of the file.
     """
 

@@ -23,7 +23,8 @@ class IdxFile:
     """One of the four files.
 
     Attributes:
-        name: without ".gz". sha256: of the decompressed content, so that every way of compressing it is as good.
+        name: without ".gz".
+        sha256: of the decompressed content, so that every way of compressing it is as good.
         size_bytes: of the decompressed content.
     """
 

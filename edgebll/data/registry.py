@@ -24,8 +24,10 @@ class Files:
     """A data set that comes as files.
 
     Attributes:
-        folders: where it is looked for, below a data folder. is_here: whether a folder holds all its files.
-        load: reads a split from a folder. how: how to get it, as the end of a sentence.
+        folders: where it is looked for, below a data folder.
+        is_here: whether a folder holds all its files.
+        load: reads a split from a folder.
+        how: how to get it, as the end of a sentence.
         refusal: why what is in a folder is not read, as a sentence, or empty.
     """
 
@@ -66,7 +68,8 @@ def load_dataset(name: str, split: str, data_dir: Path | str | None = None, limi
     """Load a split of a data set.
 
     Args:
-        name: one of DATASETS. split: "train" or "test".
+        name: one of DATASETS.
+        split: "train" or "test".
         data_dir: folder with the files; by default EDGEBLL_DATA, the user's data folder and the system's are searched.
         limit: at most so many samples, from the start.
 

@@ -24,10 +24,14 @@ class StreamPlan:
     """What a run streams.
 
     Attributes:
-        run: identifier of the run. block: the first block.
-        batch_size: samples of every batch. epochs: passes over the training data, >= 0.
-        schedule: learning rate by step. seed: order of the samples and what happens to each image.
-        evaluate: stream the test data after every epoch. snapshot_every: training steps between snapshots; 0 for none.
+        run: identifier of the run.
+        block: the first block.
+        batch_size: samples of every batch.
+        epochs: passes over the training data, >= 0.
+        schedule: learning rate by step.
+        seed: order of the samples and what happens to each image.
+        evaluate: stream the test data after every epoch.
+        snapshot_every: training steps between snapshots; 0 for none.
         augment: one of `edgebll.data.AUGMENTATIONS`, for the training data.
     """
 
@@ -62,8 +66,8 @@ def stream(plan: StreamPlan, train: Dataset, test: Dataset, start: int = 0) -> I
     A run of no epochs evaluates once.
 
     Args:
-        start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0
-            all the same. What follows a number of steps is a function of the plan, the data and that number alone.
+        start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0 all
+            the same. What follows a number of steps is a function of the plan, the data and that number alone.
 
     Raises:
         ConfigError: the training data do not fill one batch.

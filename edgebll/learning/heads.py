@@ -39,7 +39,8 @@ class PredictiveHead(nn.Module):
 
     Args:
         output_shape: shape of one sample of a: (F,), (F, L), (F, H, W) or (F, D, H, W).
-        num_classes: C. size: cells a side; 1 is global.
+        num_classes: C.
+        size: cells a side; 1 is global.
     """
 
     def __init__(self, output_shape: tuple[int, ...], num_classes: int, size: int = 3) -> None:

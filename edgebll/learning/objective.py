@@ -114,8 +114,10 @@ class Objective:
         """Total loss (0-d) and the terms named in `metrics`.
 
         Args:
-            head: runs the auxiliary network on its current state. feedback: already renewed.
-            a: the block's output (B, ...) in float32, whatever the block computes in. y: labels (B, C), one-hot.
+            head: runs the auxiliary network on its current state.
+            feedback: already renewed.
+            a: the block's output (B, ...) in float32, whatever the block computes in.
+            y: labels (B, C), one-hot.
         """
         raise NotImplementedError
 

@@ -33,7 +33,8 @@ class Precision:
     """A way to compute a step.
 
     Attributes:
-        name: as in PRECISIONS. compute: dtype of the module's products, None for float32 throughout.
+        name: as in PRECISIONS.
+        compute: dtype of the module's products, None for float32 throughout.
         scales_loss: whether the state holds a loss scale.
     """
 

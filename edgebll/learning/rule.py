@@ -32,7 +32,9 @@ class Rule:
 
     Attributes:
         label_smoothing: e of the smoothed target (1 - e) y + e / C of every cross-entropy.
-        name: as in RULES. summary: one line. equation: the loss of a block but the last, with a its output and y the labels.
+        name: as in RULES.
+        summary: one line.
+        equation: the loss of a block but the last, with a its output and y the labels.
         one_block: whether the error crosses the whole network, which then cannot be cut.
         whole_sequences: whether objectives take sequences whole; otherwise each position is a sample to them.
 
@@ -101,7 +103,8 @@ def make_steps(
     """The steps of all blocks of a network under a rule.
 
     Args:
-        batch_size: samples of every batch; the exported graphs are static. precision: one of PRECISIONS.
+        batch_size: samples of every batch; the exported graphs are static.
+        precision: one of PRECISIONS.
 
     Raises:
         ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.

@@ -34,9 +34,13 @@ class RuleEntry:
     """A rule as people choose it.
 
     Attributes:
-        name, summary, equation: of the rule. options: name -> default.
+        name: of the rule.
+        summary: of the rule.
+        equation: of the rule.
+        options: name -> default.
         streams: for the network asked about; empty where the rule cannot train it, and `refusal` says why.
-        forward, backward: most bytes a sample that any block gets from those before it (or the host) and from those after it.
+        forward: most bytes a sample that any block gets from those before it (or the host) and from those after it.
+        backward: most bytes a sample that any block gets from those before it (or the host) and from those after it.
     """
 
     name: str
@@ -53,7 +57,8 @@ def catalogue(build: Callable[[int], BlockNetwork], blocks: int) -> list[RuleEnt
     """All rules, with their streams for a network.
 
     Args:
-        build: makes the network of so many blocks. blocks: how many, for rules that can train more than one.
+        build: makes the network of so many blocks.
+        blocks: how many, for rules that can train more than one.
 
     Raises:
         ConfigError: the network cannot be cut into so many blocks.

@@ -19,8 +19,10 @@ class SideStreams:
     """Every block's inlet. Each training step of a block takes what it receives, and puts what it sent to all targets.
 
     Args:
-        blocks: of the whole network, in order. edges: all streams.
-        start: training steps already done. waiting: what `waiting` returned after them, on the blocks' device.
+        blocks: of the whole network, in order.
+        edges: all streams.
+        start: training steps already done.
+        waiting: what `waiting` returned after them, on the blocks' device.
         place: puts a tensor where those of the blocks are.
 
     Raises:

@@ -44,7 +44,9 @@ class Stepped(NamedTuple):
     """What one training step gives.
 
     Attributes:
-        state: the new state. a: the block's output, before the update and detached. metrics: vector, as in the signature.
+        state: the new state.
+        a: the block's output, before the update and detached.
+        metrics: vector, as in the signature.
         sent: what goes to other blocks besides a, by the sender's name.
     """
 
@@ -59,12 +61,16 @@ class BlockStep:
 
     Args:
         module: the block; its current weights are the initial state. It is never changed.
-        objective: the local loss. optimizer: the update.
-        place: where the block stands. inputs: what it takes. batch_size: samples of every batch.
+        objective: the local loss.
+        optimizer: the update.
+        place: where the block stands.
+        inputs: what it takes.
+        batch_size: samples of every batch.
         precision: number formats of the module's forward and backward pass.
 
     Attributes:
-        spec: the signature. name: "block" and its index.
+        spec: the signature.
+        name: "block" and its index.
         differentiation: how modules run and gradients are taken; `verify` puts the modules' own autograd in its place.
 
     Raises:
@@ -121,8 +127,11 @@ class BlockStep:
         """One step.
 
         Args:
-            state: as `initial_state` or an earlier step returned it. x: (B, ...). y: one-hot (B, C) or (B, T, C), float32.
-            scalars: {"lr": 0-d float32}. received: the tensors of spec.received; may be left out where there are none.
+            state: as `initial_state` or an earlier step returned it.
+            x: (B, ...).
+            y: one-hot (B, C) or (B, T, C), float32.
+            scalars: {"lr": 0-d float32}.
+            received: the tensors of spec.received; may be left out where there are none.
         """
         objective = self.objective.given(received or {}, x)
         taker = self.differentiation

@@ -101,7 +101,9 @@ class HostEntry:
     """The host.
 
     Attributes:
-        key: its key file. window: tokens in flight. deadline_s: silence after which a board counts as lost.
+        key: its key file.
+        window: tokens in flight.
+        deadline_s: silence after which a board counts as lost.
         patience_s: how long a run may recover from failures without any progress; 0 gives up at the first failure.
     """
 

@@ -16,7 +16,8 @@ class Trust:
     """The allowed keys.
 
     Args:
-        given: public keys that are always allowed. hosts_file: of hosts that were paired; may be missing.
+        given: public keys that are always allowed.
+        hosts_file: of hosts that were paired; may be missing.
 
     Attributes:
         keys: all of them, as of the last look.

@@ -16,7 +16,8 @@ class Facts:
     """What one agent says of itself.
 
     Args:
-        name, files: of the board.
+        name: of the board.
+        files: of the board.
 
     Attributes:
         hosting: the note of which blocks it hosts.

@@ -23,7 +23,8 @@ class Doors:
     """The sockets of a board, and the box where its worker posts messages for the host. Close them when done.
 
     Attributes:
-        receiver: the data socket, which the worker reads. trust: who may connect.
+        receiver: the data socket, which the worker reads.
+        trust: who may connect.
 
     Raises:
         LinkError: a port is in use. ConfigError: off loopback without keys.

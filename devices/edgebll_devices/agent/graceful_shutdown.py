@@ -19,7 +19,8 @@ class Departure:
     """An agent's end.
 
     Args:
-        limit_s: how long to wait for the host at most; 0 waits for nobody. manager: is told that the service stops.
+        limit_s: how long to wait for the host at most; 0 waits for nobody.
+        manager: is told that the service stops.
     """
 
     def __init__(self, limit_s: float, manager: ServiceManager) -> None:

@@ -13,7 +13,10 @@ def refusal(name: str, message: Message, session: Session | None, runs: Runs, *,
     """The answer to a message of another host than that of the session.
 
     Args:
-        name: of the board. session: the one it has, if any. runs: those it remembers. ends: whether it is about to end.
+        name: of the board.
+        session: the one it has, if any.
+        runs: those it remembers.
+        ends: whether it is about to end.
     """
     run, incarnation = (message.run, message.incarnation) if isinstance(message, OfRun) else ("", 0)
     newest = runs.newest(run)

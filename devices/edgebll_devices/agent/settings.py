@@ -13,13 +13,18 @@ class Settings:
     """How a board serves.
 
     Attributes:
-        listen, data_listen: control and data address; port 0 takes a free one.
+        listen: control and data address; port 0 takes a free one.
+        data_listen: control and data address; port 0 takes a free one.
         data_announce: where others reach the data address; empty if it is the same.
-        name: what the board calls itself. state_dir: folder of the file cache.
-        keys, allowed: own key pair and public keys of hosts; needed off loopback. hosts_file: of paired hosts.
-        once: end after one session. deadline_s: how long a silent host keeps the board.
-        keep_snapshots: states of each block, at the newest snapshots, kept in the cache. keep_gib_per_day: how much of that
-            is written in a day, 0 for no limit.
+        name: what the board calls itself.
+        state_dir: folder of the file cache.
+        keys: own key pair and public keys of hosts; needed off loopback.
+        allowed: own key pair and public keys of hosts; needed off loopback.
+        hosts_file: of paired hosts.
+        once: end after one session.
+        deadline_s: how long a silent host keeps the board.
+        keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
+        keep_gib_per_day: how much of that is written in a day, 0 for no limit.
         leave_s: how long the board works on when it is to end, so that its host can move its blocks; 0 for not at all.
     """
 

@@ -34,8 +34,14 @@ class Board:
     """What the checks look at, so that a test can hand in a folder for a machine.
 
     Attributes:
-        root: the file system. python: version of the interpreter; environment: its folder. key: the board's key file, or
-        None for $EDGEBLL_KEY, else /etc/edgebll/board.key. importable, usable, free_bytes, now: what is asked of the system.
+        root: the file system.
+        python: version of the interpreter.
+        environment: its folder.
+        key: the board's key file, or None for $EDGEBLL_KEY, else /etc/edgebll/board.key.
+        importable: what is asked of the system.
+        usable: what is asked of the system.
+        free_bytes: what is asked of the system.
+        now: what is asked of the system.
     """
 
     root: Path = Path("/")

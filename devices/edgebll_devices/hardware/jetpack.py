@@ -28,8 +28,14 @@ class JetPack:
     """A release of JetPack.
 
     Attributes:
-        name: e.g. "6.2". linux: beginnings of the versions of Jetson Linux it is made of. ubuntu, cuda, tensorrt: versions.
-        python: Ubuntu's CPython, which the TensorRT module is made for. target: what to export for. sources: where from.
+        name: e.g. "6.2".
+        linux: beginnings of the versions of Jetson Linux it is made of.
+        ubuntu: versions.
+        cuda: versions.
+        tensorrt: versions.
+        python: Ubuntu's CPython, which the TensorRT module is made for.
+        target: what to export for.
+        sources: where from.
         unverified: what no source says, as "field" or "field: which part".
     """
 

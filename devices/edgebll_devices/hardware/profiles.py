@@ -38,8 +38,10 @@ class Sensors:
     """Where the kernel shows power and temperature.
 
     Attributes:
-        power_driver: names (/sys/class/hwmon/hwmon*/name) of the power monitors. power_rails: labels of their channels.
-        temperature_zones: types of /sys/class/thermal/thermal_zone*. throttling: a file with flags of the firmware, or "".
+        power_driver: names (/sys/class/hwmon/hwmon*/name) of the power monitors.
+        power_rails: labels of their channels.
+        temperature_zones: types of /sys/class/thermal/thermal_zone*.
+        throttling: a file with flags of the firmware, or "".
     """
 
     power_driver: tuple[str, ...] = ()
@@ -53,12 +55,22 @@ class BoardProfile:
     """One kind of board.
 
     Attributes:
-        name: the file's name. title: what people call it. models: pieces of /proc/device-tree/model.
+        name: the file's name.
+        title: what people call it.
+        models: pieces of /proc/device-tree/model.
         compatible: entries of /proc/device-tree/compatible, for modules on other makers' carriers.
-        soc, cpu: the chip and its cores. cores, memory_gib: one entry a variant; memory is shared with the GPU.
-        jetpack: names of the releases that run on it. gpu: None where edgebll cannot use one. power_mode: as shipped; the
-            board's own /etc/nvpmodel.conf counts. runtime, threads, window: what to begin with.
-        sources: where the facts are from. unverified: what no source or measurement says, as "field" or "field: part".
+        soc: the chip and its cores.
+        cpu: the chip and its cores.
+        cores: one entry a variant; memory is shared with the GPU.
+        memory_gib: one entry a variant; memory is shared with the GPU.
+        jetpack: names of the releases that run on it.
+        gpu: None where edgebll cannot use one.
+        power_mode: as shipped; the board's own /etc/nvpmodel.conf counts.
+        runtime: what to begin with.
+        threads: what to begin with.
+        window: what to begin with.
+        sources: where the facts are from.
+        unverified: what no source or measurement says, as "field" or "field: part".
     """
 
     name: str

@@ -45,7 +45,10 @@ def replay(bundle: Bundle, block: str, runtime: str, *, threads: int = 1) -> lis
     """Load a block with a runtime, repeat its recorded training steps, forward pass and feedback, and compare.
 
     Args:
-        bundle: an opened bundle with golden vectors. block: the block's name. runtime, threads: as for `load_block`.
+        bundle: an opened bundle with golden vectors.
+        block: the block's name.
+        runtime: as for `load_block`.
+        threads: as for `load_block`.
 
     Returns:
         One row for every output of every step ("0/a", "0/metrics" and what is sent), every state tensor after the last step

@@ -13,7 +13,9 @@ class Int8Forward:
     """A block's int8 forward graph.
 
     Args:
-        bundle: a bundle of `edgebll quantize`. block: the block's name. threads: threads of one call.
+        bundle: a bundle of `edgebll quantize`.
+        block: the block's name.
+        threads: threads of one call.
 
     Raises:
         BundleError: the bundle is not quantised, or the graph does not load. MissingExtraError: no ONNX Runtime.

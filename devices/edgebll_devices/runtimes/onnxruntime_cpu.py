@@ -188,7 +188,10 @@ def load_session(
     """Load a graph so that equal inputs give equal bits.
 
     Args:
-        bundle, spec, graph: which one. threads: of the processor.
+        bundle: which one.
+        spec: which one.
+        graph: which one.
+        threads: of the processor.
         providers: what may compute it, in order of preference: names, or pairs of name and options.
         record: keep which provider computes which node, where ONNX Runtime can (1.24 and newer).
 

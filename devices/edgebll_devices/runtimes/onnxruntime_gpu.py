@@ -32,7 +32,11 @@ def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int
     """Load a block on the first GPU.
 
     Args:
-        runtime: "onnxruntime-cuda" or "onnxruntime-tensorrt". bundle, block, threads, site: as for `load_block`.
+        runtime: "onnxruntime-cuda" or "onnxruntime-tensorrt".
+        bundle: as for `load_block`.
+        block: as for `load_block`.
+        threads: as for `load_block`.
+        site: as for `load_block`.
 
     Raises:
         BoardError: ONNX Runtime cannot use the GPU. BundleError: a graph does not load or fit.
@@ -64,8 +68,11 @@ class OrtGpuBlock(BlockRuntime):
     """A block on one of ONNX Runtime's devices.
 
     Args:
-        bundle, block: which one. providers: what computes, in order of preference, as for InferenceSession.
-        device: ONNX Runtime's name of where the state lies, "cuda" (or "cpu" in tests). threads: of the processor.
+        bundle: which one.
+        block: which one.
+        providers: what computes, in order of preference, as for InferenceSession.
+        device: ONNX Runtime's name of where the state lies, "cuda" (or "cpu" in tests).
+        threads: of the processor.
 
     Raises:
         BoardError: the first provider does not start. BundleError: a graph does not load or fit.

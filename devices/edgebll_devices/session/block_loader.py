@@ -33,12 +33,18 @@ class Job:
     """What a worker needs to know.
 
     Attributes:
-        board: the board's name, for messages. keys: its key pair, for links to other boards.
-        assign: the host's order. manifest_bytes, manifest: of the bundle.
-        files: bundle path -> entry, all in the cache. snapshot: name -> entry of the snapshot to start from, or empty.
+        board: the board's name, for messages.
+        keys: its key pair, for links to other boards.
+        assign: the host's order.
+        manifest_bytes: of the bundle.
+        manifest: of the bundle.
+        files: bundle path -> entry, all in the cache.
+        snapshot: name -> entry of the snapshot to start from, or empty.
         earlier_runs: runs this board has seen before; their stray tokens are dropped.
         link_timeout_s: how long to wait for a connection to another board.
-        cache: where the files are. keeper: takes the states of snapshots. warm: runtimes of the incarnation before.
+        cache: where the files are.
+        keeper: takes the states of snapshots.
+        warm: runtimes of the incarnation before.
     """
 
     board: str
@@ -59,7 +65,8 @@ class BlockLoader:
     """Loads the blocks of a job, and keeps their runtimes for the next one.
 
     Args:
-        job: of the session. site: whom to tell of work that takes long, and who may stop it.
+        job: of the session.
+        site: whom to tell of work that takes long, and who may stop it.
     """
 
     def __init__(self, job: Job, site: Site) -> None:

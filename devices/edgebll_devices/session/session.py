@@ -37,9 +37,15 @@ class Board:
     """What outlives a session.
 
     Attributes:
-        name, keys: of the board. cache: its files. receiver: its data socket. deadline_s: how long to wait for a peer.
-        keeper: keeps states of snapshots. warm: loaded runtimes for the next incarnation. links: tries links. state_dir: its
-            folder.
+        name: of the board.
+        keys: of the board.
+        cache: its files.
+        receiver: its data socket.
+        deadline_s: how long to wait for a peer.
+        keeper: keeps states of snapshots.
+        warm: loaded runtimes for the next incarnation.
+        links: tries links.
+        state_dir: its folder.
     """
 
     name: str
@@ -57,12 +63,16 @@ class Session:
     """A run this board takes part in.
 
     Args:
-        run, peer, incarnation: identifier of the run; the host's control connection; which incarnation of the run.
-        board: shared parts. earlier_runs: runs whose stray tokens may still come.
+        run: identifier of the run; the host's control connection; which incarnation of the run.
+        peer: identifier of the run; the host's control connection; which incarnation of the run.
+        incarnation: identifier of the run; the host's control connection; which incarnation of the run.
+        board: shared parts.
+        earlier_runs: runs whose stray tokens may still come.
         post: takes (session, message) from the worker thread, the last one being Ended.
 
     Attributes:
-        heard: `awake_s` at the host's last sign of life. failure: what went wrong, if anything.
+        heard: `awake_s` at the host's last sign of life.
+        failure: what went wrong, if anything.
     """
 
     def __init__(

@@ -27,9 +27,10 @@ class Worker(threading.Thread):
     """Runs one job. `done` is called last, always, with a Failure for the host if anything went wrong.
 
     Args:
-        job: what to do. receiver: where tokens come in; used by this thread until `done`.
-        post: takes messages for the host. done: called when the thread has let go of everything, so that whoever hears
-            of a failure finds the board free.
+        job: what to do.
+        receiver: where tokens come in; used by this thread until `done`.
+        post: takes messages for the host.
+        done: called when the thread has let go of everything, so that whoever hears of a failure finds the board free.
 
     """
 

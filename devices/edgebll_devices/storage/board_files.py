@@ -32,10 +32,13 @@ class BoardFiles:
     """The place of one agent; close it when done.
 
     Args:
-        state_dir: the folder. name: what the board calls itself.
+        state_dir: the folder.
+        name: what the board calls itself.
 
     Attributes:
-        key: what its files are called. runs: the file of the runs it has seen. hosting: of the blocks it hosts.
+        key: what its files are called.
+        runs: the file of the runs it has seen.
+        hosting: of the blocks it hosts.
 
     Raises:
         StorageError: nothing can be written there, or too many agents of the name serve from there.

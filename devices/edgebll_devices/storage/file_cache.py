@@ -47,7 +47,8 @@ class FileCache:
         owner: whose files of snapshots `states` has: no other agent removes them while they may be needed.
 
     Attributes:
-        root: the folder. states: the files of snapshots.
+        root: the folder.
+        states: the files of snapshots.
 
     Raises:
         StorageError: the folder cannot be made or written.
@@ -83,7 +84,8 @@ class FileCache:
         """Make files of a snapshot that other agents, or earlier releases, keep here this board's own, so that they stay.
 
         Args:
-            run: whose snapshot. snapshot: name -> entry. What is not here is left out.
+            run: whose snapshot.
+            snapshot: name -> entry. What is not here is left out.
 
         Raises:
             StorageError: it cannot be written.

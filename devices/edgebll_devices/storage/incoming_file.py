@@ -19,7 +19,9 @@ class Incoming:
     """A file that is being received.
 
     Args:
-        entry: size and SHA-256 it must have. folder: where it is until it is whole. target: where it belongs then.
+        entry: size and SHA-256 it must have.
+        folder: where it is until it is whole.
+        target: where it belongs then.
         otherwise: where it goes if that folder cannot be used.
 
     Raises:

@@ -27,7 +27,9 @@ class StateKeeper:
     fewer of them, and holds up nothing.
 
     Args:
-        cache: where to keep them. depth: how many of each block; 0 keeps none. budget: how much may be written.
+        cache: where to keep them.
+        depth: how many of each block; 0 keeps none.
+        budget: how much may be written.
     """
 
     def __init__(self, cache: FileCache, depth: int, budget: WriteBudget) -> None:

@@ -23,7 +23,8 @@ class StateFiles:
     """The files of snapshots in one folder. Without them all goes on, so what cannot be read or removed raises nothing.
 
     Args:
-        folder: where they lie; it exists. owner: the board, whose files alone `trim` removes.
+        folder: where they lie; it exists.
+        owner: the board, whose files alone `trim` removes.
     """
 
     def __init__(self, folder: Path, owner: str = "") -> None:
@@ -52,7 +53,8 @@ class StateFiles:
         """Remove those that belong to no run any more, then the ones used longest ago until the rest fits.
 
         Args:
-            room_bytes: what there is room for. keep_s: one used within this time stays; an agent may be about to link it.
+            room_bytes: what there is room for.
+            keep_s: one used within this time stays; an agent may be about to link it.
         """
         found = self._by_use()
         total = sum(size for _, size, _ in found)

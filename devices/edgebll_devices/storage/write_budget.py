@@ -13,7 +13,8 @@ class WriteBudget:
     """A token bucket in bytes; full at first.
 
     Args:
-        per_day: bytes that come in evenly over a day; 0 for no limit. saved: at most so many bytes are saved up for later.
+        per_day: bytes that come in evenly over a day; 0 for no limit.
+        saved: at most so many bytes are saved up for later.
     """
 
     per_day: float

@@ -33,7 +33,8 @@ def check_graph(content: bytes, where: str) -> None:
     """Look through an ONNX file.
 
     Args:
-        content: of the file. where: names it in errors.
+        content: of the file.
+        where: names it in errors.
 
     Raises:
         BundleError: it is no ONNX file, keeps data outside itself, has operators of other domains, functions, training graphs

@@ -27,7 +27,8 @@ class Field:
     """One field of a message.
 
     Attributes:
-        name: key in the result. kind: "int" (int32, int64, enum), "float", "bytes" (memoryview), "text" or "message".
+        name: key in the result.
+        kind: "int" (int32, int64, enum), "float", "bytes" (memoryview), "text" or "message".
         repeated: the result is a list, empty where the field does not occur; otherwise a missing field is a missing key.
         schema: of a "message".
     """

@@ -38,7 +38,9 @@ class BlockRuntime(abc.ABC):
         """One training step; the state moves on only if it succeeds.
 
         Args:
-            x: (B, ...), as spec.input. y: (B, num_classes), one-hot float32. scalars: at least those of spec.scalars.
+            x: (B, ...), as spec.input.
+            y: (B, num_classes), one-hot float32.
+            scalars: at least those of spec.scalars.
             received: what other blocks sent, exactly spec.received; None where that is empty.
 
         Returns:

@@ -33,7 +33,9 @@ class Station:
     """All blocks of one board.
 
     Args:
-        blocks: in stream order. outlet: where tokens for other boards go. post: where messages for the host go.
+        blocks: in stream order.
+        outlet: where tokens for other boards go.
+        post: where messages for the host go.
     """
 
     def __init__(self, blocks: Sequence[HostedBlock], outlet: Outlet, post: Post) -> None:

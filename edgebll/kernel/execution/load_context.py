@@ -44,8 +44,10 @@ class Site:
     """Where a block is loaded.
 
     Attributes:
-        say: takes a sentence about long work that goes on, every few seconds. halted: whether to stop loading.
-        engine_dir: folder for engines built on this machine; None for the default one. state_dir: of the board, if it is one.
+        say: takes a sentence about long work that goes on, every few seconds.
+        halted: whether to stop loading.
+        engine_dir: folder for engines built on this machine; None for the default one.
+        state_dir: of the board, if it is one.
     """
 
     say: Callable[[str], None] = _log.info

@@ -26,9 +26,13 @@ def run_sequential(
     """Apply a stream of tokens to all blocks, each token to all of them before the next.
 
     Args:
-        bundle: the blocks. run: identifier of the run. tokens: see `edgebll.data.token_stream`.
-        runtime, threads: as in `runtime_table.load_block`.
-        start, states: of a snapshot; by default the bundle's states and its first step.
+        bundle: the blocks.
+        run: identifier of the run.
+        tokens: see `edgebll.data.token_stream`.
+        runtime: as in `runtime_table.load_block`.
+        threads: as in `runtime_table.load_block`.
+        start: of a snapshot; by default the bundle's states and its first step.
+        states: of a snapshot; by default the bundle's states and its first step.
 
     Yields:
         Every Report and State, as boards send them to the host.

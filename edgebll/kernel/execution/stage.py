@@ -35,7 +35,8 @@ class Start:
     """Where an incarnation begins.
 
     Attributes:
-        incarnation: of the run. step: training steps done before.
+        incarnation: of the run.
+        step: training steps done before.
         waiting: tokens on the side streams at that point; None for those before the first step.
     """
 
@@ -54,7 +55,8 @@ class HostedBlock:
         start: where the streams begin, which the runtime's state must fit.
 
     Attributes:
-        name: the block's name. ended: whether END was applied.
+        name: the block's name.
+        ended: whether END was applied.
     """
 
     def __init__(self, run: str, runtime: BlockRuntime, manifest: Manifest, start: Start | None = None) -> None:

@@ -18,7 +18,8 @@ class Group:
     """One control group.
 
     Attributes:
-        folder: where its files are. unified: whether it is one of version 2.
+        folder: where its files are.
+        unified: whether it is one of version 2.
     """
 
     folder: Path
@@ -46,7 +47,8 @@ def groups(controller: str, root: Path = Path("/")) -> list[Group]:
     """Control groups of this process for a controller of Linux ("memory", "cpu"), its own first, then those above it.
 
     Args:
-        controller: which one. root: the file system, so that a test can hand in a folder for a machine.
+        controller: which one.
+        root: the file system, so that a test can hand in a folder for a machine.
     """
     found: list[Group] = []
     for unified, mount, inside, path in _mounted(controller, root):

@@ -31,7 +31,8 @@ def check_descriptors(needed: int, what: str) -> None:
     """Raise this process's limit, and refuse to begin what cannot come to its end with it.
 
     Args:
-        needed: descriptors it takes in all. what: names it, e.g. "32 boards".
+        needed: descriptors it takes in all.
+        what: names it, e.g. "32 boards".
 
     Raises:
         ConfigError: this process may not have so many.

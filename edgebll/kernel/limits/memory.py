@@ -23,7 +23,8 @@ class Memory:
     """Memory this process may use; bytes, 0 where it is not known.
 
     Attributes:
-        limit_bytes: all it may ever have. limited_by: what says so, in words; empty where the machine has no more.
+        limit_bytes: all it may ever have.
+        limited_by: what says so, in words; empty where the machine has no more.
         free_bytes: what it may take yet, page cache that can be dropped and swap included.
         pool: the same for processes that share what is free, e.g. those of one control group.
     """

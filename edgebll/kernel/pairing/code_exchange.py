@@ -105,7 +105,11 @@ class Side:
     """One side of one attempt; it cannot be used twice.
 
     Args:
-        role: HOST or BOARD. code: six digits. public_key, name, port: what the other side is to know.
+        role: HOST or BOARD.
+        code: six digits.
+        public_key: what the other side is to know.
+        name: what the other side is to know.
+        port: what the other side is to know.
 
     Raises:
         MissingExtraError: the package spake2 is not installed.

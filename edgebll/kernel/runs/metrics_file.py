@@ -15,7 +15,8 @@ def reopen_metrics(folder: Path, keep_bytes: int | None) -> tuple[BinaryIO, int]
     """The record of a run, to be appended to.
 
     Args:
-        folder: of the run. keep_bytes: what comes after them is forgotten; None keeps all.
+        folder: of the run.
+        keep_bytes: what comes after them is forgotten; None keeps all.
 
     Returns:
         The file, and how many of the `keep_bytes` bytes were not there.

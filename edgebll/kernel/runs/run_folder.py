@@ -48,7 +48,8 @@ class RunFolder:
     """A run being written; make it with `create` or `resume` and use it as a context manager.
 
     Attributes:
-        path: the folder. previous: where an earlier whole run is kept until this one is whole, or None.
+        path: the folder.
+        previous: where an earlier whole run is kept until this one is whole, or None.
         lost_bytes: of metrics.jsonl that were recorded and are not there any more, for a run that is resumed.
         tell: takes a sentence where the folder was removed and made again; logged by default.
     """
@@ -78,7 +79,8 @@ class RunFolder:
         """Start a run at `path`.
 
         Args:
-            config: goes to run.json. overwrite: replace a run that is already there (see `edgebll.kernel.runs.run_lock`).
+            config: goes to run.json.
+            overwrite: replace a run that is already there (see `edgebll.kernel.runs.run_lock`).
 
         Raises:
             StorageError: there is something to keep at `path`, another process writes there, or the disk refuses.

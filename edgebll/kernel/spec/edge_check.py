@@ -29,11 +29,12 @@ class EdgeSpec:
     is read by the target's training step t + lag, and its first `lag` steps read zeros.
 
     Attributes:
-        source, target: block names, or HOST as the source of the chain.
+        source: block names, or HOST as the source of the chain.
+        target: block names, or HOST as the source of the chain.
         tensors: names of the tensors a token carries, as the source calls them, e.g. ("a", "y").
-        lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step).
-            Against the chain it bounds what pipelining gains: the target is at most `lag` steps ahead of the source, so
-            with a lag of 1 neighbours take turns, and d blocks from target to source all work at once from a lag of d on.
+        lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step). Against the
+            chain it bounds what pipelining gains: the target is at most `lag` steps ahead of the source, so with a lag of 1
+            neighbours take turns, and d blocks from target to source all work at once from a lag of d on.
     """
 
     source: str

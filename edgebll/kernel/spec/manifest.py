@@ -72,12 +72,14 @@ class BlockSpec:
 
     Attributes:
         name: lower-case identifier, e.g. "block0"; also its folder in the bundle.
-        input: x, shape (B, ...). output: a, shape (B, ...).
+        input: x, shape (B, ...).
+        output: a, shape (B, ...).
         labels: y, one-hot float32, shape (B, num_classes), or (B, T, num_classes) with a class for each of T positions.
         state: every tensor the step reads and returns; the step's output for `t` is named `t + NEXT`.
         scalars: names of the step's float32 scalar inputs, e.g. ("lr",).
         metrics: names of the entries of the step's float32 output vector "metrics".
-        forward_state: state tensors that forward.onnx takes besides x. feedback_state: the same for feedback.onnx.
+        forward_state: state tensors that forward.onnx takes besides x.
+        feedback_state: the same for feedback.onnx.
         beta: output of feedback.onnx, or None where the rule has no feedback head.
         output_role: "logits" if a holds class scores (last block), else "activation".
         received: inputs of the step that other blocks send, each named by `received_name`, e.g. "block1.table".
@@ -147,11 +149,21 @@ class Manifest:
 
     Attributes:
         format_version: FORMAT_VERSION of the writer.
-        network, rule, optimizer, recipe: name and options of each, for people and for re-export; recipe holds the defaults
-            of lr, schedule, warmup_steps for a run.
-        target, precision: what the graphs are exported for ("onnx", "tensorrt-8.6"), and the numbers they compute in.
-        batch_size, num_classes, input_shape: of the whole network; input_shape without the batch axis.
-        blocks: in stream order. edges: all streams.
+        network: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule, warmup_steps
+            for a run.
+        rule: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule, warmup_steps
+            for a run.
+        optimizer: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule,
+            warmup_steps for a run.
+        recipe: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule, warmup_steps
+            for a run.
+        target: what the graphs are exported for ("onnx", "tensorrt-8.6"), and the numbers they compute in.
+        precision: what the graphs are exported for ("onnx", "tensorrt-8.6"), and the numbers they compute in.
+        batch_size: of the whole network; input_shape without the batch axis.
+        num_classes: of the whole network; input_shape without the batch axis.
+        input_shape: of the whole network; input_shape without the batch axis.
+        blocks: in stream order.
+        edges: all streams.
         golden_steps: number of consecutive steps golden.safetensors records per block; 0 if the bundle has none.
         files: relative path -> FileEntry of every file but manifest.json.
         versions: tool -> version that took part in the export.

@@ -23,7 +23,8 @@ class Inlet(Generic[Tensor]):
     """The side streams into one block.
 
     Args:
-        edges: side streams whose target is the block. received: its `BlockSpec.received`.
+        edges: side streams whose target is the block.
+        received: its `BlockSpec.received`.
         zeros: makes the tensor of an initial token.
         start: training step the run starts from; tokens of earlier steps are given as `waiting`.
         waiting: source -> tokens already on the stream, oldest first, as `waiting()` returned them; by default zeros.
@@ -93,7 +94,9 @@ class Outlet(Generic[Tensor]):
     that wait for their targets, wherever those are by now: so sources keep them, and no target has to wait for them.
 
     Args:
-        edges: side streams whose source is the block. sent: its `BlockSpec.sent`. zeros: makes the tensor of an initial token.
+        edges: side streams whose source is the block.
+        sent: its `BlockSpec.sent`.
+        zeros: makes the tensor of an initial token.
         waiting: tokens on all streams at the start; by default zeros.
     """
 

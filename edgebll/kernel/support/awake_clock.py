@@ -18,7 +18,8 @@ class AwakeTime:
     """A clock that stands still while nobody ticks. Safe between threads where one of them ticks.
 
     Args:
-        now_s: time of the start, of a monotonic clock. allowance_s: what may lie between two ticks at most.
+        now_s: time of the start, of a monotonic clock.
+        allowance_s: what may lie between two ticks at most.
     """
 
     def __init__(self, now_s: float, allowance_s: float = ALLOWANCE_S) -> None:

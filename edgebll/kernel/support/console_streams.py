@@ -36,7 +36,8 @@ class _Descriptor(io.RawIOBase):
     """A descriptor to which writing never fails and never waits for a reader.
 
     Args:
-        descriptor: its number. keep_bytes: see `OutputThread`.
+        descriptor: its number.
+        keep_bytes: see `OutputThread`.
 
     Attributes:
         thread: writes.

@@ -22,8 +22,9 @@ class OutputThread:
     """Writes to one descriptor, in order.
 
     Args:
-        descriptor: where to. keep_bytes: of what waits for the reader the newest so many bytes are kept; the reader is told how
-            many lines are not there. None keeps all.
+        descriptor: where to.
+        keep_bytes: of what waits for the reader the newest so many bytes are kept; the reader is told how many lines are not
+            there. None keeps all.
 
     Attributes:
         lost: the first error that cost something, or None.

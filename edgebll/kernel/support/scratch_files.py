@@ -34,11 +34,14 @@ class ScratchFile:
     """A new file in a folder, open for writing; use it as a context manager, or `discard` it.
 
     Args:
-        folder: where; it exists. name: of what it is to become. mode: of the file, less the umask.
+        folder: where; it exists.
+        name: of what it is to become.
+        mode: of the file, less the umask.
         suffix: PARTIAL, or LOCK for one that only stands for others.
 
     Attributes:
-        path: of the file. stream: to write to.
+        path: of the file.
+        stream: to write to.
 
     Raises:
         OSError: it cannot be made.
@@ -103,7 +106,8 @@ def scratch_folder(folder: Path, name: str) -> Iterator[Path]:
     """A new, empty folder in `folder`, which is removed at the end unless it was renamed.
 
     Args:
-        folder: where; it exists. name: of what it is to become.
+        folder: where; it exists.
+        name: of what it is to become.
 
     Raises:
         OSError: it cannot be made.

@@ -58,10 +58,13 @@ class Gate(threading.Thread):
     """Watches one listening socket; it ends by itself when the socket's context is terminated.
 
     Args:
-        context, listener: the socket with CURVE, bound, and its context. port: where it listens.
+        context: the socket with CURVE, bound, and its context.
+        listener: the socket with CURVE, bound, and its context.
+        port: where it listens.
 
     Attributes:
-        cut: connections cut so far. pending: connections whose handshake is not over.
+        cut: connections cut so far.
+        pending: connections whose handshake is not over.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], listener: zmq.Socket[bytes], port: int) -> None:

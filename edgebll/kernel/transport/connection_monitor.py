@@ -19,7 +19,8 @@ class Monitor:
     """Watches one connecting socket. Make it before the socket connects; close it before the socket.
 
     Args:
-        socket: the socket. port: where it connects to.
+        socket: the socket.
+        port: where it connects to.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], port: str) -> None:

@@ -25,7 +25,8 @@ class ControlServer(Endpoint):
 
     Args:
         endpoint: address to listen on; port 0 or * takes a free one, which `endpoint` then says.
-        keys: own key pair; needed off loopback. allowed: public keys that may connect (none, if not given).
+        keys: own key pair; needed off loopback.
+        allowed: public keys that may connect (none, if not given).
 
     Attributes:
         malformed: messages dropped so far because they could not be decoded.
@@ -90,7 +91,8 @@ class ControlClient(Endpoint):
 
     Args:
         endpoint: where the board listens.
-        keys, server_key: own key pair and the board's public key; both or, on loopback, neither.
+        keys: own key pair and the board's public key; both or, on loopback, neither.
+        server_key: own key pair and the board's public key; both or, on loopback, neither.
 
     Raises:
         ConfigError: off loopback without keys, or a malformed endpoint or key.

@@ -32,7 +32,8 @@ class Sender(Endpoint):
 
     Args:
         endpoint: where the receiver listens.
-        keys, server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+        keys: own key pair and the receiver's public key; both or, on loopback, neither.
+        server_key: own key pair and the receiver's public key; both or, on loopback, neither.
         dead_s: seconds without any sign of the other machine after which the connection counts as cut.
 
     Raises:
@@ -98,7 +99,8 @@ class Sender(Endpoint):
         """Wait until what was sent has arrived, however long a slow link takes: as long as something moves.
 
         Args:
-            patience_s: how long nothing may move. stopped: whether nobody waits for it any more.
+            patience_s: how long nothing may move.
+            stopped: whether nobody waits for it any more.
         """
         acknowledged, moved_s, empty = self.acknowledged, time.monotonic(), 0
         while empty < 2 and not stopped() and not self.broken and time.monotonic() - moved_s < patience_s:
@@ -119,7 +121,8 @@ class Receiver(Endpoint):
 
     Args:
         endpoint: address to listen on; port 0 or * takes a free one, which `endpoint` then says.
-        keys: own key pair; needed off loopback. allowed: public keys that may connect (none, if not given).
+        keys: own key pair; needed off loopback.
+        allowed: public keys that may connect (none, if not given).
 
     Attributes:
         malformed: messages dropped so far because they could not be decoded.

@@ -49,8 +49,11 @@ def try_link(
     """Send a LinkProbe to the first of these endpoints that can be reached, all of one receiver.
 
     Args:
-        keys, server_key: own key pair and the receiver's public key; both or, on loopback, neither.
-        payload_bytes: size of the probe. limit_s: for each endpoint. stopped: whether nobody waits for it any more.
+        keys: own key pair and the receiver's public key; both or, on loopback, neither.
+        server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+        payload_bytes: size of the probe.
+        limit_s: for each endpoint.
+        stopped: whether nobody waits for it any more.
     """
     found = [Trial("", problem="it has no address")]
     for endpoint in endpoints:

@@ -25,7 +25,8 @@ class AllowList(threading.Thread):
     It ends by itself when the context is terminated.
 
     Args:
-        context: whose servers it answers for. allowed: public keys to start with.
+        context: whose servers it answers for.
+        allowed: public keys to start with.
         where: the endpoint, for the log.
         final: whether a refused client is told so and gives up (400), or tries again and again (300).
     """

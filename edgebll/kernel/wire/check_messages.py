@@ -28,7 +28,9 @@ class Surveyed(OfRun):
     """How a board is.
 
     Attributes:
-        unix_s: its wall clock. disk_bytes: left where it keeps files. load: processes that wanted to run in the last minute.
+        unix_s: its wall clock.
+        disk_bytes: left where it keeps files.
+        load: processes that wanted to run in the last minute.
         versions: package -> version.
     """
 
@@ -68,8 +70,12 @@ class Reached(OfRun):
     """What came of an attempt to reach a board.
 
     Attributes:
-        board: which. endpoint: the address that was reached, or could not be. address: which number it stands for there.
-        round_trip_s, bytes_per_second: of the link, 0 where not known. problem: why it was not reached; empty if it was.
+        board: which.
+        endpoint: the address that was reached, or could not be.
+        address: which number it stands for there.
+        round_trip_s: of the link, 0 where not known.
+        bytes_per_second: of the link, 0 where not known.
+        problem: why it was not reached; empty if it was.
     """
 
     board: str

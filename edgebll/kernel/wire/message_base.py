@@ -23,7 +23,8 @@ class OfRun(Message):
     """Base of all messages that are about a run.
 
     Attributes:
-        run: identifier of the run. incarnation: of the run, from 1; 0 where there is only one.
+        run: identifier of the run.
+        incarnation: of the run, from 1; 0 where there is only one.
     """
 
     run: str

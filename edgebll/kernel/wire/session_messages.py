@@ -23,14 +23,20 @@ class Welcome(Message):
     """Board's answer: its name, where its data socket listens (ZeroMQ endpoint), and what it has.
 
     Attributes:
-        cores: usable processors. memory_bytes: physical memory. runtimes: names of usable runtimes.
-        python: version of the interpreter. platform: machine, e.g. "aarch64".
+        cores: usable processors.
+        memory_bytes: physical memory.
+        runtimes: names of usable runtimes.
+        python: version of the interpreter.
+        platform: machine, e.g. "aarch64".
         identity: the same for as long as the board keeps its state folder, whatever its address; empty where it keeps none.
-        memory_limit_bytes: all that its process may have; less than memory_bytes in a container, say. memory_limited_by: what
-            says so, in words; empty where it is the machine's memory. memory_free_bytes: what its blocks may take.
-        memory_pool: the same for boards that share what is free. cpus: processors whose whole time it may have at once; less
-            than `cores` where a container gets parts of them. All of these are 0 or empty from a board that does not know.
-        starved: blocks of this run that it hosted when it was killed, probably for want of memory; starved_times: how often.
+        memory_limit_bytes: all that its process may have; less than memory_bytes in a container, say.
+        memory_limited_by: what says so, in words; empty where it is the machine's memory.
+        memory_free_bytes: what its blocks may take.
+        memory_pool: the same for boards that share what is free.
+        cpus: processors whose whole time it may have at once; less than `cores` where a container gets parts of them. All of
+            these are 0 or empty from a board that does not know.
+        starved: blocks of this run that it hosted when it was killed, probably for want of memory.
+        starved_times: how often.
     """
 
     name: str
@@ -89,11 +95,12 @@ class Assign(OfRun):
 
     Attributes:
         blocks: names of the blocks, in stream order.
-        endpoints: for every block on another board that this board sends to, along the chain or a side stream: block ->
-            ZeroMQ endpoint of the board that hosts it.
+        endpoints: for every block on another board that this board sends to, along the chain or a side stream: block -> ZeroMQ
+            endpoint of the board that hosts it.
         endpoint_keys: such a block -> that board's public CURVE key (Z85), absent on unencrypted loopback.
         upstream_keys: public CURVE keys that may connect to this board's data socket.
-        runtime: one of the board's Welcome.runtimes. threads: threads of one training step.
+        runtime: one of the board's Welcome.runtimes.
+        threads: threads of one training step.
         step: training steps before the first token; the states of the offered snapshot are those after so many.
     """
 

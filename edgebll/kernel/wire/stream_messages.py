@@ -22,11 +22,12 @@ class Token(OfRun):
         block: the block it is for.
         kind: TRAIN (tensors x, y), EVAL (tensors x, y), SNAPSHOT or END (no tensors).
         sequence: position in the chain of this incarnation, from 0, without gaps, over all kinds.
-        step: training steps before this token. count: valid samples of an EVAL batch, the rest is padding.
+        step: training steps before this token.
+        count: valid samples of an EVAL batch, the rest is padding.
         scalars: the step's scalar inputs, e.g. {"lr": 0.05}.
         source: "" on the chain; on a side stream the block that sent this in its training step `step`, at `sequence` of the
-            chain. Such a token is of kind TRAIN, has no scalars, and carries the tensors of the stream under the source's
-            names for them.
+            chain. Such a token is of kind TRAIN, has no scalars, and carries the tensors of the stream under the source's names
+            for them.
     """
 
     block: str
@@ -48,7 +49,8 @@ class Report(OfRun):
 
     Attributes:
         values: metrics of the step, or of evaluation by the last block: "correct", "loss_sum", "count".
-        start_ns, end_ns: the board's monotonic clock before and after the computation.
+        start_ns: the board's monotonic clock before and after the computation.
+        end_ns: the board's monotonic clock before and after the computation.
     """
 
     block: str

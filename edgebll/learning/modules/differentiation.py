@@ -34,7 +34,9 @@ class Differentiation:
         """The tensors that gradients are taken of, with the gradient hooks of the modules' parameters.
 
         Args:
-            modules: whose parameters they are. names: of state tensors. state: their values.
+            modules: whose parameters they are.
+            names: of state tensors.
+            state: their values.
         """
         leaves = {name: state[name].detach().requires_grad_() for name in names}
         for module in modules:

@@ -21,8 +21,9 @@ def check_memory(record: ModuleRecord, again: Callable[[], Any]) -> None:
     """Refuse a module whose result depends on attributes that its calls change.
 
     Args:
-        record: of the module before its call. again: calls it on other inputs, each time on the same ones and on the same
-            buffers: what it returns after the first call must be what it returns before any.
+        record: of the module before its call.
+        again: calls it on other inputs, each time on the same ones and on the same buffers: what it returns after the first
+            call must be what it returns before any.
 
     Raises:
         ConfigError: it is not, or a number goes on changing; also a parameter or layer that forward makes.

@@ -24,7 +24,10 @@ class Change:
     """An attribute that is not what it was.
 
     Attributes:
-        path: of the layer, "" for the module itself. kind: the layer's class. name: of the attribute. value: what it is now.
+        path: of the layer, "" for the module itself.
+        kind: the layer's class.
+        name: of the attribute.
+        value: what it is now.
     """
 
     path: str

@@ -39,7 +39,8 @@ class Substitution:
     """Other tensors in the slots of a module, for a while.
 
     Args:
-        slots: which. tensors: by name; slots of other names are left alone.
+        slots: which.
+        tensors: by name; slots of other names are left alone.
     """
 
     def __init__(self, slots: list[Slot], tensors: Mapping[str, Tensor]) -> None:

@@ -28,11 +28,14 @@ class PureModule:
     parameters run. Dropout layers are stood in for by seeded ones, whose generators are drawn from PyTorch's.
 
     Args:
-        module: its current tensors are the initial state. prefix: of the state tensors' names, e.g. "net.".
+        module: its current tensors are the initial state.
+        prefix: of the state tensors' names, e.g. "net.".
 
     Attributes:
-        initial: the state before the first step. trained: names of the parameters that gradients change.
-        own: name -> the module's own parameter. generators: name of a state tensor -> the seeded dropout that has it.
+        initial: the state before the first step.
+        trained: names of the parameters that gradients change.
+        own: name -> the module's own parameter.
+        generators: name of a state tensor -> the seeded dropout that has it.
         notes: sentences on what is not as a plain training loop would have it.
 
     Raises:

@@ -48,8 +48,13 @@ def make_network(
     """Build a shipped network with seeded weights; the global random state is left as it was.
 
     Args:
-        name: one of NETWORKS. options: of the network; a text is converted to its option's type ("32" to 32).
-        num_blocks, split: how it is cut, see `UnitNetwork.sizes`. num_classes, input_shape: of the task. seed: decides weights.
+        name: one of NETWORKS.
+        options: of the network; a text is converted to its option's type ("32" to 32).
+        num_blocks: how it is cut, see `UnitNetwork.sizes`.
+        split: how it is cut, see `UnitNetwork.sizes`.
+        num_classes: of the task.
+        input_shape: of the task.
+        seed: decides weights.
 
     Raises:
         ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot

@@ -19,7 +19,8 @@ def activation_bytes(units: Sequence[nn.Module], input_shape: tuple[int, ...]) -
     batch sizes of training the maps of convolutional networks are many times larger. The units are not changed.
 
     Args:
-        units: applied one after another. input_shape: of one sample.
+        units: applied one after another.
+        input_shape: of one sample.
 
     Returns:
         Bytes a sample in float32.

@@ -25,7 +25,9 @@ class Architecture:
     """Base of all shipped networks; a subclass's fields are its options.
 
     Attributes:
-        name: as in NETWORKS. summary: one line. inputs: one of INPUTS.
+        name: as in NETWORKS.
+        summary: one line.
+        inputs: one of INPUTS.
         example: shape of one sample and number of classes of the task that the network is known from.
     """
 
@@ -47,7 +49,8 @@ class Architecture:
         """The network's units, with weights from PyTorch's generator.
 
         Args:
-            num_classes: C. input_shape: of one sample, of as many axes as `inputs` says.
+            num_classes: C.
+            input_shape: of one sample, of as many axes as `inputs` says.
 
         Raises:
             ConfigError: samples of this shape are too small or do not fit.

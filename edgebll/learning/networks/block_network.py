@@ -24,7 +24,8 @@ class Unit:
     """The smallest piece a network may be cut at.
 
     Attributes:
-        module: it. layers: how many layers with weights it counts for.
+        module: it.
+        layers: how many layers with weights it counts for.
         rebuild: builds a new one of the same architecture and width for another input, for auxiliary networks that resemble
             what follows a block; None for units that nothing comes before.
     """
@@ -49,7 +50,8 @@ class BlockNetwork(nn.Module):
         blocks: any torch modules; each takes the output of the one before and returns float32, batch axis first.
         num_classes: number of classes C; the last block must return (B, C), or (B, T, C) with scores for each of T positions.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
-        name, options: what `make_network` needs to build the same network again; free for networks of your own.
+        name: what `make_network` needs to build the same network again; free for networks of your own.
+        options: what `make_network` needs to build the same network again; free for networks of your own.
         units: for each block, an nn.Sequential then, the units it starts with; only some rules need them.
         input_dtype: what the first block takes: "float32", "int64", "int32", "uint8" or "bool"; by default the dtype of
             example_inputs, else float32.
@@ -59,7 +61,8 @@ class BlockNetwork(nn.Module):
 
     Attributes:
         inputs: shape, dtype, range and examples of its samples.
-        shapes: of one sample before the first block and after each block. placed_units: for each block its units.
+        shapes: of one sample before the first block and after each block.
+        placed_units: for each block its units.
 
     Raises:
         ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share

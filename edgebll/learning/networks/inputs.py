@@ -23,7 +23,8 @@ class Inputs:
     """Samples of a network.
 
     Attributes:
-        shape: of one sample, without the batch axis. dtype: one of DTYPES.
+        shape: of one sample, without the batch axis.
+        dtype: one of DTYPES.
         range: smallest and largest value, both included; samples are drawn from it where there are no examples.
         examples: real samples (N, *shape) of this dtype.
 

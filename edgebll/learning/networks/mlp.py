@@ -19,7 +19,8 @@ class MLP(Architecture):
     """Units of Linear, BatchNorm1d and ReLU.
 
     Attributes:
-        width: features of each hidden layer. depth: hidden layers.
+        width: features of each hidden layer.
+        depth: hidden layers.
     """
 
     width: int = 256

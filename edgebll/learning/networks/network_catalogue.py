@@ -16,9 +16,15 @@ class NetworkEntry:
     """A network as people choose it.
 
     Attributes:
-        name, summary: of the network. inputs: "images", "sequences" or "any". options: name -> default.
-        input_shape, num_classes: of the task it is known from, for which the numbers are.
-        units: pieces it can be cut into at most. layers: with weights. parameters: all numbers that are learnt.
+        name: of the network.
+        summary: of the network.
+        inputs: "images", "sequences" or "any".
+        options: name -> default.
+        input_shape: of the task it is known from, for which the numbers are.
+        num_classes: of the task it is known from, for which the numbers are.
+        units: pieces it can be cut into at most.
+        layers: with weights.
+        parameters: all numbers that are learnt.
         stages: units of each block for the split "stages"; empty if it has none.
         even: number of blocks -> units of each block for the split "even".
     """

@@ -25,8 +25,9 @@ class PlainConv(Architecture):
     """Convolutions with pooling, then three linear layers.
 
     Attributes:
-        width: channels of the first convolution; the others keep their ratio to it. hidden: features of the two hidden linear
-            layers. dropout: probability of dropout on their outputs.
+        width: channels of the first convolution; the others keep their ratio to it.
+        hidden: features of the two hidden linear layers.
+        dropout: probability of dropout on their outputs.
         plan: channels of the convolutions at the default width, by stage; each stage ends in 2x2 max pooling.
     """
 

@@ -22,7 +22,9 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch norm and a shortcut: relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)).
 
     Args:
-        in_channels: of x. width: channels of both convolutions. stride: of the first.
+        in_channels: of x.
+        width: channels of both convolutions.
+        stride: of the first.
     """
 
     expansion: ClassVar[int] = 1
@@ -46,7 +48,9 @@ class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions with batch norm and a shortcut; the last has four times the channels of the others.
 
     Args:
-        in_channels: of x. width: channels of the first two convolutions. stride: of the 3x3 convolution.
+        in_channels: of x.
+        width: channels of the first two convolutions.
+        stride: of the 3x3 convolution.
     """
 
     expansion: ClassVar[int] = 4
@@ -81,7 +85,9 @@ class ResNet(Architecture):
 
     Attributes:
         width: of the blocks of the first stage, and channels of the stem.
-        block: kind of block. depths: blocks of each stage. even_by_units: see UnitNetwork.by_units.
+        block: kind of block.
+        depths: blocks of each stage.
+        even_by_units: see UnitNetwork.by_units.
     """
 
     width: int = 64

@@ -87,7 +87,9 @@ class Transformer(Architecture):
     """Embedding, encoder layers, layer norm and a linear classifier of each position.
 
     Attributes:
-        depth: layers. dim: features of a position. hidden: features of the middle of a layer's two linear ones.
+        depth: layers.
+        dim: features of a position.
+        hidden: features of the middle of a layer's two linear ones.
         positions: vectors that tell positions apart: "sinusoidal", or "learned" from there. (Small random ones leave the twenty
             layers on a plateau: no attention by position after 500 steps of Adam, where sinusoids need 150 to solve the task.)
     """

@@ -21,8 +21,11 @@ class UnitNetwork:
     """A network before it is cut.
 
     Attributes:
-        units: in order. classifier: layers that always stay with the last unit; None where the last unit is the classifier.
-        name, options: of the architecture. stages: units of each stage, for `STAGES`; empty if the network has none.
+        units: in order.
+        classifier: layers that always stay with the last unit; None where the last unit is the classifier.
+        name: of the architecture.
+        options: of the architecture.
+        stages: units of each stage, for `STAGES`; empty if the network has none.
         by_units: an even split gives each block as many units as the others, not as many layers.
     """
 

@@ -28,7 +28,10 @@ class Adam(Optimizer):
     beta is rounded; in float32 they stop within ulp / (1 - beta) of it, 3e-5 for beta2 = 0.999, in PyTorch as here.
 
     Attributes:
-        beta1, beta2: in [0, 1). epsilon: > 0. weight_decay: >= 0, on every parameter.
+        beta1: in [0, 1).
+        beta2: in [0, 1).
+        epsilon: > 0.
+        weight_decay: >= 0, on every parameter.
     """
 
     lr: float = 1e-3

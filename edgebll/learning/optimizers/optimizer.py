@@ -61,7 +61,9 @@ class Optimizer(ABC):
         """Return the new parameters and moments, all by name.
 
         Args:
-            parameters, gradients: of the same names and shapes. moments: holds at least what `initial_moments` named.
+            parameters: of the same names and shapes.
+            gradients: of the same names and shapes.
+            moments: holds at least what `initial_moments` named.
             lr: 0-d, the rate of this step.
         """
         if self.clip_norm:

@@ -21,7 +21,9 @@ class SGD(Optimizer):
         g = dL/dp + weight_decay * p;   m' = momentum * m + g;   p' = p - lr_t * (g + momentum * m'  if nesterov else  m')
 
     Attributes:
-        momentum: in [0, 1). weight_decay: >= 0, on every parameter. nesterov: needs momentum.
+        momentum: in [0, 1).
+        weight_decay: >= 0, on every parameter.
+        nesterov: needs momentum.
     """
 
     lr: float = 0.05

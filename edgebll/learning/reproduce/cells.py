@@ -26,7 +26,9 @@ class Cell:
     """One run.
 
     Attributes:
-        setting, row: what of the recipe it belongs to. blocks: of the network.
+        setting: what of the recipe it belongs to.
+        row: what of the recipe it belongs to.
+        blocks: of the network.
         config: of the training; None where it cannot be run, and `reason` says why.
     """
 
@@ -53,8 +55,10 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
     """All runs of a table, in the order they are done: every setting and rule with one seed before any with the next.
 
     Args:
-        scale: "full" or "small". seeds: how many; by default the recipe's. only: these rules, by their names in the recipe or
-            in edgebll; the baseline is always among them, since gaps are measured from it.
+        scale: "full" or "small".
+        seeds: how many; by default the recipe's.
+        only: these rules, by their names in the recipe or in edgebll; the baseline is always among them, since gaps are
+            measured from it.
 
     Raises:
         ConfigError: a wrong entry in the recipe, a rule in `only` that the table does not have, or seeds < 1.

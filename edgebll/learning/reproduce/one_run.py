@@ -43,7 +43,8 @@ class Clock:
     """How long this call may take.
 
     Attributes:
-        start, deadline: on `time.monotonic`, the same in all processes. deadline is None for as long as it takes.
+        start: on `time.monotonic`, the same in all processes. deadline is None for as long as it takes.
+        deadline: on `time.monotonic`, the same in all processes. deadline is None for as long as it takes.
         stopped: whether the user has asked to stop.
     """
 
@@ -123,7 +124,8 @@ def run_cell(
     """Train a cell as far as the clock lets it; one that is whole or failed is left as it is.
 
     Args:
-        runs: where the runs' folders are. say: told how it goes, a line at a time; by default on stderr.
+        runs: where the runs' folders are.
+        say: told how it goes, a line at a time; by default on stderr.
 
     Returns:
         DONE, PAUSED or FAILED.

@@ -34,8 +34,11 @@ class Scale:
     """What holds for all runs of a scale.
 
     Attributes:
-        words: what is reduced against the paper, for the report. seeds: how many, unless told otherwise.
-        train: fields of `edgebll.learning.training.TrainConfig`. settings, blocks: only these; all where empty.
+        words: what is reduced against the paper, for the report.
+        seeds: how many, unless told otherwise.
+        train: fields of `edgebll.learning.training.TrainConfig`.
+        settings: only these; all where empty.
+        blocks: only these; all where empty.
     """
 
     words: str
@@ -50,8 +53,10 @@ class Setting:
     """A network on a data set.
 
     Attributes:
-        blocks: numbers of blocks, for rules that train more than one. train: fields of TrainConfig.
-        full, small: the same at one scale only.
+        blocks: numbers of blocks, for rules that train more than one.
+        train: fields of TrainConfig.
+        full: the same at one scale only.
+        small: the same at one scale only.
     """
 
     name: str
@@ -66,7 +71,9 @@ class Row:
     """A learning rule as the table has it.
 
     Attributes:
-        rule, options: of edgebll. train: fields of TrainConfig of its own.
+        rule: of edgebll.
+        options: of edgebll.
+        train: fields of TrainConfig of its own.
         one_block: it trains the whole network as one block, as backpropagation does.
         where_published: it is run only where the paper has a figure for it.
     """
@@ -84,9 +91,13 @@ class Published:
     """Published figures for one setting, in percent.
 
     Attributes:
-        source: the paper and its table. values, spreads: rule -> one figure for each of `blocks`, from the first; the figure of
-            a rule that trains one block stands alone. spreads are standard deviations.
-        blocks: by default those of the setting. error: whether figures are errors, not accuracies.
+        source: the paper and its table.
+        values: rule -> one figure for each of `blocks`, from the first; the figure of a rule that trains one block stands
+            alone. spreads are standard deviations.
+        spreads: rule -> one figure for each of `blocks`, from the first; the figure of a rule that trains one block stands
+            alone. spreads are standard deviations.
+        blocks: by default those of the setting.
+        error: whether figures are errors, not accuracies.
     """
 
     source: str

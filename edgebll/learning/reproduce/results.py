@@ -24,7 +24,8 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
     """Everything the report needs.
 
     Args:
-        cells: all runs of the table. runs: their folders.
+        cells: all runs of the table.
+        runs: their folders.
 
     Raises:
         ConfigError: a folder holds a run of another recipe, or a hyper-parameter has no source.

@@ -33,11 +33,16 @@ class Work:
     """What is to be done.
 
     Attributes:
-        recipe, scale: the table. cells: its runs, in order. folder: OUT/TABLE/SCALE, where the runs' folders are.
-        data_dir: where the data sets' files are. parallel: trainings at once.
+        recipe: the table.
+        scale: the table.
+        cells: its runs, in order.
+        folder: OUT/TABLE/SCALE, where the runs' folders are.
+        data_dir: where the data sets' files are.
+        parallel: trainings at once.
         how: where and how each is computed, as `edgebll.learning.reproduce.cells.placed` takes it.
         minutes: begin nothing after so long; None for as long as it takes.
-        source: what `read_recipe` takes to read the recipe again in another process. say: told how it goes, a line at a time.
+        source: what `read_recipe` takes to read the recipe again in another process.
+        say: told how it goes, a line at a time.
     """
 
     recipe: Recipe

@@ -33,7 +33,8 @@ class AugLocal(Rule):
     has a label, the linear layer alone follows, on each position.
 
     Attributes:
-        depth: d, units of the first block's auxiliary network. shrink: tau in [0, 1]; 0 keeps the depth.
+        depth: d, units of the first block's auxiliary network.
+        shrink: tau in [0, 1]; 0 keeps the depth.
     """
 
     depth: int = 2

@@ -19,7 +19,8 @@ class Greedy(Rule):
 
     Attributes:
         classifier: "linear" (on a pooled map) or "conv" (a 3x3 convolution and two linear layers).
-        head_size: cells a side of the linear classifier's map. hidden: features between the conv classifier's linear layers.
+        head_size: cells a side of the linear classifier's map.
+        hidden: features between the conv classifier's linear layers.
     """
 
     head_size: int = 3

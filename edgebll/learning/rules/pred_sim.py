@@ -33,7 +33,8 @@ class Decoder(nn.Module):
     """logits = W flatten(pool(h)) + b; W starts at zero.
 
     Args:
-        output_shape: shape of one sample of h. size: most inputs of W, unless the channels alone are more.
+        output_shape: shape of one sample of h.
+        size: most inputs of W, unless the channels alone are more.
     """
 
     def __init__(self, output_shape: tuple[int, ...], num_classes: int, size: int) -> None:
@@ -124,7 +125,8 @@ class PredSim(Rule):
     """Pred-Sim: both losses. The last block's cross-entropy is not scaled by `predict`, unlike in the authors' own code.
 
     Attributes:
-        similarity, predict: weights of L_sim and L_pred.
+        similarity: weights of L_sim and L_pred.
+        predict: weights of L_sim and L_pred.
         decoder_size: most inputs of the decoder: 512 as in AugLocal's block-wise comparison; 4096 in the paper, for layers.
             Residual blocks on Fashion-MNIST did worse with 4096 (Pred 81.6 % against 86.9 %).
     """

@@ -41,9 +41,13 @@ class Progress:
     """How far a run was.
 
     Attributes:
-        step: training steps done. metrics_bytes: size of metrics.jsonl then. state_sha256: over all states.
-        accuracy, loss: of the last evaluation; None before the first.
-        train_seconds: spent on training steps, without compiling them. seconds: since the start, over all resumptions.
+        step: training steps done.
+        metrics_bytes: size of metrics.jsonl then.
+        state_sha256: over all states.
+        accuracy: of the last evaluation; None before the first.
+        loss: of the last evaluation; None before the first.
+        train_seconds: spent on training steps, without compiling them.
+        seconds: since the start, over all resumptions.
         streams_sha256: over what waits on side streams; empty if there are none.
     """
 
@@ -67,7 +71,8 @@ class Checkpoint:
     """All a run goes on from.
 
     Attributes:
-        states: of every block. waiting: what waits for blocks on side streams; None for what waits before the first step.
+        states: of every block.
+        waiting: what waits for blocks on side streams; None for what waits before the first step.
     """
 
     states: States

@@ -33,11 +33,14 @@ class CompiledStep:
     A step that the compiler fails on runs as it is: a long training shall not end for that.
 
     Args:
-        step: it. programs: of all blocks so far, to be shared. say: told before a compilation, which may take minutes.
+        step: it.
+        programs: of all blocks so far, to be shared.
+        say: told before a compilation, which may take minutes.
         backend: of torch.compile, by default BACKEND.
 
     Attributes:
-        is_compiled: whether it is, or will be. seconds: that compiling took, the first step included.
+        is_compiled: whether it is, or will be.
+        seconds: that compiling took, the first step included.
     """
 
     def __init__(

@@ -34,19 +34,29 @@ class TrainConfig:
     compiled, samples, order and learning rates are the same, but sums are rounded as the kernels of the day do.
 
     Attributes:
-        data: data set. limit: at most so many training samples; None for all. augment: one of `edgebll.data.AUGMENTATIONS`.
-        network, network_options: a shipped network and its options (text values are converted).
-        blocks, split: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`; blocks is None where
-        split tells.
-        rule, rule_options: learning rule and its options (text values are converted).
-        epochs, batch_size, seed: of the run; the seed decides weights and batches.
-        optimizer, optimizer_options: optimiser and its options besides lr (text values are converted).
-        lr, schedule, warmup_steps: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's
-        own default.
+        data: data set.
+        limit: at most so many training samples; None for all.
+        augment: one of `edgebll.data.AUGMENTATIONS`.
+        network: a shipped network and its options (text values are converted).
+        network_options: a shipped network and its options (text values are converted).
+        blocks: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`; blocks is None where split tells.
+        split: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`; blocks is None where split tells.
+        rule: learning rule and its options (text values are converted).
+        rule_options: learning rule and its options (text values are converted).
+        epochs: of the run; the seed decides weights and batches.
+        batch_size: of the run; the seed decides weights and batches.
+        seed: of the run; the seed decides weights and batches.
+        optimizer: optimiser and its options besides lr (text values are converted).
+        optimizer_options: optimiser and its options besides lr (text values are converted).
+        lr: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's own default.
+        schedule: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's own default.
+        warmup_steps: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's own default.
         precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
-        threads: of PyTorch. checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
+        threads: of PyTorch.
+        checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
         evaluate_epochs: an evaluation after every so many epochs, and after the last one.
-        device: "cpu", "cuda" or "auto", which is a GPU where there is one. compile: whether steps are compiled.
+        device: "cpu", "cuda" or "auto", which is a GPU where there is one.
+        compile: whether steps are compiled.
         channels_last: whether maps lie with their channels side by side, see `edgebll.learning.training.torch_device`.
 
     Raises:

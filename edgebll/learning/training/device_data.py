@@ -26,7 +26,8 @@ class DeviceData:
     """Samples and labels of a data set on a device.
 
     Args:
-        dataset: it. placement: where its batches shall lie.
+        dataset: it.
+        placement: where its batches shall lie.
     """
 
     def __init__(self, dataset: Dataset, placement: Placement) -> None:
@@ -59,7 +60,9 @@ class DeviceData:
         """Images put together from pixels of others.
 
         Args:
-            indices: (B,). rows, columns: (B, H) and (B, W), where each pixel of an image comes from; below 0 it is black.
+            indices: (B,).
+            rows: (B, H) and (B, W), where each pixel of an image comes from; below 0 it is black.
+            columns: (B, H) and (B, W), where each pixel of an image comes from; below 0 it is black.
         """
         _, channels, height, width = self._samples.shape
         rows, columns = rows[:, None, :, None], columns[:, None, None, :]
@@ -83,8 +86,10 @@ class EpochBatches:
     """The training batches of one epoch of a run, as `edgebll.data.training_batch` gives them.
 
     Args:
-        data: of the run. order: sample indices of every batch (num_batches, B).
-        augment: one of AUGMENTATIONS. seed: of the run.
+        data: of the run.
+        order: sample indices of every batch (num_batches, B).
+        augment: one of AUGMENTATIONS.
+        seed: of the run.
     """
 
     def __init__(self, data: DeviceData, order: Ints, augment: str, seed: int, epoch: int) -> None:

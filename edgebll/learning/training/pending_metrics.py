@@ -18,7 +18,10 @@ class Told:
     """Metrics of one training step.
 
     Attributes:
-        step: done so far. epoch, lr: its own. metrics: of each block, in the order of its signature.
+        step: done so far.
+        epoch: its own.
+        lr: its own.
+        metrics: of each block, in the order of its signature.
     """
 
     step: int

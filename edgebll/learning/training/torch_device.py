@@ -57,8 +57,9 @@ class Placement:
     """Where tensors of a run lie.
 
     Attributes:
-        device: of all of them. channels_last: whether maps (B, C, H, W) and kernels have their channels side by side in memory,
-            which GPUs' half-precision convolutions want; shapes, names and files are the same either way.
+        device: of all of them.
+        channels_last: whether maps (B, C, H, W) and kernels have their channels side by side in memory, which GPUs'
+            half-precision convolutions want; shapes, names and files are the same either way.
         fetch_steps: metrics are fetched at least every so many steps.
     """
 

@@ -25,8 +25,13 @@ class TrainedRun:
     """A whole training run.
 
     Attributes:
-        path: its folder. config: what it was told. summary: what came of it.
-        network, rule, optimizer, steps: as it was built, with the weights before training.
+        path: its folder.
+        config: what it was told.
+        summary: what came of it.
+        network: as it was built, with the weights before training.
+        rule: as it was built, with the weights before training.
+        optimizer: as it was built, with the weights before training.
+        steps: as it was built, with the weights before training.
     """
 
     path: Path

@@ -30,7 +30,8 @@ def train(
     """Train a network into the run folder `out`; returns what its summary.json holds.
 
     Args:
-        data_dir: where the data set's files are. overwrite: replace a run that is already at `out`.
+        data_dir: where the data set's files are.
+        overwrite: replace a run that is already at `out`.
         listener: told how it goes.
 
     Raises:

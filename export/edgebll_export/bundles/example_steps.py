@@ -34,7 +34,12 @@ def example_step(
     """A training step, of which every result is a finite number.
 
     Args:
-        step: of a block. state, x, y, scalars, received: as the step takes them.
+        step: of a block.
+        state: as the step takes them.
+        x: as the step takes them.
+        y: as the step takes them.
+        scalars: as the step takes them.
+        received: as the step takes them.
         source: where the network's inputs come from, for messages.
 
     Raises:
@@ -95,7 +100,8 @@ def verify_inputs(bundle: Bundle, network: BlockNetwork | None, examples: object
     """The inputs to verify a bundle with: given ones, else the network's own, else those of its golden vectors, else N(0, 1).
 
     Args:
-        network: the one that was exported, where it is not a shipped one. examples: a batch of samples, or None.
+        network: the one that was exported, where it is not a shipped one.
+        examples: a batch of samples, or None.
 
     Raises:
         ConfigError: the examples do not fit.

@@ -54,12 +54,15 @@ def export_bundle(
 
     Args:
         network: any torch modules as blocks; never changed.
-        rule, optimizer: how blocks learn. batch_size: samples a step; the graphs are static.
+        rule: how blocks learn.
+        optimizer: how blocks learn.
+        batch_size: samples a step; the graphs are static.
         path: the bundle folder; an earlier bundle there is replaced once the new one is whole.
         schedule: default learning-rate schedule of a run; by default a cosine from optimizer.lr.
         states: block name -> state to start from; by default the network's current weights.
         provenance: entries added to the manifest's recipe, e.g. the data set the states were trained on.
-        target: what the graphs are for; see `make_target`. precision: one of `edgebll.learning.PRECISIONS`.
+        target: what the graphs are for; see `make_target`.
+        precision: one of `edgebll.learning.PRECISIONS`.
         examples: a batch of real samples (N, *input_shape), which golden vectors are drawn from; by default the network's own
             example_inputs or input_range, else N(0, 1).
 
@@ -147,10 +150,12 @@ def export_run(
     """Export what `edgebll train` made.
 
     Args:
-        run: the training run or its folder. out_path: the bundle to write.
+        run: the training run or its folder.
+        out_path: the bundle to write.
         state: "trained" or "initial": which weights boards start from.
         batch_size: samples a step; by default the run's.
-        target: what the graphs are for. precision: numbers they compute in; by default the run's.
+        target: what the graphs are for.
+        precision: numbers they compute in; by default the run's.
         examples: as for `export_bundle`.
 
     Raises:

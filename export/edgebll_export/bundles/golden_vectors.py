@@ -44,8 +44,10 @@ def eager_records(
 
     Args:
         steps: all blocks in order, by their functional step or by their own modules.
-        states: block name -> state to start from. edges: all streams between the blocks.
-        lr: learning rate of every step. inputs: what batches are drawn from, by default N(0, 1).
+        states: block name -> state to start from.
+        edges: all streams between the blocks.
+        lr: learning rate of every step.
+        inputs: what batches are drawn from, by default N(0, 1).
 
     Yields:
         For each step one record a block.

@@ -48,10 +48,12 @@ def quantize_bundle(
     """Write a copy of a bundle with an int8 forward graph for every block.
 
     Args:
-        path: the bundle. out: the bundle to write.
+        path: the bundle.
+        out: the bundle to write.
         samples: (N, ...) network inputs of the bundle's dtype to calibrate on; N at least one batch, what is over whole batches
             is left out.
-        data: where the samples come from, for the manifest. network: as for `verify_bundle`.
+        data: where the samples come from, for the manifest.
+        network: as for `verify_bundle`.
 
     Raises:
         BundleError: the bundle is broken. DataError: samples of another shape.

@@ -35,7 +35,8 @@ class VerifyRow:
     """Largest errors of one output of one graph over all steps.
 
     Attributes:
-        max_abs_error: largest |onnx - eager|. max_rel_error: the same over the largest |eager| of the tensor.
+        max_abs_error: largest |onnx - eager|.
+        max_rel_error: the same over the largest |eager| of the tensor.
         at_kink: the error exceeds the tolerance, but not what rounding noise does to the eager step itself.
         failed: the error exceeds both.
     """
@@ -60,11 +61,12 @@ def verify_bundle(
     """Compare every graph of a bundle with the eager step; `failed` marks rows beyond the tolerance.
 
     Args:
-        path: the bundle. steps: consecutive training steps. tolerance: largest relative error of any output, by default that of
-        TOLERANCE for the bundle's precision.
+        path: the bundle.
+        steps: consecutive training steps.
+        tolerance: largest relative error of any output, by default that of TOLERANCE for the bundle's precision.
         network: needed for networks other than the shipped ones: the network that was exported.
         examples: a batch of real samples to run on; by default the network's own, else those of the golden vectors if they are
-        not from N(0, 1), else N(0, 1).
+            not from N(0, 1), else N(0, 1).
 
     Raises:
         BundleError: the bundle is broken. ConfigError: the network cannot be rebuilt, or steps < 1.

@@ -27,7 +27,9 @@ class StepExport:
     """What `export_step` made.
 
     Attributes:
-        model: the graph. inputs, outputs: its tensors' names in order.
+        model: the graph.
+        inputs: its tensors' names in order.
+        outputs: its tensors' names in order.
         unused: tensors of the example the results do not depend on; they are no inputs of the graph.
         fixed: numbers and texts of the example, which are constants in the graph.
         comparison: how far ONNX Runtime's outputs are from PyTorch's; without errors if not checked.
@@ -62,8 +64,9 @@ def export_step(
         example: its arguments: a tuple of positional ones, a dict of named ones, or its only argument. Tensors are on the CPU.
         path: the file to write, which is written only if all went well; None for none.
         target: what the graph is for; a name of edgebll_export.targets.TARGETS or a Target.
-        check: whether to run the graph on ONNX Runtime beside PyTorch. tolerance: largest relative error then, by default 1e-4,
-        or 1e-2 where float16 is inside; elements that rounding of the example moves as far may be further off.
+        check: whether to run the graph on ONNX Runtime beside PyTorch.
+        tolerance: largest relative error then, by default 1e-4, or 1e-2 where float16 is inside; elements that rounding of the
+            example moves as far may be further off.
 
     Returns:
         The graph. Inputs are named by argument and path ("params.conv.weight"), outputs by their path in the result

@@ -23,7 +23,9 @@ class Call:
     """A function with its example arguments, as a function of named tensors.
 
     Attributes:
-        name: of the function. tensors: the example's tensors by name. fixed: its other leaves by name.
+        name: of the function.
+        tensors: the example's tensors by name.
+        fixed: its other leaves by name.
     """
 
     def __init__(self, function: Callable[..., Any], example: Any) -> None:

@@ -28,9 +28,10 @@ class Comparison:
     """How far ONNX Runtime's outputs are from PyTorch's.
 
     Attributes:
-        tolerance: what errors may be. errors: the largest of each output, relative to the largest element PyTorch has.
+        tolerance: what errors may be.
+        errors: the largest of each output, relative to the largest element PyTorch has.
         by_rounding: how many elements of an output are beyond the tolerance, but no further off than results move when the
-        inputs move by as much as numbers round; outputs without such are left out.
+            inputs move by as much as numbers round; outputs without such are left out.
     """
 
     tolerance: float = 0.0

@@ -82,7 +82,9 @@ class GraphBuilder:
         """Add a node (or find the equal one made before).
 
         Args:
-            operator: ONNX operator. inputs: None stands for an omitted optional input. outputs: (dtype, shape) of each.
+            operator: ONNX operator.
+            inputs: None stands for an omitted optional input.
+            outputs: (dtype, shape) of each.
 
         Raises:
             ExportError: the target cannot run this node.

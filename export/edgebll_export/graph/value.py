@@ -19,8 +19,11 @@ class Value:
     """A tensor in the graph.
 
     Attributes:
-        name: its ONNX name. dtype: numpy name. shape: logical shape. stored: shape of the ONNX tensor, of the same rank, with
-        1 where it is broadcast. constant: its content where known at export.
+        name: its ONNX name.
+        dtype: numpy name.
+        shape: logical shape.
+        stored: shape of the ONNX tensor, of the same rank, with 1 where it is broadcast.
+        constant: its content where known at export.
     """
 
     name: str

@@ -39,7 +39,8 @@ class OperatorRow:
     """One way of lowering.
 
     Attributes:
-        family: of operators that belong together. operators: ATen (or other) names it serves, without "aten." and ".default".
+        family: of operators that belong together.
+        operators: ATen (or other) names it serves, without "aten." and ".default".
         description: one line.
     """
 

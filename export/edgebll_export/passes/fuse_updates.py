@@ -39,7 +39,9 @@ def fuse_updates(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], names:
     """The nodes with the chains of equal updates fused; nodes no longer needed are left in.
 
     Args:
-        nodes: in topological order. outputs: names of values that may be fused. names: shapes and new names.
+        nodes: in topological order.
+        outputs: names of values that may be fused.
+        names: shapes and new names.
     """
     makers = producers(nodes)
     groups: dict[str, list[str]] = defaultdict(list)

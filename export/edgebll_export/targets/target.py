@@ -30,7 +30,8 @@ class Target:
     """What a graph is made for.
 
     Attributes:
-        name: e.g. "onnx" or "tensorrt-8.6". opset: version of the default operator domain.
+        name: e.g. "onnx" or "tensorrt-8.6".
+        opset: version of the default operator domain.
         batch_statistics: batch statistics by BatchNormalization with training_mode=1, which only ONNX Runtime has.
         matrix_forms: convolutions as matrix products, which beat ONNX Runtime's Conv; TensorRT has fast ones of its own.
         fast_masks: 0-1 masks by a steep HardSigmoid, faster on ONNX Runtime; elsewhere by a comparison.

@@ -34,7 +34,8 @@ class Trace:
 
     Attributes:
         module: graph of ATen calls; one placeholder an input, in order.
-        inputs, outputs: names of the function's inputs and outputs.
+        inputs: names of the function's inputs and outputs.
+        outputs: names of the function's inputs and outputs.
     """
 
     module: fx.GraphModule
@@ -58,7 +59,9 @@ def trace(
 
     Args:
         function: called once with fake tensors of the inputs' shapes and dtypes.
-        inputs: example values. modules: whose submodules give operators their place. name: of the function, for messages.
+        inputs: example values.
+        modules: whose submodules give operators their place.
+        name: of the function, for messages.
 
     Raises:
         ExportError: the function depends on tensor values (data-dependent control flow) or cannot be traced otherwise.

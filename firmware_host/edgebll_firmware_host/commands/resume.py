@@ -60,7 +60,8 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool, preflight: 
     """Go on with the run at `run` from its newest whole snapshot, or from its start.
 
     Args:
-        kind: the command that began it. cluster: the inventory to use instead of the one it began with.
+        kind: the command that began it.
+        cluster: the inventory to use instead of the one it began with.
         preflight: whether boards of an inventory try their links first.
 
     Raises:

@@ -33,7 +33,12 @@ class Job:
     """A run that is ready to begin or to go on.
 
     Attributes:
-        bundle, plan, train, test, machinery: what, and on what. snapshot_s: seconds between snapshots, 0 for none.
+        bundle: what, and on what.
+        plan: what, and on what.
+        train: what, and on what.
+        test: what, and on what.
+        machinery: what, and on what.
+        snapshot_s: seconds between snapshots, 0 for none.
         keep_snapshots: how many of them stay.
     """
 

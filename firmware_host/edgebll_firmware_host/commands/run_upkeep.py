@@ -20,7 +20,8 @@ def kept_for(bundle: Bundle, folder: RunFolder, tell: Callable[[str], None]) -> 
     """The run's own copy of its bundle, made if need be, and made again with the folder.
 
     Args:
-        bundle: where it came from. tell: takes a sentence.
+        bundle: where it came from.
+        tell: takes a sentence.
 
     Raises:
         BundleError: the bundle is not what it was when it was opened. StorageError: the disk refuses.

@@ -21,8 +21,11 @@ class Machinery:
 
     Attributes:
         engine: makes the boards for a run at this path; None runs all blocks in this process.
-        runtime, threads: of this process, then. weights: measured cost of each block, for the placement.
-        facts: entries of run.json and summary.json. preflight: whether boards try their links first.
+        runtime: of this process, then.
+        threads: of this process, then.
+        weights: measured cost of each block, for the placement.
+        facts: entries of run.json and summary.json.
+        preflight: whether boards try their links first.
     """
 
     engine: Callable[[Path], Engine] | None

@@ -85,8 +85,13 @@ class LocalProcesses:
     """`num_boards` agents as processes of this machine, on free ports of the loopback interface; ended with the context.
 
     Args:
-        num_boards: how many. logs: folder for each agent's log. host: window and deadline.
-        threads, runtime, cap_threads, memory_mib: of every board, as in its entry.
+        num_boards: how many.
+        logs: folder for each agent's log.
+        host: window and deadline.
+        threads: of every board, as in its entry.
+        runtime: of every board, as in its entry.
+        cap_threads: of every board, as in its entry.
+        memory_mib: of every board, as in its entry.
     """
 
     def __init__(

@@ -26,7 +26,8 @@ class Addresses:
         """The addresses at which a board may be found, to be tried in this order.
 
         Args:
-            announced: what the board says of its data socket. entry: where the host reaches its control socket.
+            announced: what the board says of its data socket.
+            entry: where the host reaches its control socket.
             source: where the host reaches the board that looks for it; None for the host itself.
         """
         seen = reachable(announced, entry)

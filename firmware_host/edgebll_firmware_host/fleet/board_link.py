@@ -28,11 +28,14 @@ class BoardLink:
     """A board as the host talks to it; nothing here waits. Close it when done.
 
     Args:
-        entry: the board. run, incarnation: identifier of the run, and which incarnation of it this session is.
+        entry: the board.
+        run: identifier of the run, and which incarnation of it this session is.
+        incarnation: identifier of the run, and which incarnation of it this session is.
         keys: the host's key pair, if encrypted.
 
     Attributes:
-        control: the control connection. threads: of the board's training steps, as `thread_cap` decides.
+        control: the control connection.
+        threads: of the board's training steps, as `thread_cap` decides.
         doubt: why the board may have vanished, to append to a sentence; empty where nothing speaks for anything.
         clock_offset_ns: the board's monotonic clock minus the host's, from the quickest heartbeat so far.
         acknowledged_ns: `sent_ns` of the latest answered heartbeat; whatever was sent before that heartbeat has been handled,

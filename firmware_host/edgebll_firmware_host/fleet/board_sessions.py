@@ -40,9 +40,15 @@ def open_fleet(
     """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
 
     Args:
-        entries: the boards. run, incarnation: identifier of the run, and which incarnation of it. keys: the host's, if
-            encrypted. deadline_s, check, tell: as in Fleet. begun: whether the run goes on without boards that cannot be
-            connected to because of their entries; they are the fleet's `absent` then.
+        entries: the boards.
+        run: identifier of the run, and which incarnation of it.
+        incarnation: identifier of the run, and which incarnation of it.
+        keys: the host's, if encrypted.
+        deadline_s: as in Fleet.
+        check: as in Fleet.
+        tell: as in Fleet.
+        begun: whether the run goes on without boards that cannot be connected to because of their entries; they are the fleet's
+            `absent` then.
 
     Raises:
         ConfigError, LinkError: a board cannot be connected to because of its entry.
@@ -115,7 +121,8 @@ def start_session(
     """Make every board of the fleet ready for tokens; returns the bytes of files sent.
 
     Args:
-        fleet: greeted boards, those of the placement. snapshot: what to start from, unless from the bundle's states.
+        fleet: greeted boards, those of the placement.
+        snapshot: what to start from, unless from the bundle's states.
         chosen: (sender, receiver) -> which of the receiver's addresses is used, as a preflight found; otherwise the first.
 
     Raises:

@@ -29,7 +29,9 @@ def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]], sn
     """Send every board the files of its blocks that it does not have.
 
     Args:
-        fleet: greeted boards. hosted: board -> its blocks. snapshot: what to start from, unless from the bundle's states.
+        fleet: greeted boards.
+        hosted: board -> its blocks.
+        snapshot: what to start from, unless from the bundle's states.
 
     Returns:
         Bytes of the files sent.
@@ -70,7 +72,9 @@ class Shipment:
     """The files one board wants.
 
     Args:
-        link: the board. offered: SHA-256 -> file. want: the board's answer.
+        link: the board.
+        offered: SHA-256 -> file.
+        want: the board's answer.
 
     Attributes:
         sent_bytes: of the files, so far.

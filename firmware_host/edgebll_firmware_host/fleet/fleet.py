@@ -37,13 +37,16 @@ class Fleet:
     """The boards of a run; make it with `session.open_fleet`.
 
     Args:
-        links: one a board. deadline_s: silence after which a board counts as lost.
+        links: one a board.
+        deadline_s: silence after which a board counts as lost.
         check: raises BoardError if a board's process is known to have ended.
         tell: takes a sentence for the user, e.g. that a board is building an engine.
 
     Attributes:
-        links, boards: by name; the connection, and what is known of the board.
-        suspect: the board that is to blame for the error this raised, if that is known. reported: whether it said so itself.
+        links: by name; the connection, and what is known of the board.
+        boards: by name; the connection, and what is known of the board.
+        suspect: the board that is to blame for the error this raised, if that is known.
+        reported: whether it said so itself.
         leaving: boards that said that they are to end, and wait to be let go.
         abandoned: set where a new incarnation follows, whose Hello ends the boards' sessions: they are not stopped then.
         absent: boards that are no members because they cannot be connected to, and why.
@@ -122,8 +125,9 @@ class Fleet:
         """Wait for messages and return all that have arrived, apart from heartbeats' answers.
 
         Args:
-            timeout_s: how long to wait for the first one. first: the board whose messages are urgent; what others say may
-                then lie for LAZY_S, which saves the host from waking for every block of every token.
+            timeout_s: how long to wait for the first one.
+            first: the board whose messages are urgent; what others say may then lie for LAZY_S, which saves the host from
+                waking for every block of every token.
 
         Raises:
             BoardError: a board failed or its process ended. LinkError: a link broke, or carries something else.

@@ -21,7 +21,8 @@ class Members:
     """The boards of a run by name.
 
     Attributes:
-        added: boards besides those of the inventory. drained: boards that must not be used.
+        added: boards besides those of the inventory.
+        drained: boards that must not be used.
         unfit: boards that said themselves that they cannot: used only if there are no others.
         left: boards that said that they end, and were not seen since.
     """

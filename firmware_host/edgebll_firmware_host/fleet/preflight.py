@@ -35,8 +35,11 @@ class Checked:
     """What is known of boards and links.
 
     Attributes:
-        boards: how each is. skew_s: its wall clock minus the host's. reached: what came of each pair.
-        older: boards that cannot be asked. chosen: of each pair that was reached, which of its addresses it was.
+        boards: how each is.
+        skew_s: its wall clock minus the host's.
+        reached: what came of each pair.
+        older: boards that cannot be asked.
+        chosen: of each pair that was reached, which of its addresses it was.
         silent: boards that were asked and said nothing.
     """
 
@@ -67,7 +70,8 @@ def check(fleet: Fleet, pairs: Sequence[Pair], keys: KeyPair | None) -> Checked:
     """Ask all boards of a fleet how they are, and let them and this host try these links.
 
     Args:
-        fleet: greeted boards without blocks. keys: the host's, if encrypted.
+        fleet: greeted boards without blocks.
+        keys: the host's, if encrypted.
 
     Raises:
         LinkError, BoardError: as `Fleet.hear` does.

@@ -68,7 +68,8 @@ def notes(checked: Checked, token_bytes: int = 0, deadline_s: float = 0.0) -> li
     """What is worth knowing though a run works.
 
     Args:
-        token_bytes: the largest message between boards. deadline_s: the host's; a token that takes longer is told of.
+        token_bytes: the largest message between boards.
+        deadline_s: the host's; a token that takes longer is told of.
     """
     found = []
     for name in sorted(checked.older):

@@ -29,9 +29,11 @@ def place(blocks: Sequence[str], weights: Sequence[float], boards: Sequence[Boar
     """Place blocks on boards.
 
     Args:
-        blocks: names in stream order. weights: cost of each, in any one unit. boards: where `blocks` is set on one, it must be
-            set so that every block has just one board; otherwise blocks are spread as evenly as their weights allow, several
-            to a board if there are fewer boards, and boards beyond the number of blocks stay idle.
+        blocks: names in stream order.
+        weights: cost of each, in any one unit.
+        boards: where `blocks` is set on one, it must be set so that every block has just one board; otherwise blocks are spread
+            as evenly as their weights allow, several to a board if there are fewer boards, and boards beyond the number of
+            blocks stay idle.
 
     Raises:
         ConfigError: pinned blocks that are unknown, missing or pinned twice.
@@ -53,7 +55,10 @@ def place_among(
     """Place blocks on those of the boards that are there: as `place` does where all pinned blocks can stay, else anew.
 
     Args:
-        blocks, weights, boards: as in `place`. there: names of the boards that may be used.
+        blocks: as in `place`.
+        weights: as in `place`.
+        boards: as in `place`.
+        there: names of the boards that may be used.
         room: what memory they have: a placement that does not fit is replaced by one that does, if there is any; pinned blocks
             stay, unless their board was killed with them.
     """
@@ -89,7 +94,9 @@ def step_period(manifest: Manifest, seconds: Sequence[float], placement: Placeme
     at most `lag` steps ahead, while each step passes through all blocks between the two.
 
     Args:
-        manifest: of the bundle. seconds: of one step of each block. placement: of its blocks.
+        manifest: of the bundle.
+        seconds: of one step of each block.
+        placement: of its blocks.
     """
     order = {block.name: index for index, block in enumerate(manifest.blocks)}
     periods = [sum(seconds[order[block]] for block in blocks) for blocks in placement.blocks.values()]

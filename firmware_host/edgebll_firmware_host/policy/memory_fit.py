@@ -23,8 +23,10 @@ class Room:
     """What is needed, and what boards have.
 
     Attributes:
-        needs: of all blocks. free: board -> bytes its blocks may take; a board that is not in it has no limit that is known.
-        limited_by: board -> what says so, in words. pools: board -> the same for boards that share what is free.
+        needs: of all blocks.
+        free: board -> bytes its blocks may take; a board that is not in it has no limit that is known.
+        limited_by: board -> what says so, in words.
+        pools: board -> the same for boards that share what is free.
         starved: board -> sets of blocks it was killed with, probably for want of memory: it gets nothing like it again.
     """
 
@@ -111,7 +113,10 @@ def place_in_room(
     """Board -> its blocks, contiguous, so that all fit and the busiest board has as little to do as the tried orders allow.
 
     Args:
-        blocks, weights, boards: as in `placement.place`; pins do not count. room: what is needed and there.
+        blocks: as in `placement.place`; pins do not count.
+        weights: as in `placement.place`; pins do not count.
+        boards: as in `placement.place`; pins do not count.
+        room: what is needed and there.
 
     Returns:
         None where no order that was tried fits: all of up to four boards, else the given one, and those by what is free.

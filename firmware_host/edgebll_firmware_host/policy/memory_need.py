@@ -27,8 +27,9 @@ class Needs:
     """Bytes by block.
 
     Attributes:
-        blocks: of each block where it is computed on a processor by ONNX Runtime. states: where it is computed elsewhere, e.g.
-            in a GPU's own memory: copies of its state alone. tokens: that may wait for it.
+        blocks: of each block where it is computed on a processor by ONNX Runtime.
+        states: where it is computed elsewhere, e.g. in a GPU's own memory: copies of its state alone.
+        tokens: that may wait for it.
     """
 
     blocks: Mapping[str, int]
@@ -47,7 +48,8 @@ def needs(bundle: Bundle, window: int) -> Needs:
     """What the blocks of a bundle need.
 
     Args:
-        bundle: with its graphs. window: tokens in flight.
+        bundle: with its graphs.
+        window: tokens in flight.
 
     Raises:
         BundleError: a graph is missing or damaged.

@@ -16,7 +16,8 @@ class BoardState:
     """What the host knows of a board; times in seconds of one clock, -inf for never.
 
     Attributes:
-        last_heard_s: last sign of life, or when the host began to listen. last_ping_s: last heartbeat sent to it.
+        last_heard_s: last sign of life, or when the host began to listen.
+        last_ping_s: last heartbeat sent to it.
         greeted: whether it has a session with this host, so that it answers heartbeats.
         owed_bytes: bytes of the states it was asked for and that have not arrived.
         idle: whether it said last that it had nothing to compute, and nothing on its way to others.
@@ -36,11 +37,15 @@ class RunState:
     """What the host knows of a run.
 
     Attributes:
-        window: largest number of tokens in flight. deadline_s: silence after which a board counts as lost.
+        window: largest number of tokens in flight.
+        deadline_s: silence after which a board counts as lost.
         stall_s: time without any progress, boards answering all the while, after which a message counts as lost.
         idle_s: the same where all boards say that they have nothing to compute and no block has done anything.
-        boards: by name. fed: tokens sent to the first block. done: tokens the last block has applied.
-        exhausted: whether END was fed. missing_finals: blocks whose final state has not arrived.
+        boards: by name.
+        fed: tokens sent to the first block.
+        done: tokens the last block has applied.
+        exhausted: whether END was fed.
+        missing_finals: blocks whose final state has not arrived.
         last_progress_s: when `done` last grew or a final state arrived, or feeding began.
         last_report_s: when a block was last heard to have done anything.
         last_sent_s: when part of a token was last on its way from the host to the first board.

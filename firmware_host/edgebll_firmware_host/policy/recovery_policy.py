@@ -20,7 +20,8 @@ class Patience:
     that was never done before.
 
     Args:
-        patience_s: how long to go on without any; 0 bears nothing. now_s: time of the start.
+        patience_s: how long to go on without any; 0 bears nothing.
+        now_s: time of the start.
     """
 
     def __init__(self, patience_s: float, now_s: float) -> None:
@@ -74,10 +75,13 @@ class Recovery:
 
     Attributes:
         reason: what failed, in words: an error would hold on to all that was alive when it was raised.
-        board: which board was to blame, if that is known. failed_s: when it was noticed.
-        step: training step the run went on from. restore_s: until all blocks were ready again. shipped_bytes: of the files sent
-            to boards for it. replay_s: from then on until something was done that had not been done before. Where this
-            recovery failed in turn, `step`, `restore_s` and `replay_s` stay None.
+        board: which board was to blame, if that is known.
+        failed_s: when it was noticed.
+        step: training step the run went on from.
+        restore_s: until all blocks were ready again.
+        shipped_bytes: of the files sent to boards for it.
+        replay_s: from then on until something was done that had not been done before. Where this recovery failed in turn,
+            `step`, `restore_s` and `replay_s` stay None.
     """
 
     reason: str

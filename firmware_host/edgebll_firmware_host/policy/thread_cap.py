@@ -21,8 +21,9 @@ def used_threads(entry: BoardEntry, cpus: float, began: Iterable[How]) -> int:
     """Threads of a board's training steps.
 
     Args:
-        entry: of the board. cpus: processors whose time it may have, 0 if it does not know. began: how its blocks were
-            computed when their run began, those of which that is known.
+        entry: of the board.
+        cpus: processors whose time it may have, 0 if it does not know.
+        began: how its blocks were computed when their run began, those of which that is known.
     """
     if not entry.cap_threads or entry.runtime not in _CAPPED:
         return entry.threads
@@ -47,7 +48,9 @@ class ThreadCap:
         """Set the threads of greeted boards.
 
         Args:
-            links: of the boards. placement: board -> its blocks. began: block -> how it was computed when the run began.
+            links: of the boards.
+            placement: board -> its blocks.
+            began: block -> how it was computed when the run began.
         """
         for name, blocks in placement.items():
             link = links[name]
@@ -62,7 +65,9 @@ def warning(where: str, entry: BoardEntry, cpus: float, used: int) -> str:
     """A sentence where a board has not as many processors as threads, or uses fewer than it could; else empty.
 
     Args:
-        where: the board in words. entry, cpus: as in `used_threads`, which gave `used`.
+        where: the board in words.
+        entry: as in `used_threads`, which gave `used`.
+        cpus: as in `used_threads`, which gave `used`.
     """
     if entry.runtime not in _CAPPED or cpus <= 0:
         return ""

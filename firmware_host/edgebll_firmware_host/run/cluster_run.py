@@ -44,7 +44,9 @@ def run_on_boards(plan: RunPlan, engine: Engine, recorder: Recorder) -> Outcome:
     """Stream tokens through a bundle's blocks on boards.
 
     Args:
-        plan: what. engine: provides the boards. recorder: takes every Report.
+        plan: what.
+        engine: provides the boards.
+        recorder: takes every Report.
 
     Raises:
         LinkError: boards cannot be reached or messages are lost. BoardError: boards failed, ended or fell silent. Either is

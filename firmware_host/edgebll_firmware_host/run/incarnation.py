@@ -39,8 +39,12 @@ class Incarnation:
     """Feeds and listens until every final state is here.
 
     Args:
-        feeder: gives the tokens. fleet: the boards, ready. ends: the boards of the first and the last block.
-        sender: to the first. state: what the planner knows. inbox: takes what boards say.
+        feeder: gives the tokens.
+        fleet: the boards, ready.
+        ends: the boards of the first and the last block.
+        sender: to the first.
+        state: what the planner knows.
+        inbox: takes what boards say.
         turn: called once in every turn, between messages; may raise to end the incarnation.
         outcome: of the run; the bytes sent as tokens are added to it.
     """

@@ -19,7 +19,8 @@ class MemoryWatch:
     """The memory of the boards of a run.
 
     Args:
-        needs: of its blocks. say: takes a sentence for the user.
+        needs: of its blocks.
+        say: takes a sentence for the user.
 
     Attributes:
         hopeless: whether boards were killed too often to go on.

@@ -38,11 +38,18 @@ class Recorder:
     """Takes every Report of a run, and records each training step and evaluation once, however often it is replayed.
 
     Attributes:
-        folder: where metrics go. listener: who is told of progress. blocks: in stream order.
-        batch_size, steps_per_epoch, test_samples: of the stream.
-        accuracy, loss: of the last evaluation, None before the first.
-        steps: training steps the last block has applied. account: of what the run costs.
-        recorded: block -> training steps recorded. evaluated: step of the last evaluation recorded, None before the first.
+        folder: where metrics go.
+        listener: who is told of progress.
+        blocks: in stream order.
+        batch_size: of the stream.
+        steps_per_epoch: of the stream.
+        test_samples: of the stream.
+        accuracy: of the last evaluation, None before the first.
+        loss: of the last evaluation, None before the first.
+        steps: training steps the last block has applied.
+        account: of what the run costs.
+        recorded: block -> training steps recorded.
+        evaluated: step of the last evaluation recorded, None before the first.
         news: grows with each training step and evaluation that was not recorded before.
         rate: gives the learning rate of a training step, for its record; None leaves it out.
     """

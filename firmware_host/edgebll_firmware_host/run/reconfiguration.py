@@ -37,8 +37,12 @@ class Now:
     """One incarnation.
 
     Attributes:
-        number: its number. cluster, fleet, placement: its boards. feeder: of its stream. refused: boards that did not answer
-            when it began.
+        number: its number.
+        cluster: its boards.
+        fleet: its boards.
+        placement: its boards.
+        feeder: of its stream.
+        refused: boards that did not answer when it began.
     """
 
     number: int
@@ -53,11 +57,16 @@ class Live:
     """What goes on beside the stream. Close it when done.
 
     Args:
-        run: the run folder. keys: the host's, if encrypted. blocks, weights: of the bundle, for the placement.
-        recorder, snapshots: of the run. say: takes a sentence for the user.
+        run: the run folder.
+        keys: the host's, if encrypted.
+        blocks: of the bundle, for the placement.
+        weights: of the bundle, for the placement.
+        recorder: of the run. say: takes a sentence for the user.
+        snapshots: of the run. say: takes a sentence for the user.
 
     Attributes:
-        members: which boards may be used. room: what memory they have, as far as that is known.
+        members: which boards may be used.
+        room: what memory they have, as far as that is known.
     """
 
     def __init__(

@@ -18,8 +18,11 @@ class Inbox:
     """Takes the messages of one incarnation of a run.
 
     Args:
-        bundle, placement: what runs where. state: kept up to date for the planner.
-        recorder: takes Reports. snapshots: takes the States of snapshots.
+        bundle: what runs where.
+        placement: what runs where.
+        state: kept up to date for the planner.
+        recorder: takes Reports.
+        snapshots: takes the States of snapshots.
 
     Attributes:
         finals: block -> final state, of the blocks that have ended.

@@ -24,11 +24,15 @@ class Outcome:
     """What a run over boards ended with.
 
     Attributes:
-        states: block -> final state. placement: board -> blocks, of the last incarnation.
+        states: block -> final state.
+        placement: board -> blocks, of the last incarnation.
         start_seconds: until all blocks were loaded for the first time.
-        stream_seconds: from the first token to the last final state. bytes_streamed, bytes_shipped: sent by the host as
-            tokens and as files. recoveries: what failed, and how long each took. unlike: blocks that were computed
-            otherwise for a while than at the beginning, so that the bits are not those of an undisturbed run.
+        stream_seconds: from the first token to the last final state.
+        bytes_streamed: sent by the host as tokens and as files.
+        bytes_shipped: sent by the host as tokens and as files.
+        recoveries: what failed, and how long each took.
+        unlike: blocks that were computed otherwise for a while than at the beginning, so that the bits are not those of an
+            undisturbed run.
         versions: board -> package -> version, of boards that were asked before the run.
     """
 
@@ -48,10 +52,13 @@ class RunPlan:
     """What is to run.
 
     Attributes:
-        bundle: the blocks, with the states to start from. run: identifier of the run. stream: see `edgebll.data.token_stream`.
+        bundle: the blocks, with the states to start from.
+        run: identifier of the run.
+        stream: see `edgebll.data.token_stream`.
         weights: cost of each block for the placement, e.g. measured seconds; None for an estimate.
         stall_s: time without progress, all boards answering, after which a message counts as lost.
-        snapshot_s: seconds between snapshots, besides those of the stream; 0 for none. keep_snapshots: how many stay.
+        snapshot_s: seconds between snapshots, besides those of the stream; 0 for none.
+        keep_snapshots: how many stay.
         resumed: another process began this run: go on from the newest snapshot. The first session then takes the boards that
             are there, as a recovery does; otherwise it needs all it was given.
         preflight: whether boards try their links before anything is loaded.

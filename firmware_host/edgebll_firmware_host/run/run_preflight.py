@@ -19,7 +19,8 @@ class RunPreflight:
     """Sees whether the boards of a run reach each other, and notes how they are.
 
     Args:
-        plan: of the run; says whether this is wanted. recorder: its folder takes what is found, its listener what is noted.
+        plan: of the run; says whether this is wanted.
+        recorder: its folder takes what is found, its listener what is noted.
 
     Attributes:
         chosen: (sender, receiver) -> which of the receiver's addresses was found to work.

@@ -27,9 +27,11 @@ def finish_run(
     """Write everything a whole run leaves: the final states first, summary.json, which makes it whole, last.
 
     Args:
-        bundles: what the run started from, as it was kept and where it came from. recorder: what was learned on the way.
+        bundles: what the run started from, as it was kept and where it came from.
+        recorder: what was learned on the way.
         states: block -> final state.
-        seconds: duration of the stream in this process. facts: entries added to the summary.
+        seconds: duration of the stream in this process.
+        facts: entries added to the summary.
 
     Returns:
         The summary, and notes for the user, e.g. why there are no pictures.

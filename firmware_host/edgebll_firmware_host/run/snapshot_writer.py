@@ -26,7 +26,9 @@ class SnapshotWriter:
     the last snapshot.
 
     Args:
-        bundle: of the run. recorder: of the run; what it has recorded is part of the snapshot. keep: whole snapshots that stay.
+        bundle: of the run.
+        recorder: of the run; what it has recorded is part of the snapshot.
+        keep: whole snapshots that stay.
 
     Attributes:
         written: training step of the last snapshot this object has put on the disk, -1 before the first.

@@ -15,11 +15,14 @@ class Feeder:
     at all.
 
     Args:
-        tokens: the run's stream. incarnation: of the run. every_s: seconds between snapshots, 0 for none but those of the
-            stream. now_s: time of the start.
+        tokens: the run's stream.
+        incarnation: of the run.
+        every_s: seconds between snapshots, 0 for none but those of the stream.
+        now_s: time of the start.
 
     Attributes:
-        wanted: set to have a snapshot as soon as may be; cleared when it was fed. step: training steps fed, with those before.
+        wanted: set to have a snapshot as soon as may be; cleared when it was fed.
+        step: training steps fed, with those before.
     """
 
     def __init__(self, tokens: Iterator[Token], incarnation: int, every_s: float, now_s: float) -> None:

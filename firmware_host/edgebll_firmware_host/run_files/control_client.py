@@ -30,7 +30,9 @@ class Seen:
     """A run as another process sees it.
 
     Attributes:
-        status: what the host said last. host: WORKING, SILENT, GONE or ENDED. age_s: seconds since it said so.
+        status: what the host said last.
+        host: WORKING, SILENT, GONE or ENDED.
+        age_s: seconds since it said so.
     """
 
     status: Status
@@ -98,7 +100,8 @@ def ask(run: Path, request: Request, limit_s: float, tell: Callable[[str], None]
     """Ask the host of a run for something; returns its answer.
 
     Args:
-        limit_s: how long to wait for it. tell: takes a sentence for the user where that takes long.
+        limit_s: how long to wait for it.
+        tell: takes a sentence for the user where that takes long.
 
     Raises:
         ConfigError: the host refuses. LinkTimeout: no host answers. BundleError: there is no run, or it is over. StorageError:

@@ -38,7 +38,8 @@ class Account:
         run: the run folder.
 
     Attributes:
-        run: where it is by now. outcome: of the run over boards so far, which is looked at whenever something is written.
+        run: where it is by now.
+        outcome: of the run over boards so far, which is looked at whenever something is written.
     """
 
     def __init__(self, run: Path) -> None:

@@ -20,10 +20,15 @@ class Totals:
     """What a run has cost.
 
     Attributes:
-        from_step: training steps done before this begins; 0 unless the record of the rest is lost. processes: that worked on
-            it. seconds: the stream took, without those between processes. start_seconds: until all blocks were ready at first.
-        busy_ns: computing time by block. bytes_streamed, bytes_shipped: sent by the host as tokens and as files.
-        recoveries: failures and what they cost, as summary.json has them. spans: the first ones, since the run's start.
+        from_step: training steps done before this begins; 0 unless the record of the rest is lost.
+        processes: that worked on it.
+        seconds: the stream took, without those between processes.
+        start_seconds: until all blocks were ready at first.
+        busy_ns: computing time by block.
+        bytes_streamed: sent by the host as tokens and as files.
+        bytes_shipped: sent by the host as tokens and as files.
+        recoveries: failures and what they cost, as summary.json has them.
+        spans: the first ones, since the run's start.
     """
 
     from_step: int = 0
@@ -70,10 +75,17 @@ class Counted:
     """What one process has counted.
 
     Attributes:
-        step, earlier_s: training steps before it, and seconds of them that nothing else tells of. began_ns: by its monotonic
-            clock. seconds, start_seconds, busy_ns, bytes_streamed, bytes_shipped: see `Totals`.
+        step: training steps before it, and seconds of them that nothing else tells of.
+        earlier_s: training steps before it, and seconds of them that nothing else tells of.
+        began_ns: by its monotonic clock.
+        seconds: see `Totals`.
+        start_seconds: see `Totals`.
+        busy_ns: see `Totals`.
+        bytes_streamed: see `Totals`.
+        bytes_shipped: see `Totals`.
         clock_offsets: board -> its monotonic clock minus the host's in ns, as known last.
-        recoveries: number -> what summary.json has of it. spans: by the boards' clocks.
+        recoveries: number -> what summary.json has of it.
+        spans: by the boards' clocks.
     """
 
     step: int = 0

@@ -39,8 +39,12 @@ class Progress:
     """How far the record of a run was when all blocks had given their states.
 
     Attributes:
-        metrics_bytes: size of metrics.jsonl. recorded: block -> training steps in it. evaluated: step of the last evaluation
-            in it, None before the first. accuracy, loss: of that evaluation. seconds: since the run's start.
+        metrics_bytes: size of metrics.jsonl.
+        recorded: block -> training steps in it.
+        evaluated: step of the last evaluation in it, None before the first.
+        accuracy: of that evaluation.
+        loss: of that evaluation.
+        seconds: since the run's start.
     """
 
     metrics_bytes: int = 0
@@ -150,8 +154,8 @@ def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> S
     """The newest whole snapshot of a run with this bundle, or None if there is none.
 
     Args:
-        tell: takes a sentence about each one that is passed over because it is damaged. It is set aside under another name,
-            so that it is not among the newest any more.
+        tell: takes a sentence about each one that is passed over because it is damaged. It is set aside under another name, so
+            that it is not among the newest any more.
 
     Raises:
         BundleError: a whole snapshot belongs to another bundle.

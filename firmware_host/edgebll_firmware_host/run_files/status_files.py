@@ -51,9 +51,15 @@ class Status:
     """A run as its host sees it.
 
     Attributes:
-        written_s: Unix time. phase: "running", "recovering" or "ended". pid: of the host. incarnation: see docs/reliability.md.
-        step: training steps done. snapshot: step of the newest snapshot of this host, -1 before its first.
-        recoveries: failures of this host's incarnations. boards: all that are known. machine: see `this_machine`.
+        written_s: Unix time.
+        phase: "running", "recovering" or "ended".
+        pid: of the host.
+        incarnation: see docs/reliability.md.
+        step: training steps done.
+        snapshot: step of the newest snapshot of this host, -1 before its first.
+        recoveries: failures of this host's incarnations.
+        boards: all that are known.
+        machine: see `this_machine`.
         ticks_s: the machine's monotonic clock when this was written: nobody sets that one; -1 where it is not known.
     """
 

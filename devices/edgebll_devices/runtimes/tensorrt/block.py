@@ -40,7 +40,9 @@ class TensorRTBlock(BlockRuntime):
     """A block on a GPU; build it with `load_block`.
 
     Args:
-        spec: the block. state: what it starts from. engines: by graph name.
+        spec: the block.
+        state: what it starts from.
+        engines: by graph name.
         cuda: the GPU; the block owns it from here on, and closes it if this fails.
 
     Raises:

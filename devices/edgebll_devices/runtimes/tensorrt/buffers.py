@@ -19,7 +19,9 @@ class Layout:
     """Where each tensor lies in a stretch of memory.
 
     Attributes:
-        tensors: by name. offsets: first byte of each. size_bytes: of the whole.
+        tensors: by name.
+        offsets: first byte of each.
+        size_bytes: of the whole.
     """
 
     def __init__(self, tensors: Iterable[TensorSpec]) -> None:
@@ -46,7 +48,8 @@ class DeviceTensors:
     """Tensors on the GPU; what is in them at first is zero.
 
     Args:
-        cuda: the GPU. tensors: the tensors.
+        cuda: the GPU.
+        tensors: the tensors.
 
     Attributes:
         addresses: of each tensor by name.

@@ -50,7 +50,8 @@ class Builder:
     """Builds engines with one TensorRT.
 
     Args:
-        library: TensorRT. site: whom to tell, and who may stop a build.
+        library: TensorRT.
+        site: whom to tell, and who may stop a build.
     """
 
     def __init__(self, library: Library, site: Site) -> None:
@@ -62,7 +63,9 @@ class Builder:
         """Build an engine.
 
         Args:
-            where: the graph, for messages. graph: content of the ONNX file. timings: timing cache of an earlier build.
+            where: the graph, for messages.
+            graph: content of the ONNX file.
+            timings: timing cache of an earlier build.
 
         Raises:
             BundleError: TensorRT's parser refuses the graph. BoardError: no engine came of it. LoadHalted: it was stopped.

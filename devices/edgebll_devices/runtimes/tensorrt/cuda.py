@@ -22,7 +22,8 @@ class DeviceBuffer:
     """Memory on the GPU, at a multiple of 256 bytes.
 
     Attributes:
-        address: where it begins. size_bytes: its size; at least 1, so that the address is never null.
+        address: where it begins.
+        size_bytes: its size; at least 1, so that the address is never null.
     """
 
     def __init__(self, cudart: Cudart, size_bytes: int) -> None:
@@ -41,7 +42,9 @@ class PinnedBuffer:
     """Page-locked memory of the host, which the GPU copies from and to while the processor goes on.
 
     Attributes:
-        address, size_bytes: as in DeviceBuffer. bytes: the memory as a uint8 array; invalid once freed.
+        address: as in DeviceBuffer.
+        size_bytes: as in DeviceBuffer.
+        bytes: the memory as a uint8 array; invalid once freed.
     """
 
     def __init__(self, cudart: Cudart, size_bytes: int) -> None:

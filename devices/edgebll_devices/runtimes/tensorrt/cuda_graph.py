@@ -17,7 +17,9 @@ class Replay:
     It runs uncaptured once, since TensorRT finishes its set-up in the first run and may allocate there.
 
     Args:
-        cuda: where it runs. enqueue: puts the work into cuda.stream. what: the work, for messages.
+        cuda: where it runs.
+        enqueue: puts the work into cuda.stream.
+        what: the work, for messages.
         capturable: whether to try to capture it.
     """
 

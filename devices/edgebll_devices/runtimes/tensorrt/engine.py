@@ -26,7 +26,8 @@ class Engine(Protocol):
     """A compiled graph.
 
     Attributes:
-        signature: its inputs and outputs as they lie in the GPU's memory. scratch_bytes: memory it needs while it runs.
+        signature: its inputs and outputs as they lie in the GPU's memory.
+        scratch_bytes: memory it needs while it runs.
     """
 
     signature: Signature
@@ -40,7 +41,9 @@ class TensorRTEngine:
     """An engine of TensorRT.
 
     Args:
-        library: TensorRT. engine: the ICudaEngine. where: the graph, for messages.
+        library: TensorRT.
+        engine: the ICudaEngine.
+        where: the graph, for messages.
 
     Raises:
         BundleError: a tensor has a data type edgebll does not know.

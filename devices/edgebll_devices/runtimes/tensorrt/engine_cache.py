@@ -36,7 +36,9 @@ def engine_key(graph: bytes, gpu: Gpu, library: str, options: BuildOptions) -> s
     """Name of the engine built from a graph.
 
     Args:
-        graph: content of the ONNX file. library: TensorRT's name and whole version. options: of the build.
+        graph: content of the ONNX file.
+        library: TensorRT's name and whole version.
+        options: of the build.
     """
     return _digest(hashlib.sha256(graph).hexdigest(), place_key(gpu, library), repr(sorted(asdict(options).items())))
 
@@ -49,7 +51,8 @@ class EngineCache:
     """The cache in one folder, which is made when the first engine is kept. Several processes may share it.
 
     Args:
-        folder: where. limit_bytes: the engines used longest ago are removed beyond this.
+        folder: where.
+        limit_bytes: the engines used longest ago are removed beyond this.
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:

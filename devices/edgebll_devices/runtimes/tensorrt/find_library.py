@@ -92,8 +92,11 @@ class Library:
         module: the package.
 
     Attributes:
-        trt: the package. title: what people call it, with its version. version: its numbers.
-        strongly_typed: whether networks compute in the types the ONNX graph states. narrows: whether int64 becomes int32.
+        trt: the package.
+        title: what people call it, with its version.
+        version: its numbers.
+        strongly_typed: whether networks compute in the types the ONNX graph states.
+        narrows: whether int64 becomes int32.
     """
 
     def __init__(self, module: Any) -> None:

@@ -19,8 +19,11 @@ class Gpu:
     """A GPU.
 
     Attributes:
-        name: as the driver calls it. capability: compute capability, e.g. (8, 7). multiprocessors: how many.
-        memory_bytes: all of its memory; the board's where it is shared. integrated: whether it shares the board's memory.
+        name: as the driver calls it.
+        capability: compute capability, e.g. (8, 7).
+        multiprocessors: how many.
+        memory_bytes: all of its memory; the board's where it is shared.
+        integrated: whether it shares the board's memory.
     """
 
     name: str

@@ -27,7 +27,10 @@ class Workshop:
     """Makes engines for one GPU with one TensorRT.
 
     Args:
-        library: TensorRT. gpu: the GPU. site: whom to tell, and where engines are kept. options: of all builds.
+        library: TensorRT.
+        gpu: the GPU.
+        site: whom to tell, and where engines are kept.
+        options: of all builds.
     """
 
     def __init__(self, library: Library, gpu: Gpu, site: Site, options: BuildOptions | None = None) -> None:
@@ -76,7 +79,9 @@ def load_tensorrt_block(bundle: Bundle, block: str, site: Site, options: BuildOp
     """Load a block on the first GPU.
 
     Args:
-        bundle, block: as for `load_block`. site: whom to tell of builds, and where engines are kept.
+        bundle: as for `load_block`.
+        block: as for `load_block`.
+        site: whom to tell of builds, and where engines are kept.
         options: of the builds; by default those of `default_options`.
 
     Raises:

@@ -17,7 +17,9 @@ def state_precisions(trt: Any, network: Any, config: Any) -> None:
     """Allow float16 where the graph has it, and there only; float32 graphs are left alone.
 
     Args:
-        trt: the package tensorrt, version 8. network: as parsed. config: gets the flags.
+        trt: the package tensorrt, version 8.
+        network: as parsed.
+        config: gets the flags.
     """
     floats = (trt.DataType.FLOAT, trt.DataType.HALF)
     layers = [network.get_layer(index) for index in range(network.num_layers)]

@@ -15,9 +15,11 @@ class Heartbeat:
     """Says what is going on for the length of a `with`: when it starts, every few seconds, and, if it succeeds, at the end.
 
     Args:
-        what: what goes on, e.g. "building block0/step.onnx". say: takes the sentences; called from a thread of its own too.
+        what: what goes on, e.g. "building block0/step.onnx".
+        say: takes the sentences; called from a thread of its own too.
         detail: a few words on how far it is, "" if unknown; called from that thread.
-        clock: seconds. wait: waits so many seconds and returns whether it is over; by default for the end of the `with`.
+        clock: seconds.
+        wait: waits so many seconds and returns whether it is over; by default for the end of the `with`.
     """
 
     def __init__(

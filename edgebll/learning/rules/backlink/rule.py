@@ -46,7 +46,8 @@ class BackLink(Greedy):
 
     Attributes:
         length: l, units that the next block's error reaches into; at most all of a block. 0 is greedy learning.
-        alpha: share of a block's own gradient in these units. lag: 0 or 1, see the module.
+        alpha: share of a block's own gradient in these units.
+        lag: 0 or 1, see the module.
     """
 
     length: int = 1

@@ -37,10 +37,13 @@ class Tail:
 
     Args:
         network: whose units are the parts of its nn.Sequential blocks; any other block counts as one unit.
-        index: the block. length: how many units, at most all of the block.
+        index: the block.
+        length: how many units, at most all of the block.
 
     Attributes:
-        owner: the block's name. front, units: the units before, and the last ones, as functions of the block's state tensors.
+        owner: the block's name.
+        front: the units before, and the last ones, as functions of the block's state tensors.
+        units: the units before, and the last ones, as functions of the block's state tensors.
         again: the last ones as the next block computes them, without running statistics, which are the owner's alone.
         names: of the state tensors that are sent: all of `again`.
 
@@ -116,7 +119,11 @@ class BackLinkStep(BlockStep):
     before, and PENDING_LR, its learning rate; -1 before the first step.
 
     Args:
-        rule: makes the objective. network, index: the block. length, alpha: options of the rule.
+        rule: makes the objective.
+        network: the block.
+        index: the block.
+        length: options of the rule.
+        alpha: options of the rule.
 
     Raises:
         ConfigError: the precision has a loss scale, or a block does not suit, see `Tail`.

@@ -35,16 +35,18 @@ class BLL(Rule):
     Attributes:
         pool: how a (B, C, ...) becomes a_n (B, C): "avg", "max" or "std" over space, or "none" (flatten).
         normalize: "none", "center_l2" (subtract the mean over channels, divide by the L2 norm) or "layer_norm".
-        match: weight of L_match. sigma: s, the standard deviation of alpha and beta.
+        match: weight of L_match.
+        sigma: s, the standard deviation of alpha and beta.
         match_growth: g, which makes that weight match (k / (K - 1))^g in block k = 1..K - 1 of K, so that early blocks, whose
             features are not the classes' yet, are pulled less. With 0 it is the same in every block.
-        predict: weight of L_pred. head_size: cells a side of the head's pooled map.
-        decorrelate: weight of L_corr. decorrelate_pairs: "all" or "different" (pairs of different classes only).
-        feedback: how W is renewed from m_c, the mean of a_n over the batch's samples of class c (the least-squares solution
-            for one-hot labels); columns of absent classes always stay as they are.
-            "lstsq": W_c = sum_c a_n / (n_c + ridge);  "ema": W_c = feedback_momentum W_c + (1 - feedback_momentum) m_c;
-            "sgd": W_c = W_c - feedback_lr ((W_c - m_c) + feedback_decay W_c);
-            "chain": a layer on the next block's targets, fitted to m_c by gradient with feedback_lr.
+        predict: weight of L_pred.
+        head_size: cells a side of the head's pooled map.
+        decorrelate: weight of L_corr.
+        decorrelate_pairs: "all" or "different" (pairs of different classes only).
+        feedback: how W is renewed from m_c, the mean of a_n over the batch's samples of class c (the least-squares solution for
+            one-hot labels); columns of absent classes always stay as they are. "lstsq": W_c = sum_c a_n / (n_c + ridge);
+            "ema": W_c = feedback_momentum W_c + (1 - feedback_momentum) m_c; "sgd": W_c = W_c - feedback_lr ((W_c - m_c) +
+            feedback_decay W_c); "chain": a layer on the next block's targets, fitted to m_c by gradient with feedback_lr.
         feedback_activation: of the chain's layers, "tanh" or "none".
     """
 

@@ -28,9 +28,9 @@ class TiledAxis:
     """One axis under an algorithm.
 
     Attributes:
-        products: n, products of a tile. tiles: tiles along the axis.
-        spread_input (n * tiles, size): B^T of every tile. spread_output (n * tiles, out): A of every tile; rows count products
-        first, then tiles. kernel (n, k): G.
+        products: n, products of a tile.
+        tiles: tiles along the axis. spread_input (n * tiles, size): B^T of every tile. spread_output (n * tiles, out): A of
+            every tile; rows count products first, then tiles. kernel (n, k): G.
     """
 
     products: int

@@ -89,7 +89,8 @@ class Setting:
 
     Attributes:
         matrices: whether forms by matrix products are allowed in place of Conv and ConvTranspose.
-        threads: of the processor that compute a block. trains: whether the graph holds gradients, not a forward pass alone.
+        threads: of the processor that compute a block.
+        trains: whether the graph holds gradients, not a forward pass alone.
     """
 
     matrices: bool

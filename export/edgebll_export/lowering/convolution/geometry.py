@@ -18,8 +18,16 @@ class Geometry:
     A transposed convolution is the adjoint of a convolution, and is described by the sizes of that one.
 
     Attributes:
-        batch: samples. in_channels, out_channels, groups: as in PyTorch.
-        size: spatial sizes of the input. out: those of the output. kernel, stride, padding, dilation: one number an axis.
+        batch: samples.
+        in_channels: as in PyTorch.
+        out_channels: as in PyTorch.
+        groups: as in PyTorch.
+        size: spatial sizes of the input.
+        out: those of the output.
+        kernel: one number an axis.
+        stride: one number an axis.
+        padding: one number an axis.
+        dilation: one number an axis.
     """
 
     batch: int

@@ -21,7 +21,12 @@ class Windows:
     """Where the windows of a pooling lie.
 
     Attributes:
-        size: spatial sizes of the input. out: those of the output. kernel, stride, padding, dilation: one number an axis.
+        size: spatial sizes of the input.
+        out: those of the output.
+        kernel: one number an axis.
+        stride: one number an axis.
+        padding: one number an axis.
+        dilation: one number an axis.
     """
 
     size: tuple[int, ...]

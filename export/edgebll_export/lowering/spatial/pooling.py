@@ -83,7 +83,8 @@ class _Average:
     """An average over windows.
 
     Attributes:
-        count_padding: whether padded zeros count in the mean. divisor: what sums are divided by instead of the count.
+        count_padding: whether padded zeros count in the mean.
+        divisor: what sums are divided by instead of the count.
     """
 
     windows: Windows

@@ -29,7 +29,9 @@ class Operator:
     """An operator's function and what its signature says.
 
     Attributes:
-        attributes: names of the attributes it knows. num_inputs: fewest and most inputs. max_outputs: most outputs.
+        attributes: names of the attributes it knows.
+        num_inputs: fewest and most inputs.
+        max_outputs: most outputs.
     """
 
     def __init__(self, function: Function, max_outputs: int) -> None:

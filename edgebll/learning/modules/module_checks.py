@@ -6,15 +6,19 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from edgebll.kernel.errors import ConfigError
 
 #: Layers that compute the same in both modes.
 _MODELESS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ReLU, nn.Identity, nn.Flatten)
+#: Hooks that set a weight before forward -> the function that adds them, and its successor in parametrizations.
+_REPLACED = {SpectralNorm: "spectral_norm", WeightNorm: "weight_norm"}
 
 
 def check_module(module: nn.Module) -> None:
-    """Refuse scripted layers, and hooks that run when a gradient lies in a parameter.
+    """Refuse scripted layers, norms of weights that PyTorch replaced, and hooks that run when a gradient lies in a parameter.
 
     Raises:
         ConfigError: there is one; says where and what to do.
@@ -26,6 +30,12 @@ def check_module(module: nn.Module) -> None:
                 f"{where} is a scripted module, which cannot be trained as a function of its tensors; give the Python module "
                 "that was scripted"
             )
+        for old, name in _REPLACED.items():
+            if any(isinstance(hook, old) for hook in layer._forward_pre_hooks.values()):
+                raise ConfigError(
+                    f"layer {path!r} has torch.nn.utils.{name}, which keeps its weight beside the parameters; take "
+                    f"torch.nn.utils.parametrizations.{name}, which PyTorch replaced it by"
+                )
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and getattr(parameter, "_post_accumulate_grad_hooks", None):
             raise ConfigError(

@@ -8,6 +8,11 @@ import pytest
 from support.layer_blocks import BLOCKS
 from support.plain_training import TOLERANCE, error_of, normal
 from support.swin_v2 import SwinV2Block
+from torch import nn
+
+from edgebll.errors import ConfigError
+from edgebll.learning import SGD, Greedy, make_steps
+from edgebll.networks import BlockNetwork
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -19,3 +24,11 @@ def test_six_steps_are_those_of_pytorch(name: str, tmp_path: Path) -> None:
 
 def test_six_steps_of_a_swin_v2_block_are_those_of_pytorch(tmp_path: Path) -> None:
     assert error_of(SwinV2Block, tmp_path, normal(4, 4, 8)) < TOLERANCE
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("name", ["spectral_norm", "weight_norm"])
+def test_norms_of_weights_that_pytorch_replaced_are_refused(name: str) -> None:
+    block = nn.Sequential(getattr(nn.utils, name)(nn.Linear(6, 8)), nn.Tanh())
+    with pytest.raises(ConfigError, match=rf"block0: layer '0' has torch.nn.utils.{name}, .*take .*parametrizations.{name}"):
+        make_steps(BlockNetwork([block, nn.Linear(8, 3)], num_classes=3, input_shape=(6,)), Greedy(), SGD(), 2)

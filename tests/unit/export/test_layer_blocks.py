@@ -10,9 +10,9 @@ from support.plain_training import TOLERANCE, error_of, normal
 from support.swin_v2 import SwinV2Block
 from torch import nn
 
-from edgebll.errors import ConfigError
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning import SGD, Greedy, make_steps
-from edgebll.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")

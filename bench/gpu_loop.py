@@ -47,7 +47,14 @@ def torch_loop(
     Args:
         step: the block; its objective and optimiser options are used. module: the torch module, which is copied.
         x, y: a batch. lr: learning rate. precision: "float32" or "mixed". compiled: with torch.compile and the fused optimiser.
+        module: the block, trained in place.
+        x: a batch (B, ...) float32.
+        y: one-hot labels (B, C) float32.
+        lr: learning rate of every step.
+        precision: one of PRECISIONS.
+        compiled: whether torch.compile runs it.
         device: where. keep: takes the module that is trained, under its precision.
+        keep: where the trained module and head are put, by name; None for nowhere.
     """
     mixed = precision == "mixed"
     _set_float32()

@@ -22,6 +22,7 @@ def parse_options(owner: str, texts: Sequence[str]) -> dict[str, str]:
 
     Args:
         owner: "network", "rule" or "optimizer", for messages.
+        texts: each KEY=VALUE.
 
     Raises:
         ConfigError: a text has no "=" or no key, or a key comes twice.

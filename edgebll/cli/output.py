@@ -60,6 +60,9 @@ def print_table(
     """Print a table of plain texts.
 
     Args:
+        columns: their headings.
+        rows: texts, one a column.
+        title: above the table; none by default.
         right: columns aligned to the right.
         styles: cell text -> rich style, e.g. {"problem": "red"}.
     """

@@ -85,8 +85,11 @@ def training_batch(dataset: Dataset, indices: Ints, augment: str, seed: int, epo
     """The batch of samples `indices` (B,) in an epoch of a run.
 
     Args:
+        dataset: training data.
+        indices: of the samples (B,) int64.
         augment: one of AUGMENTATIONS.
         seed: of the run.
+        epoch: from 0; other draws in each.
 
     Returns:
         x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape).

@@ -18,6 +18,10 @@ def evaluate_bundle(
     """Accuracy and mean cross-entropy of a bundle's state on a data set, through the forward graphs alone.
 
     Args:
+        bundle: whose state is evaluated.
+        dataset: samples and labels.
+        runtime: one of RUNTIMES.
+        threads: of the runtime.
         int8: take the quantised forward graphs, always on ONNX Runtime.
 
     Returns:

@@ -37,8 +37,10 @@ def fetch(
     """Download the files of a data set that are not yet there; returns their folder.
 
     Args:
+        name: of the data set, as in FILES.
         to: folder for the files; by default `NAME` in the user's data folder.
         url: another address than the official one: of the archive, or for fashion-mnist of the folder with the .gz files.
+        limits: of size and time; by default generous ones.
         report: told how far each download is.
 
     Raises:

@@ -66,6 +66,9 @@ def stream(plan: StreamPlan, train: Dataset, test: Dataset, start: int = 0) -> I
     A run of no epochs evaluates once.
 
     Args:
+        plan: what is streamed.
+        train: training data.
+        test: data of the evaluations.
         start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0 all
             the same. What follows a number of steps is a function of the plan, the data and that number alone.
 

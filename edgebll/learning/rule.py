@@ -103,6 +103,9 @@ def make_steps(
     """The steps of all blocks of a network under a rule.
 
     Args:
+        network: whose blocks they train.
+        rule: gives each block its local loss.
+        optimizer: updates all of them.
         batch_size: samples of every batch; the exported graphs are static.
         precision: one of PRECISIONS.
 

@@ -35,6 +35,7 @@ class Facts:
         """Describe this machine for a run: processors, memory (bytes), runtimes, interpreter; and how it ended in it before.
 
         Args:
+            run: identifier of the run that the host begins or goes on with.
             data_endpoint: where tokens arrive.
         """
         from edgebll_devices.runtimes import available_runtimes

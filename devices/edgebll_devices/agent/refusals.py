@@ -14,6 +14,7 @@ def refusal(name: str, message: Message, session: Session | None, runs: Runs, *,
 
     Args:
         name: of the board.
+        message: what came.
         session: the one it has, if any.
         runs: those it remembers.
         ends: whether it is about to end.

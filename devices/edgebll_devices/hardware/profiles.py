@@ -165,6 +165,7 @@ def detect(root: Path = Path("/"), folder: Path | None = None) -> BoardProfile |
 
     Args:
         root: where to look for proc/device-tree/{model,compatible}.
+        folder: with the profiles; by default those of the package.
     """
     profiles = load_profiles(folder).values()
     model, compatible = device_tree(root, "model"), set(device_tree(root, "compatible").split("\0"))

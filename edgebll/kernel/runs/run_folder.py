@@ -79,6 +79,7 @@ class RunFolder:
         """Start a run at `path`.
 
         Args:
+            path: of the folder, which is made.
             config: goes to run.json.
             overwrite: replace a run that is already there (see `edgebll.kernel.runs.run_lock`).
 

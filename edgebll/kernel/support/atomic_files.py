@@ -105,6 +105,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     Any number of processes may do so at once: the last one's is there in the end.
 
     Args:
+        path: of the file.
+        data: its whole content.
         mode: of the file from its first byte on, less the umask.
 
     Raises:

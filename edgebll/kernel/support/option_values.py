@@ -18,7 +18,9 @@ def convert_options(cls: type[Any], what: str, options: Mapping[str, Any]) -> di
     """Options of the dataclass `cls`, with each text converted to the type of its field's default ("0.5" to 0.5).
 
     Args:
+        cls: a dataclass with defaults.
         what: the options' owner for messages, e.g. "the rule bll".
+        options: by field name; values of other types than text are taken as they are.
 
     Raises:
         ConfigError: an option the dataclass does not have, or a value that is not of its type.

@@ -12,6 +12,8 @@ def import_extra(module: str, extra: str, purpose: str) -> ModuleType:
     """Import `module`, which the extra `extra` of edgebll brings.
 
     Args:
+        module: dotted name.
+        extra: as in `pip install edgebll[EXTRA]`.
         purpose: what needs it, as the start of a sentence, e.g. "drawing curves".
 
     Raises:

@@ -125,6 +125,8 @@ def sweep(folder: Path, name: str, *, earlier: bool = True) -> None:
     """Remove what processes that were killed have left of `name` in `folder`; what cannot be removed stays.
 
     Args:
+        folder: where the file lies or will lie.
+        name: of the file.
         earlier: also what a folder was about to take the place of; it may be the only whole one.
     """
     prefix = _prefix(name)

@@ -23,6 +23,8 @@ def read_toml(cls: type[T], path: Path, advice: str) -> T:
     """Read the file as the dataclass `cls`, strictly: see `edgebll.kernel.support.plain_dataclasses`.
 
     Args:
+        cls: a dataclass.
+        path: of the file.
         advice: what to do where the file cannot be read.
 
     Raises:

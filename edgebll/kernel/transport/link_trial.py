@@ -49,6 +49,7 @@ def try_link(
     """Send a LinkProbe to the first of these endpoints that can be reached, all of one receiver.
 
     Args:
+        endpoints: tcp://host:port, tried in turn.
         keys: own key pair and the receiver's public key; both or, on loopback, neither.
         server_key: own key pair and the receiver's public key; both or, on loopback, neither.
         payload_bytes: size of the probe.

@@ -55,6 +55,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
     """All runs of a table, in the order they are done: every setting and rule with one seed before any with the next.
 
     Args:
+        recipe: of the table.
         scale: "full" or "small".
         seeds: how many; by default the recipe's.
         only: these rules, by their names in the recipe or in edgebll; the baseline is always among them, since gaps are

@@ -124,7 +124,10 @@ def run_cell(
     """Train a cell as far as the clock lets it; one that is whole or failed is left as it is.
 
     Args:
+        cell: what to train.
         runs: where the runs' folders are.
+        clock: how much time is left.
+        data_dir: folder with the data set's files; by default found.
         say: told how it goes, a line at a time; by default on stderr.
 
     Returns:

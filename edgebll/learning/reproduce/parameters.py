@@ -21,6 +21,8 @@ def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[d
     A value that differs between settings or rules is told for each. The options of a rule are named RULE.OPTION.
 
     Args:
+        recipe: of the table.
+        scale: SMALL or FULL.
         cells: those of the report; by default all of the recipe.
 
     Raises:

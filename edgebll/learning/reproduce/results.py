@@ -24,6 +24,8 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
     """Everything the report needs.
 
     Args:
+        recipe: of the table.
+        scale: SMALL or FULL.
         cells: all runs of the table.
         runs: their folders.
 

@@ -102,6 +102,7 @@ def torch_settings(device: torch.device, threads: int, *, exact: bool) -> Iterat
     """PyTorch's own settings, for the length of a `with`; afterwards they are as before.
 
     Args:
+        device: that computes.
         threads: on the processor.
         exact: whether a GPU's float32 products are float32's; otherwise it may round their factors to 10 bits (TF32), for
             precisions whose other products are no finer.

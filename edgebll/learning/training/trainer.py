@@ -30,6 +30,8 @@ def train(
     """Train a network into the run folder `out`; returns what its summary.json holds.
 
     Args:
+        config: all options of the run.
+        out: the run folder to make.
         data_dir: where the data set's files are.
         overwrite: replace a run that is already at `out`.
         listener: told how it goes.
@@ -64,6 +66,9 @@ def resume(
     A run that is already whole is left as it is. Arguments, result and errors are those of `train`.
 
     Args:
+        out: the run folder.
+        data_dir: folder with the data set's files; by default found.
+        listener: is told how it goes.
         how: fields of HOW that shall be other than the run was begun with, e.g. to go on without the GPU.
 
     Raises:

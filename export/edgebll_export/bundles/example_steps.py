@@ -100,6 +100,7 @@ def verify_inputs(bundle: Bundle, network: BlockNetwork | None, examples: object
     """The inputs to verify a bundle with: given ones, else the network's own, else those of its golden vectors, else N(0, 1).
 
     Args:
+        bundle: to be verified.
         network: the one that was exported, where it is not a shipped one.
         examples: a batch of samples, or None.
 

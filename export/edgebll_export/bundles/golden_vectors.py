@@ -46,7 +46,9 @@ def eager_records(
         steps: all blocks in order, by their functional step or by their own modules.
         states: block name -> state to start from.
         edges: all streams between the blocks.
+        num_steps: how many.
         lr: learning rate of every step.
+        seed: decides inputs and labels.
         inputs: what batches are drawn from, by default N(0, 1).
 
     Yields:

@@ -85,6 +85,7 @@ class GraphBuilder:
             operator: ONNX operator.
             inputs: None stands for an omitted optional input.
             outputs: (dtype, shape) of each.
+            **attributes: of the node, by ONNX's names.
 
         Raises:
             ExportError: the target cannot run this node.

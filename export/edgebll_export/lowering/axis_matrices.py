@@ -81,6 +81,10 @@ def hits(g: GraphBuilder, index: Value, size: int, dtype: str, skip: int | None 
     """One-hot rows (*index.shape, size): 1 where the index equals the position.
 
     Args:
+        g: the graph.
+        index: whole numbers of any shape.
+        size: how many positions there are.
+        dtype: of the result.
         skip: a position that nothing hits.
     """
     return ones_where(g, matches(g, g.reshape(index, (*index.shape, 1)), size, len(index.shape), skip), dtype)

@@ -24,6 +24,8 @@ def checked(g: GraphBuilder, result: Any, expected: Any, more: int = 0) -> Any:
     """The result, converted to the operator's dtype where it holds more: where it was computed wider, to be rounded at last.
 
     Args:
+        g: the graph.
+        result: what the lowering returned.
         expected: the operator's result with shapes and dtypes: a tensor, a sequence of them, or None for nothing known. In a
             sequence, None and tensors without elements stand for what the operator leaves undefined there, and those after the
             first, such as saved statistics, stay as wide as they are.

@@ -41,6 +41,8 @@ def run_passes(nodes: Nodes, names: Names, passes: Sequence[Pass] = PASSES) -> N
 
     Args:
         nodes: in topological order; every output of the graph is copied by an Identity node.
+        names: of all values of the graph.
+        passes: in this order.
     """
     nodes = alive(nodes)
     for one in passes:

@@ -16,6 +16,7 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
     """The target of a name in TARGETS.
 
     Args:
+        name: as in TARGETS.
         opset: for "onnx", a version from MIN_OPSET to MAX_OPSET; TensorRT's targets have their own.
         threads: for "onnx", how many threads of the processor compute a block, where that is known: some forms suit one, as
             `Target.scans`, others more, because ONNX Runtime computes several operators on one thread only.

@@ -20,6 +20,7 @@ def plan_room(bundle: Bundle, cluster: Cluster | None) -> Room:
     """Needs of a bundle's blocks, and the memory of boards that answer at once; the others are taken to have enough.
 
     Args:
+        bundle: to be placed.
         cluster: the boards; None for equal boards that need not exist.
 
     Raises:

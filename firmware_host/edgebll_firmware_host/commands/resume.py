@@ -61,7 +61,9 @@ def go_on(kind: str, run: Path, cluster: Path | None, *, json: bool, preflight: 
 
     Args:
         kind: the command that began it.
+        run: the run folder.
         cluster: the inventory to use instead of the one it began with.
+        json: whether the result is printed as JSON.
         preflight: whether boards of an inventory try their links first.
 
     Raises:

@@ -21,6 +21,7 @@ def kept_for(bundle: Bundle, folder: RunFolder, tell: Callable[[str], None]) -> 
 
     Args:
         bundle: where it came from.
+        folder: of the run.
         tell: takes a sentence.
 
     Raises:

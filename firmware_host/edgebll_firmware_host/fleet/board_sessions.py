@@ -122,6 +122,9 @@ def start_session(
 
     Args:
         fleet: greeted boards, those of the placement.
+        bundle: whose blocks they get.
+        placement: which board has which blocks.
+        keys: of the host; None on loopback.
         snapshot: what to start from, unless from the bundle's states.
         chosen: (sender, receiver) -> which of the receiver's addresses is used, as a preflight found; otherwise the first.
 
@@ -157,6 +160,10 @@ def neighbours(
     """For each board: where the blocks elsewhere are that its blocks send to, and who may send to this board.
 
     Args:
+        placement: which board has which blocks.
+        edges: all streams.
+        links: to the boards, by name.
+        keys: of the host; None on loopback.
         where: gives for a sender and a receiver the address to use.
     """
     result = {name: Neighbours() for name in placement.blocks}

@@ -30,6 +30,7 @@ def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]], sn
 
     Args:
         fleet: greeted boards.
+        bundle: whose files they are.
         hosted: board -> its blocks.
         snapshot: what to start from, unless from the bundle's states.
 

@@ -71,6 +71,7 @@ def check(fleet: Fleet, pairs: Sequence[Pair], keys: KeyPair | None) -> Checked:
 
     Args:
         fleet: greeted boards without blocks.
+        pairs: who sends to whom.
         keys: the host's, if encrypted.
 
     Raises:

@@ -26,6 +26,7 @@ def problems(checked: Checked, entries: Mapping[str, BoardEntry]) -> list[str]:
     """What keeps a run from working, one sentence each: who, why, and what to do.
 
     Args:
+        checked: what boards and host found out.
         entries: of the boards, by name.
     """
     found = [
@@ -68,6 +69,7 @@ def notes(checked: Checked, token_bytes: int = 0, deadline_s: float = 0.0) -> li
     """What is worth knowing though a run works.
 
     Args:
+        checked: what boards and host found out.
         token_bytes: the largest message between boards.
         deadline_s: the host's; a token that takes longer is told of.
     """

@@ -41,6 +41,9 @@ def probe(entry: BoardEntry, keys: KeyPair | None, deadline_s: float, run: str =
     """Ask one board who it is and let it go.
 
     Args:
+        entry: of the inventory.
+        keys: of the host; None on loopback.
+        deadline_s: seconds to wait for the answer.
         run: of this look; one of its own where not given.
 
     Raises:

@@ -18,6 +18,7 @@ def greet_those_there(fleet: Fleet, grace_s: float) -> dict[str, EdgebllError]:
     """Open a session with the boards that answer, and let go of the others.
 
     Args:
+        fleet: whose boards are asked.
         grace_s: how long to wait for the others once a board has answered; for the first one the fleet's deadline.
 
     Returns:

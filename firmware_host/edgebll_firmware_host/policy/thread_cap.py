@@ -68,6 +68,7 @@ def warning(where: str, entry: BoardEntry, cpus: float, used: int) -> str:
         where: the board in words.
         entry: as in `used_threads`, which gave `used`.
         cpus: as in `used_threads`, which gave `used`.
+        used: threads that its steps get.
     """
     if entry.runtime not in _CAPPED or cpus <= 0:
         return ""

@@ -38,6 +38,8 @@ class RunPreflight:
 
         Args:
             fleet: greeted boards, those of the placement, without blocks.
+            placement: which board will have which blocks.
+            cluster: the inventory.
 
         Raises:
             PreflightError: a run cannot work so. LinkError, BoardError: a board vanished. StorageError: the disk refuses.

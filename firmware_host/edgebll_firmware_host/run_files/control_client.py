@@ -100,6 +100,8 @@ def ask(run: Path, request: Request, limit_s: float, tell: Callable[[str], None]
     """Ask the host of a run for something; returns its answer.
 
     Args:
+        run: the run folder.
+        request: what is asked for.
         limit_s: how long to wait for it.
         tell: takes a sentence for the user where that takes long.
 

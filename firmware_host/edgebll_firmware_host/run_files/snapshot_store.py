@@ -154,6 +154,8 @@ def newest_snapshot(run: Path, bundle: Bundle, tell: Callable[[str], None]) -> S
     """The newest whole snapshot of a run with this bundle, or None if there is none.
 
     Args:
+        run: the run folder.
+        bundle: whose blocks they must fit.
         tell: takes a sentence about each one that is passed over because it is damaged. It is set aside under another name, so
             that it is not among the newest any more.
 

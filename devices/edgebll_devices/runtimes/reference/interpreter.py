@@ -50,6 +50,7 @@ class Program:
         """Compute all outputs; new arrays, or copies where an output is an input or a constant.
 
         Args:
+            inputs: by name; all of the graph's.
             around: for a graph inside a node, the values around it.
 
         Raises:

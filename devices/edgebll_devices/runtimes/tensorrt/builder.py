@@ -65,6 +65,7 @@ class Builder:
         Args:
             where: the graph, for messages.
             graph: content of the ONNX file.
+            options: what the builder may do: precision, workspace, level.
             timings: timing cache of an earlier build.
 
         Raises:

@@ -37,6 +37,7 @@ def engine_key(graph: bytes, gpu: Gpu, library: str, options: BuildOptions) -> s
 
     Args:
         graph: content of the ONNX file.
+        gpu: it was built for.
         library: TensorRT's name and whole version.
         options: of the build.
     """

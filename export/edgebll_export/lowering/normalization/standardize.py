@@ -48,7 +48,10 @@ def input_gradient(g: GraphBuilder, grad: Value, factor: Value, rows: Value, mom
         dx = r * (gy - c1 - rows * c2)
 
     Args:
+        g: the graph.
         grad: (P, Q) with R * D elements, gy = grad but for a factor for each of its P rows, which `factor` (P) has, times r.
+        factor: 1 / standard deviation, as the forward pass had it.
+        rows: the standardised input (R, D).
         moments: r, c1, c2, each (R).
     """
     inverse_std, first, second = moments

@@ -20,7 +20,7 @@ from edgebll_firmware_host.fleet import membership as members
 from edgebll_firmware_host.inventory import HostEntry
 from edgebll_firmware_host.policy import next_actions as planner
 from edgebll_firmware_host.policy import recovery_policy as recovery
-from edgebll_firmware_host.run import cluster_run
+from edgebll_firmware_host.run import incarnation
 from edgebll_firmware_host.run_files import control_client as asking
 from edgebll_firmware_host.run_files import status_files as desk
 
@@ -42,7 +42,7 @@ def watchdog_s() -> int:
         f"`--snapshot-seconds` seconds ({pipeline.SNAPSHOT_S:g} unless told otherwise)",
         f"The newest {WORDS[KEPT_SNAPSHOTS]} are kept",
         f"each of the last {runs.KEPT} runs",
-        "within a second of the first one" if cluster_run.GRACE_S == 1 else "",
+        "within a second of the first one" if incarnation.GRACE_S == 1 else "",
         f"looked for every {WORDS[int(members.LOOK_S)]} seconds",
         "down to once a minute" if members.LONGEST_S == 60 else "",
         f"`edgebll-board serve --keep-snapshots {SERVE['keep_snapshots']}`",

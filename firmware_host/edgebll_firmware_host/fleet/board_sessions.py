@@ -39,6 +39,8 @@ def open_fleet(
 ) -> Iterator[Fleet]:
     """Connect to boards; at the end, whatever the reason, all sessions are ended and connections closed.
 
+    Boards that the fleet has dropped or left by then are not waited for.
+
     Args:
         entries: the boards.
         run: identifier of the run, and which incarnation of it.
@@ -65,15 +67,13 @@ def open_fleet(
                 absent[entry.name] = LinkError(f"board {entry.name}: {error}")
                 continue
             stack.callback(links[-1].close)
-        fleet = Fleet(links, deadline_s, check, tell)
-        fleet.absent = absent
+        fleet = Fleet(links, deadline_s, check, tell, absent)
         limit_s = _ABORT_S
         try:
             yield fleet
             limit_s = _STOP_S
         finally:
-            if not fleet.abandoned:
-                _stop(fleet, limit_s)
+            _stop(fleet, limit_s)
 
 
 def _stop(fleet: Fleet, limit_s: float) -> None:

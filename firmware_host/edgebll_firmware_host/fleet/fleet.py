@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from edgebll.kernel.errors import BoardError, ConfigError, EdgebllError, LinkError, LinkTimeout
@@ -41,6 +41,7 @@ class Fleet:
         deadline_s: silence after which a board counts as lost.
         check: raises BoardError if a board's process is known to have ended.
         tell: takes a sentence for the user, e.g. that a board is building an engine.
+        absent: boards that are no members because they cannot be connected to, and why.
 
     Attributes:
         links: by name; the connection, and what is known of the board.
@@ -48,8 +49,7 @@ class Fleet:
         suspect: the board that is to blame for the error this raised, if that is known.
         reported: whether it said so itself.
         leaving: boards that said that they are to end, and wait to be let go.
-        abandoned: set where a new incarnation follows, whose Hello ends the boards' sessions: they are not stopped then.
-        absent: boards that are no members because they cannot be connected to, and why.
+        absent: as given.
         older: boards that did not understand a message, as an older release does not.
     """
 
@@ -59,6 +59,7 @@ class Fleet:
         deadline_s: float,
         check: Callable[[], None],
         tell: Callable[[str], None] = nobody,
+        absent: Mapping[str, EdgebllError] | None = None,
     ) -> None:
         now = awake_s()
         self.links = {link.name: link for link in links}
@@ -67,8 +68,7 @@ class Fleet:
         self.suspect: str | None = None
         self.reported = False
         self.leaving: set[str] = set()
-        self.abandoned = False
-        self.absent: dict[str, EdgebllError] = {}
+        self.absent = dict(absent or {})
         self.older: set[str] = set()
         self._addresses = Addresses()
         self._checked_s = float("-inf")
@@ -92,6 +92,12 @@ class Fleet:
         """Let go of a board: it is no member any more."""
         link, board = self.links.pop(name), self.boards.pop(name)
         link.let_go() if board.greeted else link.close()
+
+    def leave(self) -> None:
+        """Close all connections and end no session: the next incarnation's Hello does that, so that nobody waits."""
+        for link in self.links.values():
+            link.close()
+        self.links.clear()
 
     def gather(self, kind: type[M], limit_s: float, what: str) -> dict[str, M]:
         """Wait for a message of this class from every board, keeping all sessions alive.
@@ -121,13 +127,13 @@ class Fleet:
                     raise LinkTimeout(f"{link.where} answers, but has not {what} within {waited_s:.0f} s; look at its log")
             wait_s = self.watch()
 
-    def hear(self, timeout_s: float, first: BoardLink | None = None) -> list[tuple[BoardLink, Message]]:
+    def hear(self, timeout_s: float, *, urgent: BoardLink | None = None) -> list[tuple[BoardLink, Message]]:
         """Wait for messages and return all that have arrived, apart from heartbeats' answers.
 
         Args:
-            timeout_s: how long to wait for the first one.
-            first: the board whose messages are urgent; what others say may then lie for LAZY_S, which saves the host from
-                waking for every block of every token.
+            timeout_s: how long to wait for the first message.
+            urgent: the board whose messages are heard at once; what the others say may lie for LAZY_S then, which saves the
+                host from waking for every block of every token. None: whatever comes is heard at once.
 
         Raises:
             BoardError: a board failed or its process ended. LinkError: a link broke, or carries something else.
@@ -137,8 +143,8 @@ class Fleet:
             self._checked_s = now
             self._check()
             self._check_connections()
-        if first is not None:
-            poll([first.control], min(timeout_s, LAZY_S))
+        if urgent is not None:
+            poll([urgent.control], min(timeout_s, LAZY_S))
             timeout_s = 0.0
         heard: list[tuple[BoardLink, Message]] = []
         for link in self.ready(timeout_s):

@@ -1,136 +1,171 @@
-"""One incarnation of a run: feed the stream and listen, from the first token to the last final state or the first failure.
+"""One incarnation of a run: greet boards, place the blocks, restore the newest snapshot, stream from there.
 
-What to do next is decided by `planner.plan`; here are only the sockets and the clock.
+It ends in one of three ways, see `endings`; every failure of a board or a link becomes a `Failed` here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
-from edgebll.kernel.errors import LinkError, LinkTimeout
+from edgebll.kernel.errors import BoardError, ConfigError, LinkError
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Sender
-from edgebll.kernel.wire import END, SNAPSHOT, Token
-from edgebll.kernel.wire.codec import payload_bytes
-from edgebll_firmware_host.fleet.board_link import BoardLink
-from edgebll_firmware_host.fleet.fleet import Fleet
-from edgebll_firmware_host.policy.next_actions import (
-    Action,
-    DeclareBlocked,
-    DeclareLost,
-    DeclareStalled,
-    Feed,
-    Finish,
-    RunState,
-    SendPing,
-    plan,
-)
+from edgebll_firmware_host.fleet.board_sessions import start_session
+from edgebll_firmware_host.fleet.fleet import BoardLeaves, Fleet
+from edgebll_firmware_host.fleet.rejoin_handshake import greet_at_start, greet_those_there
+from edgebll_firmware_host.inventory import BoardEntry, Cluster
+from edgebll_firmware_host.policy.block_placement import Placement, largest_token, place_among
+from edgebll_firmware_host.policy.next_actions import SLOWEST_LINK, RunState
+from edgebll_firmware_host.run.endings import Ending, Failed, Finished, Regroup
+from edgebll_firmware_host.run.numerics_guard import How
+from edgebll_firmware_host.run.reconfiguration import Live, Now
 from edgebll_firmware_host.run.report_inbox import Inbox
-from edgebll_firmware_host.run.run_plan import Outcome
+from edgebll_firmware_host.run.run_context import RunContext
+from edgebll_firmware_host.run.stream_loop import StreamLoop
 from edgebll_firmware_host.run.token_feeder import Feeder
+from edgebll_firmware_host.run_files.snapshot_store import Snapshot, newest_snapshot
 
-#: How long an attempt to feed may hold up everything else.
-_SEND_S = 0.05
-#: Where the data connection breaks, the control connection may tell within so long that the board itself is gone.
-_REASON_S = 0.25
+#: How long a new incarnation waits for boards that do not answer, once another one has.
+GRACE_S = 1.0
 
 
 class Incarnation:
-    """Feeds and listens until every final state is here.
+    """From the first greeting to the last final state, the first failure, or a change that is wanted.
 
     Args:
-        feeder: gives the tokens.
-        fleet: the boards, ready.
-        ends: the boards of the first and the last block.
-        sender: to the first.
-        state: what the planner knows.
-        inbox: takes what boards say.
-        turn: called once in every turn, between messages; may raise to end the incarnation.
-        outcome: of the run; the bytes sent as tokens are added to it.
+        context: of the run; what becomes known here is noted in it.
+        live: which boards may be used; tells when a change is wanted.
+        cluster: the inventory as it is now.
+        fleet: boards, connected but not greeted.
+        number: of the incarnation.
+        turn: called once in every turn of the stream; whether this incarnation is to end, for a change.
     """
 
     def __init__(
-        self,
-        feeder: Feeder,
-        fleet: Fleet,
-        ends: tuple[BoardLink, BoardLink],
-        sender: Sender,
-        state: RunState,
-        inbox: Inbox,
-        turn: Callable[[], None],
-        outcome: Outcome,
+        self, context: RunContext, live: Live, cluster: Cluster, fleet: Fleet, number: int, turn: Callable[[], bool]
     ) -> None:
-        self._feeder, self._fleet, self._sender, self._turn = feeder, fleet, sender, turn
-        self._first, self._last = ends
-        self._state, self._inbox = state, inbox
-        self._broken_since_s: float | None = None  # the data connection
-        self._refused: Token | None = None  # what the data connection did not take yet
-        self._outcome = outcome
+        self._context, self._live, self._cluster, self._fleet = context, live, cluster, fleet
+        self._number, self._turn = number, turn
+        self._refused: set[str] = set()  # boards that did not answer
+        self._snapshot: Snapshot | None = None
 
-    def go(self) -> None:
+    def go(self) -> Ending:
         """Run it.
 
         Raises:
-            LinkError, BoardError: what ends an incarnation.
+            ConfigError: the blocks fit on no boards, and nothing has begun yet; or a board is not what was asked for.
+            StorageError: the disk refuses.
         """
-        wait_s = 0.0
-        while True:
-            # Listen before judging: after a pause of this machine the answers are waiting already.
-            for link, message in self._fleet.hear(wait_s, self._last):
-                self._inbox.take(link, message)
-            self._check_link()
-            self._turn()
-            decided = plan(self._state, awake_s())
-            if Finish() in decided.actions:
-                return
-            for action in decided.actions:
-                self._perform(action)
-            wait_s = decided.wait_s
+        try:
+            return self._start() or self._stream()
+        except (LinkError, BoardError) as error:
+            return Failed(error, self._fleet.suspect, self._fleet.reported)
 
-    def _check_link(self) -> None:
-        if self._sender.on_the_way:
-            self._state.last_sent_s = awake_s()
-        if not self._sender.broken:
-            return
-        now_s = awake_s()
-        self._broken_since_s = self._broken_since_s or now_s
-        if now_s - self._broken_since_s > _REASON_S:
-            raise LinkError(f"the data connection to {self._first.where} broke; check the network")
+    def _start(self) -> Regroup | None:
+        """Greet, place, restore; the Regroup if other boards are needed for that."""
+        context, fleet = self._context, self._fleet
+        if regroup := self._greet():
+            return regroup
+        boards = self._live.members.of(self._cluster)
+        context.memory.heard(fleet.links)
+        placement = self._place(boards)
+        if isinstance(placement, Regroup):
+            return placement
+        for name in fleet.links.keys() - placement.blocks.keys():
+            fleet.drop(name)
+        context.outcome.placement = placement
+        context.preflight.check(fleet, placement, self._cluster)
+        context.outcome.versions = context.preflight.versions
+        context.threads.apply(fleet.links, placement.blocks, context.numerics.began)
+        self._snapshot = self._newest() if context.begun else None
+        how = (self._cluster.keys, self._snapshot, context.preflight.chosen)
+        try:
+            shipped = start_session(fleet, context.plan.bundle, placement, *how)
+        except BoardLeaves as leaving:
+            if not context.begun:
+                raise
+            return Regroup(str(leaving))
+        self._ready(shipped)
+        return None
 
-    def _perform(self, action: Action) -> None:
-        if isinstance(action, Feed):
-            self._feed(action.count)
-        elif isinstance(action, (SendPing, DeclareLost)):
-            self._fleet.perform(action)
-        elif isinstance(action, DeclareBlocked):
-            raise LinkTimeout(
-                f"{self._first.where} answers, but has taken no data at {self._first.data_endpoint} for "
-                f"{action.blocked_s:.0f} s; check that this port can be reached"
-            )
-        elif isinstance(action, DeclareStalled):
-            raise LinkTimeout(
-                f"nothing has come through for {action.idle_s:.0f} s although all boards answer; a link between boards "
-                "lost a message: check the network between them, and raise deadline_s if a slow tunnel or proxy is in it"
-            )
+    def _greet(self) -> Regroup | None:
+        """Greet the boards; where others can do without some at the start of a run, it begins anew with those."""
+        context = self._context
+        if context.begun or context.spares_needed:
+            self._refused = set(greet_those_there(self._fleet, GRACE_S))
+            context.lost |= self._refused
+            return None
+        missing = greet_at_start(self._fleet, context.say)
+        context.missing |= missing
+        self._refused = set(context.missing)
+        return Regroup(f"{', '.join(sorted(missing))} did not answer") if missing else None
 
-    def _feed(self, count: int) -> None:
-        for _ in range(count):
-            token = self._refused or self._feeder.next(awake_s())
-            if token is None:
-                return
-            try:
-                self._sender.send(token, _SEND_S)
-            except LinkTimeout:
-                self._refused = token
-                if self._state.blocked_since_s is None:
-                    self._state.blocked_since_s = awake_s()
-                return
-            self._refused = self._state.blocked_since_s = None
-            self._fed(token)
+    def _place(self, boards: Sequence[BoardEntry]) -> Placement | Regroup:
+        """Place the blocks among greeted boards, where they fit; Regroup if they need boards that were not greeted.
 
-    def _fed(self, token: Token) -> None:
-        self._outcome.bytes_streamed += payload_bytes(token)
-        self._state.fed += 1
-        self._state.exhausted = token.kind == END
-        if token.kind in (SNAPSHOT, END):
-            self._inbox.expect_states()
+        Raises:
+            ConfigError: they fit nowhere, and nothing has begun yet.
+        """
+        context, links = self._context, self._fleet.links
+        room = self._live.room = context.memory.room(links)
+        placement = place_among(context.plan.blocks, context.weights, boards, links, room)
+        problem = room.problem(placement.blocks, boards)
+        if problem and not context.begun:
+            if context.spares_needed or len(links) == len(boards):
+                raise ConfigError(problem)
+            context.spares_needed = True
+            return Regroup(problem)
+        context.memory.warn(problem)
+        context.memory.doubt(links, placement.blocks)
+        return placement
+
+    def _newest(self) -> Snapshot | None:
+        context = self._context
+        context.snapshots.forget()
+        context.snapshots.finish()
+        return newest_snapshot(context.recorder.folder.path, context.plan.bundle, context.say)
+
+    def _ready(self, shipped: int) -> None:
+        """All blocks are loaded and restored, after so many bytes of files were sent."""
+        context = self._context
+        context.outcome.bytes_shipped += shipped
+        self._compare()
+        context.begun = True
+        if not context.ready_s:
+            context.ready_s = time.monotonic()
+            context.outcome.start_seconds = context.ready_s - context.started_s
+        context.recorder.begin_incarnation()
+        if context.recovery is not None:
+            context.recovery.restored(self._step, time.monotonic(), shipped)
+            context.say(context.recovery.told(context.outcome.placement.blocks))
+
+    def _compare(self) -> None:
+        """Say which blocks are computed otherwise than at the run's beginning."""
+        context = self._context
+        placement = context.outcome.placement
+        found = {block: How.of(self._fleet.links[placement.board_of(block)]) for block in context.plan.blocks}
+        context.numerics.run = context.recorder.folder.path
+        for sentence in context.numerics.note(found, self._step):
+            context.say(sentence)
+        context.outcome.unlike = context.numerics.unlike
+
+    @property
+    def _step(self) -> int:
+        """The training step to go on from."""
+        return self._snapshot.step if self._snapshot is not None else 0
+
+    def _stream(self) -> Finished | Regroup:
+        context, fleet, host, keys = self._context, self._fleet, self._cluster.host, self._cluster.keys
+        plan, placement = context.plan, context.outcome.placement
+        first, last = (fleet.links[placement.board_of(block)] for block in (plan.blocks[0], plan.blocks[-1]))
+        key = first.entry.public_key if keys else None
+        with Sender(first.data_endpoint, keys=keys, server_key=key, dead_s=host.deadline_s) as sender:
+            state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), awake_s())
+            state.idle_s = host.deadline_s + largest_token(plan.bundle) / SLOWEST_LINK
+            inbox = Inbox(plan.bundle, placement, state, context.recorder, context.snapshots)
+            feeder = Feeder(plan.stream(self._step), self._number, plan.snapshot_s, awake_s())
+            self._live.begin(Now(self._number, self._cluster, fleet, placement, feeder, self._refused))
+            ending = StreamLoop(feeder, fleet, (first, last), sender, state, inbox, self._turn, context.outcome).go()
+            context.outcome.states = inbox.finals
+            return ending

@@ -28,10 +28,6 @@ from edgebll_firmware_host.run_files.status_files import ADD, DRAIN, ENDED, Boar
 _LOOK_S = 0.05
 
 
-class Regroup(Exception):  # noqa: N818  (not an error)
-    """The snapshot for a change is on the disk: a new incarnation is to begin."""
-
-
 @dataclass(frozen=True)
 class Now:
     """One incarnation.
@@ -102,15 +98,11 @@ class Live:
             self._scout.failed(name, time.monotonic())
         self._publish("running")
 
-    def attend(self) -> None:
-        """Look after everything, if it is time.
-
-        Raises:
-            Regroup: a change is wanted, and its snapshot is there.
-        """
+    def attend(self) -> bool:
+        """Look after everything, if it is time; whether a change is wanted, and its snapshot is on the disk."""
         now, now_s = self._now, time.monotonic()
         if now is None:
-            return
+            return False
         for name in now.fleet.leaving - self.members.left:
             self._leaves(name, now_s)
             self._want(f"{name} leaves")
@@ -119,8 +111,7 @@ class Live:
             self._answer()
             self._welcome_back(now, now_s)
             self._publish("running")
-        if self._from_step is not None and self._snapshots.written >= self._from_step:
-            raise Regroup
+        return self._from_step is not None and self._snapshots.written >= self._from_step
 
     def _leaves(self, name: str, now_s: float) -> None:
         self.members.left.add(name)

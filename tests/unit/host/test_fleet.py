@@ -259,7 +259,7 @@ def test_what_is_not_urgent_lies_for_a_moment_and_no_longer() -> None:
         tag = link.ping()
         while link.acknowledged_ns < tag:
             assert time.monotonic() - started < 4.0
-            fleet.hear(5.0, fleet.links["a"])
+            fleet.hear(5.0, urgent=fleet.links["a"])
         assert time.monotonic() - started < 4.0, "sooner than it listens"
 
 

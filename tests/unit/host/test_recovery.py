@@ -141,4 +141,4 @@ def test_a_board_whose_connection_breaks_is_gone_at_once() -> None:
             fleet.gather(Welcome, 60.0, "came back")
         assert time.monotonic() - started < 18.0, "sooner than the deadline"
         assert fleet.suspect == "a"
-        fleet.abandoned = True
+        fleet.leave()

@@ -24,7 +24,7 @@ help:
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make pythons run hosts and boards on all CPythons of supported boards that are on this machine, in one cluster"
 	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
-	@echo "make model-zoo  export and train models of torchvision and timm where they are installed; writes docs/model-zoo.md"
+	@echo "make model-zoo  export and train models of torchvision and timm where they are installed; writes docs/reference/model-zoo.md"
 	@echo "make lint   ruff, mypy and import contracts only"
 
 setup: $(VENV)/.ready

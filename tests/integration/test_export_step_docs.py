@@ -1,4 +1,4 @@
-"""docs/export-step.md works as it stands: its files, its command and its Python, in that order."""
+"""docs/how-to/export-a-function.md works as it stands: its files, its command and its Python, in that order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[2] / "docs" / "export-step.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "export-a-function.md").read_text(encoding="utf-8")
 ENV = {**os.environ, "COLUMNS": "120"}
 
 

@@ -1,4 +1,4 @@
-"""What docs/jetson.md shows works as shown: its console blocks in order, with the agent it starts, and the rest."""
+"""What docs/how-to/set-up-a-jetson.md shows works as shown: its console blocks in order, with the agent it starts, and the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgebll_devices.commands.app import app as board_app
 from edgebll_devices.hardware.profiles import load_jetpacks, load_profiles
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "jetson.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "set-up-a-jetson.md").read_text(encoding="utf-8")
 
 
 def fenced(language: str) -> list[str]:

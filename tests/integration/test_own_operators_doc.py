@@ -1,4 +1,4 @@
-"""docs/own-operators.md works as it stands: the operator, its lowering, and a bundle that verifies."""
+"""docs/how-to/add-an-operator.md works as it stands: the operator, its lowering, and a bundle that verifies."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.documents import Document
 
-PAGE = Document("docs/own-operators.md").text
+PAGE = Document("docs/how-to/add-an-operator.md").text
 
 
 def test_the_operator_is_lowered_forward_and_backward(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What docs/targets.md shows works as shown."""
+"""What docs/how-to/choose-a-target.md shows works as shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebll.learning import PRECISIONS
 from edgebll_devices.commands.app import app as board
 from edgebll_export.targets import TARGETS
 
-PAGE = Document("docs/targets.md")
+PAGE = Document("docs/how-to/choose-a-target.md")
 
 
 def test_the_commands_run_in_order_on_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,8 +101,8 @@ def test_data_of_another_kind_are_refused_before_anything_runs(tmp_path: Path) -
 
 def test_the_page_on_inputs_works_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (code,) = Document("docs/inputs.md").fenced("python")
+    (code,) = Document("docs/explanation/inputs.md").fenced("python")
     with torch.random.fork_rng():
-        exec(compile(code, "inputs.md", "exec"), {"__name__": "page"})
+        exec(compile(code, "docs/explanation/inputs.md", "exec"), {"__name__": "page"})
     invoke("simulate", "bundles/tokens", "--out", "runs/tokens", "--boards", 0, "--limit", 160)
     assert summary(tmp_path / "runs" / "tokens")["steps"] == 10

@@ -5,7 +5,7 @@
 Both packages are optional and nothing is installed; what is missing is said, and its rows stay as they are. Each model is cut
 into blocks and exported under the greedy rule; its graphs take six steps in a row on ONNX Runtime beside the model's own
 modules in plain PyTorch (support/model_training.py); then `edgebll-board verify` replays the golden vectors. Writes
-docs/model-zoo.md.
+docs/reference/model-zoo.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from edgebll.learning import SGD, make_rule  # noqa: E402
 from edgebll.learning.networks import BlockNetwork  # noqa: E402
 from edgebll_export import export_bundle  # noqa: E402
 
-PAGE = PROJECT / "docs" / "model-zoo.md"
+PAGE = PROJECT / "docs" / "reference" / "model-zoo.md"
 BOARD = Path(sys.executable).with_name("edgebll-board")
 #: The graphs may be so far off, or so many times as far as PyTorch's own float32.
 LIMIT, TIMES = 1e-3, 10

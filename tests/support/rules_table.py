@@ -1,4 +1,4 @@
-"""Writes docs/rules.md: which rule trains which network on boards, found out by trying.
+"""Writes docs/reference/rules.md: which rule trains which network on boards, found out by trying.
 
     python -m support.rules_table [RULE ...]      in tests/; without names all rules, minutes each
 
@@ -16,7 +16,7 @@ from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.learning import make_rule
 from support.rules import NETWORKS, VARIANTS, agents, check_rule
 
-PATH = Path(__file__).parents[2] / "docs" / "rules.md"
+PATH = Path(__file__).parents[2] / "docs" / "reference" / "rules.md"
 YES, ONE_BLOCK, REFUSED, FAILED = "yes", "one block", "no", "fails"
 _INTRO = """# Rules and networks
 

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Document -> how many claims it has at least, and integration tests whose names say what it promises: it names them all.
 DOCUMENTS = {
-    "docs/security.md": (30, ("keys_in_use", "flood")),
-    "docs/reliability.md": (
+    "docs/explanation/security.md": (30, ("keys_in_use", "flood")),
+    "docs/explanation/reliability.md": (
         75,
         (
             *(

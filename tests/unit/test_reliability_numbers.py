@@ -1,4 +1,4 @@
-"""The numbers of docs/reliability.md are those of the code."""
+"""The numbers of docs/explanation/reliability.md are those of the code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edgebll_firmware_host.run_files import control_client as asking
 from edgebll_firmware_host.run_files import status_files as desk
 
 ROOT = Path(__file__).parents[2]
-TEXT = " ".join((ROOT / "docs" / "reliability.md").read_text("utf-8").split())
+TEXT = " ".join((ROOT / "docs" / "explanation" / "reliability.md").read_text("utf-8").split())
 WORDS = {1: "one", 2: "two", 3: "three"}
 SERVE = {name: option.default for name, option in inspect.signature(serve_command.serve).parameters.items()}
 

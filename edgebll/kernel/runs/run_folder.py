@@ -7,7 +7,7 @@
                      {"kind": "lost", ...} stands for lines that were damaged (edgebll.kernel.runs.metrics_file)
     snapshots/       states of all blocks at points of the stream, to go on from
     (edgebll_firmware_host.run_files.snapshot_store)
-    incarnation.json the number of the run's last incarnation (docs/reliability.md)
+    incarnation.json the number of the run's last incarnation (docs/explanation/reliability.md)
     totals.jsonl     what the run has cost, over all processes that worked on it (edgebll_firmware_host.run_files.cost_account)
     computing.json   by what each block was computed at the beginning, and which were otherwise since
     preflight.json   links, versions, disks and clocks of boards, as they were before the run

@@ -21,7 +21,7 @@ A session, as seen on a control connection (h: host, b: board):
 
 A run is a row of incarnations, numbered from 1: each is one session with all boards, from a Hello to its end or to the first
 failure. Every message about a run says which incarnation it belongs to, and nobody acts on one of another incarnation. A board
-leaves the session of an earlier incarnation for that of a later one of the same run. See docs/reliability.md.
+leaves the session of an earlier incarnation for that of a later one of the same run. See docs/explanation/reliability.md.
 """
 
 from __future__ import annotations

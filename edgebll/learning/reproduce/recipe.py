@@ -176,7 +176,7 @@ def read_recipe(table: str) -> Recipe:
         path = Path(table)
         if path.suffix != ".toml":
             raise ConfigError(f"there is no table {table!r}; choose {', '.join(recipe_names())}, or give a recipe as FILE.toml")
-    recipe = replace(read_toml(Recipe, path, "give a recipe file, see docs/reproduce.md"), name=path.stem)
+    recipe = replace(read_toml(Recipe, path, "give a recipe file, see docs/how-to/reproduce-papers.md"), name=path.stem)
     _check(recipe)
     return recipe
 

@@ -54,7 +54,7 @@ def report(documents: Sequence[Document]) -> str:
     """The whole RESULTS.md."""
     head = (
         "# Tables of the papers, reproduced\n\n"
-        "Written by `edgebll reproduce`; docs/reproduce.md says how to read it. Accuracies are in percent of the test samples, "
+        "Written by `edgebll reproduce`; docs/how-to/reproduce-papers.md says how to read it. Accuracies are in percent of the test samples, "
         "after the last epoch; gaps are differences in points to the baseline under the same recipe, ours to ours and "
         "published to published."
     )

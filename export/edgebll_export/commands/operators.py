@@ -13,7 +13,7 @@ from edgebll_export.commands.export import need_export
 
 
 def operators(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/operators.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/reference/operators.md.")] = False,
     json: JsonOption = False,
 ) -> None:
     """List the PyTorch operators that can be exported, by family."""

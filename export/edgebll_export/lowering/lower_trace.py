@@ -154,7 +154,7 @@ def _remedy(node: fx.Node) -> str:
             "draws random numbers, which a graph cannot; make dropout a layer (nn.Dropout, or SeededDropout or MaskedDropout "
             "of edgebll.learning), or set p to 0"
         )
-    return "has no lowering to ONNX; replace it, or register a lowering (docs/own-operators.md shows how)"
+    return "has no lowering to ONNX; replace it, or register a lowering (docs/how-to/add-an-operator.md shows how)"
 
 
 def _alive(traced: Trace, known: Container[fx.Node]) -> set[fx.Node]:

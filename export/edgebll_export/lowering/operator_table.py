@@ -21,7 +21,7 @@ family. `edgebll operators --markdown` writes this page from the registry.
 
 Every entry is lowered for every target ({", ".join(TARGETS)}), in float32 and half precision, and is
 compared with float64 autograd on ONNX Runtime; tests hold all of that. An operator that is not listed is refused at export with
-its name and its place in the network: write it with others, or [register a lowering](own-operators.md).
+its name and its place in the network: write it with others, or [register a lowering](../how-to/add-an-operator.md).
 
 Random operators have no form that gives the same numbers everywhere. For nn.Dropout and its kin a seeded layer stands in while
 a block trains (`edgebll.learning.SeededDropout`, whose generator is part of the block's state); dropout that is no layer of its
@@ -80,7 +80,7 @@ def _short(operator: str) -> str:
 
 
 def as_markdown(rows: Sequence[OperatorRow]) -> str:
-    """The page docs/operators.md."""
+    """The page docs/reference/operators.md."""
     lines = [_HEAD]
     for family in dict.fromkeys(row.family for row in rows):
         lines += [f"## {family.capitalize()}", "", "| operators | |", "|---|---|"]
@@ -101,5 +101,5 @@ def _functions() -> list[str]:
 
 def _line(row: OperatorRow) -> str:
     names = ", ".join(f"`{name}`" for name in row.operators)
-    description = row.description.replace("|", "\\|")
+    description = row.description.replace("|", "\\|").replace("[", "\\[")  # a bracket would begin a link
     return f"| {names} | {description} |"

@@ -28,7 +28,7 @@ class How:
     Attributes:
         platform: machine, e.g. "aarch64"; "" where it is not known.
         engine: the board whose own build of the graphs computes, where a runtime builds some by timing them: two builds may
-            round differently (docs/tensorrt.md).
+            round differently (docs/how-to/train-on-tensorrt.md).
         asked: threads that were asked for, of which the board could use `threads`; 0 where that is not recorded.
     """
 

@@ -54,7 +54,7 @@ class Status:
         written_s: Unix time.
         phase: "running", "recovering" or "ended".
         pid: of the host.
-        incarnation: see docs/reliability.md.
+        incarnation: see docs/explanation/reliability.md.
         step: training steps done.
         snapshot: step of the newest snapshot of this host, -1 before its first.
         recoveries: failures of this host's incarnations.

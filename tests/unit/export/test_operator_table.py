@@ -19,8 +19,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert run("operators", "--markdown").stdout == Document("docs/operators.md").text, (
-        "the operators changed: run `edgebll operators --markdown > docs/operators.md`"
+    assert run("operators", "--markdown").stdout == Document("docs/reference/operators.md").text, (
+        "the operators changed: run `edgebll operators --markdown > docs/reference/operators.md`"
     )
 
 

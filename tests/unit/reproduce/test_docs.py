@@ -1,4 +1,4 @@
-"""What docs/reproduce.md shows: its recipe can be run, its commands can be given, its table of tables is whole."""
+"""What docs/how-to/reproduce-papers.md shows: its recipe can be run, its commands can be given, its table of tables is whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.parameters import check_sources
 from edgebll.learning.reproduce.recipe import read_recipe, recipe_names
 
-DOCUMENT = Document("docs/reproduce.md")
+DOCUMENT = Document("docs/how-to/reproduce-papers.md")
 
 
 def test_the_recipe_is_complete(tmp_path: Path) -> None:

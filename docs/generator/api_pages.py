@@ -9,15 +9,18 @@ from typing import Any
 
 #: Package -> title and what it is for. Its `__all__` says which names are shown.
 PACKAGES = {
-    "edgebll": ("The front door", "What most programs need: `import edgebll as eb`. Each name is loaded when it is asked for."),
-    "edgebll.learning": ("Rules and optimisers", "Learning rules, optimisers, and the step of a block that they make together."),
+    "edgebll": ("The front door", "What most programs need, as `import edgebll as eb`; names are loaded when asked for."),
+    "edgebll.learning": (
+        "Rules and optimisers",
+        "Learning rules, optimisers, and the step of a block that they make together.",
+    ),
     "edgebll.learning.networks": ("Networks", "Networks that are cut into blocks: those that are shipped, and your own."),
     "edgebll.learning.training": ("Training", "Training on this machine."),
     "edgebll.data": ("Data", "Data sets, their order and augmentation, in numpy."),
     "edgebll_export": ("Export", "Networks, runs and functions as ONNX graphs."),
     "edgebll.kernel.bundle": ("Bundles", "Opening, checking and writing the folder that boards load."),
-    "edgebll.kernel.wire": ("Messages", "What boards and hosts say to each other; [the protocol](../wire.md) says how it is meant."),
-    "edgebll.kernel.errors": ("Errors", "Everything that is raised on purpose; [exit codes](../exit-codes.md) has causes and cures."),
+    "edgebll.kernel.wire": ("Messages", "What boards and hosts say; [the protocol](../wire.md) has what they mean."),
+    "edgebll.kernel.errors": ("Errors", "All that is raised on purpose; [exit codes](../exit-codes.md) has causes and cures."),
 }
 
 

@@ -16,9 +16,9 @@ MARK = re.compile(r"\[([A-Z][0-9]+)\](?![(\[:])")
 
 _HEAD = """# Claims and their tests
 
-The pages [What a run survives](../explanation/reliability.md) and [Security](../explanation/security.md) put a mark behind everything
-they promise. Here is what stands behind each mark: tests, which fail when the promise is broken. `docs/claims.toml` is the table;
-a test holds that every mark is in it, that every entry is used, and that every named test exists.
+The pages [What a run survives](../explanation/reliability.md) and [Security](../explanation/security.md) put a mark behind
+everything they promise. Here is what stands behind each mark: tests, which fail when the promise is broken. The table is
+`docs/claims.toml`; a test holds that every mark is in it, that every entry is used, and that every named test exists.
 """
 
 

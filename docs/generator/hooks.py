@@ -18,7 +18,11 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[2]
 #: Files of the repository that are pages of the site too.
-ALSO_PAGES = {"bench/RESULTS.md": "reference/measured.md", "CHANGELOG.md": "reference/changes.md", "CONTRIBUTING.md": "contributing.md"}
+ALSO_PAGES = {
+    "bench/RESULTS.md": "reference/measured.md",
+    "CHANGELOG.md": "reference/changes.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _FROM_ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>")
 

@@ -1,7 +1,8 @@
 """Which ATen operator is lowered by which function.
 
 A lowering takes the graph builder and the operator's arguments, with tensors as `Value`s, and returns its result: a Value, or a
-tuple of them (None for one that is not needed). docs/how-to/add-an-operator.md shows how to teach edgebll an operator of your own.
+tuple of them (None for one that is not needed). docs/how-to/add-an-operator.md shows how to teach edgebll an operator of
+your own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What docs/how-to/set-up-a-jetson.md shows works as shown: its console blocks in order, with the agent it starts, and the rest."""
+"""What docs/how-to/set-up-a-jetson.md shows works as shown: its console blocks in order, with the agent it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""docs/reference/rules.md has a row for every rule and a column for every network; `python -m support.rules_table` writes it."""
+"""docs/reference/rules.md has a row for every rule and a column for every network.
+
+`python -m support.rules_table` writes it.
+"""
 
 from __future__ import annotations
 

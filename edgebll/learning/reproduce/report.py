@@ -54,9 +54,9 @@ def report(documents: Sequence[Document]) -> str:
     """The whole RESULTS.md."""
     head = (
         "# Tables of the papers, reproduced\n\n"
-        "Written by `edgebll reproduce`; docs/how-to/reproduce-papers.md says how to read it. Accuracies are in percent of the test samples, "
-        "after the last epoch; gaps are differences in points to the baseline under the same recipe, ours to ours and "
-        "published to published."
+        "Written by `edgebll reproduce`; docs/how-to/reproduce-papers.md says how to read it. Accuracies are in percent of "
+        "the test samples, after the last epoch; gaps are differences in points to the baseline under the same recipe, "
+        "ours to ours and published to published."
     )
     return "\n\n".join([head, *map(section, documents)]) + "\n"
 

@@ -2,7 +2,8 @@
 
 Of each block: its state in the two sets that a step reads and writes, and in two copies where a snapshot is taken, sent and
 written; what its graphs' results take at once, as their files tell, times what ONNX Runtime's arena was seen to take for it;
-and the runtime's own. Of a board: the tokens that may wait there, up to the window. How far off it was: docs/explanation/reliability.md.
+and the runtime's own. Of a board: the tokens that may wait there, up to the window. How far off it was:
+docs/explanation/reliability.md.
 """
 
 from __future__ import annotations

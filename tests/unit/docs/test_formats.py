@@ -84,8 +84,14 @@ def test_the_wire_page_has_no_other_message() -> None:
     ("page", "phrase"),
     [
         (WIRE, f"Protocol version {PROTOCOL_VERSION}."),
-        (WIRE, f"{codec.MAX_HEADER_BYTES >> 20} MiB a header, {codec.MAX_TEXT_BYTES >> 10} KiB a text, {codec.MAX_TENSORS} items"),
-        (WIRE, f"{codec.MAX_ITEMS:,} items in all of them, {codec.MAX_TENSORS} tensors, {codec.MAX_MESSAGE_BYTES >> 30} GiB of"),
+        (
+            WIRE,
+            f"{codec.MAX_HEADER_BYTES >> 20} MiB a header, {codec.MAX_TEXT_BYTES >> 10} KiB a text, {codec.MAX_TENSORS} items",
+        ),
+        (
+            WIRE,
+            f"{codec.MAX_ITEMS:,} items in all of them, {codec.MAX_TENSORS} tensors, {codec.MAX_MESSAGE_BYTES >> 30} GiB of",
+        ),
         (WIRE, f"at most {MAX_PROGRESS_CHARS} characters"),
         (WIRE, f"at most {PIECE_BYTES >> 20} MiB |"),
         (BUNDLE, f"Format version {manifest.FORMAT_VERSION}."),

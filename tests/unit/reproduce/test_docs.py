@@ -1,4 +1,4 @@
-"""What docs/how-to/reproduce-papers.md shows: its recipe can be run, its commands can be given, its table of tables is whole."""
+"""What docs/how-to/reproduce-papers.md shows: its recipe runs, its commands can be given, its table of tables is whole."""
 
 from __future__ import annotations
 

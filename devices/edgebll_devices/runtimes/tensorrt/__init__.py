@@ -1,4 +1,6 @@
-"""Training steps on TensorRT: engines built on the board and cached, state on the GPU, CUDA graphs. See docs/how-to/train-on-tensorrt.md.
+"""Training steps on TensorRT: engines built on the board and cached, state on the GPU, CUDA graphs.
+
+See docs/how-to/train-on-tensorrt.md.
 
 Nothing of TensorRT or CUDA is loaded before a block is.
 """

@@ -11,6 +11,7 @@ from edgebll.kernel.bundle.folder import (
     write_manifest,
     write_updated,
 )
+from edgebll.kernel.bundle.golden_names import reach_name, state_name
 from edgebll.kernel.bundle.writer import MANIFEST, bundle_writer, check_bundle_place
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "check_state",
     "open_bundle",
     "parse_manifest",
+    "reach_name",
     "read_file",
+    "state_name",
     "write_manifest",
     "write_updated",
 ]

@@ -106,8 +106,10 @@ class Bundle:
     def golden(self, block: str) -> dict[str, Array]:
         """A block's golden vectors: inputs and expected outputs of consecutive steps from the starting state.
 
-        For step i: "i/x", "i/y", "i/<scalar>", "i/a", "i/metrics"; the state after the last step: "final/<tensor>"; and with
-        that final state "forward/x", "forward/a" and, where there is a feedback head, "feedback/y", "feedback/beta".
+        For step i: "i/x", "i/y", "i/<scalar>", "i/a", "i/metrics", what is received and sent "i/<name>"; the state after it:
+        "i/next/<tensor>", after the last step "final/<tensor>"; and with that final state "forward/x", "forward/a" and, where
+        there is a feedback head, "feedback/y", "feedback/beta". Of every result: "rounding/<its name>", how far rounding moves
+        it (peak and mean). Bundles of early versions have neither "i/next/" nor "rounding/".
         """
         return self._tensors(f"{block}/golden.safetensors")
 

@@ -24,7 +24,8 @@ from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
-from edgebll_export.bundles.golden_vectors import eager_records, golden_tensors
+from edgebll_export.bundles.golden_file import golden_tensors
+from edgebll_export.bundles.golden_vectors import eager_records
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.graph.peak_memory import note_peak
 from edgebll_export.targets import ONNX, Target
@@ -85,7 +86,8 @@ def export_bundle(
     blocks = [block_models(step, target) for step in steps]
     with bundle_writer(path) as folder:
         for step, block, record in zip(steps, blocks, records, strict=True):
-            _write_block(folder / step.name, block, start[step.name], golden_tensors(step, record))
+            state = start[step.name]
+            _write_block(folder / step.name, block, state, golden_tensors(step, record, state))
         notes = {step.name: list(step.notes) for step in steps if step.notes}
         schedule = schedule or Schedule(optimizer.lr)
         recipe = {**asdict(schedule), **input_record(inputs), **({"notes": notes} if notes else {}), **(provenance or {})}

@@ -81,24 +81,3 @@ def eager_records(
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     return {name: value.numpy() for name, value in tensors.items()}
-
-
-def golden_tensors(step: BlockStep, records: Sequence[StepRecord]) -> dict[str, Array]:
-    """Golden vectors of one block, laid out as `edgebll.kernel.bundle.Bundle.golden` says."""
-    tensors: dict[str, Array] = {}
-    for index, record in enumerate(records):
-        tensors |= {
-            f"{index}/x": record.x,
-            f"{index}/y": record.y,
-            f"{index}/a": record.a,
-            f"{index}/metrics": record.metrics,
-            **{f"{index}/{name}": value for name, value in (record.received | record.sent).items()},
-        }
-        tensors |= {f"{index}/{name}": np.asarray(value, np.float32) for name, value in record.scalars.items()}
-    last = records[-1]
-    tensors |= {f"final/{name}": value for name, value in last.state.items()}
-    state = {name: torch.from_numpy(value) for name, value in last.state.items()}
-    tensors |= {"forward/x": last.x, "forward/a": step.forward(state, torch.from_numpy(last.x)).numpy()}
-    if step.spec.beta is not None:
-        tensors |= {"feedback/y": last.y, "feedback/beta": step.feedback(state, torch.from_numpy(last.y)).numpy()}
-    return tensors

@@ -1,49 +1,72 @@
-"""What rounding explains: tolerances, and how far a function's results move when its inputs move by as much as numbers round.
-
-Two correct implementations may differ by far more than a rounding error where the result is ill-conditioned: where a ReLU's
-input is zero within rounding, its gradient is 0 or 1 by chance; the gradient of a bias in front of batch norm is zero but for
-rounding, and Adam makes a step of full size of it. A difference above the tolerance is therefore compared with how far the
-reference itself moves.
-"""
+"""How far rounding moves each result of a function: its reach, for `edgebll.kernel.state.numerical_comparison`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from edgebll.kernel.errors import EdgebllError
+from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.state.numerical_comparison import Size, largest, movement
+from edgebll_export.bundles.random_rounding import RandomRounding
 
-#: Size of the noise that stands for rounding, relative to the inputs: what fast convolution algorithms round float32 by, and
-#: the spacing of float16 below 1.
-NOISE = {"float32": 3e-6, "mixed": 5e-4}
-#: Largest relative error of any output by default.
-TOLERANCE = {"float32": 1e-4, "mixed": 1e-2}
-#: Runs with moved inputs.
-TRIALS = 8
-#: How far beyond the reference's own movement a difference still counts as explained by it.
-MARGIN = 3.0
+Function = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
-Distances = npt.NDArray[np.float64]
+#: Runs that round at random: of a comparison that rounding turns half of them tell.
+TRIALS = 6
+#: Of functions that compute more numbers than this in one run so few: chance evens out in tensors so large.
+FEW_TRIALS, MANY_NUMBERS = 3, 1 << 25
 
 
-def errors(actual: Array, expected: Array) -> tuple[float, float]:
-    """Largest absolute error, and the same over the largest magnitude of `expected`; infinite where a value is not finite."""
-    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-    absolute = float(difference.max(initial=0.0))
-    if not np.isfinite(absolute):
-        return float("inf"), float("inf")
-    scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
-    return absolute, absolute / scale if scale > 0 else absolute
+def reaches(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]) -> dict[str, Size]:
+    """The reach of each floating-point result.
+
+    Args:
+        function: of the named inputs, to results by name; the result "w.next" is what becomes of the state tensor "w".
+        inputs: where it is looked at.
+        expected: what it gives there.
+    """
+    before = {name: inputs[name.removesuffix(NEXT)].detach().numpy() for name in expected if _is_state(name, inputs)}
+    found: dict[str, list[Size]] = {name: [] for name, value in expected.items() if value.dtype.kind == "f"}
+    for moved, results in _moved_runs(function, inputs):
+        for name, sizes in found.items():
+            started = moved[name.removesuffix(NEXT)].detach().numpy() if name in before else None
+            result = results[name].detach().numpy()
+            sizes.append(movement(result, expected[name], before=before.get(name), moved_before=started))
+    return {name: largest(sizes) for name, sizes in found.items()}
 
 
-def movements(expected: Mapping[str, Array], runs: Iterable[Mapping[str, Array]]) -> dict[str, Distances]:
-    """How far each element moves from `expected`, at most, over runs with moved inputs; what is not finite says nothing."""
-    largest: dict[str, Distances] = {name: np.zeros(value.shape) for name, value in expected.items()}
-    for moved in runs:
-        for name, value in moved.items():
-            with np.errstate(invalid="ignore"):
-                moved_by = np.abs(value.astype(np.float64) - expected[name].astype(np.float64))
-            largest[name] = np.maximum(largest[name], np.where(np.isfinite(moved_by), moved_by, 0.0))
-    return largest
+def turned(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which elements of each result that is no floating-point tensor change by rounding, such as those of a comparison."""
+    found = {name: np.zeros(value.shape, np.bool_) for name, value in expected.items() if value.dtype.kind != "f"}
+    for _, results in _moved_runs(function, inputs) if found else ():
+        for name, elements in found.items():
+            elements |= results[name].detach().numpy() != expected[name]
+    return found
+
+
+def _is_state(name: str, inputs: Mapping[str, Tensor]) -> bool:
+    return name.endswith(NEXT) and name.removesuffix(NEXT) in inputs
+
+
+def _moved_runs(
+    function: Function, inputs: Mapping[str, Tensor]
+) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]:
+    """Inputs and results of runs that round at random; a run that fails says nothing."""
+    trials, trial = TRIALS, 0
+    while trial < trials:
+        arithmetic = RandomRounding(trial)
+        moved = {name: arithmetic.moved(value) for name, value in inputs.items()}
+        trial += 1
+        try:
+            with arithmetic:
+                results = function(moved)
+        except EdgebllError:
+            continue
+        if arithmetic.elements > MANY_NUMBERS:
+            trials = FEW_TRIALS
+        yield moved, results

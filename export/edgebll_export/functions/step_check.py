@@ -6,21 +6,19 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import onnx
 import onnxruntime
 import torch
 from torch import Tensor
 
-from edgebll.kernel.errors import ConfigError, EdgebllError, VerifyError
+from edgebll.kernel.errors import ConfigError, VerifyError
+from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
-from edgebll_export.bundles.rounding_bounds import MARGIN, NOISE, TOLERANCE, TRIALS, Distances, movements
+from edgebll.kernel.state.numerical_comparison import TOLERANCE, Difference, Reach, compare_all
+from edgebll_export.bundles.rounding_bounds import reaches, turned
 from edgebll_export.functions.step_call import Call
 from edgebll_export.tracing.trace import Trace, fake_value
 from edgebll_export.tracing.user_code import running
-
-#: A tensor that rounding moves by so much of its largest element says only that it is near zero.
-_MOSTLY_NOISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,9 @@ class Comparison:
 
     Attributes:
         tolerance: what errors may be.
-        errors: the largest of each output, relative to the largest element PyTorch has.
-        by_rounding: how many elements of an output are beyond the tolerance, but no further off than results move when the
-            inputs move by as much as numbers round; outputs without such are left out.
+        errors: relative, of each output, as in `edgebll.kernel.state.numerical_comparison`.
+        by_rounding: how many elements of an output are beyond the tolerance, but no further off than rounding may move it;
+        outputs without such are left out.
     """
 
     tolerance: float = 0.0
@@ -54,63 +52,31 @@ def compare(
     _refuse_bfloat16(model, call, results)
     session = _session(model, call.name)
     actual, expected = _run(session, call.tensors, call.name), {name: value.numpy() for name, value in results.items()}
-    outputs = [_Output(name, actual[name], value, limit) for name, value in expected.items()]
-    beyond = [output for output in outputs if output.beyond.any()]
-    if beyond:
-        runs = list(_moved_runs(session, call, NOISE[precision]))
-        moved, own = movements(expected, (run[0] for run in runs)), movements(actual, (run[1] for run in runs))
-        wrong = [output for output in beyond if not output.explained(moved[output.name], own[output.name])]
-        if wrong:
-            worst = max(wrong, key=lambda output: output.error)
-            raise VerifyError(f"{call.name}: ONNX Runtime's {worst.name!r} differs from PyTorch's {worst.amount(limit)}")
-    counts = {output.name: int(output.beyond.sum()) for output in beyond}
-    return Comparison(limit, {output.name: output.error for output in outputs}, counts)
+    before = {n: call.tensors[n.removesuffix(NEXT)].detach().numpy() for n in expected if n.removesuffix(NEXT) in call.tensors}
+
+    def run(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        with running(call.name):
+            return call(tensors)
+
+    def measure() -> dict[str, Reach]:
+        return {**reaches(run, call.tensors, expected), **turned(run, call.tensors, expected)}
+
+    found = compare_all(actual, expected, limit, before, measure)
+    wrong = {name: difference for name, difference in found.items() if difference.failed}
+    if wrong:
+        name, worst = max(wrong.items(), key=lambda pair: pair[1].max_rel_error)
+        amount = _amount(worst, expected[name], limit)
+        raise VerifyError(f"{call.name}: ONNX Runtime's {name!r} differs from PyTorch's {amount}")
+    counts = {name: difference.elements_beyond for name, difference in found.items() if difference.by_rounding}
+    return Comparison(limit, {name: difference.max_rel_error for name, difference in found.items()}, counts)
 
 
-class _Output:
-    """One output on both sides."""
-
-    def __init__(self, name: str, actual: Array, expected: Array, tolerance: float) -> None:
-        self.name = name
-        self.is_float = expected.dtype.kind == "f"
-        self.differences = _differences(actual, expected)
-        finite = np.abs(expected[np.isfinite(expected)].astype(np.float64))
-        self.scale = float(finite.max(initial=0.0)) or 1.0
-        self.beyond = self.differences > (tolerance * self.scale if self.is_float else 0.0)
-
-    @property
-    def error(self) -> float:
-        """The largest difference over the largest element."""
-        return float(self.differences.max(initial=0.0)) / self.scale
-
-    def explained(self, moved: Distances, own: Distances) -> bool:
-        """Whether PyTorch's elements move as far as the differences; of others than floats, each has to move itself.
-
-        Where PyTorch's result is little but noise, the graph's may be noise of another size: then its own moves count too.
-        """
-        if not self.is_float:
-            return bool((self.differences <= MARGIN * moved)[self.beyond].all())
-        reach = float(moved.max(initial=0.0))
-        if reach >= _MOSTLY_NOISE * self.scale:
-            reach = max(reach, float(own.max(initial=0.0)))
-        return float(self.differences.max()) <= MARGIN * reach
-
-    def amount(self, tolerance: float) -> str:
-        """How much the sides differ, in words."""
-        advice = "and rounding of the inputs does not explain it; try another example"
-        if not self.is_float:
-            return f"in {int(self.beyond.sum())} of {self.beyond.size} elements, {advice}"
-        return f"by {self.error:.2g} of its largest element, more than {tolerance:g}, {advice} or a larger tolerance"
-
-
-def _differences(actual: Array, expected: Array) -> Distances:
-    """How far each element is off; infinitely where the sides are of other kinds, or only one is finite."""
-    if actual.dtype != expected.dtype or actual.shape != expected.shape:
-        return np.full(expected.shape, np.inf)
-    with np.errstate(invalid="ignore"):
-        found = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    return np.where(same, 0.0, np.where(np.isfinite(found), found, np.inf))
+def _amount(difference: Difference, expected: Array, tolerance: float) -> str:
+    """How much the sides differ, in words."""
+    advice = "and rounding does not explain it; try another example"
+    if expected.dtype.kind != "f":
+        return f"in {difference.elements_beyond} of {expected.size} elements, {advice}"
+    return f"by {difference.max_rel_error:.2g} of what it computes, more than {tolerance:g}, {advice} or a larger tolerance"
 
 
 def _has_float16(traced: Trace) -> bool:
@@ -124,31 +90,6 @@ def _refuse_bfloat16(model: onnx.ModelProto, call: Call, results: Mapping[str, T
             raise VerifyError(
                 f"{name!r} of {call.name} is bfloat16, which ONNX Runtime has not on processors; export without the check"
             )
-
-
-def _moved_runs(
-    session: onnxruntime.InferenceSession, call: Call, size: float
-) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
-    """What PyTorch and ONNX Runtime give for inputs that are off by rounding; a run that fails says nothing."""
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(TRIALS):
-        inputs = {name: _moved(value, size, generator) for name, value in call.tensors.items()}
-        try:
-            with running(call.name):
-                results = call(inputs)
-        except EdgebllError:
-            continue
-        yield {name: value.numpy() for name, value in results.items()}, _run(session, inputs, call.name)
-
-
-def _moved(value: Tensor, size: float, generator: torch.Generator) -> Tensor:
-    """A tensor with noise relative to each element; whole numbers, such as labels, masks and counters, are exact and stay."""
-    content = value.detach()
-    if not value.is_floating_point():
-        return content.clone()
-    noise = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-    moved = torch.where(content == content.round(), content, content * (1 + size * noise)).to(value.dtype)
-    return moved.requires_grad_(value.requires_grad)
 
 
 def _session(model: onnx.ModelProto, name: str) -> onnxruntime.InferenceSession:

@@ -55,7 +55,7 @@ def test_every_block_equals_eager_over_twenty_steps(
     step_rows = [row for row in rows if row.graph == "step"]
     assert len(step_rows) == sum(len(block.state) + 2 for block in open_bundle(tmp_path / "b").manifest.blocks)
     # one ReLU that rounding turns over reaches every tensor before it, so without local losses most rows may be at a kink
-    assert sum(row.at_kink for row in step_rows) <= 3 * len(step_rows) // 4
+    assert sum(row.by_rounding for row in step_rows) <= 3 * len(step_rows) // 4
 
 
 @pytest.mark.parametrize("name", ["mlp", "resnet8"])

@@ -56,7 +56,7 @@ def test_steps_along_rounding_pass_and_are_counted(seed: int, batch: int) -> Non
 @pytest.mark.parametrize("wrong", ["m.0.weight.next", "v.1.weight.next", "p.3.bias.next", "p.0.bias.next"])
 def test_wrong_results_beside_them_are_found(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changed(monkeypatch, lambda results: {**results, wrong: results[wrong] * np.float32(1.2)})
-    with pytest.raises(VerifyError, match=rf"'{re.escape(wrong)}' differs from PyTorch's by 0.\d+ of its largest element"):
+    with pytest.raises(VerifyError, match=rf"'{re.escape(wrong)}' differs from PyTorch's by [\d.e+]+ of what it computes"):
         export_step(adam, example(0, 16))
 
 
@@ -65,9 +65,9 @@ def test_the_tolerance_is_that_of_the_precision(monkeypatch: pytest.MonkeyPatch)
         return (w.half() @ x.half()).float()
 
     inputs = tuple(torch.randn(4, 4, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
-    changed(monkeypatch, lambda results: {name: value * np.float32(1.008) for name, value in results.items()})
-    assert export_step(half, inputs).comparison.tolerance == 1e-2
-    with pytest.raises(VerifyError, match=r"by 0.008 of its largest element, more than 0.0001"):
+    changed(monkeypatch, lambda results: {name: value * np.float32(1.004) for name, value in results.items()})
+    assert export_step(half, inputs).comparison.tolerance == 5e-3
+    with pytest.raises(VerifyError, match=r"by 0.004 of what it computes, more than 0.0001"):
         export_step(lambda w, x: w @ x, inputs)
 
 
@@ -78,7 +78,7 @@ def test_values_that_are_not_finite_must_be_the_same(monkeypatch: pytest.MonkeyP
     x = torch.tensor([-0.001, 0.5])
     assert export_step(step, x).errors["output1"] == 0.0
     changed(monkeypatch, lambda results: {**results, "output0": np.minimum(results["output0"], np.float32(3e38))})
-    with pytest.raises(VerifyError, match="'output0' differs from PyTorch's by inf of its largest element"):
+    with pytest.raises(VerifyError, match="'output0' differs from PyTorch's by inf of what it computes"):
         export_step(step, x)
 
 

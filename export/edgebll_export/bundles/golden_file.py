@@ -1,0 +1,58 @@
+"""A block's golden vectors as a bundle holds them: recorded steps, and how far rounding may move each result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgebll.kernel.bundle import reach_name, state_name
+from edgebll.kernel.spec.manifest import NEXT
+from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.state.numerical_comparison import Size
+from edgebll.learning import BlockStep
+from edgebll_export.bundles.golden_vectors import StepRecord
+from edgebll_export.bundles.own_module_step import OwnModuleStep
+from edgebll_export.bundles.step_reach import feedback_reach, forward_reach, step_reach
+
+
+def golden_tensors(step: BlockStep, records: Sequence[StepRecord], start: Mapping[str, Tensor]) -> dict[str, Array]:
+    """Golden vectors of one block, laid out as `edgebll.kernel.bundle.Bundle.golden` says.
+
+    Args:
+        step: of the block.
+        records: of consecutive steps.
+        start: the state before the first.
+    """
+    tensors: dict[str, Array] = {}
+    own = OwnModuleStep(step)
+    before: Mapping[str, Array] = {name: value.numpy() for name, value in start.items()}
+    for index, record in enumerate(records):
+        results = {"a": record.a, "metrics": record.metrics, **record.sent}
+        tensors |= {f"{index}/{name}": value for name, value in {"x": record.x, "y": record.y, **record.received}.items()}
+        tensors |= {f"{index}/{name}": np.asarray(value, np.float32) for name, value in record.scalars.items()}
+        tensors |= {f"{index}/{name}": value for name, value in results.items()}
+        names = {name + NEXT: state_name(index, len(records), name) for name in record.state}
+        tensors |= {names[name + NEXT]: value for name, value in record.state.items()}
+        for name, size in step_reach(own, before, record).items():
+            tensors |= _reach(names.get(name, f"{index}/{name}"), size)
+        before = record.state
+    return tensors | _evaluated(step, records[-1])
+
+
+def _evaluated(step: BlockStep, last: StepRecord) -> dict[str, Array]:
+    """Those of the forward pass and the feedback head."""
+    state = {name: torch.from_numpy(value) for name, value in last.state.items()}
+    a = step.forward(state, torch.from_numpy(last.x)).numpy()
+    tensors = {"forward/x": last.x, "forward/a": a, **_reach("forward/a", forward_reach(step, last.state, last.x, a))}
+    if step.spec.beta is None:
+        return tensors
+    beta = step.feedback(state, torch.from_numpy(last.y)).numpy()
+    reach = feedback_reach(step, last.state, last.y, beta)
+    return {**tensors, "feedback/y": last.y, "feedback/beta": beta, **_reach("feedback/beta", reach)}
+
+
+def _reach(name: str, size: Size) -> dict[str, Array]:
+    return {reach_name(name): np.array(size, np.float32)}

@@ -117,6 +117,8 @@ def test_a_paired_cluster_runs_and_no_secret_is_told(paired: Path, bundle: Bundl
         said = invoke("devices", "--cluster", cluster, "--json")
     invoke("simulate", bundle.path, *SHORT, "--epochs", "2", "--boards", "0", "--out", alone)
     assert summary(run)["state_sha256"] == summary(alone)["state_sha256"]
+    known = {board["name"]: board["public_key"] for board in json.loads((run / "status.json").read_text())["boards"]}
+    assert known == {name: load_key_pair(paired / name / "board.key").public for name in BOARDS}, "to add one again"
     secrets = [load_key_pair(paired / name).secret for name in ("host.key", "left/board.key", "right/board.key")]
     keys = {paired / "host.key", *(paired / name / "board.key" for name in BOARDS)}
     told = [path for folder in (run, paired) for path in folder.rglob("*") if path.is_file() and path not in keys]

@@ -78,6 +78,7 @@ def test_a_bad_network_leaves_the_bits_as_they_are(
     assert trial.go(faults) == undisturbed, trial.log
     assert len(trial.log) == 2
     if fault not in ("cut", "rate", "delay", "netem"):
-        assert all(made[board].link.spoilt > spoilt[board] for board in (0, 2))
+        said = [line for line in trial.lines if not line.startswith("step")]
+        assert all(made[board].link.spoilt > spoilt[board] for board in (0, 2)), (said, trial.log)
     if (fault, lasts_s) == ("cut", LONG_S):
         assert any("silent for" in line for line in trial.lines), trial.lines

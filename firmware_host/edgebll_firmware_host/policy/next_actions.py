@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 PING_PERIOD_S = 0.5
 #: A state is one message, so a board says nothing else while it travels: at least so fast, in bytes a second.
 SLOWEST_LINK = 1 << 20
+#: A token on its way counts as progress of its sender; where it takes longer than at this rate, somebody may hang all the same.
+CRAWLING_LINK = 64 << 10
 
 
 @dataclass

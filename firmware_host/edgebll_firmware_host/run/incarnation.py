@@ -16,7 +16,7 @@ from edgebll_firmware_host.fleet.fleet import BoardLeaves, Fleet
 from edgebll_firmware_host.fleet.rejoin_handshake import greet_at_start, greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, largest_token, place_among
-from edgebll_firmware_host.policy.next_actions import SLOWEST_LINK, RunState
+from edgebll_firmware_host.policy.next_actions import CRAWLING_LINK, SLOWEST_LINK, RunState
 from edgebll_firmware_host.run.endings import Ending, Failed, Finished, Regroup
 from edgebll_firmware_host.run.numerics_guard import How
 from edgebll_firmware_host.run.reconfiguration import Live, Now
@@ -161,8 +161,10 @@ class Incarnation:
         first, last = (fleet.links[placement.board_of(block)] for block in (plan.blocks[0], plan.blocks[-1]))
         key = first.entry.public_key if keys else None
         with Sender(first.data_endpoint, keys=keys, server_key=key, dead_s=host.deadline_s) as sender:
-            state = RunState(host.window, fleet.deadline_s, plan.stall_s, fleet.boards, set(plan.blocks), awake_s())
-            state.idle_s = host.deadline_s + largest_token(plan.bundle) / SLOWEST_LINK
+            token = largest_token(plan.bundle)
+            stall_s = plan.stall_s + token / CRAWLING_LINK
+            state = RunState(host.window, fleet.deadline_s, stall_s, fleet.boards, set(plan.blocks), awake_s())
+            state.idle_s = host.deadline_s + token / SLOWEST_LINK
             inbox = Inbox(plan.bundle, placement, state, context.recorder, context.snapshots)
             feeder = Feeder(plan.stream(self._step), self._number, plan.snapshot_s, awake_s())
             self._live.begin(Now(self._number, self._cluster, fleet, placement, feeder, self._refused))

@@ -15,6 +15,8 @@ from support.namespaces import RemoteBoard, remote_boards, why_not
 from edgebll.kernel.bundle import Bundle
 
 KINDS = make_kinds(300, 20)
+#: So that the run is not over before faults are there.
+PAUSE_S = 0.005
 _RUNS = itertools.count()
 Link = tuple[list[RemoteBoard], Path, tuple[str, ...]]
 
@@ -64,7 +66,8 @@ def test_a_bad_network_leaves_the_bits_as_they_are(
 ) -> None:
     """On the link of one board, then on that of another."""
     made, cluster, prefix = network
-    trial = Trial(side_bundle, KINDS, cluster, made, tmp_path / f"run{next(_RUNS)}", prefix=prefix)  # type: ignore[arg-type]
+    where = (cluster, made, tmp_path / f"run{next(_RUNS)}")
+    trial = Trial(side_bundle, KINDS, *where, PAUSE_S, prefix)  # type: ignore[arg-type]
 
     def inflict(board: RemoteBoard) -> Callable[[Trial], None]:
         def apply(trial: Trial) -> None:

@@ -15,6 +15,7 @@ from edgebll.kernel.bundle import MAX_MANIFEST_BYTES
 from edgebll.kernel.spec import manifest
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.wire import MAX_PROGRESS_CHARS, MESSAGE_TYPES, PROTOCOL_VERSION, OfRun, codec
+from edgebll.kernel.wire.check_messages import MAX_ADDRESSES, MAX_NEIGHBOURS, MAX_PROBE_BYTES, MAX_PROBE_S
 from edgebll_firmware_host.fleet.file_transfer import PIECE_BYTES
 from edgebll_firmware_host.run_files import snapshot_store
 
@@ -93,7 +94,11 @@ def test_the_wire_page_has_no_other_message() -> None:
             f"{codec.MAX_ITEMS:,} items in all of them, {codec.MAX_TENSORS} tensors, {codec.MAX_MESSAGE_BYTES >> 30} GiB of",
         ),
         (WIRE, f"at most {MAX_PROGRESS_CHARS} characters"),
-        (WIRE, f"at most {PIECE_BYTES >> 20} MiB |"),
+        (WIRE, f"at most {MAX_PROBE_BYTES >> 20} MiB |"),
+        (WIRE, f"| list of Neighbour | at most {MAX_NEIGHBOURS} |"),
+        (WIRE, f"for each endpoint, at most {MAX_PROBE_S:g} |"),
+        (WIRE, f"list of at most {MAX_ADDRESSES}, to be tried"),
+        (WIRE, f"at most {PIECE_BYTES >> 10} KiB |"),
         (BUNDLE, f"Format version {manifest.FORMAT_VERSION}."),
         (BUNDLE, f"at most {MAX_MANIFEST_BYTES >> 20} MiB and"),
         (BUNDLE, ", ".join(f"`{name}`" for name in manifest.DTYPES[:-1]) + f" or `{manifest.DTYPES[-1]}`"),

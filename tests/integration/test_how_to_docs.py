@@ -1,0 +1,57 @@
+"""The how-to pages on rules, objectives, targets, runtimes and profiles work as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.documents import Document
+
+from edgebll_devices.hardware.profiles import default_folder, load_profiles
+
+
+def run(page: str, folder: Path) -> list[str]:
+    """Write the files of a page, run its run.py, and return the lines it printed."""
+    for name, text in re.findall(r"```python file=(\S+)\n(.*?)```", Document(f"docs/how-to/{page}.md").text, re.DOTALL):
+        (folder / name).write_text(text)
+    result = subprocess.run([sys.executable, "run.py"], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("page", "trained"), [("add-a-rule", "net.0.weight"), ("add-an-objective", "net.0.weight")])
+def test_a_rule_and_an_objective_export_and_equal_autograd(page: str, trained: str, tmp_path: Path) -> None:
+    lines = run(page, tmp_path)
+    assert any(line.startswith(f"step {trained}") for line in lines)
+    assert all(line.endswith(" ok") for line in lines)
+
+
+def test_a_target_refuses_what_it_lacks(tmp_path: Path) -> None:
+    target, refused = run("add-a-target", tmp_path)
+    assert target == "accelerator"
+    assert "has no Erf" in refused
+
+
+def test_runtimes_are_used_and_compared_by_hand(tmp_path: Path) -> None:
+    shape, *compared = run("add-a-runtime", tmp_path)
+    assert shape == "(8, 8) ['loss', 'loss_match', 'loss_pred']"
+    assert compared == ["onnxruntime agrees with PyTorch", "reference agrees with PyTorch"]
+
+
+def test_the_profile_is_a_profile(tmp_path: Path) -> None:
+    (toml,) = Document("docs/how-to/add-a-board-profile.md").fenced("toml")
+    (tmp_path / "my-board.toml").write_text(toml)
+    (tmp_path / "jetpack.toml").write_bytes((default_folder() / "jetpack.toml").read_bytes())
+    assert load_profiles(tmp_path)["my-board"].unverified == ("threads", "window", "memory_gib: 8")
+
+
+@pytest.mark.parametrize("page", sorted((Path(__file__).parents[2] / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_the_files_a_page_names_exist(page: Path) -> None:
+    root = Path(__file__).parents[2]
+    bases = [root, root / "export", root / "devices", root / "firmware_host", root / "devices" / "edgebll_devices"]
+    bases += [root / "export" / "edgebll_export", root / "edgebll"]
+    named = re.findall(r"`((?:[a-z_]+/)+[\w.-]*\.(?:py|toml|md|sh|c|h))`", page.read_text("utf-8"))
+    assert [name for name in named if not any((base / name).exists() for base in bases)] == []

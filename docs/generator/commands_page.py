@@ -16,7 +16,9 @@ from edgebll_devices.commands.app import app as board_app
 _HEAD = """# Commands
 
 Written from the commands themselves: `edgebll COMMAND --help` says the same. Every option can also be set as an environment
-variable named after program, command and option, e.g. `EDGEBLL_TRAIN_EPOCHS=2`. Results go to stdout, progress and logs to
+variable named after program, command and option, e.g. `EDGEBLL_TRAIN_EPOCHS=2`; one that nothing reads is told of, with the
+nearest that something does. `edgebll --install-completion` lets bash, zsh or fish complete commands and options, and
+`edgebll-board` has it too. Results go to stdout, progress and logs to
 stderr; how a command ended is told by its [exit code](exit-codes.md).
 """
 

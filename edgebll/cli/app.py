@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from edgebll import __version__
-from edgebll.cli.command_group import TableOfCommands
+from edgebll.cli.command_group import TableOfCommands, example
+from edgebll.cli.completion import InstallOption, ShowOption, answer_shells, shell_asks
+from edgebll.cli.environment import tell_of_unknown
 from edgebll.cli.output import show_long_work
 from edgebll.kernel.errors import EXIT_CODES
 
 _EPILOG = (
-    "Every option can also be set as EDGEBLL_COMMAND_OPTION, e.g. EDGEBLL_TRAIN_EPOCHS=2.\n\n\b\nExit codes:\n"
+    example("edgebll train --out runs/first", "edgebll train -h")
+    + "\n\nEvery option can also be set as EDGEBLL_COMMAND_OPTION, e.g. EDGEBLL_TRAIN_EPOCHS=2.\n\n\b\nExit codes:\n"
     + "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items())
 )
 
@@ -29,8 +32,12 @@ app = typer.Typer(
 )
 
 
-def _show_version(value: bool) -> None:
-    if value:
+if shell_asks():
+    answer_shells()
+
+
+def _show_version(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
         typer.echo(f"edgebll {__version__}")
         raise typer.Exit
 
@@ -43,6 +50,9 @@ def root(
             "--version", callback=_show_version, is_eager=True, allow_from_autoenv=False, help="Show the version and exit."
         ),
     ] = False,
+    install_completion: InstallOption = False,
+    show_completion: ShowOption = False,
 ) -> None:
     """Train block-local networks, export every block with its training step, and pipeline training over small boards."""
     show_long_work()
+    tell_of_unknown("edgebll")

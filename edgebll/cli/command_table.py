@@ -13,36 +13,150 @@ class Row(NamedTuple):
         target: "module:function", or "module:app" for a group of commands.
         summary: one line for the overview.
         panel: the heading it stands under there.
+        examples: how it is called, for the end of its help.
     """
 
     name: str
     target: str
     summary: str
     panel: str
+    examples: tuple[str, ...]
 
 
 LEARN, EXPORT, BOARDS, LOOK = "Learn", "Export", "Boards", "Look"
 
 COMMANDS = (
-    Row("train", "edgebll.cli.commands.train:train", "Train a network on this machine.", LEARN),
-    Row("eval", "edgebll.cli.commands.evaluate:evaluate", "Evaluate a run or a bundle.", LEARN),
-    Row("reproduce", "edgebll.cli.commands.reproduce:reproduce", "Train what a table of the papers compares.", LEARN),
-    Row("data", "edgebll.cli.commands.data:app", "Data sets: list them, fetch their files.", LEARN),
-    Row("export", "edgebll_export.commands.export:export", "Export a trained network as ONNX graphs.", EXPORT),
-    Row("verify", "edgebll_export.commands.export:verify", "Compare a bundle with PyTorch.", EXPORT),
-    Row("quantize", "edgebll_export.commands.quantize:quantize", "Add int8 forward graphs to a bundle.", EXPORT),
     Row(
-        "export-step", "edgebll_export.commands.export_step:export_step", "Turn a PyTorch function into one ONNX graph.", EXPORT
+        "train",
+        "edgebll.cli.commands.train:train",
+        "Train a network on this machine.",
+        LEARN,
+        ("edgebll train --data digits --network resnet8 --blocks 4 --rule bll --out runs/first",),
     ),
-    Row("simulate", "edgebll_firmware_host.commands.run:simulate", "Train a bundle over agents on this machine.", BOARDS),
-    Row("run", "edgebll_firmware_host.commands.run:run", "Train a bundle over the boards of a cluster.", BOARDS),
-    Row("plan", "edgebll_firmware_host.commands.boards:plan", "Show which block would run where.", BOARDS),
-    Row("devices", "edgebll_firmware_host.commands.devices:devices", "Ask the boards of a cluster who they are.", BOARDS),
-    Row("cluster", "edgebll_firmware_host.commands.cluster:app", "A run that goes on: status, drain, add.", BOARDS),
-    Row("keys", "edgebll.cli.commands.keys:app", "Keys of hosts and boards.", BOARDS),
-    Row("networks", "edgebll.cli.commands.networks:networks", "List the networks.", LOOK),
-    Row("rules", "edgebll.cli.commands.rules:rules", "List the learning rules.", LOOK),
-    Row("operators", "edgebll_export.commands.operators:operators", "List the operators that can be exported.", LOOK),
-    Row("doctor", "edgebll.cli.commands.doctor:doctor", "Check this machine.", LOOK),
-    Row("version", "edgebll.cli.commands.version:show_version", "Show the version.", LOOK),
+    Row(
+        "eval",
+        "edgebll.cli.commands.evaluate:evaluate",
+        "Evaluate a run or a bundle.",
+        LEARN,
+        ("edgebll eval runs/first", "edgebll eval bundles/first --data digits --split test"),
+    ),
+    Row(
+        "reproduce",
+        "edgebll.cli.commands.reproduce:reproduce",
+        "Train what a table of the papers compares.",
+        LEARN,
+        ("edgebll reproduce --list", "edgebll reproduce bll-table1 --minutes 30"),
+    ),
+    Row(
+        "data",
+        "edgebll.cli.commands.data:app",
+        "Data sets: list them, fetch their files.",
+        LEARN,
+        ("edgebll data list",),
+    ),
+    Row(
+        "export",
+        "edgebll_export.commands.export:export",
+        "Export a trained network as ONNX graphs.",
+        EXPORT,
+        ("edgebll export runs/first --out bundles/first",),
+    ),
+    Row(
+        "verify",
+        "edgebll_export.commands.export:verify",
+        "Compare a bundle with PyTorch.",
+        EXPORT,
+        ("edgebll verify bundles/first",),
+    ),
+    Row(
+        "quantize",
+        "edgebll_export.commands.quantize:quantize",
+        "Add int8 forward graphs to a bundle.",
+        EXPORT,
+        ("edgebll quantize bundles/first --out bundles/int8",),
+    ),
+    Row(
+        "export-step",
+        "edgebll_export.commands.export_step:export_step",
+        "Turn a PyTorch function into one ONNX graph.",
+        EXPORT,
+        ("edgebll export-step my_model:step --example my_model:example --out step.onnx",),
+    ),
+    Row(
+        "simulate",
+        "edgebll_firmware_host.commands.run:simulate",
+        "Train a bundle over agents on this machine.",
+        BOARDS,
+        ("edgebll simulate bundles/first --boards 4 --out runs/four",),
+    ),
+    Row(
+        "run",
+        "edgebll_firmware_host.commands.run:run",
+        "Train a bundle over the boards of a cluster.",
+        BOARDS,
+        ("edgebll run bundles/first --cluster cluster.toml --out runs/boards", "edgebll run --resume runs/boards"),
+    ),
+    Row(
+        "plan",
+        "edgebll_firmware_host.commands.boards:plan",
+        "Show which block would run where.",
+        BOARDS,
+        ("edgebll plan bundles/first --cluster cluster.toml",),
+    ),
+    Row(
+        "devices",
+        "edgebll_firmware_host.commands.devices:devices",
+        "Ask the boards of a cluster who they are.",
+        BOARDS,
+        ("edgebll devices --cluster cluster.toml --check",),
+    ),
+    Row(
+        "cluster",
+        "edgebll_firmware_host.commands.cluster:app",
+        "A run that goes on: status, drain, add.",
+        BOARDS,
+        ("edgebll cluster status runs/boards",),
+    ),
+    Row(
+        "keys",
+        "edgebll.cli.commands.keys:app",
+        "Keys of hosts and boards.",
+        BOARDS,
+        ("edgebll keys new host.key",),
+    ),
+    Row(
+        "networks",
+        "edgebll.cli.commands.networks:networks",
+        "List the networks, or show one.",
+        LOOK,
+        ("edgebll networks", "edgebll networks resnet8"),
+    ),
+    Row(
+        "rules",
+        "edgebll.cli.commands.rules:rules",
+        "List the learning rules, or show one.",
+        LOOK,
+        ("edgebll rules bll", "edgebll rules --network resnet18 --blocks 4"),
+    ),
+    Row(
+        "operators",
+        "edgebll_export.commands.operators:operators",
+        "List the operators that can be exported.",
+        LOOK,
+        ("edgebll operators",),
+    ),
+    Row(
+        "doctor",
+        "edgebll.cli.commands.doctor:doctor",
+        "Check this machine.",
+        LOOK,
+        ("edgebll doctor", "edgebll doctor --role board"),
+    ),
+    Row(
+        "version",
+        "edgebll.cli.commands.version:show_version",
+        "Show the version.",
+        LOOK,
+        ("edgebll version",),
+    ),
 )

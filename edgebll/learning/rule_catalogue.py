@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,18 +53,20 @@ class RuleEntry:
     refusal: str = ""
 
 
-def catalogue(build: Callable[[int], BlockNetwork], blocks: int) -> list[RuleEntry]:
-    """All rules, with their streams for a network.
+def catalogue(build: Callable[[int], BlockNetwork], blocks: int, names: Iterable[str] | None = None) -> list[RuleEntry]:
+    """Rules, with their streams for a network.
 
     Args:
         build: makes the network of so many blocks.
         blocks: how many, for rules that can train more than one.
+        names: of the rules; None for all.
 
     Raises:
         ConfigError: the network cannot be cut into so many blocks.
     """
     networks = {count: build(count) for count in {1, blocks}}
-    return [_entry(rule(), networks[1 if rule.one_block else blocks]) for rule in RULES.values()]
+    rules = [RULES[name] for name in (RULES if names is None else names)]
+    return [_entry(rule(), networks[1 if rule.one_block else blocks]) for rule in rules]
 
 
 def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:

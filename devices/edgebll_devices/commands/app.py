@@ -7,36 +7,35 @@ from typing import Annotated
 import typer
 
 from edgebll import __version__
-from edgebll.cli.command_group import Commands
+from edgebll.cli.command_group import example, make_group
+from edgebll.cli.completion import InstallOption, ShowOption, answer_shells, shell_asks
+from edgebll.cli.environment import tell_of_unknown
 from edgebll_devices.commands import pair as pair_command
 from edgebll_devices.commands import profile as profile_command
 from edgebll_devices.commands import serve as serve_command
 from edgebll_devices.commands import verify as verify_command
 
-app = typer.Typer(
-    name="edgebll-board",
-    cls=Commands,
-    help="Serve the blocks of a network on this board.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = make_group("edgebll-board", "Serve the blocks of a network on this board.")
+if shell_asks():
+    answer_shells()
 
 
-def _show_version(value: bool) -> None:
-    if value:
+def _show_version(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
         typer.echo(f"edgebll-board {__version__}")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=example("edgebll-board serve --listen tcp://127.0.0.1:7101"))
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    install_completion: InstallOption = False,
+    show_completion: ShowOption = False,
 ) -> None:
     """Serve the blocks of a network on this board."""
+    tell_of_unknown("edgebll-board")
 
 
 serve_command.register(app)

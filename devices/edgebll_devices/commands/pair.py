@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from edgebll.cli.command_group import example
 from edgebll.cli.option_parsing import as_text
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.keys import KeyPair, load_key_pair, new_key_pair
 from edgebll.kernel.support.console_streams import check_delivered
+from edgebll.kernel.support.optional_imports import import_extra
 from edgebll.kernel.support.user_folders import default_state_dir
 from edgebll.kernel.transport import is_loopback
 
@@ -22,7 +24,11 @@ KEY_FILE = "board.key"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("pair", short_help="Show a code and learn the key of the host that types it.")(pair)
+    app.command(
+        "pair",
+        short_help="Show a code and learn the key of the host that types it.",
+        epilog=example("edgebll-board pair", "edgebll-board pair --state /var/lib/edgebll --expires 300"),
+    )(pair)
 
 
 def pair(
@@ -54,6 +60,7 @@ def pair(
         raise ConfigError(f"--expires must be 1 to 3600 seconds, not {expires:g}")
     if not 1 <= port <= 65535:
         raise ConfigError(f"--port must be 1 to 65535, not {port}")
+    import_extra("spake2", "pair", "pairing by a code")  # rather now than after a key was made
     folder = state or default_state_dir()
     hosts_file = hosts or folder / FILE
     load_hosts(hosts_file)  # rather now than after the code was typed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgebll.cli.command_group import example
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import ConfigError
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command(short_help="Show what is known of a board, or list all boards.")(profile)
+    app.command(
+        short_help="Show what is known of a board, or list all boards.",
+        epilog=example("edgebll-board profile", "edgebll-board profile here"),
+    )(profile)
 
 
 def profile(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebll.cli.command_group import example
 from edgebll.cli.option_parsing import as_text
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.keys import allowed_hosts, check_public_key
@@ -32,7 +33,12 @@ _EXIT_CODES: dict[int | None, int] = {signal.SIGHUP: 129, signal.SIGINT: 130}
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(serve)
+    app.command(
+        epilog=example(
+            "edgebll-board serve --listen tcp://127.0.0.1:7101",
+            "edgebll-board serve --listen tcp://0.0.0.0:7101 --key /etc/edgebll/board.key --state /var/lib/edgebll",
+        )
+    )(serve)
 
 
 def serve(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebll.cli.command_group import example
 from edgebll.cli.output import JsonOption, print_json, print_table, say, show_long_work
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import VerifyError
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command(short_help="Replay a bundle's golden vectors on this board.")(verify)
+    app.command(
+        short_help="Replay a bundle's golden vectors on this board.",
+        epilog=example("edgebll-board verify bundles/first --runtime tensorrt"),
+    )(verify)
 
 
 def verify(

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from edgebll.cli.command_group import example, make_group
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.data.dataset_places import dataset_places
 
-app = typer.Typer(help="List data sets and get their files.", no_args_is_help=True, rich_markup_mode=None)
+app = make_group("data", "List data sets and get their files.")
 _LINE_S = 2.0
 
 
@@ -21,7 +22,7 @@ def root() -> None:
     """List data sets and get their files."""
 
 
-@app.command("list")
+@app.command("list", epilog=example("edgebll data list"))
 def list_datasets(
     data_dir: Annotated[Path | None, typer.Option(help="Look only in this folder.")] = None, json: JsonOption = False
 ) -> None:
@@ -33,7 +34,7 @@ def list_datasets(
     print_table(("data set", "here", "where"), [(r["name"], "yes" if r["found"] else "no", r["where"]) for r in rows])
 
 
-@app.command()
+@app.command(epilog=example("edgebll data fetch fashion-mnist"))
 def fetch(
     name: Annotated[str, typer.Argument(help="The data set: fashion-mnist, cifar-10 or cifar-100.")],
     to: Annotated[Path | None, typer.Option(help="Folder for the files. [default: the user's data folder]")] = None,

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from edgebll.cli.command_group import example, make_group
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.kernel.support.optional_imports import import_extra
 
-app = typer.Typer(help="Make, tell, change and revoke keys for links between machines.", no_args_is_help=True)
+app = make_group("keys", "Make, tell, change and revoke keys for links between machines.")
 KeyFile = Annotated[Path, typer.Argument(help="A key file.")]
 HostsOption = Annotated[
     Path | None, typer.Option("--hosts", help="A board's file of allowed hosts. [default: ~/.local/state/edgebll/hosts.json]")
@@ -22,7 +23,7 @@ def root() -> None:
     """Make, tell, change and revoke keys for links between machines."""
 
 
-@app.command()
+@app.command(epilog=example("edgebll keys new host.key"))
 def new(path: Annotated[Path, typer.Argument(help="File to write, with mode 0600; never overwritten.")]) -> None:
     """Make a key pair, write it to PATH and print its public key, which the other side needs."""
     from edgebll.kernel.keys import new_key_pair
@@ -30,7 +31,7 @@ def new(path: Annotated[Path, typer.Argument(help="File to write, with mode 0600
     typer.echo(new_key_pair(path).public)
 
 
-@app.command()
+@app.command(epilog=example("edgebll keys show host.key"))
 def show(path: KeyFile) -> None:
     """Print the public key of a key file."""
     from edgebll.kernel.keys import load_key_pair
@@ -38,7 +39,7 @@ def show(path: KeyFile) -> None:
     typer.echo(load_key_pair(path).public)
 
 
-@app.command()
+@app.command(epilog=example("edgebll keys pair tcp://orin-1:7100 --key host.key"))
 def pair(
     address: Annotated[str, typer.Argument(help="Where `edgebll-board pair` waits, e.g. tcp://orin-1:7100.")],
     key: Annotated[Path, typer.Option("--key", help="The host's key file (`edgebll keys new`).")],
@@ -62,7 +63,7 @@ def pair(
     typer.echo(f'[[board]]\nname = "{board.name}"\nendpoint = "{where}"\npublic_key = "{board.public_key}"')
 
 
-@app.command()
+@app.command(epilog=example("edgebll keys rotate host.key"))
 def rotate(path: KeyFile) -> None:
     """Replace a key pair by a new one and print its public key; the old one is gone.
 
@@ -75,7 +76,7 @@ def rotate(path: KeyFile) -> None:
     say(f"{path} has a new key; tell it to all that knew the old one, and restart what uses it")
 
 
-@app.command()
+@app.command(epilog=example("edgebll keys allow PUBLIC_KEY --name laptop"))
 def allow(
     public_key: Annotated[str, typer.Argument(help="A host's public key, as `edgebll keys show` prints it there.")],
     name: Annotated[str, typer.Option(help="What to call the host.")],
@@ -87,7 +88,7 @@ def allow(
     allow_host(_hosts_file(hosts), name, public_key)
 
 
-@app.command()
+@app.command(epilog=example("edgebll keys revoke laptop"))
 def revoke(
     who: Annotated[str, typer.Argument(help="A host's name or public key.")],
     hosts: HostsOption = None,
@@ -99,7 +100,7 @@ def revoke(
     say(f"{gone.name} with the key {gone.public_key} is let in no more")
 
 
-@app.command("hosts")
+@app.command("hosts", epilog=example("edgebll keys hosts"))
 def list_hosts(hosts: HostsOption = None, json: JsonOption = False) -> None:
     """On a board: list the hosts that are let in."""
     from edgebll.kernel.keys.allowed_hosts import load_hosts

@@ -24,11 +24,12 @@ from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
-from edgebll.learning.reproduce.recipe import ACCURACY, FULL, SMALL, read_recipe, recipe_names
-from edgebll.learning.reproduce.report import REPORT, write_results
 
 if TYPE_CHECKING:
     from edgebll.learning.reproduce.recipe import Recipe
+
+#: The scales, as `edgebll.learning.reproduce.recipe` has them, which is not imported before it is needed.
+FULL, SMALL = "full", "small"
 
 
 def reproduce(
@@ -50,6 +51,9 @@ def reproduce(
     Runs that are whole are not run again and interrupted ones go on from their checkpoint, so the command may be stopped
     and repeated at will. OUT/RESULTS.md holds all tables that were run into OUT, with every hyper-parameter and its source.
     """
+    import_torch("train", "reproducing tables")
+    from edgebll.learning.reproduce.recipe import read_recipe, recipe_names
+
     if table is None:
         if not show_list:
             raise ConfigError(f"give a table: {', '.join(recipe_names())}; --list describes them")
@@ -60,7 +64,6 @@ def reproduce(
     if parallel is not None and parallel < 1:
         raise ConfigError(f"the number of trainings at once must be at least 1, not {parallel}")
     recipe = read_recipe(table)
-    import_torch("train", "reproducing tables")
     from edgebll.learning.reproduce.cells import cells_of
     from edgebll.learning.reproduce.runner import Work
     from edgebll.learning.training.torch_device import CPU
@@ -108,6 +111,8 @@ def _compiles(given: bool | None, device: str) -> bool:
 
 def _reproduce(work: Any, out: Path, json: bool) -> None:
     """Do the runs; whatever happens, report what is there."""
+    from edgebll.learning.reproduce.recipe import ACCURACY
+    from edgebll.learning.reproduce.report import REPORT, write_results
     from edgebll.learning.reproduce.results import results
     from edgebll.learning.reproduce.runner import do, unfinished
 
@@ -132,6 +137,8 @@ def _reproduce(work: Any, out: Path, json: bool) -> None:
 
 
 def _list_tables(json: bool) -> None:
+    from edgebll.learning.reproduce.recipe import read_recipe, recipe_names
+
     recipes: list[Recipe] = [read_recipe(name) for name in recipe_names()]
     if json:
         print_json([{"table": recipe.name, "title": recipe.title, "text": recipe.text} for recipe in recipes])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgebll.cli.command_group import example, make_group
 from edgebll.cli.option_parsing import as_text
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import BundleError, ConfigError
@@ -15,7 +16,7 @@ from edgebll.kernel.runs.run_lock import SUMMARY
 if TYPE_CHECKING:
     from edgebll_firmware_host.run_files.control_client import Seen
 
-app = typer.Typer(help="Look at a run over boards while it goes on, and change its boards.", no_args_is_help=True)
+app = make_group("cluster", "Look at a run over boards while it goes on, and change its boards.")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 BoardArgument = Annotated[str, typer.Argument(metavar="BOARD", help="The board's name.")]
@@ -25,7 +26,7 @@ ANSWER_S = 15.0
 _KNOWN = ("endpoint", "public_key", "threads", "runtime", "cap_threads")
 
 
-@app.command()
+@app.command(epilog=example("edgebll cluster status runs/boards"))
 def status(run: RunArgument, json: JsonOption = False) -> None:
     """Show how far a run is and what each of its boards does."""
     from edgebll.kernel.support.plain_dataclasses import to_plain
@@ -64,7 +65,7 @@ def _phase(run: Path, seen: Seen) -> str:
     return seen.status.phase if whole else "stopped, --resume goes on"
 
 
-@app.command()
+@app.command(epilog=example("edgebll cluster drain runs/boards orin-1"))
 def drain(run: RunArgument, board: BoardArgument) -> None:
     """Move a board's blocks to other boards, and use it no more: it can be taken away then."""
     from edgebll_firmware_host.run_files.control_client import ask
@@ -73,7 +74,7 @@ def drain(run: RunArgument, board: BoardArgument) -> None:
     typer.echo(ask(run, Request(DRAIN, as_text(board)), ANSWER_S, _tell))
 
 
-@app.command()
+@app.command(epilog=example("edgebll cluster add runs/boards orin-2 --endpoint tcp://orin-2:7101 --public-key KEY"))
 def add(
     run: RunArgument,
     board: BoardArgument,

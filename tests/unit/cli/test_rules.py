@@ -102,6 +102,16 @@ def test_an_edge_must_name_a_tensor_of_its_source(monkeypatch: pytest.MonkeyPatc
         catalogue(lambda count: make_network("mlp", num_blocks=count, num_classes=3, input_shape=(4,), seed=0), 2)
 
 
+def test_one_rule_is_shown_with_its_own_streams() -> None:
+    """In the list those of greedy are told to be those of bll; alone they are shown."""
+    text = invoke("rules", "greedy", "--network", "mlp", "--blocks", 2)
+    assert "greedy: Greedy local learning" in text
+    assert "block0 -> block1" in text
+    assert "bll:" not in text
+    assert list(listed("greedy", "--network", "mlp")) == ["greedy"]
+    assert listed("greedy")["greedy"] == listed()["greedy"]
+
+
 def test_text_for_people() -> None:
     text = invoke("rules", "--network", "mlp", "--input-shape", "3x4x4", "--classes", 5)
     assert "fa: Feedback Alignment" in text
@@ -110,7 +120,8 @@ def test_text_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [("--network", "vgg99"), ("--blocks", 99), ("--input-shape", "3,4"), ("--input-shape", "0"), ("--classes", 1)]
+    "options",
+    [("--network", "vgg99"), ("--blocks", 99), ("--input-shape", "3,4"), ("--input-shape", "0"), ("--classes", 1), ("bl",)],
 )
 def test_wrong_requests_are_refused(options: tuple[object, ...]) -> None:
     invoke("rules", *options, code=2)

@@ -9,6 +9,17 @@ import torch
 from torch import fx, nn
 
 
+class _OneInput(nn.Module):
+    """A model that is called with images alone, whatever else it would take."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
+
+
 class _Tracer(fx.Tracer):
     def __init__(self, leaves: Sequence[str]) -> None:
         super().__init__()
@@ -27,6 +38,7 @@ def cut(model: nn.Module, blocks: int, leaves: Sequence[str] = ()) -> list[nn.Mo
     Args:
         model: its modules become the blocks' own. leaves: names of classes of modules that are not looked into.
     """
+    model = _OneInput(model)
     graph = _Tracer(leaves).trace(model)
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
     ends = _ends(_narrow(nodes), [_is_layer(model, node) for node in nodes], blocks)

@@ -94,6 +94,14 @@ def _densenet(models: ModuleType) -> nn.Module:
     return models.DenseNet(8, (2, 3, 2), 16, num_classes=CLASSES)
 
 
+def _poolformer(timm: ModuleType) -> nn.Module:
+    return timm.models.metaformer.MetaFormer(num_classes=CLASSES, depths=(1, 1, 2, 1), dims=(16, 32, 48, 64))
+
+
+def _mixer(timm: ModuleType) -> nn.Module:
+    return timm.models.mlp_mixer.MlpMixer(num_classes=CLASSES, img_size=SIDE, patch_size=16, num_blocks=3, embed_dim=64)
+
+
 _SMALL_SWIN = {"img_size": SIDE, "embed_dim": 24, "depths": (2, 2), "num_heads": (2, 4), "window_size": 4}
 _SMALL_VIT = {"img_size": SIDE, "embed_dim": 64, "depth": 4, "num_heads": 4}
 #: As the page calls them.
@@ -125,8 +133,8 @@ MODELS: dict[str, Model] = {
     "timm repvit_m0_9": _timm("repvit_m0_9"),
     "timm levit_128s": _timm("levit_128s", img_size=SIDE),
     "timm efficientformerv2_s0": _timm("efficientformerv2_s0", img_size=SIDE),
-    "timm poolformer_s12, small": _timm("poolformer_s12", layers=(1, 1, 2, 1), embed_dims=(16, 32, 48, 64)),
-    "timm mixer_s32, small": _timm("mixer_s32_224", img_size=SIDE, patch_size=16, num_blocks=3, embed_dim=64),
+    "timm poolformer, small": Model("timm", _poolformer),
+    "timm mixer, small": Model("timm", _mixer),
     "timm convnext_atto, small": _timm("convnext_atto", depths=(1, 1, 2, 1), dims=(16, 32, 48, 64)),
     "timm lcnet_035": _timm("lcnet_035"),
     "timm tinynet_e": _timm("tinynet_e"),

@@ -79,8 +79,10 @@ class Worker(threading.Thread):
             failure = self._failure(1, f"{type(error).__name__}: {' '.join(str(error).split())[:_MAX_CHARS]}")
         finally:
             self._job.keeper.forget()
-            self._close_links(orderly=failure is None and not self._halt.is_set())
-            self._done(failure)
+            try:
+                self._close_links(orderly=failure is None and not self._halt.is_set())
+            finally:
+                self._done(failure)  # whatever happens: a board that never hears of it would be busy for good
 
     def _failure(self, code: int, message: str) -> Failure:
         assign = self._job.assign
@@ -171,7 +173,7 @@ class Worker(threading.Thread):
         return None
 
     def _close_links(self, *, orderly: bool) -> None:
-        for sender in self._senders.values():
+        for sender in dict.fromkeys(self._senders.values()):  # several blocks may be on one board
             if orderly:
                 sender.drain(self._job.link_timeout_s, self._halt.is_set)
             sender.close(self._job.link_timeout_s if orderly else 0.0)

@@ -77,7 +77,7 @@ def test_a_bad_network_leaves_the_bits_as_they_are(
         return apply
 
     spoilt = [board.link.spoilt for board in made]
-    faults = [(step, f"{fault} {board.name}", inflict(board)) for step, board in ((60, made[0]), (190, made[2]))]
+    faults = [(step, f"{fault} {board.name}", inflict(board)) for step, board in ((30, made[0]), (100, made[2]))]
     assert trial.go(faults) == undisturbed, trial.log
     assert len(trial.log) == 2
     if fault not in ("cut", "rate", "delay", "netem"):

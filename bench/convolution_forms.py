@@ -21,7 +21,7 @@ from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.convolution import direct, winograd
 from edgebll_export.lowering.convolution import form_choice as choice
 from edgebll_export.lowering.convolution.convolution import INPUT_GRADIENTS, WEIGHT_GRADIENTS
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 
 #: channels in, channels out, size, kernel, stride, groups
 _SHAPES = [
@@ -41,18 +41,20 @@ _SHAPES = [
 ]
 _BATCHES = (1, 8, 64)
 _DEPTHWISE = {"products", "planes", "bands"}
-Form = Callable[[GraphBuilder, dict[str, Value], Geometry], Value]
+Form = Callable[[GraphBuilder, dict[str, Value], ConvolutionGeometry], Value]
 
 
-def geometry(batch: int, shape: tuple[int, ...]) -> Geometry:
+def geometry(batch: int, shape: tuple[int, ...]) -> ConvolutionGeometry:
     """Square images, padded by half a kernel."""
     channels, out_channels, size, kernel, stride, groups = shape
     padding = kernel // 2
     out = (size + 2 * padding - kernel) // stride + 1
-    return Geometry(batch, channels, out_channels, groups, *((n, n) for n in (size, out, kernel, stride, padding, 1)))
+    return ConvolutionGeometry(
+        batch, channels, out_channels, groups, *((n, n) for n in (size, out, kernel, stride, padding, 1))
+    )
 
 
-def forms(sizes: Geometry) -> dict[str, dict[str, Form]]:
+def forms(sizes: ConvolutionGeometry) -> dict[str, dict[str, Form]]:
     """For each of y, dx and dw the forms that apply."""
     plain = sizes.kernel == (3, 3) and sizes.stride == (1, 1) and sizes.groups == 1
     depthwise = sizes.groups == sizes.in_channels > 1
@@ -75,11 +77,11 @@ def forms(sizes: Geometry) -> dict[str, dict[str, Form]]:
     }
 
 
-def _of(form: Callable[[GraphBuilder, Value, Value, Geometry], Value], first: str, second: str) -> Form:
+def _of(form: Callable[[GraphBuilder, Value, Value, ConvolutionGeometry], Value], first: str, second: str) -> Form:
     return lambda g, values, sizes: form(g, values[first], values[second], sizes)
 
 
-def runner(form: Form, sizes: Geometry, threads: int) -> Run:
+def runner(form: Form, sizes: ConvolutionGeometry, threads: int) -> Run:
     """A call of the form on ONNX Runtime with random inputs."""
     g = GraphBuilder()
     shapes = {"x": sizes.in_shape, "w": sizes.weight_shape, "dy": sizes.out_shape}
@@ -94,7 +96,7 @@ def runner(form: Form, sizes: Geometry, threads: int) -> Run:
     return lambda: session.run(None, inputs)
 
 
-def chosen(sizes: Geometry) -> dict[str, str]:
+def chosen(sizes: ConvolutionGeometry) -> dict[str, str]:
     """What the rule takes."""
     return {
         "y": choice.forward_form(sizes, True),
@@ -103,7 +105,7 @@ def chosen(sizes: Geometry) -> dict[str, str]:
     }
 
 
-def measure(sizes: Geometry, threads: int, budget_s: float) -> tuple[list[str], list[float]]:
+def measure(sizes: ConvolutionGeometry, threads: int, budget_s: float) -> tuple[list[str], list[float]]:
     """The cells of a row, and how many times as long as the best each choice takes."""
     cells, losses = [], []
     for role, found in forms(sizes).items():

@@ -30,7 +30,7 @@ from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import EdgebllError, MissingExtraError
 from edgebll.learning import SGD, BlockStep, make_rule, make_steps
 from edgebll.learning.networks import make_network
-from edgebll_devices.runtimes import Site, missing
+from edgebll_devices.runtimes import LoadContext, missing
 from edgebll_devices.runtimes.tensorrt import TensorRTBlock, load_tensorrt_block
 from edgebll_devices.runtimes.tensorrt.find_library import load_library
 from edgebll_export import export_bundle, make_target
@@ -80,7 +80,7 @@ def measure_block(bundle: Bundle, step: BlockStep, module: torch.nn.Module, budg
     x = torch.randn(spec.input.shape, generator=generator).relu()
     labels = torch.randint(0, NUM_CLASSES, (spec.labels.shape[0],), generator=generator)
     y = torch.nn.functional.one_hot(labels, NUM_CLASSES).float()
-    with load_tensorrt_block(bundle, step.name, Site(say=_say)) as block:
+    with load_tensorrt_block(bundle, step.name, LoadContext(say=_say)) as block:
         runs = {
             "TensorRT": resident(block, x, y, LR),
             "TensorRT, host to host": _host_to_host(block, x, y),

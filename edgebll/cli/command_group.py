@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from edgebll.cli.command_table import COMMANDS, Row
+from edgebll.cli.command_table import COMMANDS, CommandRow
 from edgebll.cli.process_entry import ending_in_order
 
 _TABLE = {row.name: row for row in COMMANDS}
@@ -110,7 +110,7 @@ def make_group(name: str, help: str) -> typer.Typer:
     )
 
 
-def load(row: Row) -> Any:
+def load(row: CommandRow) -> Any:
     """Import a command of the table.
 
     Args:

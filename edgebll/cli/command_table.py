@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Row(NamedTuple):
+class CommandRow(NamedTuple):
     """A command.
 
     Attributes:
@@ -26,133 +26,133 @@ class Row(NamedTuple):
 LEARN, EXPORT, BOARDS, LOOK = "Learn", "Export", "Boards", "Look"
 
 COMMANDS = (
-    Row(
+    CommandRow(
         "train",
         "edgebll.cli.commands.train:train",
         "Train a network on this machine.",
         LEARN,
         ("edgebll train --data digits --network resnet8 --blocks 4 --rule bll --out runs/first",),
     ),
-    Row(
+    CommandRow(
         "eval",
         "edgebll.cli.commands.evaluate:evaluate",
         "Evaluate a run or a bundle.",
         LEARN,
         ("edgebll eval runs/first", "edgebll eval bundles/first --data digits --split test"),
     ),
-    Row(
+    CommandRow(
         "reproduce",
         "edgebll.cli.commands.reproduce:reproduce",
         "Train what a table of the papers compares.",
         LEARN,
         ("edgebll reproduce --list", "edgebll reproduce bll-table1 --minutes 30"),
     ),
-    Row(
+    CommandRow(
         "data",
         "edgebll.cli.commands.data:app",
         "Data sets: list them, fetch their files.",
         LEARN,
         ("edgebll data list",),
     ),
-    Row(
+    CommandRow(
         "export",
         "edgebll_export.commands.export:export",
         "Export a trained network as ONNX graphs.",
         EXPORT,
         ("edgebll export runs/first --out bundles/first",),
     ),
-    Row(
+    CommandRow(
         "verify",
         "edgebll_export.commands.export:verify",
         "Compare a bundle with PyTorch.",
         EXPORT,
         ("edgebll verify bundles/first",),
     ),
-    Row(
+    CommandRow(
         "quantize",
         "edgebll_export.commands.quantize:quantize",
         "Add int8 forward graphs to a bundle.",
         EXPORT,
         ("edgebll quantize bundles/first --out bundles/int8",),
     ),
-    Row(
+    CommandRow(
         "export-step",
         "edgebll_export.commands.export_step:export_step",
         "Turn a PyTorch function into one ONNX graph.",
         EXPORT,
         ("edgebll export-step my_model:step --example my_model:example --out step.onnx",),
     ),
-    Row(
+    CommandRow(
         "simulate",
         "edgebll_firmware_host.commands.run:simulate",
         "Train a bundle over agents on this machine.",
         BOARDS,
         ("edgebll simulate bundles/first --boards 4 --out runs/four",),
     ),
-    Row(
+    CommandRow(
         "run",
         "edgebll_firmware_host.commands.run:run",
         "Train a bundle over the boards of a cluster.",
         BOARDS,
         ("edgebll run bundles/first --cluster cluster.toml --out runs/boards", "edgebll run --resume runs/boards"),
     ),
-    Row(
+    CommandRow(
         "plan",
         "edgebll_firmware_host.commands.boards:plan",
         "Show which block would run where.",
         BOARDS,
         ("edgebll plan bundles/first --cluster cluster.toml",),
     ),
-    Row(
+    CommandRow(
         "devices",
         "edgebll_firmware_host.commands.devices:devices",
         "Ask the boards of a cluster who they are.",
         BOARDS,
         ("edgebll devices --cluster cluster.toml --check",),
     ),
-    Row(
+    CommandRow(
         "cluster",
         "edgebll_firmware_host.commands.cluster:app",
         "A run that goes on: status, drain, add.",
         BOARDS,
         ("edgebll cluster status runs/boards",),
     ),
-    Row(
+    CommandRow(
         "keys",
         "edgebll.cli.commands.keys:app",
         "Keys of hosts and boards.",
         BOARDS,
         ("edgebll keys new host.key",),
     ),
-    Row(
+    CommandRow(
         "networks",
         "edgebll.cli.commands.networks:networks",
         "List the networks, or show one.",
         LOOK,
         ("edgebll networks", "edgebll networks resnet8"),
     ),
-    Row(
+    CommandRow(
         "rules",
         "edgebll.cli.commands.rules:rules",
         "List the learning rules, or show one.",
         LOOK,
         ("edgebll rules bll", "edgebll rules --network resnet18 --blocks 4"),
     ),
-    Row(
+    CommandRow(
         "operators",
         "edgebll_export.commands.operators:operators",
         "List the operators that can be exported.",
         LOOK,
         ("edgebll operators",),
     ),
-    Row(
+    CommandRow(
         "doctor",
         "edgebll.cli.commands.doctor:doctor",
         "Check this machine.",
         LOOK,
         ("edgebll doctor", "edgebll doctor --role board"),
     ),
-    Row(
+    CommandRow(
         "version",
         "edgebll.cli.commands.version:show_version",
         "Show the version.",

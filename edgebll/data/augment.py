@@ -40,7 +40,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 @dataclass(frozen=True)
-class Geometry:
+class CropsAndFlips:
     """What happens to each image of a batch: the crop's top left corner in the padded image, and whether it is mirrored."""
 
     rows: Ints
@@ -59,17 +59,17 @@ def check_augmentation(name: str, dataset: Dataset) -> None:
         )
 
 
-def geometry(augmentation: Augmentation, indices: Ints, seed: int, epoch: int) -> Geometry:
+def geometry(augmentation: Augmentation, indices: Ints, seed: int, epoch: int) -> CropsAndFlips:
     """What happens to the samples `indices` (B,) in an epoch; independent draws, uniform to 1 in 2^16."""
     start = hashed(hashed(np.array([seed], np.uint64)) + np.uint64(epoch))
     words = hashed(start + indices.astype(np.uint64))
     places = np.uint64(2 * augmentation.padding + 1)
     low, high = words & np.uint64(0xFFFF), (words >> np.uint64(16)) & np.uint64(0xFFFF)
     rows, columns = ((part * places >> np.uint64(16)).astype(np.int64) for part in (low, high))
-    return Geometry(rows, columns, (words >> np.uint64(63)).astype(bool) & augmentation.flip)
+    return CropsAndFlips(rows, columns, (words >> np.uint64(63)).astype(bool) & augmentation.flip)
 
 
-def augmented(augmentation: Augmentation, images: Bytes, how: Geometry) -> Bytes:
+def augmented(augmentation: Augmentation, images: Bytes, how: CropsAndFlips) -> Bytes:
     """uint8 images (B, C, H, W), each shifted and mirrored as `how` says."""
     border, (height, width) = augmentation.padding, images.shape[2:]
     mode = "reflect" if augmentation.reflect else "constant"

@@ -19,7 +19,7 @@ BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Stream:
+class RuleEdge:
     """One edge of a rule: who sends what to whom, the tokens it starts with, and bytes a sample."""
 
     source: str
@@ -47,7 +47,7 @@ class RuleEntry:
     summary: str
     equation: str
     options: dict[str, Any]
-    streams: tuple[Stream, ...]
+    streams: tuple[RuleEdge, ...]
     forward: float
     backward: float
     refusal: str = ""
@@ -75,7 +75,7 @@ def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:
         specs = [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
     except ConfigError as error:
         return RuleEntry(*head, (), 0.0, 0.0, str(error))
-    streams = streams_of(rule.edges([spec.name for spec in specs]), specs)
+    streams = edges_of(rule.edges([spec.name for spec in specs]), specs)
     order = {name: index for index, name in enumerate([HOST, *(spec.name for spec in specs)])}
     into = {True: dict.fromkeys(order, 0.0), False: dict.fromkeys(order, 0.0)}
     for stream in streams:
@@ -83,7 +83,7 @@ def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:
     return RuleEntry(*head, streams, max(into[True].values()), max(into[False].values()))
 
 
-def streams_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[Stream, ...]:
+def edges_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[RuleEdge, ...]:
     """Edges with what they carry a sample.
 
     Raises:
@@ -98,5 +98,5 @@ def streams_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[S
         if stray:
             raise ConfigError(f"{edge.source} has no tensor {stray[0]!r} to send to {edge.target}")
         size = sum(known[name].size_bytes for name in edge.tensors)
-        found.append(Stream(edge.source, edge.target, edge.tensors, edge.lag, size / spec.input.shape[0]))
+        found.append(RuleEdge(edge.source, edge.target, edge.tensors, edge.lag, size / spec.input.shape[0]))
     return tuple(found)

@@ -12,7 +12,7 @@ from support.host_engine import load_on_host
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
-from edgebll_devices.runtimes import RUNTIMES, Site, availability, missing
+from edgebll_devices.runtimes import RUNTIMES, LoadContext, availability, missing
 from edgebll_devices.runtimes import onnxruntime_gpu as ort_gpu
 from edgebll_devices.runtimes import tensorrt as tensorrt_runtime
 
@@ -55,7 +55,7 @@ def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         cudart: FakeCudart = request.getfixturevalue("cudart")
         cudart.reset()
         monkeypatch.setattr(
-            tensorrt_runtime, "load_tensorrt_block", lambda bundle, block, site: load_on_host(bundle, block, cudart)
+            tensorrt_runtime, "load_tensorrt_block", lambda bundle, block, load_context: load_on_host(bundle, block, cudart)
         )
         yield _DOUBLES[name]
         assert cudart.live == 0, "the runtime did not free everything"
@@ -65,7 +65,9 @@ def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     yield _DOUBLES.get(name, name)
 
 
-def _on_the_processor(runtime: str, bundle: Bundle, block: str, *, threads: int, site: Site) -> ort_gpu.OrtGpuBlock:
+def _on_the_processor(
+    runtime: str, bundle: Bundle, block: str, *, threads: int, load_context: LoadContext
+) -> ort_gpu.OrtGpuBlock:
     return ort_gpu.OrtGpuBlock(bundle, block, ["CPUExecutionProvider"], "cpu", threads=threads)
 
 

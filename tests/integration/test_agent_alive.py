@@ -12,7 +12,7 @@ from support.direct_host import DirectHost
 from support.fake_runtime import FakeLoader, Gate
 
 from edgebll.kernel.bundle import Bundle
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.transport import Receiver, Sender
 from edgebll.kernel.wire import (
     MAX_PROGRESS_CHARS,
@@ -132,10 +132,10 @@ def test_stop_waits_for_the_step_and_pongs_meanwhile(agent: Agent, two_blocks: B
 def test_a_long_load_is_told_and_answers_pings(tmp_path: Path, two_blocks: Bundle, loader: FakeLoader) -> None:
     built = threading.Event()
 
-    def build(site: Site) -> None:
-        site.say("building block0/step.onnx")
+    def build(load_context: LoadContext) -> None:
+        load_context.say("building block0/step.onnx")
         assert built.wait(20.0)
-        site.say("x" * 10_000)
+        load_context.say("x" * 10_000)
 
     loader.build = build
     with running(tmp_path) as agent, DirectHost(agent.endpoint, RUN) as host:
@@ -153,11 +153,11 @@ def test_a_stop_ends_a_long_load(tmp_path: Path, two_blocks: Bundle, loader: Fak
     """The board is free for the next host as soon as the build can be stopped, and reports no failure."""
     polled = threading.Event()
 
-    def build(site: Site) -> None:
-        site.say("building")
+    def build(load_context: LoadContext) -> None:
+        load_context.say("building")
         while True:
             polled.wait(0.01)
-            site.check()
+            load_context.check()
 
     loader.build = build
     with running(tmp_path) as agent, DirectHost(agent.endpoint, RUN) as host:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebll.data import AUGMENTATIONS, Dataset, batch_order, check_augmentation, training_batch
-from edgebll.data.augment import Augmentation, Geometry, augmented, geometry
+from edgebll.data.augment import Augmentation, CropsAndFlips, augmented, geometry
 from edgebll.data.dataset import pixel_table
 from edgebll.data.token_stream import StreamPlan, stream
 from edgebll.kernel.errors import ConfigError
@@ -48,7 +48,7 @@ def test_every_pixel_comes_from_where_the_geometry_says(padding: int, reflect: b
     corner = st.lists(st.integers(0, 2 * padding), min_size=5, max_size=5)
     rows, columns = (np.array(data.draw(corner)) for _ in range(2))
     flipped = np.array(data.draw(st.lists(st.booleans(), min_size=5, max_size=5)))
-    result = augmented(Augmentation(padding, True, reflect), images, Geometry(rows, columns, flipped))
+    result = augmented(Augmentation(padding, True, reflect), images, CropsAndFlips(rows, columns, flipped))
     for index in range(5):
         how = rows[index], columns[index], flipped[index]
         assert np.array_equal(result[index], _naive(images[index], padding, *how, reflect))

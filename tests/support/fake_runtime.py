@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgebll.kernel.bundle import Bundle
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.manifest import BlockSpec
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,7 @@ class FakeLoader:
     def __init__(self) -> None:
         self.loaded: list[FakeRuntime] = []
         self.before: Callable[[], None] | None = None
-        self.build: Callable[[Site], None] | None = None
+        self.build: Callable[[LoadContext], None] | None = None
         self.error: Exception | None = None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,11 +69,13 @@ class FakeLoader:
         monkeypatch.setattr(runtimes, "load_block", self.load, raising=False)
         monkeypatch.setattr(runtimes, "available_runtimes", lambda: ("fake",), raising=False)
 
-    def load(self, runtime: str, bundle: Bundle, block: str, *, threads: int = 1, site: Site | None = None) -> FakeRuntime:
+    def load(
+        self, runtime: str, bundle: Bundle, block: str, *, threads: int = 1, load_context: LoadContext | None = None
+    ) -> FakeRuntime:
         if self.error is not None:
             raise self.error
         if self.build is not None:
-            self.build(site or Site())
+            self.build(load_context or LoadContext())
         for graph in bundle.manifest.block(block).graphs:
             bundle.graph(block, graph)
         loaded = FakeRuntime(bundle.manifest.block(block), bundle.state(block), self.before)

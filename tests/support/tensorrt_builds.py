@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from functools import cache
 
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions, Built
 from edgebll_devices.runtimes.tensorrt.find_library import load_library
 
@@ -23,4 +23,4 @@ def build(where: str, graph: bytes, capabilities: tuple[str, ...] = CAPABILITIES
 @cache
 def _builder() -> Builder:
     """One for the whole process: TensorRT keeps the first logger it is given, and warns of others."""
-    return Builder(load_library(), Site())
+    return Builder(load_library(), LoadContext())

@@ -10,7 +10,7 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import LinkError, WireError
-from edgebll.kernel.execution.board_dataflow import Station
+from edgebll.kernel.execution.board_dataflow import BoardDataflow
 from edgebll.kernel.execution.stage import HostedBlock, score
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
@@ -159,8 +159,8 @@ def test_a_station_gives_the_same_bits_whatever_is_local_and_however_far_ahead_i
 ) -> None:
     messages: list[Message] = []
     away: list[Token] = []
-    here = Station([hosted(bundle, i) for i in local], lambda token: away.append(token), messages.append)
-    there = Station([hosted(bundle, i) for i in range(3) if i not in local], lambda t: away.append(t), messages.append)
+    here = BoardDataflow([hosted(bundle, i) for i in local], lambda token: away.append(token), messages.append)
+    there = BoardDataflow([hosted(bundle, i) for i in range(3) if i not in local], lambda t: away.append(t), messages.append)
     stations = {f"block{i}": here if i in local else there for i in range(3)}
     stream = tokens(bundle, KINDS)
     while stream or away:
@@ -187,7 +187,7 @@ def test_a_station_gives_the_same_bits_whatever_is_local_and_however_far_ahead_i
 
 def test_the_latest_waiting_block_goes_first(bundle: Bundle) -> None:
     messages: list[Message] = []
-    station = Station([hosted(bundle, 0), hosted(bundle, 1), hosted(bundle, 2)], lambda _: None, messages.append)
+    station = BoardDataflow([hosted(bundle, 0), hosted(bundle, 1), hosted(bundle, 2)], lambda _: None, messages.append)
     for token in tokens(bundle, [TRAIN, TRAIN]):
         station.admit(token)
     while station.advance():
@@ -198,7 +198,7 @@ def test_the_latest_waiting_block_goes_first(bundle: Bundle) -> None:
 
 
 def test_a_token_for_a_block_elsewhere_is_refused(bundle: Bundle) -> None:
-    station = Station([hosted(bundle, 0)], lambda _: None, lambda _: None)
+    station = BoardDataflow([hosted(bundle, 0)], lambda _: None, lambda _: None)
     with pytest.raises(WireError, match="a token for 'block1' came to a board that hosts block0"):
         station.admit(Token(RUN, "block1", END, 0, 0))
 
@@ -218,5 +218,5 @@ def test_score_stands_large_logits() -> None:
 
 def test_closing_a_station_frees_its_runtimes(bundle: Bundle, tmp_path: Path) -> None:
     runtime = FakeRuntime(bundle.manifest.blocks[0], bundle.state("block0"))
-    Station([HostedBlock(RUN, runtime, bundle.manifest)], lambda _: None, lambda _: None).close()
+    BoardDataflow([HostedBlock(RUN, runtime, bundle.manifest)], lambda _: None, lambda _: None).close()
     assert runtime.closed

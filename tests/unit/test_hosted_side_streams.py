@@ -14,7 +14,7 @@ from support.tiny_bundle import SIDES, make_batch, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, LinkError
-from edgebll.kernel.execution.board_dataflow import Station
+from edgebll.kernel.execution.board_dataflow import BoardDataflow
 from edgebll.kernel.execution.sequential import run_sequential
 from edgebll.kernel.execution.stage import HostedBlock
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
@@ -73,10 +73,10 @@ class Boards:
         self.home = {f"block{k}": board for board, blocks in enumerate(placement) for k in blocks}
         self.stations = [self._station(bundle, board, blocks) for board, blocks in enumerate(placement)]
 
-    def _station(self, bundle: Bundle, board: int, blocks: list[int]) -> Station:
+    def _station(self, bundle: Bundle, board: int, blocks: list[int]) -> BoardDataflow:
         loaded = [load_block("reference", bundle, f"block{k}") for k in blocks]
         hosted = [HostedBlock("run", runtime, bundle.manifest) for runtime in loaded]
-        return Station(hosted, lambda token: self._send(board, token), self._post)
+        return BoardDataflow(hosted, lambda token: self._send(board, token), self._post)
 
     def _send(self, board: int, token: Token) -> None:
         link = self.links.setdefault((board, self.home[token.block]), deque())

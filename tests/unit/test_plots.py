@@ -14,7 +14,7 @@ import pytest
 from edgebll.kernel.errors import BundleError, MissingExtraError
 from edgebll.kernel.plots import draw_curves, draw_timeline
 from edgebll.kernel.plots.style import COLOURS
-from edgebll.kernel.plots.timeline import Span, busy_parts, read_spans
+from edgebll.kernel.plots.timeline import DrawnSpan, busy_parts, read_spans
 
 
 def write_metrics(folder: Path, entries: list[dict[str, Any]]) -> None:
@@ -117,8 +117,8 @@ def test_spans_take_names_from_metadata_and_start_at_zero(tmp_path: Path) -> Non
     ]
     write_trace(tmp_path, [*names, event(0, 7, "EVAL", 17, 500.0, 20.0), event(0, 7, "TRAIN", 16, 480.0, 20.0)], bare=True)
     assert read_spans(tmp_path / "timeline.json") == [
-        Span("orin-1", "block0", "TRAIN", 16, 0.0, 20.0),
-        Span("orin-1", "block0", "EVAL", 17, 20.0, 40.0),
+        DrawnSpan("orin-1", "block0", "TRAIN", 16, 0.0, 20.0),
+        DrawnSpan("orin-1", "block0", "EVAL", 17, 20.0, 40.0),
     ]
 
 
@@ -130,7 +130,7 @@ def test_damaged_timelines_are_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_busy_parts_count_overlaps_once() -> None:
-    spans = [Span("b", "block0", "TRAIN", 0, 0.0, 10.0), Span("b", "block1", "TRAIN", 0, 5.0, 15.0)]
+    spans = [DrawnSpan("b", "block0", "TRAIN", 0, 0.0, 10.0), DrawnSpan("b", "block1", "TRAIN", 0, 5.0, 15.0)]
     assert busy_parts(spans, 40.0, 4) == pytest.approx([1.0, 0.5, 0.0, 0.0])
 
 

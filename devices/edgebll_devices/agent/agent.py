@@ -12,19 +12,19 @@ import time
 from edgebll.kernel.errors import BoardError, EdgebllError, LinkError, StorageError
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.wire import Assign, Hello, Message, Ping, Pong, Progress, Stop, Stopped
-from edgebll_devices.agent.board_info import Facts
-from edgebll_devices.agent.endpoints import Doors
-from edgebll_devices.agent.graceful_shutdown import Departure
+from edgebll_devices.agent.board_info import BoardInfo
+from edgebll_devices.agent.endpoints import BoardEndpoints
+from edgebll_devices.agent.graceful_shutdown import GracefulShutdown
 from edgebll_devices.agent.link_check import LinkCheck
 from edgebll_devices.agent.refusals import failing, refusal
-from edgebll_devices.agent.run_history import Runs
+from edgebll_devices.agent.run_history import RunHistory
 from edgebll_devices.agent.settings import Settings
 from edgebll_devices.service.systemd_notify import ServiceManager
-from edgebll_devices.session.runtime_pool import WarmRuntimes
-from edgebll_devices.session.session import Board, Ended, Session
+from edgebll_devices.session.runtime_pool import RuntimePool
+from edgebll_devices.session.session import BoardResources, Ended, Session
 from edgebll_devices.storage.board_files import BoardFiles
 from edgebll_devices.storage.file_cache import FileCache
-from edgebll_devices.storage.snapshot_cache import StateKeeper
+from edgebll_devices.storage.snapshot_cache import SnapshotCache
 from edgebll_devices.storage.write_budget import disk_budget
 
 _log = logging.getLogger(__name__)
@@ -43,30 +43,30 @@ class Agent:
         self._settings = settings
         self._files = BoardFiles(settings.state_dir, settings.name)
         cache = FileCache(settings.state_dir, owner=self._files.key)
-        self._facts = Facts(settings.name, self._files)
-        self._doors = Doors(settings)
-        self._keeper = StateKeeper(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
-        self._warm = WarmRuntimes()
-        kept = (self._keeper, self._warm, LinkCheck(settings.keys), settings.state_dir)
-        self._board = Board(settings.name, settings.keys, cache, self._doors.receiver, settings.deadline_s, *kept)
+        self._board_info = BoardInfo(settings.name, self._files)
+        self._endpoints = BoardEndpoints(settings)
+        self._snapshot_cache = SnapshotCache(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
+        self._runtime_pool = RuntimePool()
+        kept = (self._snapshot_cache, self._runtime_pool, LinkCheck(settings.keys), settings.state_dir)
+        self._board = BoardResources(settings.name, settings.keys, cache, self._endpoints.receiver, settings.deadline_s, *kept)
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
-        self._runs = Runs(self._files.runs)
+        self._runs = RunHistory(self._files.runs)
         self._manager = ServiceManager()
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
-        self._departure = Departure(settings.leave_s, self._manager)
+        self._shutdown = GracefulShutdown(settings.leave_s, self._manager)
         self._stop_requested = False
         self._exit_code: int | None = None
 
     @property
     def endpoint(self) -> str:
         """Where hosts connect."""
-        return self._doors.endpoint
+        return self._endpoints.endpoint
 
     @property
     def data_endpoint(self) -> str:
         """Where tokens arrive."""
-        return self._doors.receiver.endpoint
+        return self._endpoints.receiver.endpoint
 
     def working_for(self) -> tuple[str, int] | None:
         """The run and incarnation it has a session of, if any; from any thread."""
@@ -76,13 +76,13 @@ class Agent:
     def stop(self) -> None:
         """Make `serve` return, once a host that needs the board has moved its blocks; safe from threads and signal handlers."""
         self._stop_requested = True
-        self._doors.wake()
+        self._endpoints.wake()
 
     def serve(self) -> int:
         """Serve until stopped; return 0, or with `once` the exit code of what ended the session."""
         self._manager.ready(self._idle)
         while self._exit_code is None:
-            if self._stop_requested and self._departure.over(self._session, time.monotonic(), self._tell):
+            if self._stop_requested and self._shutdown.over(self._session, time.monotonic(), self._tell):
                 break
             self._turn()
         return self._exit_code or 0
@@ -92,17 +92,17 @@ class Agent:
         return f"board {self._settings.name} waits for a host at {self.endpoint}"
 
     def _turn(self) -> None:
-        self._doors.wait(self._turn_s)
+        self._endpoints.wait(self._turn_s)
         self._manager.alive(time.monotonic())
         self._empty_outbox()
-        for peer, message in self._doors.received():
+        for peer, message in self._endpoints.received():
             self._handle(peer, message)
             self._manager.alive(time.monotonic())  # files may come for a long time
         self._check_deadline()
-        self._warm.expire(time.monotonic())
+        self._runtime_pool.expire(time.monotonic())
 
     def _empty_outbox(self) -> None:
-        for session, message in self._doors.posted():
+        for session, message in self._endpoints.posted():
             if not isinstance(message, Ended):
                 self._tell(session, message)
                 continue
@@ -115,7 +115,7 @@ class Agent:
     def _tell(self, session: Session, message: Message) -> None:
         """Send to the session's host. What cannot be sent is lost for good, so the session fails with it."""
         try:
-            self._doors.send(session.peer, message)
+            self._endpoints.send(session.peer, message)
         except LinkError as error:
             if session.stopping or self._stop_requested:  # the host has let go, or is gone: either ends the session
                 _log.info("run %s: its host has hung up", session.run)
@@ -142,7 +142,7 @@ class Agent:
             self._wind_up(session)
         else:
             if isinstance(message, Assign):
-                self._facts.hosting.begins(message.run, message.blocks)
+                self._board_info.hosting.begins(message.run, message.blocks)
             try:
                 answer = session.handle(message)
             except EdgebllError as error:
@@ -170,18 +170,18 @@ class Agent:
             self._refuse(peer, hello)
 
     def _welcome(self, session: Session) -> None:
-        self._tell(session, self._facts.welcome(session.run, self._settings.data_announce or self.data_endpoint))
+        self._tell(session, self._board_info.welcome(session.run, self._settings.data_announce or self.data_endpoint))
 
     def _open(self, peer: bytes, hello: Hello) -> None:
         try:
             self._runs.note(hello.run, hello.incarnation)
         except StorageError as error:
-            self._doors.answer(peer, failing(self._settings.name, hello, error))
+            self._endpoints.answer(peer, failing(self._settings.name, hello, error))
             return
         if self._session is not None:
             self._session.close()
         earlier, now_s = self._runs.others(hello.run), awake_s()
-        self._session = Session(hello.run, peer, self._board, earlier, self._doors.post, now_s, hello.incarnation)
+        self._session = Session(hello.run, peer, self._board, earlier, self._endpoints.post, now_s, hello.incarnation)
         _log.info("run %s: a host says hello, incarnation %d", hello.run, hello.incarnation)
         self._manager.status(f"run {hello.run}, incarnation {hello.incarnation}")
         self._welcome(self._session)
@@ -194,7 +194,7 @@ class Agent:
 
     def _refuse(self, peer: bytes, message: Message) -> None:
         failure = refusal(self._settings.name, message, self._session, self._runs, ends=self._stop_requested)
-        self._doors.answer(peer, failure)
+        self._endpoints.answer(peer, failure)
 
     def _wind_up(self, session: Session) -> None:
         """End the session, now or once its worker has let go."""
@@ -207,8 +207,8 @@ class Agent:
         if self._session is not session:
             return  # it has ended already
         session.close()
-        self._facts.hosting.over()
-        self._doors.answer(session.peer, Stopped(session.run, incarnation=session.incarnation))
+        self._board_info.hosting.over()
+        self._endpoints.answer(session.peer, Stopped(session.run, incarnation=session.incarnation))
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None
         self._manager.status(self._idle)
@@ -233,7 +233,7 @@ class Agent:
     def _tell_waiting(self, peer: bytes, hello: Hello) -> None:
         """Tell the host of the next incarnation that the board lives, though it still computes for the last one."""
         text = "ends the step in progress of an earlier incarnation"
-        self._doors.answer(peer, Progress(hello.run, text, incarnation=hello.incarnation))
+        self._endpoints.answer(peer, Progress(hello.run, text, incarnation=hello.incarnation))
 
     def close(self) -> None:
         """End the session, if any, telling its host; free sockets and threads."""
@@ -243,16 +243,16 @@ class Agent:
             self._tell(session, session.fail(BoardError("the agent is shutting down; start it and the run again")))
             self._wind_up(session)
             self._await_worker(session)
-        self._keeper.close()
-        self._warm.close()
-        self._doors.close(wholly=session is None or not session.working)
+        self._snapshot_cache.close()
+        self._runtime_pool.close()
+        self._endpoints.close(wholly=session is None or not session.working)
         self._manager.close()
         self._files.close()
 
     def _await_worker(self, session: Session) -> None:
         deadline = time.monotonic() + _SHUT_DOWN_S
         while session.working and time.monotonic() < deadline:
-            self._doors.wait_for_worker(_TURN_S)
+            self._endpoints.wait_for_worker(_TURN_S)
             self._empty_outbox()
         if session.working:
             _log.warning("the step in progress did not end within %g s; leaving it", _SHUT_DOWN_S)

@@ -12,7 +12,7 @@ from edgebll.kernel.keys.allowed_hosts import load_hosts
 _log = logging.getLogger(__name__)
 
 
-class Trust:
+class AllowedKeys:
     """The allowed keys.
 
     Args:

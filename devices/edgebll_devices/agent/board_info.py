@@ -12,7 +12,7 @@ from edgebll_devices.agent.last_hosting import LastHosting
 from edgebll_devices.storage.board_files import BoardFiles
 
 
-class Facts:
+class BoardInfo:
     """What one agent says of itself.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from edgebll.kernel.errors import LinkError
 from edgebll.kernel.transport import ControlServer, Pollable, Receiver, Wakeup, poll
 from edgebll.kernel.wire import Message
-from edgebll_devices.agent.allowed_keys import Trust
+from edgebll_devices.agent.allowed_keys import AllowedKeys
 from edgebll_devices.agent.settings import Settings
 from edgebll_devices.session.session import Ended, Session
 
@@ -19,20 +19,20 @@ _YIELD_S = 0.0002
 _FAREWELL_S = 0.5
 
 
-class Doors:
+class BoardEndpoints:
     """The sockets of a board, and the box where its worker posts messages for the host. Close them when done.
 
     Attributes:
         receiver: the data socket, which the worker reads.
-        trust: who may connect.
+        allowed_keys: who may connect.
 
     Raises:
         LinkError: a port is in use. ConfigError: off loopback without keys.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.trust = Trust(settings.allowed, settings.hosts_file if settings.keys is not None else None)
-        self._server = ControlServer(settings.listen, keys=settings.keys, allowed=self.trust.keys)
+        self.allowed_keys = AllowedKeys(settings.allowed, settings.hosts_file if settings.keys is not None else None)
+        self._server = ControlServer(settings.listen, keys=settings.keys, allowed=self.allowed_keys.keys)
         try:
             self.receiver = Receiver(settings.data_listen, keys=settings.keys)
         except BaseException:
@@ -59,8 +59,8 @@ class Doors:
         """Wait until there is something to do; see to it that those who may connect can."""
         waited_for: list[Pollable] = [self._server, self._wakeup]
         poll(waited_for, limit_s)
-        if self.trust.changed():
-            self._server.allow(self.trust.keys)
+        if self.allowed_keys.changed():
+            self._server.allow(self.allowed_keys.keys)
         if self._outbox:
             time.sleep(_YIELD_S)
         self._wakeup.clear()

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 _AGAIN_S = 1.0
 
 
-class Departure:
+class GracefulShutdown:
     """An agent's end.
 
     Args:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from edgebll.kernel.errors import EdgebllError, LinkError
 from edgebll.kernel.wire import Failure, Hello, Message, OfRun
 from edgebll.kernel.wire.busy_reply import busy_with
-from edgebll_devices.agent.run_history import Runs
+from edgebll_devices.agent.run_history import RunHistory
 from edgebll_devices.session.session import Session
 
 
-def refusal(name: str, message: Message, session: Session | None, runs: Runs, *, ends: bool) -> Failure:
+def refusal(name: str, message: Message, session: Session | None, runs: RunHistory, *, ends: bool) -> Failure:
     """The answer to a message of another host than that of the session.
 
     Args:

@@ -37,7 +37,7 @@ class _File:
     runs: tuple[_Seen, ...]
 
 
-class Runs:
+class RunHistory:
     """The runs a board has seen.
 
     Args:

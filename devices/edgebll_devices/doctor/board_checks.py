@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from edgebll.cli.health_check import NOTE, OK, Check, guarded
-from edgebll_devices.doctor.board_probe import Board
+from edgebll_devices.doctor.board_probe import BoardProbe
 
 if TYPE_CHECKING:
     pass
 
 
-def is_board(board: Board) -> bool:
+def is_board(board: BoardProbe) -> bool:
     """Whether this machine is one of the boards known, or any other Jetson."""
     return board.profile() is not None or board.jetson_linux() is not None
 
 
-def board_checks(board: Board) -> Iterator[Check]:
+def board_checks(board: BoardProbe) -> Iterator[Check]:
     """All checks of a board; those of a Jetson only on one."""
     from edgebll_devices.doctor import health, jetson, storage
 
     yield guarded("board", lambda: _board(board))
-    jetsons: tuple[Callable[[Board], Check], ...] = (
+    jetsons: tuple[Callable[[BoardProbe], Check], ...] = (
         *(jetson.jetpack, jetson.interpreter, jetson.tensorrt, jetson.cudart, jetson.gpu_access, jetson.power_mode),
     )
     everywhere = (health.memory, health.swap, health.temperature, health.supply, storage.clock, storage.key, storage.engines)
@@ -31,7 +31,7 @@ def board_checks(board: Board) -> Iterator[Check]:
         yield guarded(topic, lambda check=check: check(board))  # type: ignore[misc]
 
 
-def _board(board: Board) -> Check:
+def _board(board: BoardProbe) -> Check:
     from edgebll_devices.hardware.profiles import device_tree, load_profiles
 
     profile, model = board.profile(), device_tree(board.root, "model")

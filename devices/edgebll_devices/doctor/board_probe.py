@@ -30,7 +30,7 @@ def _free_bytes(path: Path) -> int:
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardProbe:
     """What the checks look at, so that a test can hand in a folder for a machine.
 
     Attributes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 from edgebll.kernel.limits import read_memory
-from edgebll_devices.doctor.board_probe import Board
+from edgebll_devices.doctor.board_probe import BoardProbe
 
 _MIB_LITTLE = 1024
 #: Building an engine for a large block needs several times its memory; boards of this size have run out.
@@ -24,12 +24,12 @@ _FLAGS = {
 _SINCE_BOOT = 16
 
 
-def _mib(board: Board, entry: str) -> int:
+def _mib(board: BoardProbe, entry: str) -> int:
     found = re.search(rf"^{entry}:\s+(\d+) kB", board.text("proc/meminfo"), re.MULTILINE)
     return int(found[1]) // 1024 if found else 0
 
 
-def memory(board: Board) -> Check:
+def memory(board: BoardProbe) -> Check:
     """Memory that programs can still get; less than the machine has where a control group or ulimit says so."""
     free, total = _mib(board, "MemAvailable"), _mib(board, "MemTotal")
     found = f"{free / 1024:.1f} of {total / 1024:.1f} GiB available"
@@ -42,7 +42,7 @@ def memory(board: Board) -> Check:
     return Check("memory", OK, found)
 
 
-def swap(board: Board) -> Check:
+def swap(board: BoardProbe) -> Check:
     """Swap, on disk or in compressed memory (zram)."""
     places = [line.split()[0] for line in board.text("proc/swaps").splitlines()[1:]]
     if places:
@@ -53,7 +53,7 @@ def swap(board: Board) -> Check:
     return Check("swap", NOTE, "none: building an engine may be killed for want of memory", make)
 
 
-def temperature(board: Board) -> Check:
+def temperature(board: BoardProbe) -> Check:
     """The zone nearest to the temperature at which Linux slows it down."""
     zones = [zone for path in board.find("sys/class/thermal/thermal_zone*") if (zone := _zone(path)) is not None]
     if not zones:
@@ -82,7 +82,7 @@ def _zone(folder: Path) -> tuple[str, float, float | None] | None:
     return name, now, min((limit for limit in limits if limit > 0), default=None)
 
 
-def supply(board: Board) -> Check:
+def supply(board: BoardProbe) -> Check:
     """Whether the board was slowed down for want of power, by the firmware's flags or the kernel's counters."""
     profile = board.profile()
     advice = "use the supply and cable that the board's maker names, or a lower power mode"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
-from edgebll_devices.doctor.board_probe import Board
+from edgebll_devices.doctor.board_probe import BoardProbe
 
 #: Where the CUDA runtime may be: in JetPack's toolkit, or as a package of the system.
 _CUDART = (
@@ -20,7 +20,7 @@ _MODE = re.compile(r"^<\s*POWER_MODEL\s+ID\s*=\s*(\d+)\s+NAME\s*=\s*(\S+?)\s*>",
 _SUPPORTED = (3, 10)
 
 
-def jetpack(board: Board) -> Check:
+def jetpack(board: BoardProbe) -> Check:
     """The release, and what to export for it."""
     linux, release = board.jetson_linux(), board.jetpack()
     if release is None:
@@ -30,7 +30,7 @@ def jetpack(board: Board) -> Check:
     return Check("jetpack", OK, f"JetPack {release.name} (Jetson Linux {linux}): {brings}")
 
 
-def interpreter(board: Board) -> Check:
+def interpreter(board: BoardProbe) -> Check:
     """Whether this is the CPython that JetPack's TensorRT is made for."""
     release, ours = board.jetpack(), _dotted(board.python)
     if release is None:
@@ -43,18 +43,18 @@ def interpreter(board: Board) -> Check:
     return Check("interpreter", PROBLEM, found, _recreate(board, release.python))
 
 
-def _newer(board: Board) -> str:
+def _newer(board: BoardProbe) -> str:
     profile, release = board.profile(), board.jetpack()
     if profile is None or release is None or profile.jetpack[-1] == release.name:
         return ""
     return f", or install JetPack {profile.jetpack[-1]}, which this board can run"
 
 
-def _recreate(board: Board, python: str) -> str:
+def _recreate(board: BoardProbe, python: str) -> str:
     return f"make the environment anew: /usr/bin/python{python} -m venv --clear --system-site-packages {board.environment}"
 
 
-def tensorrt(board: Board) -> Check:
+def tensorrt(board: BoardProbe) -> Check:
     """Whether TensorRT's Python module can be imported here, or only by the system's own Python."""
     if board.importable("tensorrt"):
         return Check("tensorrt", OK, "can be imported")
@@ -80,7 +80,7 @@ def tensorrt(board: Board) -> Check:
     return Check("tensorrt", PROBLEM, f"only for CPython {version}, in {shown}", _recreate(board, version))
 
 
-def cudart(board: Board) -> Check:
+def cudart(board: BoardProbe) -> Check:
     """Whether the CUDA runtime library is there."""
     found = board.find(*_CUDART)
     if found:
@@ -90,7 +90,7 @@ def cudart(board: Board) -> Check:
     return Check("cudart", PROBLEM, "libcudart is not there, and TensorRT needs it", f"sudo apt install {package}")
 
 
-def gpu_access(board: Board) -> Check:
+def gpu_access(board: BoardProbe) -> Check:
     """Whether this user may use the GPU's device files."""
     nodes = [path for name in _NODES if (path := board.root / "dev" / name).exists()]
     if not nodes:
@@ -103,7 +103,7 @@ def gpu_access(board: Board) -> Check:
     return Check("gpu access", OK, ", ".join(f"/dev/{path.name}" for path in nodes))
 
 
-def power_mode(board: Board) -> Check:
+def power_mode(board: BoardProbe) -> Check:
     """The power mode, by the board's own table in /etc/nvpmodel.conf, and whether a faster one exists."""
     modes = {int(number): name for number, name in _MODE.findall(board.text("etc/nvpmodel.conf"))}
     now = board.text("var/lib/nvpmodel/status").removeprefix("pmode:")
@@ -116,7 +116,7 @@ def power_mode(board: Board) -> Check:
     return Check("power mode", NOTE, f"{name}, and {modes[fastest]} is faster", f"sudo nvpmodel -m {fastest}")
 
 
-def _fastest(board: Board, modes: dict[int, str]) -> int | None:
+def _fastest(board: BoardProbe, modes: dict[int, str]) -> int | None:
     profile = board.profile()
     marked = [mode.name for mode in profile.power_mode if mode.fastest] if profile else []
     return next((number for number, name in modes.items() if name.startswith("MAXN") or name in marked), None)

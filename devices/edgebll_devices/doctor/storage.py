@@ -10,7 +10,7 @@ import edgebll
 from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 from edgebll.cli.machine_facts import existing_parent
 from edgebll.kernel.errors import ConfigError
-from edgebll_devices.doctor.board_probe import Board
+from edgebll_devices.doctor.board_probe import BoardProbe
 
 _DAY_S = 86400.0
 _KEY = "etc/edgebll/board.key"
@@ -19,7 +19,7 @@ _DATED = ("var/lib/systemd/timesync/clock", "var/lib/dpkg/status", "etc/nv_tegra
 _ROOM_BYTES, _LEAST_BYTES = 2 << 30, 256 << 20
 
 
-def clock(board: Board) -> Check:
+def clock(board: BoardProbe) -> Check:
     """Whether the clock is behind what files here prove has passed; boards without a battery begin in the past."""
     dated = [board.root / name for name in _DATED] + [Path(edgebll.__file__)]
     newest = max(path.stat().st_mtime for path in dated if path.exists())
@@ -31,7 +31,7 @@ def clock(board: Board) -> Check:
     return Check("clock", NOTE, f"says {shown}, but files here are from {since}", advice)
 
 
-def key(board: Board) -> Check:
+def key(board: BoardProbe) -> Check:
     """The board's key file: there, readable by its owner only, and whole."""
     from edgebll.kernel.keys import load_key_pair
 
@@ -52,7 +52,7 @@ def key(board: Board) -> Check:
     return Check("key", OK, f"{path}, public key {pair.public}")
 
 
-def engines(board: Board) -> Check:
+def engines(board: BoardProbe) -> Check:
     """Room where engines built on this board are kept."""
     from edgebll.kernel.execution.load_context import default_engine_dir
 

@@ -17,7 +17,7 @@ _RUNTIMES = {*RUNTIMES, "tensorrt"}
 
 
 @dataclass(frozen=True)
-class Gpu:
+class GpuProfile:
     """A GPU that shares the board's memory: architecture, and compute capability as "8.7"."""
 
     architecture: str
@@ -87,7 +87,7 @@ class BoardProfile:
     sources: tuple[str, ...]
     sensors: Sensors
     jetpack: tuple[str, ...] = ()
-    gpu: Gpu | None = None
+    gpu: GpuProfile | None = None
     power_mode: tuple[PowerMode, ...] = ()
     unverified: tuple[str, ...] = field(default=())
 

@@ -14,7 +14,7 @@ import onnxruntime
 from edgebll.kernel.bundle import Bundle, check_state
 from edgebll.kernel.errors import BoardError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.aligned_arrays import empty_aligned
@@ -28,7 +28,7 @@ _CUDA_OPTIONS = {"device_id": "0", "cudnn_conv_algo_search": "HEURISTIC", "use_t
 _MAX_LISTED = 8
 
 
-def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int, site: Site) -> OrtGpuBlock:
+def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int, load_context: LoadContext) -> OrtGpuBlock:
     """Load a block on the first GPU.
 
     Args:
@@ -36,7 +36,7 @@ def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int
         bundle: as for `load_block`.
         block: as for `load_block`.
         threads: as for `load_block`.
-        site: as for `load_block`.
+        load_context: as for `load_block`.
 
     Raises:
         BoardError: ONNX Runtime cannot use the GPU. BundleError: a graph does not load or fit.
@@ -46,14 +46,14 @@ def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int
     providers: list[Any] = [(_CUDA, _CUDA_OPTIONS)]
     if runtime == "onnxruntime-tensorrt":
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # this provider has no option for it
-        providers.insert(0, (_TENSORRT, _tensorrt_options(site)))
-        site.say(f"ONNX Runtime prepares {block} with TensorRT; the first time this takes minutes on a small board")
+        providers.insert(0, (_TENSORRT, _tensorrt_options(load_context)))
+        load_context.say(f"ONNX Runtime prepares {block} with TensorRT; the first time this takes minutes on a small board")
     return OrtGpuBlock(bundle, block, providers, "cuda", threads=threads)
 
 
-def _tensorrt_options(site: Site) -> dict[str, str]:
+def _tensorrt_options(load_context: LoadContext) -> dict[str, str]:
     """Engines and timings are kept; types are those of the graph, so no float16 beyond it."""
-    folder = str(site.engines / "onnxruntime")
+    folder = str(load_context.engines / "onnxruntime")
     return {
         "device_id": "0",
         "trt_engine_cache_enable": "1",

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import LinkError
-from edgebll.kernel.execution.load_context import LoadHalted, Site
+from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
 from edgebll.kernel.execution.stage import HostedBlock, Start
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.spec.manifest import FileEntry, Manifest
 from edgebll.kernel.state.block_state import Array, load_tensors
 from edgebll.kernel.state.side_stream_queues import Waiting
 from edgebll.kernel.wire import Assign, load_waiting, state_file
-from edgebll_devices.session.runtime_pool import Loaded, WarmRuntimes
+from edgebll_devices.session.runtime_pool import Loaded, RuntimePool
 from edgebll_devices.storage.file_cache import FileCache
-from edgebll_devices.storage.snapshot_cache import StateKeeper
+from edgebll_devices.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
     from edgebll_devices.runtimes import BlockRuntime
@@ -29,7 +29,7 @@ _SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True)
-class Job:
+class LoadJob:
     """What a worker needs to know.
 
     Attributes:
@@ -43,8 +43,8 @@ class Job:
         earlier_runs: runs this board has seen before; their stray tokens are dropped.
         link_timeout_s: how long to wait for a connection to another board.
         cache: where the files are.
-        keeper: takes the states of snapshots.
-        warm: runtimes of the incarnation before.
+        snapshot_cache: takes the states of snapshots.
+        runtime_pool: runtimes of the incarnation before.
     """
 
     board: str
@@ -57,8 +57,8 @@ class Job:
     earlier_runs: frozenset[str]
     link_timeout_s: float
     cache: FileCache
-    keeper: StateKeeper
-    warm: WarmRuntimes
+    snapshot_cache: SnapshotCache
+    runtime_pool: RuntimePool
 
 
 class BlockLoader:
@@ -66,11 +66,11 @@ class BlockLoader:
 
     Args:
         job: of the session.
-        site: whom to tell of work that takes long, and who may stop it.
+        load_context: whom to tell of work that takes long, and who may stop it.
     """
 
-    def __init__(self, job: Job, site: Site) -> None:
-        self._job, self._site = job, site
+    def __init__(self, job: LoadJob, load_context: LoadContext) -> None:
+        self._job, self._load_context = job, load_context
         self._manifest_sha256 = hashlib.sha256(job.manifest_bytes).hexdigest()
 
     def load(self) -> list[HostedBlock]:
@@ -80,7 +80,7 @@ class BlockLoader:
             EdgebllError: as `load_block` and `BlockRuntime.load_state`. StorageError: a file cannot be used.
         """
         job, blocks = self._job, list[HostedBlock]()
-        job.warm.keep_only(self._loaded(name) for name in job.assign.blocks)
+        job.runtime_pool.keep_only(self._loaded(name) for name in job.assign.blocks)
         snapshot = {f"{_SNAPSHOT}/{name}": entry for name, entry in job.snapshot.items()}
         with job.cache.materialised(job.manifest_bytes, {**job.files, **snapshot}) as folder:
             bundle = open_bundle(folder, verify=False)  # the cache has verified every file
@@ -93,7 +93,7 @@ class BlockLoader:
                 for block in blocks:
                     self.let_go(block, sound=isinstance(error, (LinkError, LoadHalted)))
                 raise
-        job.keeper.tidy(job.assign.run, job.snapshot)
+        job.snapshot_cache.tidy(job.assign.run, job.snapshot)
         job.cache.prune()
         return blocks
 
@@ -101,7 +101,7 @@ class BlockLoader:
         """Free a block, or keep its runtime if that is sound and the run may go on in another incarnation."""
         runtime = block.release()
         if sound and not block.ended:
-            self._job.warm.put(self._loaded(block.name), runtime)
+            self._job.runtime_pool.put(self._loaded(block.name), runtime)
         else:
             runtime.close()
 
@@ -119,8 +119,10 @@ class BlockLoader:
         from edgebll_devices.runtimes import load_block
 
         assign = self._job.assign
-        kept = self._job.warm.take(self._loaded(name))
-        runtime: BlockRuntime = kept or load_block(assign.runtime, bundle, name, threads=assign.threads, site=self._site)
+        kept = self._job.runtime_pool.take(self._loaded(name))
+        runtime: BlockRuntime = kept or load_block(
+            assign.runtime, bundle, name, threads=assign.threads, load_context=self._load_context
+        )
         try:
             if self._job.snapshot:
                 runtime.load_state(load_tensors(bundle.path / _SNAPSHOT / state_file(name)))

@@ -31,7 +31,7 @@ class Loaded:
     threads: int
 
 
-class WarmRuntimes:
+class RuntimePool:
     """Runtimes nobody uses at the moment. Safe between threads; each runtime is used by one at a time. Close it when done."""
 
     def __init__(self) -> None:

@@ -15,12 +15,12 @@ from edgebll.kernel.transport import Receiver
 from edgebll.kernel.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
 from edgebll_devices.agent.assignment_check import check_assign, check_snapshot, check_start
 from edgebll_devices.agent.link_check import LinkCheck, survey
-from edgebll_devices.session.block_loader import Job
-from edgebll_devices.session.runtime_pool import WarmRuntimes
+from edgebll_devices.session.block_loader import LoadJob
+from edgebll_devices.session.runtime_pool import RuntimePool
 from edgebll_devices.session.worker import Worker
 from edgebll_devices.storage.file_cache import FileCache
 from edgebll_devices.storage.incoming_file import Incoming
-from edgebll_devices.storage.snapshot_cache import StateKeeper
+from edgebll_devices.storage.snapshot_cache import SnapshotCache
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardResources:
     """What outlives a session.
 
     Attributes:
@@ -42,8 +42,8 @@ class Board:
         cache: its files.
         receiver: its data socket.
         deadline_s: how long to wait for a peer.
-        keeper: keeps states of snapshots.
-        warm: loaded runtimes for the next incarnation.
+        snapshot_cache: keeps states of snapshots.
+        runtime_pool: loaded runtimes for the next incarnation.
         links: tries links.
         state_dir: its folder.
     """
@@ -53,8 +53,8 @@ class Board:
     cache: FileCache
     receiver: Receiver
     deadline_s: float
-    keeper: StateKeeper
-    warm: WarmRuntimes
+    snapshot_cache: SnapshotCache
+    runtime_pool: RuntimePool
     links: LinkCheck
     state_dir: Path
 
@@ -79,7 +79,7 @@ class Session:
         self,
         run: str,
         peer: bytes,
-        board: Board,
+        board: BoardResources,
         earlier_runs: frozenset[str],
         post: Callable[[Session, Message | Ended], None],
         heard: float,
@@ -183,7 +183,7 @@ class Session:
         files = {name: self._manifest.files[name] for name in self._offer.files}
         check_assign(assign, self._manifest, files, self._board.keys)
         check_start(assign, self._offer)
-        job = Job(
+        job = LoadJob(
             board=self._board.name,
             keys=self._board.keys,
             assign=assign,
@@ -194,8 +194,8 @@ class Session:
             earlier_runs=self._earlier_runs,
             link_timeout_s=self._board.deadline_s,
             cache=self._board.cache,
-            keeper=self._board.keeper,
-            warm=self._board.warm,
+            snapshot_cache=self._board.snapshot_cache,
+            runtime_pool=self._board.runtime_pool,
         )
         self._board.receiver.allow(assign.upstream_keys)
         self._worker = Worker(job, self._board.receiver, self._from_worker, self._worker_end)

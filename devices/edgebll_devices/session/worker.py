@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 from edgebll.kernel.errors import EdgebllError, LinkError, LinkTimeout, WireError
-from edgebll.kernel.execution.board_dataflow import Station
-from edgebll.kernel.execution.load_context import LoadHalted, Site
+from edgebll.kernel.execution.board_dataflow import BoardDataflow
+from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Pollable, Receiver, Sender, Wakeup, poll
 from edgebll.kernel.wire import MAX_PROGRESS_CHARS, Failure, LinkProbe, Message, Progress, Ready, State, Token
-from edgebll_devices.session.block_loader import BlockLoader, Job
+from edgebll_devices.session.block_loader import BlockLoader, LoadJob
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Worker(threading.Thread):
 
     def __init__(
         self,
-        job: Job,
+        job: LoadJob,
         receiver: Receiver,
         post: Callable[[Message], None],
         done: Callable[[Failure | None], None],
@@ -78,7 +78,7 @@ class Worker(threading.Thread):
             _log.exception("the worker failed")
             failure = self._failure(1, f"{type(error).__name__}: {' '.join(str(error).split())[:_MAX_CHARS]}")
         finally:
-            self._job.keeper.forget()
+            self._job.snapshot_cache.forget()
             try:
                 self._close_links(orderly=failure is None and not self._halt.is_set())
             finally:
@@ -91,25 +91,25 @@ class Worker(threading.Thread):
     def _serve(self) -> None:
         start = time.monotonic()
         self._connect_all()
-        loader = BlockLoader(self._job, Site(say=self._say, halted=self._halt.is_set, state_dir=self._job.cache.root))
-        station, sound = Station(loader.load(), self._send, self._report), False
+        loader = BlockLoader(self._job, LoadContext(say=self._say, halted=self._halt.is_set, state_dir=self._job.cache.root))
+        dataflow, sound = BoardDataflow(loader.load(), self._send, self._report), False
         try:
             assign = self._job.assign
             self._post(Ready(assign.run, time.monotonic() - start, incarnation=assign.incarnation))
-            while not self._halt.is_set() and not station.ended:
-                if not station.advance():
-                    self._take_token(station)
+            while not self._halt.is_set() and not dataflow.ended:
+                if not dataflow.advance():
+                    self._take_token(dataflow)
             sound = True
         except LinkError:
             sound = True  # the blocks have nothing to do with it
             raise
         finally:
-            station.close(lambda block: loader.let_go(block, sound=sound))
+            dataflow.close(lambda block: loader.let_go(block, sound=sound))
 
-    def _take_token(self, station: Station) -> None:
+    def _take_token(self, dataflow: BoardDataflow) -> None:
         message = self._receiver.receive(0)
         if message is None:
-            station.flush()
+            dataflow.flush()
             self._check_links()
             waited_for: list[Pollable] = [self._receiver, self._wakeup, *self._news]
             self._waits = True
@@ -120,7 +120,7 @@ class Worker(threading.Thread):
         elif not isinstance(message, Token):
             raise WireError(f"a {type(message).__name__} came on the data connection, which carries tokens only")
         elif (message.run, message.incarnation) == (self._job.assign.run, self._job.assign.incarnation):
-            station.admit(message)
+            dataflow.admit(message)
         elif message.run == self._job.assign.run or message.run in self._job.earlier_runs:
             self._strays += 1  # of another incarnation, or of a host that is gone
         else:
@@ -130,7 +130,7 @@ class Worker(threading.Thread):
         """Take what the blocks have for the host; a state at a snapshot is kept here as well."""
         self._post(message)
         if isinstance(message, State) and not message.final:
-            self._job.keeper.keep(message)
+            self._job.snapshot_cache.keep(message)
 
     def _say(self, text: str) -> None:
         """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""

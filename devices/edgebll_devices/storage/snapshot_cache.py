@@ -20,7 +20,7 @@ from edgebll_devices.storage.write_budget import WriteBudget
 _log = logging.getLogger(__name__)
 
 
-class StateKeeper:
+class SnapshotCache:
     """Writes states in a thread of its own, which starts with the first one. Close it when done.
 
     At most one state of a block waits: a newer one takes its place. So a disk that is slower than the snapshots come keeps

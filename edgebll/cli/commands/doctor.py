@@ -27,12 +27,12 @@ def doctor(
     """Check this machine and say what is wrong and what to do; exit code 1 if it cannot do its role."""
     from edgebll.cli.commands.machine_checks import PROBLEM, ROLES, run_checks
     from edgebll_devices.doctor.board_checks import board_checks, is_board
-    from edgebll_devices.doctor.board_probe import Board
+    from edgebll_devices.doctor.board_probe import BoardProbe
 
     if role and role not in ROLES:
         raise ConfigError(f"--role must be one of {', '.join(ROLES)}, not {role!r}")
     checks = run_checks(role or "board", data_dir, folder)
-    board = Board(root=root, key=key)
+    board = BoardProbe(root=root, key=key)
     if role == "board" or (not role and is_board(board)):
         checks += board_checks(board)
     problems = [check for check in checks if check.status == PROBLEM]

@@ -14,7 +14,7 @@ from edgebll.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgebll.learning.networks import BlockNetwork
-    from edgebll.learning.rule_catalogue import RuleEntry, Stream
+    from edgebll.learning.rule_catalogue import RuleEdge, RuleEntry
 
 
 def rules(
@@ -79,7 +79,7 @@ def _text(entry: RuleEntry, same: str) -> str:
     return "\n".join([*lines, *map(_stream, entry.streams)])
 
 
-def _stream(stream: Stream) -> str:
+def _stream(stream: RuleEdge) -> str:
     lag = f", {stream.lag} steps late" if stream.lag else ""
     ends = f"{stream.source} -> {stream.target}"
     return f"    {ends:<18} {', '.join(stream.tensors):<6} {stream.bytes_per_sample:>10,.0f}{lag}"

@@ -29,7 +29,7 @@ Outlet = Callable[[Token], None]
 Post = Callable[[Message], None]
 
 
-class Station:
+class BoardDataflow:
     """All blocks of one board.
 
     Args:

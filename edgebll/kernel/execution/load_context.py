@@ -40,7 +40,7 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class Site:
+class LoadContext:
     """Where a block is loaded.
 
     Attributes:

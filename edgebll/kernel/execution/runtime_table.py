@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError, MissingExtraError
 from edgebll.kernel.execution.block_runtime import BlockRuntime
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.runtime_names import RUNTIMES, check_runtime
 from edgebll.kernel.state.block_state import Array
 
@@ -19,7 +19,7 @@ class Loader(NamedTuple):
 
     Attributes:
         target: "module:function", which takes `bundle` and `block`.
-        options: what it takes besides: some of "runtime", "threads" and "site".
+        options: what it takes besides: some of "runtime", "threads" and "load_context".
     """
 
     target: str
@@ -27,11 +27,11 @@ class Loader(NamedTuple):
 
 
 _RUNTIMES = "edgebll_devices.runtimes"
-_GPU = Loader(f"{_RUNTIMES}.onnxruntime_gpu:load_ort_gpu_block", ("runtime", "threads", "site"))
+_GPU = Loader(f"{_RUNTIMES}.onnxruntime_gpu:load_ort_gpu_block", ("runtime", "threads", "load_context"))
 LOADERS: dict[str, Loader] = {
     "onnxruntime": Loader(f"{_RUNTIMES}.onnxruntime_cpu:OrtBlock", ("threads",)),
     "reference": Loader(f"{_RUNTIMES}.reference:ReferenceBlock", ()),
-    "tensorrt": Loader(f"{_RUNTIMES}.tensorrt:load_tensorrt_block", ("site",)),
+    "tensorrt": Loader(f"{_RUNTIMES}.tensorrt:load_tensorrt_block", ("load_context",)),
     "onnxruntime-cuda": _GPU,
     "onnxruntime-tensorrt": _GPU,
 }
@@ -69,7 +69,9 @@ def available_runtimes() -> tuple[str, ...]:
     return tuple(name for name in RUNTIMES if missing(name) is None)
 
 
-def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, site: Site | None = None) -> BlockRuntime:
+def load_block(
+    runtime: str, bundle: Bundle, block: str, *, threads: int = 1, load_context: LoadContext | None = None
+) -> BlockRuntime:
     """Load a block's graphs and starting state.
 
     Args:
@@ -77,12 +79,12 @@ def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, si
         bundle: an opened bundle; its files are not needed once this returns.
         block: the block's name.
         threads: threads of one training step; "reference" always uses one, GPUs do not count.
-        site: whom to tell of work that takes minutes, who may stop it, and where to keep its results.
+        load_context: whom to tell of work that takes minutes, who may stop it, and where to keep its results.
 
     Raises:
         ConfigError: unknown runtime or threads < 1. MissingExtraError: the runtime is not installed.
         BundleError: no such block, or a graph or state that does not load or fit. BoardError: the GPU failed.
-        LoadHalted: the site stopped it.
+        LoadHalted: `load_context` stopped it.
     """
     check_runtime(runtime)
     if threads < 1:
@@ -91,7 +93,7 @@ def load_block(runtime: str, bundle: Bundle, block: str, *, threads: int = 1, si
     if reason is not None:
         raise MissingExtraError(reason)
     loader = LOADERS[runtime]
-    given = {"runtime": runtime, "threads": threads, "site": site or Site()}
+    given = {"runtime": runtime, "threads": threads, "load_context": load_context or LoadContext()}
     loaded: BlockRuntime = resolved(loader.target)(bundle=bundle, block=block, **{name: given[name] for name in loader.options})
     return loaded
 

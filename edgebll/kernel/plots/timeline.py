@@ -24,7 +24,7 @@ _OTHER = "#B8B8B8"
 
 
 @dataclass(frozen=True)
-class Span:
+class DrawnSpan:
     """A block applied a token on a board; start and end in microseconds from the first span."""
 
     board: str
@@ -53,7 +53,7 @@ def draw_timeline(run_path: Path | str) -> Path:
     return save_figure(folder / TIMELINE_PICTURE, draw, (11.0, 2.2 + 0.75 * len(boards)))
 
 
-def read_spans(path: Path) -> list[Span]:
+def read_spans(path: Path) -> list[DrawnSpan]:
     """The complete events ("ph": "X") of a Chrome trace, by start time.
 
     Raises:
@@ -72,19 +72,19 @@ def read_spans(path: Path) -> list[Span]:
     if not spans:
         raise BundleError(f"{path} has no events, so there is no timeline to draw; run it again")
     first = min(span.start_us for span in spans)
-    moved = (Span(s.board, s.block, s.kind, s.sequence, s.start_us - first, s.end_us - first) for s in spans)
+    moved = (DrawnSpan(s.board, s.block, s.kind, s.sequence, s.start_us - first, s.end_us - first) for s in spans)
     return sorted(moved, key=lambda span: span.start_us)
 
 
-def _span(event: dict[str, Any], names: dict[Any, str], threads: dict[Any, str]) -> Span:
+def _span(event: dict[str, Any], names: dict[Any, str], threads: dict[Any, str]) -> DrawnSpan:
     board = names.get(event["pid"], str(event["pid"]))
     block = threads.get((event["pid"], event["tid"]), str(event["tid"]))
     start = float(event["ts"])
     kind = str(event["name"]).partition(" ")[0]
-    return Span(board, block, kind, int(event["args"]["sequence"]), start, start + float(event["dur"]))
+    return DrawnSpan(board, block, kind, int(event["args"]["sequence"]), start, start + float(event["dur"]))
 
 
-def _first_block(spans: Sequence[Span]) -> Any:
+def _first_block(spans: Sequence[DrawnSpan]) -> Any:
     """Sort key of boards: the order in which batches reach them, told by the block names."""
     first: dict[str, tuple[int, str]] = {}
     for span in spans:
@@ -93,7 +93,7 @@ def _first_block(spans: Sequence[Span]) -> Any:
     return lambda board: (first[board], board)
 
 
-def busy_parts(spans: Sequence[Span], end_us: float, slices: int) -> list[float]:
+def busy_parts(spans: Sequence[DrawnSpan], end_us: float, slices: int) -> list[float]:
     """Part of each of `slices` equal slices of [0, end_us] that spans (of one board) cover, 0 to 1."""
     width = end_us / slices
     covered = [0.0] * slices
@@ -106,7 +106,7 @@ def busy_parts(spans: Sequence[Span], end_us: float, slices: int) -> list[float]
     return [min(1.0, value / width) for value in covered]
 
 
-def _draw_overview(axes: Any, spans: Sequence[Span], boards: Sequence[str]) -> None:
+def _draw_overview(axes: Any, spans: Sequence[DrawnSpan], boards: Sequence[str]) -> None:
     end = max(span.end_us for span in spans) or 1.0
     rows = [busy_parts([s for s in spans if s.board == board], end, _SLICES) for board in boards]
     seconds = end / 1e6
@@ -120,7 +120,7 @@ def _draw_overview(axes: Any, spans: Sequence[Span], boards: Sequence[str]) -> N
     axes.grid(visible=False)
 
 
-def _draw_close_look(axes: Any, spans: Sequence[Span], boards: Sequence[str]) -> None:
+def _draw_close_look(axes: Any, spans: Sequence[DrawnSpan], boards: Sequence[str]) -> None:
     start, end = _window(spans)
     unit, divisor = ("s", 1e6) if end - start > 5e6 else ("ms", 1e3)
     shown = [span for span in spans if span.end_us > start and span.start_us < end]
@@ -149,7 +149,7 @@ def _board_rows(axes: Any, boards: Sequence[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _window(spans: Sequence[Span]) -> tuple[float, float]:
+def _window(spans: Sequence[DrawnSpan]) -> tuple[float, float]:
     """A stretch near the middle of the run, when the pipeline is full, in which _BATCHES training batches enter in a row."""
     entrance = min((len(span.block), span.block) for span in spans)[1]
     entries = sorted((s.start_us, s.sequence) for s in spans if s.kind == "TRAIN" and s.block == entrance)

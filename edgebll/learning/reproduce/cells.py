@@ -11,7 +11,7 @@ from typing import Any
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
 from edgebll.learning import RULES, is_one_block
-from edgebll.learning.reproduce.recipe import SCALES, Recipe, Row, Setting
+from edgebll.learning.reproduce.recipe import SCALES, NetworkSetting, Recipe, RuleRow
 from edgebll.learning.training import TrainConfig
 from edgebll.learning.training.config import HOW
 
@@ -32,8 +32,8 @@ class Cell:
         config: of the training; None where it cannot be run, and `reason` says why.
     """
 
-    setting: Setting
-    row: Row
+    setting: NetworkSetting
+    row: RuleRow
     blocks: int
     seed: int
     config: TrainConfig | None
@@ -88,7 +88,7 @@ def placed(cell: Cell, how: Mapping[str, Any]) -> Cell:
     return cell if cell.config is None else dataclasses.replace(cell, config=dataclasses.replace(cell.config, **how))
 
 
-def _chosen(recipe: Recipe, only: Sequence[str]) -> list[Row]:
+def _chosen(recipe: Recipe, only: Sequence[str]) -> list[RuleRow]:
     wanted = {name.lower() for name in only}
     known = {name.lower() for row in recipe.rules for name in (row.name, row.rule)}
     if wanted - known:
@@ -97,7 +97,7 @@ def _chosen(recipe: Recipe, only: Sequence[str]) -> list[Row]:
     return [row for row in recipe.rules if not wanted or row.name == recipe.baseline or wanted & {row.name.lower(), row.rule}]
 
 
-def _cell(recipe: Recipe, scale: str, setting: Setting, row: Row, blocks: int, seed: int) -> Cell:
+def _cell(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, blocks: int, seed: int) -> Cell:
     where = f"{recipe.name}.toml: {setting.name}, {row.name}"
     values = merged(recipe, scale, setting, row, where)
     if row.rule not in RULES:
@@ -114,7 +114,7 @@ def _cell(recipe: Recipe, scale: str, setting: Setting, row: Row, blocks: int, s
     return Cell(setting, row, blocks, seed, config)
 
 
-def merged(recipe: Recipe, scale: str, setting: Setting, row: Row, where: str = "") -> dict[str, Any]:
+def merged(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, where: str = "") -> dict[str, Any]:
     """Fields of TrainConfig as the recipe gives them: of the scale, overruled by the setting's, overruled by the rule's.
 
     Raises:

@@ -4,8 +4,8 @@ A recipe is a TOML file with these entries; `recipes/` has one for each table ed
 
     title, kind, baseline, text, notes           what it is; kind is "accuracy" or "cost"; the baseline is a rule's name
     [full] [small]                               `Scale`: what holds for all runs of a scale
-    [[settings]]                                 `Setting`: a network on a data set, and the numbers of blocks
-    [[rules]]                                    `Row`: a learning rule with its options
+    [[settings]]                                 `NetworkSetting`: a network on a data set, and the numbers of blocks
+    [[rules]]                                    `RuleRow`: a learning rule with its options
     [[published]]                                `Published`: figures of one paper for one setting
     [sources]                                    hyper-parameter -> where its value at full scale is from
 """
@@ -49,7 +49,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Setting:
+class NetworkSetting:
     """A network on a data set.
 
     Attributes:
@@ -67,7 +67,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Row:
+class RuleRow:
     """A learning rule as the table has it.
 
     Attributes:
@@ -125,8 +125,8 @@ class Recipe:
     baseline: str
     full: Scale
     small: Scale
-    settings: tuple[Setting, ...]
-    rules: tuple[Row, ...]
+    settings: tuple[NetworkSetting, ...]
+    rules: tuple[RuleRow, ...]
     sources: dict[str, str]
     kind: str = ACCURACY
     published: tuple[Published, ...] = ()
@@ -143,13 +143,13 @@ class Recipe:
             raise ConfigError(f"the scale must be {' or '.join(SCALES)}, not {name!r}")
         return self.full if name == FULL else self.small
 
-    def settings_at(self, scale: str) -> list[Setting]:
+    def settings_at(self, scale: str) -> list[NetworkSetting]:
         """The settings that are run at a scale, with the numbers of blocks that are."""
         wanted = self.scale(scale)
         chosen = [setting for setting in self.settings if not wanted.settings or setting.name in wanted.settings]
         return [replace(s, blocks=tuple(k for k in s.blocks if not wanted.blocks or k in wanted.blocks)) for s in chosen]
 
-    def figures(self, setting: str, row: Row, blocks: int) -> list[tuple[Published, float, float | None]]:
+    def figures(self, setting: str, row: RuleRow, blocks: int) -> list[tuple[Published, float, float | None]]:
         """Published figures of a rule, each with its paper and its standard deviation."""
         found = []
         (all_blocks,) = [s.blocks for s in self.settings if s.name == setting]

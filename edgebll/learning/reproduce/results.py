@@ -13,7 +13,7 @@ from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.learning.reproduce.cells import Cell
 from edgebll.learning.reproduce.one_run import DONE, FAILED
 from edgebll.learning.reproduce.parameters import parameters
-from edgebll.learning.reproduce.recipe import COST, Recipe, Row
+from edgebll.learning.reproduce.recipe import COST, Recipe, RuleRow
 from edgebll.learning.reproduce.report import RUNTIMES
 from edgebll.learning.reproduce.runner import outcome
 from edgebll.learning.training.config import HOW
@@ -86,7 +86,7 @@ def _reason(values: Mapping[str, Any]) -> str:
     return values.get("reason") or {"paused": "begun, not finished"}.get(values["state"], "not run yet")
 
 
-def _published(recipe: Recipe, setting: str, row: Row, blocks: int) -> list[dict[str, Any]]:
+def _published(recipe: Recipe, setting: str, row: RuleRow, blocks: int) -> list[dict[str, Any]]:
     """Figures with their gap to the same paper's baseline."""
     (base,) = [row for row in recipe.rules if row.name == recipe.baseline]
     of_base = {p.source: value for p, value, _ in recipe.figures(setting, base, blocks)}

@@ -2,7 +2,7 @@
 
     RUN/checkpoint/block0.safetensors ...   the states
     RUN/checkpoint/streams.safetensors      what waits on side streams, as "target/source/number/tensor"; only if there are any
-    RUN/checkpoint/progress.json            `Progress`, written last
+    RUN/checkpoint/progress.json            `TrainingProgress`, written last
 
 While a new checkpoint takes the old one's place, the old one is `checkpoint.old`; whichever is whole is found again.
 """
@@ -37,7 +37,7 @@ States = dict[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far a run was.
 
     Attributes:
@@ -61,7 +61,7 @@ class Progress:
     streams_sha256: str = ""
 
     @classmethod
-    def none(cls) -> Progress:
+    def none(cls) -> TrainingProgress:
         """That of a run before its first step."""
         return cls(0, 0, "", None, None, 0.0, 0.0)
 
@@ -76,7 +76,7 @@ class Checkpoint:
     """
 
     states: States
-    progress: Progress
+    progress: TrainingProgress
     waiting: Waiting | None = None
 
 
@@ -145,7 +145,7 @@ def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> Checkpoint | None:
     if folder is None:
         return None
     try:
-        progress = from_plain(Progress, json.loads((folder / PROGRESS).read_bytes()), str(folder / PROGRESS))
+        progress = from_plain(TrainingProgress, json.loads((folder / PROGRESS).read_bytes()), str(folder / PROGRESS))
     except (OSError, ValueError) as error:  # PlainError and JSON's error are ValueErrors
         reason = str(error) if isinstance(error, PlainError) else f"{folder / PROGRESS} cannot be read ({error})"
         raise BundleError(f"{reason}; train again") from error

@@ -16,7 +16,7 @@ from torch import Tensor
 from edgebll.data import AUGMENTATIONS, Dataset
 from edgebll.data.augment import Augmentation, geometry
 from edgebll.data.dataset import FLOAT32, Ints
-from edgebll.learning.training.torch_device import Placement
+from edgebll.learning.training.torch_device import TensorPlacement
 
 #: What stands for the black border in `_sources`.
 _BORDER = -1
@@ -30,7 +30,7 @@ class DeviceData:
         placement: where its batches shall lie.
     """
 
-    def __init__(self, dataset: Dataset, placement: Placement) -> None:
+    def __init__(self, dataset: Dataset, placement: TensorPlacement) -> None:
         self.dataset = dataset
         self.placement = placement
         self._samples = self.sent(dataset.samples)

@@ -53,7 +53,7 @@ def why_no_compiler(device: str) -> str:
 
 
 @dataclass(frozen=True)
-class Placement:
+class TensorPlacement:
     """Where tensors of a run lie.
 
     Attributes:
@@ -68,7 +68,7 @@ class Placement:
     fetch_steps: int = 1
 
     @classmethod
-    def on(cls, device: str, channels_last: bool = False) -> Placement:
+    def on(cls, device: str, channels_last: bool = False) -> TensorPlacement:
         """That of a device that `resolve_device` returned."""
         return cls(torch.device(device), channels_last, 1 if device == CPU else _GPU_FETCH_STEPS)
 

@@ -16,7 +16,7 @@ from edgebll.learning.training.checkpoint import INITIAL, States, load_checkpoin
 from edgebll.learning.training.config import TrainConfig, parse_run
 from edgebll.learning.training.device_data import DeviceData
 from edgebll.learning.training.evaluate import Evaluation, evaluate
-from edgebll.learning.training.torch_device import CPU, Placement, resolve_device
+from edgebll.learning.training.torch_device import CPU, TensorPlacement, resolve_device
 from edgebll.learning.training.trained_model import build_model
 
 
@@ -90,7 +90,7 @@ class TrainedRun:
             DataError: the data set does not fit the network. BundleError: the states are missing or damaged.
             ConfigError: there is no such device.
         """
-        place = Placement.on(resolve_device(device), self.config.channels_last)
+        place = TensorPlacement.on(resolve_device(device), self.config.channels_last)
         states = {name: place.put_all(state) for name, state in self.states().items()}
         dataset = dataset.as_dtype(self.steps[0].spec.input.dtype)
         return evaluate(self.steps, states, DeviceData(dataset, place), self.batch_size)

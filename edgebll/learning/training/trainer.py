@@ -11,7 +11,7 @@ from typing import Any
 from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
-from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, Progress, load_checkpoint, save_states
+from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, TrainingProgress, load_checkpoint, save_states
 from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
 from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
@@ -50,7 +50,7 @@ def train(
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)
-        start = Checkpoint(states, Progress.none())
+        start = Checkpoint(states, TrainingProgress.none())
         return TrainingLoop(record, model, data, folder, listener or Listener()).go(start)
 
 
@@ -85,7 +85,7 @@ def resume(
     start = load_checkpoint(path, [step.spec for step in model.steps])
     is_new = start is None
     if start is None:
-        start = Checkpoint({step.name: step.initial_state() for step in model.steps}, Progress.none())
+        start = Checkpoint({step.name: step.initial_state() for step in model.steps}, TrainingProgress.none())
     with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
         if is_new:
             save_states(path / INITIAL, start.states)

@@ -15,12 +15,20 @@ from edgebll.data import Dataset, batch_order
 from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.learning import BlockStep, SideStreams, Stepped
-from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, Progress, States, digest, save_checkpoint, save_states
+from edgebll.learning.training.checkpoint import (
+    INITIAL,
+    Checkpoint,
+    States,
+    TrainingProgress,
+    digest,
+    save_checkpoint,
+    save_states,
+)
 from edgebll.learning.training.config import HOW, KIND, RunRecord
 from edgebll.learning.training.device_data import DeviceData, EpochBatches
 from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.pending_metrics import Pending
-from edgebll.learning.training.torch_device import Placement, torch_settings
+from edgebll.learning.training.torch_device import TensorPlacement, torch_settings
 from edgebll.learning.training.trained_model import Model
 
 
@@ -49,7 +57,7 @@ class TrainingLoop:
         config = self.config = record.config
         self.model = model
         self.steps = model.steps
-        self.placement = Placement.on(config.device, config.channels_last)
+        self.placement = TensorPlacement.on(config.device, config.channels_last)
         dtype = self.steps[0].spec.input.dtype
         self.train_data, self.test_data = (DeviceData(split.as_dtype(dtype), self.placement) for split in data)
         self.folder = folder
@@ -150,7 +158,7 @@ class TrainingLoop:
     def _checkpoint(self, states: States, done: int) -> None:
         evaluation = self.evaluation
         states = {block: {name: value.cpu() for name, value in state.items()} for block, state in states.items()}
-        progress = Progress(
+        progress = TrainingProgress(
             step=done,
             metrics_bytes=self.folder.sync(),
             state_sha256=digest(states),

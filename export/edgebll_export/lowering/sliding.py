@@ -12,7 +12,7 @@ import numpy as np
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.axis_matrices import pick, spread
 from edgebll_export.lowering.convolution.convolution import input_gradient
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.pointwise.elementwise import binary
 from edgebll_export.lowering.shape import crop, pad
 from edgebll_export.lowering_registry import lowering
@@ -37,7 +37,7 @@ def im2col(g: GraphBuilder, x: Value, kernel: Sequence[int], dilation: Sequence[
     padding, stride = places
     channels = x.shape[1]
     unit = _unit(g, kernel, channels, x.dtype)
-    geometry = Geometry.of(x, unit, stride, padding, dilation, channels)
+    geometry = ConvolutionGeometry.of(x, unit, stride, padding, dilation, channels)
     seen = g.op("Conv", [x, unit], geometry.out_shape, **geometry.attributes())
     return g.reshape(seen, (x.shape[0], unit.shape[0], math.prod(geometry.out)))
 
@@ -56,7 +56,7 @@ def col2im(
     rows = zip(size, kernel, stride, padding, dilation, strict=True)
     out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows)
     sizes: list[Any] = [tuple(part) for part in (size, out, kernel, stride, padding, dilation)]
-    geometry = Geometry(many, 1, taps, 1, *sizes)
+    geometry = ConvolutionGeometry(many, 1, taps, 1, *sizes)
     windows = g.reshape(x, (many, taps, *out))
     image = input_gradient(g, windows, _unit(g, kernel, 1, x.dtype), geometry)
     return g.reshape(image, (x.shape[0], many // x.shape[0], *size))

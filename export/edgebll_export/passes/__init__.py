@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebll_export.passes.absorb_sums import absorb_sums
-from edgebll_export.passes.dead_nodes import alive, in_order
+from edgebll_export.passes.dead_nodes import in_order, without_dead_nodes
 from edgebll_export.passes.drop_axes import drop_axes
 from edgebll_export.passes.fuse_updates import fuse_updates
 from edgebll_export.passes.merge_equal import merge_equal
@@ -44,7 +44,7 @@ def run_passes(nodes: Nodes, names: Names, passes: Sequence[Pass] = PASSES) -> N
         names: of all values of the graph.
         passes: in this order.
     """
-    nodes = alive(nodes)
+    nodes = without_dead_nodes(nodes)
     for one in passes:
-        nodes = alive(in_order(one(nodes, [node.input[0] for node in nodes if node.op_type == "Identity"], names)))
+        nodes = without_dead_nodes(in_order(one(nodes, [node.input[0] for node in nodes if node.op_type == "Identity"], names)))
     return nodes

@@ -10,7 +10,7 @@ from edgebll.kernel.errors import ExportError
 from edgebll_export.passes.value_names import Nodes, reads
 
 
-def alive(nodes: Sequence[onnx.NodeProto]) -> Nodes:
+def without_dead_nodes(nodes: Sequence[onnx.NodeProto]) -> Nodes:
     """Without the nodes that no Identity node, which stand for the graph's outputs, needs."""
     kept: Nodes = []
     needed: set[str] = set()

@@ -14,7 +14,7 @@ from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import SUMMARY
 
 if TYPE_CHECKING:
-    from edgebll_firmware_host.run_files.control_client import Seen
+    from edgebll_firmware_host.run_files.control_client import RunView
 
 app = make_group("cluster", "Look at a run over boards while it goes on, and change its boards.")
 
@@ -30,16 +30,16 @@ _KNOWN = ("endpoint", "public_key", "threads", "runtime", "cap_threads")
 def status(run: RunArgument, json: JsonOption = False) -> None:
     """Show how far a run is and what each of its boards does."""
     from edgebll.kernel.support.plain_dataclasses import to_plain
-    from edgebll_firmware_host.run_files.control_client import GONE, look
+    from edgebll_firmware_host.run_files.control_client import GONE, view_run
 
-    seen = look(run)
+    seen = view_run(run)
     if json:
         print_json({**to_plain(seen.status), "age_seconds": seen.age_s, "host": seen.host, "host_gone": seen.host == GONE})
         return
     _print(run, seen)
 
 
-def _print(run: Path, seen: Seen) -> None:
+def _print(run: Path, seen: RunView) -> None:
     from edgebll_firmware_host.run_files.control_client import SILENT
 
     found, rows = seen.status, []
@@ -54,7 +54,7 @@ def _print(run: Path, seen: Seen) -> None:
         typer.echo(f"its host (process {found.pid}) has been silent {seen.since}; resume the run if it is gone")
 
 
-def _phase(run: Path, seen: Seen) -> str:
+def _phase(run: Path, seen: RunView) -> str:
     """What the run does, as far as that can be known."""
     from edgebll_firmware_host.run_files.control_client import GONE
     from edgebll_firmware_host.run_files.status_files import ENDED
@@ -68,10 +68,10 @@ def _phase(run: Path, seen: Seen) -> str:
 @app.command(epilog=example("edgebll cluster drain runs/boards orin-1"))
 def drain(run: RunArgument, board: BoardArgument) -> None:
     """Move a board's blocks to other boards, and use it no more: it can be taken away then."""
-    from edgebll_firmware_host.run_files.control_client import ask
+    from edgebll_firmware_host.run_files.control_client import request_change
     from edgebll_firmware_host.run_files.status_files import DRAIN, Request
 
-    typer.echo(ask(run, Request(DRAIN, as_text(board)), ANSWER_S, _tell))
+    typer.echo(request_change(run, Request(DRAIN, as_text(board)), ANSWER_S, _tell))
 
 
 @app.command(epilog=example("edgebll cluster add runs/boards orin-2 --endpoint tcp://orin-2:7101 --public-key KEY"))
@@ -101,14 +101,14 @@ def add(
     What is not given of a board that the run knows stays as it was.
     """
     from edgebll_firmware_host.inventory import BoardEntry
-    from edgebll_firmware_host.run_files.control_client import ask
+    from edgebll_firmware_host.run_files.control_client import request_change
     from edgebll_firmware_host.run_files.status_files import ADD, Request
 
     board = as_text(board)
     given = {"endpoint": endpoint, "public_key": public_key, "threads": threads, "runtime": runtime, "cap_threads": cap_threads}
     said = {name: value for name, value in given.items() if value is not None}
     entry = BoardEntry(**{"name": board, **_known(run, board, needed=endpoint is None), **said})
-    typer.echo(ask(run, Request(ADD, board, entry), ANSWER_S, _tell))
+    typer.echo(request_change(run, Request(ADD, board, entry), ANSWER_S, _tell))
 
 
 def _known(run: Path, board: str, *, needed: bool) -> dict[str, Any]:

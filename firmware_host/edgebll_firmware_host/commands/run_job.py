@@ -195,13 +195,13 @@ def _in_this_process(job: Job, recorder: Recorder, snapshot: Snapshot | None) ->
     from edgebll.kernel.execution.stage import Start
     from edgebll.kernel.wire import Report, State
     from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
-    from edgebll_firmware_host.run.token_feeder import Feeder
+    from edgebll_firmware_host.run.token_feeder import TokenFeeder
 
     where: dict[str, Any] = {"runtime": job.machinery.runtime, "threads": job.machinery.threads}
     if snapshot is not None:
         where["start"] = Start(step=snapshot.step, waiting=snapshot.waiting())
         where["states"] = {block.name: snapshot.state(block.name) for block in job.bundle.manifest.blocks}
-    feeder = Feeder(job.stream(snapshot.step if snapshot is not None else 0), 0, job.snapshot_s, time.monotonic())
+    feeder = TokenFeeder(job.stream(snapshot.step if snapshot is not None else 0), 0, job.snapshot_s, time.monotonic())
     tokens = iter(lambda: feeder.next(time.monotonic()), None)
     states: dict[str, Any] = {}
     recorder.begin_incarnation()

@@ -17,7 +17,7 @@ _PROBE_S = 1.0
 
 
 @dataclass
-class Members:
+class Membership:
     """The boards of a run by name.
 
     Attributes:

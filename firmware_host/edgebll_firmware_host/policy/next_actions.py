@@ -124,14 +124,14 @@ Action = Feed | SendPing | DeclareLost | DeclareBlocked | DeclareStalled | Finis
 
 
 @dataclass(frozen=True)
-class Plan:
+class Decision:
     """Actions in order, and how long the host may wait for messages afterwards."""
 
     actions: tuple[Action, ...] = field(default=())
     wait_s: float = 0.0
 
 
-def watch(boards: Mapping[str, BoardState], deadline_s: float, now_s: float) -> Plan:
+def watch(boards: Mapping[str, BoardState], deadline_s: float, now_s: float) -> Decision:
     """Decide which boards to give up at `now_s` and which to send a heartbeat; wait until the next one is due."""
     actions: list[Action] = []
     next_ping_s = now_s + PING_PERIOD_S
@@ -143,10 +143,10 @@ def watch(boards: Mapping[str, BoardState], deadline_s: float, now_s: float) -> 
             actions.append(SendPing(name))
         elif board.greeted:
             next_ping_s = min(next_ping_s, board.last_ping_s + PING_PERIOD_S)
-    return Plan(tuple(actions), max(0.0, next_ping_s - now_s))
+    return Decision(tuple(actions), max(0.0, next_ping_s - now_s))
 
 
-def plan(state: RunState, now_s: float) -> Plan:
+def next_actions(state: RunState, now_s: float) -> Decision:
     """Decide what to do at `now_s`: boards to give up, heartbeats that are due, tokens to feed, or the end."""
     watched = watch(state.boards, state.deadline_s, now_s)
     actions = [*watched.actions, *_given_up(state, now_s)]
@@ -156,7 +156,7 @@ def plan(state: RunState, now_s: float) -> Plan:
     if state.exhausted and not state.waiting:
         actions.append(Finish())
     # The attempt to feed a blocked board waits for it.
-    return Plan(tuple(actions), watched.wait_s if state.blocked_since_s is None else 0.0)
+    return Decision(tuple(actions), watched.wait_s if state.blocked_since_s is None else 0.0)
 
 
 def _given_up(state: RunState, now_s: float) -> list[Action]:

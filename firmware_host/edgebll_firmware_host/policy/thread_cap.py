@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.run.numerics_guard import How
+from edgebll_firmware_host.run.numerics_guard import Numerics
 
 #: The runtimes that compute on processors with threads; the others have threads of their own, or none.
 _CAPPED = ("onnxruntime",)
 
 
-def used_threads(entry: BoardEntry, cpus: float, began: Iterable[How]) -> int:
+def used_threads(entry: BoardEntry, cpus: float, began: Iterable[Numerics]) -> int:
     """Threads of a board's training steps.
 
     Args:
@@ -44,7 +44,9 @@ class ThreadCap:
         self._say = say
         self._told: set[str] = set()
 
-    def apply(self, links: Mapping[str, BoardLink], placement: Mapping[str, tuple[str, ...]], began: Mapping[str, How]) -> None:
+    def apply(
+        self, links: Mapping[str, BoardLink], placement: Mapping[str, tuple[str, ...]], began: Mapping[str, Numerics]
+    ) -> None:
         """Set the threads of greeted boards.
 
         Args:

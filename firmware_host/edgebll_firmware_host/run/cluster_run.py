@@ -21,7 +21,7 @@ from edgebll_firmware_host.run.endings import Ending, Failed, Finished
 from edgebll_firmware_host.run.incarnation import Incarnation
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.numerics_guard import warning
-from edgebll_firmware_host.run.reconfiguration import Live
+from edgebll_firmware_host.run.reconfiguration import Reconfiguration
 from edgebll_firmware_host.run.run_context import RunContext
 from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
@@ -53,7 +53,9 @@ class _Run:
         place(plan.blocks, context.weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
         self._patience, self._absence = Patience(cluster.host.patience_s, awake_s()), Absence(context.say)
         recorder.account.outcome = context.outcome
-        self._live = Live(recorder.folder.path, cluster.keys, plan.blocks, context.weights, recorder, context.snapshots)
+        self._reconfiguration = Reconfiguration(
+            recorder.folder.path, cluster.keys, plan.blocks, context.weights, recorder, context.snapshots
+        )
 
     def go(self) -> Outcome:
         """Run incarnations until one comes to the end of the stream."""
@@ -63,7 +65,7 @@ class _Run:
             while not self._finishes():
                 self._cluster = self._engine.mend(self._context.lost)
         finally:
-            self._live.close()
+            self._reconfiguration.close()
         self._context.outcome.stream_seconds = time.monotonic() - self._context.ready_s
         return self._context.outcome
 
@@ -72,10 +74,10 @@ class _Run:
         context = self._context
         number = context.recorder.folder.next_incarnation()
         left_s = self._patience.left_s(awake_s())
-        entries = self._live.await_boards(self._cluster, left_s) if context.begun else self._first_boards()
+        entries = self._reconfiguration.await_boards(self._cluster, left_s) if context.begun else self._first_boards()
         how = (self._cluster.host.deadline_s, self._engine.check, context.say, number)
         with open_fleet(entries, context.plan.run, self._cluster.keys, *how, begun=context.begun) as fleet:
-            incarnation = Incarnation(context, self._live, self._cluster, fleet, number, self._turn)
+            incarnation = Incarnation(context, self._reconfiguration, self._cluster, fleet, number, self._turn)
             return self._is_over(incarnation.go(), fleet)
 
     def _first_boards(self) -> list[BoardEntry]:
@@ -98,7 +100,7 @@ class _Run:
             if context.recovery is not None:
                 context.recovery.replayed(time.monotonic())
                 context.recovery = None
-        return self._live.attend()
+        return self._reconfiguration.attend()
 
     def _is_over(self, ending: Ending, fleet: Fleet) -> bool:
         """Whether the end of an incarnation is that of the run; otherwise its boards are left to the next one.
@@ -110,7 +112,7 @@ class _Run:
             return True
         if isinstance(ending, Failed) and not self._bears(ending):
             raise ending.error
-        self._live.release(fleet)
+        self._reconfiguration.release(fleet)
         if isinstance(ending, Failed):
             self._recover(ending)
         fleet.leave()
@@ -127,10 +129,10 @@ class _Run:
         context = self._context
         if failed.suspect is not None:
             context.lost.add(failed.suspect)
-            self._live.members.unfit |= {failed.suspect} if failed.reported else set()
+            self._reconfiguration.members.unfit |= {failed.suspect} if failed.reported else set()
         context.recovery = Recovery(str(failed.error), failed.suspect, time.monotonic())
         context.outcome.recoveries.append(context.recovery)
         context.recorder.account.write()
-        self._live.failed()
+        self._reconfiguration.failed()
         self._absence.tell()
         context.say(f"{failed.error} - recovering")

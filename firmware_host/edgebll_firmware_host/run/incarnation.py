@@ -18,12 +18,12 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, largest_token, place_among
 from edgebll_firmware_host.policy.next_actions import CRAWLING_LINK, SLOWEST_LINK, RunState
 from edgebll_firmware_host.run.endings import Ending, Failed, Finished, Regroup
-from edgebll_firmware_host.run.numerics_guard import How
-from edgebll_firmware_host.run.reconfiguration import Live, Now
-from edgebll_firmware_host.run.report_inbox import Inbox
+from edgebll_firmware_host.run.numerics_guard import Numerics
+from edgebll_firmware_host.run.reconfiguration import CurrentIncarnation, Reconfiguration
+from edgebll_firmware_host.run.report_inbox import ReportInbox
 from edgebll_firmware_host.run.run_context import RunContext
 from edgebll_firmware_host.run.stream_loop import StreamLoop
-from edgebll_firmware_host.run.token_feeder import Feeder
+from edgebll_firmware_host.run.token_feeder import TokenFeeder
 from edgebll_firmware_host.run_files.snapshot_store import Snapshot, newest_snapshot
 
 #: How long a new incarnation waits for boards that do not answer, once another one has.
@@ -35,7 +35,7 @@ class Incarnation:
 
     Args:
         context: of the run; what becomes known here is noted in it.
-        live: which boards may be used; tells when a change is wanted.
+        reconfiguration: which boards may be used; tells when a change is wanted.
         cluster: the inventory as it is now.
         fleet: boards, connected but not greeted.
         number: of the incarnation.
@@ -43,9 +43,15 @@ class Incarnation:
     """
 
     def __init__(
-        self, context: RunContext, live: Live, cluster: Cluster, fleet: Fleet, number: int, turn: Callable[[], bool]
+        self,
+        context: RunContext,
+        reconfiguration: Reconfiguration,
+        cluster: Cluster,
+        fleet: Fleet,
+        number: int,
+        turn: Callable[[], bool],
     ) -> None:
-        self._context, self._live, self._cluster, self._fleet = context, live, cluster, fleet
+        self._context, self._reconfiguration, self._cluster, self._fleet = context, reconfiguration, cluster, fleet
         self._number, self._turn = number, turn
         self._refused: set[str] = set()  # boards that did not answer
         self._snapshot: Snapshot | None = None
@@ -67,7 +73,7 @@ class Incarnation:
         context, fleet = self._context, self._fleet
         if regroup := self._greet():
             return regroup
-        boards = self._live.members.of(self._cluster)
+        boards = self._reconfiguration.members.of(self._cluster)
         context.memory.heard(fleet.links)
         placement = self._place(boards)
         if isinstance(placement, Regroup):
@@ -108,7 +114,7 @@ class Incarnation:
             ConfigError: they fit nowhere, and nothing has begun yet.
         """
         context, links = self._context, self._fleet.links
-        room = self._live.room = context.memory.room(links)
+        room = self._reconfiguration.room = context.memory.room(links)
         placement = place_among(context.plan.blocks, context.weights, boards, links, room)
         problem = room.problem(placement.blocks, boards)
         if problem and not context.begun:
@@ -144,7 +150,7 @@ class Incarnation:
         """Say which blocks are computed otherwise than at the run's beginning."""
         context = self._context
         placement = context.outcome.placement
-        found = {block: How.of(self._fleet.links[placement.board_of(block)]) for block in context.plan.blocks}
+        found = {block: Numerics.of(self._fleet.links[placement.board_of(block)]) for block in context.plan.blocks}
         context.numerics.run = context.recorder.folder.path
         for sentence in context.numerics.note(found, self._step):
             context.say(sentence)
@@ -165,9 +171,11 @@ class Incarnation:
             stall_s = plan.stall_s + token / CRAWLING_LINK
             state = RunState(host.window, fleet.deadline_s, stall_s, fleet.boards, set(plan.blocks), awake_s())
             state.idle_s = host.deadline_s + token / SLOWEST_LINK
-            inbox = Inbox(plan.bundle, placement, state, context.recorder, context.snapshots)
-            feeder = Feeder(plan.stream(self._step), self._number, plan.snapshot_s, awake_s())
-            self._live.begin(Now(self._number, self._cluster, fleet, placement, feeder, self._refused))
+            inbox = ReportInbox(plan.bundle, placement, state, context.recorder, context.snapshots)
+            feeder = TokenFeeder(plan.stream(self._step), self._number, plan.snapshot_s, awake_s())
+            self._reconfiguration.begin(
+                CurrentIncarnation(self._number, self._cluster, fleet, placement, feeder, self._refused)
+            )
             ending = StreamLoop(feeder, fleet, (first, last), sender, state, inbox, self._turn, context.outcome).go()
             context.outcome.states = inbox.finals
             return ending

@@ -11,7 +11,7 @@ from edgebll.kernel.errors import BoardError
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.wire import EVAL, TRAIN, Report
 from edgebll_firmware_host.run_files.cost_account import Account
-from edgebll_firmware_host.run_files.snapshot_store import Progress
+from edgebll_firmware_host.run_files.snapshot_store import RecordedProgress
 
 #: What the last block reports of an evaluated batch: the first two are sums over its `count` samples.
 _SCORES = frozenset(("correct", "loss_sum", "count"))
@@ -87,13 +87,13 @@ class Recorder:
         elif report.kind == EVAL and report.block == self.blocks[-1]:
             self._evaluated(board, report)
 
-    def progress(self) -> Progress:
+    def progress(self) -> RecordedProgress:
         """How far the record is, for a snapshot."""
         self.account.write()
         recorded, seconds = dict(self.recorded), self.account.seconds()
-        return Progress(self.folder.flush(), recorded, self.evaluated, self.accuracy, self.loss, seconds)
+        return RecordedProgress(self.folder.flush(), recorded, self.evaluated, self.accuracy, self.loss, seconds)
 
-    def go_on(self, progress: Progress) -> None:
+    def go_on(self, progress: RecordedProgress) -> None:
         """Go on with a record that another process began; the folder was opened at `progress.metrics_bytes`."""
         self.recorded, self.evaluated = dict(progress.recorded), progress.evaluated
         self.accuracy, self.loss = progress.accuracy, progress.loss

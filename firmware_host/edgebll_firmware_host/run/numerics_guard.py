@@ -22,7 +22,7 @@ COMPUTING = "computing.json"
 
 
 @dataclass(frozen=True)
-class How:
+class Numerics:
     """What decides in which order sums are taken.
 
     Attributes:
@@ -39,7 +39,7 @@ class How:
     asked: int = field(default=0, compare=False)
 
     @classmethod
-    def of(cls, link: BoardLink) -> How:
+    def of(cls, link: BoardLink) -> Numerics:
         """How a greeted board computes."""
         entry = link.entry
         engine = entry.name if "tensorrt" in entry.runtime else ""
@@ -55,11 +55,11 @@ class How:
 class _Recorded:
     """What computing.json holds: how blocks were computed at the run's beginning, and those that were otherwise since."""
 
-    blocks: dict[str, How] = field(default_factory=dict)
+    blocks: dict[str, Numerics] = field(default_factory=dict)
     unlike: tuple[str, ...] = ()
 
 
-class Alike:
+class NumericsGuard:
     """Keeps how the blocks of a run are computed.
 
     Args:
@@ -81,11 +81,11 @@ class Alike:
         return list(self._recorded.unlike)
 
     @property
-    def began(self) -> dict[str, How]:
+    def began(self) -> dict[str, Numerics]:
         """Block -> how it was computed when the run began; empty before it has."""
         return dict(self._recorded.blocks)
 
-    def note(self, found: Mapping[str, How], step: int) -> list[str]:
+    def note(self, found: Mapping[str, Numerics], step: int) -> list[str]:
         """Take how all blocks are computed from a training step on; returns a sentence for each that was alike until now.
 
         Raises:
@@ -108,7 +108,7 @@ class Alike:
 
 def warning(boards: Iterable[BoardEntry]) -> str | None:
     """A sentence where boards of an inventory differ in what it says of them, None where they do not."""
-    ways = {str(How(board.runtime, board.threads)): board.name for board in boards}
+    ways = {str(Numerics(board.runtime, board.threads)): board.name for board in boards}
     if len(ways) < 2:
         return None
     told = "; ".join(f"{name}: {way}" for way, name in ways.items())

@@ -15,21 +15,30 @@ from edgebll.kernel.errors import ConfigError, LinkTimeout
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll_firmware_host.fleet.fleet import Fleet
-from edgebll_firmware_host.fleet.membership import Members, Scout
+from edgebll_firmware_host.fleet.membership import Membership, Scout
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, place_among
 from edgebll_firmware_host.policy.memory_fit import Room
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
-from edgebll_firmware_host.run.token_feeder import Feeder
-from edgebll_firmware_host.run_files.status_files import ADD, DRAIN, ENDED, BoardStatus, Desk, Request, Status, this_machine
+from edgebll_firmware_host.run.token_feeder import TokenFeeder
+from edgebll_firmware_host.run_files.status_files import (
+    ADD,
+    DRAIN,
+    ENDED,
+    BoardStatus,
+    Request,
+    Status,
+    StatusFiles,
+    this_machine,
+)
 
 #: How long to wait between two looks for boards where there is nothing else to do.
 _LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
-class Now:
+class CurrentIncarnation:
     """One incarnation.
 
     Attributes:
@@ -45,11 +54,11 @@ class Now:
     cluster: Cluster
     fleet: Fleet
     placement: Placement
-    feeder: Feeder
+    feeder: TokenFeeder
     refused: Collection[str]
 
 
-class Live:
+class Reconfiguration:
     """What goes on beside the stream. Close it when done.
 
     Args:
@@ -74,18 +83,18 @@ class Live:
         recorder: Recorder,
         snapshots: SnapshotWriter,
     ) -> None:
-        self.members = Members()
+        self.members = Membership()
         self.room: Room | None = None
         self._blocks, self._weights, self._recorder, self._snapshots = blocks, weights, recorder, snapshots
         self._say: Callable[[str], None] = recorder.listener.said
-        self._desk, self._scout = Desk(run), Scout(keys)
-        self._now: Now | None = None
+        self._status_files, self._scout = StatusFiles(run), Scout(keys)
+        self._now: CurrentIncarnation | None = None
         self._away: set[str] = set()
         self._identities: dict[str, str] = {}
         self._from_step: int | None = None  # a snapshot of this step or a later one serves the change that is wanted
         self.failures = 0
 
-    def begin(self, now: Now) -> None:
+    def begin(self, now: CurrentIncarnation) -> None:
         """An incarnation begins; what was wanted before is done with it."""
         self._now, self._from_step = now, None
         self._away = {*now.refused, *self.members.left}
@@ -106,8 +115,8 @@ class Live:
         for name in now.fleet.leaving - self.members.left:
             self._leaves(name, now_s)
             self._want(f"{name} leaves")
-        if self._desk.due(now_s):
-            self._desk.move(self._recorder.folder.path)
+        if self._status_files.due(now_s):
+            self._status_files.move(self._recorder.folder.path)
             self._answer()
             self._welcome_back(now, now_s)
             self._publish("running")
@@ -138,15 +147,15 @@ class Live:
                 names = ", ".join(sorted(self.members.left))
                 raise LinkTimeout(f"all boards left the run ({names}), and none came back within its patience; resume it later")
             self.members.left -= set(self._scout.found(self.members.usable(cluster), now_s))
-            if self._desk.due(now_s):
+            if self._status_files.due(now_s):
                 self._answer()
                 self._publish("recovering")
             time.sleep(_LOOK_S)
         return there
 
     def _answer(self) -> None:
-        for name, request in self._desk.requests():
-            self._desk.answer(name, *self._take(request))
+        for name, request in self._status_files.requests():
+            self._status_files.answer(name, *self._take(request))
 
     def _take(self, request: Request | str) -> tuple[bool, str]:
         """Act on a request; whether that could be done, and a sentence."""
@@ -169,7 +178,7 @@ class Live:
         self._want(f"{request.board} is drained")
         return True, f"the blocks of {request.board} are moved at a snapshot that is taken now"
 
-    def _welcome_back(self, now: Now, now_s: float) -> None:
+    def _welcome_back(self, now: CurrentIncarnation, now_s: float) -> None:
         usable = self.members.usable(now.cluster)
         away = [board for board in usable if board.name in self._away]
         for name in self._scout.found(away, now_s):
@@ -194,7 +203,7 @@ class Live:
     def close(self) -> None:
         """The run is over."""
         self._publish(ENDED)
-        self._desk.close()
+        self._status_files.close()
         self._scout.close()
 
     def _publish(self, phase: str) -> None:
@@ -204,9 +213,9 @@ class Live:
         boards = tuple(self._board(now, board) for board in self.members.of(now.cluster))
         done = (self._recorder.steps, self._snapshots.written, self.failures)
         where = (this_machine(), time.monotonic())
-        self._desk.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, *where), now_s)
+        self._status_files.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, *where), now_s)
 
-    def _board(self, now: Now, entry: BoardEntry) -> BoardStatus:
+    def _board(self, now: CurrentIncarnation, entry: BoardEntry) -> BoardStatus:
         name, blocks = entry.name, now.placement.blocks.get(entry.name, ())
         known = now.fleet.boards.get(name)
         silent_s = max(0.0, awake_s() - known.last_heard_s) if known is not None else None

@@ -14,7 +14,7 @@ from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
 
 
-class Inbox:
+class ReportInbox:
     """Takes the messages of one incarnation of a run.
 
     Args:

@@ -12,7 +12,7 @@ from edgebll_firmware_host.policy.recovery_policy import Recovery
 from edgebll_firmware_host.policy.thread_cap import ThreadCap
 from edgebll_firmware_host.run.memory_watch import MemoryWatch
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.numerics_guard import Alike
+from edgebll_firmware_host.run.numerics_guard import NumericsGuard
 from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 from edgebll_firmware_host.run.run_preflight import RunPreflight
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
@@ -46,7 +46,7 @@ class RunContext:
     recorder: Recorder
     snapshots: SnapshotWriter
     outcome: Outcome
-    numerics: Alike
+    numerics: NumericsGuard
     threads: ThreadCap
     memory: MemoryWatch
     preflight: RunPreflight
@@ -68,7 +68,7 @@ class RunContext:
             recorder=recorder,
             snapshots=snapshots,
             outcome=Outcome(),
-            numerics=Alike(recorder.folder.path),
+            numerics=NumericsGuard(recorder.folder.path),
             threads=ThreadCap(say),
             memory=MemoryWatch(needs(plan.bundle, window), say),
             preflight=RunPreflight(plan, recorder),

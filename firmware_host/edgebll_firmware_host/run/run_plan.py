@@ -16,7 +16,7 @@ from edgebll_firmware_host.policy.recovery_policy import Recovery
 STALL_S = 300.0
 
 #: Gives the run's stream from a training step on.
-Stream = Callable[[int], Iterator[Token]]
+TokensFrom = Callable[[int], Iterator[Token]]
 
 
 @dataclass
@@ -66,7 +66,7 @@ class RunPlan:
 
     bundle: Bundle
     run: str
-    stream: Stream
+    stream: TokensFrom
     weights: list[float] | None = None
     stall_s: float = STALL_S
     snapshot_s: float = 0.0

@@ -13,7 +13,7 @@ from edgebll.kernel.state.block_state import Array, State
 from edgebll.kernel.state.side_stream_queues import Waiting, check_waiting, nest
 from edgebll.kernel.wire import State as StateMessage
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run_files.snapshot_store import Progress, write_snapshot
+from edgebll_firmware_host.run_files.snapshot_store import RecordedProgress, write_snapshot
 
 #: Snapshots that may wait for the disk before the run waits too.
 _QUEUED = 2
@@ -62,7 +62,7 @@ class SnapshotWriter:
             progress = self._recorder.progress()  # every block's reports of the steps before have come before its state
             self._queue.append(self._thread.submit(self._write, message.step, states, waiting, progress))
 
-    def _write(self, step: int, states: dict[str, State], waiting: Waiting[Array], progress: Progress) -> None:
+    def _write(self, step: int, states: dict[str, State], waiting: Waiting[Array], progress: RecordedProgress) -> None:
         try:
             self._recorder.folder.settle()
             write_snapshot(self._recorder.folder.path, self._bundle, step, states, waiting, progress, self._keep)

@@ -23,12 +23,12 @@ from edgebll_firmware_host.policy.next_actions import (
     Finish,
     RunState,
     SendPing,
-    plan,
+    next_actions,
 )
 from edgebll_firmware_host.run.endings import Finished, Regroup
-from edgebll_firmware_host.run.report_inbox import Inbox
+from edgebll_firmware_host.run.report_inbox import ReportInbox
 from edgebll_firmware_host.run.run_plan import Outcome
-from edgebll_firmware_host.run.token_feeder import Feeder
+from edgebll_firmware_host.run.token_feeder import TokenFeeder
 
 #: How long an attempt to feed may hold up everything else.
 _SEND_S = 0.05
@@ -52,12 +52,12 @@ class StreamLoop:
 
     def __init__(
         self,
-        feeder: Feeder,
+        feeder: TokenFeeder,
         fleet: Fleet,
         ends: tuple[BoardLink, BoardLink],
         sender: Sender,
         state: RunState,
-        inbox: Inbox,
+        inbox: ReportInbox,
         turn: Callable[[], bool],
         outcome: Outcome,
     ) -> None:
@@ -83,7 +83,7 @@ class StreamLoop:
             self._check_link()
             if self._turn():
                 return Regroup("a change is wanted, and its snapshot is on the disk")
-            decided = plan(self._state, awake_s())
+            decided = next_actions(self._state, awake_s())
             if Finish() in decided.actions:
                 return Finished()
             for action in decided.actions:

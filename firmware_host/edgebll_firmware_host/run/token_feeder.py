@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgebll.kernel.wire import SNAPSHOT, TRAIN, Token
 
 
-class Feeder:
+class TokenFeeder:
     """Numbers the tokens of one incarnation, and puts SNAPSHOTs between them.
 
     A snapshot is taken right after a training step, never within an evaluation, so that an evaluation is replayed whole or not

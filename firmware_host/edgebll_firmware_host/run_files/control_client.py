@@ -26,7 +26,7 @@ _LOOK_S, _CHECK_S, _LONG_S = 0.05, 0.5, 2.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunView:
     """A run as another process sees it.
 
     Attributes:
@@ -45,7 +45,7 @@ class Seen:
         return f"for {self.age_s:.0f} s, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(time.time() - self.age_s))}"
 
 
-def look(run: Path) -> Seen:
+def view_run(run: Path) -> RunView:
     """See what the host of a run is.
 
     Raises:
@@ -54,10 +54,10 @@ def look(run: Path) -> Seen:
     locked = is_locked(run)  # first: a host that ends meanwhile has said so by the time its status is read
     status, age_s = _newest(run)
     if status.phase == ENDED:
-        return Seen(status, ENDED, age_s)
+        return RunView(status, ENDED, age_s)
     if locked is False and status.machine == this_machine():
-        return Seen(status, GONE, age_s)
-    return Seen(status, SILENT if age_s > STALE_S else WORKING, age_s)
+        return RunView(status, GONE, age_s)
+    return RunView(status, SILENT if age_s > STALE_S else WORKING, age_s)
 
 
 def _newest(run: Path) -> tuple[Status, float]:
@@ -84,7 +84,7 @@ def _newest(run: Path) -> tuple[Status, float]:
 
 
 def _check_goes_on(run: Path) -> None:
-    seen = look(run)
+    seen = view_run(run)
     if seen.host == ENDED:
         raise BundleError(f"the run {run} is over, so there is nothing to change; if it is not whole, --resume goes on with it")
     if seen.host == GONE:
@@ -96,7 +96,7 @@ def _check_goes_on(run: Path) -> None:
         )
 
 
-def ask(run: Path, request: Request, limit_s: float, tell: Callable[[str], None] = lambda _: None) -> str:
+def request_change(run: Path, request: Request, limit_s: float, tell: Callable[[str], None] = lambda _: None) -> str:
     """Ask the host of a run for something; returns its answer.
 
     Args:
@@ -135,6 +135,6 @@ def _await(run: Path, answer: Path, limit_s: float, tell: Callable[[str], None])
             _check_goes_on(run)
         if not told and now_s >= began_s + _LONG_S:
             told = True
-            tell(f"the host of {run} was last heard of {look(run).age_s:.0f} s ago; waiting for it, {limit_s:g} s at most")
+            tell(f"the host of {run} was last heard of {view_run(run).age_s:.0f} s ago; waiting for it, {limit_s:g} s at most")
         time.sleep(_LOOK_S)
     raise LinkTimeout(f"the host of {run} has not answered within {limit_s:g} s; look at `edgebll cluster status {run}`")

@@ -24,7 +24,7 @@ from typing import Any
 from edgebll.kernel.wire import Report
 from edgebll_firmware_host.run.run_plan import Outcome
 from edgebll_firmware_host.run_files.cost_totals import COUNTED, MAX_SPANS, Counted, Totals, read_counted, total
-from edgebll_firmware_host.run_files.timeline_spans import Span
+from edgebll_firmware_host.run_files.timeline_spans import BoardSpan
 
 TOTALS = "totals.jsonl"
 #: A killed process loses at most so much.
@@ -71,7 +71,7 @@ class Account:
         mine.busy_ns[report.block] = mine.busy_ns.get(report.block, 0) + report.end_ns - report.start_ns
         if len(mine.spans) < self._room:
             where = (board, report.block, report.kind, report.sequence, report.step)
-            mine.spans.append(Span(*where, report.start_ns, report.end_ns))
+            mine.spans.append(BoardSpan(*where, report.start_ns, report.end_ns))
         if time.monotonic() - self._written_s >= _EVERY_S:
             self.write()
 

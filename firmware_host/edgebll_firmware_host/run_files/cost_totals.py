@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgebll_firmware_host.run_files.timeline_spans import Span
+from edgebll_firmware_host.run_files.timeline_spans import BoardSpan
 
 #: Spans kept for the timeline; a longer run keeps its first ones.
 MAX_SPANS = 50_000
@@ -39,7 +39,7 @@ class Totals:
     bytes_streamed: int = 0
     bytes_shipped: int = 0
     recoveries: list[dict[str, Any]] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
+    spans: list[BoardSpan] = field(default_factory=list)
 
     def add(self, other: Counted) -> None:
         """Add what another process has counted, later than all that is in here."""
@@ -98,7 +98,7 @@ class Counted:
     bytes_shipped: int = 0
     clock_offsets: dict[str, int] = field(default_factory=dict)
     recoveries: dict[int, dict[str, Any]] = field(default_factory=dict)
-    spans: list[Span] = field(default_factory=list)
+    spans: list[BoardSpan] = field(default_factory=list)
 
     def read(self, line: dict[str, Any]) -> None:
         """Take a line that this process has written; it may be any JSON."""
@@ -116,9 +116,9 @@ class Counted:
 COUNTED = ("seconds", "start_seconds", "busy_ns", "bytes_streamed", "bytes_shipped", "clock_offsets")
 
 
-def _span(board: Any, block: Any, kind: Any, *numbers: Any) -> Span:
+def _span(board: Any, block: Any, kind: Any, *numbers: Any) -> BoardSpan:
     sequence, step, start_ns, end_ns = map(int, numbers)
-    return Span(str(board), str(block), str(kind), sequence, step, start_ns, end_ns)
+    return BoardSpan(str(board), str(block), str(kind), sequence, step, start_ns, end_ns)
 
 
 def total(processes: Iterable[Counted]) -> Totals:

@@ -35,7 +35,7 @@ _FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Progress:
+class RecordedProgress:
     """How far the record of a run was when all blocks had given their states.
 
     Attributes:
@@ -62,7 +62,7 @@ class Contents:
     format: int
     step: int
     manifest_sha256: str
-    progress: Progress
+    progress: RecordedProgress
     files: dict[str, FileEntry]
 
 
@@ -93,7 +93,7 @@ def write_snapshot(
     step: int,
     states: Mapping[str, State],
     waiting: Waiting[Array],
-    progress: Progress,
+    progress: RecordedProgress,
     keep: int = KEPT_SNAPSHOTS,
 ) -> None:
     """Add a snapshot to a run folder, and remove those beyond the newest `keep`.

@@ -84,7 +84,7 @@ class Request:
     entry: BoardEntry | None = None
 
 
-class Desk:
+class StatusFiles:
     """The host's side.
 
     Args:

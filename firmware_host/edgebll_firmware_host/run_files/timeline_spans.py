@@ -14,7 +14,7 @@ TIMELINE = "timeline.json"
 
 
 @dataclass(frozen=True)
-class Span:
+class BoardSpan:
     """A block applied a token on a board; nanoseconds of the board's monotonic clock, or since the run's start."""
 
     board: str
@@ -26,7 +26,7 @@ class Span:
     end_ns: int
 
 
-def write_timeline(run: Path, spans: Sequence[Span]) -> None:
+def write_timeline(run: Path, spans: Sequence[BoardSpan]) -> None:
     """Write timeline.json of spans on one clock, if there are any: one process a board, one thread a block.
 
     Raises:
@@ -36,7 +36,7 @@ def write_timeline(run: Path, spans: Sequence[Span]) -> None:
         write_json(run / TIMELINE, {"traceEvents": chrome_trace(spans), "displayTimeUnit": "ms"})
 
 
-def chrome_trace(spans: Sequence[Span]) -> list[dict[str, Any]]:
+def chrome_trace(spans: Sequence[BoardSpan]) -> list[dict[str, Any]]:
     """Chrome trace events of spans; times in microseconds from the first."""
     boards = {name: index + 1 for index, name in enumerate(dict.fromkeys(span.board for span in spans))}
     blocks = {name: index + 1 for index, name in enumerate(dict.fromkeys(span.block for span in spans))}

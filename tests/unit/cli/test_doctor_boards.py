@@ -19,7 +19,7 @@ from edgebll.cli.app import app
 from edgebll.cli.commands.machine_checks import NOTE, OK, PROBLEM, Check
 from edgebll.kernel.keys import new_key_pair
 from edgebll_devices.doctor.board_checks import board_checks
-from edgebll_devices.doctor.board_probe import Board
+from edgebll_devices.doctor.board_probe import BoardProbe
 
 ENVIRONMENT = "/home/user/venv"
 JETSON_TOPICS = ["jetpack", "interpreter", "tensorrt", "cudart", "gpu access", "power mode"]
@@ -30,7 +30,7 @@ def look(root: Path, python: tuple[int, int] = (3, 10), **changes: Any) -> dict[
     if not (root / "etc/edgebll/board.key").exists():
         new_key_pair(root / "etc/edgebll/board.key")
     settings = {"importable": lambda module: False, "free_bytes": lambda path: 9 << 30, **changes}
-    board = Board(root=root, python=python, environment=ENVIRONMENT, **settings)
+    board = BoardProbe(root=root, python=python, environment=ENVIRONMENT, **settings)
     return {check.topic: check for check in board_checks(board)}
 
 
@@ -217,7 +217,7 @@ def test_keys_elsewhere_and_nowhere(tmp_path: Path) -> None:
     assert pair.public in look(root, key=tmp_path / "mine")["key"].found
     assert pair.secret not in str(look(root, key=tmp_path / "mine"))
     (root / "etc/edgebll/board.key").unlink()
-    none = next(check for check in board_checks(Board(root=root)) if check.topic == "key")
+    none = next(check for check in board_checks(BoardProbe(root=root)) if check.topic == "key")
     assert none.status == NOTE
     assert "edgebll keys new /etc/edgebll/board.key" in none.advice
 

@@ -11,9 +11,9 @@ import pytest
 from edgebll.kernel.execution.load_context import default_engine_dir
 from edgebll_devices.runtimes.tensorrt.builder import BuildOptions
 from edgebll_devices.runtimes.tensorrt.engine_cache import EngineCache, engine_key, place_key
-from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import GpuInfo
 
-ORIN = Gpu("Orin", (8, 7), 8, 8 << 30, True)
+ORIN = GpuInfo("Orin", (8, 7), 8, 8 << 30, True)
 OPTIONS = BuildOptions(workspace_bytes=1 << 30)
 
 

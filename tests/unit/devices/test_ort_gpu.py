@@ -12,7 +12,7 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BoardError
-from edgebll_devices.runtimes import Site
+from edgebll_devices.runtimes import LoadContext
 from edgebll_devices.runtimes import onnxruntime_gpu as ort_gpu
 from edgebll_devices.runtimes.onnxruntime_gpu import OrtGpuBlock, nodes_elsewhere
 
@@ -75,7 +75,9 @@ def test_providers_are_asked_for_reproducible_whole_precision(
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     said: list[str] = []
     for runtime in ("onnxruntime-cuda", "onnxruntime-tensorrt"):
-        ort_gpu.load_ort_gpu_block(runtime, bundle, "block0", threads=2, site=Site(say=said.append, engine_dir=tmp_path))
+        ort_gpu.load_ort_gpu_block(
+            runtime, bundle, "block0", threads=2, load_context=LoadContext(say=said.append, engine_dir=tmp_path)
+        )
     (plain, _), (engines, _) = asked
     assert [name for name, _ in plain[2]] == ["CUDAExecutionProvider"]
     assert [name for name, _ in engines[2]] == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]

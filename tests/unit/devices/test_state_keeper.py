@@ -22,10 +22,10 @@ from edgebll.kernel.wire import SNAPSHOT, TRAIN, State
 from edgebll.kernel.wire.codec import decode, encode
 from edgebll_devices.storage import file_cache as cache_module
 from edgebll_devices.storage.file_cache import FileCache
-from edgebll_devices.storage.snapshot_cache import StateKeeper
+from edgebll_devices.storage.snapshot_cache import SnapshotCache
 from edgebll_devices.storage.write_budget import WriteBudget
 from edgebll_firmware_host.run.snapshot_writer import _apart
-from edgebll_firmware_host.run_files.snapshot_store import CONTENTS, Progress, write_snapshot
+from edgebll_firmware_host.run_files.snapshot_store import CONTENTS, RecordedProgress, write_snapshot
 
 RUN, NAME = "run", "block0.safetensors"
 NO_LIMIT = WriteBudget(0.0, 0.0)
@@ -37,8 +37,8 @@ def cache(tmp_path: Path) -> FileCache:
 
 
 @pytest.fixture
-def keeper(cache: FileCache) -> Iterator[StateKeeper]:
-    keeper = StateKeeper(cache, 2, NO_LIMIT)
+def keeper(cache: FileCache) -> Iterator[SnapshotCache]:
+    keeper = SnapshotCache(cache, 2, NO_LIMIT)
     yield keeper
     keeper.close()
 
@@ -52,7 +52,7 @@ def entry(step: int) -> FileEntry:
     return FileEntry(hashlib.sha256(content).hexdigest(), len(content))
 
 
-def keep(keeper: StateKeeper, *messages: State) -> None:
+def keep(keeper: SnapshotCache, *messages: State) -> None:
     for message in messages:
         keeper.keep(message)
         assert keeper.settle(20.0)
@@ -67,7 +67,7 @@ def states(tmp_path: Path) -> list[Path]:
 
 
 def test_what_a_board_keeps_is_byte_for_byte_what_the_host_writes(
-    cache: FileCache, keeper: StateKeeper, tmp_path: Path
+    cache: FileCache, keeper: SnapshotCache, tmp_path: Path
 ) -> None:
     """With side streams, whose tokens travel with the state; the host has its tensors from the wire."""
     bundle = make_tiny_bundle(tmp_path / "tiny", blocks=4, sides=SIDES)
@@ -76,7 +76,7 @@ def test_what_a_board_keeps_is_byte_for_byte_what_the_host_writes(
     keep(keeper, *given.values())
     received = {block: decode(encode(message)) for block, message in given.items()}
     assert any(name.startswith("@") for message in received.values() for name in message.tensors)
-    write_snapshot(tmp_path, bundle, 5, *_apart(received), Progress())
+    write_snapshot(tmp_path, bundle, 5, *_apart(received), RecordedProgress())
     folder = tmp_path / "snapshots" / "step000000005"
     files = json.loads((folder / CONTENTS).read_text())["contents"]["files"]
     assert len(files) == 6, "block2 and block3 have sent what waits"
@@ -94,13 +94,13 @@ def test_equal_tensors_make_equal_files_in_whatever_order_and_memory() -> None:
     assert pack_tensors(there) == pack_tensors(here)
 
 
-def test_only_the_newest_are_kept_and_other_runs_and_blocks_left_alone(cache: FileCache, keeper: StateKeeper) -> None:
+def test_only_the_newest_are_kept_and_other_runs_and_blocks_left_alone(cache: FileCache, keeper: SnapshotCache) -> None:
     keep(keeper, state(1, run="other"), state(2, block="block1"))
     keep(keeper, *(state(step) for step in range(3, 8)))
     assert kept(cache, range(1, 8)) == [1, 2, 6, 7]
 
 
-def test_one_that_a_recovery_went_back_to_counts_as_new(cache: FileCache, keeper: StateKeeper) -> None:
+def test_one_that_a_recovery_went_back_to_counts_as_new(cache: FileCache, keeper: SnapshotCache) -> None:
     """And what is computed again gives the same file, which is not written again."""
     keep(keeper, state(1), state(2))
     assert cache.has(entry(1))
@@ -113,7 +113,7 @@ def test_one_that_a_recovery_went_back_to_counts_as_new(cache: FileCache, keeper
     assert kept(cache, range(5)) == [1, 4]
 
 
-def test_a_damaged_one_is_wanted_again_and_goes_where_it_was(cache: FileCache, keeper: StateKeeper) -> None:
+def test_a_damaged_one_is_wanted_again_and_goes_where_it_was(cache: FileCache, keeper: SnapshotCache) -> None:
     keep(keeper, state(1))
     path = cache.states.path(RUN, NAME, entry(1).sha256)
     content = path.read_bytes()
@@ -126,7 +126,7 @@ def test_a_damaged_one_is_wanted_again_and_goes_where_it_was(cache: FileCache, k
 
 
 def test_what_was_sent_is_trimmed_too_even_where_nothing_is_kept(cache: FileCache) -> None:
-    keeper = StateKeeper(cache, 0, NO_LIMIT)
+    keeper = SnapshotCache(cache, 0, NO_LIMIT)
     keep(keeper, state(9))
     for step in range(3):
         content = pack_tensors(state(step).block_state)
@@ -137,7 +137,7 @@ def test_what_was_sent_is_trimmed_too_even_where_nothing_is_kept(cache: FileCach
 
 def test_no_more_is_written_than_the_disk_is_to_bear(cache: FileCache, caplog: pytest.LogCaptureFixture) -> None:
     size = entry(1).size_bytes
-    keeper = StateKeeper(cache, 2, WriteBudget(per_day=1.0, saved=1.5 * size))
+    keeper = SnapshotCache(cache, 2, WriteBudget(per_day=1.0, saved=1.5 * size))
     for step in range(3):
         keep(keeper, state(step))
     keeper.close()
@@ -160,7 +160,9 @@ class Gated:
         self._keep(run, name, content)
 
 
-def test_a_newer_state_replaces_one_that_waits(cache: FileCache, keeper: StateKeeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_state_replaces_one_that_waits(
+    cache: FileCache, keeper: SnapshotCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = Gated(cache, monkeypatch)
     keeper.keep(state(1))
     assert gate.reached.wait(20.0)
@@ -172,7 +174,7 @@ def test_a_newer_state_replaces_one_that_waits(cache: FileCache, keeper: StateKe
 
 
 def test_a_late_write_of_an_ended_session_removes_nothing_that_the_next_may_load(
-    cache: FileCache, keeper: StateKeeper, monkeypatch: pytest.MonkeyPatch
+    cache: FileCache, keeper: SnapshotCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(keeper, state(1), state(2))
     gate = Gated(cache, monkeypatch)
@@ -189,7 +191,7 @@ def test_a_late_write_of_an_ended_session_removes_nothing_that_the_next_may_load
 
 
 def test_a_disk_that_refuses_is_mentioned_once_and_does_no_harm(
-    cache: FileCache, keeper: StateKeeper, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cache: FileCache, keeper: SnapshotCache, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "board" / "states"
     folder.rmdir()
@@ -213,7 +215,7 @@ def test_a_disk_that_refuses_is_mentioned_once_and_does_no_harm(
 
 
 def test_a_disk_that_fills_up_is_left_some_room_and_earlier_states_make_way(
-    cache: FileCache, keeper: StateKeeper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cache: FileCache, keeper: SnapshotCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keep(keeper, state(1), state(2))
     spare = 64 << 20  # and so much for each of three files that goes: what waits on side streams is the same each time

@@ -13,16 +13,16 @@ from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BoardError, BundleError
-from edgebll.kernel.execution.load_context import LoadHalted, Site
+from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
 from edgebll_devices.runtimes.tensorrt import load
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions, node_names
 from edgebll_devices.runtimes.tensorrt.find_library import Library, load_library
-from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import GpuInfo
 from edgebll_devices.runtimes.tensorrt.load import Workshop, default_options
 
 pytestmark = pytest.mark.skipif(not tensorrt_builds.AVAILABLE, reason=tensorrt_builds.WHY_NOT)
 
-GPU = Gpu("Orin", (8, 7), 8, 8 << 30, True)
+GPU = GpuInfo("Orin", (8, 7), 8, 8 << 30, True)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def test_it_builds_and_tells(library: Library, bundle: Bundle) -> None:
     said: list[str] = []
-    built = Builder(library, Site(say=said.append)).build("block0/step.onnx", bundle.graph("block0", "step"), BuildOptions())
+    built = Builder(library, LoadContext(say=said.append)).build(
+        "block0/step.onnx", bundle.graph("block0", "step"), BuildOptions()
+    )
     assert len(built.engine) > 1000
     assert said[0] == f"building block0/step.onnx for {library.title}"
     assert said[-1].startswith(f"building block0/step.onnx for {library.title}: done in ")
@@ -45,7 +47,7 @@ def test_it_builds_and_tells(library: Library, bundle: Bundle) -> None:
 
 def test_every_graph_of_an_exported_bundle_builds(library: Library, tmp_path: Path) -> None:
     exported_bundle = exported.mixed(tmp_path / "mixed", "tensorrt-8.5")
-    builder = Builder(library, Site())
+    builder = Builder(library, LoadContext())
     for block in exported_bundle.manifest.blocks:
         for graph in block.graphs:
             assert builder.build(graph, exported_bundle.graph(block.name, graph), BuildOptions()).engine
@@ -55,13 +57,13 @@ def test_a_refused_graph_is_a_sentence_with_the_node(library: Library) -> None:
     model = make_model("Det", [np.eye(3, dtype=np.float32)], {})
     model.graph.node[0].name = "the_culprit"
     with pytest.raises(BundleError, match=r"the_culprit.*Det.*export the bundle with --target") as caught:
-        Builder(library, Site()).build("block0/step.onnx", model.SerializeToString(), BuildOptions())
+        Builder(library, LoadContext()).build("block0/step.onnx", model.SerializeToString(), BuildOptions())
     assert "\n" not in str(caught.value)
 
 
 def test_garbage_is_refused(library: Library) -> None:
     with pytest.raises(BundleError, match=r"x does not parse in TensorRT"):
-        Builder(library, Site()).build("x", b"not a graph", BuildOptions())
+        Builder(library, LoadContext()).build("x", b"not a graph", BuildOptions())
     assert node_names(b"not a graph") == ()
 
 
@@ -76,9 +78,9 @@ def test_a_build_can_be_stopped(library: Library, bundle: Bundle, tmp_path: Path
         return before
 
     with pytest.raises(LoadHalted, match="the run is over"):
-        Builder(library, Site(halted=halted)).build("block0/step.onnx", graph, BuildOptions())
+        Builder(library, LoadContext(halted=halted)).build("block0/step.onnx", graph, BuildOptions())
     with pytest.raises(LoadHalted):
-        Builder(library, Site(halted=lambda: True)).build("block0/step.onnx", graph, BuildOptions())
+        Builder(library, LoadContext(halted=lambda: True)).build("block0/step.onnx", graph, BuildOptions())
 
 
 def test_the_interpreter_is_free_while_it_builds(library: Library, tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_the_interpreter_is_free_while_it_builds(library: Library, tmp_path: Pat
     thread = threading.Thread(target=count)
     thread.start()
     try:
-        Builder(library, Site()).build("block0/step.onnx", graph, BuildOptions())
+        Builder(library, LoadContext()).build("block0/step.onnx", graph, BuildOptions())
     finally:
         over.set()
         thread.join()
@@ -115,12 +117,12 @@ class Deserializer:
 
 def test_engines_are_built_once(library: Library, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    site = Site(say=said.append, engine_dir=tmp_path)
+    load_context = LoadContext(say=said.append, engine_dir=tmp_path)
     monkeypatch.setattr(library, "deserialize", Deserializer(), raising=False)
     graph = bundle.graph("block0", "step")
-    assert Workshop(library, GPU, site).engine("step", graph)
+    assert Workshop(library, GPU, load_context).engine("step", graph)
     built = len(said)
-    assert Workshop(library, GPU, site).engine("step", graph)
+    assert Workshop(library, GPU, load_context).engine("step", graph)
     assert len(said) == built
     assert library.deserialize.seen[0] == library.deserialize.seen[1]
     assert [path.suffix for path in tmp_path.iterdir()] == [".engine"]
@@ -129,20 +131,20 @@ def test_engines_are_built_once(library: Library, bundle: Bundle, tmp_path: Path
 def test_an_engine_tensorrt_does_not_take_is_built_anew(
     library: Library, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site, graph = Site(engine_dir=tmp_path), bundle.graph("block0", "step")
+    load_context, graph = LoadContext(engine_dir=tmp_path), bundle.graph("block0", "step")
     monkeypatch.setattr(library, "deserialize", Deserializer(), raising=False)
-    Workshop(library, GPU, site).engine("step", graph)
+    Workshop(library, GPU, load_context).engine("step", graph)
     fussy = Deserializer(refused=1)
     monkeypatch.setattr(library, "deserialize", fussy, raising=False)
-    assert Workshop(library, GPU, site).engine("step", graph)
+    assert Workshop(library, GPU, load_context).engine("step", graph)
     assert len(fussy.seen) == 2
     never = Deserializer(refused=99)
     monkeypatch.setattr(library, "deserialize", never, raising=False)
     with pytest.raises(BoardError, match="does not load the engine it just built from step"):
-        Workshop(library, GPU, site).engine("step", graph)
+        Workshop(library, GPU, load_context).engine("step", graph)
 
 
 def test_scratch_memory_is_limited_the_same_way_every_time() -> None:
     assert default_options(GPU) == BuildOptions(workspace_bytes=1 << 30)
-    assert default_options(Gpu("H", (9, 0), 132, 64 << 30, False)).workspace_bytes == 32 << 30
+    assert default_options(GpuInfo("H", (9, 0), 132, 64 << 30, False)).workspace_bytes == 32 << 30
     assert load.BuildOptions().tf32 is False

@@ -9,7 +9,7 @@ import pytest
 from support.fake_tensorrt import BuilderFlag, DataType, Engine, Layer, Network, Tensor, make_module
 
 from edgebll.kernel.errors import BoardError, BundleError, MissingExtraError
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll_devices.runtimes.tensorrt import find_library as library_module
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions
 from edgebll_devices.runtimes.tensorrt.engine import TensorRTEngine
@@ -23,7 +23,7 @@ FLOAT, HALF, INT32 = DataType.FLOAT, DataType.HALF, DataType.INT32
 )
 def test_networks_are_made_as_the_version_wants(version: str, bits: int, plugins: bool) -> None:
     module = make_module(version)
-    built = Builder(Library(module), Site()).build("x", b"graph", BuildOptions(workspace_bytes=7, level=5), b"times")
+    built = Builder(Library(module), LoadContext()).build("x", b"graph", BuildOptions(workspace_bytes=7, level=5), b"times")
     assert built.engine == b"engine"
     assert built.timings == b"times+"
     assert ("create_network", bits) in module.noted
@@ -35,7 +35,7 @@ def test_networks_are_made_as_the_version_wants(version: str, bits: int, plugins
 
 def test_tf32_is_there_for_who_asks() -> None:
     module = make_module("10.3.0")
-    Builder(Library(module), Site()).build("x", b"graph", BuildOptions(tf32=True))
+    Builder(Library(module), LoadContext()).build("x", b"graph", BuildOptions(tf32=True))
     assert module.config.flags == {BuilderFlag.TF32}
 
 
@@ -49,7 +49,7 @@ def test_mixed_graphs_keep_their_types_on_weakly_typed_networks() -> None:
         Layer("CONSTANT", HALF),
     ]
     module = make_module("8.6.1", Network([Tensor(FLOAT)], layers))
-    Builder(Library(module), Site()).build("x", b"graph", BuildOptions())
+    Builder(Library(module), LoadContext()).build("x", b"graph", BuildOptions())
     assert module.config.flags == {BuilderFlag.FP16, BuilderFlag.OBEY_PRECISION_CONSTRAINTS}
     assert [layer.precision for layer in layers] == [HALF, None, FLOAT, FLOAT, None, None]
     assert [layer.output_types for layer in layers] == [{0: HALF}, {}, {0: FLOAT}, {0: FLOAT}, {}, {}]
@@ -59,7 +59,7 @@ def test_mixed_graphs_keep_their_types_on_weakly_typed_networks() -> None:
 def test_float32_graphs_and_strongly_typed_networks_get_no_flag(version: str) -> None:
     layers = [Layer("ELEMENTWISE", FLOAT if version == "8.6.1" else HALF)]
     module = make_module(version, Network([Tensor(FLOAT)], layers))
-    Builder(Library(module), Site()).build("x", b"graph", BuildOptions())
+    Builder(Library(module), LoadContext()).build("x", b"graph", BuildOptions())
     assert module.config.flags == set()
     assert layers[0].precision is None
 
@@ -69,7 +69,7 @@ def test_float32_graphs_and_strongly_typed_networks_get_no_flag(version: str) ->
 )
 def test_parser_errors_name_the_node(version: str, said: str) -> None:
     with pytest.raises(BundleError, match=f"x does not parse in TensorRT {version}: {said}; export the bundle"):
-        Builder(Library(make_module(version)), Site()).build("x", b"refused", BuildOptions())
+        Builder(Library(make_module(version)), LoadContext()).build("x", b"refused", BuildOptions())
 
 
 @pytest.mark.parametrize(

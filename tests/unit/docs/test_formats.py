@@ -62,7 +62,7 @@ def test_the_bundle_page_has_the_manifests_fields(cls: type) -> None:
     assert table(BUNDLE, cls.__name__) == fields(cls)
 
 
-@pytest.mark.parametrize("cls", [snapshot_store.Contents, snapshot_store.Progress])
+@pytest.mark.parametrize("cls", [snapshot_store.Contents, snapshot_store.RecordedProgress])
 def test_the_snapshot_page_has_the_fields_of_its_contents(cls: type) -> None:
     assert table(SNAPSHOTS, cls.__name__) == fields(cls)
 

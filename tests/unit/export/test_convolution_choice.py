@@ -9,16 +9,16 @@ from torch.nn import functional as F
 from edgebll_export.graph.builder import GraphBuilder
 from edgebll_export.lowering.convolution import convolution
 from edgebll_export.lowering.convolution import form_choice as convolution_choice
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 
 
 def geometry(
     batch: int, channels: int, out_channels: int, size: int, kernel: int = 3, stride: int = 1, groups: int = 1
-) -> Geometry:
+) -> ConvolutionGeometry:
     padding = kernel // 2
     out = (size + 2 * padding - kernel) // stride + 1
     pairs = [(number, number) for number in (size, out, kernel, stride, padding, 1)]
-    return Geometry(batch, channels, out_channels, groups, *pairs)
+    return ConvolutionGeometry(batch, channels, out_channels, groups, *pairs)
 
 
 SHAPES = {
@@ -74,7 +74,7 @@ def test_depthwise_convolutions_of_one_filter_a_channel(name: str, wanted: str, 
     check(DEPTHWISE[name], wanted, form)
 
 
-def check(sizes: Geometry, wanted: str, form: str) -> None:
+def check(sizes: ConvolutionGeometry, wanted: str, form: str) -> None:
     rng = np.random.default_rng(0)
     shapes = {"x": sizes.in_shape, "w": sizes.weight_shape, "dy": sizes.out_shape}
     arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
@@ -123,8 +123,8 @@ def check(sizes: Geometry, wanted: str, form: str) -> None:
     ],
     ids=str,
 )
-def test_the_rule_follows_the_measurements(sizes: Geometry, forms: tuple[str, str, str]) -> None:
-    assert chosen(sizes, convolution_choice.Setting(matrices=True)) == forms
+def test_the_rule_follows_the_measurements(sizes: ConvolutionGeometry, forms: tuple[str, str, str]) -> None:
+    assert chosen(sizes, convolution_choice.FormSetting(matrices=True)) == forms
 
 
 @pytest.mark.parametrize(
@@ -139,21 +139,21 @@ def test_the_rule_follows_the_measurements(sizes: Geometry, forms: tuple[str, st
     ],
     ids=str,
 )
-def test_with_two_threads_forms_that_share_the_work_are_taken(sizes: Geometry, forms: tuple[str, str, str]) -> None:
-    assert chosen(sizes, convolution_choice.Setting(matrices=True, threads=2)) == forms
+def test_with_two_threads_forms_that_share_the_work_are_taken(sizes: ConvolutionGeometry, forms: tuple[str, str, str]) -> None:
+    assert chosen(sizes, convolution_choice.FormSetting(matrices=True, threads=2)) == forms
 
 
 @pytest.mark.parametrize("sizes", [geometry(64, 64, 64, 14), geometry(64, 3, 32, 32, stride=2)], ids=str)
-def test_without_forms_by_matrices_the_next_best_is_taken(sizes: Geometry) -> None:
-    assert chosen(sizes, convolution_choice.Setting(matrices=False)) == ("direct", "transposed", "taps")
+def test_without_forms_by_matrices_the_next_best_is_taken(sizes: ConvolutionGeometry) -> None:
+    assert chosen(sizes, convolution_choice.FormSetting(matrices=False)) == ("direct", "transposed", "taps")
 
 
 def test_a_forward_pass_alone_is_not_unfolded() -> None:
     sizes = geometry(64, 3, 32, 32, stride=2)
-    assert convolution_choice.forward_form(sizes, convolution_choice.Setting(matrices=True, trains=False)) == "direct"
+    assert convolution_choice.forward_form(sizes, convolution_choice.FormSetting(matrices=True, trains=False)) == "direct"
 
 
-def chosen(sizes: Geometry, setting: convolution_choice.Setting) -> tuple[str, str, str]:
+def chosen(sizes: ConvolutionGeometry, setting: convolution_choice.FormSetting) -> tuple[str, str, str]:
     choice = convolution_choice
     gradients = choice.input_gradient_form(sizes, setting), choice.weight_gradient_form(sizes, setting)
     return choice.forward_form(sizes, setting), *gradients

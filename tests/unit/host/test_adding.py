@@ -19,14 +19,14 @@ from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.fleet.board_sessions import open_fleet
-from edgebll_firmware_host.fleet.membership import Members
+from edgebll_firmware_host.fleet.membership import Membership
 from edgebll_firmware_host.fleet.rejoin_handshake import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.policy.block_placement import place_among
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.run_plan import RunPlan
-from edgebll_firmware_host.run_files.status_files import REQUESTS, Desk
+from edgebll_firmware_host.run_files.status_files import REQUESTS, StatusFiles
 
 KEY = make_key_pair().public
 #: Options of `cluster add`, and what is said of them.
@@ -68,7 +68,7 @@ def test_a_wrong_board_is_refused_before_anybody_is_asked(tmp_path: Path, option
     ],
 )
 def test_the_host_that_takes_the_request_refuses_it_too(tmp_path: Path, entry: dict) -> None:
-    desk = Desk(tmp_path)
+    desk = StatusFiles(tmp_path)
     request = {"action": "add", "board": entry["name"], "entry": entry}
     (tmp_path / REQUESTS / "one.json").write_text(json.dumps(request))
     ((name, found),) = desk.requests()
@@ -78,7 +78,7 @@ def test_the_host_that_takes_the_request_refuses_it_too(tmp_path: Path, entry: d
 
 
 def test_a_request_of_any_depth_ends_nothing(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = StatusFiles(tmp_path)
     (tmp_path / REQUESTS / "deep.json").write_text("[" * 100_000)
     ((_, found),) = desk.requests()
     assert "cannot be read" in str(found)
@@ -89,15 +89,15 @@ def test_a_board_needs_a_key_exactly_where_the_host_has_one() -> None:
     plain, paired = BoardEntry("b", "tcp://127.0.0.1:2"), BoardEntry("b", "tcp://127.0.0.1:2", KEY)
     first = BoardEntry("a", "tcp://127.0.0.1:1")
     with pytest.raises(ConfigError, match="board b has a public_key, but the host has no key"):
-        Members().add(paired, Cluster((first,)))
+        Membership().add(paired, Cluster((first,)))
     with pytest.raises(ConfigError, match="board b has no public_key, but the host has a key"):
-        Members().add(plain, Cluster((first,), keys=keys))
+        Membership().add(plain, Cluster((first,), keys=keys))
 
 
 def test_one_that_is_drained_and_added_again_gets_the_blocks_that_are_pinned_to_it() -> None:
     pinned = {"a": ("block1",), "b": ("block0",)}
     boards = tuple(BoardEntry(name, f"tcp://127.0.0.1:{7000 + ord(name)}", blocks=pinned[name]) for name in "ab")
-    cluster, members = Cluster(boards), Members()
+    cluster, members = Cluster(boards), Membership()
     members.drain("b", cluster)
     assert place_among(["block0", "block1"], [1, 1], members.usable(cluster), "ab").blocks == {"a": ("block0", "block1")}
     members.add(BoardEntry("b", "tcp://127.0.0.1:7999"), cluster)

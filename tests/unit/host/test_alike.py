@@ -9,13 +9,13 @@ from support.fake_board import welcome
 
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.run.numerics_guard import COMPUTING, Alike, How, warning
+from edgebll_firmware_host.run.numerics_guard import COMPUTING, Numerics, NumericsGuard, warning
 
-ONE, FOUR = How("onnxruntime", 1, "x86_64"), How("onnxruntime", 4, "x86_64")
+ONE, FOUR = Numerics("onnxruntime", 1, "x86_64"), Numerics("onnxruntime", 4, "x86_64")
 
 
 def test_a_block_that_is_computed_otherwise_is_told_of_once(tmp_path: Path) -> None:
-    alike = Alike(tmp_path)
+    alike = NumericsGuard(tmp_path)
     assert alike.note({"block0": ONE, "block1": FOUR}, 0) == []
     (told,) = alike.note({"block0": ONE, "block1": ONE}, 100)
     assert told == (
@@ -28,14 +28,14 @@ def test_a_block_that_is_computed_otherwise_is_told_of_once(tmp_path: Path) -> N
 
 
 def test_the_host_that_goes_on_with_the_run_knows(tmp_path: Path) -> None:
-    Alike(tmp_path).note({"block0": ONE}, 0)
-    resumed = Alike(tmp_path)
-    assert len(resumed.note({"block0": How("onnxruntime", 1, "aarch64")}, 100)) == 1
-    assert Alike(tmp_path).unlike == ["block0"]
+    NumericsGuard(tmp_path).note({"block0": ONE}, 0)
+    resumed = NumericsGuard(tmp_path)
+    assert len(resumed.note({"block0": Numerics("onnxruntime", 1, "aarch64")}, 100)) == 1
+    assert NumericsGuard(tmp_path).unlike == ["block0"]
 
 
 def test_a_run_that_begins_again_from_its_bundle_is_alike(tmp_path: Path) -> None:
-    alike = Alike(tmp_path)
+    alike = NumericsGuard(tmp_path)
     alike.note({"block0": FOUR}, 0)
     assert alike.note({"block0": ONE}, 0) == []
     assert alike.unlike == []
@@ -43,7 +43,7 @@ def test_a_run_that_begins_again_from_its_bundle_is_alike(tmp_path: Path) -> Non
 
 def test_a_damaged_record_begins_anew(tmp_path: Path) -> None:
     (tmp_path / COMPUTING).write_text('{"blocks": {"block0": 3}}')
-    alike = Alike(tmp_path)
+    alike = NumericsGuard(tmp_path)
     assert alike.note({"block0": ONE}, 100) == []
     assert len(alike.note({"block0": FOUR}, 100)) == 1
 
@@ -57,11 +57,11 @@ def test_an_inventory_of_unlike_boards_is_told_of() -> None:
 
 
 def test_engines_are_a_boards_own() -> None:
-    def how(name: str, runtime: str) -> How:
+    def how(name: str, runtime: str) -> Numerics:
         link = BoardLink(BoardEntry(name, "tcp://127.0.0.1:1", runtime=runtime), "run", None)
         with contextlib.closing(link):
             link.accept(welcome(runtimes=(runtime,)))
-            return How.of(link)
+            return Numerics.of(link)
 
     assert how("a", "onnxruntime") == how("b", "onnxruntime")
     for runtime in ("tensorrt", "onnxruntime-tensorrt"):

@@ -20,7 +20,7 @@ from edgebll.kernel.runs.run_lock import SUMMARY, lock_folder
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.run_files import control_client as asking
-from edgebll_firmware_host.run_files.control_client import GONE, SILENT, STALE_S, WORKING, ask
+from edgebll_firmware_host.run_files.control_client import GONE, SILENT, STALE_S, WORKING, request_change
 from edgebll_firmware_host.run_files.status_files import (
     DRAIN,
     ENDED,
@@ -63,7 +63,7 @@ def status(run: Path) -> tuple[str, dict]:
 def test_a_run_that_is_over_is_not_asked(tmp_path: Path) -> None:
     said(tmp_path, ENDED, 0.0)
     with pytest.raises(BundleError, match="is over, so there is nothing to change; if it is not whole, --resume"):
-        ask(tmp_path, Request(DRAIN, "a"), 100.0)
+        request_change(tmp_path, Request(DRAIN, "a"), 100.0)
     assert not (tmp_path / REQUESTS).exists()
 
 
@@ -71,7 +71,7 @@ def test_nor_is_a_host_that_is_gone(tmp_path: Path) -> None:
     """It was killed this very moment: its lock is free."""
     said(tmp_path, "running", 0.0)
     with pytest.raises(LinkTimeout, match=r"no host works on .* any more \(it was process 4711\); go on with --resume"):
-        ask(tmp_path, Request(DRAIN, "a"), 100.0)
+        request_change(tmp_path, Request(DRAIN, "a"), 100.0)
     assert not (tmp_path / REQUESTS).exists()
 
 
@@ -80,7 +80,7 @@ def test_nor_is_one_that_has_been_silent_for_long(tmp_path: Path, host: int) -> 
     with pytest.raises(
         LinkTimeout, match=r"process 4711\) has been silent for 12 s, since \d{4}-.*; if it is frozen, let it go on"
     ):
-        ask(tmp_path, Request(DRAIN, "a"), 100.0)
+        request_change(tmp_path, Request(DRAIN, "a"), 100.0)
 
 
 def test_one_that_is_killed_while_it_is_asked_is_not_waited_for(tmp_path: Path, host: int) -> None:
@@ -89,7 +89,7 @@ def test_one_that_is_killed_while_it_is_asked_is_not_waited_for(tmp_path: Path, 
     death = threading.Timer(0.1, os.close, [host])
     death.start()
     with pytest.raises(LinkTimeout, match="no host works on"):
-        ask(tmp_path, Request(DRAIN, "a"), 100.0)
+        request_change(tmp_path, Request(DRAIN, "a"), 100.0)
     death.join()
     assert not list((tmp_path / REQUESTS).iterdir())
 
@@ -100,7 +100,7 @@ def test_who_waits_for_a_host_is_told_so(tmp_path: Path, host: int, monkeypatch:
     (tmp_path / REQUESTS).mkdir()
     told: list[str] = []
     with pytest.raises(LinkTimeout, match=r"has not answered within 0\.3 s"):
-        ask(tmp_path, Request(DRAIN, "a"), 0.3, told.append)
+        request_change(tmp_path, Request(DRAIN, "a"), 0.3, told.append)
     (sentence,) = told
     assert "was last heard of 3 s ago; waiting for it, 0.3 s at most" in sentence
     assert not list((tmp_path / REQUESTS).iterdir())
@@ -150,10 +150,10 @@ def test_a_clock_that_is_an_hour_off_calls_no_healthy_host_silent_and_no_frozen_
 @pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
 def test_a_host_on_another_machine_is_watched_where_clocks_disagree(tmp_path: Path, off_s: float) -> None:
     said(tmp_path, "running", 0.0, "another", off_s)
-    assert asking.look(tmp_path).host == SILENT, "nothing new comes"
+    assert asking.view_run(tmp_path).host == SILENT, "nothing new comes"
     again = threading.Timer(0.3, said, (tmp_path, "running", 0.0, "another", off_s + 1.0))
     again.start()
-    assert asking.look(tmp_path).host == WORKING
+    assert asking.view_run(tmp_path).host == WORKING
     again.join()
 
 
@@ -163,7 +163,7 @@ def test_a_board_that_is_added_again_is_what_it_was(tmp_path: Path, host: int, m
     status = Status(time.time(), "running", 4711, 1, 2, -1, 0, (known,), this_machine(), time.monotonic())
     (tmp_path / STATUS).write_text(json.dumps(to_plain(status)))
     asked: list[Request] = []
-    monkeypatch.setattr(asking, "ask", lambda run, request, *_: asked.append(request) or "done")
+    monkeypatch.setattr(asking, "request_change", lambda run, request, *_: asked.append(request) or "done")
     for options in ([], ["--endpoint", "tcp://10.1.2.4:7101"], ["--threads", "2", "--runtime", "onnxruntime"]):
         result = CliRunner().invoke(app, ["cluster", "add", str(tmp_path), "a", *options])
         assert result.exit_code == 0, result.output

@@ -24,7 +24,7 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.run.endings import Ending, Failed, Regroup
 from edgebll_firmware_host.run.incarnation import Incarnation
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.reconfiguration import Live
+from edgebll_firmware_host.run.reconfiguration import Reconfiguration
 from edgebll_firmware_host.run.run_context import RunContext
 from edgebll_firmware_host.run.run_plan import RunPlan
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
@@ -50,7 +50,7 @@ class Trial:
     """Runs single incarnations of one run."""
 
     context: RunContext
-    live: Live
+    live: Reconfiguration
     leaves: bool = False
 
     def incarnation(self, *boards: BoardEntry, turn: Callable[[], bool] = lambda: False) -> Ending:
@@ -69,7 +69,7 @@ def trial(bundle: Bundle, tmp_path: Path) -> Iterator[Trial]:
         recorder = Recorder(folder, Silent(), ("block0",), 4, 2, 4)
         snapshots = stack.enter_context(SnapshotWriter(bundle, recorder, 2))
         context = RunContext.of(RunPlan(bundle, RUN, lambda _: tokens(bundle)), recorder, snapshots, 2)
-        live = Live(folder.path, None, context.plan.blocks, context.weights, recorder, snapshots)
+        live = Reconfiguration(folder.path, None, context.plan.blocks, context.weights, recorder, snapshots)
         stack.callback(live.close)
         yield Trial(context, live)
 

@@ -20,9 +20,9 @@ from edgebll.kernel.wire import EVAL, TRAIN, Pong, Report, State
 from edgebll_firmware_host.policy.block_placement import Placement
 from edgebll_firmware_host.policy.next_actions import BoardState, RunState
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.report_inbox import Inbox
+from edgebll_firmware_host.run.report_inbox import ReportInbox
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
-from edgebll_firmware_host.run_files.timeline_spans import Span, chrome_trace, write_timeline
+from edgebll_firmware_host.run_files.timeline_spans import BoardSpan, chrome_trace, write_timeline
 
 RUN = "run"
 LINKS: Any = {
@@ -68,7 +68,7 @@ class Desk:
         self.state = RunState(3, 10.0, 60.0, boards, {"block0", "block1"}, 0.0, fed=3)
         self.snapshots = SnapshotWriter(bundle, self.recorder)
         placement = Placement({"a": ("block0",), "b": ("block1",)})
-        self.inbox = Inbox(bundle, placement, self.state, self.recorder, self.snapshots)
+        self.inbox = ReportInbox(bundle, placement, self.state, self.recorder, self.snapshots)
         self.bundle = bundle
 
     def report(self, board: str, sequence: int, kind: str = TRAIN, **changes: object) -> None:
@@ -202,9 +202,9 @@ def test_the_timeline_is_on_the_hosts_clock_even_for_reports_from_before_it_was_
 
 def test_a_board_is_a_process_and_a_block_a_thread_of_the_trace() -> None:
     spans = [
-        Span("a", "block0", TRAIN, 0, 0, 0, 1000),
-        Span("a", "block1", TRAIN, 0, 0, 1000, 2000),
-        Span("b", "block2", EVAL, 7, 1, 5, 6),
+        BoardSpan("a", "block0", TRAIN, 0, 0, 0, 1000),
+        BoardSpan("a", "block1", TRAIN, 0, 0, 1000, 2000),
+        BoardSpan("b", "block2", EVAL, 7, 1, 5, 6),
     ]
     events = chrome_trace(spans)
     named = {(e["name"], e["args"]["name"]): (e["pid"], e["tid"]) for e in events if e["ph"] == "M"}

@@ -17,11 +17,11 @@ from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.wire import END, TRAIN, Assign, Failure, Leaving, Message, Stop
 from edgebll_firmware_host.engines.local_processes import RunningAgents
-from edgebll_firmware_host.fleet.membership import Members
+from edgebll_firmware_host.fleet.membership import Membership
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.reconfiguration import Live
+from edgebll_firmware_host.run.reconfiguration import Reconfiguration
 from edgebll_firmware_host.run.run_plan import RunPlan
 
 RUN = "run"
@@ -65,10 +65,10 @@ def test_a_board_that_leaves_while_it_loads_is_let_go_and_used_when_it_is_back(t
     assert [(type(message), message.incarnation) for message in heard[:3]] == [(Assign, 1), (Stop, 1), (Assign, 2)]
 
 
-def live(folder: Path) -> Live:
+def live(folder: Path) -> Reconfiguration:
     folder.mkdir()
     nothing: Any = SimpleNamespace(listener=Silent(), steps=0, written=-1)
-    return Live(folder, None, ["block0"], [1.0], nothing, nothing)
+    return Reconfiguration(folder, None, ["block0"], [1.0], nothing, nothing)
 
 
 def test_it_is_not_waited_for_longer_than_the_patience_of_the_run(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_first_that_is_back_is_taken(tmp_path: Path) -> None:
 
 def test_those_that_left_are_not_there_and_the_unfit_only_if_there_is_no_other() -> None:
     cluster = Cluster(tuple(BoardEntry(name, f"tcp://127.0.0.1:{port}") for port, name in enumerate("abc", 1)))
-    members = Members(unfit={"c"})
+    members = Membership(unfit={"c"})
 
     def there() -> str:
         return "".join(entry.name for entry in members.there(cluster))

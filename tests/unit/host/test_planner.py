@@ -12,7 +12,7 @@ from edgebll_firmware_host.policy.next_actions import (
     Finish,
     RunState,
     SendPing,
-    plan,
+    next_actions,
 )
 
 
@@ -30,34 +30,34 @@ def state(**changes: object) -> RunState:
 
 
 def test_an_idle_run_is_fed_up_to_its_window() -> None:
-    assert plan(state(), 100.0).actions == (Feed(3),)
-    assert plan(state(fed=5, done=3), 100.0).actions == (Feed(1),)
-    assert plan(state(fed=6, done=3), 100.0).actions == ()
+    assert next_actions(state(), 100.0).actions == (Feed(3),)
+    assert next_actions(state(fed=5, done=3), 100.0).actions == (Feed(1),)
+    assert next_actions(state(fed=6, done=3), 100.0).actions == ()
 
 
 def test_heartbeats_are_sent_when_due_and_the_wait_ends_with_the_next() -> None:
     boards = {"a": BoardState(100.0, 100.0), "b": BoardState(100.0, 100.0 - PING_PERIOD_S)}
-    decided = plan(state(boards=boards, fed=3), 100.1)
+    decided = next_actions(state(boards=boards, fed=3), 100.1)
     assert decided.actions == (SendPing("b"),)
     assert 0 < decided.wait_s <= PING_PERIOD_S - 0.1 + 1e-9
 
 
 def test_a_silent_board_is_lost_after_the_deadline_and_not_before() -> None:
     boards = {"a": BoardState(90.0, 100.0), "b": BoardState(100.0, 100.0)}
-    assert not any(isinstance(a, DeclareLost) for a in plan(state(boards=boards), 100.0).actions)
-    lost = [a for a in plan(state(boards=boards), 100.1).actions if isinstance(a, DeclareLost)]
+    assert not any(isinstance(a, DeclareLost) for a in next_actions(state(boards=boards), 100.0).actions)
+    lost = [a for a in next_actions(state(boards=boards), 100.1).actions if isinstance(a, DeclareLost)]
     assert [a.board for a in lost] == ["a"]
 
 
 def test_no_progress_with_answering_boards_is_a_stall() -> None:
-    assert any(isinstance(a, DeclareStalled) for a in plan(state(fed=1, last_progress_s=39.0), 100.0).actions)
-    assert not any(isinstance(a, DeclareStalled) for a in plan(state(fed=0, last_progress_s=39.0), 100.0).actions)
+    assert any(isinstance(a, DeclareStalled) for a in next_actions(state(fed=1, last_progress_s=39.0), 100.0).actions)
+    assert not any(isinstance(a, DeclareStalled) for a in next_actions(state(fed=0, last_progress_s=39.0), 100.0).actions)
 
 
 def test_it_ends_when_the_stream_is_done_and_all_states_are_here() -> None:
-    assert Finish() not in plan(state(fed=4, done=3, exhausted=True, missing_finals=set()), 100.0).actions
-    assert Finish() not in plan(state(fed=4, done=4, exhausted=True), 100.0).actions
-    assert Finish() in plan(state(fed=4, done=4, exhausted=True, missing_finals=set()), 100.0).actions
+    assert Finish() not in next_actions(state(fed=4, done=3, exhausted=True, missing_finals=set()), 100.0).actions
+    assert Finish() not in next_actions(state(fed=4, done=4, exhausted=True), 100.0).actions
+    assert Finish() in next_actions(state(fed=4, done=4, exhausted=True, missing_finals=set()), 100.0).actions
 
 
 @given(window=st.integers(1, 9), tokens=st.integers(1, 40), seed=st.randoms(use_true_random=False))
@@ -66,7 +66,7 @@ def test_whatever_the_timing_the_window_holds_and_every_token_is_fed_once(window
     now, run = 0.0, state(window=window, boards={"a": BoardState(0.0, 0.0)}, last_progress_s=0.0)
     fed: list[int] = []
     for _ in range(20 * tokens + 100):
-        decided = plan(run, now)
+        decided = next_actions(run, now)
         if Finish() in decided.actions:
             break
         for action in decided.actions:
@@ -95,7 +95,7 @@ def test_what_is_on_its_way_is_no_stall() -> None:
 
     def stalled(**changes: object) -> bool:
         values = {"boards": {"a": idle, "b": idle}, "fed": 1, "idle_s": 5.0, "last_progress_s": 50.0, **changes}
-        return any(isinstance(action, DeclareStalled) for action in plan(state(**values), 100.0).actions)
+        return any(isinstance(action, DeclareStalled) for action in next_actions(state(**values), 100.0).actions)
 
     assert stalled()
     assert not stalled(last_sent_s=96.0), "from the host"
@@ -109,7 +109,7 @@ def test_boards_that_all_have_nothing_to_do_while_tokens_are_under_way_are_a_sta
 
     def stalled(**changes: object) -> bool:
         values = {"boards": idle, "fed": 1, "idle_s": 5.0, "last_progress_s": 94.0, **changes}
-        return any(isinstance(action, DeclareStalled) for action in plan(state(**values), 100.0).actions)
+        return any(isinstance(action, DeclareStalled) for action in next_actions(state(**values), 100.0).actions)
 
     assert stalled()
     assert not stalled(last_report_s=96.0), "a block was heard of"

@@ -15,20 +15,20 @@ from edgebll_firmware_host.fleet.rejoin_handshake import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.block_placement import place_among
 from edgebll_firmware_host.policy.recovery_policy import Patience
-from edgebll_firmware_host.run.token_feeder import Feeder
+from edgebll_firmware_host.run.token_feeder import TokenFeeder
 
 RUN = "run"
 
 
-def feeder(kinds: str, every_s: float = 0.0) -> Feeder:
+def feeder(kinds: str, every_s: float = 0.0) -> TokenFeeder:
     """Of a stream of these kinds, by their first letters."""
     names = {"T": TRAIN, "E": EVAL, "S": SNAPSHOT, ".": END}
     steps = [kinds[:index].count("T") for index in range(len(kinds))]
     tokens = (Token(RUN, "block0", names[kind], 99, step) for kind, step in zip(kinds, steps, strict=True))
-    return Feeder(tokens, 7, every_s, 0.0)
+    return TokenFeeder(tokens, 7, every_s, 0.0)
 
 
-def fed(feeder: Feeder, times: Iterable[float] = range(99)) -> str:
+def fed(feeder: TokenFeeder, times: Iterable[float] = range(99)) -> str:
     tokens = [token for now in times if (token := feeder.next(now)) is not None]
     assert [token.sequence for token in tokens] == list(range(len(tokens)))
     assert {token.incarnation for token in tokens} <= {7}

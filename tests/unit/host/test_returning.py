@@ -14,7 +14,7 @@ from edgebll_firmware_host.fleet import membership as members
 from edgebll_firmware_host.fleet.membership import LONGEST_S, LOOK_S, Scout
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement
-from edgebll_firmware_host.run.reconfiguration import Live, Now
+from edgebll_firmware_host.run.reconfiguration import CurrentIncarnation, Reconfiguration
 
 BOARD = BoardEntry("a", "tcp://127.0.0.1:9")
 
@@ -69,10 +69,10 @@ class Hearing(Silent):
 def test_another_device_under_a_known_name_is_noticed(tmp_path: Path) -> None:
     listener, cluster = Hearing(), Cluster((BOARD,))
     nothing: Any = SimpleNamespace(listener=listener, steps=0, written=-1)
-    live = Live(tmp_path, None, ["block0"], [1.0], nothing, nothing)
+    live = Reconfiguration(tmp_path, None, ["block0"], [1.0], nothing, nothing)
     for number, identity in enumerate(("first", "first", "second", "second"), 1):
         links = {"a": SimpleNamespace(welcome=SimpleNamespace(identity=identity))}
         fleet: Any = SimpleNamespace(links=links, boards={}, leaving=set())
-        live.begin(Now(number, cluster, fleet, Placement({"a": ("block0",)}), nothing, ()))
+        live.begin(CurrentIncarnation(number, cluster, fleet, Placement({"a": ("block0",)}), nothing, ()))
     live.close()
     assert listener.heard == ["a is another device than before, or lost its state folder: it is sent its files again"]

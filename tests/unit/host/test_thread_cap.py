@@ -14,7 +14,7 @@ from support.fake_board import welcome
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.thread_cap import ThreadCap, used_threads
-from edgebll_firmware_host.run.numerics_guard import Alike, How
+from edgebll_firmware_host.run.numerics_guard import Numerics, NumericsGuard
 
 HOME = "tcp://127.0.0.1:1"
 
@@ -23,8 +23,8 @@ def entry(threads: int = 4, **more: object) -> BoardEntry:
     return BoardEntry("a", HOME, threads=threads, **more)  # type: ignore[arg-type]
 
 
-def how(threads: int, asked: int = 0, runtime: str = "onnxruntime") -> How:
-    return How(runtime, threads, "x86_64", asked=asked)
+def how(threads: int, asked: int = 0, runtime: str = "onnxruntime") -> Numerics:
+    return Numerics(runtime, threads, "x86_64", asked=asked)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_another_number_that_is_asked_for_counts_anew() -> None:
 
 @given(st.integers(1, 64), st.lists(st.floats(0, 64), min_size=1, max_size=8))
 def test_however_processors_come_and_go_a_run_has_one_number_of_threads(threads: int, cpus: list[float]) -> None:
-    began: list[How] = []
+    began: list[Numerics] = []
     for now in cpus:  # each an incarnation, on a board with other processors
         used = used_threads(entry(threads), now, began)
         began = began or [how(used, threads)]
@@ -71,15 +71,15 @@ def linked(board: BoardEntry, cpus: float) -> Iterator[dict[str, BoardLink]]:
 
 def test_it_is_recorded_and_told_once(tmp_path: Path) -> None:
     said: list[str] = []
-    cap, alike = ThreadCap(said.append), Alike(tmp_path)
+    cap, alike = ThreadCap(said.append), NumericsGuard(tmp_path)
     for _ in range(2):
         with linked(entry(), 1.0) as links:
             cap.apply(links, {"a": ("block0",)}, alike.began)
             assert links["a"].threads == 1
-            alike.note({"block0": How.of(links["a"])}, 0)
+            alike.note({"block0": Numerics.of(links["a"])}, 0)
     assert said == ["board a has 1 processor and so uses 1 of the 4 threads asked for (cap_threads = false insists on all)"]
     with linked(entry(), 4.0) as links:
-        ThreadCap(said.append).apply(links, {"a": ("block0",)}, Alike(tmp_path).began)
+        ThreadCap(said.append).apply(links, {"a": ("block0",)}, NumericsGuard(tmp_path).began)
         assert links["a"].threads == 1
     assert (
         said[1] == "board a has 4 processors and uses 1 of the 4 threads asked for, as its run began: more may give other bits"

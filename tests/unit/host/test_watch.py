@@ -15,7 +15,7 @@ from edgebll_firmware_host.policy.next_actions import (
     Finish,
     RunState,
     SendPing,
-    plan,
+    next_actions,
     watch,
 )
 
@@ -51,25 +51,25 @@ def test_a_board_that_owes_a_state_may_be_silent_while_it_travels(owed: int, sil
 
 def test_a_first_board_that_takes_nothing_is_tried_again_without_waiting_and_given_up_after_the_deadline() -> None:
     blocked = run_state(blocked_since_s=99.0)
-    decided = plan(blocked, 100.1)
+    decided = next_actions(blocked, 100.1)
     assert decided.actions == (Feed(3),)
     assert decided.wait_s == 0.0
     boards = {"a": BoardState(111.0, 111.0)}
     late = run_state(blocked_since_s=100.0, boards=boards)
-    assert DeclareBlocked(11.25) in plan(late, 111.25).actions
+    assert DeclareBlocked(11.25) in next_actions(late, 111.25).actions
 
 
 def test_silence_is_named_before_the_blocked_connection_it_explains() -> None:
     """A board that dies at 100.0: last heard up to a heartbeat before, the connection broken at once."""
     for now in (110.2, 110.6, 111.2):
         state = run_state(boards={"a": BoardState(100.0 - PING_PERIOD_S, 110.0)}, blocked_since_s=100.0)
-        given_up = [a for a in plan(state, now).actions if isinstance(a, (DeclareLost, DeclareBlocked))]
+        given_up = [a for a in next_actions(state, now).actions if isinstance(a, (DeclareLost, DeclareBlocked))]
         assert isinstance(given_up[0], DeclareLost)
 
 
 def test_final_states_that_never_come_are_a_stall() -> None:
     boards = {"a": BoardState(200.0, 200.0)}
     state = run_state(fed=4, done=4, exhausted=True, boards=boards)
-    assert DeclareStalled(100.0) in plan(state, 200.0).actions
+    assert DeclareStalled(100.0) in next_actions(state, 200.0).actions
     state.missing_finals.clear()
-    assert plan(state, 200.0).actions == (Finish(),)
+    assert next_actions(state, 200.0).actions == (Finish(),)

@@ -15,7 +15,7 @@ from edgebll.learning.networks import make_network
 from edgebll.learning.training import compiled
 from edgebll.learning.training import torch_device as placement
 from edgebll.learning.training.compiled import CompiledStep, Programs
-from edgebll.learning.training.torch_device import Placement, why_no_compiler
+from edgebll.learning.training.torch_device import TensorPlacement, why_no_compiler
 
 BATCH = 8
 RATES = (0.01, 0.02, 0.005)
@@ -26,7 +26,7 @@ def steps_of(network: str, blocks: int, rule: str = "bll", **options: object) ->
     return make_steps(made, make_rule(rule), SGD(), BATCH)
 
 
-def run(steps: list[BlockStep], calls: list[CompiledStep] | list[BlockStep], place: Placement) -> dict[str, Tensor]:
+def run(steps: list[BlockStep], calls: list[CompiledStep] | list[BlockStep], place: TensorPlacement) -> dict[str, Tensor]:
     """States, outputs and metrics after a step for each of RATES, by name; the same inputs for the same calls."""
     edges = make_rule("backlink" if steps[0].spec.sent else "bll").edges([step.name for step in steps])
     streams = SideStreams([step.spec for step in steps], edges, place=place.put)
@@ -53,7 +53,7 @@ def test_a_compiled_step_does_what_the_step_does_and_is_compiled_once(
 ) -> None:
     """Three steps with three learning rates: one program a block, and running statistics, side streams and all agree."""
     options = {"width": 4} if network == "resnet8" else {}
-    steps, place = steps_of(network, blocks, rule, **options), Placement(torch.device("cpu"), channels_last)
+    steps, place = steps_of(network, blocks, rule, **options), TensorPlacement(torch.device("cpu"), channels_last)
     programs: Programs = {}
     told: list[str] = []
     calls = [CompiledStep(step, programs, told.append, "aot_eager") for step in steps]
@@ -76,7 +76,7 @@ def test_blocks_with_the_same_program_share_it() -> None:
     programs: Programs = {}
     told: list[str] = []
     counters.clear()
-    run(steps, [CompiledStep(step, programs, told.append, "aot_eager") for step in steps], Placement(torch.device("cpu")))
+    run(steps, [CompiledStep(step, programs, told.append, "aot_eager") for step in steps], TensorPlacement(torch.device("cpu")))
     assert len(programs) == len(told) == counters["stats"]["unique_graphs"] == 3
 
 
@@ -86,7 +86,7 @@ def test_blocks_that_differ_in_a_number_alone_do_not_share() -> None:
     programs: Programs = {}
     for decay in (0.0, 0.5):
         steps = make_steps(network, make_rule("backprop"), SGD(weight_decay=decay), BATCH)
-        place = Placement(torch.device("cpu"))
+        place = TensorPlacement(torch.device("cpu"))
         ours = run(steps, [CompiledStep(step, programs, lambda _: None, "aot_eager") for step in steps], place)
         torch.testing.assert_close(ours, run(steps, steps, place), rtol=1e-3, atol=1e-5)
     assert len(programs) == 2
@@ -103,7 +103,7 @@ def test_results_in_another_layout_are_put_back(monkeypatch: pytest.MonkeyPatch)
 
         return call
 
-    place, counted = Placement(torch.device("cpu")), counters
+    place, counted = TensorPlacement(torch.device("cpu")), counters
     counted.clear()
     ours = run([step], [CompiledStep(step, {}, lambda _: None, other_layout)], place)
     assert counted["stats"]["unique_graphs"] == 1
@@ -122,7 +122,7 @@ def test_a_step_that_the_compiler_fails_on_runs_as_it_is(error: Exception) -> No
     (step,) = steps_of("mlp", 1, "backprop")
     told: list[str] = []
     call = CompiledStep(step, {}, told.append, broken)
-    place = Placement(torch.device("cpu"))
+    place = TensorPlacement(torch.device("cpu"))
     ours, expected = run([step], [call], place), run([step], [step], place)
     assert not call.is_compiled
     assert all(torch.equal(ours[name], value) for name, value in expected.items())
@@ -165,7 +165,7 @@ def test_what_compiling_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_real_compiler() -> None:
     (step,) = steps_of("mlp", 1, "backprop", width=4, depth=1)
     counters.clear()
-    place = Placement(torch.device("cpu"))
+    place = TensorPlacement(torch.device("cpu"))
     ours = run([step], [CompiledStep(step, {}, lambda _: None)], place)
     assert counters["stats"]["unique_graphs"] == 1
     torch.testing.assert_close(ours, run([step], [step], place), rtol=1e-4, atol=1e-6)

@@ -22,7 +22,7 @@ from edgebll.learning.training import Listener, TrainConfig, compiled, load_run,
 from edgebll.learning.training import training_loop as loop
 from edgebll.learning.training.checkpoint import digest
 from edgebll.learning.training.gpu_info import describe_gpu, driver_version
-from edgebll.learning.training.torch_device import Placement, resolve_device, torch_settings
+from edgebll.learning.training.torch_device import TensorPlacement, resolve_device, torch_settings
 
 HAS_GPU = torch.cuda.is_available()
 NEEDS_GPU = pytest.mark.skipif(not HAS_GPU, reason="PyTorch sees no GPU; with one: pytest tests/unit/training/test_device.py")
@@ -72,12 +72,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def slow_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics are fetched as seldom as from a GPU."""
 
-    class Seldom(Placement):
+    class Seldom(TensorPlacement):
         @classmethod
-        def on(cls, device: str, channels_last: bool = False) -> Placement:
+        def on(cls, device: str, channels_last: bool = False) -> TensorPlacement:
             return cls(torch.device(device), channels_last, fetch_steps=3)
 
-    monkeypatch.setattr(loop, "Placement", Seldom)
+    monkeypatch.setattr(loop, "TensorPlacement", Seldom)
 
 
 def test_devices_have_names() -> None:

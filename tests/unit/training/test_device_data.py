@@ -12,10 +12,10 @@ from edgebll.data import AUGMENTATIONS, Dataset, batch_order, training_batch
 from edgebll.data.dataset import pixel_table
 from edgebll.data.reverse import load_reverse
 from edgebll.learning.training.device_data import DeviceData, EpochBatches
-from edgebll.learning.training.torch_device import Placement
+from edgebll.learning.training.torch_device import TensorPlacement
 
-CPU = Placement(torch.device("cpu"))
-LAST = Placement(torch.device("cpu"), channels_last=True)
+CPU = TensorPlacement(torch.device("cpu"))
+LAST = TensorPlacement(torch.device("cpu"), channels_last=True)
 
 
 def images(channels: int = 3, height: int = 9, width: int = 12, count: int = 50) -> Dataset:
@@ -25,7 +25,7 @@ def images(channels: int = 3, height: int = 9, width: int = 12, count: int = 50)
     return Dataset("images", pixels, random.integers(0, 7, count), 7, table)
 
 
-def check(dataset: Dataset, augment: str, placement: Placement, seed: int = 3, epoch: int = 2) -> None:
+def check(dataset: Dataset, augment: str, placement: TensorPlacement, seed: int = 3, epoch: int = 2) -> None:
     order = batch_order(len(dataset), 8, seed, epoch)
     batches = EpochBatches(DeviceData(dataset, placement), order, augment, seed, epoch)
     for index, indices in enumerate(order):
@@ -38,7 +38,7 @@ def check(dataset: Dataset, augment: str, placement: Placement, seed: int = 3, e
 @pytest.mark.parametrize("augment", AUGMENTATIONS)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("placement", [CPU, LAST], ids=["channels first", "channels last"])
-def test_images_equal_those_of_numpy(augment: str, channels: int, placement: Placement) -> None:
+def test_images_equal_those_of_numpy(augment: str, channels: int, placement: TensorPlacement) -> None:
     check(images(channels), augment, placement)
 
 

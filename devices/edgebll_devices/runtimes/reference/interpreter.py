@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.execution.block_runtime import Tensor
-from edgebll_devices.runtimes.reference.onnx_file import Graph, Node
+from edgebll_devices.runtimes.reference.onnx_file import Node, OnnxGraph
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 
 
@@ -26,14 +26,14 @@ class Program:
         BundleError: an unknown operator or attribute, a wrong number of inputs or outputs, or a value used before it is made.
     """
 
-    def __init__(self, graph: Graph, around: Collection[str] = ()) -> None:
+    def __init__(self, graph: OnnxGraph, around: Collection[str] = ()) -> None:
         self.graph = graph
         self._bodies: list[Program | None] = []
         known = {tensor.name for tensor in graph.inputs} | set(graph.constants) | set(around) | {""}
         for node in graph.nodes:
             _check_node(node)
             body = node.attributes.get("body")
-            self._bodies.append(Program(body, known) if isinstance(body, Graph) else None)
+            self._bodies.append(Program(body, known) if isinstance(body, OnnxGraph) else None)
             for name in node.inputs:
                 if name not in known:
                     raise BundleError(f"the {node} uses {name!r}, which nothing made before")
@@ -113,7 +113,7 @@ def _apply(node: Node, attributes: Mapping[str, Any], inputs: Sequence[Any]) -> 
     return results
 
 
-def _last_uses(graph: Graph) -> list[list[str]]:
+def _last_uses(graph: OnnxGraph) -> list[list[str]]:
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         last.update((name, index) for name in (*node.inputs, *node.captured, *node.outputs) if name)

@@ -24,7 +24,7 @@ _MAX_NODES = 100_000
 
 @dataclass(frozen=True)
 class Node:
-    """One operator; an omitted optional input or output is "". An attribute may be a Graph, whose nodes have none."""
+    """One operator; an omitted optional input or output is "". An attribute may be an OnnxGraph, whose nodes have none."""
 
     operator: str
     name: str
@@ -35,14 +35,14 @@ class Node:
     @property
     def captured(self) -> frozenset[str]:
         """What a graph among the attributes takes from around the node."""
-        return frozenset().union(*(value.free for value in self.attributes.values() if isinstance(value, Graph)))
+        return frozenset().union(*(value.free for value in self.attributes.values() if isinstance(value, OnnxGraph)))
 
     def __str__(self) -> str:
         return f"{self.operator} node {self.name!r}" if self.name else f"{self.operator} node of {', '.join(self.outputs)!r}"
 
 
 @dataclass(frozen=True)
-class Graph:
+class OnnxGraph:
     """Nodes in the file's order, constants by name, inputs and outputs."""
 
     nodes: tuple[Node, ...]
@@ -125,7 +125,7 @@ _MODEL = {
 _ATTRIBUTE_VALUES = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
 
 
-def read_model(content: bytes) -> Graph:
+def read_model(content: bytes) -> OnnxGraph:
     """Read an ONNX file's content.
 
     Raises:
@@ -146,7 +146,7 @@ def read_model(content: bytes) -> Graph:
     return _graph(graph)
 
 
-def _graph(graph: Mapping[str, Any]) -> Graph:
+def _graph(graph: Mapping[str, Any]) -> OnnxGraph:
     if graph["sparse_initializer"]:
         raise BundleError("the graph has sparse constants, which are not known here")
     if len(graph["node"]) > _MAX_NODES:
@@ -156,7 +156,7 @@ def _graph(graph: Mapping[str, Any]) -> Graph:
         raise BundleError("two constants share a name")
     inputs = (_value(value) for value in graph["input"] if value.get("name") not in constants)
     outputs = (_value(value) for value in graph["output"])
-    return Graph(tuple(_node(node) for node in graph["node"]), constants, tuple(inputs), tuple(outputs))
+    return OnnxGraph(tuple(_node(node) for node in graph["node"]), constants, tuple(inputs), tuple(outputs))
 
 
 def _node(message: Mapping[str, Any]) -> Node:

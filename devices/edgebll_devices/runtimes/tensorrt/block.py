@@ -22,7 +22,7 @@ from edgebll_devices.runtimes.graph_signature import Signature, Tensors, check_s
 from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
 from edgebll_devices.runtimes.tensorrt.cuda_graph import Replay
-from edgebll_devices.runtimes.tensorrt.engine import Engine
+from edgebll_devices.runtimes.tensorrt.engine import CompiledGraph
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TensorRTBlock(BlockRuntime):
         BundleError: an engine's inputs and outputs are not the block's. BoardError: the GPU failed or has too little memory.
     """
 
-    def __init__(self, spec: BlockSpec, state: State, engines: Mapping[str, Engine], cuda: Cuda) -> None:
+    def __init__(self, spec: BlockSpec, state: State, engines: Mapping[str, CompiledGraph], cuda: Cuda) -> None:
         self.spec = spec
         self._cuda, self._engines = cuda, dict(engines)
         with contextlib.ExitStack() as on_failure:

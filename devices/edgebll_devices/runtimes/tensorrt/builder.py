@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgebll.kernel.errors import BoardError, BundleError
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_devices.runtimes.tensorrt.callbacks import BuildProgress, Messages, make_logger, make_monitor
 from edgebll_devices.runtimes.tensorrt.find_library import Library
@@ -51,11 +51,11 @@ class Builder:
 
     Args:
         library: TensorRT.
-        site: whom to tell, and who may stop a build.
+        load_context: whom to tell, and who may stop a build.
     """
 
-    def __init__(self, library: Library, site: Site) -> None:
-        self._library, self._site = library, site
+    def __init__(self, library: Library, load_context: LoadContext) -> None:
+        self._library, self._load_context = library, load_context
         self.messages = Messages()
         self.logger = make_logger(library.trt, self.messages)
 
@@ -71,20 +71,20 @@ class Builder:
         Raises:
             BundleError: TensorRT's parser refuses the graph. BoardError: no engine came of it. LoadHalted: it was stopped.
         """
-        self._site.check()
+        self._load_context.check()
         self.messages.clear()
         progress = BuildProgress()
         what = f"building {where} for {self._library.title}"
-        with Heartbeat(what, self._site.say, detail=progress.words):
+        with Heartbeat(what, self._load_context.say, detail=progress.words):
             builder = self._library.trt.Builder(self.logger)
             network = self._parse(builder, where, graph)
             config, cache = self._configure(builder, network, options, timings)
-            monitor = make_monitor(self._library.trt, progress, self._site.halted)
+            monitor = make_monitor(self._library.trt, progress, self._load_context.halted)
             if monitor is not None:
                 config.progress_monitor = monitor
             engine = builder.build_serialized_network(network, config)
             if engine is None:
-                self._site.check()
+                self._load_context.check()
                 raise BoardError(self._failed(where))
         for warning in self.messages.warnings:
             _log.info("%s: TensorRT warns: %s", where, warning)

@@ -62,7 +62,7 @@ class PinnedBuffer:
             self._cudart.call("cudaFreeHost", address)
 
 
-class Event:
+class CudaEvent:
     """A point in a stream, with its time."""
 
     def __init__(self, cudart: Cudart) -> None:
@@ -73,7 +73,7 @@ class Event:
         """Wait until the GPU has passed it."""
         self._cudart.call("cudaEventSynchronize", self.handle)
 
-    def seconds_since(self, earlier: Event) -> float:
+    def seconds_since(self, earlier: CudaEvent) -> float:
         """Seconds between two passed events, to about half a microsecond."""
         value = ctypes.c_float()
         self._cudart.call("cudaEventElapsedTime", ctypes.byref(value), earlier.handle, self.handle)
@@ -86,14 +86,14 @@ class Event:
             self._cudart.call("cudaEventDestroy", handle)
 
 
-class Graph:
+class CudaGraph:
     """Work captured from a stream, started again with one call."""
 
     def __init__(self, cudart: Cudart, captured: int) -> None:
         self._cudart = cudart
         self._executable = cudart.create("cudaGraphInstantiateWithFlags", captured, 0)
 
-    def launch(self, stream: Stream) -> None:
+    def launch(self, stream: CudaStream) -> None:
         """Enqueue the work."""
         self._cudart.call("cudaGraphLaunch", self._executable, stream.handle)
 
@@ -104,7 +104,7 @@ class Graph:
             self._cudart.call("cudaGraphExecDestroy", executable)
 
 
-class Stream:
+class CudaStream:
     """A queue of work for the GPU, apart from the default stream.
 
     Attributes:
@@ -123,7 +123,7 @@ class Stream:
         """Enqueue setting all bytes to zero."""
         self._cudart.call("cudaMemsetAsync", buffer.address, 0, buffer.size_bytes, self.handle)
 
-    def record(self, event: Event) -> None:
+    def record(self, event: CudaEvent) -> None:
         """Enqueue an event."""
         self._cudart.call("cudaEventRecord", event.handle, self.handle)
 
@@ -135,7 +135,7 @@ class Stream:
         """
         self._cudart.call("cudaStreamSynchronize", self.handle)
 
-    def capture(self, enqueue: Callable[[], None]) -> Graph:
+    def capture(self, enqueue: Callable[[], None]) -> CudaGraph:
         """Record what `enqueue` enqueues, without running it.
 
         Raises:
@@ -150,7 +150,7 @@ class Stream:
             raise
         captured = self._end_capture()
         try:
-            return Graph(self._cudart, captured)
+            return CudaGraph(self._cudart, captured)
         finally:
             self._destroy(captured)
 
@@ -174,8 +174,8 @@ class Cuda:
     def __init__(self, cudart: Cudart) -> None:
         self.cudart = cudart
         cudart.call("cudaSetDevice", 0)
-        self._made: list[DeviceBuffer | PinnedBuffer | Event | Graph | Stream] = []
-        self.stream = self._keep(Stream(cudart))
+        self._made: list[DeviceBuffer | PinnedBuffer | CudaEvent | CudaGraph | CudaStream] = []
+        self.stream = self._keep(CudaStream(cudart))
 
     def _keep(self, thing: Any) -> Any:
         self._made.append(thing)
@@ -200,14 +200,14 @@ class Cuda:
         finally:
             buffer.free()
 
-    def event(self) -> Event:
+    def event(self) -> CudaEvent:
         """A new event."""
-        event: Event = self._keep(Event(self.cudart))
+        event: CudaEvent = self._keep(CudaEvent(self.cudart))
         return event
 
-    def capture(self, enqueue: Callable[[], None]) -> Graph:
-        """As Stream.capture, on the stream of this object."""
-        graph: Graph = self._keep(self.stream.capture(enqueue))
+    def capture(self, enqueue: Callable[[], None]) -> CudaGraph:
+        """As CudaStream.capture, on the stream of this object."""
+        graph: CudaGraph = self._keep(self.stream.capture(enqueue))
         return graph
 
     def close(self) -> None:

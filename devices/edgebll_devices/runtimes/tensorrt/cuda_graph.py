@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from edgebll.kernel.errors import BoardError
-from edgebll_devices.runtimes.tensorrt.cuda import Cuda, Graph
+from edgebll_devices.runtimes.tensorrt.cuda import Cuda, CudaGraph
 
 _log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ class Replay:
     def __init__(self, cuda: Cuda, enqueue: Callable[[], None], what: str, *, capturable: bool) -> None:
         self._cuda, self._enqueue, self._what = cuda, enqueue, what
         self._try_capture = capturable
-        self._warm = False
-        self._graph: Graph | None = None
+        self._runtime_pool = False
+        self._graph: CudaGraph | None = None
         if not capturable:
             _log.info("%s runs without a CUDA graph: TensorRT cannot capture it", what)
 
@@ -47,13 +47,13 @@ class Replay:
 
     def start(self) -> None:
         """Enqueue the work without waiting for it; raises as `run` does."""
-        if self._warm and self._graph is None and self._try_capture:
+        if self._runtime_pool and self._graph is None and self._try_capture:
             self._capture()
         if self._graph is not None:
             self._graph.launch(self._cuda.stream)
         else:
             self._enqueue()
-        self._warm = True
+        self._runtime_pool = True
 
     def _capture(self) -> None:
         self._try_capture = False

@@ -22,7 +22,7 @@ class Execution(Protocol):
         """Put the engine's work into a stream (cudaStream_t). Raises BoardError if that fails."""
 
 
-class Engine(Protocol):
+class CompiledGraph(Protocol):
     """A compiled graph.
 
     Attributes:
@@ -67,7 +67,7 @@ class TensorRTEngine:
         return TensorSpec(name, self._library.dtype_name(self._engine.get_tensor_dtype(name)), shape)
 
     def bind(self, addresses: Mapping[str, int], scratch: int, stream: int) -> TensorRTExecution:
-        """See Engine."""
+        """See CompiledGraph."""
         context = self._library.create_context(self._engine)
         self._library.set_scratch(context, scratch, self.scratch_bytes)
         for tensor in (*self.signature.inputs, *self.signature.outputs):

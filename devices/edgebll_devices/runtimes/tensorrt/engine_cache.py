@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgebll.kernel.support.scratch_files import ScratchFile, sweep
 from edgebll_devices.runtimes.tensorrt.builder import BuildOptions
-from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import GpuInfo
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ _DIGEST_BYTES = 32
 _SCRATCH = "engine"
 
 
-def place_key(gpu: Gpu, library: str) -> str:
+def place_key(gpu: GpuInfo, library: str) -> str:
     """Name for what only holds on GPUs like this one with this TensorRT."""
     return _digest(gpu.name, str(gpu.capability), str(gpu.multiprocessors), library)
 
 
-def engine_key(graph: bytes, gpu: Gpu, library: str, options: BuildOptions) -> str:
+def engine_key(graph: bytes, gpu: GpuInfo, library: str, options: BuildOptions) -> str:
     """Name of the engine built from a graph.
 
     Args:

@@ -15,7 +15,7 @@ _MODEL = Path("/proc/device-tree/model")
 
 
 @dataclass(frozen=True)
-class Gpu:
+class GpuInfo:
     """A GPU.
 
     Attributes:
@@ -36,7 +36,7 @@ class Gpu:
         return f"{self.name} (sm_{self.capability[0]}{self.capability[1]}, {self.multiprocessors} multiprocessors)"
 
 
-def describe_gpu(cudart: Cudart) -> Gpu:
+def describe_gpu(cudart: Cudart) -> GpuInfo:
     """The first GPU; CUDA_VISIBLE_DEVICES chooses another.
 
     Raises:
@@ -51,7 +51,7 @@ def describe_gpu(cudart: Cudart) -> Gpu:
         cudart.number("cudaDeviceGetAttribute", attribute, 0) for attribute in (_MAJOR, _MINOR, _MULTIPROCESSORS, _INTEGRATED)
     )
     name = _driver_name() or _board_name() or f"GPU of compute capability {major}.{minor}"
-    return Gpu(name, (major, minor), multiprocessors, total.value, bool(integrated))
+    return GpuInfo(name, (major, minor), multiprocessors, total.value, bool(integrated))
 
 
 def _driver_name(path: str = "libcuda.so.1") -> str:

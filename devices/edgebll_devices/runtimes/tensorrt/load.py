@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BoardError
-from edgebll.kernel.execution.load_context import Site
+from edgebll.kernel.execution.load_context import LoadContext
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
@@ -15,7 +15,7 @@ from edgebll_devices.runtimes.tensorrt.cudart import open_cudart
 from edgebll_devices.runtimes.tensorrt.engine import TensorRTEngine
 from edgebll_devices.runtimes.tensorrt.engine_cache import EngineCache, engine_key, place_key
 from edgebll_devices.runtimes.tensorrt.find_library import Library, load_library
-from edgebll_devices.runtimes.tensorrt.gpu_info import Gpu, describe_gpu
+from edgebll_devices.runtimes.tensorrt.gpu_info import GpuInfo, describe_gpu
 
 _log = logging.getLogger(__name__)
 
@@ -29,15 +29,15 @@ class Workshop:
     Args:
         library: TensorRT.
         gpu: the GPU.
-        site: whom to tell, and where engines are kept.
+        load_context: whom to tell, and where engines are kept.
         options: of all builds.
     """
 
-    def __init__(self, library: Library, gpu: Gpu, site: Site, options: BuildOptions | None = None) -> None:
+    def __init__(self, library: Library, gpu: GpuInfo, load_context: LoadContext, options: BuildOptions | None = None) -> None:
         self._library, self._gpu = library, gpu
         self._options = options or default_options(gpu)
-        self._cache = EngineCache(site.engines)
-        self._builder = Builder(library, site)
+        self._cache = EngineCache(load_context.engines)
+        self._builder = Builder(library, load_context)
 
     def engine(self, where: str, graph: bytes) -> Any:
         """An ICudaEngine for a graph, from the cache if it is there and this TensorRT takes it.
@@ -69,19 +69,21 @@ class Workshop:
         return built.engine
 
 
-def default_options(gpu: Gpu) -> BuildOptions:
+def default_options(gpu: GpuInfo) -> BuildOptions:
     """Build options for a GPU: a limit on scratch memory that is the same every time."""
     share = _WORKSPACE_SHARE_SHARED if gpu.integrated else _WORKSPACE_SHARE
     return BuildOptions(workspace_bytes=gpu.memory_bytes // share)
 
 
-def load_tensorrt_block(bundle: Bundle, block: str, site: Site, options: BuildOptions | None = None) -> TensorRTBlock:
+def load_tensorrt_block(
+    bundle: Bundle, block: str, load_context: LoadContext, options: BuildOptions | None = None
+) -> TensorRTBlock:
     """Load a block on the first GPU.
 
     Args:
         bundle: as for `load_block`.
         block: as for `load_block`.
-        site: whom to tell of builds, and where engines are kept.
+        load_context: whom to tell of builds, and where engines are kept.
         options: of the builds; by default those of `default_options`.
 
     Raises:
@@ -91,7 +93,7 @@ def load_tensorrt_block(bundle: Bundle, block: str, site: Site, options: BuildOp
     spec = bundle.manifest.block(block)
     library, cudart = load_library(), open_cudart()
     gpu = describe_gpu(cudart)
-    workshop = Workshop(library, gpu, site, options)
+    workshop = Workshop(library, gpu, load_context, options)
     engines = {}
     for graph in spec.graphs:
         where = f"{bundle.path}/{block}/{graph}.onnx"

@@ -15,11 +15,11 @@ from itertools import product
 import numpy as np
 
 from edgebll_export.graph.builder import GraphBuilder, Value
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.shape import cat, crop, pad
 
 
-def weight_gradient_by_columns(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient_by_columns(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (O, C, ...); one group."""
     channels, out_channels, positions = geometry.in_channels, geometry.out_channels, geometry.positions
     padded = pad(g, x, [0, 0, *geometry.padding], [0, 0, *geometry.padding])
@@ -32,7 +32,7 @@ def weight_gradient_by_columns(g: GraphBuilder, grad: Value, x: Value, geometry:
     return g.reshape(flat, geometry.weight_shape)
 
 
-def weight_gradient_by_samples(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient_by_samples(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (O, C, 1, ...); one group, one tap."""
     padded = pad(g, x, [0, 0, *geometry.padding], [0, 0, *geometry.padding])
     seen = window(g, padded, [0] * len(geometry.out), geometry)
@@ -45,7 +45,7 @@ def weight_gradient_by_samples(g: GraphBuilder, grad: Value, x: Value, geometry:
     return g.reshape(total, geometry.weight_shape)
 
 
-def window(g: GraphBuilder, padded: Value, tap: Sequence[int], geometry: Geometry) -> Value:
+def window(g: GraphBuilder, padded: Value, tap: Sequence[int], geometry: ConvolutionGeometry) -> Value:
     """What one tap sees: the padded input (B, C, ...) at every output position."""
     starts = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
     ends = [start + (n - 1) * s + 1 for start, n, s in zip(starts, geometry.out, geometry.stride, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.convolution import columns, dense, depthwise, direct, unfolded, winograd
 from edgebll_export.lowering.convolution import form_choice as choice
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.convolution.windows import each, pad_space
 from edgebll_export.lowering.pointwise.elementwise import binary
 from edgebll_export.lowering.reduction import reduce
@@ -42,12 +42,12 @@ WEIGHT_GRADIENTS = {
 }
 
 
-def _setting(g: GraphBuilder, x: Value) -> choice.Setting:
+def _setting(g: GraphBuilder, x: Value) -> choice.FormSetting:
     """Half precision takes no matrix forms: transforms and sums of them would lose as many digits again."""
-    return choice.Setting(g.target.matrix_forms and x.dtype == "float32", g.target.threads or 1, g.trains)
+    return choice.FormSetting(g.target.matrix_forms and x.dtype == "float32", g.target.threads or 1, g.trains)
 
 
-def _gradient_forms(g: GraphBuilder, x: Value, geometry: Geometry) -> tuple[str, str]:
+def _gradient_forms(g: GraphBuilder, x: Value, geometry: ConvolutionGeometry) -> tuple[str, str]:
     """The rule was measured on ONNX Runtime; TensorRT chooses among kernels itself and has the most for Conv and MatMul."""
     if g.target.is_tensorrt:
         return _tensorrt_input_gradient(geometry, x.dtype), "taps"
@@ -55,13 +55,13 @@ def _gradient_forms(g: GraphBuilder, x: Value, geometry: Geometry) -> tuple[str,
     return choice.input_gradient_form(geometry, setting), choice.weight_gradient_form(geometry, setting)
 
 
-def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the input (B, C, ...) in the form that suits target and shape."""
     by_input, _ = _gradient_forms(g, grad, geometry)
     return INPUT_GRADIENTS[by_input](g, grad, weight, geometry)
 
 
-def _tensorrt_input_gradient(geometry: Geometry, dtype: str) -> str:
+def _tensorrt_input_gradient(geometry: ConvolutionGeometry, dtype: str) -> str:
     """Conv where zeros need not be put in between, or where ConvTranspose has no kernel.
 
     There is none for "Strided & Dilated Deconv", and none for some channel counts in bfloat16.
@@ -82,11 +82,13 @@ class _Options:
     output_padding: Sequence[int]
     groups: int
 
-    def geometry(self, x: Value, weight: Value) -> Geometry:
+    def geometry(self, x: Value, weight: Value) -> ConvolutionGeometry:
         """Sizes of the convolution, or of the one whose adjoint a transposed one is."""
         if not self.transposed:
-            return Geometry.of(x, weight, self.stride, self.padding, self.dilation, self.groups)
-        return Geometry.of_transposed(x, weight, self.stride, self.padding, self.output_padding, self.dilation, self.groups)
+            return ConvolutionGeometry.of(x, weight, self.stride, self.padding, self.dilation, self.groups)
+        return ConvolutionGeometry.of_transposed(
+            x, weight, self.stride, self.padding, self.output_padding, self.dilation, self.groups
+        )
 
 
 def _lengthened(g: GraphBuilder, x: Value, options: _Options) -> tuple[Value, _Options]:
@@ -111,7 +113,7 @@ def convolution(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, *o
     return _with_bias(g, input_gradient(g, x, weight, geometry), bias)
 
 
-def _forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: Geometry) -> Value:
+def _forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: ConvolutionGeometry) -> Value:
     form = choice.forward_form(geometry, _setting(g, x))
     if form == "direct":
         return direct.forward(g, x, weight, bias, geometry)

@@ -15,24 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll_export.graph.builder import GraphBuilder, Value
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 
 
-def forward(g: GraphBuilder, x: Value, weight: Value, geometry: Geometry) -> Value:
+def forward(g: GraphBuilder, x: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """X (B, C, ...) with weight (C, 1, ...) to (B, C, ...)."""
     shape = (geometry.in_channels, geometry.batch, math.prod(geometry.out))
     y = g.op("MatMul", [_by_channel(g, x), _matrices(g, weight, geometry)], shape)
     return g.reshape(g.transpose(y, (1, 0, 2)), geometry.out_shape)
 
 
-def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the input (B, C, ...)."""
     shape = (geometry.in_channels, geometry.batch, math.prod(geometry.size))
     dx = g.op("MatMul", [_by_channel(g, grad), g.transpose(_matrices(g, weight, geometry), (0, 2, 1))], shape)
     return g.reshape(g.transpose(dx, (1, 0, 2)), geometry.in_shape)
 
 
-def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (C, 1, ...)."""
     channels, taps = geometry.in_channels, math.prod(geometry.kernel)
     size = math.prod(geometry.size) * math.prod(geometry.out)
@@ -49,7 +49,7 @@ def _by_channel(g: GraphBuilder, x: Value) -> Value:
     return g.transpose(g.reshape(x, (batch, channels, math.prod(x.shape[2:]))), (1, 0, 2))
 
 
-def _matrices(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
+def _matrices(g: GraphBuilder, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """The convolution of each channel, (C, N, P)."""
     channels, taps = geometry.in_channels, math.prod(geometry.kernel)
     inputs, outputs = math.prod(geometry.size), math.prod(geometry.out)
@@ -58,7 +58,7 @@ def _matrices(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
     return g.reshape(flat, (channels, inputs, outputs))
 
 
-def _spread(geometry: Geometry) -> npt.NDArray[np.float32]:
+def _spread(geometry: ConvolutionGeometry) -> npt.NDArray[np.float32]:
     """1 where an input and an output meet in a tap: (taps, N * P)."""
     axes = zip(geometry.kernel, geometry.size, geometry.out, geometry.stride, geometry.padding, geometry.dilation, strict=True)
     result = np.ones((1, 1, 1), np.float32)

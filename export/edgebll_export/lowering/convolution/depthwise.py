@@ -21,14 +21,14 @@ import numpy.typing as npt
 
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.convolution.columns import window
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.convolution.windows import pad_space
 from edgebll_export.lowering.convolution.windows import window as rows_window
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.shape import cat, crop, pad
 
 
-def weight_gradient_by_products(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient_by_products(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (C * M, 1, ...) with M filters for each of C channels."""
     batch, channels = geometry.batch, geometry.in_channels
     filters, axes = geometry.out_channels // channels, len(geometry.out)
@@ -42,7 +42,7 @@ def weight_gradient_by_products(g: GraphBuilder, grad: Value, x: Value, geometry
     return g.reshape(cat(g, taps, 1), geometry.weight_shape)
 
 
-def weight_gradient_by_bands(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient_by_bands(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (C, 1, ...) with one filter for each of C channels."""
     channels, width, columns = geometry.in_channels, geometry.size[-1], geometry.out[-1]
     rows, taps = geometry.positions // columns, math.prod(geometry.kernel[:-1])
@@ -61,7 +61,7 @@ def weight_gradient_by_bands(g: GraphBuilder, grad: Value, x: Value, geometry: G
     return g.reshape(picked, geometry.weight_shape)
 
 
-def _diagonals(geometry: Geometry) -> npt.NDArray[np.float32]:
+def _diagonals(geometry: ConvolutionGeometry) -> npt.NDArray[np.float32]:
     """1 where an input column and an output column, (width * columns), meet in a tap (kernel) of the last axis."""
     column = np.arange(geometry.out[-1])
     result = np.zeros((geometry.size[-1], geometry.out[-1], geometry.kernel[-1]), np.float32)
@@ -72,7 +72,7 @@ def _diagonals(geometry: Geometry) -> npt.NDArray[np.float32]:
     return result.reshape(-1, geometry.kernel[-1])
 
 
-def weight_gradient_by_planes(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient_by_planes(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (C * M, 1, ...) with M filters for each of C channels."""
     planes, kernels = geometry.batch * geometry.in_channels, geometry.batch * geometry.out_channels
     after = _after(geometry)  # less than 0 where rows at the end are left over
@@ -93,7 +93,7 @@ def weight_gradient_by_planes(g: GraphBuilder, grad: Value, x: Value, geometry: 
     return g.reshape(total, geometry.weight_shape)
 
 
-def _after(geometry: Geometry) -> list[int]:
+def _after(geometry: ConvolutionGeometry) -> list[int]:
     """Padding at the end of each axis that gives just as many shifts as taps."""
     reach = zip(geometry.size, geometry.padding, geometry.out, geometry.kernel, geometry.stride, geometry.dilation, strict=True)
     return [(k - 1) * d + (m - 1) * s + 1 - n - p for n, p, m, k, s, d in reach]

@@ -17,18 +17,18 @@ from itertools import product
 import numpy as np
 
 from edgebll_export.graph.builder import GraphBuilder, Value
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.convolution.windows import pad_space, spaced
 from edgebll_export.lowering.shape import cat, crop
 
 
-def forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: Geometry) -> Value:
+def forward(g: GraphBuilder, x: Value, weight: Value, bias: Value | None, geometry: ConvolutionGeometry) -> Value:
     """X (B, C, ...) with weight (O, C / groups, ...) to (B, O, ...)."""
     inputs = [x, weight] if bias is None else [x, weight, bias]
     return g.op("Conv", inputs, geometry.out_shape, **geometry.attributes())
 
 
-def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the input (B, C, ...) by Conv with the flipped kernel; zeros stand for what a stride leaves out."""
     apart = spaced(g, grad, geometry.stride)
     before = [r - p for r, p in zip(geometry.reach, geometry.padding, strict=True)]
@@ -41,13 +41,13 @@ def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geomet
     return g.op("Conv", [apart, _flipped(g, weight, geometry)], geometry.in_shape, **attributes)
 
 
-def input_gradient_transposed(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+def input_gradient_transposed(g: GraphBuilder, grad: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the input (B, C, ...) by ConvTranspose."""
     attributes = {**geometry.attributes(), "output_padding": list(geometry.left_over)}
     return g.op("ConvTranspose", [grad, weight], geometry.in_shape, **attributes)
 
 
-def _flipped(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
+def _flipped(g: GraphBuilder, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """(O, C / groups, ...) to (C, O / groups, ...) with every kernel axis reversed."""
     groups, taps = geometry.groups, int(np.prod(geometry.kernel))
     sizes = (geometry.out_channels // groups, geometry.in_channels // groups)
@@ -59,7 +59,7 @@ def _flipped(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
     return g.reshape(rows, (geometry.in_channels, sizes[0], *geometry.kernel))
 
 
-def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """One MatMul per tap: (groups, O/groups, positions) by (groups, positions, C/groups)."""
     groups, out_channels, in_channels = geometry.groups, geometry.out_channels, geometry.in_channels // geometry.groups
     last, rows = _channels_last(g, x, geometry), _grad_rows(g, grad, geometry)
@@ -75,7 +75,7 @@ def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) 
     return g.reshape(g.transpose(joined, (1, 2, 0)), geometry.weight_shape)
 
 
-def _channels_last(g: GraphBuilder, x: Value, geometry: Geometry) -> Value:
+def _channels_last(g: GraphBuilder, x: Value, geometry: ConvolutionGeometry) -> Value:
     """The padded input as (groups, B, ..., C / groups)."""
     padded = pad_space(g, x, geometry.padding, geometry.padding)
     space = padded.shape[2:]
@@ -86,7 +86,7 @@ def _channels_last(g: GraphBuilder, x: Value, geometry: Geometry) -> Value:
     return g.transpose(split, (1, 0, *_axes(3, space), 2))
 
 
-def _grad_rows(g: GraphBuilder, grad: Value, geometry: Geometry) -> Value:
+def _grad_rows(g: GraphBuilder, grad: Value, geometry: ConvolutionGeometry) -> Value:
     """The output gradient as (groups, O / groups, positions)."""
     groups, group_size = geometry.groups, geometry.out_channels // geometry.groups
     if groups == 1:

@@ -61,7 +61,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 
 #: Fewest channels and rows (batch times tiles) for which Winograd's form is faster: of y and dx, and of dw.
 _WINOGRAD_CHANNELS = 32
@@ -84,7 +84,7 @@ _DENSE_MEMORY = 8
 
 
 @dataclass(frozen=True)
-class Setting:
+class FormSetting:
     """What the choice depends on besides the geometry.
 
     Attributes:
@@ -98,7 +98,7 @@ class Setting:
     trains: bool = True
 
 
-def forward_form(geometry: Geometry, setting: Setting) -> str:
+def forward_form(geometry: ConvolutionGeometry, setting: FormSetting) -> str:
     """The form of y."""
     if not setting.matrices:
         return "direct"
@@ -109,7 +109,7 @@ def forward_form(geometry: Geometry, setting: Setting) -> str:
     return "unfolded" if setting.trains and _is_strided(geometry) and _suits_unfolding(geometry, setting) else "direct"
 
 
-def input_gradient_form(geometry: Geometry, setting: Setting) -> str:
+def input_gradient_form(geometry: ConvolutionGeometry, setting: FormSetting) -> str:
     """The form of dx."""
     if setting.matrices and _winograd_rows(geometry) >= _WINOGRAD_ROWS:
         return "winograd"
@@ -122,7 +122,7 @@ def input_gradient_form(geometry: Geometry, setting: Setting) -> str:
     return "direct" if large and small else "transposed"
 
 
-def _depthwise_input_gradient(geometry: Geometry, setting: Setting) -> str:
+def _depthwise_input_gradient(geometry: ConvolutionGeometry, setting: FormSetting) -> str:
     """ConvTranspose runs on one thread, and Conv on all; with a stride Conv would compute mostly zeros."""
     single = setting.threads == 1
     if _suits_dense(geometry, _CONV_NS * (1 if single else setting.threads)):
@@ -130,7 +130,7 @@ def _depthwise_input_gradient(geometry: Geometry, setting: Setting) -> str:
     return "transposed" if single or _is_strided(geometry) else "direct"
 
 
-def weight_gradient_form(geometry: Geometry, setting: Setting) -> str:
+def weight_gradient_form(geometry: ConvolutionGeometry, setting: FormSetting) -> str:
     """The form of dw."""
     if setting.matrices and _winograd_rows(geometry) >= _WINOGRAD_WEIGHT_ROWS:
         return "winograd"
@@ -145,7 +145,7 @@ def weight_gradient_form(geometry: Geometry, setting: Setting) -> str:
     return "unfolded" if setting.matrices and _suits_unfolding(geometry, setting) else "taps"
 
 
-def _depthwise_weight_gradient(geometry: Geometry, setting: Setting) -> str:
+def _depthwise_weight_gradient(geometry: ConvolutionGeometry, setting: FormSetting) -> str:
     if setting.matrices and _is_depthwise(geometry) and _suits_dense(geometry, _BANDS_NS):
         return "dense"
     if _is_strided(geometry) and (setting.threads > 1 or not suits_bands(geometry)):
@@ -153,37 +153,37 @@ def _depthwise_weight_gradient(geometry: Geometry, setting: Setting) -> str:
     return "bands" if suits_bands(geometry) else "products"
 
 
-def _suits_unfolding(geometry: Geometry, setting: Setting) -> bool:
+def _suits_unfolding(geometry: ConvolutionGeometry, setting: FormSetting) -> bool:
     most = _STRIDED_CHANNELS if _is_strided(geometry) else _PLAIN_CHANNELS
     return geometry.groups == 1 and not _is_pointwise(geometry) and geometry.in_channels <= most[setting.threads > 1]
 
 
-def _suits_dense(geometry: Geometry, output_ns: float) -> bool:
+def _suits_dense(geometry: ConvolutionGeometry, output_ns: float) -> bool:
     """Whether products with dense matrices take less time than `output_ns` for each output, and not much memory."""
     inputs, outputs = math.prod(geometry.size), math.prod(geometry.out)
     dense = inputs * outputs * (_DENSE_NS + _DENSE_SAMPLE_NS * geometry.batch)
     return dense < output_ns * geometry.batch * outputs and outputs <= _DENSE_MEMORY * geometry.batch
 
 
-def _is_depthwise(geometry: Geometry) -> bool:
+def _is_depthwise(geometry: ConvolutionGeometry) -> bool:
     """Whether each channel has one filter."""
     return 1 < geometry.groups == geometry.in_channels == geometry.out_channels
 
 
-def _is_strided(geometry: Geometry) -> bool:
+def _is_strided(geometry: ConvolutionGeometry) -> bool:
     return set(geometry.stride) != {1}
 
 
-def suits_bands(geometry: Geometry) -> bool:
+def suits_bands(geometry: ConvolutionGeometry) -> bool:
     """Whether the form "bands" of dw applies and is fast: one filter a channel, and not too wide."""
     return _is_depthwise(geometry) and geometry.size[-1] <= _BAND_WIDTH * geometry.kernel[-1]
 
 
-def _is_pointwise(geometry: Geometry) -> bool:
+def _is_pointwise(geometry: ConvolutionGeometry) -> bool:
     return math.prod(geometry.kernel) == 1
 
 
-def _winograd_rows(geometry: Geometry) -> int:
+def _winograd_rows(geometry: ConvolutionGeometry) -> int:
     """Rows of the channel products of Winograd's form; 0 where it does not apply."""
     plain = geometry.kernel == (3, 3) and geometry.stride == (1, 1) and geometry.dilation == (1, 1) and geometry.groups == 1
     if not plain or min(geometry.out) < 2 or min(geometry.in_channels, geometry.out_channels) < _WINOGRAD_CHANNELS:

@@ -12,7 +12,7 @@ from edgebll_export.lowering.convolution.windows import each
 
 
 @dataclass(frozen=True)
-class Geometry:
+class ConvolutionGeometry:
     """Sizes of a convolution over any number of spatial axes.
 
     A transposed convolution is the adjoint of a convolution, and is described by the sizes of that one.
@@ -44,14 +44,14 @@ class Geometry:
     @staticmethod
     def of(
         x: Value, weight: Value, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int
-    ) -> Geometry:
-        """Geometry of x (B, C, ...) and weight (O, C / groups, ...); one stride, padding or dilation counts for all axes."""
+    ) -> ConvolutionGeometry:
+        """Sizes for x (B, C, ...) and weight (O, C / groups, ...); one stride, padding or dilation counts for all axes."""
         axes = len(x.shape) - 2
         kernel = weight.shape[2:]
         steps, pads, gaps = (each(values, axes) for values in (stride, padding, dilation))
         rows = zip(x.shape[2:], kernel, steps, pads, gaps, strict=True)
         out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows)
-        return Geometry(
+        return ConvolutionGeometry(
             x.shape[0], x.shape[1], weight.shape[0], groups, x.shape[2:], out, kernel, steps, pads, gaps
         )  # fmt: skip
 
@@ -64,14 +64,14 @@ class Geometry:
         output_padding: Sequence[int],
         dilation: Sequence[int],
         groups: int,
-    ) -> Geometry:
-        """Geometry of the convolution whose adjoint takes x (B, C, ...) and weight (C, O / groups, ...) to (B, O, ...)."""
+    ) -> ConvolutionGeometry:
+        """Sizes of the convolution whose adjoint takes x (B, C, ...) and weight (C, O / groups, ...) to (B, O, ...)."""
         axes = len(x.shape) - 2
         kernel = weight.shape[2:]
         steps, pads, extras, gaps = (each(values, axes) for values in (stride, padding, output_padding, dilation))
         rows = zip(x.shape[2:], kernel, steps, pads, extras, gaps, strict=True)
         size = tuple((n - 1) * s - 2 * p + e + d * (k - 1) + 1 for n, k, s, p, e, d in rows)
-        return Geometry(
+        return ConvolutionGeometry(
             x.shape[0], weight.shape[1] * groups, x.shape[1], groups, size, x.shape[2:], kernel, steps, pads, gaps
         )  # fmt: skip
 

@@ -13,17 +13,17 @@ import math
 import numpy as np
 
 from edgebll_export.graph.builder import GraphBuilder, Value
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 
 
-def forward(g: GraphBuilder, x: Value, weight: Value, geometry: Geometry) -> Value:
+def forward(g: GraphBuilder, x: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """X (B, C, ...) with weight (O, C, ...) to (B, O, ...); one group."""
     rows, places = geometry.in_channels * math.prod(geometry.kernel), math.prod(geometry.out)
     inputs = [g.reshape(weight, (geometry.out_channels, rows)), _columns(g, x, geometry)]
     return g.reshape(g.op("MatMul", inputs, (geometry.batch, geometry.out_channels, places)), geometry.out_shape)
 
 
-def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (O, C, ...); one group."""
     rows, places = geometry.in_channels * math.prod(geometry.kernel), math.prod(geometry.out)
     batch, out_channels = geometry.batch, geometry.out_channels
@@ -33,7 +33,7 @@ def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) 
     return g.reshape(total, geometry.weight_shape)
 
 
-def _columns(g: GraphBuilder, x: Value, geometry: Geometry) -> Value:
+def _columns(g: GraphBuilder, x: Value, geometry: ConvolutionGeometry) -> Value:
     """What each tap of each channel sees: (B, C * taps, positions)."""
     channels, taps = geometry.in_channels, math.prod(geometry.kernel)
     unit = np.tile(np.eye(taps, dtype=np.float32), (channels, 1)).reshape(channels * taps, 1, *geometry.kernel)

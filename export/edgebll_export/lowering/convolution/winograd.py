@@ -17,10 +17,10 @@ import numpy as np
 
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.convolution.bilinear_tiles import Matrix, TiledAxis, tiled_axis
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 
 
-def forward(g: GraphBuilder, x: Value, weight: Value, geometry: Geometry) -> Value:
+def forward(g: GraphBuilder, x: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """X (B, C, H, W) with weight (O, C, 3, 3) to (B, O, H', W')."""
     kernels = g.transpose(_kernels(g, weight, geometry), (0, 1, 2, 4, 3))
     spread = _spread_input(g, x, geometry)
@@ -29,7 +29,7 @@ def forward(g: GraphBuilder, x: Value, weight: Value, geometry: Geometry) -> Val
     return _collect(g, product, rows.spread_output, columns.spread_output, geometry.out_shape)
 
 
-def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geometry) -> Value:
+def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the input (B, C, H, W)."""
     spread = _spread_grad(g, grad, geometry)
     product = g.op("MatMul", [spread, _kernels(g, weight, geometry)], (*spread.shape[:-1], geometry.in_channels))
@@ -37,7 +37,7 @@ def input_gradient(g: GraphBuilder, grad: Value, weight: Value, geometry: Geomet
     return _collect(g, product, rows.spread_input, columns.spread_input, geometry.in_shape)
 
 
-def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) -> Value:
+def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: ConvolutionGeometry) -> Value:
     """Gradient of the weight (O, C, 3, 3)."""
     rows, columns = _axes(geometry)
     spread_grad = g.transpose(_spread_grad(g, grad, geometry), (0, 1, 2, 4, 3))
@@ -54,14 +54,14 @@ def weight_gradient(g: GraphBuilder, grad: Value, x: Value, geometry: Geometry) 
     return g.reshape(g.op("Gemm", [products, both], (size[0] * size[1], taps), transA=1), geometry.weight_shape)
 
 
-def _axes(geometry: Geometry) -> tuple[TiledAxis, TiledAxis]:
+def _axes(geometry: ConvolutionGeometry) -> tuple[TiledAxis, TiledAxis]:
     rows, columns = (
         tiled_axis(size, out, padding) for size, out, padding in zip(geometry.size, geometry.out, geometry.padding, strict=True)
     )
     return rows, columns
 
 
-def _kernels(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
+def _kernels(g: GraphBuilder, weight: Value, geometry: ConvolutionGeometry) -> Value:
     """U (6, 1, 6, O, C); the second axis repeats along the tiles."""
     rows, columns = _axes(geometry)
     out_channels, in_channels, *kernel = geometry.weight_shape
@@ -72,12 +72,12 @@ def _kernels(g: GraphBuilder, weight: Value, geometry: Geometry) -> Value:
     return g.reshape(spread, (rows.products, 1, columns.products, out_channels, in_channels))
 
 
-def _spread_input(g: GraphBuilder, x: Value, geometry: Geometry) -> Value:
+def _spread_input(g: GraphBuilder, x: Value, geometry: ConvolutionGeometry) -> Value:
     rows, columns = _axes(geometry)
     return _spread(g, x, rows, columns, rows.spread_input, columns.spread_input)
 
 
-def _spread_grad(g: GraphBuilder, grad: Value, geometry: Geometry) -> Value:
+def _spread_grad(g: GraphBuilder, grad: Value, geometry: ConvolutionGeometry) -> Value:
     rows, columns = _axes(geometry)
     return _spread(g, grad, rows, columns, rows.spread_output, columns.spread_output)
 

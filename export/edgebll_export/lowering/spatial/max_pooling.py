@@ -27,7 +27,7 @@ from edgebll.kernel.errors import ExportError
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.axis_matrices import pick, spread
 from edgebll_export.lowering.convolution.convolution import input_gradient
-from edgebll_export.lowering.convolution.geometry import Geometry
+from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.convolution.windows import Windows, pad_space, planes, window
 from edgebll_export.lowering.pointwise.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
@@ -114,7 +114,9 @@ def _gradient_overlapping(g: GraphBuilder, grad: Value, x: Value, windows: Windo
     count = len(parts)
     size = tuple(n + p + a for n, p, a in zip(windows.size, windows.padding, windows.after, strict=True))
     nowhere = (0,) * len(size)
-    geometry = Geometry(many, 1, count, 1, size, windows.out, windows.kernel, windows.stride, nowhere, windows.dilation)
+    geometry = ConvolutionGeometry(
+        many, 1, count, 1, size, windows.out, windows.kernel, windows.stride, nowhere, windows.dilation
+    )
     places = g.constant(np.eye(count).reshape(count, 1, *windows.kernel), grad.dtype)
     return g.reshape(input_gradient(g, cat(g, parts, 1), places, geometry), (*x.shape[:2], *size))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.operators.registry import Value, check_size, operator, same_dtype
-from edgebll_devices.runtimes.reference.operators.windows import Geometry, geometry, windows
+from edgebll_devices.runtimes.reference.operators.windows import WindowGeometry, geometry, windows
 
 
 def _check(x: Value, weight: Value, groups: int, kernel_shape: Sequence[int], channels: int) -> None:
@@ -83,7 +83,7 @@ def conv_transpose(
     return _with_bias(y[(slice(None), slice(None), *inner)], bias)
 
 
-def _positions(x: Value, g: Geometry, tap: Sequence[int]) -> tuple[slice, ...]:
+def _positions(x: Value, g: WindowGeometry, tap: Sequence[int]) -> tuple[slice, ...]:
     starts = [t * d for t, d in zip(tap, g.dilations, strict=True)]
     along = zip(starts, x.shape[2:], g.strides, strict=True)
     return slice(None), slice(None), *(slice(start, start + (n - 1) * s + 1, s) for start, n, s in along)

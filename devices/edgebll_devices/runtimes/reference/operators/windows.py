@@ -16,7 +16,7 @@ from edgebll_devices.runtimes.reference.operators.registry import Value
 
 
 @dataclass(frozen=True)
-class Geometry:
+class WindowGeometry:
     """Kernel, strides, dilations and padding (front and back) per spatial axis, all of one length."""
 
     kernel: tuple[int, ...]
@@ -38,7 +38,7 @@ def geometry(
     dilations: Sequence[int],
     pads: Sequence[int],
     auto_pad: str,
-) -> Geometry:
+) -> WindowGeometry:
     """Fill in ONNX's defaults and check that all fits x.
 
     Raises:
@@ -52,10 +52,10 @@ def geometry(
         raise BundleError(f"kernel, strides, dilations or pads do not fit a value of {axes} spatial axes")
     if min(*kernel, *strides, *dilations, 1) < 1 or min(pads) < 0:
         raise BundleError("kernel, strides and dilations must be positive, and pads not negative")
-    return Geometry(tuple(kernel), tuple(strides), tuple(dilations), tuple(pads[:axes]), tuple(pads[axes:]))
+    return WindowGeometry(tuple(kernel), tuple(strides), tuple(dilations), tuple(pads[:axes]), tuple(pads[axes:]))
 
 
-def windows(x: Value, g: Geometry, fill: float) -> Value:
+def windows(x: Value, g: WindowGeometry, fill: float) -> Value:
     """All windows of x (B, C, *space) as a view (B, C, *out, *kernel) of x padded with `fill`."""
     pads = [(0, 0), (0, 0), *zip(g.front, g.back, strict=True)]
     padded = np.pad(x, pads, constant_values=x.dtype.type(fill))

@@ -29,7 +29,8 @@ from edgebll.learning.rules import (
     Sim,
 )
 from edgebll.learning.side_stream_exchange import SideStreams
-from edgebll.learning.step import BlockStep, Stepped
+from edgebll.learning.step import BlockStep
+from edgebll.learning.step_tensors import Stepped
 
 __all__ = [
     "BLL",

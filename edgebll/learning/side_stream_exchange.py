@@ -9,7 +9,7 @@ from torch import Tensor
 from edgebll.kernel.spec.edge_check import EdgeSpec, check_edges, is_chain
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.kernel.state.side_stream_queues import Inlet
-from edgebll.learning.step import zeros
+from edgebll.learning.step_tensors import zeros
 
 #: Target -> source -> tokens that wait for it, oldest first.
 Waiting = Mapping[str, Mapping[str, Sequence[Mapping[str, Tensor]]]]

@@ -13,9 +13,9 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,35 +29,24 @@ from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.objective import BlockPlace, Objective
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.precision import Precision
+from edgebll.learning.step_tensors import ForwardPass, Stepped, named_gradients, tensor_spec, zeros
 
 NET, HEAD = "net.", "head."
-_DTYPES = {
-    torch.float32: "float32",
-    torch.int64: "int64",
-    torch.int32: "int32",
-    torch.bool: "bool",
-    torch.uint8: "uint8",
-}
-
-
-class Stepped(NamedTuple):
-    """What one training step gives.
-
-    Attributes:
-        state: the new state.
-        a: the block's output, before the update and detached.
-        metrics: vector, as in the signature.
-        sent: what goes to other blocks besides a, by the sender's name.
-    """
-
-    state: dict[str, Tensor]
-    a: Tensor
-    metrics: Tensor
-    sent: dict[str, Tensor]
+Tensors = Mapping[str, Tensor]
 
 
 class BlockStep:
     """The pure training step of one block, with its initial state and its signature.
+
+    A rule that needs more than an objective returns a subclass. It overrides `initial_state` where the state holds more, and
+    some of these hooks, which `__call__` asks in this order; nothing else of this class need be known:
+
+        _parts      the modules that make up the block
+        _prepare    the state that the step computes with
+        _run        the block's output
+        _learn      what gradients make of the state
+        _send       what other blocks get
+        _exchanged  the specs of what is received and sent, asked once, when the step is made
 
     Args:
         module: the block; its current weights are the initial state. It is never changed.
@@ -71,6 +60,7 @@ class BlockStep:
     Attributes:
         spec: the signature.
         name: "block" and its index.
+        trained: names of the state tensors that gradients are taken of: the block's, then the auxiliary network's.
         differentiation: how modules run and gradients are taken; `verify` puts the modules' own autograd in its place.
 
     Raises:
@@ -97,13 +87,13 @@ class BlockStep:
             self._head = PureModule(objective.head(), HEAD)
             self._feedback = objective.feedback_state()
             self._net = PureModule(module, NET)
-        self._trained = (*self._net.trained, *self._head.trained)
+        self.trained = (*self._net.trained, *self._head.trained)
         self.spec = self._signature(place, inputs, batch_size)
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
         state = {**self._net.initial, **self._head.initial, **self._feedback}
-        state.update(self.optimizer.initial_moments({name: state[name] for name in self._trained}))
+        state.update(self.optimizer.initial_moments({name: state[name] for name in self.trained}))
         state.update(self.precision.initial_state())
         return {name: value.clone() for name, value in state.items()}
 
@@ -118,11 +108,11 @@ class BlockStep:
 
     def __call__(
         self,
-        state: Mapping[str, Tensor],
+        state: Tensors,
         x: Tensor,
         y: Tensor,
-        scalars: Mapping[str, Tensor],
-        received: Mapping[str, Tensor] | None = None,
+        scalars: Tensors,
+        received: Tensors | None = None,
     ) -> Stepped:
         """One step.
 
@@ -133,28 +123,89 @@ class BlockStep:
             scalars: {"lr": 0-d float32}.
             received: the tensors of spec.received; may be left out where there are none.
         """
-        objective = self.objective.given(received or {}, x)
-        taker = self.differentiation
-        leaves = taker.leaves((self._net, self._head), self._trained, state)
-        now = {**state, **leaves}
-        with torch.enable_grad(), in_block(self.name), taker.on(self._net, now) as net, taker.on(self._head, now) as head:
-            a = self._output(net, x)
-            output = a.detach()
-            feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
-            loss, terms = objective.loss(head, feedback, a, y)
-            gradients = taker.gradients(self.precision.scaled(loss, state), list(leaves.values()))
+        came = received or {}
         with torch.no_grad():
-            raw = {name: self._used(name, g) for name, g in zip(leaves, gradients, strict=True)}
-            named = self.precision.unscaled(raw, state)
-            updated = self.optimizer.update({name: state[name] for name in leaves}, named, state, scalars["lr"])
+            state = self._prepare(state, came)
+        objective, taker = self.objective.given(came, x), self.differentiation
+        leaves = taker.leaves((self._net, self._head), self.trained, state)
+        now = {**state, **leaves}
+        with torch.enable_grad(), in_block(self.name), contextlib.ExitStack() as opened:
+            *parts, head = [opened.enter_context(taker.on(module, now)) for module in (*self._parts, self._head)]
+            ran = self._run(parts, x, state, came, opened)
+            output = ran.a.detach()
+            feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
+            loss, terms = objective.loss(head, feedback, ran.a, y)
+            gradients = taker.gradients(self.precision.scaled(loss, state), [*leaves.values(), *ran.taught.values()])
+        with torch.no_grad():
+            named = self.precision.unscaled(named_gradients(self.name, leaves, gradients[: len(leaves)]), state)
+            taught = self.precision.unscaled(named_gradients(self.name, ran.taught, gradients[len(leaves) :]), state)
+            learnt = self._learn(state, named, scalars["lr"])
             metrics = torch.stack([loss.detach(), *(terms[name].detach() for name in self.objective.metrics)])
-            kept = {**net.buffers, **head.buffers, **feedback}
-            new = self.precision.settle(state, {**kept, **updated}, named.values())
-            sent = objective.outgoing(feedback, x)
+            buffers = {name: value for module in (*parts, head) for name, value in module.buffers.items()}
+            new = self.precision.settle(state, {**buffers, **feedback, **learnt}, named.values())
+            sent = {**objective.outgoing(feedback, x), **self._send(state, ran, taught)}
         return Stepped({**state, **new}, output, metrics, sent)
 
+    @property
+    def _parts(self) -> tuple[PureModule, ...]:
+        """The modules that make up the block; they share its state, and are open in training while the step is computed."""
+        return (self._net,)
+
+    def _prepare(self, state: Tensors, received: Tensors) -> Tensors:
+        """The state that the step computes with, all of its names; by default as it is. Outside of gradients.
+
+        Args:
+            state: as the step was given it.
+            received: the tensors of spec.received.
+        """
+        return state
+
+    def _run(
+        self, parts: Sequence[ModuleCall], x: Tensor, state: Tensors, received: Tensors, opened: contextlib.ExitStack
+    ) -> ForwardPass:
+        """Run the block; by default its one part on x.
+
+        Args:
+            parts: those of `_parts`, open.
+            x: (B, ...), as the step was given it.
+            state: of `_prepare`; the parts hold it already.
+            received: the tensors of spec.received.
+            opened: further modules that are run are to be opened in it, for gradients are taken before it closes.
+        """
+        return ForwardPass(self._output(parts[0], x))
+
+    def _learn(self, state: Tensors, gradients: Tensors, lr: Tensor) -> dict[str, Tensor]:
+        """The state tensors that change, with their new values; by default what the optimiser makes of them.
+
+        Args:
+            state: of `_prepare`.
+            gradients: of the loss, for each name of `trained`.
+            lr: learning rate, 0-d.
+        """
+        return self.optimizer.update({name: state[name] for name in self.trained}, gradients, state, lr)
+
+    def _send(self, state: Tensors, ran: ForwardPass, taught: Tensors) -> dict[str, Tensor]:
+        """What other blocks get besides a and what the objective sends them; by default nothing.
+
+        Args:
+            state: of `_prepare`, before what `_learn` changes.
+            ran: of `_run`.
+            taught: gradients of the loss, for each name of `ran.taught`.
+        """
+        return {}
+
+    def _exchanged(self, x: Tensor) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Specs of what is received and of what is sent; by default what the objective exchanges.
+
+        Args:
+            x: an input (B, ...) of the block.
+        """
+        received = self.objective.received(len(x))
+        sent = self.objective.given(zeros(received), x).outgoing(self._feedback, x)
+        return received, tuple(tensor_spec(name, value) for name, value in sent.items())
+
     def _output(self, net: ModuleCall, x: Tensor) -> Tensor:
-        """The block's output in float32."""
+        """What a module makes of x, in float32, computed in the step's precision; refused unless it is one tensor."""
         with self.precision.autocast(x.device):
             a = net(x)
         if not isinstance(a, Tensor):
@@ -164,13 +215,13 @@ class BlockStep:
             )
         return a.float()
 
-    def forward(self, state: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    def forward(self, state: Tensors, x: Tensor) -> Tensor:
         """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
         with torch.no_grad(), in_block(self.name), self._net.on(state, train=False) as net, self.precision.autocast(x.device):
             a: Tensor = net(x)
         return a.float()
 
-    def feedback(self, state: Mapping[str, Tensor], y: Tensor) -> Tensor:
+    def feedback(self, state: Tensors, y: Tensor) -> Tensor:
         """The feedback head alone: labels y (B, C) to beta (B, features)."""
         with torch.no_grad():
             return self.objective.beta({name: state[name] for name in self._feedback}, y)
@@ -179,9 +230,7 @@ class BlockStep:
         state = self.initial_state()
         y = torch.zeros(batch_size, *place.label_shape)
         beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
-        received = self.objective.received(batch_size)
-        x = inputs.first(batch_size)
-        sent = self.objective.given(zeros(received), x).outgoing(self._feedback, x)
+        received, sent = self._exchanged(inputs.first(batch_size))
         return BlockSpec(
             name=self.name,
             input=TensorSpec("x", inputs.dtype, (batch_size, *inputs.shape)),
@@ -195,26 +244,5 @@ class BlockStep:
             beta=beta,
             output_role="logits" if place.is_last else "activation",
             received=received,
-            sent=tuple(tensor_spec(name, value) for name, value in sent.items()),
+            sent=sent,
         )
-
-    def _used(self, name: str, gradient: Tensor | None) -> Tensor:
-        if gradient is None:
-            raise ConfigError(f"{self.name}: the loss does not depend on the parameter {name!r}; remove or freeze it")
-        return gradient
-
-
-def zeros(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:
-    """A tensor of zeros for each spec, by name."""
-    return {spec.name: torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in specs}
-
-
-def tensor_spec(name: str, value: Tensor) -> TensorSpec:
-    """Spec of a torch tensor.
-
-    Raises:
-        ConfigError: a dtype that bundles do not have.
-    """
-    if value.dtype not in _DTYPES:
-        raise ConfigError(f"tensor {name!r} has dtype {value.dtype}; blocks may hold {', '.join(_DTYPES.values())}")
-    return TensorSpec(name, _DTYPES[value.dtype], tuple(value.shape))

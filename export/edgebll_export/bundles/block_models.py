@@ -12,7 +12,7 @@ from torch import Tensor
 from edgebll.kernel.errors import ExportError
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.learning import BlockStep
-from edgebll.learning.step import zeros
+from edgebll.learning.step_tensors import zeros
 from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import ONNX, Target
 from edgebll_export.tracing.operator_places import place

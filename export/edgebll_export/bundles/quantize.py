@@ -31,7 +31,7 @@ from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.learning import BlockStep
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.precision import make_precision
-from edgebll.learning.step import zeros
+from edgebll.learning.step_tensors import zeros
 from edgebll_export.bundles.block_models import check_model
 from edgebll_export.bundles.verify import rebuild_steps
 from edgebll_export.lowering.lower_trace import lower

@@ -52,7 +52,7 @@ class Chain:
         for k, step in enumerate(self.steps[:-1]):
             assert isinstance(step, BackLinkStep)
             back = self.streams.waiting()[step.name][f"block{k + 1}"][0]["grad"]
-            settled[k] = step._updated(self.states[k], {f"block{k + 1}.grad": back})
+            settled[k] = step._prepare(self.states[k], {f"block{k + 1}.grad": back})
         return settled
 
 

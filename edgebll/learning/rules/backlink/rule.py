@@ -35,7 +35,8 @@ from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.precision import Precision
-from edgebll.learning.rules.backlink.step import ENTRY, GRADIENT, TAIL, BackLinkStep
+from edgebll.learning.rules.backlink.step import GRADIENT, TAIL, BackLinkStep
+from edgebll.learning.rules.backlink.tail import ENTRY
 from edgebll.learning.rules.greedy import Greedy
 from edgebll.learning.step import BlockStep
 

@@ -58,7 +58,7 @@ def check_edges(edges: Sequence[EdgeSpec], blocks: Sequence[BlockSpec]) -> None:
 
     Raises:
         BundleError: the chain is not one edge without lag from HOST through all blocks in order, or a side stream carries what
-        its source does not send, comes too late, or a block receives something else than its side streams carry.
+            its source does not send, comes too late, or a block receives something else than its side streams carry.
     """
     order = [block.name for block in blocks]
     chain = [(edge.source, edge.target, edge.lag) for edge in edges if is_chain(edge)]

@@ -58,7 +58,7 @@ def make_network(
 
     Raises:
         ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot
-        take.
+            take.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -34,7 +34,7 @@ def block_models(step: BlockStep, target: Target = ONNX) -> BlockModels:
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target, the target does not compute in the step's precision, or
-        a graph ignores one of its inputs.
+            a graph ignores one of its inputs.
     """
     target = target.suited(step.precision.name)
     state = step.initial_state()

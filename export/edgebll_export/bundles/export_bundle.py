@@ -71,7 +71,7 @@ def export_bundle(
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
             on the examples, or gives NaN or infinite numbers.
         ConfigError: the rule cannot train this network. BundleError: its edges cannot run, see
-        `edgebll.kernel.spec.edge_check.check_edges`.
+            `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
     """
     inputs = network.inputs.with_examples(examples)

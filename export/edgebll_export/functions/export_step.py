@@ -74,9 +74,10 @@ def export_step(
         of an input gets ".next" appended.
 
     Raises:
-        ConfigError: the example does not fit the function or holds what cannot be an input. VerifyError: ONNX Runtime's results
-        differ. StorageError: the file cannot be written. ExportError: the function is not pure, random, or uses what cannot be
-        exported; says what and where.
+        ConfigError: the example does not fit the function or holds what cannot be an input.
+        VerifyError: ONNX Runtime's results differ.
+        StorageError: the file cannot be written.
+        ExportError: the function is not pure, random, or uses what cannot be exported; says what and where.
     """
     chosen = make_target(target) if isinstance(target, str) else target
     if path is not None:

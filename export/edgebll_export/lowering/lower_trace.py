@@ -34,7 +34,7 @@ def lower(traced: Trace, name: str, target: Target = ONNX) -> tuple[onnx.ModelPr
 
     Raises:
         ExportError: an operator has no lowering or cannot run on the target, writes in place where no lowering says how, or has
-        a lowering that fails or returns something else than the operator; names operator and place.
+            a lowering that fails or returns something else than the operator; names operator and place.
     """
     return _Lowerer(traced, name, target).run()
 

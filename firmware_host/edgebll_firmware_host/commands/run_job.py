@@ -71,7 +71,7 @@ def execute(kind: str, bundle: Bundle, out: Path, options: StreamOptions, machin
 
     Raises:
         ConfigError, DataError: options or data do not fit the bundle. StorageError: there is a run at `out`, or the disk
-        refuses. LinkError, BoardError: boards cannot be reached, failed or vanished for good; the run is not whole then.
+            refuses. LinkError, BoardError: boards cannot be reached, failed or vanished for good; the run is not whole then.
     """
     from edgebll.data.token_stream import StreamPlan
     from edgebll.kernel.runs.run_folder import RunFolder

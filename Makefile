@@ -9,11 +9,12 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test soak lint bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons model-zoo clean
+.PHONY: help setup demo test soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
 	@echo "make test   set up and run linters, type checks and tests"
+	@echo "make docs   build the documentation into build/site, strictly; make drawings writes its pictures anew"
 	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
@@ -43,6 +44,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+$(VENV)/.docs-ready: $(VENV)/.ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+# A broken link, an anchor that is missing and a docstring that does not render fail it.
+docs: $(VENV)/.docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+drawings: setup
+	$(BIN)/python docs/drawings/draw.py
 
 # Tests with processes of their own come last and two at a time: they watch the clock, but mostly wait.
 test: lint

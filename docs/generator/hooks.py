@@ -23,6 +23,8 @@ ALSO_PAGES = {
     "CHANGELOG.md": "reference/changes.md",
     "CONTRIBUTING.md": "contributing.md",
 }
+#: Of pages in a folder, those that come before the others.
+_FIRST = ("index.md", "laptop.md")
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _FROM_ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>")
 
@@ -36,7 +38,7 @@ def generated() -> dict[str, str]:
 
 def on_config(config: Any) -> Any:
     """An entry of the navigation that names a folder stands for its pages, index first."""
-    config.nav = [_expanded(entry) for entry in config.nav]
+    config.nav = [entry for entry in map(_expanded, config.nav) if not isinstance(entry, dict) or all(entry.values())]
     return config
 
 
@@ -50,7 +52,7 @@ def _expanded(entry: Any) -> Any:
         return entry
     names = {path.name for path in (ROOT / "docs" / value).glob("*.md")}
     names |= {page.removeprefix(value) for page in generated() if posixpath.dirname(page) + "/" == value}
-    return {title: [value + name for name in sorted(names, key=lambda name: (name != "index.md", name))]}
+    return {title: [value + name for name in sorted(names, key=lambda name: (name not in _FIRST, name))]}
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -29,11 +29,12 @@ def matrix_exp(a: Tensor) -> Tensor:
 
 
 def _polynomial(a: Tensor) -> Tensor:
-    one = torch.eye(a.shape[-1], dtype=a.dtype)
+    """Blocks of 1, A and A^2, all in one product with their coefficients, then Horner's rule in A^3."""
+    one = torch.eye(a.shape[-1], dtype=a.dtype).expand(a.shape)
     square = a @ a
     cube = square @ a
-    blocks = []
-    for block in range(_BLOCKS):
-        first, second, third = (1 / factorial(3 * block + term) for term in range(3))
-        blocks.append(first * one + second * a + third * square)
-    return reduce(lambda result, terms: terms + cube @ result, reversed(blocks))
+    powers = torch.stack([one, a, square], -3).flatten(-2)
+    terms = [[1 / factorial(3 * block + term) for term in range(3)] for block in range(_BLOCKS)]
+    product = torch.tensor(terms, dtype=a.dtype) @ powers
+    blocks = product.reshape(*a.shape[:-2], _BLOCKS, *a.shape[-2:]).unbind(-3)
+    return reduce(lambda result, block: torch.add(block, cube @ result), reversed(blocks))

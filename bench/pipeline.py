@@ -15,7 +15,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from edgebll.data import Dataset
 from edgebll.data.token_stream import StreamPlan, stream
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.wire import Report
@@ -41,22 +41,6 @@ from edgebll_firmware_host.run.run_plan import RunPlan
 
 BATCH = 64
 MIN_SPEEDUP, MAX_OVERHEAD = 1.7, 0.05
-
-
-class Silent:
-    """A listener that shows nothing."""
-
-    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
-        """Nothing."""
-
-    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
-        """Nothing."""
-
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """Nothing."""
-
-    def said(self, text: str) -> None:
-        """Nothing."""
 
 
 def balanced_network() -> BlockNetwork:
@@ -86,7 +70,7 @@ def seconds_per_step(bundle: Bundle, data: Dataset, boards: int, window: int = 8
         reports = [m for m in run_sequential(bundle, "bench", stream(plan, data, data)) if isinstance(m, Report)]
     else:
         with tempfile.TemporaryDirectory() as folder, RunFolder.create(f"{folder}/run", {}) as run:
-            recorder = Recorder(run, Silent(), names, BATCH, plan.steps_per_epoch(data), len(data))
+            recorder = Recorder(run, Listener(), names, BATCH, plan.steps_per_epoch(data), len(data))
             take = recorder.take
 
             def keep(board: str, report: Report, offset: int) -> None:

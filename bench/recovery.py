@@ -25,12 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from pipeline import BATCH, Silent, random_data
+from pipeline import BATCH, random_data
 from results import machine, table, write_section
 
 from edgebll.data import Dataset
 from edgebll.data.token_stream import StreamPlan, stream
 from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.learning import BLL, SGD
@@ -48,7 +49,7 @@ MAX_COST, MAX_RESTORE_S = 0.02, 2.0
 
 
 @dataclass
-class Hurting(Silent):
+class Hurting(Listener):
     """A listener that hurts an agent at a step. Attributes: when_s: when it did."""
 
     at: int = -1

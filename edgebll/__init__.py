@@ -1,3 +1,102 @@
-"""Networks that learn on small boards. Imports nothing heavy: this package loads on every board."""
+"""Networks that learn on small boards.
 
-__version__ = "0.1.0"
+    import edgebll as eb
+
+    trained = eb.train("runs/mine", network="resnet8", epochs=2)
+    bundle = eb.export(trained, "bundles/mine", state="initial")
+    result = eb.simulate(bundle, "runs/boards", boards=4, progress=print)
+    print(result.accuracy, eb.evaluate(result).accuracy)
+
+Names are loaded when they are first used: this package is imported on every board, so it imports nothing heavy itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edgebll.kernel.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from edgebll.data.evaluation import evaluate
+    from edgebll.kernel.bundle import open_bundle
+    from edgebll.kernel.errors import EdgebllError
+    from edgebll.kernel.execution.runtime_table import load_block
+    from edgebll.kernel.runs.run_events import RunEvent
+    from edgebll.kernel.runs.run_result import RunResult
+    from edgebll.learning import BLL, SGD, AdamW, make_optimizer, make_rule
+    from edgebll.learning.networks import BlockNetwork, make_network
+    from edgebll.learning.training.entry_point import train
+    from edgebll_export.bundles.export_bundle import export_bundle
+    from edgebll_export.bundles.export_trained import export
+    from edgebll_export.bundles.verify_report import verify
+    from edgebll_firmware_host.run.entry_points import run, simulate
+
+__all__ = [
+    "BLL",
+    "SGD",
+    "AdamW",
+    "BlockNetwork",
+    "EdgebllError",
+    "RunEvent",
+    "RunResult",
+    "evaluate",
+    "export",
+    "export_bundle",
+    "load_block",
+    "make_network",
+    "make_optimizer",
+    "make_rule",
+    "open_bundle",
+    "run",
+    "simulate",
+    "train",
+    "verify",
+]
+
+#: Where each name lives: "module:name".
+_PLACES = {
+    "BLL": "edgebll.learning:BLL",
+    "SGD": "edgebll.learning:SGD",
+    "AdamW": "edgebll.learning:AdamW",
+    "BlockNetwork": "edgebll.learning.networks:BlockNetwork",
+    "EdgebllError": "edgebll.kernel.errors:EdgebllError",
+    "RunEvent": "edgebll.kernel.runs.run_events:RunEvent",
+    "RunResult": "edgebll.kernel.runs.run_result:RunResult",
+    "evaluate": "edgebll.data.evaluation:evaluate",
+    "export": "edgebll_export.bundles.export_trained:export",
+    "export_bundle": "edgebll_export.bundles.export_bundle:export_bundle",
+    "load_block": "edgebll.kernel.execution.runtime_table:load_block",
+    "make_network": "edgebll.learning.networks:make_network",
+    "make_optimizer": "edgebll.learning:make_optimizer",
+    "make_rule": "edgebll.learning:make_rule",
+    "open_bundle": "edgebll.kernel.bundle:open_bundle",
+    "run": "edgebll_firmware_host.run.entry_points:run",
+    "simulate": "edgebll_firmware_host.run.entry_points:simulate",
+    "train": "edgebll.learning.training.entry_point:train",
+    "verify": "edgebll_export.bundles.verify_report:verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name.
+
+    Raises:
+        AttributeError: there is none.
+        MissingExtraError: what it needs is not installed.
+    """
+    if name not in _PLACES:
+        raise AttributeError(f"module 'edgebll' has no attribute {name!r}")
+    from edgebll.kernel.support.optional_imports import import_exporter, import_torch
+
+    module, _, attribute = _PLACES[name].partition(":")
+    if module.startswith("edgebll_export"):
+        import_exporter(f"edgebll.{name}")
+    elif module.startswith("edgebll.learning"):
+        import_torch("train", f"edgebll.{name}")
+    value = globals()[name] = getattr(importlib.import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from edgebll import __version__
 from edgebll.cli.command_group import TableOfCommands, example
 from edgebll.cli.completion import InstallOption, ShowOption, answer_shells, shell_asks
 from edgebll.cli.environment import tell_of_unknown
 from edgebll.cli.output import show_long_work
 from edgebll.kernel.errors import EXIT_CODES
+from edgebll.kernel.version import __version__
 
 _EPILOG = (
     example("edgebll train --out runs/first", "edgebll train -h")

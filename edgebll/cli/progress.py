@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edgebll.cli.output import printable, say
+from edgebll.kernel.runs.listener import Listener
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -22,8 +23,8 @@ _UPDATE_S, _RATE_S = 0.1, 5.0
 _SMOOTH = 0.95
 
 
-class RunProgress:
-    """Progress of a run over steps; a context manager. It has the hooks of `edgebll.learning.training.Listener`.
+class RunProgress(Listener):
+    """Progress of a run over steps; a context manager, and a listener.
 
     Args:
         title: what is going on, e.g. "training".
@@ -78,6 +79,10 @@ class RunProgress:
             say(text)
         else:
             self._bar.console.print(printable(text), highlight=False, markup=False)
+
+    def noted(self, text: str) -> None:
+        """What edgebll itself has to tell."""
+        self.said(f"edgebll: {text}")
 
     def _show(self, step: int) -> None:
         note = "  ".join((f"loss {' '.join(map(_loss, self._losses))}", *self._rate()))

@@ -47,4 +47,4 @@ def evaluate_bundle(
                 a = block.evaluate(a)
             for name, value in score(a, dataset.one_hot(indices), count).items():
                 totals[name] += value
-    return {"accuracy": totals["correct"] / totals["count"], "loss": totals["loss_sum"] / totals["count"]}
+    return {"accuracy": float(totals["correct"] / totals["count"]), "loss": float(totals["loss_sum"] / totals["count"])}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import edgebll
 from edgebll.kernel.errors import ConfigError, DataError, StorageError
 from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.version import __version__
 
 _PIECE_BYTES = 1 << 16
 _RANGE_NOT_SATISFIABLE = 416
@@ -76,7 +76,7 @@ def download(url: str, partial: Path, limits: Limits, report: Report) -> None:
 def _attempt(url: str, partial: Path, limits: Limits, deadline: float, report: Report) -> bool:
     """One connection; returns whether the file is complete."""
     start = partial.stat().st_size if partial.exists() else 0
-    headers = {"User-Agent": f"edgebll/{edgebll.__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": f"edgebll/{__version__}", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=limits.stall_s) as response:

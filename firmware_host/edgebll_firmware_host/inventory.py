@@ -26,13 +26,12 @@ from pathlib import Path
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.keys import KeyPair, check_public_key, load_key_pair
 from edgebll.kernel.spec.runtime_names import check_runtime
+from edgebll.kernel.support import bounds
 from edgebll.kernel.support.plain_dataclasses import short
 from edgebll.kernel.support.toml_files import read_toml
 from edgebll.kernel.transport import check_address, check_security
 
-#: A board must be able to miss one heartbeat.
-MIN_DEADLINE_S = 1.0
-_MAX_THREADS, _MAX_NAME_CHARS, _MAX_MIB = 1024, 63, 1 << 30
+_MAX_NAME_CHARS = 63
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,10 @@ class BoardEntry:
 
     def __post_init__(self) -> None:
         check_board_name(self.name)
-        if not 1 <= self.threads <= _MAX_THREADS:
-            raise ConfigError(f"board {self.name}: threads must be at least 1 and at most {_MAX_THREADS}, not {self.threads}")
-        if self.memory_mib is not None and not 0 <= self.memory_mib <= _MAX_MIB:
-            raise ConfigError(f"board {self.name}: memory_mib must be a number of MiB, 0 for no check, not {self.memory_mib}")
         try:
+            bounds.THREADS.check("threads", self.threads)
+            if self.memory_mib is not None:
+                bounds.MEMORY_MIB.check("memory_mib", self.memory_mib)
             check_address(self.endpoint)
             check_runtime(self.runtime)
             if self.public_key is None:
@@ -113,14 +111,9 @@ class HostEntry:
     patience_s: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ConfigError(f"the window must be at least 1 token, not {self.window}")
-        if not MIN_DEADLINE_S <= self.deadline_s < 1e6:
-            raise ConfigError(
-                f"deadline_s must be at least {MIN_DEADLINE_S:g} seconds, two heartbeats, but is {self.deadline_s:g}"
-            )
-        if not 0 <= self.patience_s < 1e9:
-            raise ConfigError(f"patience_s must be a number of seconds, 0 for no recovery, but is {self.patience_s:g}")
+        bounds.WINDOW.check("window", self.window)
+        bounds.DEADLINE.check("deadline_s", self.deadline_s)
+        bounds.PATIENCE.check("patience_s", self.patience_s)
 
 
 @dataclass(frozen=True)

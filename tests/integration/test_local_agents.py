@@ -43,7 +43,7 @@ def test_an_agent_that_is_killed_is_started_anew(dense_bundle: Path, tmp_path: P
                 kept.update(Path(f"/proc/{seen[step]['board1']}/environ").read_bytes().decode().split("\0"))
                 os.kill(seen[step]["board1"], signal.SIGKILL)
 
-    monkeypatch.setattr("edgebll_firmware_host.commands.run_job.RunProgress", Killing)
+    monkeypatch.setattr("edgebll_firmware_host.commands.run_result.RunProgress", Killing)
     invoke("simulate", dense_bundle, "--boards", 2, *OPTIONS, "--snapshot-every", 5, "--out", tmp_path / "run")
     found = summary(tmp_path / "run")
     assert found["state_sha256"] == summary(tmp_path / "alone")["state_sha256"]

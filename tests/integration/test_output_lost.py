@@ -156,4 +156,4 @@ def test_an_interrupted_run_says_how_to_go_on(dense_bundle: Path, tmp_path: Path
 def test_a_deadline_out_of_bounds_is_told_both(dense_bundle: Path, tmp_path: Path, value: str) -> None:
     result = shell("", "simulate", dense_bundle, "--out", tmp_path / "run", "--deadline", value)
     assert result.returncode == 2
-    assert "--deadline must be a number of seconds, at least 1, two heartbeats, and less than 1000000, not " in result.stderr
+    assert "--deadline must be a number of seconds, at least 1 (two heartbeats) and less than 1000000, not " in result.stderr

@@ -118,9 +118,9 @@ def test_an_encrypted_cluster_gives_the_same_bits(bundles: dict[str, Path], tmp_
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--boards", "-1"], 2, "--boards must not be negative"),
+        (["--boards", "-1"], 2, "--boards must be at least 0"),
         (["--window", "0"], 2, "window must be at least 1"),
-        (["--epochs", "-1"], 2, "must not be negative"),
+        (["--epochs", "-1"], 2, "--epochs must be at least 0, not -1"),
         (["--lr", "0"], 2, "learning rate"),
         (["--schedule", "sometimes"], 2, "schedule must be one of"),
         (["--limit", "8"], 2, "do not fill one batch"),

@@ -109,8 +109,5 @@ def test_a_damaged_recipe_is_one_sentence(bundle: Path, tmp_path: Path) -> None:
     invoke("simulate", copy, "--boards", 0, "--out", tmp_path / "run", *SHORT, code=3)
     assert not (tmp_path / "run").exists()
     invoke("simulate", bundle, "--boards", 0, "--lr", 0.01, "--schedule", "constant", "--out", tmp_path / "run", *SHORT)
-    assert {line["lr"] for line in _config(tmp_path / "run")} == {0.01}
-
-
-def _config(run: Path) -> list[dict]:
-    return [json.loads((run / "run.json").read_text())["schedule"]]
+    config = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (config["lr"], config["schedule"]) == (0.01, "constant")

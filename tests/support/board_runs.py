@@ -9,6 +9,7 @@ import numpy as np
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.sequential import run_sequential
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.block_state import State as BlockState
@@ -21,20 +22,8 @@ from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 from support.tiny_bundle import make_batch
 
 
-class Silent:
+class Silent(Listener):
     """A listener that shows nothing."""
-
-    def started(self, blocks: object, step: int, total_steps: int) -> None:
-        """Nothing."""
-
-    def stepped(self, step: int, losses: object, samples: int) -> None:
-        """Nothing."""
-
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """Nothing."""
-
-    def said(self, text: str) -> None:
-        """Nothing."""
 
 
 def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) -> Iterator[Token]:

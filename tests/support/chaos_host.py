@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll.kernel.wire import TRAIN, Token
@@ -26,17 +27,11 @@ from edgebll_firmware_host.run_files.snapshot_store import newest_snapshot
 from support.board_runs import make_tokens, run_name
 
 
-class Telling:
+class Telling(Listener):
     """A listener that says what happens, a line each."""
-
-    def started(self, blocks: object, step: int, total_steps: int) -> None:
-        """Nothing."""
 
     def stepped(self, step: int, losses: object, samples: int) -> None:
         print("step", step, flush=True)
-
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """Nothing."""
 
     def said(self, text: str) -> None:
         print("said", text, flush=True)

@@ -39,7 +39,7 @@ def watchdog_s() -> int:
 @pytest.mark.parametrize(
     "phrase",
     [
-        f"`--snapshot-seconds` seconds ({pipeline.SNAPSHOT_S:g} unless told otherwise)",
+        f"`--snapshot-seconds` seconds ({pipeline.SNAPSHOT_SECONDS:g} unless told otherwise)",
         f"The newest {WORDS[KEPT_SNAPSHOTS]} are kept",
         f"each of the last {runs.KEPT} runs",
         "within a second of the first one" if incarnation.GRACE_S == 1 else "",

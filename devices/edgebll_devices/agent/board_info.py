@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 
-from edgebll import __version__
 from edgebll.kernel.limits import own_bytes, read_memory, usable_cores, usable_processors
+from edgebll.kernel.version import __version__
 from edgebll.kernel.wire import PROTOCOL_VERSION, Welcome
 from edgebll_devices.agent.last_hosting import LastHosting
 from edgebll_devices.storage.board_files import BoardFiles

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edgebll.cli.command_group import example
-from edgebll.cli.option_parsing import as_text
+from edgebll.cli.typed_names import as_text
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.keys import KeyPair, load_key_pair, new_key_pair
 from edgebll.kernel.support.console_streams import check_delivered

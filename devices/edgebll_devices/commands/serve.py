@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebll.cli.command_group import example
-from edgebll.cli.option_parsing import as_text
-from edgebll.kernel.errors import ConfigError
+from edgebll.cli.typed_names import as_text
 from edgebll.kernel.keys import allowed_hosts, check_public_key
 from edgebll.kernel.limits import raise_descriptor_limit
+from edgebll.kernel.support import bounds
 from edgebll.kernel.support.console_streams import forgive_lost_output
 from edgebll.kernel.support.user_folders import default_state_dir
 from edgebll_devices.agent.settings import Settings
@@ -118,12 +118,10 @@ def serve(
 
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    if not 0 < deadline < 1e6:
-        raise ConfigError(f"--deadline must be a number of seconds above 0 and less than 1000000, not {deadline:g}")
-    if not 0 <= leave_seconds < 1e6:
-        raise ConfigError(f"--leave-seconds must be a number of seconds from 0 to less than 1000000, not {leave_seconds:g}")
-    if not 0 <= keep_gib_per_day < 1e6:
-        raise ConfigError(f"--keep-gib-per-day must be a number of GiB below 1000000, 0 for no limit, not {keep_gib_per_day:g}")
+    with bounds.spelled_as_options():
+        bounds.HOST_SILENCE.check("deadline", deadline)
+        bounds.LEAVING.check("leave_seconds", leave_seconds)
+        bounds.GIB_PER_DAY.check("keep_gib_per_day", keep_gib_per_day)
     raise_descriptor_limit()
     folder = state or default_state_dir()
     settings = Settings(

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-import edgebll
+import edgebll.kernel
 from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
 from edgebll.cli.machine_facts import existing_parent
 from edgebll.kernel.errors import ConfigError
@@ -21,7 +21,7 @@ _ROOM_BYTES, _LEAST_BYTES = 2 << 30, 256 << 20
 
 def clock(board: BoardProbe) -> Check:
     """Whether the clock is behind what files here prove has passed; boards without a battery begin in the past."""
-    dated = [board.root / name for name in _DATED] + [Path(edgebll.__file__)]
+    dated = [board.root / name for name in _DATED] + [Path(edgebll.kernel.__file__)]
     newest = max(path.stat().st_mtime for path in dated if path.exists())
     shown = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(board.now()))
     if board.now() >= newest - _DAY_S:

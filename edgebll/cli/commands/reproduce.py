@@ -20,10 +20,10 @@ from edgebll.cli.commands.reproduce_options import (
     TableOption,
 )
 from edgebll.cli.data_options import DataDirOption
-from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
+from edgebll.kernel.support.optional_imports import import_torch
 
 if TYPE_CHECKING:
     from edgebll.learning.reproduce.recipe import Recipe

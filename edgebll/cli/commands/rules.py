@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.optional_imports import import_torch
 
 if TYPE_CHECKING:
     from edgebll.learning.networks import BlockNetwork

@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from edgebll import __version__
 from edgebll.cli.output import JsonOption, print_json
+from edgebll.kernel.version import __version__
 
 
 def show_version(json: JsonOption = False) -> None:

@@ -76,7 +76,10 @@ def _refuse_constant(name: str) -> None:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle; build it with `open_bundle`. Its manifest.json is kept as it was then."""
+    """An opened bundle; build it with `open_bundle`. It can be given wherever the path of a bundle is taken.
+
+    Its manifest.json is kept as it was when it was opened.
+    """
 
     path: Path
     manifest: Manifest
@@ -86,6 +89,9 @@ class Bundle:
     def manifest_sha256(self) -> str:
         """Tells bundles apart, as 64 hex digits."""
         return hashlib.sha256(self.manifest_bytes).hexdigest()
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     def graph(self, block: str, name: str) -> bytes:
         """ONNX file content of a block's graph "forward", "feedback", "step" or, in a quantised bundle, INT8_GRAPH."""

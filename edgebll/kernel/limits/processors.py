@@ -15,6 +15,12 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def default_threads() -> int:
+    """The usable processors, or as many as OMP_NUM_THREADS allows: the limit of PyTorch and of ONNX Runtime alike."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(usable_cores(), int(limit)) if limit.isdigit() and int(limit) else usable_cores()
+
+
 def usable_processors(root: Path = Path("/")) -> float:
     """Processors whose whole time this process may have; control groups also give parts of one, e.g. 0.5.
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import edgebll
 from edgebll.kernel.support.plain_dataclasses import to_plain
+from edgebll.kernel.version import __version__
 from edgebll.learning.reproduce.cells import Cell
 from edgebll.learning.reproduce.one_run import DONE, FAILED
 from edgebll.learning.reproduce.parameters import parameters
@@ -38,7 +38,7 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
         "table": recipe.name,
         "scale": scale,
         "kind": recipe.kind,
-        "edgebll": edgebll.__version__,
+        "edgebll": __version__,
         "title": recipe.title,
         "text": recipe.text,
         "notes": list(recipe.notes),

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import edgebll
 from edgebll.data import Dataset
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
+from edgebll.kernel.version import __version__
 from edgebll.learning import Optimizer, make_optimizer, make_rule
 from edgebll.learning.networks import make_architecture
 from edgebll.learning.training.torch_device import DEVICES
@@ -121,7 +121,7 @@ class TrainConfig:
 
     def to_run(self, data: Dataset) -> dict[str, Any]:
         """What goes to run.json for a run on `data`."""
-        head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": edgebll.__version__}
+        head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": __version__}
         shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "data_source": data.source}
         return {**head, **to_plain(self), **shapes}
 

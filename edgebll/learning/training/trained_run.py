@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from edgebll.data import Dataset
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_folder import open_run
@@ -16,7 +18,7 @@ from edgebll.learning.training.checkpoint import INITIAL, States, load_checkpoin
 from edgebll.learning.training.config import TrainConfig, parse_run
 from edgebll.learning.training.device_data import DeviceData
 from edgebll.learning.training.evaluate import Evaluation, evaluate
-from edgebll.learning.training.torch_device import CPU, TensorPlacement, resolve_device
+from edgebll.learning.training.torch_device import CPU, TensorPlacement, resolve_device, torch_settings
 from edgebll.learning.training.trained_model import build_model
 
 
@@ -107,3 +109,19 @@ def load_run(path: Path | str) -> TrainedRun:
     record = parse_run(config, folder)
     model = build_model(record)
     return TrainedRun(folder, record.config, summary, model.network, model.rule, model.optimizer, model.steps)
+
+
+def evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, float]:
+    """Accuracy and loss of a finished training run on a data set, on the processor.
+
+    Args:
+        path: the run folder.
+        dataset: what to evaluate on.
+        threads: of PyTorch meanwhile.
+
+    Raises:
+        BundleError: the run is missing, not whole or damaged. DataError: the data set does not fit the network.
+    """
+    with torch_settings(torch.device(CPU), threads, exact=True):
+        result = load_run(path).evaluate(dataset)
+    return result.accuracy, result.loss

@@ -10,13 +10,14 @@ from typing import Any
 
 from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset
 from edgebll.kernel.errors import ConfigError, EdgebllError
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
 from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, TrainingProgress, load_checkpoint, save_states
 from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
 from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
 from edgebll.learning.training.trained_model import build_model
-from edgebll.learning.training.training_loop import Listener, TrainingLoop
+from edgebll.learning.training.training_loop import TrainingLoop
 
 
 def train(

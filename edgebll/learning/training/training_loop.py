@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edgebll.data import Dataset, batch_order
 from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.learning.training.checkpoint import (
@@ -30,22 +31,6 @@ from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.pending_metrics import Pending
 from edgebll.learning.training.torch_device import TensorPlacement, torch_settings
 from edgebll.learning.training.trained_model import Model
-
-
-class Listener:
-    """Is told how a run goes; every hook does nothing unless overridden."""
-
-    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
-        """Training begins at `step`, which is above 0 for a resumed run."""
-
-    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
-        """`step` steps are done; `losses` by block, of the last one, over `samples` samples."""
-
-    def said(self, text: str) -> None:
-        """What takes long is told before it begins."""
-
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """The network was evaluated after `epoch` epochs."""
 
 
 class TrainingLoop:

@@ -12,7 +12,6 @@ import onnx
 import torch
 from torch import Tensor
 
-import edgebll
 from edgebll.kernel.bundle import bundle_writer, write_manifest
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import check_edges
@@ -20,6 +19,7 @@ from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.state.block_state import save_tensors
 from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.version import __version__
 from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll_export.bundles.block_models import BlockModels, block_models
@@ -131,7 +131,7 @@ def _manifest(
         edges=rule.edges([step.name for step in steps]),
         golden_steps=GOLDEN_STEPS,
         versions={
-            "edgebll": edgebll.__version__,
+            "edgebll": __version__,
             "onnx": onnx.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),

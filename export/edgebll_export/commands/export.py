@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.cli.data_options import DataDirOption
-from edgebll.cli.dataset_examples import training_samples
-from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, print_table, say
-from edgebll.kernel.bundle import check_bundle_place, open_bundle
-from edgebll.kernel.errors import ConfigError, VerifyError
-from edgebll.kernel.support.optional_imports import import_extra
+from edgebll.cli.progress import RunProgress
+from edgebll.kernel.support.bounds import spelled_as_options
+from edgebll.kernel.support.optional_imports import import_exporter
 
 if TYPE_CHECKING:
     from edgebll.kernel.spec.manifest import Manifest
+    from edgebll_export.bundles.block_check import VerifyRow
 
 
 def export(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder of `edgebll train`.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to write; an earlier bundle there is replaced.")],
     state: Annotated[str, typer.Option(help="Weights boards start from: trained or initial.")] = "trained",
@@ -47,26 +48,12 @@ def export(
 
     Golden vectors are drawn from the data set of the run if it is here, else from N(0, 1).
     """
-    if state not in ("trained", "initial"):
-        raise ConfigError(f"--state must be trained or initial, not {state!r}")
-    if batch_size is not None and batch_size < 1:
-        raise ConfigError(f"--batch-size must be at least 1, not {batch_size}")
-    need_export("exporting")
-    from edgebll.learning import PRECISIONS
-    from edgebll.learning.training import load_run
-    from edgebll_export import export_run, make_target
+    options = {name: value for name, value in context.params.items() if name != "json"}
+    import_exporter("exporting")
+    from edgebll_export.bundles.export_trained import export as export_trained
 
-    chosen = make_target(target, opset, threads)
-    trained = load_run(run)
-    if precision is not None and precision not in PRECISIONS:
-        raise ConfigError(f"--precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-    chosen.suited(precision or trained.precision)
-    check_bundle_place(out)
-    say(f"edgebll: exporting {run}; this takes some seconds a block")
-    examples = training_samples(trained.data, trained.steps[0].spec.input, data_dir)
-    manifest = export_run(
-        trained, out, state=state, batch_size=batch_size, target=chosen, precision=precision, examples=examples
-    )
+    with spelled_as_options(), RunProgress("export") as progress:
+        manifest = export_trained(**options, progress=progress).manifest
     if json:
         numbers = {"batch_size": manifest.batch_size, "target": manifest.target, "precision": manifest.precision}
         notes = manifest.recipe.get("notes", {})
@@ -79,9 +66,6 @@ def export(
     columns = ("block", "input", "output", "tensors", "state, KiB")
     title = f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}, for {manifest.target} in {manifest.precision}"
     print_table(columns, rows, title=title, right=columns[3:])
-    for block, notes in manifest.recipe.get("notes", {}).items():
-        for note in notes:
-            say(f"edgebll: {block}: {note}")
 
 
 def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:
@@ -98,6 +82,7 @@ def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def verify(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
     steps: Annotated[int, typer.Option(help="Consecutive training steps to compare.")] = 5,
     tolerance: Annotated[
@@ -111,53 +96,28 @@ def verify(
     Inputs are samples of the data set that the network was trained on if it is here, else those of the golden vectors, else
     drawn from N(0, 1).
     """
-    if tolerance is not None and not tolerance > 0:
-        raise ConfigError(f"--tolerance must be a number above 0, not {tolerance}")
-    need_export("verifying a bundle")
-    from edgebll_export.bundles.verify import default_tolerance, verify_bundle
+    options = {name: value for name, value in context.params.items() if name != "json"}
+    import_exporter("verifying a bundle")
+    from edgebll_export.bundles.verify_report import compare
 
-    opened = open_bundle(bundle, verify=False)
-    tolerance = tolerance or default_tolerance(opened)
-    manifest = opened.manifest
-    examples = training_samples(manifest.recipe.get("data"), manifest.blocks[0].input, data_dir)
-    found = verify_bundle(bundle, steps=steps, tolerance=tolerance, examples=examples)
-    rows = sorted(found, key=lambda row: (row.block, row.graph, row.tensor))
-    failed = [row for row in rows if row.failed]
+    with spelled_as_options(), RunProgress("verification") as progress:
+        report = compare(**options, progress=progress)
     if json:
-        result = {
-            "bundle": str(bundle),
-            "steps": steps,
-            "tolerance": tolerance,
-            "passed": not failed,
-            "outputs": [asdict(r) for r in rows],
-        }
-        print_json(result)
+        shown = {"bundle": str(bundle), "steps": steps, "tolerance": report.tolerance, "passed": not report.failed}
+        print_json({**shown, "outputs": [asdict(row) for row in report.rows]})
     else:
-        _print_rows(rows, f"{bundle}: largest errors over {steps} steps")
-    if failed:
-        worst = max(failed, key=lambda row: row.max_rel_error)
-        where = f"{worst.tensor} of {worst.block}/{worst.graph}.onnx ({worst.max_rel_error:.2g})"
-        raise VerifyError(
-            f"{len(failed)} of {len(rows)} outputs differ by more than {tolerance:g}, most of all {where}; "
-            "do not use this bundle, export it again"
-        )
-    say(f"edgebll: all {len(rows)} outputs agree to {tolerance:g}")
+        _print_rows(report.rows, f"{bundle}: largest errors over {steps} steps")
+    report.check()
+    say(f"edgebll: all {len(report.rows)} outputs agree to {report.tolerance:g}")
 
 
-def _print_rows(rows: list[Any], title: str) -> None:
+def _print_rows(rows: Sequence[VerifyRow], title: str) -> None:
     columns = ("block", "graph", "output", "max abs error", "max rel error", "")
     cells = [(r.block, r.graph, r.tensor, f"{r.max_abs_error:.2e}", f"{r.max_rel_error:.2e}", _verdict(r)) for r in rows]
     print_table(columns, cells, title=title, right=columns[3:5])
 
 
-def _verdict(row: Any) -> str:
+def _verdict(row: VerifyRow) -> str:
     if row.failed:
         return "differs"
     return "ok, within rounding" if row.by_rounding else "ok"
-
-
-def need_export(purpose: str) -> None:
-    """Raise MissingExtraError unless all that exporting needs is installed; `purpose` is the sentence's subject."""
-    import_torch("export", purpose)
-    for module in ("onnx", "onnxruntime"):
-        import_extra(module, "export", purpose)

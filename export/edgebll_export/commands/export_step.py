@@ -12,7 +12,7 @@ import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import ConfigError
-from edgebll_export.commands.export import need_export
+from edgebll.kernel.support.optional_imports import import_exporter
 
 if TYPE_CHECKING:
     from edgebll_export import StepExport
@@ -47,7 +47,7 @@ def export_step(
     of positional arguments, a dict of named ones, or the only argument. Inputs and outputs of the graph are named by argument
     and key: params.conv.weight.
     """
-    need_export("exporting")
+    import_exporter("exporting")
     from edgebll_export import export_step, make_target
 
     chosen = make_target(target, opset)

@@ -9,7 +9,7 @@ import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table
 from edgebll.kernel.errors import ConfigError
-from edgebll_export.commands.export import need_export
+from edgebll.kernel.support.optional_imports import import_exporter
 
 
 def operators(
@@ -19,7 +19,7 @@ def operators(
     """List the PyTorch operators that can be exported, by family."""
     if markdown and json:
         raise ConfigError("--markdown and --json exclude each other; choose one")
-    need_export("listing operators")
+    import_exporter("listing operators")
     from edgebll_export import TARGETS
     from edgebll_export.lowering.operator_table import as_markdown, operator_rows
 

@@ -9,12 +9,11 @@ import numpy as np
 import typer
 
 from edgebll.cli.data_options import DataDirOption
-from edgebll.cli.machine_facts import import_torch
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.support.optional_imports import import_extra
+from edgebll.kernel.support.optional_imports import import_exporter
 
 
 def quantize(
@@ -28,9 +27,7 @@ def quantize(
     json: JsonOption = False,
 ) -> None:
     """Add an int8 forward pass with frozen weights to every block: for inference after training, see `edgebll eval --int8`."""
-    import_torch("export", "quantising")
-    for module in ("onnx", "onnxruntime"):
-        import_extra(module, "export", "quantising")
+    import_exporter("quantising")
     from edgebll.data import load_dataset
     from edgebll_export.bundles.quantize import quantize_bundle
 

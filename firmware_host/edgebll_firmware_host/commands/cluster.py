@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.cli.command_group import example, make_group
-from edgebll.cli.option_parsing import as_text
 from edgebll.cli.output import JsonOption, print_json, print_table, say
+from edgebll.cli.typed_names import as_text
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import SUMMARY
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 
-from edgebll import __version__
 from edgebll.kernel.errors import BoardError, ConfigError, EdgebllError, LinkError, WireError
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.transport import ControlClient, reachable
+from edgebll.kernel.version import __version__
 from edgebll.kernel.wire import PROTOCOL_VERSION, Failure, Hello, Message, Ping, Pong, Stop, Welcome
 from edgebll_firmware_host.inventory import BoardEntry
 

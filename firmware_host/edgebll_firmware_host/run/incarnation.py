@@ -144,7 +144,9 @@ class Incarnation:
         context.recorder.begin_incarnation()
         if context.recovery is not None:
             context.recovery.restored(self._step, time.monotonic(), shipped)
-            context.say(context.recovery.told(context.outcome.placement.blocks))
+            recovery = context.recovery
+            context.recorder.listener.recovered(recovery.reason, recovery.board, self._step, recovery.restore_s or 0.0)
+            context.say(recovery.told(context.outcome.placement.blocks))
 
     def _compare(self) -> None:
         """Say which blocks are computed otherwise than at the run's beginning."""
@@ -172,7 +174,7 @@ class Incarnation:
             state = RunState(host.window, fleet.deadline_s, stall_s, fleet.boards, set(plan.blocks), awake_s())
             state.idle_s = host.deadline_s + token / SLOWEST_LINK
             inbox = ReportInbox(plan.bundle, placement, state, context.recorder, context.snapshots)
-            feeder = TokenFeeder(plan.stream(self._step), self._number, plan.snapshot_s, awake_s())
+            feeder = TokenFeeder(plan.stream(self._step), self._number, plan.snapshot_seconds, awake_s())
             self._reconfiguration.begin(
                 CurrentIncarnation(self._number, self._cluster, fleet, placement, feeder, self._refused)
             )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from edgebll.kernel.errors import BoardError
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.wire import EVAL, TRAIN, Report
 from edgebll_firmware_host.run_files.cost_account import Account
@@ -15,22 +16,6 @@ from edgebll_firmware_host.run_files.snapshot_store import RecordedProgress
 
 #: What the last block reports of an evaluated batch: the first two are sums over its `count` samples.
 _SCORES = frozenset(("correct", "loss_sum", "count"))
-
-
-class Listener(Protocol):
-    """Shows progress; `edgebll.cli.progress.RunProgress` is one."""
-
-    def started(self, blocks: Sequence[str], step: int, total_steps: int) -> None:
-        """The run starts at `step` of `total_steps`."""
-
-    def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
-        """`step` steps are done."""
-
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """The network was evaluated."""
-
-    def said(self, text: str) -> None:
-        """A board tells what takes it long, in one sentence that begins with its name."""
 
 
 @dataclass

@@ -57,7 +57,7 @@ class RunPlan:
         stream: see `edgebll.data.token_stream`.
         weights: cost of each block for the placement, e.g. measured seconds; None for an estimate.
         stall_s: time without progress, all boards answering, after which a message counts as lost.
-        snapshot_s: seconds between snapshots, besides those of the stream; 0 for none.
+        snapshot_seconds: between snapshots, besides those of the stream; 0 for none.
         keep_snapshots: how many stay.
         resumed: another process began this run: go on from the newest snapshot. The first session then takes the boards that
             are there, as a recovery does; otherwise it needs all it was given.
@@ -69,7 +69,7 @@ class RunPlan:
     stream: TokensFrom
     weights: list[float] | None = None
     stall_s: float = STALL_S
-    snapshot_s: float = 0.0
+    snapshot_seconds: float = 0.0
     keep_snapshots: int = KEPT_SNAPSHOTS
     resumed: bool = False
     preflight: bool = False

@@ -17,7 +17,7 @@ class TokenFeeder:
     Args:
         tokens: the run's stream.
         incarnation: of the run.
-        every_s: seconds between snapshots, 0 for none but those of the stream.
+        snapshot_seconds: between snapshots, 0 for none but those of the stream.
         now_s: time of the start.
 
     Attributes:
@@ -25,8 +25,8 @@ class TokenFeeder:
         step: training steps fed, with those before.
     """
 
-    def __init__(self, tokens: Iterator[Token], incarnation: int, every_s: float, now_s: float) -> None:
-        self._tokens, self._incarnation, self._every_s = tokens, incarnation, every_s
+    def __init__(self, tokens: Iterator[Token], incarnation: int, snapshot_seconds: float, now_s: float) -> None:
+        self._tokens, self._incarnation, self._snapshot_seconds = tokens, incarnation, snapshot_seconds
         self._taken_s, self._sequence = now_s, 0
         self._trained = False  # the last token was a training step
         self._held: Token | None = None
@@ -51,4 +51,4 @@ class TokenFeeder:
         return numbered
 
     def _due(self, now_s: float) -> bool:
-        return self.wanted or (self._every_s > 0 and now_s - self._taken_s >= self._every_s)
+        return self.wanted or (self._snapshot_seconds > 0 and now_s - self._taken_s >= self._snapshot_seconds)

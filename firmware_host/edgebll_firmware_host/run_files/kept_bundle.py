@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from edgebll.kernel.bundle import MANIFEST, Bundle, check_file, open_bundle, read_file
-from edgebll.kernel.errors import BundleError
+from edgebll.kernel.errors import BundleError, EdgebllError
+from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.spec.manifest import MAX_FILE_BYTES, Manifest
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.scratch_files import scratch_folder, sweep
@@ -51,6 +52,30 @@ def kept_bundle(run: Path, manifest_sha256: str) -> Bundle | None:
     except BundleError:
         return None
     return bundle if bundle.manifest_sha256 == manifest_sha256 else None
+
+
+def kept_for(bundle: Bundle, folder: RunFolder, tell: Callable[[str], None]) -> Bundle:
+    """The run's own copy of its bundle, made if need be, and made again with the folder if somebody removes that.
+
+    Args:
+        bundle: where it came from.
+        folder: of the run.
+        tell: takes a sentence.
+
+    Raises:
+        BundleError: the bundle is not what it was when it was opened. StorageError: the disk refuses.
+    """
+
+    def told(text: str) -> None:
+        tell(text)
+        if kept_bundle(folder.path, bundle.manifest_sha256) is None:
+            try:
+                keep_bundle(bundle, folder.path)
+            except EdgebllError as error:
+                tell(f"{error}; a failure can be recovered from no more")
+
+    folder.tell = told
+    return kept_bundle(folder.path, bundle.manifest_sha256) or keep_bundle(bundle, folder.path)
 
 
 def forget_bundle(run: Path) -> None:

@@ -10,8 +10,8 @@ from support.idx_files import write_fashion_mnist
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.cli.dataset_examples import training_samples
 from edgebll.data import load_dataset
+from edgebll.data.example_samples import training_samples
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.spec.manifest import TensorSpec
 
@@ -47,7 +47,8 @@ def test_without_the_data_set_inputs_are_random_and_it_is_said(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "edgebll_export.commands.export.training_samples", lambda *_: training_samples("fashion-mnist", PIXELS, tmp_path)
+        "edgebll_export.bundles.export_trained.training_samples",
+        lambda *given: training_samples("fashion-mnist", PIXELS, tmp_path, given[-1]),
     )
     said = call("export", run, "--out", tmp_path / "bundle")
     assert "edgebll: without samples of fashion-mnist: the data set fashion-mnist was not found" in said
@@ -57,19 +58,22 @@ def test_without_the_data_set_inputs_are_random_and_it_is_said(
 
 def test_samples_come_in_the_dtype_of_the_network(tmp_path: Path) -> None:
     write_fashion_mnist(tmp_path)
-    whole = training_samples("fashion-mnist", TensorSpec("x", "uint8", (4, 1, 28, 28)), tmp_path)
+    whole = training_samples("fashion-mnist", TensorSpec("x", "uint8", (4, 1, 28, 28)), tmp_path, pytest.fail)
     assert whole is not None
     assert (whole.dtype, whole.shape[1:]) == (np.uint8, (1, 28, 28))
-    numbers = training_samples("fashion-mnist", PIXELS, tmp_path)
+    numbers = training_samples("fashion-mnist", PIXELS, tmp_path, pytest.fail)
     assert numbers is not None
     assert numbers.dtype == np.float32
 
 
 @pytest.mark.parametrize("data", [None, 7, "no such set"])
 def test_bundles_that_name_no_data_set_have_no_samples(data: object, tmp_path: Path) -> None:
-    assert training_samples(data, PIXELS, tmp_path) is None
+    told: list[str] = []
+    assert training_samples(data, PIXELS, tmp_path, told.append) is None
+    assert len(told) == isinstance(data, str)
 
 
-def test_samples_of_another_shape_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert training_samples("digits", PIXELS, tmp_path) is None
-    assert "they have the shape (1, 8, 8), the network takes (1, 28, 28)" in capsys.readouterr().err
+def test_samples_of_another_shape_are_left_out(tmp_path: Path) -> None:
+    told: list[str] = []
+    assert training_samples("digits", PIXELS, tmp_path, told.append) is None
+    assert "they have the shape (1, 8, 8), the network takes (1, 28, 28)" in told[0]

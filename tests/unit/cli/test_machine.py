@@ -2,8 +2,7 @@
 
 import pytest
 
-from edgebll.cli.machine_facts import default_threads
-from edgebll.kernel.limits import usable_cores
+from edgebll.kernel.limits import default_threads, usable_cores
 
 
 @pytest.mark.parametrize("limit", ["", "0", "many", "100000"])
@@ -13,6 +12,6 @@ def test_without_a_limit_all_usable_cores_are_taken(limit: str, monkeypatch: pyt
 
 
 def test_openmp_s_limit_holds_for_commands_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebll.cli.machine_facts.usable_cores", lambda: 8)
+    monkeypatch.setattr("edgebll.kernel.limits.processors.usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3

@@ -15,6 +15,7 @@ from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BoardError, LinkError
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.wire import EVAL, TRAIN, Pong, Report, State
 from edgebll_firmware_host.policy.block_placement import Placement
@@ -31,19 +32,13 @@ LINKS: Any = {
 }
 
 
-class Told:
+class Told(Listener):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []
         self.losses: list[list[float]] = []
         self.accuracies: list[float] = []
-
-    def started(self, blocks: object, step: int, total_steps: int) -> None:
-        """Nothing to remember."""
-
-    def said(self, text: str) -> None:
-        """Nothing to remember."""
 
     def stepped(self, step: int, losses: Any, samples: int) -> None:
         self.steps.append(step)

@@ -20,12 +20,12 @@ from edgebll_firmware_host.run.token_feeder import TokenFeeder
 RUN = "run"
 
 
-def feeder(kinds: str, every_s: float = 0.0) -> TokenFeeder:
+def feeder(kinds: str, snapshot_seconds: float = 0.0) -> TokenFeeder:
     """Of a stream of these kinds, by their first letters."""
     names = {"T": TRAIN, "E": EVAL, "S": SNAPSHOT, ".": END}
     steps = [kinds[:index].count("T") for index in range(len(kinds))]
     tokens = (Token(RUN, "block0", names[kind], 99, step) for kind, step in zip(kinds, steps, strict=True))
-    return TokenFeeder(tokens, 7, every_s, 0.0)
+    return TokenFeeder(tokens, 7, snapshot_seconds, 0.0)
 
 
 def fed(feeder: TokenFeeder, times: Iterable[float] = range(99)) -> str:

@@ -1,13 +1,14 @@
-"""Real samples for `edgebll export` and `verify`: some of the data set that the network was trained on."""
+"""Real samples for exporting and verifying: some of the data set that the network was trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebll.cli.output import say
+from edgebll.data.registry import load_dataset
 from edgebll.kernel.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -17,24 +18,25 @@ if TYPE_CHECKING:
 _SAMPLES = 1024
 
 
-def training_samples(data: Any, x: TensorSpec, data_dir: Path | None) -> np.ndarray[Any, Any] | None:
+def training_samples(
+    data: Any, x: TensorSpec, data_dir: Path | None, tell: Callable[[str], None]
+) -> np.ndarray[Any, Any] | None:
     """Samples of a data set as a network takes them; None, and the reason said, if it is not here or no longer fits.
 
     Args:
         data: name of the data set; anything but a text for none.
         x: the network's input.
         data_dir: where the files may be.
+        tell: takes the reason.
     """
     if not isinstance(data, str):
         return None
-    from edgebll.data import load_dataset
-
     try:
         dataset = load_dataset(data, "train", data_dir, max(_SAMPLES, x.shape[0])).as_dtype(x.dtype)
     except (ConfigError, DataError, MissingExtraError) as error:
-        say(f"edgebll: without samples of {data}: {error}")
+        tell(f"without samples of {data}: {error}")
         return None
     if dataset.input_shape != x.shape[1:]:
-        say(f"edgebll: without samples of {data}: they have the shape {dataset.input_shape}, the network takes {x.shape[1:]}")
+        tell(f"without samples of {data}: they have the shape {dataset.input_shape}, the network takes {x.shape[1:]}")
         return None
     return dataset.inputs(np.arange(len(dataset)))

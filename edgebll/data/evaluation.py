@@ -1,0 +1,139 @@
+"""`edgebll eval` as a function: accuracy of a run or a bundle."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from edgebll.data.bundle_evaluation import evaluate_bundle
+from edgebll.data.dataset import Dataset
+from edgebll.data.registry import load_dataset
+from edgebll.kernel.bundle import MANIFEST, Bundle, open_bundle
+from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.limits import default_threads
+from edgebll.kernel.runs.listener import Listener, as_listener
+from edgebll.kernel.runs.run_events import EventCallback
+from edgebll.kernel.runs.run_folder import open_run
+from edgebll.kernel.runs.run_lock import CONFIG
+from edgebll.kernel.runs.run_result import RunResult
+from edgebll.kernel.state.block_state import state_sha256
+from edgebll.kernel.support import bounds
+from edgebll.kernel.support.bounds import WrongValue
+from edgebll.kernel.support.optional_imports import import_torch
+
+#: Where a pipelined run keeps the bundle with its final states.
+RUN_BUNDLE = "bundle"
+#: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> accuracy, loss; it needs torch.
+TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
+
+
+class _Subject(NamedTuple):
+    """What is evaluated: its path, the bundle with its states (None for a run of the trainer), its data set and their hash."""
+
+    path: Path
+    bundle: Bundle | None
+    data: str | None
+    state_sha256: str
+
+
+def evaluate(
+    path: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    split: str = "test",
+    limit: int | None = None,
+    runtime: str = "onnxruntime",
+    int8: bool = False,
+    threads: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    progress: EventCallback | Listener | None = None,
+) -> RunResult:
+    """Evaluate a trained network: a run of `train` with PyTorch, a run of `simulate` or `run` or a bundle with its graphs.
+
+    Args:
+        path: a run folder or a bundle.
+        data: name of the data set; by default the one the run was trained on.
+        split: "test" or "train".
+        limit: use at most so many samples.
+        runtime: what computes a bundle, e.g. "onnxruntime" or "reference".
+        int8: use the int8 forward graphs of `edgebll quantize`.
+        threads: of the computation; by default the usable processors.
+        data_dir: folder with the data set's files.
+        progress: takes events, see `edgebll.kernel.runs.run_events`.
+
+    Returns:
+        Accuracy, loss and the hash of the states evaluated.
+
+    Raises:
+        ConfigError: an option is wrong, or nobody says which data set it is.
+        BundleError: there is neither a run nor a bundle, it is not whole, or, with `int8`, not quantised.
+        DataError: the data set is missing or does not fit the network.
+        MissingExtraError: a run of `train` needs torch, which is not installed.
+
+    Example:
+        >>> import edgebll
+        >>> result = edgebll.evaluate("simulated", limit=100)
+        >>> 0 <= result.accuracy <= 1, result.summary["count"]
+        (True, 100)
+    """
+    if threads is not None:
+        bounds.THREADS.check("threads", threads)
+    subject = _subject(Path(path))
+    if int8 and subject.bundle is None:
+        raise WrongValue("int8", f"needs a quantised bundle, and {path} is a training run; use `edgebll export` and `quantize`")
+    name = data or subject.data
+    if name is None:
+        raise ConfigError(f"{path} does not say which data set it was trained on; give one with --data")
+    dataset = load_dataset(name, split, Path(data_dir) if data_dir is not None else None, limit)
+    count = threads or default_threads()
+    if subject.bundle is None:
+        accuracy, loss = _evaluator()(subject.path, dataset, count)
+    else:
+        found = evaluate_bundle(subject.bundle, dataset, runtime, count, int8=int8)
+        accuracy, loss = found["accuracy"], found["loss"]
+    summary = {"path": str(subject.path), "data": dataset.name, "data_source": dataset.source, "split": split}
+    scores = {"accuracy": accuracy, "loss": loss, "count": len(dataset), "state_sha256": subject.state_sha256}
+    result = RunResult.of(subject.path, {**summary, **scores})
+    as_listener(progress).finished(result)
+    return result
+
+
+def _evaluator() -> Callable[[Path, Dataset, int], tuple[float, float]]:
+    import_torch("train", "evaluating a training run")
+    module, _, name = TRAINED_RUN.partition(":")
+    function: Callable[[Path, Dataset, int], tuple[float, float]] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _subject(path: Path) -> _Subject:
+    """What is to be evaluated.
+
+    Raises:
+        BundleError: `path` is neither a run nor a bundle, or the run is not whole.
+    """
+    if (path / MANIFEST).is_file():
+        return _of_bundle(path, path, None)
+    if not (path / CONFIG).is_file():
+        raise BundleError(
+            f"{path} is neither a run nor a bundle; give a folder of `edgebll train`, `simulate`, `run` or `export`"
+        )
+    config, summary = open_run(path)
+    data = _text(config.get("data"))
+    if config.get("kind") == "train":
+        return _Subject(path, None, data, str(summary.get("state_sha256")))
+    if not (path / RUN_BUNDLE / MANIFEST).is_file():
+        raise BundleError(f"{path} has no {RUN_BUNDLE}/ with final states, so it cannot be evaluated; run it again")
+    return _of_bundle(path, path / RUN_BUNDLE, data)
+
+
+def _of_bundle(path: Path, folder: Path, data: str | None) -> _Subject:
+    bundle = open_bundle(folder)
+    states = {block.name: bundle.state(block.name) for block in bundle.manifest.blocks}
+    return _Subject(path, bundle, data or _text(bundle.manifest.recipe.get("data")), state_sha256(states))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

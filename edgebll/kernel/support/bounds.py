@@ -1,0 +1,90 @@
+"""Numbers that lie within bounds: one checker, whether they come from a command line, a file or a Python program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgebll.kernel.errors import ConfigError
+
+
+class WrongValue(ConfigError):  # noqa: N818  (its base class ends in Error)
+    """An option has a value that it cannot have.
+
+    Args:
+        name: of the option, as Python spells it.
+        problem: the rest of the sentence.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name, self.problem = name, problem
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a number may be.
+
+    Attributes:
+        unit: what it counts, e.g. "seconds"; empty for a bare number.
+        least: the smallest one.
+        below: what it must be less than; None for no such bound.
+        above: whether `least` itself is too small.
+        note: what a bound means, e.g. "two heartbeats".
+    """
+
+    unit: str
+    least: float
+    below: float | None = None
+    above: bool = False
+    note: str = ""
+
+    def check(self, name: str, value: float) -> None:
+        """Refuse a number beyond the bounds, and what is none (NaN).
+
+        Args:
+            name: of the option, as Python spells it, e.g. "snapshot_seconds".
+            value: the number.
+
+        Raises:
+            WrongValue: it is beyond them.
+        """
+        enough = value > self.least if self.above else value >= self.least
+        if not enough or not (self.below is None or value < self.below):
+            raise WrongValue(name, f"must be {self}, not {_number(value)}")
+
+    def __str__(self) -> str:
+        unit = f"a number of {self.unit}, " if self.unit else ""
+        note = f" ({self.note})" if self.note else ""
+        most = f" and less than {_number(self.below)}" if self.below is not None else ""
+        return f"{unit}{'above' if self.above else 'at least'} {_number(self.least)}{note}{most}"
+
+
+#: Silence after which a board counts as lost: it must be able to miss one heartbeat. And one that a board forgives its host.
+DEADLINE = Bounds("seconds", 1.0, 1e6, note="two heartbeats")
+HOST_SILENCE = Bounds("seconds", 0.0, 1e6, above=True)
+#: How long a run may recover without progress, and how long a board that is to end works on.
+PATIENCE = Bounds("seconds", 0.0, 1e9, note="no recovery")
+LEAVING = Bounds("seconds", 0.0, 1e6, note="not at all")
+SNAPSHOT_SECONDS = Bounds("seconds", 0.0, 1e9, note="none by the clock")
+KEEP_SNAPSHOTS = Bounds("", 1)
+GIB_PER_DAY = Bounds("GiB", 0.0, 1e6, note="no limit")
+MEMORY_MIB = Bounds("MiB", 0, 1 << 30, note="no check")
+THREADS = Bounds("", 1, 1025)
+WINDOW = Bounds("", 1)
+LOCAL_BOARDS = Bounds("", 0, 65536, note="all blocks in this process")
+NOT_NEGATIVE = Bounds("", 0)
+
+
+@contextlib.contextmanager
+def spelled_as_options() -> Iterator[None]:
+    """Name options with wrong values as the command line spells them."""
+    try:
+        yield
+    except WrongValue as error:
+        raise ConfigError(f"--{error.name.replace('_', '-')} {error.problem}") from error
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if isinstance(value, int) or value.is_integer() else f"{value:g}"

@@ -1,0 +1,117 @@
+"""What `edgebll train` is told, on the command line or from Python, as a `TrainConfig`; and what a resumed run may be told."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.limits import usable_cores
+from edgebll.learning import is_one_block
+from edgebll.learning.training.config import TrainConfig
+
+#: Options of a network, a rule or an optimiser: by name, or as texts KEY=VALUE.
+KeyValues = Mapping[str, Any] | Iterable[str]
+#: Options of the command that are options of the optimiser.
+OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay")
+_EXAMPLES = {"network": "width=32", "rule": "match=2", "optimizer": "clip_norm=1"}
+
+
+def config_of(options: Mapping[str, Any]) -> TrainConfig:
+    """The config that these options of `edgebll train` mean.
+
+    Args:
+        options: all of them, by the names of the command's function.
+
+    Raises:
+        ConfigError: one is wrong.
+    """
+    values = dict(options)
+    values["network_options"] = parse_options("network", values.pop("network_option"))
+    if values["blocks"] is None and values["split"] in ("even", "memory"):
+        values["blocks"] = 1 if is_one_block(values["rule"]) else 4
+    if values["threads"] is None:
+        values["threads"] = usable_cores()
+    values["rule_options"] = parse_options("rule", values.pop("rule_option"))
+    values["optimizer_options"] = optimizer_options(values)
+    return TrainConfig(**{name: value for name, value in values.items() if name not in OPTIMIZER_SHORTHANDS})
+
+
+def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run otherwise than it was started.
+
+    Args:
+        recorded: what it was started with.
+        given: options given now.
+
+    Raises:
+        ConfigError: one of them is another one.
+    """
+    was = dataclasses.asdict(recorded)
+    for name, value in given.items():
+        option, old, shown = "--" + name.replace("_", "-"), was.get(name), value
+        if name == "network_option":
+            different = _differs(recorded, network_options={**recorded.network_options, **parse_options("network", value)})
+        elif name == "rule_option":
+            different = _differs(recorded, rule_options={**recorded.rule_options, **parse_options("rule", value)})
+        elif name in OPTIMIZER_SHORTHANDS:
+            options = {**recorded.optimizer_options, **optimizer_options({name: value})}
+            different = _differs(recorded, optimizer_options=options)
+        else:
+            different = old != value
+        if different:
+            old = "other values" if old is None else old
+            shown = " ".join(value) if isinstance(value, list) else value
+            raise ConfigError(f"the run was started with {option} {old} and cannot go on with {shown}; leave {option} out")
+
+
+def _differs(recorded: TrainConfig, **changes: Any) -> bool:
+    return dataclasses.replace(recorded, **changes).completed() != recorded.completed()
+
+
+def parse_options(owner: str, given: KeyValues | None) -> dict[str, Any]:
+    """Options as a dict, from one or from KEY=VALUE texts.
+
+    Args:
+        owner: "network", "rule" or "optimizer", for messages.
+        given: the options; None for none.
+
+    Raises:
+        ConfigError: a text has no "=" or no key, or a key comes twice.
+    """
+    if isinstance(given, Mapping):
+        return dict(given)
+    result: dict[str, Any] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise ConfigError(f"an option of the {owner} must be KEY=VALUE, e.g. {_EXAMPLES[owner]}, not {text!r}")
+        if key in result:
+            raise ConfigError(f"the {owner} option {key} is given twice")
+        result[key] = value.strip()
+    return result
+
+
+def optimizer_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimiser's options from the values of OPTIMIZER_SHORTHANDS; None is not given.
+
+    A momentum of 0 turns Nesterov's variant off unless that is given too.
+
+    Args:
+        given: the values by name.
+
+    Raises:
+        ConfigError: a text is not KEY=VALUE, or an option is given twice.
+    """
+    options = parse_options("optimizer", given.get("optimizer_option"))
+    for name in OPTIMIZER_SHORTHANDS[1:]:
+        if given.get(name) is None:
+            continue
+        if name in options:
+            raise ConfigError(f"the optimizer option {name} is given twice, by --{name.replace('_', '-')} too; leave one out")
+        options[name] = given[name]
+    if str(options.get("momentum")) in ("0", "0.0"):
+        options.setdefault("nesterov", False)
+    return options

@@ -1,0 +1,94 @@
+"""A run that is ready to begin or to go on: what is streamed, and what on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebll.data import Dataset, check_augmentation, load_dataset
+from edgebll.data.token_stream import StreamPlan, fitted, stream
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.wire import Token
+from edgebll_firmware_host.engines.engine_choice import Where
+from edgebll_firmware_host.run.recorded_run import RecordedRun
+from edgebll_firmware_host.run.run_spec import schedule_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is ready to begin or to go on.
+
+    Attributes:
+        bundle: the blocks.
+        recorded: its spec, settled, and what was found out when it began.
+        plan: what is streamed.
+        train: the training data.
+        test: the test data.
+        where: what the stream runs on.
+        shown: entries of run.json and summary.json for people.
+    """
+
+    bundle: Bundle
+    recorded: RecordedRun
+    plan: StreamPlan
+    train: Dataset
+    test: Dataset
+    where: Where
+    shown: dict[str, Any]
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Names of the blocks, in order."""
+        return tuple(block.name for block in self.bundle.manifest.blocks)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps of one epoch."""
+        return self.plan.steps_per_epoch(self.train)
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of the whole run."""
+        return self.plan.epochs * self.steps_per_epoch
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a training step."""
+        return self.plan.schedule.rate(step, self.total_steps)
+
+    def stream(self, start: int) -> Iterator[Token]:
+        """The tokens from a training step on."""
+        return stream(self.plan, self.train, self.test, start)
+
+
+def make_job(bundle: Bundle, recorded: RecordedRun, where: Where, shown: dict[str, Any]) -> Job:
+    """Load the data of a run and check that all fits; the arguments are those of `Job`.
+
+    Raises:
+        ConfigError: there is no such data set, or it does not fill one batch. DataError: it is not here, damaged or of other
+            shapes than the bundle takes.
+    """
+    spec = recorded.spec
+    plan = StreamPlan(
+        run=recorded.facts.run,
+        block=bundle.manifest.blocks[0].name,
+        batch_size=bundle.manifest.batch_size,
+        epochs=spec.epochs,
+        schedule=schedule_of(spec, bundle),
+        seed=spec.seed,
+        snapshot_every=spec.snapshot_every,
+        augment=spec.augment or "none",
+    )
+    train, test = (fitted(bundle.manifest, split, str(bundle.path)) for split in _data(recorded))
+    check_augmentation(plan.augment, train)
+    if plan.epochs and not plan.steps_per_epoch(train):
+        raise ConfigError(f"{len(train)} training samples do not fill one batch of {plan.batch_size}; raise --limit")
+    return Job(bundle, recorded, plan, train, test, where, {**shown, "data_source": train.source, "augment": plan.augment})
+
+
+def _data(recorded: RecordedRun) -> tuple[Dataset, Dataset]:
+    spec = recorded.spec
+    folder, name = Path(spec.data_dir) if spec.data_dir is not None else None, spec.data or ""
+    return load_dataset(name, "train", folder, spec.limit), load_dataset(name, "test", folder)

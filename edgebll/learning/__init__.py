@@ -72,8 +72,17 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimize
 def make_rule(name: str, **options: Any) -> Rule:
     """Build a rule by name; a text option is converted to its field's type ("0.5" to 0.5).
 
+    Args:
+        name: of the rule, as `edgebll rules` lists them.
+        **options: of the rule, by name.
+
     Raises:
         ConfigError: unknown rule or option, or a value the rule refuses.
+
+    Example:
+        >>> import edgebll
+        >>> edgebll.make_rule("bll", match="0.5") == edgebll.BLL(match=0.5)
+        True
     """
     return _make("rule", RULES, name, options)
 
@@ -86,8 +95,17 @@ def is_one_block(name: str) -> bool:
 def make_optimizer(name: str, **options: Any) -> Optimizer:
     """Build an optimiser by name; a text option is converted to its field's type.
 
+    Args:
+        name: "sgd", "adam" or "adamw".
+        **options: of the optimiser, by name.
+
     Raises:
         ConfigError: unknown optimiser or option, or a value the optimiser refuses.
+
+    Example:
+        >>> import edgebll
+        >>> edgebll.make_optimizer("adamw", lr=0.01) == edgebll.AdamW(lr=0.01)
+        True
     """
     return _make("optimizer", OPTIMIZERS, name, options)
 

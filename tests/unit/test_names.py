@@ -9,8 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("edgebll", "export/edgebll_export", "devices/edgebll_devices", "firmware_host/edgebll_firmware_host")
-#: Those who listen to a training and to a run over boards, until both are told by one class.
-LISTENERS = {"Listener"}
 
 
 def definitions() -> Iterator[tuple[str, Path]]:
@@ -27,4 +25,4 @@ def test_no_two_public_classes_share_a_name() -> None:
     for name, path in definitions():
         places[name].append(str(path))
     assert len(places) > 250, "the packages were not found"
-    assert {name: found for name, found in places.items() if len(found) > 1 and name not in LISTENERS} == {}
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -148,6 +148,12 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
 
     Raises:
         BundleError: missing folder or file, wrong hash, unknown version, malformed manifest.
+
+    Example:
+        >>> import edgebll
+        >>> bundle = edgebll.open_bundle("bundle")
+        >>> bundle.manifest.batch_size, bundle.manifest.rule["name"]
+        (16, 'bll')
     """
     folder = Path(path)
     file = folder / MANIFEST

@@ -49,16 +49,22 @@ def make_network(
 
     Args:
         name: one of NETWORKS.
-        options: of the network; a text is converted to its option's type ("32" to 32).
-        num_blocks: how it is cut, see `UnitNetwork.sizes`.
-        split: how it is cut, see `UnitNetwork.sizes`.
-        num_classes: of the task.
-        input_shape: of the task.
+        num_blocks: cut it into so many blocks; None where `split` tells.
+        num_classes: classes of the task, at least 2.
+        input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         seed: decides weights.
+        split: where it is cut: "even", "memory", "stages" or the number of units of each block, see `UnitNetwork.sizes`.
+        options: of the network; a text is converted to its option's type ("32" to 32).
 
     Raises:
         ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot
             take.
+
+    Example:
+        >>> import edgebll
+        >>> network = edgebll.make_network("resnet8", num_blocks=3, num_classes=10, input_shape=(1, 28, 28), seed=0)
+        >>> network.shapes
+        [(1, 28, 28), (16, 14, 14), (32, 7, 7), (10,)]
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -67,6 +67,13 @@ class BlockNetwork(nn.Module):
     Raises:
         ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
             weights.
+
+    Example:
+        >>> import edgebll
+        >>> from torch import nn
+        >>> blocks = [nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU()), nn.Linear(16, 10)]
+        >>> edgebll.BlockNetwork(blocks, num_classes=10, input_shape=(1, 8, 8)).shapes
+        [(1, 8, 8), (16,), (10,)]
     """
 
     def __init__(

@@ -85,7 +85,20 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019; torch.optim.AdamW): p shrinks by lr_t weight_decay p."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019; torch.optim.AdamW): p shrinks by lr_t weight_decay p.
+
+    Attributes:
+        lr: peak learning rate, > 0.
+        beta1: in [0, 1).
+        beta2: in [0, 1).
+        epsilon: > 0.
+        weight_decay: >= 0, on every parameter.
+
+    Example:
+        >>> import edgebll
+        >>> edgebll.AdamW(lr=0.01).options()["weight_decay"]
+        0.01
+    """
 
     weight_decay: float = 0.01
 

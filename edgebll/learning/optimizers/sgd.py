@@ -21,9 +21,15 @@ class SGD(Optimizer):
         g = dL/dp + weight_decay * p;   m' = momentum * m + g;   p' = p - lr_t * (g + momentum * m'  if nesterov else  m')
 
     Attributes:
+        lr: peak learning rate, > 0.
         momentum: in [0, 1).
+        nesterov: whether the step looks ahead along the momentum; needs momentum.
         weight_decay: >= 0, on every parameter.
-        nesterov: needs momentum.
+
+    Example:
+        >>> import edgebll
+        >>> edgebll.SGD(lr=0.1).options()["momentum"]
+        0.9
     """
 
     lr: float = 0.05

@@ -55,8 +55,8 @@ def export_bundle(
 
     Args:
         network: any torch modules as blocks; never changed.
-        rule: how blocks learn.
-        optimizer: how blocks learn.
+        rule: how blocks learn, e.g. of `make_rule`.
+        optimizer: how each block descends, e.g. of `make_optimizer`.
         batch_size: samples a step; the graphs are static.
         path: the bundle folder; an earlier bundle there is replaced once the new one is whole.
         schedule: default learning-rate schedule of a run; by default a cosine from optimizer.lr.
@@ -70,9 +70,20 @@ def export_bundle(
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
             on the examples, or gives NaN or infinite numbers.
-        ConfigError: the rule cannot train this network. BundleError: its edges cannot run, see
-            `edgebll.kernel.spec.edge_check.check_edges`.
+        ConfigError: the rule cannot train this network.
+        BundleError: its edges cannot run, see `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
+
+    Example:
+        >>> import edgebll
+        >>> from torch import nn
+        >>> blocks = [nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU()), nn.Linear(16, 10)]
+        >>> network = edgebll.BlockNetwork(blocks, num_classes=10, input_shape=(1, 8, 8))
+        >>> manifest = edgebll.export_bundle(
+        ...     network, rule=edgebll.BLL(pool="none"), optimizer=edgebll.SGD(lr=0.01), batch_size=16, path="own-bundle"
+        ... )
+        >>> manifest.batch_size, manifest.blocks[0].output.shape
+        (16, (16, 16))
     """
     inputs = network.inputs.with_examples(examples)
     steps = make_steps(network, rule, optimizer, batch_size, precision)

@@ -48,6 +48,12 @@ class BLL(Rule):
             "ema": W_c = feedback_momentum W_c + (1 - feedback_momentum) m_c; "sgd": W_c = W_c - feedback_lr ((W_c - m_c) +
             feedback_decay W_c); "chain": a layer on the next block's targets, fitted to m_c by gradient with feedback_lr.
         feedback_activation: of the chain's layers, "tanh" or "none".
+
+    Example:
+        >>> import edgebll
+        >>> rule = edgebll.BLL(match=2.0, feedback="lstsq")
+        >>> [(edge.source, edge.target) for edge in rule.edges(["block0", "block1"])]
+        [('host', 'block0'), ('block0', 'block1')]
     """
 
     pool: str = "avg"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -33,7 +32,10 @@ _KEPT = ("EDGEBLL_ENGINES", "EDGEBLL_CUDART", "EDGEBLL_KEEP_SNAPSHOTS", "EDGEBLL
 #: Folder of agents' files, beside their logs, begins so.
 _STATE = ".state-"
 _AGENT = "from edgebll_devices.commands.main import main; main()"
-_PR_SET_PDEATHSIG = 1
+#: What an agent does first: ask to be ended with its host (PR_SET_PDEATHSIG), even if that is killed; and see whether it was
+#: by now. In the agent, not between fork and exec: a host may have many threads, as in a notebook, and no lock of theirs is
+#: held in the child then.
+_END_WITH_HOST = "import ctypes, os; ctypes.CDLL(None).prctl(1, {signal:d}); os.getppid() == {host} or os._exit(0); "
 
 
 class Engine(Protocol):
@@ -148,7 +150,8 @@ class LocalProcesses:
         return Cluster(tuple(self._entries.values()), self._host)
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", _AGENT, "serve", "--listen", "tcp://127.0.0.1:0", "--name", name]
+        first = _END_WITH_HOST.format(signal=signal.SIGTERM, host=os.getpid()) if sys.platform == "linux" else ""
+        command = [sys.executable, "-c", first + _AGENT, "serve", "--listen", "tcp://127.0.0.1:0", "--name", name]
         command += ["--state", str(self._state / name), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
         command += ["--leave-seconds", "0"]  # this host ends them when it needs them no more, or is gone
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_") or key in _KEPT}
@@ -163,7 +166,6 @@ class LocalProcesses:
                 stderr=log,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is the host's to handle: it stops the boards in order
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
 
     def _entry(self, name: str) -> BoardEntry:
@@ -221,11 +223,6 @@ class LocalProcesses:
             if process.stdout is not None:
                 process.stdout.close()
         self._cleanup.close()
-
-
-def _die_with_parent() -> None:
-    """Runs in the child: end with the host even if the host is killed and cannot end its agents."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _read_line(process: subprocess.Popen[bytes], limit_s: float) -> str:

@@ -266,11 +266,11 @@ def test_batches_of_one_are_refused_where_batch_norm_needs_more(tmp_path: Path, 
 
 
 def test_the_number_of_threads_reaches_the_target(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import edgebll_export
+    from edgebll_export.bundles import export_trained
 
     targets: list[Any] = []
-    original = edgebll_export.export_run
-    monkeypatch.setattr(edgebll_export, "export_run", lambda *a, **k: (targets.append(k["target"]), original(*a, **k))[1])
+    original = export_trained.export_run
+    monkeypatch.setattr(export_trained, "export_run", lambda *a, **k: (targets.append(k["target"]), original(*a, **k))[1])
     for threads in ("1", "2"):
         call("export", run, "--out", tmp_path / "b", "--threads", threads)
     assert [target.scans for target in targets] == [True, False]

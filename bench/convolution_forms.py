@@ -99,9 +99,9 @@ def runner(form: Form, sizes: ConvolutionGeometry, threads: int) -> Run:
 def chosen(sizes: ConvolutionGeometry) -> dict[str, str]:
     """What the rule takes."""
     return {
-        "y": choice.forward_form(sizes, True),
-        "dx": choice.input_gradient_form(sizes, True),
-        "dw": choice.weight_gradient_form(sizes, True),
+        "y": choice.forward_form(sizes, choice.FormSetting(matrices=True)),
+        "dx": choice.input_gradient_form(sizes, choice.FormSetting(matrices=True)),
+        "dw": choice.weight_gradient_form(sizes, choice.FormSetting(matrices=True)),
     }
 
 

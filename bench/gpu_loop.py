@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgebll.learning import BlockStep
+from edgebll.learning import SGD, BlockStep
 from edgebll_devices.runtimes.tensorrt import TensorRTBlock
 
 #: Steps between two synchronisations.
@@ -65,6 +65,7 @@ def torch_loop(
     loss_of, parameters = _objective(step, module, x, y, device)
     fused = compiled and device == "cuda"
     options = step.optimizer
+    assert isinstance(options, SGD)
     optimizer = torch.optim.SGD(
         parameters,
         lr=lr,
@@ -80,7 +81,7 @@ def torch_loop(
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device, torch.float16 if device == "cuda" else torch.bfloat16, enabled=mixed):
             loss = forward()
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)
         scaler.update()
 

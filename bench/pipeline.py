@@ -73,9 +73,9 @@ def seconds_per_step(bundle: Bundle, data: Dataset, boards: int, window: int = 8
             recorder = Recorder(run, Listener(), names, BATCH, plan.steps_per_epoch(data), len(data))
             take = recorder.take
 
-            def keep(board: str, report: Report, offset: int) -> None:
+            def keep(board: str, report: Report, clock_offset_ns: int) -> None:
                 reports.append(report)
-                take(board, report, offset)
+                take(board, report, clock_offset_ns)
 
             recorder.take = keep  # type: ignore[method-assign]
             engine = LocalProcesses(boards, Path(folder) / "logs")

@@ -97,7 +97,7 @@ def snapshot_cost(bundle: Bundle, data: Dataset, repeats: int) -> tuple[list[tup
     wall, used = ({e: statistics.median(r[i] for r in kept) for e, kept in found.items()} for i in (0, 1))
     ratios = {e: statistics.median(r[0] / z[0] for r, z in zip(found[e], found[0], strict=True)) - 1 for e in (EVERY, OFTEN)}
     one = (used[OFTEN] - used[0]) / (steps // OFTEN)
-    rows = [("none", f"{1e3 * wall[0]:.2f}", "", f"{used[0]:.2f}")]
+    rows: list[tuple[str, ...]] = [("none", f"{1e3 * wall[0]:.2f}", "", f"{used[0]:.2f}")]
     rows += [
         (f"every {e} steps", f"{1e3 * wall[e]:.2f}", f"{100 * ratios[e]:+.1f} %", f"{used[e]:.2f}") for e in (EVERY, OFTEN)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -54,7 +55,7 @@ def exported(make: Callable[[], nn.Module], target: str, precision: str, path: P
         torch.manual_seed(0)
         network = BlockNetwork([make()], 3, (3, 6, 6), input_dtype="uint8", input_range=(0, 255))
     optimizer = SGD(lr=LR, momentum=0.0, nesterov=False, weight_decay=0.0)
-    how = {"batch_size": BATCH, "path": path, "target": make_target(target), "precision": precision}
+    how: dict[str, Any] = {"batch_size": BATCH, "path": path, "target": make_target(target), "precision": precision}
     export_bundle(network, rule=make_rule("backprop"), optimizer=optimizer, **how)
     return network
 

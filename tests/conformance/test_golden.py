@@ -32,7 +32,7 @@ def test_replays_golden_vectors(runtime: str, bundles: dict[str, Bundle], name: 
         assert all(row.max_rel_error <= 1e-4 for row in rows if not row.by_rounding)
 
 
-def test_replay_finds_a_wrong_result(runtime: str, bundles: dict[str, Bundle], tmp_path) -> None:
+def test_replay_finds_a_wrong_result(runtime: str, bundles: dict[str, Bundle], tmp_path: Path) -> None:
     bundle = bundles["mlp"]
     golden = {name: np.array(value) for name, value in bundle.golden("block0").items()}
     golden["1/a"] *= 1.1
@@ -83,7 +83,7 @@ def _with_golden(bundle: Bundle, golden: dict[str, np.ndarray], path: Path) -> B
     return open_bundle(path)
 
 
-def test_bundle_without_golden_vectors_is_refused(bundles: dict[str, Bundle], tmp_path) -> None:
+def test_bundle_without_golden_vectors_is_refused(bundles: dict[str, Bundle], tmp_path: Path) -> None:
     bundle = bundles["mlp"]
     states = {block.name: bundle.state(block.name) for block in bundle.manifest.blocks}
     write_updated(bundle, states, tmp_path / "updated", {})
@@ -91,7 +91,7 @@ def test_bundle_without_golden_vectors_is_refused(bundles: dict[str, Bundle], tm
         replay(open_bundle(tmp_path / "updated"), "block0", "reference")
 
 
-def test_incomplete_golden_vectors_are_refused(bundles: dict[str, Bundle], tmp_path) -> None:
+def test_incomplete_golden_vectors_are_refused(bundles: dict[str, Bundle], tmp_path: Path) -> None:
     bundle = bundles["mlp"]
     golden = bundle.golden("block0")
     del golden["1/metrics"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def test_step_is_the_arithmetic_written_by_hand(block: BlockRuntime, bundles: di
         np.testing.assert_allclose(a, x @ w, rtol=1e-5, atol=1e-6)
         assert metrics == {"loss": pytest.approx((error**2).mean(), rel=1e-5)}
         w -= 0.1 * (seed + 1) * x.T @ error / len(x)
-    np.testing.assert_allclose(block.state()["w"], w, rtol=1e-4, atol=1e-6)
+    final: Any = block.state()["w"]
+    np.testing.assert_allclose(final, w, rtol=1e-4, atol=1e-6)
     assert block.state()["steps"] == 5
 
 

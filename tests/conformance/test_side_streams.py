@@ -46,7 +46,8 @@ def test_what_is_received_takes_part_in_the_step(block: BlockRuntime, bundles: d
         assert sent.keys() == {"told"}
         assert (sent["told"].dtype, sent["told"].shape) == (np.float32, (6,))
         np.testing.assert_allclose(sent["told"], w.mean(1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(block.state()["w"], w, rtol=1e-4, atol=1e-6)
+    final: Any = block.state()["w"]
+    np.testing.assert_allclose(final, w, rtol=1e-4, atol=1e-6)
 
 
 def test_what_was_sent_never_changes_later(runtime: str, bundles: dict[str, Bundle]) -> None:

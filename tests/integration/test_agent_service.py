@@ -62,7 +62,7 @@ def test_a_long_step_is_no_hang_but_a_loop_that_hangs_is(
             assert loader.before.reached.wait(20.0)
             times = [fake.wait("WATCHDOG", "1") for _ in range(5)]
             assert times[-1] - times[0] > WATCHDOG_S, "one of them would have been too few"
-            monkeypatch.setattr(agent._endpoints.trust, "changed", lambda: hung.wait(20.0) and False)
+            monkeypatch.setattr(agent._endpoints.allowed_keys, "changed", lambda: hung.wait(20.0) and False)
             with pytest.raises(AssertionError, match="no WATCHDOG"):
                 told_thrice(fake)  # although some may have been told before the loop hung
             hung.set()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.direct_host import DirectHost, agent_process
@@ -16,7 +17,7 @@ from support.terminals import BOARD, EDGEBLL, Terminal, ended
 
 NAME = "Bröt\N{SNOWMAN}"
 #: As a shell of a bare system has it, as a program can be told, and where Python is kept from helping itself.
-POOR = {
+POOR: dict[str, dict[str, Any]] = {
     "LANG=C": {"LANG": "C"},
     "LC_ALL=C": {"LC_ALL": "C", "PYTHONUTF8": "0"},
     "PYTHONIOENCODING": {"PYTHONIOENCODING": "ascii"},

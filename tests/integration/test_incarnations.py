@@ -33,6 +33,7 @@ from edgebll.kernel.wire import (
     Stop,
     Stopped,
     Token,
+    Want,
     Welcome,
 )
 from edgebll_devices.agent.agent import Agent
@@ -163,10 +164,12 @@ def test_a_cut_link_to_another_board_is_noticed_at_once(agent: Agent, bundle: Bu
         assert failure.code == 7
 
 
-def host_offer(host: DirectHost, bundle: Bundle):
+def host_offer(host: DirectHost, bundle: Bundle) -> Want:
     files = tuple(name for name in bundle.manifest.files if name.startswith("block0/"))
     host.control.send(Offer(RUN, (bundle.path / MANIFEST).read_bytes(), files, incarnation=1))
-    return host.next()
+    answer = host.next()
+    assert isinstance(answer, Want)
+    return answer
 
 
 def test_a_board_that_was_killed_still_refuses_an_earlier_incarnation(tmp_path: Path) -> None:

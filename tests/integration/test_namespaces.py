@@ -6,6 +6,7 @@ import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.chaos import Trial, make_kinds
@@ -40,7 +41,7 @@ def shaped(*discipline: str) -> Callable[[RemoteBoard], None]:
     return apply
 
 
-def impaired(**how: float) -> Callable[[RemoteBoard], None]:
+def impaired(**how: Any) -> Callable[[RemoteBoard], None]:
     return lambda board: board.impair(Impairment(**how))
 
 

@@ -69,7 +69,7 @@ def test_a_reader_that_went_away_ends_no_run(dense_bundle: Path, tmp_path: Path)
 
 @needs_full
 def test_a_result_that_cannot_be_written_is_one_sentence_after_a_whole_run(dense_bundle: Path, tmp_path: Path) -> None:
-    options = [*SHORT, "--boards", "0", "--json", "--out", tmp_path / "run"]
+    options: list[str | Path] = [*SHORT, "--boards", "0", "--json", "--out", tmp_path / "run"]
     result = shell(">/dev/full", "simulate", dense_bundle, *options)
     assert (tmp_path / "run" / "summary.json").exists()
     told = [line for line in result.stderr.splitlines() if not line.startswith("epoch ")]

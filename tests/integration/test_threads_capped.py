@@ -63,7 +63,7 @@ def test_who_insists_is_warned(two_blocks: Bundle, tmp_path: Path) -> None:
 
 @needs_two
 def test_a_run_in_one_process_uses_as_many_as_a_board_would(dense_bundle: Path, tmp_path: Path) -> None:
-    line = [*ON_ONE, sys.executable, "-c", "from edgebll.cli import main; main()", "simulate", dense_bundle]
+    line: list[str | Path] = [*ON_ONE, sys.executable, "-c", "from edgebll.cli import main; main()", "simulate", dense_bundle]
     line += ["--boards", "0", "--threads", "4", "--data", "digits", "--limit", "160", "--out", tmp_path / "one"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
     assert "edgebll: this host has 1 processor and so uses 1 of the 4 threads asked for" in done.stderr

@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    arguments = [*SMALL, "--epochs", "3", "--checkpoint-steps", "5", "--json"]
+    arguments: list[str | Path] = [*SMALL, "--epochs", "3", "--checkpoint-steps", "5", "--json"]
     whole = edgebll(*arguments, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     run = tmp_path / "run"
@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_with_code_130_and_says_how_to_go_on(tmp_path: Path) -> None:
-    arguments = [*SMALL, "--epochs", "500", "--checkpoint-steps", "5", "--out", tmp_path / "run"]
+    arguments: list[str | Path] = [*SMALL, "--epochs", "500", "--checkpoint-steps", "5", "--out", tmp_path / "run"]
     with running(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_until((tmp_path / "run" / "checkpoint" / "progress.json").exists, process)
         process.send_signal(signal.SIGINT)
@@ -82,7 +82,7 @@ def test_ctrl_c_ends_with_code_130_and_says_how_to_go_on(tmp_path: Path) -> None
 
 
 def test_a_full_disk_ends_with_code_9_and_the_earlier_run_is_safe(tmp_path: Path) -> None:
-    arguments = [*SMALL, "--epochs", "1", "--out", tmp_path / "run"]
+    arguments: list[str | Path] = [*SMALL, "--epochs", "1", "--out", tmp_path / "run"]
     assert edgebll(*arguments).returncode == 0
     before = open_run(tmp_path / "run")
     result = edgebll(*arguments, "--seed", "1", "--overwrite", shell="ulimit -f 200")

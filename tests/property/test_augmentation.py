@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def _naive(image: np.ndarray, padding: int, row: int, column: int, flipped: bool
 
 @given(st.integers(0, 4), st.booleans(), st.data())
 def test_every_pixel_comes_from_where_the_geometry_says(padding: int, reflect: bool, data: st.DataObject) -> None:
-    images = _dataset(5).samples
+    images: Any = _dataset(5).samples
     corner = st.lists(st.integers(0, 2 * padding), min_size=5, max_size=5)
     rows, columns = (np.array(data.draw(corner)) for _ in range(2))
     flipped = np.array(data.draw(st.lists(st.booleans(), min_size=5, max_size=5)))

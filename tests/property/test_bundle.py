@@ -205,7 +205,7 @@ def test_tensors_of_any_shape_are_saved_as_they_are(
 
 
 def test_the_fingerprint_sees_every_bit_name_and_shape() -> None:
-    base = {"b": {"w": np.zeros((2, 3), np.float32), "n": np.array(0, np.int64)}}
+    base: dict[str, dict[str, np.ndarray]] = {"b": {"w": np.zeros((2, 3), np.float32), "n": np.array(0, np.int64)}}
     variants: list[dict[str, dict[str, np.ndarray]]] = [
         {"c": base["b"]},
         {"b": {"v": base["b"]["w"], "n": base["b"]["n"]}},

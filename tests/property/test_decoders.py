@@ -142,7 +142,7 @@ def test_a_manifest_has_so_many_blocks_edges_and_files() -> None:
             dataclasses.replace(whole, **change)  # type: ignore[arg-type]
     for wrong in ({"batch_size": 0}, {"num_classes": -1}, {"input_shape": (0,)}, {"input_shape": (1,) * 8}):
         with pytest.raises(BundleError, match="at least 1"):
-            dataclasses.replace(whole, **wrong)  # type: ignore[arg-type]
+            dataclasses.replace(whole, **wrong)
     with pytest.raises(BundleError, match="golden_steps"):
         dataclasses.replace(whole, golden_steps=-1)
     document = json.loads(SEEDS[manifest][0])

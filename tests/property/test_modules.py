@@ -38,6 +38,8 @@ KINDS = ("linear", "batch norm", "layer norm", "leaky", "tanh", "gelu", "again",
 class Leaky(nn.Module):
     """Recurrent state in a buffer, from batch to batch."""
 
+    potential: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("potential", torch.zeros(WIDTH))
@@ -73,6 +75,7 @@ def _layer(kind: str, before: list[nn.Module]) -> nn.Module:
         if kind == "again":
             return before[0]
         tied = nn.Linear(WIDTH, WIDTH)
+        assert isinstance(before[0], nn.Linear)
         tied.weight = before[0].weight
         return tied
     makers: dict[str, Callable[[], nn.Module]] = {

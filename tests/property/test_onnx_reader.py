@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,7 +28,10 @@ def _model(**changes: object) -> onnx.ModelProto:
         helper.make_node("Relu", ["x"], ["positive"], name="first"),
         helper.make_node("Gemm", ["positive", "w", "one"], ["y"], alpha=0.5, transB=1),
     ]
-    constants = [numpy_helper.from_array(np.ones((2, 3), np.float32), "w"), numpy_helper.from_array(np.float32(1), "one")]
+    constants = [
+        numpy_helper.from_array(np.ones((2, 3), np.float32), "w"),
+        numpy_helper.from_array(np.array(1, np.float32), "one"),
+    ]
     inputs, outputs = [info("x", TensorProto.FLOAT, [4, 3])], [info("y", TensorProto.FLOAT, [4, 2])]
     graph = helper.make_graph(nodes, "g", inputs, outputs, constants)
     opset = helper.make_opsetid(str(changes.get("domain", "")), int(str(changes.get("opset", 17))))
@@ -111,7 +115,7 @@ def test_constants_round_trip_in_both_encodings(array: np.ndarray) -> None:
     ],
 )
 def test_impossible_constants_are_refused(message: dict[str, object], sentence: str) -> None:
-    empty = {"float_data": [], "int32_data": [], "int64_data": []}
+    empty: dict[str, list[Any]] = {"float_data": [], "int32_data": [], "int64_data": []}
     with pytest.raises(BundleError, match=sentence):
         read_tensor({**empty, **message})
 
@@ -129,7 +133,7 @@ def test_other_domains_are_refused() -> None:
 
 def _refused(change: object, sentence: str) -> None:
     model = _model()
-    change(model.graph)  # type: ignore[operator]
+    change(model.graph)
     with pytest.raises(BundleError, match=sentence):
         _run(model.SerializeToString())
 

@@ -97,7 +97,7 @@ def total(draw: random.Random, g: GraphBuilder, pool: list[Value]) -> Value | No
     return g.op("ReduceSum", [value, g.constant(np.array(axes, np.int64))], shape, keepdims=1)
 
 
-MAKERS: list[Make] = [elementwise] * 4 + [negative, neutral] * 2 + [product] * 2 + [step] * 4 + [turned, folded, total]
+MAKERS: list[Make] = [*[elementwise] * 4, *[negative, neutral] * 2, *[product] * 2, *[step] * 4, turned, folded, total]
 
 
 def build(seed: int, dtype: str) -> onnx.ModelProto:

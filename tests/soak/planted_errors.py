@@ -14,7 +14,7 @@ from support.planted import of_parameter, plant
 
 from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import SGD, make_rule
-from edgebll_devices.runtimes.golden_replay import replay
+from edgebll_devices.runtimes.golden_replay import GoldenRow, replay
 from edgebll_export import export_bundle, verify_bundle
 
 _STEPS = 10
@@ -39,6 +39,6 @@ def test_gradients_wrong_by_one_percent(name: str, blocks: int, by_host: float, 
     assert len(board & parameters) >= by_board * len(parameters)
 
 
-def _board(path: Path) -> list[tuple[str, object]]:
+def _board(path: Path) -> list[tuple[str, GoldenRow]]:
     bundle = open_bundle(path)
     return [(block.name, row) for block in bundle.manifest.blocks for row in replay(bundle, block.name, "onnxruntime")]

@@ -185,7 +185,9 @@ class Trial:
         lines = [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
         found = Counter((line["kind"], line.get("block"), line["step"]) for line in lines)
         done = itertools.accumulate(kind == TRAIN for kind in self.kinds)
-        expected = {("eval", None, step) for step, kind in zip(done, self.kinds, strict=True) if kind == EVAL}
+        expected: set[tuple[str, str | None, int]] = {
+            ("eval", None, step) for step, kind in zip(done, self.kinds, strict=True) if kind == EVAL
+        }
         for block in self.bundle.manifest.blocks:
             expected |= {("train", block.name, step) for step in range(self.kinds.count(TRAIN))}
         assert found == Counter(expected), self._story(f"recorded otherwise than once: {found - Counter(expected)}")

@@ -49,7 +49,7 @@ def why_not(controller: str) -> str:
     try:
         with control_group(controller) as group:
             probe = {"memory": group.limit_memory, "cpu": group.limit_processors}[controller]
-            probe(1 << 30 if controller == "memory" else 1)  # type: ignore[operator]
+            probe(1 << 30 if controller == "memory" else 1)
     except OSError as error:
         return f"no control group for {controller} can be made here ({error})"
     return ""

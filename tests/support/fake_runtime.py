@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.manifest import BlockSpec
 
 Array = np.ndarray[Any, Any]
 
 
-class FakeRuntime:
+class FakeRuntime(BlockRuntime):
     """One tiny block. `before` is called at the start of every training step."""
 
     def __init__(self, spec: BlockSpec, state: Mapping[str, Array], before: Callable[[], None] | None = None) -> None:

@@ -71,7 +71,7 @@ class HostExecution:
             self.errors.append(error)
 
     def _at(self, tensor: TensorSpec) -> np.ndarray[Any, Any]:
-        memory = (ctypes.c_uint8 * max(1, tensor.size_bytes)).from_address(self._addresses[tensor.name])
+        memory: Any = (ctypes.c_uint8 * max(1, tensor.size_bytes)).from_address(self._addresses[tensor.name])
         return np.frombuffer(memory, np.uint8, tensor.size_bytes).view(tensor.dtype).reshape(tensor.shape)
 
 

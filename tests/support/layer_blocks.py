@@ -62,6 +62,7 @@ class Spectrogram(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.filter = nn.Conv1d(1, 1, 3, padding=1)
+        self.window: Tensor
         self.register_buffer("window", torch.hann_window(16))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,8 +107,8 @@ class Transcribing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scores = self.linear(x).log_softmax(-1).transpose(0, 1)
         labels = torch.tensor([[1, 2, 2]]).expand(x.shape[0], 3)
-        lengths = [torch.full((x.shape[0],), count) for count in (8, 3)]
-        return F.ctc_loss(scores, labels, *lengths, reduction="none")[:, None] / 8
+        times, letters = (torch.full((x.shape[0],), count) for count in (8, 3))
+        return F.ctc_loss(scores, labels, times, letters, reduction="none")[:, None] / 8
 
 
 def observed() -> nn.Module:

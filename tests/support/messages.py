@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def example_messages() -> dict[str, Message]:
     """Name -> message; at least one of every type. The same every time."""
     x = np.arange(6, dtype=np.float32).reshape(2, 3) / 4 - np.float32(0.5)
     y = np.eye(2, dtype=np.float32)
-    state = {
+    state: dict[str, np.ndarray[Any, Any]] = {
         "w": x.T.copy(),
         "half": np.array([1.5, -2.0], np.float16),
         "steps": np.array(258, np.int64),

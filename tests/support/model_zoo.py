@@ -55,12 +55,12 @@ def build(model: Model, package: ModuleType) -> nn.Module:
         torch.manual_seed(0)
         module = model.make(package)
     if hasattr(module, "drop_rate"):
-        module.drop_rate = 0.0
+        setattr(module, "drop_rate", 0.0)  # noqa: B010
     for layer in module.modules():
         if isinstance(layer, nn.Dropout) or type(layer).__name__ == "StochasticDepth":
-            layer.p = 0.0
+            setattr(layer, "p", 0.0)  # noqa: B010
         elif type(layer).__name__ == "DropPath":
-            layer.drop_prob = 0.0
+            setattr(layer, "drop_prob", 0.0)  # noqa: B010
     return module
 
 
@@ -102,8 +102,8 @@ def _mixer(timm: ModuleType) -> nn.Module:
     return timm.models.mlp_mixer.MlpMixer(num_classes=CLASSES, img_size=SIDE, patch_size=16, num_blocks=3, embed_dim=64)
 
 
-_SMALL_SWIN = {"img_size": SIDE, "embed_dim": 24, "depths": (2, 2), "num_heads": (2, 4), "window_size": 4}
-_SMALL_VIT = {"img_size": SIDE, "embed_dim": 64, "depth": 4, "num_heads": 4}
+_SMALL_SWIN: dict[str, Any] = {"img_size": SIDE, "embed_dim": 24, "depths": (2, 2), "num_heads": (2, 4), "window_size": 4}
+_SMALL_VIT: dict[str, Any] = {"img_size": SIDE, "embed_dim": 64, "depth": 4, "num_heads": 4}
 #: As the page calls them.
 MODELS: dict[str, Model] = {
     "torchvision mobilenet_v2": _vision("mobilenet_v2", width_mult=0.5),

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from torch import Tensor
@@ -45,7 +46,7 @@ def _gradients_times(optimizer: Optimizer, factor: float) -> Iterator[set[str]]:
     kind, names = type(optimizer), set[str]()
     update = kind.update
 
-    def wrong(self: Optimizer, before: dict[str, Tensor], gradients: dict[str, Tensor], *others: Tensor) -> dict[str, Tensor]:
+    def wrong(self: Optimizer, before: dict[str, Tensor], gradients: dict[str, Tensor], *others: Any) -> dict[str, Tensor]:
         names.update(gradients)
         return update(self, before, {name: value * factor for name, value in gradients.items()}, *others)
 

@@ -151,7 +151,7 @@ def _step(spec: BlockSpec, last: bool) -> onnx.GraphProto:
         helper.make_node("ReduceMean", ["square"], ["loss"], keepdims=0),
         helper.make_node("Reshape", ["loss", "length_one"], ["metrics"]),
     ]
-    constants = {
+    constants: dict[str, np.ndarray[Any, Any]] = {
         "one_over_batch": np.array(1 / batch, np.float32),
         "one": np.array(1, np.int64),
         "length_one": np.array([1], np.int64),

@@ -22,6 +22,7 @@ from edgebll.kernel.transport import connection_limits as gates
 from edgebll.kernel.transport.connection_limits import BURST, MAX_PENDING, Gate
 from edgebll.kernel.transport.rate_quota import Quota
 from edgebll.kernel.transport.tcp_connections import connection, cut
+from edgebll.kernel.transport.tcp_progress import traffic
 from edgebll.kernel.wire import Ping, Pong
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the gate needs what Linux tells of connections")
@@ -128,7 +129,6 @@ def test_a_wrong_key_is_no_proof(server: ControlServer, monkeypatch: pytest.Monk
     """A refused client never shows the bytes of one that has passed."""
     monkeypatch.setattr(gates, "HANDSHAKE_S", 1000.0)
     seen: list[int] = []
-    traffic = gates.traffic
 
     def note(own: socket.socket) -> tuple[int, int]:
         found = traffic(own)

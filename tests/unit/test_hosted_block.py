@@ -43,9 +43,10 @@ def test_a_training_token_is_reported_and_goes_on_with_the_activation(bundle: Bu
     block.admit(token)
     assert block.ready
     applied = block.apply_next()
-    w = bundle.state("block0")["w"]
+    w: Any = bundle.state("block0")["w"]
     assert applied.onward == Token(RUN, "block1", TRAIN, 0, 0, 3, {"lr": 0.1})
-    np.testing.assert_allclose(applied.onward.tensors["x"], np.maximum(token.tensors["x"] @ w, 0), rtol=1e-6)
+    given: Any = applied.onward.tensors["x"]
+    np.testing.assert_allclose(given, np.maximum(token.tensors["x"] @ w, 0), rtol=1e-6)
     assert applied.onward.tensors["y"] is token.tensors["y"]
     report = applied.message
     assert isinstance(report, Report)

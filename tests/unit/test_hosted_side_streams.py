@@ -57,7 +57,8 @@ def by_hand(bundle: Bundle) -> list[np.ndarray[Any, Any]]:
 
 def test_each_step_reads_what_was_sent_lag_steps_before(bundle: Bundle) -> None:
     messages = list(run_sequential(bundle, "run", make_tokens(bundle, KINDS, "run"), runtime="reference"))
-    final = {m.block: m.tensors["w"] for m in messages if isinstance(m, State) and m.final}
+    final: dict[str, Any] = {m.block: m.tensors["w"] for m in messages if isinstance(m, State) and m.final}
+    expected: Any
     for k, expected in enumerate(by_hand(bundle)):
         np.testing.assert_allclose(final[f"block{k}"], expected, rtol=1e-4, atol=1e-6)
 
@@ -166,7 +167,7 @@ def test_the_end_waits_for_the_rest_of_the_side_streams(bundle: Bundle) -> None:
         block.apply_next()
         for step in range(2):
             assert not block.ready
-            told = {"told": np.zeros(6, np.float32)}
+            told: dict[str, np.ndarray[Any, Any]] = {"told": np.zeros(6, np.float32)}
             block.admit(Token("run", "block0", TRAIN, step, step, source="block3", tensors=told))
         assert block.ready
         assert block.apply_next().message == State("run", "block0", 2, 2, True)

@@ -47,7 +47,7 @@ def test_a_tensor_that_must_not_change_must_not() -> None:
 def test_rounding_explains_what_it_reaches_and_no_more() -> None:
     noise = np.array([5e-9, -3e-9], np.float32)
     reach = movement(np.array([-4e-9, 2e-9], np.float32), noise)
-    assert reach == Size(pytest.approx(9e-9), pytest.approx(7e-9))
+    assert tuple(reach) == (pytest.approx(9e-9), pytest.approx(7e-9))
     assert compare(-noise, noise, _TOLERANCE).failed
     within = compare(-noise, noise, _TOLERANCE, reach=reach)
     assert (within.failed, within.by_rounding, within.elements_beyond) == (False, True, 2)

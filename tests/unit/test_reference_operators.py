@@ -56,7 +56,7 @@ CASES: list[Case] = [
     *((name, [f(2, 3)], {}) for name in ("Tan", "Atan", "Sinh", "Cosh", "Asinh")),
     *((name, [np.tanh(f(2, 3))], {}) for name in ("Asin", "Acos", "Atanh")),
     ("Acosh", [1 + positive(2, 3)], {}),
-    ("Round", [np.float32([-2.5, -1.5, -0.5, 0.4, 0.5, 1.5, 2.6])], {}),
+    ("Round", [np.array([-2.5, -1.5, -0.5, 0.4, 0.5, 1.5, 2.6], np.float32)], {}),
     *((name, [positive(2, 3)], {}) for name in ("Sqrt", "Log", "Reciprocal")),
     ("Neg", [_INTS], {}),
     ("Pow", [positive(2, 3), f(3)], {}),
@@ -76,10 +76,10 @@ CASES: list[Case] = [
     ("Not", [b(5)], {}),
     ("Where", [b(3, 1), f(3, 4), f(4)], {}),
     *(("Cast", [3 * f(9)], {"to": to}) for to in (1, 6, 7, 9)),
-    ("Cast", [np.float32([1.4, 70000.0, 1e-8])], {"to": 10}),
+    ("Cast", [np.array([1.4, 70000.0, 1e-8], np.float32)], {"to": 10}),
     ("Cast", [b(5)], {"to": 1}),
     ("Cast", [_INTS], {"to": 1}),
-    ("IsNaN", [np.float32([0, np.nan, np.inf])], {}),
+    ("IsNaN", [np.array([0, np.nan, np.inf], np.float32)], {}),
     ("Identity", [f(2, 3)], {}),
     ("MatMul", [f(3, 4), f(4, 5)], {}),
     ("MatMul", [f(2, 3, 4), f(4, 5)], {}),
@@ -97,8 +97,8 @@ CASES: list[Case] = [
     ("BatchNormalization", [f(4, _C), f(_C), f(_C), f(_C), positive(_C)], {}),
     ("GlobalAveragePool", [f(2, 3, 4, 5)], {}),
     ("GlobalMaxPool", [f(2, 3, 4)], {}),
-    ("Resize", [f(2, 3, 4, 5), None, np.float32([1, 1, 3, 2])], _REPEAT),
-    ("Resize", [f(2, 3, 4), None, np.float32([1, 1, 2])], _REPEAT),
+    ("Resize", [f(2, 3, 4, 5), None, np.array([1, 1, 3, 2], np.float32)], _REPEAT),
+    ("Resize", [f(2, 3, 4), None, np.array([1, 1, 2], np.float32)], _REPEAT),
     *(
         (name, [f(2, 3, 4)], {"axes": axes, "keepdims": keep})
         for name in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2")
@@ -182,7 +182,7 @@ def test_every_operator_is_tested() -> None:
 )
 def test_other_ways_to_resize_are_refused(scales: list[float], how: dict[str, str]) -> None:
     with pytest.raises(BundleError):
-        OPERATORS["Resize"]([f(1, 1, 4), None, np.float32(scales)], {**_REPEAT, **how}, 1)
+        OPERATORS["Resize"]([f(1, 1, 4), None, np.array(scales, np.float32)], {**_REPEAT, **how}, 1)
 
 
 def test_batch_normalisation_in_training_mode() -> None:

@@ -49,7 +49,7 @@ def update(**changes: Any) -> onnx.GraphProto:
         NODE("Exp", ["minus"], ["unused"]),
     ]
     outputs = changes.get("outputs") or [info("new", COLUMNS), info("half", COLUMNS)]
-    constants = [numpy_helper.from_array(np.float32(2), "two")]
+    constants = [numpy_helper.from_array(np.array(2, np.float32), "two")]
     return helper.make_graph(nodes, "row", [info("p", COLUMNS), info("q", COLUMNS)], outputs, constants)
 
 

@@ -21,6 +21,7 @@ from edgebll_firmware_host.inventory import HostEntry
 from edgebll_firmware_host.policy import next_actions as planner
 from edgebll_firmware_host.policy import recovery_policy as recovery
 from edgebll_firmware_host.run import incarnation
+from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS
 from edgebll_firmware_host.run_files import control_client as asking
 from edgebll_firmware_host.run_files import status_files as desk
 
@@ -39,7 +40,7 @@ def watchdog_s() -> int:
 @pytest.mark.parametrize(
     "phrase",
     [
-        f"`--snapshot-seconds` seconds ({pipeline.SNAPSHOT_SECONDS:g} unless told otherwise)",
+        f"`--snapshot-seconds` seconds ({SNAPSHOT_SECONDS:g} unless told otherwise)",
         f"The newest {WORDS[KEPT_SNAPSHOTS]} are kept",
         f"each of the last {runs.KEPT} runs",
         "within a second of the first one" if incarnation.GRACE_S == 1 else "",

@@ -166,7 +166,8 @@ def test_the_only_whole_bundle_stays_until_there_is_another(tmp_path: Path) -> N
 
 def test_one_that_is_swept_before_it_is_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between making and locking a file any other process may look."""
-    real, made = scratch.lock, []
+    real = scratch.lock
+    made: list[Path] = []
 
     def swept(descriptor: int) -> bool:
         made.extend(tmp_path.iterdir())

@@ -17,7 +17,7 @@ LARGE = LinkProbe(tensors={"bytes": np.zeros(24 << 20, np.uint8)})
 
 def await_true(what: object, limit_s: float = 20.0) -> None:
     deadline_s = time.monotonic() + limit_s
-    while not what():  # type: ignore[operator]
+    while not what():
         assert time.monotonic() < deadline_s
         time.sleep(0.002)
 

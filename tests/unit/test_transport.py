@@ -21,6 +21,7 @@ from edgebll.kernel.transport import (
     poll,
     reachable,
 )
+from edgebll.kernel.transport.sockets import Pollable
 from edgebll.kernel.wire import TRAIN, Failure, Ping, Pong, Token
 
 LOCAL = "tcp://127.0.0.1:0"
@@ -244,14 +245,16 @@ def test_a_client_says_what_a_strange_board_sent(raw_dealer: zmq.Socket[bytes]) 
 def test_one_thread_waits_for_several() -> None:
     wakeup = Wakeup()
     with Receiver(LOCAL) as one, Receiver(LOCAL) as two, Sender(two.endpoint) as sender:
-        assert poll([one, two, wakeup], 0) == []
+        every: list[Pollable] = [one, two, wakeup]
+        assert poll(every, 0) == []
         sender.send(token(), WAIT_S)
-        assert poll([one, two, wakeup], WAIT_S) == [two]
+        assert poll(every, WAIT_S) == [two]
         wakeup.set()
         wakeup.set()
-        assert poll([one, wakeup], WAIT_S) == [wakeup]
+        left: list[Pollable] = [one, wakeup]
+        assert poll(left, WAIT_S) == [wakeup]
         wakeup.clear()
-        assert poll([one, wakeup], 0) == []
+        assert poll(left, 0) == []
     wakeup.close()
 
 

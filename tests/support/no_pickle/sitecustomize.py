@@ -41,7 +41,7 @@ class _Finder:
 
 for _name in ("load", "loads", "_load", "_loads"):
     setattr(pickle, _name, _refuse)
-pickle._Unpickler.load = _refuse  # type: ignore[attr-defined]
+setattr(pickle._Unpickler, "load", _refuse)  # noqa: B010
 sys.addaudithook(_audit)
 sys.meta_path.insert(0, _Finder)  # type: ignore[arg-type]
 with open(os.environ["NO_PICKLE_LOG"] + ".processes", "a", encoding="utf-8") as _processes:

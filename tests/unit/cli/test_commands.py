@@ -245,7 +245,7 @@ def test_export_lists_the_blocks(run: Path, bundle: Path) -> None:
 
 
 def test_export_refuses_in_one_sentence(tmp_path: Path, run: Path) -> None:
-    for arguments, code, text in (
+    cases: list[tuple[list[str | Path], int, str]] = [
         ([tmp_path / "nowhere", "--out", tmp_path / "b"], 3, "is not a run folder"),
         ([run, "--out", tmp_path / "b", "--state", "best"], 2, "trained or initial"),
         ([run, "--out", tmp_path / "b", "--batch-size", "0"], 2, "at least 1"),
@@ -255,7 +255,8 @@ def test_export_refuses_in_one_sentence(tmp_path: Path, run: Path) -> None:
         ([run, "--out", tmp_path / "b", "--precision", "bfloat16"], 5, "does not compute in bfloat16"),
         ([run, "--out", tmp_path / "b", "--threads", "0"], 2, "at least 1"),
         ([run, "--out", tmp_path / "b", "--target", "tensorrt-10", "--threads", "1"], 2, "for the target onnx"),
-    ):
+    ]
+    for arguments, code, text in cases:
         result = call("export", *arguments, code=code)
         assert text in sentence(result)
 
@@ -269,7 +270,7 @@ def test_the_number_of_threads_reaches_the_target(tmp_path: Path, run: Path, mon
     from edgebll_export.bundles import export_trained
 
     targets: list[Any] = []
-    original = export_trained.export_run
+    original: Any = vars(export_trained)["export_run"]
     monkeypatch.setattr(export_trained, "export_run", lambda *a, **k: (targets.append(k["target"]), original(*a, **k))[1])
     for threads in ("1", "2"):
         call("export", run, "--out", tmp_path / "b", "--threads", threads)
@@ -278,7 +279,7 @@ def test_the_number_of_threads_reaches_the_target(tmp_path: Path, run: Path, mon
 
 def test_quantize_refuses_other_samples(tmp_path: Path, bundle: Path) -> None:
     write_fashion_mnist(tmp_path / "data")
-    options = ["--data", "fashion-mnist", "--data-dir", tmp_path / "data"]
+    options: list[str | Path] = ["--data", "fashion-mnist", "--data-dir", tmp_path / "data"]
     words = "use the data set it was made for"
     assert words in sentence(call("eval", bundle, *options, code=4))
     assert words in sentence(call("quantize", bundle, "--out", tmp_path / "q", *options, code=4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.fake_board import FakeBoard, welcome
@@ -64,8 +65,13 @@ def test_what_boards_say_is_what_hosts_understand(run: str) -> None:
 
 
 def test_limits_of_a_board_are_shown_beside_what_its_machine_has(tmp_path: Path) -> None:
-    own = {"cores": 4, "cpus": 0.5, "memory_limit_bytes": 300 << 20, "memory_limited_by": "the control group /a"}
-    script = {Hello: [welcome(**own, memory_free_bytes=200 << 20)]}
+    own: dict[str, Any] = {
+        "cores": 4,
+        "cpus": 0.5,
+        "memory_limit_bytes": 300 << 20,
+        "memory_limited_by": "the control group /a",
+    }
+    script: dict[type[Message], list[Message]] = {Hello: [welcome(**own, memory_free_bytes=200 << 20)]}
     with FakeBoard(lambda message: script.get(type(message))) as board, FakeBoard() as older:
         cluster = write_cluster(tmp_path / "cluster.toml", {"a": board.endpoint, "b": older.endpoint})
         result = CliRunner().invoke(app, ["devices", "--cluster", str(cluster)], env={"COLUMNS": "300"})

@@ -61,7 +61,7 @@ def test_a_network_is_cut_and_sized_as_told(tmp_path: Path) -> None:
 def test_augmented_images_and_their_source(tmp_path: Path) -> None:
     """The bundle remembers the augmentation; figures carry where the images come from."""
     write_cifar(tmp_path / "data", CIFAR10, per_file=2)
-    data = ["--data", "cifar-10", "--data-dir", tmp_path / "data"]
+    data: list[str | Path] = ["--data", "cifar-10", "--data-dir", tmp_path / "data"]
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     network = ["--network", "mlp", "--network-option", "width=4", "--split", "1,3"]
     said = call("train", *data, *network, *TINY, "--augment", "standard", "--out", run).stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from edgebll.cli import progress as module
@@ -48,7 +50,7 @@ def test_lines_are_seconds_apart(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_throughput_counts_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     progress = RunProgress("training")
     progress.started(["block0"], 0, 1000)
     for step in range(100):
@@ -61,7 +63,7 @@ def test_the_time_of_a_recovery_is_none_of_the_steps_after_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     progress = RunProgress("pipeline")
     progress.started(["block0"], 0, 1000)
     for step in range(1, 20):

@@ -36,7 +36,7 @@ def test_tables_are_listed() -> None:
 
 def test_a_table_is_run_reported_and_not_run_again(tmp_path: Path) -> None:
     recipe, out = write_recipe(tmp_path), tmp_path / "out"
-    options = [recipe, "--out", out, "--parallel", "1"]
+    options: list[str | Path] = [recipe, "--out", out, "--parallel", "1"]
     assert "not run yet" not in call(*options, "--only", "local").stdout
     text = (out / "RESULTS.md").read_text("utf-8")
     assert "## Tiny table (small scale)" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,6 +132,8 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     assert len(Dataset("ok", numbers, labels, 2)) == 2
     assert len(Dataset("ok", pixels, labels, 2, table)) == 2
     assert Dataset("ok", numbers, np.zeros((2, 3), np.int64), 5).label_shape == (3, 5)
+    samples: Any
+    wrong_labels: Any
     for samples, wrong_labels, wrong_table in (
         (numbers.astype(np.float64), labels, None),
         (numbers[:, 0, 0, 0], labels, None),

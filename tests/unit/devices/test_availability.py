@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,11 @@ def test_all_of_them_can_be_asked_for() -> None:
 
 
 def test_gpus_are_found_by_their_device_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(availability.ctypes, "CDLL", _no_library)
+    monkeypatch.setattr(ctypes, "CDLL", _no_library)
     assert not availability.has_nvidia_gpu(tmp_path)
     (tmp_path / "nvhost-gpu").touch()
     assert availability.has_nvidia_gpu(tmp_path)
-    monkeypatch.setattr(availability.ctypes, "CDLL", lambda name: None)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: None)
     assert availability.has_nvidia_gpu(tmp_path / "empty")
 
 

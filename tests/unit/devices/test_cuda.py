@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_wheels_are_searched_and_a_missing_library_says_what_to_install(
     monkeypatch.delenv("EDGEBLL_CUDART", raising=False)
     monkeypatch.setattr(cudart_module, "_SONAMES", ("libcudart.so.12",))
     monkeypatch.setattr(cudart_module, "_TOOLKITS", ())
-    monkeypatch.setattr(cudart_module.sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert list(cudart_module._candidates()) == ["libcudart.so.12"]
     folder = tmp_path / "nvidia" / "cuda_runtime" / "lib"
     folder.mkdir(parents=True)

@@ -14,7 +14,6 @@ from support.tiny_bundle import make_tiny_bundle
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BoardError, BundleError
 from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
-from edgebll_devices.runtimes.tensorrt import load
 from edgebll_devices.runtimes.tensorrt.builder import Builder, BuildOptions, node_names
 from edgebll_devices.runtimes.tensorrt.find_library import Library, load_library
 from edgebll_devices.runtimes.tensorrt.gpu_info import GpuInfo
@@ -118,13 +117,14 @@ class Deserializer:
 def test_engines_are_built_once(library: Library, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     load_context = LoadContext(say=said.append, engine_dir=tmp_path)
-    monkeypatch.setattr(library, "deserialize", Deserializer(), raising=False)
+    deserialize = Deserializer()
+    monkeypatch.setattr(library, "deserialize", deserialize, raising=False)
     graph = bundle.graph("block0", "step")
     assert Workshop(library, GPU, load_context).engine("step", graph)
     built = len(said)
     assert Workshop(library, GPU, load_context).engine("step", graph)
     assert len(said) == built
-    assert library.deserialize.seen[0] == library.deserialize.seen[1]
+    assert deserialize.seen[0] == deserialize.seen[1]
     assert [path.suffix for path in tmp_path.iterdir()] == [".engine"]
 
 
@@ -147,4 +147,4 @@ def test_an_engine_tensorrt_does_not_take_is_built_anew(
 def test_scratch_memory_is_limited_the_same_way_every_time() -> None:
     assert default_options(GPU) == BuildOptions(workspace_bytes=1 << 30)
     assert default_options(GpuInfo("H", (9, 0), 132, 64 << 30, False)).workspace_bytes == 32 << 30
-    assert load.BuildOptions().tf32 is False
+    assert BuildOptions().tf32 is False

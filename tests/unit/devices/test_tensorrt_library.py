@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def test_the_systems_package_is_seen_from_a_virtual_environment(tmp_path: Path, 
     assert library_module._system_package("tensorrt", folders[:1]) is None
     monkeypatch.setattr(library_module, "PACKAGES", ("tensorrt",))
     monkeypatch.setattr(library_module, "_system_package", lambda name: tmp_path / "own" / name)
-    monkeypatch.setattr(library_module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     for name in ("tensorrt", "tensorrt.inner"):
         monkeypatch.setitem(sys.modules, name, None)
         monkeypatch.delitem(sys.modules, name)

@@ -1,6 +1,7 @@
 """Every form of convolution, value and gradients, against float64 autograd on ONNX Runtime; and which form is chosen where."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from edgebll_export import export_bundle, make_target, verify_bundle
 from edgebll_export.lowering.convolution.bilinear_tiles import tiled_axis, toom_cook
 
 #: x, weight, stride, padding, dilation, groups
-Case = tuple[tuple[int, ...], tuple[int, ...], object, object, object, int]
+Case = tuple[Any, ...]
 TWO_AXES: dict[str, Case] = {
     "1x1": ((2, 3, 5, 4), (4, 3, 1, 1), 1, 0, 1, 1),
     "1x1 stride 2": ((2, 3, 7, 7), (4, 3, 1, 1), 2, 0, 1, 1),

@@ -90,7 +90,7 @@ def check(sizes: ConvolutionGeometry, wanted: str, form: str) -> None:
     actual = run_model(g.build("test"), arrays)["result"]
     leaves = {name: torch.tensor(arrays[name], dtype=torch.float64, requires_grad=True) for name in ("x", "w")}
     y = F.conv2d(leaves["x"], leaves["w"], None, sizes.stride, sizes.padding, 1, sizes.groups)
-    y.backward(torch.tensor(arrays["dy"], dtype=torch.float64))  # type: ignore[no-untyped-call]
+    y.backward(torch.tensor(arrays["dy"], dtype=torch.float64))
     exact = {"y": y.detach(), "dx": leaves["x"].grad, "dw": leaves["w"].grad}[wanted]
     assert exact is not None
     np.testing.assert_allclose(actual, exact.numpy(), atol=2e-5 * float(exact.abs().max()), rtol=0)

@@ -121,6 +121,6 @@ def test_values_read_elsewhere_keep_their_node() -> None:
     inputs = random_inputs(model)
     results = run_model(model, inputs)
     for index in range(2):
-        x = inputs[f"x{index}"]
-        np.testing.assert_array_equal(results[f"y{index}"], 2 * x + x)
-        np.testing.assert_array_equal(results[f"z{index}"], np.maximum(2 * x, 0))
+        given = inputs[f"x{index}"]
+        np.testing.assert_array_equal(results[f"y{index}"], 2 * given + given)
+        np.testing.assert_array_equal(results[f"z{index}"], np.maximum(2 * given, 0))

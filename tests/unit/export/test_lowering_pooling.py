@@ -98,4 +98,4 @@ def test_indices_are_refused() -> None:
     with pytest.raises(ExportError, match="graphs do not hold the output o1"):
         to_model(lambda x: F.max_pool2d(x, 2, return_indices=True), [torch.zeros(1, 1, 4, 4)])
     with pytest.raises(ExportError, match="max_unpool"):
-        to_model(lambda x: (F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),), [torch.zeros(1, 1, 4, 4)])
+        to_model(lambda x: (F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), [2, 2]),), [torch.zeros(1, 1, 4, 4)])

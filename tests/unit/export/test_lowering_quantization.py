@@ -1,5 +1,7 @@
 """Fake quantisation: value and gradient on ONNX Runtime against PyTorch."""
 
+from typing import Any
+
 import pytest
 import torch
 from support.graphs import assert_lowered_equals_eager, with_gradients
@@ -30,25 +32,29 @@ def learnable_per_channel(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     return torch._fake_quantize_learnable_per_channel_affine(x.float(), scale.float(), zero.float(), 1, -10, 12, 0.3)
 
 
+#: Its stub knows no tensors where numbers are asked for.
+OBSERVE: Any = torch.fused_moving_avg_obs_fake_quant
+
+
 def observed(x: Tensor, smallest: Tensor, largest: Tensor, symmetric: bool = False, on: int = 1) -> Tensor:
     scale, zero = torch.tensor([1.0]), torch.tensor([0], dtype=INT)
     flag, switch = torch.tensor([1]), torch.tensor([on])
-    kept = [value.clone() for value in (smallest, largest)]
+    kept: list[Any] = [value.clone() for value in (smallest, largest)]
     low, high = (-128, 127) if symmetric else (0, 255)
-    options = (0.01, low, high, 0, False, symmetric)
-    result = torch.fused_moving_avg_obs_fake_quant(x.float(), flag, switch, *kept, scale, zero, *options)
+    options: Any = (0.01, low, high, 0, False, symmetric)
+    result = OBSERVE(x.float(), flag, switch, *kept, scale, zero, *options)
     return torch.cat([result.flatten(), *(value.flatten() for value in (*kept, scale, zero.float()))])
 
 
 def observed_rows(x: Tensor, smallest: Tensor, largest: Tensor) -> Tensor:
     scale, zero, flag = torch.ones(3), torch.zeros(3, dtype=INT), torch.tensor([1])
-    kept = [value.clone() for value in (smallest, largest)]
-    result = torch.fused_moving_avg_obs_fake_quant(x.float(), flag, flag, *kept, scale, zero, 0.1, 0, 255, 0, True, False)
+    kept: list[Any] = [value.clone() for value in (smallest, largest)]
+    result = OBSERVE(x.float(), flag, flag, *kept, scale, zero, 0.1, 0, 255, 0, True, False)
     return torch.cat([result.flatten(), *(value.flatten() for value in (*kept, scale, zero.float()))])
 
 
 LOW, HIGH = torch.tensor(-1.0), torch.tensor(2.5)
-INFINITE = [torch.tensor(torch.inf), torch.tensor(-torch.inf)]
+INFINITE: list[Any] = [torch.tensor(torch.inf), torch.tensor(-torch.inf)]
 #: Functions that compute in float32 only, where what of the range is kept is no float input.
 ROUNDED: dict[str, Case] = {
     "learnable": (learnable, [(4, 5), torch.tensor([0.07]), torch.tensor([2.6])]),

@@ -97,6 +97,8 @@ class Remembers(nn.Module):
 class Leaky(nn.Module):
     """A leaky integrator whose potential is a buffer that forward replaces."""
 
+    potential: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.a = nn.Linear(3, 6)

@@ -74,6 +74,8 @@ class Counts(nn.Module):
 class GetsBuffer(nn.Module):
     """State that shows only in forward."""
 
+    seen: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.a = nn.Linear(3, 6)

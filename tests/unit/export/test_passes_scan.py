@@ -79,8 +79,8 @@ def of_rows(g: GraphBuilder, w: Value, m: Value, d: Value, lr: Value) -> dict[st
 
 def model_of(update: Update, shape: Shape, target: Target, dtype: str = "float32") -> onnx.ModelProto:
     g = GraphBuilder(target)
-    values = [g.input(name, dtype, shape) for name in "wmd"]
-    for name, value in update(g, *values, g.input("lr", dtype, ())).items():
+    w, m, d = (g.input(name, dtype, shape) for name in "wmd")
+    for name, value in update(g, w, m, d, g.input("lr", dtype, ())).items():
         g.output(name, value)
     model = g.build("test")
     check_model(model)

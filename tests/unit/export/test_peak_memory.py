@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 from onnx import TensorProto, helper
 from support.tiny_bundle import make_tiny_bundle
@@ -17,7 +18,7 @@ from edgebll_export import export_bundle
 from edgebll_export.graph.peak_memory import note_peak, peak
 
 
-def model(*nodes: tuple[str, list[str], list[str]]):
+def model(*nodes: tuple[str, list[str], list[str]]) -> onnx.ModelProto:
     """Of tensors of 10 floats, from x to y."""
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (2, 5)) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node(*node) for node in nodes], "g", ends[:1], ends[1:])

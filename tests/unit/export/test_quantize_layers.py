@@ -81,7 +81,7 @@ def samples(count: int = 4 * BATCH) -> np.ndarray:
 
 
 def quantised(made: BlockNetwork, path: Path, data: np.ndarray, target: str = "onnx", precision: str = "float32") -> Path:
-    how = {"batch_size": BATCH, "path": path / "float", "target": make_target(target), "precision": precision}
+    how: dict[str, Any] = {"batch_size": BATCH, "path": path / "float", "target": make_target(target), "precision": precision}
     export_bundle(made, rule=make_rule("backprop"), optimizer=SGD(), **how)
     quantize_bundle(path / "float", path / "int8", data, network=made)
     return path / "int8"

@@ -59,6 +59,7 @@ def test_backward_passes_round_too() -> None:
     def gradient(x: Tensor) -> Tensor:
         leaf = x.clone().requires_grad_()
         torch.tanh(leaf).sum().backward()
+        assert leaf.grad is not None
         return leaf.grad
 
     x = torch.linspace(0.1, 1, 50)
@@ -77,6 +78,8 @@ def test_the_reach_of_a_difference_is_the_rounding_of_its_terms() -> None:
         w, b = (tensors[name].detach().clone().requires_grad_() for name in ("w", "b"))
         hidden = F.batch_norm(tensors["x"] @ w + b, None, None, norm.weight.to(kind), norm.bias.to(kind), True)
         (torch.tanh(hidden) - target.to(kind)).square().sum().backward()
+        assert w.grad is not None
+        assert b.grad is not None
         return {"w": w.grad, "b": b.grad}
 
     inputs = {"x": x, "w": w, "b": torch.zeros(8)}

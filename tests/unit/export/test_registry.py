@@ -1,7 +1,6 @@
 """What holds for all lowerings: cases reach them, which fit every target, half precision and the reference runtime."""
 
 import contextlib
-from collections.abc import Iterator
 
 import onnx
 import onnxruntime
@@ -22,7 +21,7 @@ _CHANGED = {f"test_lowering_{family}" for family in ("norms", "padding", "reduct
 
 
 @pytest.fixture(scope="module")
-def lowered() -> Iterator[tuple[set[str], dict[str, onnx.ModelProto]]]:
+def lowered() -> tuple[set[str], dict[str, onnx.ModelProto]]:
     """The ATen operators that value and gradient of the cases are lowered from, and the models."""
     with recorded_operators() as seen:
         models = {name: to_model(with_gradients(case[0]), case_inputs(name, case)) for name, case in CASES.items()}

@@ -75,7 +75,7 @@ def test_a_named_tuple_or_list_is_one_argument() -> None:
 @dataclass(frozen=True)
 class State:
     weight: Tensor
-    rate: float
+    rate: Tensor | float
     inner: Any = None
 
 

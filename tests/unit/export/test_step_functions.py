@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ class Recurrent(nn.Module):
         self.cell = cell(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        state = None
+        state: Any = None
         for position in range(x.shape[1]):
             state = self.cell(x[:, position], state)
         return state[0] if isinstance(state, tuple) else state

@@ -115,7 +115,7 @@ def test_six_steps_equal_plain_pytorch(name: str, kind: str) -> None:
     rule, options, loss = LOSSES[name]
     made = network(kind)
     step = steps_of(made, rule, options)[0]
-    graph, block, head, memory = Graph(step), copy.deepcopy(made.blocks[0]).train(), head_of(step), {}
+    graph, block, head, memory = Graph(step), copy.deepcopy(made.blocks[0]).train(), head_of(step), {}  # type: ignore[var-annotated]
     start = dict(graph.state)
     trained = [value for value in (*block.parameters(), *head.values()) if value.requires_grad]
     for x, labels in batches(made.input_shape):

@@ -150,7 +150,7 @@ def test_a_failure_names_the_board_once_and_keeps_its_family(code: int, kind: ty
 
 
 def test_what_is_known_of_a_process_comes_before_what_its_neighbours_say() -> None:
-    ended = []
+    ended: list[bool] = []
 
     def check() -> None:
         if ended:

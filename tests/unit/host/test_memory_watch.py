@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.fake_board import welcome
@@ -20,7 +21,7 @@ NEEDS = Needs({"block0": 1, "block1": 1}, {"block0": 1, "block1": 1}, {"block0":
 
 
 @contextlib.contextmanager
-def linked(memory_mib: int | None = None, **said: object) -> Iterator[dict[str, BoardLink]]:
+def linked(memory_mib: int | None = None, **said: Any) -> Iterator[dict[str, BoardLink]]:
     with contextlib.closing(BoardLink(BoardEntry("a", "tcp://127.0.0.1:1", memory_mib=memory_mib), "run", None)) as link:
         link.accept(welcome(**said))
         yield {"a": link}

@@ -15,7 +15,6 @@ import pytest
 from support.board_runs import Silent, make_tokens
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
-import edgebll.kernel.support.atomic_files
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, LinkError, StorageError
 from edgebll.kernel.execution.sequential import run_sequential
@@ -217,7 +216,7 @@ def test_a_slow_disk_does_not_hold_the_run_up(bundle: Bundle, tmp_path: Path, mo
     names = tuple(block.name for block in bundle.manifest.blocks)
     tokens = make_tokens(bundle, KINDS, "run")
     given = [m for m in run_sequential(bundle, "run", tokens, runtime="reference") if isinstance(m, State) and not m.final]
-    go, write = threading.Event(), snapshot_writer.write_snapshot
+    go, write = threading.Event(), write_snapshot
     monkeypatch.setattr(snapshot_writer, "write_snapshot", lambda *given: go.wait(20.0) and write(*given))
     with RunFolder.create(tmp_path / "run", {}) as opened:
         with SnapshotWriter(bundle, Recorder(opened, Silent(), names, 4, 8, 4)) as writer:
@@ -238,7 +237,7 @@ def test_a_full_disk_leaves_those_before(bundle: Bundle, run: Path, monkeypatch:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(edgebll.kernel.support.atomic_files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         write_snapshot(run, bundle, 7, states, snapshot.waiting(), snapshot.contents.progress)
     assert found(run, bundle) == (6, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ class Chain:
         for k, step in enumerate(self.steps[:-1]):
             assert isinstance(step, BackLinkStep)
             back = self.streams.waiting()[step.name][f"block{k + 1}"][0]["grad"]
-            settled[k] = step._prepare(self.states[k], {f"block{k + 1}.grad": back})
+            settled[k] = dict(step._prepare(self.states[k], {f"block{k + 1}.grad": back}))
         return settled
 
 
@@ -127,7 +128,7 @@ def test_copies_equal_originals_bit_for_bit(optimizer: Optimizer) -> None:
         entry = came["block0.entry"]
         with tail.again.on({**copied, "net.1.3.words": words}, train=True) as again, tail.units.on(state, train=True) as own:
             assert torch.equal(again(entry), own(entry))
-    assert not torch.equal(copied["net.1.0.weight"], units[1][0].weight)
+    assert not torch.equal(copied["net.1.0.weight"], units[1][0].get_parameter("weight"))
 
 
 def test_without_length_it_is_greedy_learning() -> None:
@@ -185,7 +186,7 @@ def test_a_block_that_is_no_sequence_is_one_unit() -> None:
 
 
 @pytest.mark.parametrize("options", [{"length": -1}, {"alpha": 1.5}, {"lag": 2}, {"classifier": "tree"}])
-def test_wrong_options_are_refused(options: dict[str, object]) -> None:
+def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         BackLink(**options)
 

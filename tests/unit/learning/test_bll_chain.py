@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -144,7 +145,7 @@ def test_every_position_has_its_target() -> None:
         ({"feedback_activation": "relu"}, "tanh, none"),
     ],
 )
-def test_wrong_options_are_refused(options: dict[str, object], reason: str) -> None:
+def test_wrong_options_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         BLL(feedback="chain", **options)
 

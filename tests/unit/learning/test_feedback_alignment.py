@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from edgebll.learning.networks import BlockNetwork, make_network
 Array = np.ndarray
 
 
-def aligned(block: nn.Module, **options: float) -> nn.Module:
+def aligned(block: nn.Module, **options: Any) -> nn.Module:
     return FeedbackAlignment(**options).prepare(block.double(), BlockPlace(0, 1, (3,), 3)).double()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support import naive
@@ -125,6 +127,7 @@ def test_a_dead_sample_has_finite_gradients() -> None:
     features[1] = 0.0
     features.requires_grad_()
     supervised_contrast(features, naive.one_hot([1, 1, 0, 0], CLASSES), 0.07).backward()
+    assert features.grad is not None
     assert torch.isfinite(features.grad).all()
 
 
@@ -149,7 +152,7 @@ def test_every_block_gets_the_same_image() -> None:
     rule = InfoPro(mean="0.3053", std="0.3760")
     steps = make_steps(network, rule, SGD(), 4)
     data = load_dataset("digits", "train")
-    image, y = torch.from_numpy(data.inputs([0, 1, 2, 3])), torch.from_numpy(data.one_hot([0, 1, 2, 3]))
+    image, y = torch.from_numpy(data.inputs(np.arange(4))), torch.from_numpy(data.one_hot(np.arange(4)))
     streams = SideStreams([step.spec for step in steps], rule.edges([step.name for step in steps]))
     x = image
     for step in steps:
@@ -178,7 +181,7 @@ def test_every_block_gets_the_same_image() -> None:
         ({"std": "0.5,0"}, "std must be above 0"),
     ],
 )
-def test_wrong_options_are_refused(options: dict[str, object], reason: str) -> None:
+def test_wrong_options_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         InfoPro(**options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,8 +60,10 @@ def ours(optimizer: Optimizer, dtype: torch.dtype) -> dict[str, Tensor]:
     return parameters
 
 
-def theirs(kind: type[torch.optim.Optimizer], options: dict[str, Any], clip: float, dtype: torch.dtype) -> dict[str, Tensor]:
-    parameters = {name: torch.nn.Parameter(value) for name, value in start(dtype).items()}
+def theirs(
+    kind: Callable[..., torch.optim.Optimizer], options: dict[str, Any], clip: float, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    parameters: dict[str, Tensor] = {name: torch.nn.Parameter(value) for name, value in start(dtype).items()}
     optimizer = kind(parameters.values(), lr=rate(0), **options)
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = rate(step)
@@ -98,7 +101,7 @@ def test_averages_and_their_weights_settle_over_a_long_run() -> None:
 def test_clipping_is_by_the_norm_of_all_gradients_together() -> None:
     slopes = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor(4.0)}
     zeros = {name: torch.zeros_like(value) for name, value in slopes.items()}
-    plain = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+    plain: dict[str, Any] = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
     clipped = SGD(clip_norm=1.0, **plain).update(zeros, slopes, {}, torch.tensor(1.0))
     torch.testing.assert_close(clipped["a"], torch.tensor([-0.6, 0.0]))
     torch.testing.assert_close(clipped["b"], torch.tensor(-0.8))

@@ -80,7 +80,7 @@ def test_the_exported_step_skips_too(tmp_path: Path) -> None:
     x, y = _batch()
     with load_block("onnxruntime", open_bundle(tmp_path / "b"), "block0") as block:
         state = block.state()
-        block.load_state({**state, FACTOR: huge})
+        block.load_state({**state, FACTOR: np.array(huge)})
         block.train(x.numpy(), y.numpy(), {"lr": 0.05})
         after = block.state()
     assert after[FACTOR] == huge / 2

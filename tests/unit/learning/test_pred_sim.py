@@ -124,7 +124,9 @@ def test_the_decoder_averages() -> None:
     decoder = naive.lively(Decoder((2, 4, 4), 3, 8))
     a = naive.normal(3, 2, 4, 4)
     pooled = naive.cells(a, 2).reshape(3, -1)
-    torch.testing.assert_close(decoder(a), naive.linear(pooled, decoder.linear.weight, decoder.linear.bias))
+    linear = decoder.get_submodule("linear")
+    expected = naive.linear(pooled, linear.get_parameter("weight"), linear.get_parameter("bias"))
+    torch.testing.assert_close(decoder(a), expected)
 
 
 def test_wrong_options_are_refused() -> None:

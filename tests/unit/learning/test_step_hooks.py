@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning import SGD, BlockStep, Greedy, Optimizer, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
-from edgebll.learning.objective import BlockPlace
+from edgebll.learning.objective import BlockPlace, Tensors
 from edgebll.learning.precision import Precision
 from edgebll.learning.rule import objective_of
 from edgebll.learning.rules.backlink.step import BackLinkStep
@@ -26,19 +28,19 @@ class SignStep(BlockStep):
     def initial_state(self) -> dict[str, Tensor]:
         return {**super().initial_state(), "shift": torch.tensor(0.25)}
 
-    def _prepare(self, state, received):
+    def _prepare(self, state: Tensors, received: Tensors) -> Tensors:
         return {**state, "shift": state["shift"] * 0.5}
 
-    def _run(self, parts, x, state, received, opened):
+    def _run(self, parts: Any, x: Tensor, state: Tensors, received: Tensors, opened: Any) -> ForwardPass:
         return ForwardPass(self._output(parts[0], x + state["shift"]), kept={"x": x})
 
-    def _learn(self, state, gradients, lr):
+    def _learn(self, state: Tensors, gradients: Tensors, lr: Tensor) -> dict[str, Tensor]:
         return {name: state[name] - lr * gradient.sign() for name, gradient in gradients.items()}
 
-    def _send(self, state, ran, taught):
+    def _send(self, state: Tensors, ran: ForwardPass, taught: Tensors) -> dict[str, Tensor]:
         return {"mean": ran.kept["x"].mean(0)}
 
-    def _exchanged(self, x):
+    def _exchanged(self, x: Tensor) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         return (), (tensor_spec("mean", x[0]),)
 
 

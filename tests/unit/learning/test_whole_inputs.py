@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from edgebll_export.bundles.golden_vectors import StepRecord, eager_records
 
 SHAPE, CLASSES, BATCH = (1, 8, 8), 3, 4
 #: Options that make both networks see one image, and links reach a block's first layer.
-OPTIONS = {"infopro": {"mean": "0", "std": "1"}, "backlink": {"length": 9}}
+OPTIONS: dict[str, dict[str, Any]] = {"infopro": {"mean": "0", "std": "1"}, "backlink": {"length": 9}}
 
 
 class Scale(nn.Module):

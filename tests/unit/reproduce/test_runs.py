@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from support.recipes import write_recipe
 
 from edgebll.kernel.errors import ConfigError, DataError
-from edgebll.learning.reproduce import one_run, runner
+from edgebll.learning.reproduce import runner
 from edgebll.learning.reproduce.cells import Cell, cells_of, placed
 from edgebll.learning.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, outcome_of, run_cell, state_of
 from edgebll.learning.reproduce.recipe import read_recipe
@@ -34,7 +35,8 @@ def summary(cell: Cell, runs: Path) -> dict[str, object]:
 
 
 def test_a_whole_run_is_not_run_again(tmp_path: Path) -> None:
-    cell, lines = cells(tmp_path)[0], []
+    cell = cells(tmp_path)[0]
+    lines: list[str] = []
     assert state_of(cell, tmp_path) == OPEN
     assert run_cell(cell, tmp_path, UNLIMITED, say=lines.append) == DONE
     assert lines[0] == "BP, digits MLP, 1 block, seed 0: begins of 20 steps"
@@ -87,10 +89,10 @@ def test_a_run_pauses_at_a_checkpoint_and_always_gets_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """Whether there is time for less than one checkpoint interval or for more: each of several calls gets further."""
-    monkeypatch.setattr(one_run.time, "monotonic", Ticks())
+    monkeypatch.setattr(time, "monotonic", Ticks())
     cell, steps = cells(tmp_path)[1], []
     for _ in range(30):
-        start = one_run.time.monotonic()
+        start = time.monotonic()
         state = run_cell(cell, tmp_path, Clock(start, start + seconds), say=lambda _: None)
         if state == DONE:
             break
@@ -133,7 +135,8 @@ def work(folder: Path, runs: Sequence[Cell], parallel: int = 1, **options: objec
 
 def test_several_at_once_give_the_same(tmp_path: Path) -> None:
     """In processes of their own, as one after another here."""
-    found, lines = cells(tmp_path), []
+    found = cells(tmp_path)
+    lines: list[str] = []
     do(work(tmp_path, found, parallel=2, say=lines.append))
     assert lines == []
     do(replace(work(tmp_path, found), folder=tmp_path / "other"))
@@ -181,7 +184,8 @@ def test_a_compiled_training_is_not_begun_at_the_end_of_the_time(tmp_path: Path,
 
 def test_a_run_is_the_same_wherever_it_is_computed(tmp_path: Path) -> None:
     """Begun with channels last, as on a GPU, it goes on without; the outcome says how it ended."""
-    plain, lines = cells(tmp_path)[1], []
+    plain = cells(tmp_path)[1]
+    lines: list[str] = []
     assert (
         run_cell(placed(plain, {"channels_last": True}), tmp_path, Clock(0.0, None, stop_after(5)), say=lines.append) == PAUSED
     )

@@ -32,7 +32,7 @@ def run(steps: list[BlockStep], calls: list[CompiledStep] | list[BlockStep], pla
     streams = SideStreams([step.spec for step in steps], edges, place=place.put)
     states = {step.name: place.put_all(step.initial_state()) for step in steps}
     generator = torch.Generator().manual_seed(1)
-    found = {}
+    found: dict[str, Tensor] = {}
     for rate in RATES:
         x = place.put(torch.randn(BATCH, 1, 8, 8, generator=generator))
         y = torch.eye(10)[torch.randint(10, (BATCH,), generator=generator)]
@@ -140,7 +140,9 @@ def test_batch_norm_of_gpus_is_taken_apart_rightly() -> None:
     statistics = [torch.zeros(3), torch.ones(3)]
     leaves = [value.clone().requires_grad_() for value in (x, weight, bias)]
     expected_statistics = [value.clone() for value in statistics]
-    expected = torch.nn.functional.batch_norm(leaves[0], *expected_statistics, *leaves[1:], True, 0.1, 1e-5)
+    expected = torch.nn.functional.batch_norm(
+        leaves[0], expected_statistics[0], expected_statistics[1], leaves[1], leaves[2], True, 0.1, 1e-5
+    )
     out, mean, spread, reserve = table[aten.cudnn_batch_norm.default](x, weight, bias, *statistics, True, 0.1, 1e-5)
     torch.testing.assert_close(out, expected.detach())
     torch.testing.assert_close(statistics, expected_statistics)
@@ -150,11 +152,11 @@ def test_batch_norm_of_gpus_is_taken_apart_rightly() -> None:
 
 
 def test_what_compiling_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement.shutil, "which", lambda _: "/usr/bin/g++")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/g++")
     monkeypatch.setattr(placement, "find_spec", lambda _: None)
     assert why_no_compiler("cpu") == ""
     assert why_no_compiler("cuda") == "the package triton is missing"
-    monkeypatch.setattr(placement.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     assert why_no_compiler("cpu") == "there is no C++ compiler"
 
 

@@ -145,7 +145,7 @@ def test_channels_last_learns_the_same_and_its_files_are_plain(tmp_path: Path, r
 def test_a_compiled_run_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the compiler's first stages only, which take seconds; the time they take is not in the throughput."""
     monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
-    small = {"network": "mlp", "network_options": {"width": 8, "depth": 2}}
+    small: dict[str, Any] = {"network": "mlp", "network_options": {"width": 8, "depth": 2}}
     config, watcher = replace(QUICK, compile=True, epochs=1, **small), Watcher(5)
     with pytest.raises(StopRunError):
         train(config, tmp_path / "stopped", listener=watcher)
@@ -214,7 +214,7 @@ def test_half_precision_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch, n
         asked.append((device, dtype))
         yield
 
-    monkeypatch.setattr(precisions.torch, "autocast", autocast)
+    monkeypatch.setattr(torch, "autocast", autocast)
     for device in ("cpu", "cuda"):
         with precisions.make_precision(name).autocast(torch.device(device)):
             pass

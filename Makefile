@@ -9,10 +9,11 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo test soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
+	@echo "make wheel  build dist/edgebll-*.whl, which boards and other environments install from"
 	@echo "make test   set up and run linters, type checks and tests"
 	@echo "make docs   build the documentation into build/site, strictly; make drawings writes its pictures anew"
 	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
@@ -35,6 +36,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+wheel: setup
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 demo: setup
 	BIN=$(BIN) OUT=$(DEMO) bash bench/demo.sh

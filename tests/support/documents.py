@@ -14,6 +14,7 @@ class Document:
 
     def __init__(self, path: str) -> None:
         self.text = (ROOT / path).read_text(encoding="utf-8")
+        self.folder = (ROOT / path).parent
 
     def fenced(self, language: str) -> list[str]:
         """The blocks fenced as ```language."""

@@ -11,7 +11,7 @@ import edgebll as eb
 
 def bundle_of_two_blocks() -> str:
     """Made once, on the machine that has torch."""
-    network = eb.make_network("mlp", num_blocks=2, num_classes=3, input_shape=(4,), seed=0, hidden=16)
+    network = eb.make_network("mlp", num_blocks=2, num_classes=3, input_shape=(4,), seed=0)
     eb.export_bundle(network, rule=eb.BLL(), optimizer=eb.SGD(lr=0.1), batch_size=24, path="small-bundle")
     return "small-bundle"
 

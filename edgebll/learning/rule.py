@@ -111,6 +111,14 @@ def make_steps(
 
     Raises:
         ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.
+
+    Example:
+        >>> import edgebll
+        >>> from edgebll.learning import make_steps
+        >>> network = edgebll.make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+        >>> steps = make_steps(network, edgebll.BLL(), edgebll.SGD(), batch_size=16)
+        >>> [(step.name, step.spec.output.shape) for step in steps]
+        [('block0', (16, 256)), ('block1', (16, 10))]
     """
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")

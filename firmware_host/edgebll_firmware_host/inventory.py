@@ -43,6 +43,11 @@ class BoardEntry:
 
     Raises:
         ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
+
+    Example:
+        >>> from edgebll_firmware_host.inventory import BoardEntry
+        >>> BoardEntry("orin-1", "tcp://127.0.0.1:7101", threads=4).runtime
+        'onnxruntime'
     """
 
     name: str
@@ -153,10 +158,19 @@ class _File:
 
 
 def load_cluster(path: Path | str) -> Cluster:
-    """Read cluster.toml; a relative key path is relative to the file.
+    r"""Read cluster.toml; a relative key path is relative to the file.
 
     Raises:
         ConfigError: missing file, not TOML, an unknown or wrong entry, a value out of range, keys missing on one side.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from edgebll_firmware_host.inventory import load_cluster
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "cluster.toml"
+        ...     _ = path.write_text('[[board]]\nname = "one"\nendpoint = "tcp://127.0.0.1:7101"\n')
+        ...     [board.name for board in load_cluster(path).boards]
+        ['one']
     """
     file = Path(path)
     parsed = read_toml(_File, file, "give the cluster's file with --cluster")

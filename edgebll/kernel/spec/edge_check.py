@@ -35,6 +35,13 @@ class EdgeSpec:
         lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step). Against the
             chain it bounds what pipelining gains: the target is at most `lag` steps ahead of the source, so with a lag of 1
             neighbours take turns, and d blocks from target to source all work at once from a lag of d on.
+
+    Example:
+        >>> from edgebll.kernel.spec.edge_check import EdgeSpec, is_chain
+        >>> is_chain(EdgeSpec("block0", "block1", ("a", "y")))
+        True
+        >>> is_chain(EdgeSpec("block1", "block0", ("grad",), lag=2))
+        False
     """
 
     source: str

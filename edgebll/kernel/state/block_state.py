@@ -67,6 +67,13 @@ def state_sha256(states: Mapping[str, State]) -> str:
 
     Args:
         states: block name -> its state. Two runs agree on the digest exactly when every bit of every tensor agrees.
+
+    Example:
+        >>> import numpy as np
+        >>> from edgebll.kernel.state.block_state import state_sha256
+        >>> zeros = np.zeros(3, np.float32)
+        >>> state_sha256({"block0": {"w": zeros}}) == state_sha256({"block0": {"w": -zeros}})
+        False
     """
     digest = hashlib.sha256()
     for block in sorted(states):

@@ -16,6 +16,11 @@ def partition(weights: Sequence[float], num_parts: int) -> list[range]:
 
     Raises:
         ConfigError: fewer things than parts, or num_parts < 1.
+
+    Example:
+        >>> from edgebll.kernel.support.even_partition import partition
+        >>> partition([4, 1, 1, 2], 2)
+        [range(0, 1), range(1, 4)]
     """
     if not 1 <= num_parts <= len(weights):
         raise ConfigError(f"cannot cut {len(weights)} layers into {num_parts} parts; choose 1 to {len(weights)}")

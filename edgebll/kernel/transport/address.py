@@ -17,6 +17,11 @@ def split_tcp(endpoint: str) -> tuple[str, str]:
 
     Raises:
         ConfigError: it is not tcp://HOST:PORT.
+
+    Example:
+        >>> from edgebll.kernel.transport.address import split_tcp
+        >>> split_tcp("tcp://[::1]:7101")
+        ('::1', '7101')
     """
     match = _TCP.fullmatch(endpoint)
     if match is None or (match[2] != "*" and int(match[2]) > 65535):
@@ -29,6 +34,11 @@ def is_loopback(endpoint: str) -> bool:
 
     Raises:
         ConfigError: it is not tcp://HOST:PORT.
+
+    Example:
+        >>> from edgebll.kernel.transport.address import is_loopback
+        >>> is_loopback("tcp://127.0.0.1:7101"), is_loopback("tcp://192.168.1.7:7101")
+        (True, False)
     """
     host = split_tcp(endpoint)[0]
     if host == "localhost":

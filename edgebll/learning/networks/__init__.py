@@ -76,6 +76,11 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
 
     Raises:
         ConfigError: unknown name or option, or a value the network refuses.
+
+    Example:
+        >>> from edgebll.learning.networks import make_architecture
+        >>> make_architecture("mlp", {"width": "32"}).width
+        32
     """
     if name not in NETWORKS:
         raise ConfigError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")

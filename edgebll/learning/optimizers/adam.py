@@ -32,6 +32,11 @@ class Adam(Optimizer):
         beta2: in [0, 1).
         epsilon: > 0.
         weight_decay: >= 0, on every parameter.
+
+    Example:
+        >>> from edgebll.learning import Adam
+        >>> Adam(lr=0.01, clip_norm=1.0).options()["beta2"]
+        0.999
     """
 
     lr: float = 1e-3

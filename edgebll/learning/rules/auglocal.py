@@ -35,6 +35,11 @@ class AugLocal(Rule):
     Attributes:
         depth: d, units of the first block's auxiliary network.
         shrink: tau in [0, 1]; 0 keeps the depth.
+
+    Example:
+        >>> from edgebll.learning import AugLocal
+        >>> AugLocal(depth=3).options()["shrink"]
+        0.5
     """
 
     depth: int = 2

@@ -10,7 +10,13 @@ from edgebll.learning.rule import Rule
 
 @dataclass(frozen=True)
 class Backprop(Rule):
-    """L = CE(logits, y) through the whole network; the baseline of every comparison."""
+    """L = CE(logits, y) through the whole network; the baseline of every comparison.
+
+    Example:
+        >>> from edgebll.learning import Backprop
+        >>> Backprop.one_block
+        True
+    """
 
     name: ClassVar[str] = "backprop"
     summary: ClassVar[str] = "End-to-end backpropagation through the whole network."

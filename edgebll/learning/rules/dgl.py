@@ -23,6 +23,11 @@ class DGL(Rule):
         hidden_layers: 1x1 convolutions, and linear layers before the last one (both 3 in the paper).
         reduction: the map shrinks so many times a side before the convolutions.
         cells: a side before the linear layers.
+
+    Example:
+        >>> from edgebll.learning import DGL
+        >>> DGL(hidden_layers=2).options()["convolutions"]
+        3
     """
 
     convolutions: int = 3

@@ -33,6 +33,11 @@ class FeedbackAlignment(Rule):
     Attributes:
         slope: of the Kaiming initialisation; sqrt(5), PyTorch's for weights, gives +-1/sqrt(fan_in).
         feedback_seed: decides the kernels B.
+
+    Example:
+        >>> from edgebll.learning import FeedbackAlignment
+        >>> FeedbackAlignment.one_block
+        True
     """
 
     slope: float = math.sqrt(5.0)

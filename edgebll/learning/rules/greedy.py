@@ -21,6 +21,11 @@ class Greedy(Rule):
         classifier: "linear" (on a pooled map) or "conv" (a 3x3 convolution and two linear layers).
         head_size: cells a side of the linear classifier's map.
         hidden: features between the conv classifier's linear layers.
+
+    Example:
+        >>> from edgebll.learning import Greedy
+        >>> Greedy(classifier="conv", hidden=64).options()["hidden"]
+        64
     """
 
     head_size: int = 3

@@ -78,6 +78,14 @@ def export_step(
         VerifyError: ONNX Runtime's results differ.
         StorageError: the file cannot be written.
         ExportError: the function is not pure, random, or uses what cannot be exported; says what and where.
+
+    Example:
+        >>> import torch
+        >>> from edgebll_export import export_step
+        >>> def step(w, x, lr):
+        ...     return {"w": w - lr * torch.func.grad(lambda w: (x @ w).square().mean())(w)}
+        >>> export_step(step, (torch.ones(4, 2), torch.ones(8, 4), torch.tensor(0.1))).outputs
+        ('w.next',)
     """
     chosen = make_target(target) if isinstance(target, str) else target
     if path is not None:

@@ -49,6 +49,11 @@ class BackLink(Greedy):
         length: l, units that the next block's error reaches into; at most all of a block. 0 is greedy learning.
         alpha: share of a block's own gradient in these units.
         lag: 0 or 1, see the module.
+
+    Example:
+        >>> from edgebll.learning import BackLink
+        >>> [edge.tensors for edge in BackLink(length=2).edges(["block0", "block1"]) if edge.target == "block0"]
+        [('x', 'y'), ('grad',)]
     """
 
     length: int = 1

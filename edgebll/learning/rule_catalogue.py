@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
@@ -70,17 +70,17 @@ def catalogue(build: Callable[[int], BlockNetwork], blocks: int, names: Iterable
 
 
 def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:
-    head = (rule.name, rule.summary, rule.equation, rule.options())
+    entry = RuleEntry(rule.name, rule.summary, rule.equation, rule.options(), streams=(), forward=0.0, backward=0.0)
     try:
         specs = [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
     except ConfigError as error:
-        return RuleEntry(*head, (), 0.0, 0.0, str(error))
+        return replace(entry, refusal=str(error))
     streams = edges_of(rule.edges([spec.name for spec in specs]), specs)
     order = {name: index for index, name in enumerate([HOST, *(spec.name for spec in specs)])}
     into = {True: dict.fromkeys(order, 0.0), False: dict.fromkeys(order, 0.0)}
     for stream in streams:
         into[order[stream.source] < order[stream.target]][stream.target] += stream.bytes_per_sample
-    return RuleEntry(*head, streams, max(into[True].values()), max(into[False].values()))
+    return replace(entry, streams=streams, forward=max(into[True].values()), backward=max(into[False].values()))
 
 
 def edges_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[RuleEdge, ...]:

@@ -47,8 +47,17 @@ class Agent:
         self._endpoints = BoardEndpoints(settings)
         self._snapshot_cache = SnapshotCache(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
         self._runtime_pool = RuntimePool()
-        kept = (self._snapshot_cache, self._runtime_pool, LinkCheck(settings.keys), settings.state_dir)
-        self._board = BoardResources(settings.name, settings.keys, cache, self._endpoints.receiver, settings.deadline_s, *kept)
+        self._board = BoardResources(
+            name=settings.name,
+            keys=settings.keys,
+            cache=cache,
+            receiver=self._endpoints.receiver,
+            deadline_s=settings.deadline_s,
+            snapshot_cache=self._snapshot_cache,
+            runtime_pool=self._runtime_pool,
+            links=LinkCheck(settings.keys),
+            state_dir=settings.state_dir,
+        )
         self._session: Session | None = None
         self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
         self._runs = RunHistory(self._files.runs)

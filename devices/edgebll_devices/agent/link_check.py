@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgebll.kernel.errors import LinkError
 from edgebll.kernel.keys import KeyPair
-from edgebll.kernel.transport.link_trial import try_link
+from edgebll.kernel.transport.link_trial import Trial, try_link
 from edgebll.kernel.transport.rate_quota import Quota
 from edgebll.kernel.wire import Message, Neighbour, Reach, Reached, Surveyed
 
@@ -60,11 +60,20 @@ class LinkCheck:
         try:
             keys = self._keys if to.public_key is not None else None
             trial = try_link(to.endpoints, keys, to.public_key, request.payload_bytes, request.limit_s, stop.is_set)
-            found = (trial.endpoint, trial.address, trial.round_trip_s, trial.bytes_per_second, trial.problem)
         except Exception as error:  # e.g. no thread or descriptor is left
-            found = ("", "", 0.0, 0.0, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            trial = Trial("", problem=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
         if not stop.is_set():
-            post(Reached(request.run, to.board, *found, incarnation=request.incarnation))
+            reached = Reached(
+                request.run,
+                to.board,
+                endpoint=trial.endpoint,
+                address=trial.address,
+                round_trip_s=trial.round_trip_s,
+                bytes_per_second=trial.bytes_per_second,
+                problem=trial.problem,
+                incarnation=request.incarnation,
+            )
+            post(reached)
 
     def stop(self) -> None:
         """Nobody waits for what is being tried any more."""

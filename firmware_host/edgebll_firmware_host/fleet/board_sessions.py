@@ -145,9 +145,17 @@ def start_session(
 
 
 def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours, step: int) -> Assign:
-    upstream = tuple(dict.fromkeys(around.upstream_keys))
-    how = (upstream, link.entry.runtime, link.threads, step)
-    return Assign(link.run, blocks, around.endpoints, around.endpoint_keys, *how, incarnation=link.incarnation)
+    return Assign(
+        link.run,
+        blocks=blocks,
+        endpoints=around.endpoints,
+        endpoint_keys=around.endpoint_keys,
+        upstream_keys=tuple(dict.fromkeys(around.upstream_keys)),
+        runtime=link.entry.runtime,
+        threads=link.threads,
+        step=step,
+        incarnation=link.incarnation,
+    )
 
 
 def neighbours(

@@ -75,8 +75,17 @@ class _Run:
         number = context.recorder.folder.next_incarnation()
         left_s = self._patience.left_s(awake_s())
         entries = self._reconfiguration.await_boards(self._cluster, left_s) if context.begun else self._first_boards()
-        how = (self._cluster.host.deadline_s, self._engine.check, context.say, number)
-        with open_fleet(entries, context.plan.run, self._cluster.keys, *how, begun=context.begun) as fleet:
+        connecting = open_fleet(
+            entries,
+            context.plan.run,
+            self._cluster.keys,
+            deadline_s=self._cluster.host.deadline_s,
+            check=self._engine.check,
+            tell=context.say,
+            incarnation=number,
+            begun=context.begun,
+        )
+        with connecting as fleet:
             incarnation = Incarnation(context, self._reconfiguration, self._cluster, fleet, number, self._turn)
             return self._is_over(incarnation.go(), fleet)
 

@@ -85,9 +85,15 @@ class Incarnation:
         context.outcome.versions = context.preflight.versions
         context.threads.apply(fleet.links, placement.blocks, context.numerics.began)
         self._snapshot = self._newest() if context.begun else None
-        how = (self._cluster.keys, self._snapshot, context.preflight.chosen)
         try:
-            shipped = start_session(fleet, context.plan.bundle, placement, *how)
+            shipped = start_session(
+                fleet,
+                context.plan.bundle,
+                placement,
+                keys=self._cluster.keys,
+                snapshot=self._snapshot,
+                chosen=context.preflight.chosen,
+            )
         except BoardLeaves as leaving:
             if not context.begun:
                 raise

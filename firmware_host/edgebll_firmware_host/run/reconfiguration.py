@@ -211,9 +211,19 @@ class Reconfiguration:
             return
         now, now_s = self._now, time.monotonic()
         boards = tuple(self._board(now, board) for board in self.members.of(now.cluster))
-        done = (self._recorder.steps, self._snapshots.written, self.failures)
-        where = (this_machine(), time.monotonic())
-        self._status_files.publish(Status(time.time(), phase, os.getpid(), now.number, *done, boards, *where), now_s)
+        status = Status(
+            written_s=time.time(),
+            phase=phase,
+            pid=os.getpid(),
+            incarnation=now.number,
+            step=self._recorder.steps,
+            snapshot=self._snapshots.written,
+            recoveries=self.failures,
+            boards=boards,
+            machine=this_machine(),
+            ticks_s=time.monotonic(),
+        )
+        self._status_files.publish(status, now_s)
 
     def _board(self, now: CurrentIncarnation, entry: BoardEntry) -> BoardStatus:
         name, blocks = entry.name, now.placement.blocks.get(entry.name, ())
@@ -222,5 +232,14 @@ class Reconfiguration:
         state = "drained" if name in self.members.drained else "working" if blocks else "spare"
         state = "leaving" if name in now.fleet.leaving else state
         state = "away" if name in self._away and not blocks else state
-        said = (entry.public_key, entry.threads, entry.runtime, entry.cap_threads)
-        return BoardStatus(name, entry.endpoint, state, blocks, silent_s, *said)
+        return BoardStatus(
+            name=name,
+            endpoint=entry.endpoint,
+            state=state,
+            blocks=blocks,
+            silent_s=silent_s,
+            public_key=entry.public_key,
+            threads=entry.threads,
+            runtime=entry.runtime,
+            cap_threads=entry.cap_threads,
+        )

@@ -70,8 +70,17 @@ class Account:
         mine.clock_offsets[board] = clock_offset_ns
         mine.busy_ns[report.block] = mine.busy_ns.get(report.block, 0) + report.end_ns - report.start_ns
         if len(mine.spans) < self._room:
-            where = (board, report.block, report.kind, report.sequence, report.step)
-            mine.spans.append(BoardSpan(*where, report.start_ns, report.end_ns))
+            mine.spans.append(
+                BoardSpan(
+                    board=board,
+                    block=report.block,
+                    kind=report.kind,
+                    sequence=report.sequence,
+                    step=report.step,
+                    start_ns=report.start_ns,
+                    end_ns=report.end_ns,
+                )
+            )
         if time.monotonic() - self._written_s >= _EVERY_S:
             self.write()
 

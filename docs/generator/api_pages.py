@@ -10,6 +10,7 @@ from typing import Any
 #: Package -> title and what it is for. Its `__all__` says which names are shown.
 PACKAGES = {
     "edgebll": ("The front door", "What most programs need, as `import edgebll as eb`; names are loaded when asked for."),
+    "edgebll.kernel.runs.run_events": ("Progress", "What the callback `progress` of a run is given."),
     "edgebll.learning": (
         "Rules and optimisers",
         "Learning rules, optimisers, and the step of a block that they make together.",

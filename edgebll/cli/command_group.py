@@ -29,11 +29,15 @@ class Commands(TyperGroup):
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the command line."""
+        if options.get("parent") is not None:  # the command that this group is of ends it all
+            return super().make_context(*arguments, **options)
         with ending_in_order(self.name or "edgebll"):
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        if ctx.parent is not None:
+            return super().invoke(ctx)
         with ending_in_order(self.name or "edgebll"):
             return super().invoke(ctx)
 

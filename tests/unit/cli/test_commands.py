@@ -286,11 +286,15 @@ def test_quantize_refuses_other_samples(tmp_path: Path, bundle: Path) -> None:
     assert not (tmp_path / "q").exists()
 
 
-def test_verify_prints_every_output_and_ends_with_code_6_on_excess(bundle: Path) -> None:
+def test_verify_prints_every_output_and_ends_with_code_6_on_excess(bundle: Path, tmp_path: Path) -> None:
     result = call("verify", bundle, "--steps", "2")
     for text in ("feedback.weight.next", "metrics", "forward", "momentum.net.", "all ", "max rel error"):
         assert text in result.output
-    strict = call("verify", bundle, "--steps", "1", "--tolerance", "1e-12", "--json", code=6)
+    shutil.copytree(bundle, tmp_path / "other")
+    manifest = json.loads((tmp_path / "other" / "manifest.json").read_text())
+    manifest["optimizer"]["weight_decay"] = 0.01  # so that PyTorch learns otherwise than the graphs
+    (tmp_path / "other" / "manifest.json").write_text(json.dumps(manifest))
+    strict = call("verify", tmp_path / "other", "--steps", "1", "--json", code=6)
     outputs = json.loads(strict.stdout)
     assert not outputs["passed"]
     assert any(row["failed"] for row in outputs["outputs"])

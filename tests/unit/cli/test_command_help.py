@@ -82,6 +82,13 @@ def test_a_misspelt_command_is_told_the_nearest(words: list[str], near: str) -> 
     assert "Did you mean" not in CliRunner().invoke(app, ["xyzzy"]).stderr
 
 
+@pytest.mark.parametrize("words", [["keys", "show"], ["cluster", "status"]])
+def test_a_group_lets_the_program_say_its_name(words: list[str]) -> None:
+    result = CliRunner().invoke(app, [*words, "/nowhere/at/all"])
+    assert result.exit_code in (2, 3)
+    assert result.stderr.startswith("edgebll: ")
+
+
 def imported(program: str) -> set[str]:
     """Which heavy packages are imported by a program of a line."""
     heavy = ("torch", "onnx", "onnxruntime", "numpy", "sklearn", "matplotlib", "zmq")

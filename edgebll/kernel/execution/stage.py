@@ -100,7 +100,8 @@ class HostedBlock:
             WireError: a tensor or scalar is missing or of the wrong dtype, shape or value.
         """
         if token.source:
-            return self._admit_beside(token)
+            self._admit_beside(token)
+            return
         if token.sequence != self._next_sequence or self._end_admitted:
             expected = "nothing after END" if self._end_admitted else f"token {self._next_sequence}"
             raise LinkError(f"{self.name} expected {expected} and got token {token.sequence}; start the run again")
@@ -109,8 +110,6 @@ class HostedBlock:
         self._next_sequence += 1
         self._end_admitted = token.kind == END
         self._inbox.append(token)
-
-        return None
 
     def _admit_beside(self, token: Token) -> None:
         """Queue a token of a side stream."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Iterable
 
@@ -11,16 +10,14 @@ import zmq
 
 from edgebll.kernel.errors import LinkError, WireError
 from edgebll.kernel.keys import KeyPair
-from edgebll.kernel.transport.address import split_tcp
-from edgebll.kernel.transport.connection_monitor import Monitor
-from edgebll.kernel.transport.sockets import Endpoint
+from edgebll.kernel.transport.endpoint_roles import ConnectingEndpoint, ListeningEndpoint
 from edgebll.kernel.wire import Failure, Message
-from edgebll.kernel.wire.codec import decode, encode
+from edgebll.kernel.wire.codec import Buffer, decode, encode
 
 _log = logging.getLogger(__name__)
 
 
-class ControlServer(Endpoint):
+class ControlServer(ListeningEndpoint):
     """The board's end: listens, and knows its peers apart.
 
     Args:
@@ -37,40 +34,23 @@ class ControlServer(Endpoint):
     """
 
     def __init__(self, endpoint: str, *, keys: KeyPair | None = None, allowed: Iterable[str] | None = None) -> None:
-        super().__init__(zmq.ROUTER, endpoint)
-        self.malformed = 0
-        try:
-            self._socket.router_mandatory = True  # say so when a peer is gone, do not drop
-            self._socket.router_handover = True  # a peer that reconnects keeps its identity
-            self._bind(keys, allowed, final=True)
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(zmq.ROUTER, endpoint, keys, allowed, final=True)
 
-    def allow(self, public_keys: Iterable[str]) -> None:
-        """Replace the keys that may connect; no effect on an unencrypted endpoint."""
-        self._allow(public_keys)
+    def _set_options(self) -> None:
+        self._socket.router_mandatory = True  # say so when a peer is gone, do not drop
+        self._socket.router_handover = True  # a peer that reconnects keeps its identity
 
     def receive(self, timeout_s: float) -> tuple[bytes, Message] | None:
         """Next message and who sent it, or None after `timeout_s`.
 
         A message that cannot be decoded is logged, counted, answered with a Failure and dropped.
         """
-        deadline = time.monotonic() + timeout_s
-        while (parts := self._receive_parts(timeout_s)) is not None:
-            peer = bytes(parts[0])
-            try:
-                return peer, decode(parts[1:])
-            except WireError as error:
-                self.malformed += 1
-                _log.warning("%s dropped a message: %s", self.endpoint, error)
-                self._refuse(peer, error)
-            timeout_s = deadline - time.monotonic()
-        return None
+        found = self._next_message(timeout_s, envelope=1)
+        return None if found is None else (bytes(found[0][0]), found[1])
 
-    def _refuse(self, peer: bytes, error: WireError) -> None:
+    def _dropped(self, envelope: list[Buffer], error: WireError) -> None:
         try:
-            self.send(peer, Failure(run="", code=error.exit_code, message=str(error)))
+            self.send(bytes(envelope[0]), Failure(run="", code=error.exit_code, message=str(error)))
         except LinkError:
             _log.warning("%s could not answer: the peer is gone", self.endpoint)
 
@@ -86,7 +66,7 @@ class ControlServer(Endpoint):
             raise LinkError(f"{self.endpoint} cannot answer: its peer is gone") from error
 
 
-class ControlClient(Endpoint):
+class ControlClient(ConnectingEndpoint):
     """The host's end: one board's control connection.
 
     Args:
@@ -99,14 +79,10 @@ class ControlClient(Endpoint):
     """
 
     def __init__(self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None) -> None:
-        super().__init__(zmq.DEALER, endpoint)
-        try:
-            self._socket.routing_id = uuid.uuid4().hex.encode("ascii")  # stays the same over a reconnection
-            self._monitor = Monitor(self._socket, split_tcp(endpoint)[1])
-            self._connect(keys, server_key)
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(zmq.DEALER, endpoint, keys, server_key)
+
+    def _set_options(self) -> None:
+        self._socket.routing_id = uuid.uuid4().hex.encode("ascii")  # stays the same over a reconnection
 
     def send(self, message: Message) -> None:
         """Queue a message; never waits. Whether it arrives shows in the answers (`receive`, `diagnosis`).
@@ -129,26 +105,10 @@ class ControlClient(Endpoint):
         return None if parts is None else decode(parts)
 
     @property
-    def broken(self) -> bool:
-        """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
-        return self._monitor.broken
-
-    @property
     def traffic(self) -> tuple[int, int]:
         """Bytes the board has acknowledged and sent on the present connection, parts of messages too."""
         return self._monitor.traffic
 
-    @property
-    def on_the_way(self) -> int:
-        """Bytes the kernel has for the board that are not confirmed yet."""
-        return self._monitor.unconfirmed
-
     def diagnosis(self) -> str:
         """Why nothing may have come, to append to a sentence: "; is a board listening there?" and the like."""
         return self._monitor.diagnosis()
-
-    def close(self, linger_s: float = 0.0) -> None:
-        """Close, giving unsent messages at most `linger_s`."""
-        if hasattr(self, "_monitor"):
-            self._monitor.close()
-        super().close(linger_s)

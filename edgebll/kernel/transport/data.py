@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 
 import zmq
 
-from edgebll.kernel.errors import LinkTimeout, WireError
+from edgebll.kernel.errors import LinkTimeout
 from edgebll.kernel.keys import KeyPair
-from edgebll.kernel.transport.address import split_tcp
 from edgebll.kernel.transport.connection_monitor import Monitor
-from edgebll.kernel.transport.sockets import Endpoint
+from edgebll.kernel.transport.endpoint_roles import ConnectingEndpoint, ListeningEndpoint
 from edgebll.kernel.wire import Message
-from edgebll.kernel.wire.codec import decode, encode
-
-_log = logging.getLogger(__name__)
+from edgebll.kernel.wire.codec import encode
 
 _HANDSHAKE_MS = 1000
 _DRAIN_LOOK_S = 0.005
@@ -24,7 +20,7 @@ _DRAIN_LOOK_S = 0.005
 DEAD_S = 10.0
 
 
-class Sender(Endpoint):
+class Sender(ConnectingEndpoint):
     """Sends messages to one `Receiver`; connects in the background.
 
     It connects again after a break, so that it notices what there is, but what was under way may be lost then: who needs every
@@ -43,15 +39,12 @@ class Sender(Endpoint):
     def __init__(
         self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None, dead_s: float = DEAD_S
     ) -> None:
-        super().__init__(zmq.PUSH, endpoint)
-        try:
-            self._notice_silence(dead_s)
-            self._socket.immediate = True  # queue only on a connection that stands, so that a missing peer is noticed
-            self._monitor = Monitor(self._socket, split_tcp(endpoint)[1])
-            self._connect(keys, server_key)
-        except BaseException:
-            self.close()
-            raise
+        self._dead_s = dead_s
+        super().__init__(zmq.PUSH, endpoint, keys, server_key)
+
+    def _set_options(self) -> None:
+        self._notice_silence(self._dead_s)
+        self._socket.immediate = True  # queue only on a connection that stands, so that a missing peer is noticed
 
     @property
     def news(self) -> Monitor:
@@ -59,19 +52,9 @@ class Sender(Endpoint):
         return self._monitor
 
     @property
-    def broken(self) -> bool:
-        """Whether a connection that stood was cut, even if there is a new one: messages may be lost."""
-        return self._monitor.broken
-
-    @property
     def acknowledged(self) -> int:
         """Bytes the other side's kernel has confirmed on the present connection."""
         return self._monitor.traffic[0]
-
-    @property
-    def on_the_way(self) -> int:
-        """Bytes the kernel has for the other side that are not confirmed yet; from any thread."""
-        return self._monitor.unconfirmed
 
     def _notice_silence(self, dead_s: float) -> None:
         """Let the kernel cut a connection whose other end confirms nothing: it does so for a busy or blocked process too."""
@@ -109,14 +92,8 @@ class Sender(Endpoint):
             if self.acknowledged != acknowledged:
                 acknowledged, moved_s = self.acknowledged, time.monotonic()
 
-    def close(self, linger_s: float = 0.0) -> None:
-        """Close, giving unsent messages at most `linger_s`."""
-        if hasattr(self, "_monitor"):
-            self._monitor.close()
-        super().close(linger_s)
 
-
-class Receiver(Endpoint):
+class Receiver(ListeningEndpoint):
     """Listens for messages of any number of senders.
 
     Args:
@@ -133,29 +110,14 @@ class Receiver(Endpoint):
     """
 
     def __init__(self, endpoint: str, *, keys: KeyPair | None = None, allowed: Iterable[str] | None = None) -> None:
-        super().__init__(zmq.PULL, endpoint)
-        self.malformed = 0
-        try:
-            # A neighbour may knock before the host has named its key, so a refused one tries again. libzmq may leave it
-            # hanging after the first refusal: a short limit on handshakes ends that.
-            self._socket.handshake_ivl = _HANDSHAKE_MS
-            self._bind(keys, allowed, final=False)
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(zmq.PULL, endpoint, keys, allowed, final=False)
 
-    def allow(self, public_keys: Iterable[str]) -> None:
-        """Replace the keys that may connect; no effect on an unencrypted endpoint."""
-        self._allow(public_keys)
+    def _set_options(self) -> None:
+        # A neighbour may knock before the host has named its key, so a refused one tries again. libzmq may leave it
+        # hanging after the first refusal: a short limit on handshakes ends that.
+        self._socket.handshake_ivl = _HANDSHAKE_MS
 
     def receive(self, timeout_s: float) -> Message | None:
         """Next message, or None after `timeout_s`; malformed ones are logged, counted and dropped."""
-        deadline = time.monotonic() + timeout_s
-        while (parts := self._receive_parts(timeout_s)) is not None:
-            try:
-                return decode(parts)
-            except WireError as error:
-                self.malformed += 1
-                _log.warning("%s dropped a message: %s", self.endpoint, error)
-            timeout_s = deadline - time.monotonic()
-        return None
+        found = self._next_message(timeout_s)
+        return None if found is None else found[1]

@@ -16,6 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edgebll.kernel.errors import ExportError
+from edgebll_export.graph.disjoint_parts import DisjointParts
 from edgebll_export.graph.value import Array, Value, only_moves_ones, padded, reshape_broadcast
 from edgebll_export.passes import run_passes
 from edgebll_export.passes.value_names import reads, with_inputs
@@ -30,6 +31,7 @@ class GraphBuilder:
     Attributes:
         target: what the graph is made for; lowerings choose their form by it, and nodes it does not take are refused.
         trains: whether gradients are in it, which may share what the forward pass computes.
+        disjoint_parts: by name, values that are zero but for some parts.
 
     Args:
         reserved: names of the graph's inputs and outputs, which no value in between may have.
@@ -40,6 +42,7 @@ class GraphBuilder:
         self.trains = trains
         self._reserved = frozenset(reserved)
         self.nodes: list[onnx.NodeProto] = []
+        self.disjoint_parts: dict[str, DisjointParts] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}

@@ -58,12 +58,12 @@ def fuse_updates(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], names:
     return [with_inputs(node, renamed) if node.op_type == "Identity" else node for node in result] if renamed else list(nodes)
 
 
-def _group(name: str, producers: Producers, names: Names) -> str | None:
+def _group(name: str, makers: Producers, names: Names) -> str | None:
     """Values of the same group are computed alike; None for one that cannot be fused."""
-    node, shape = producers.get(name), names.shape_of(name)
+    node, shape = makers.get(name), names.shape_of(name)
     if node is None or node.op_type not in ELEMENTWISE or 0 in shape:
         return None
-    key = names.dtype_of(name) + _signature(name, shape, producers, names, _LEVELS)
+    key = names.dtype_of(name) + _signature(name, shape, makers, names, _LEVELS)
     if math.prod(shape) <= MAX_ELEMENTS:
         return key
     return key + name if _has_trailing_one(shape) else None
@@ -73,23 +73,23 @@ def _has_trailing_one(shape: tuple[int, ...]) -> bool:
     return len(shape) > 1 and shape[-1] == 1
 
 
-def _signature(name: str, shape: tuple[int, ...], producers: Producers, names: Names, levels: int) -> str:
+def _signature(name: str, shape: tuple[int, ...], makers: Producers, names: Names, levels: int) -> str:
     if names.shape_of(name) in SCALARS:
         return name
     if names.shape_of(name) != shape:
         return "?"
-    node = producers.get(name)
+    node = makers.get(name)
     if levels == 0 or node is None or node.op_type not in ELEMENTWISE:
         return "."
-    operands = (_signature(operand, shape, producers, names, levels - 1) for operand in node.input)
+    operands = (_signature(operand, shape, makers, names, levels - 1) for operand in node.input)
     return f"{node.op_type}({','.join(operands)})"
 
 
 class _Fusion:
     """Builds the flat chains; equal tuples of values are made once."""
 
-    def __init__(self, producers: Producers, names: Names) -> None:
-        self.producers = producers
+    def __init__(self, makers: Producers, names: Names) -> None:
+        self._makers = makers
         self.names = names
         self.nodes: list[onnx.NodeProto] = []
         self._flat: dict[Group, str] = {}
@@ -116,7 +116,7 @@ class _Fusion:
 
     def _operator(self, group: Group, members: Group) -> str | None:
         """One operator on vectors, if the whole group comes from the same one with operands that can be joined."""
-        nodes = [self.producers.get(name) for name in group]
+        nodes = [self._makers.get(name) for name in group]
         first = nodes[0]
         if first is None or first.op_type not in ELEMENTWISE:
             return None
@@ -145,9 +145,9 @@ class _Fusion:
         return str(self.nodes[-1].output[0])
 
     def _flattened(self, name: str) -> str:
-        producer = self.producers.get(name)
+        producer = self._makers.get(name)
         while producer is not None and producer.op_type == "Reshape":  # of a reshaped value, only the last shape matters
-            name, producer = producer.input[0], self.producers.get(producer.input[0])
+            name, producer = producer.input[0], self._makers.get(producer.input[0])
         shape = self.names.shape_of(name)
         return name if len(shape) == 1 else self._reshaped(name, (math.prod(shape),))
 

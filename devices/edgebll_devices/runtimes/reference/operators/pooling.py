@@ -14,6 +14,11 @@ from edgebll_devices.runtimes.reference.operators.registry import Value, check_s
 from edgebll_devices.runtimes.reference.operators.windows import geometry, windows
 
 
+def _refuse_column_major(storage_order: int) -> None:
+    if storage_order:
+        raise BundleError("max pooling that counts positions by columns (storage_order) is not known")
+
+
 def _refuse_ceil(ceil_mode: int) -> None:
     if ceil_mode:
         raise BundleError("pooling that rounds its output size up (ceil_mode) is not known")
@@ -33,6 +38,7 @@ def max_pool(
     auto_pad: str = "NOTSET",
 ) -> Value:
     """Largest value of each window; padding counts as the lowest finite number."""
+    _refuse_column_major(storage_order)
     _refuse_ceil(ceil_mode)
     g = geometry(x, kernel_shape, strides, dilations, pads, auto_pad)
     return windows(x, g, float(np.finfo(x.dtype).min)).max(axis=tuple(range(-len(g.kernel), 0)))

@@ -15,7 +15,7 @@ import numpy as np
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll_devices.runtimes.graph_signature import Signature, signature
-from edgebll_devices.runtimes.onnxruntime_cpu import load_session
+from edgebll_devices.runtimes.onnxruntime_session import load_session
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
 from support.fake_cudart import FakeCudart

@@ -18,7 +18,8 @@ from edgebll.kernel.errors import BoardError, BundleError
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll_devices.runtimes import load_block
 from edgebll_devices.runtimes.aligned_arrays import ALIGNMENT, empty_aligned, is_ready
-from edgebll_devices.runtimes.onnxruntime_cpu import OrtBlock, load_session
+from edgebll_devices.runtimes.onnxruntime_cpu import OrtBlock
+from edgebll_devices.runtimes.onnxruntime_session import load_session
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ def test_malformed_data_is_dropped_and_counted() -> None:
     with Receiver(LOCAL) as receiver, Sender(receiver.endpoint) as sender:
         sender._socket.send_multipart([b"not msgpack"])
         sender.send(token(), WAIT_S)
-        with_level = logging.getLogger("edgebll.kernel.transport.data")
+        with_level = logging.getLogger("edgebll.kernel.transport.endpoint_roles")
         assert with_level.isEnabledFor(logging.WARNING)
         assert receiver.receive(WAIT_S) == token()
         assert receiver.malformed == 1

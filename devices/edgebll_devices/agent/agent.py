@@ -1,7 +1,7 @@
 """The agent: one process that serves one host after another.
 
 Two threads. This one, the control thread, talks to the host and never computes, so it answers a Ping at once however
-long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in doors.py.
+long a step takes. The worker (worker.py) computes and talks to the other boards. They meet in endpoints.py.
 """
 
 from __future__ import annotations
@@ -9,23 +9,21 @@ from __future__ import annotations
 import logging
 import time
 
-from edgebll.kernel.errors import BoardError, EdgebllError, LinkError, StorageError
+from edgebll.kernel.errors import BoardError, LinkError, StorageError
 from edgebll.kernel.support.awake_clock import awake_s
-from edgebll.kernel.wire import Assign, Hello, Message, Ping, Pong, Progress, Stop, Stopped
+from edgebll.kernel.wire import Assign, Hello, Message, Ping, Pong, Stop, Stopped
 from edgebll_devices.agent.board_info import BoardInfo
 from edgebll_devices.agent.endpoints import BoardEndpoints
 from edgebll_devices.agent.graceful_shutdown import GracefulShutdown
-from edgebll_devices.agent.link_check import LinkCheck
+from edgebll_devices.agent.next_incarnation import NextIncarnation
 from edgebll_devices.agent.refusals import failing, refusal
 from edgebll_devices.agent.run_history import RunHistory
 from edgebll_devices.agent.settings import Settings
 from edgebll_devices.service.systemd_notify import ServiceManager
-from edgebll_devices.session.runtime_pool import RuntimePool
-from edgebll_devices.session.session import BoardResources, Ended, Session
+from edgebll_devices.session.board_resources import BoardResources
+from edgebll_devices.session.session import Ended, Session
 from edgebll_devices.storage.board_files import BoardFiles
 from edgebll_devices.storage.file_cache import FileCache
-from edgebll_devices.storage.snapshot_cache import SnapshotCache
-from edgebll_devices.storage.write_budget import disk_budget
 
 _log = logging.getLogger(__name__)
 
@@ -45,25 +43,14 @@ class Agent:
         cache = FileCache(settings.state_dir, owner=self._files.key)
         self._board_info = BoardInfo(settings.name, self._files)
         self._endpoints = BoardEndpoints(settings)
-        self._snapshot_cache = SnapshotCache(cache, settings.keep_snapshots, disk_budget(settings.keep_gib_per_day))
-        self._runtime_pool = RuntimePool()
-        self._board = BoardResources(
-            name=settings.name,
-            keys=settings.keys,
-            cache=cache,
-            receiver=self._endpoints.receiver,
-            deadline_s=settings.deadline_s,
-            snapshot_cache=self._snapshot_cache,
-            runtime_pool=self._runtime_pool,
-            links=LinkCheck(settings.keys),
-            state_dir=settings.state_dir,
-        )
+        self._board = BoardResources.of(settings, cache, self._endpoints.receiver)
         self._session: Session | None = None
-        self._next: tuple[bytes, Hello] | None = None  # a later incarnation, which waits for the worker to let go
+        self._next = NextIncarnation()
         self._runs = RunHistory(self._files.runs)
         self._manager = ServiceManager()
         self._turn_s = min(_TURN_S, settings.deadline_s / 4, self._manager.period_s or _TURN_S)
         self._shutdown = GracefulShutdown(settings.leave_s, self._manager)
+        self._idle = f"board {settings.name} waits for a host at {self.endpoint}"
         self._stop_requested = False
         self._exit_code: int | None = None
 
@@ -96,10 +83,6 @@ class Agent:
             self._turn()
         return self._exit_code or 0
 
-    @property
-    def _idle(self) -> str:
-        return f"board {self._settings.name} waits for a host at {self.endpoint}"
-
     def _turn(self) -> None:
         self._endpoints.wait(self._turn_s)
         self._manager.alive(time.monotonic())
@@ -108,7 +91,7 @@ class Agent:
             self._handle(peer, message)
             self._manager.alive(time.monotonic())  # files may come for a long time
         self._check_deadline()
-        self._runtime_pool.expire(time.monotonic())
+        self._board.runtime_pool.expire(time.monotonic())
 
     def _empty_outbox(self) -> None:
         for session, message in self._endpoints.posted():
@@ -152,11 +135,7 @@ class Agent:
         else:
             if isinstance(message, Assign):
                 self._board_info.hosting.begins(message.run, message.blocks)
-            try:
-                answer = session.handle(message)
-            except EdgebllError as error:
-                answer = session.fail(error)
-            if answer is not None:
+            if (answer := session.answer(message)) is not None:
                 self._tell(session, answer)
 
     def _greet(self, peer: bytes, hello: Hello) -> None:
@@ -197,8 +176,7 @@ class Agent:
 
     def _supersede(self, session: Session, peer: bytes, hello: Hello) -> None:
         """Leave a session for a later incarnation of its run: nothing that is still under way in it counts any more."""
-        if self._next is None or self._next[1].incarnation <= hello.incarnation:
-            self._next = peer, hello
+        self._next.put(peer, hello)
         self._wind_up(session)
 
     def _refuse(self, peer: bytes, message: Message) -> None:
@@ -221,16 +199,14 @@ class Agent:
         _log.info("run %s: incarnation %d is over", session.run, session.incarnation)
         self._session = None
         self._manager.status(self._idle)
-        following, self._next = self._next, None
-        if following is not None:
+        if (following := self._next.take()) is not None:
             self._greet(*following)
         elif self._settings.once:
             self._exit_code = session.failure.code if session.failure is not None else 0
 
     def _check_deadline(self) -> None:
         session = self._session
-        if self._next is not None:
-            self._tell_waiting(*self._next)
+        self._next.comfort(self._endpoints)
         if session is None or session.stopping:
             return
         silent_s = awake_s() - session.heard
@@ -238,11 +214,6 @@ class Agent:
             error = LinkError(f"heard nothing from the host for {silent_s:.1f} s and dropped the run; start it again")
             self._tell(session, session.fail(error))
             self._wind_up(session)
-
-    def _tell_waiting(self, peer: bytes, hello: Hello) -> None:
-        """Tell the host of the next incarnation that the board lives, though it still computes for the last one."""
-        text = "ends the step in progress of an earlier incarnation"
-        self._endpoints.answer(peer, Progress(hello.run, text, incarnation=hello.incarnation))
 
     def close(self) -> None:
         """End the session, if any, telling its host; free sockets and threads."""
@@ -252,8 +223,7 @@ class Agent:
             self._tell(session, session.fail(BoardError("the agent is shutting down; start it and the run again")))
             self._wind_up(session)
             self._await_worker(session)
-        self._snapshot_cache.close()
-        self._runtime_pool.close()
+        self._board.close()
         self._endpoints.close(wholly=session is None or not session.working)
         self._manager.close()
         self._files.close()

@@ -18,7 +18,7 @@ from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.aligned_arrays import empty_aligned
-from edgebll_devices.runtimes.onnxruntime_cpu import first_line, load_session
+from edgebll_devices.runtimes.onnxruntime_session import first_line, load_session
 
 _log = logging.getLogger(__name__)
 

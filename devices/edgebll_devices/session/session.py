@@ -9,18 +9,14 @@ from pathlib import Path
 
 from edgebll.kernel.bundle import parse_manifest
 from edgebll.kernel.errors import BundleError, EdgebllError, WireError
-from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.spec.manifest import FileEntry, Manifest
-from edgebll.kernel.transport import Receiver
 from edgebll.kernel.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
 from edgebll_devices.agent.assignment_check import check_assign, check_snapshot, check_start
-from edgebll_devices.agent.link_check import LinkCheck, survey
+from edgebll_devices.agent.link_check import survey
 from edgebll_devices.session.block_loader import LoadJob
-from edgebll_devices.session.runtime_pool import RuntimePool
+from edgebll_devices.session.board_resources import BoardResources
 from edgebll_devices.session.worker import Worker
-from edgebll_devices.storage.file_cache import FileCache
 from edgebll_devices.storage.incoming_file import Incoming
-from edgebll_devices.storage.snapshot_cache import SnapshotCache
 
 _log = logging.getLogger(__name__)
 
@@ -30,33 +26,6 @@ class Ended:
     """The worker thread has let go of everything; `failure` says what went wrong, if anything."""
 
     failure: Failure | None
-
-
-@dataclass(frozen=True)
-class BoardResources:
-    """What outlives a session.
-
-    Attributes:
-        name: of the board.
-        keys: of the board.
-        cache: its files.
-        receiver: its data socket.
-        deadline_s: how long to wait for a peer.
-        snapshot_cache: keeps states of snapshots.
-        runtime_pool: loaded runtimes for the next incarnation.
-        links: tries links.
-        state_dir: its folder.
-    """
-
-    name: str
-    keys: KeyPair | None
-    cache: FileCache
-    receiver: Receiver
-    deadline_s: float
-    snapshot_cache: SnapshotCache
-    runtime_pool: RuntimePool
-    links: LinkCheck
-    state_dir: Path
 
 
 class Session:
@@ -110,6 +79,13 @@ class Session:
     def over(self) -> bool:
         """Whether nothing more will come of this session, so that another host may take the board."""
         return not self.working and (self._worker_done or self.failure is not None)
+
+    def answer(self, message: Message) -> Message | None:
+        """As `handle`; where that raises, the session has failed, and its Failure is the answer."""
+        try:
+            return self.handle(message)
+        except EdgebllError as error:
+            return self.fail(error)
 
     def handle(self, message: Message) -> Message | None:
         """Take a message of this session's host and return the answer to send, if any.

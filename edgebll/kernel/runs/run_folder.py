@@ -31,17 +31,16 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from edgebll.kernel.errors import BundleError, StorageError
+from edgebll.kernel.runs.incarnation_number import INCARNATION, last_incarnation, write_incarnation
 from edgebll.kernel.runs.metrics_file import METRICS, reopen_metrics
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY, check_replaceable, clear_place, lock_folder, previous_run
-from edgebll.kernel.runs.run_record import finite, open_run, read_config, read_json
+from edgebll.kernel.runs.run_record import finite, open_run, read_config
 from edgebll.kernel.runs.run_repair import in_place, remake
 from edgebll.kernel.support.atomic_files import check_parents, storage_errors, write_json
 
 __all__ = ["INCARNATION", "METRICS", "RunFolder", "open_run", "read_config"]
 
-INCARNATION = "incarnation.json"
 FLUSH_S = 1.0  #: a killed process loses at most so much of its metrics
-_MAX_INCARNATION = 1 << 53  # beyond is none that was ever counted to
 
 
 class RunFolder:
@@ -188,19 +187,9 @@ class RunFolder:
             StorageError: the disk refuses.
         """
         self.attend()
-        self._incarnation = max(self._incarnation, self._last_incarnation()) + 1
-        write_json(self.path / INCARNATION, {"incarnation": self._incarnation})
+        self._incarnation = max(self._incarnation, last_incarnation(self.path, resumed=self._resumed)) + 1
+        write_incarnation(self.path, self._incarnation)
         return self._incarnation
-
-    def _last_incarnation(self) -> int:
-        """The number on the disk, 0 in a new run. Where it was lost, one that is surely higher: boards refuse lower ones."""
-        try:
-            last = read_json(self.path, INCARNATION, "has no incarnation").get("incarnation")
-        except BundleError:
-            last = None
-        if isinstance(last, int) and 0 < last <= _MAX_INCARNATION:
-            return last
-        return int(time.time()) if self._resumed else 0
 
     def flush(self) -> int:
         """Hand all metrics to the system; returns their size in bytes, which `resume` takes once they are on the disk."""

@@ -58,7 +58,7 @@ def test_nodes_that_run_elsewhere_are_said(bundle: Bundle, caplog: pytest.LogCap
 
 def test_onnx_runtime_tells_where_nodes_run(bundle: Bundle) -> None:
     """The real thing: with the processor alone every node runs elsewhere than on CUDA."""
-    from edgebll_devices.runtimes.onnxruntime_cpu import load_session
+    from edgebll_devices.runtimes.onnxruntime_session import load_session
 
     session = load_session(bundle, bundle.manifest.block("block0"), "step", 1, record=True)
     if not hasattr(session, "get_provider_graph_assignment_info"):

@@ -26,7 +26,7 @@ class Replay:
     def __init__(self, cuda: Cuda, enqueue: Callable[[], None], what: str, *, capturable: bool) -> None:
         self._cuda, self._enqueue, self._what = cuda, enqueue, what
         self._try_capture = capturable
-        self._runtime_pool = False
+        self._is_warmed_up = False
         self._graph: CudaGraph | None = None
         if not capturable:
             _log.info("%s runs without a CUDA graph: TensorRT cannot capture it", what)
@@ -47,13 +47,13 @@ class Replay:
 
     def start(self) -> None:
         """Enqueue the work without waiting for it; raises as `run` does."""
-        if self._runtime_pool and self._graph is None and self._try_capture:
+        if self._is_warmed_up and self._graph is None and self._try_capture:
             self._capture()
         if self._graph is not None:
             self._graph.launch(self._cuda.stream)
         else:
             self._enqueue()
-        self._runtime_pool = True
+        self._is_warmed_up = True
 
     def _capture(self) -> None:
         self._try_capture = False

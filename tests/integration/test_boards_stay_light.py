@@ -66,8 +66,8 @@ def test_the_agent_is_ready_before_any_heavy_import(tmp_path: Path) -> None:
         from pathlib import Path
         import edgebll_devices.agent.agent, edgebll_devices.commands.main
         from edgebll_devices.storage.board_files import BoardFiles
-        from edgebll_devices.agent.board_info import Facts
-        Facts("x", BoardFiles(Path(sys.argv[1]), "x")).welcome("run", "tcp://127.0.0.1:1")
+        from edgebll_devices.agent.board_info import BoardInfo
+        BoardInfo("x", BoardFiles(Path(sys.argv[1]), "x")).welcome("run", "tcp://127.0.0.1:1")
         heavy = {"onnxruntime", "torch", "onnx", "scipy", "sklearn", "matplotlib"} & set(sys.modules)
         raise SystemExit(f"imported: {heavy}" if heavy else 0)
         """

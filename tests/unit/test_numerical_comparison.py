@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -93,15 +95,18 @@ def test_whole_numbers_are_compared_exactly() -> None:
     assert compare(np.array([1, 1, 4]), expected, 0.0, reach=turned).failed
 
 
-def test_rounding_is_measured_only_where_something_is_beyond_the_tolerance() -> None:
-    one = {"a": np.ones(3, np.float32)}
-    asked: list[int] = []
+def test_rounding_is_asked_until_it_explains_what_is_beyond_the_tolerance() -> None:
+    one = {"a": np.ones(3, np.float32), "b": np.ones(3, np.float32)}
+    asked: list[float] = []
 
-    def measure() -> dict[str, Size]:
-        asked.append(1)
-        return {"a": Size(1.0, 1.0)}
+    def growing() -> Iterator[dict[str, Size]]:
+        for limit in (0.1, 1.0, 10.0):
+            asked.append(limit)
+            yield {"a": Size(limit, limit)}
 
-    assert not compare_all(one, one, _TOLERANCE, {}, measure)["a"].by_rounding
+    assert not any(found.by_rounding for found in compare_all(one, one, _TOLERANCE, {}, growing()).values())
     assert asked == []
-    assert compare_all({"a": one["a"] * 2}, one, _TOLERANCE, {}, measure)["a"].by_rounding
-    assert asked == [1]
+    found = compare_all({**one, "a": one["a"] * 2}, one, _TOLERANCE, {}, growing())
+    assert (found["a"].by_rounding, found["b"].by_rounding, asked) == (True, False, [0.1, 1.0])
+    assert compare_all({**one, "b": one["b"] * 2}, one, _TOLERANCE, {}, growing())["b"].failed
+    assert asked == [0.1, 1.0, 0.1, 1.0, 10.0]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import torch
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import VerifyError
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.state.numerical_comparison import Reach, compare_all
+from edgebll.kernel.state.numerical_comparison import compare_all
 from edgebll.learning import BlockStep
 from edgebll_export.bundles.golden_vectors import StepRecord
 from edgebll_export.bundles.own_module_step import OwnModuleStep
-from edgebll_export.bundles.step_reach import feedback_reach, forward_reach, step_reach, step_results
+from edgebll_export.bundles.rounding_bounds import growing_reaches
+from edgebll_export.bundles.rounding_probes import Probe, feedback_probe, forward_probe, step_probe
 
 
 @dataclass(frozen=True)
@@ -61,40 +61,22 @@ class BlockCheck:
     def compare(self, state: Mapping[str, Array], record: StepRecord) -> None:
         """One training step from `state`, then forward pass and feedback head with the state after it."""
         scalars = {name: np.asarray(value, np.float32) for name, value in record.scalars.items()}
-        actual = _run(self.sessions["step"], {**state, "x": record.x, "y": record.y, **scalars, **record.received})
+        given = {**state, "x": record.x, "y": record.y, **scalars, **record.received}
         before = {name + NEXT: value for name, value in state.items()}
-        self._compare("step", actual, step_results(record), lambda: step_reach(self.own, state, record), before)
-        after = {name: torch.from_numpy(value) for name, value in record.state.items()}
-        self._forward(after, record)
+        self._compare("step", given, step_probe(self.own, state, record), before)
+        given = {**{name: record.state[name] for name in self.spec.forward_state}, "x": record.x}
+        self._compare("forward", given, forward_probe(self.step, record.state, record.x))
         if self.spec.beta is not None:
-            self._feedback(after, record)
-
-    def _forward(self, after: Mapping[str, torch.Tensor], record: StepRecord) -> None:
-        actual = _run(self.sessions["forward"], {**self._of(record, self.spec.forward_state), "x": record.x})
-        a = self.step.forward(after, torch.from_numpy(record.x)).numpy()
-        self._compare("forward", actual, {"a": a}, lambda: {"a": forward_reach(self.step, record.state, record.x, a)})
-
-    def _feedback(self, after: Mapping[str, torch.Tensor], record: StepRecord) -> None:
-        actual = _run(self.sessions["feedback"], {**self._of(record, self.spec.feedback_state), "y": record.y})
-        beta = self.step.feedback(after, torch.from_numpy(record.y)).numpy()
-        self._compare(
-            "feedback", actual, {"beta": beta}, lambda: {"beta": feedback_reach(self.step, record.state, record.y, beta)}
-        )
+            given = {**{name: record.state[name] for name in self.spec.feedback_state}, "y": record.y}
+            self._compare("feedback", given, feedback_probe(self.step, record.state, record.y))
 
     def rows(self) -> list[VerifyRow]:
         """The worst row of every output."""
         return list(self._worst.values())
 
-    def _compare(
-        self,
-        graph: str,
-        actual: Mapping[str, Array],
-        expected: Mapping[str, Array],
-        measure: Callable[[], Mapping[str, Reach]],
-        before: Mapping[str, Array] | None = None,
-    ) -> None:
-        found = compare_all(actual, expected, self.tolerance, before or {}, measure)
-        for name, of in found.items():
+    def _compare(self, graph: str, given: Mapping[str, Array], probe: Probe, before: Mapping[str, Array] | None = None) -> None:
+        actual, expected = _run(self.sessions[graph], given), probe[2]
+        for name, of in compare_all(actual, expected, self.tolerance, before or {}, growing_reaches(*probe)).items():
             row = VerifyRow(
                 self.step.name, graph, name, of.max_abs_error, of.max_rel_error, by_rounding=of.by_rounding, failed=of.failed
             )
@@ -105,10 +87,6 @@ class BlockCheck:
         old = self._worst.get(key)
         if old is None or (row.failed, row.max_rel_error) > (old.failed, old.max_rel_error):
             self._worst[key] = row
-
-    @staticmethod
-    def _of(record: StepRecord, names: tuple[str, ...]) -> dict[str, Array]:
-        return {name: record.state[name] for name in names}
 
 
 def _session(bundle: Bundle, block: str, graph: str) -> onnxruntime.InferenceSession:

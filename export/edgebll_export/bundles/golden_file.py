@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from edgebll.kernel.bundle import reach_name, state_name
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.state.numerical_comparison import Size
+from edgebll.kernel.state.numerical_comparison import Reach, Size
 from edgebll.learning import BlockStep
 from edgebll_export.bundles.golden_vectors import StepRecord
 from edgebll_export.bundles.own_module_step import OwnModuleStep
-from edgebll_export.bundles.step_reach import feedback_reach, forward_reach, step_reach
+from edgebll_export.bundles.rounding_bounds import reaches
+from edgebll_export.bundles.rounding_probes import feedback_probe, forward_probe, step_probe
 
 
 def golden_tensors(step: BlockStep, records: Sequence[StepRecord], start: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -36,23 +36,23 @@ def golden_tensors(step: BlockStep, records: Sequence[StepRecord], start: Mappin
         tensors |= {f"{index}/{name}": value for name, value in results.items()}
         names = {name + NEXT: state_name(index, len(records), name) for name in record.state}
         tensors |= {names[name + NEXT]: value for name, value in record.state.items()}
-        for name, size in step_reach(own, before, record).items():
-            tensors |= _reach(names.get(name, f"{index}/{name}"), size)
+        for name, reach in reaches(*step_probe(own, before, record)).items():
+            tensors |= _reach(names.get(name, f"{index}/{name}"), reach)
         before = record.state
     return tensors | _evaluated(step, records[-1])
 
 
 def _evaluated(step: BlockStep, last: StepRecord) -> dict[str, Array]:
     """Those of the forward pass and the feedback head."""
-    state = {name: torch.from_numpy(value) for name, value in last.state.items()}
-    a = step.forward(state, torch.from_numpy(last.x)).numpy()
-    tensors = {"forward/x": last.x, "forward/a": a, **_reach("forward/a", forward_reach(step, last.state, last.x, a))}
+    forward = forward_probe(step, last.state, last.x)
+    tensors = {"forward/x": last.x, "forward/a": forward[2]["a"], **_reach("forward/a", reaches(*forward)["a"])}
     if step.spec.beta is None:
         return tensors
-    beta = step.feedback(state, torch.from_numpy(last.y)).numpy()
-    reach = feedback_reach(step, last.state, last.y, beta)
-    return {**tensors, "feedback/y": last.y, "feedback/beta": beta, **_reach("feedback/beta", reach)}
+    feedback = feedback_probe(step, last.state, last.y)
+    reach = _reach("feedback/beta", reaches(*feedback)["beta"])
+    return {**tensors, "feedback/y": last.y, "feedback/beta": feedback[2]["beta"], **reach}
 
 
-def _reach(name: str, size: Size) -> dict[str, Array]:
-    return {reach_name(name): np.array(size, np.float32)}
+def _reach(name: str, reach: Reach) -> dict[str, Array]:
+    """Whole numbers have none: they are equal or wrong."""
+    return {reach_name(name): np.array(reach, np.float32)} if isinstance(reach, Size) else {}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from edgebll.kernel.errors import EdgebllError
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.state.numerical_comparison import Size, largest, movement
+from edgebll.kernel.state.numerical_comparison import Reach, Size, largest, movement
 from edgebll_export.bundles.random_rounding import RandomRounding
 
 Function = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -22,8 +21,10 @@ TRIALS = 6
 FEW_TRIALS, MANY_NUMBERS = 3, 1 << 25
 
 
-def reaches(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]) -> dict[str, Size]:
-    """The reach of each floating-point result.
+def growing_reaches(
+    function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]
+) -> Iterator[dict[str, Reach]]:
+    """The reach of each result, as far as is known after each run; it only grows, so that who has seen enough may stop.
 
     Args:
         function: of the named inputs, to results by name; the result "w.next" is what becomes of the state tensor "w".
@@ -31,22 +32,27 @@ def reaches(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[
         expected: what it gives there.
     """
     before = {name: inputs[name.removesuffix(NEXT)].detach().numpy() for name in expected if _is_state(name, inputs)}
-    found: dict[str, list[Size]] = {name: [] for name, value in expected.items() if value.dtype.kind == "f"}
+    found: dict[str, Reach] = {name: _nothing(value) for name, value in expected.items()}
     for moved, results in _moved_runs(function, inputs):
-        for name, sizes in found.items():
-            started = moved[name.removesuffix(NEXT)].detach().numpy() if name in before else None
+        for name, reach in found.items():
             result = results[name].detach().numpy()
-            sizes.append(movement(result, expected[name], before=before.get(name), moved_before=started))
-    return {name: largest(sizes) for name, sizes in found.items()}
+            if isinstance(reach, Size):
+                started = moved[name.removesuffix(NEXT)].detach().numpy() if name in before else None
+                now = movement(result, expected[name], before=before.get(name), moved_before=started)
+                found[name] = largest([reach, now])
+            else:
+                found[name] = reach | (result != expected[name])
+        yield dict(found)
 
 
-def turned(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Which elements of each result that is no floating-point tensor change by rounding, such as those of a comparison."""
-    found = {name: np.zeros(value.shape, np.bool_) for name, value in expected.items() if value.dtype.kind != "f"}
-    for _, results in _moved_runs(function, inputs) if found else ():
-        for name, elements in found.items():
-            elements |= results[name].detach().numpy() != expected[name]
-    return found
+def reaches(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]) -> dict[str, Reach]:
+    """The reach of each result after all runs, see `growing_reaches`."""
+    nothing: dict[str, Reach] = {name: _nothing(value) for name, value in expected.items()}
+    return [nothing, *growing_reaches(function, inputs, expected)][-1]
+
+
+def _nothing(value: Array) -> Reach:
+    return Size(0.0, 0.0) if value.dtype.kind == "f" else np.zeros(value.shape, np.bool_)
 
 
 def _is_state(name: str, inputs: Mapping[str, Tensor]) -> bool:

@@ -14,8 +14,8 @@ from torch import Tensor
 from edgebll.kernel.errors import ConfigError, VerifyError
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.state.numerical_comparison import TOLERANCE, Difference, Reach, compare_all
-from edgebll_export.bundles.rounding_bounds import reaches, turned
+from edgebll.kernel.state.numerical_comparison import TOLERANCE, Difference, compare_all
+from edgebll_export.bundles.rounding_bounds import growing_reaches
 from edgebll_export.functions.step_call import Call
 from edgebll_export.tracing.trace import Trace, fake_value
 from edgebll_export.tracing.user_code import running
@@ -58,10 +58,7 @@ def compare(
         with running(call.name):
             return call(tensors)
 
-    def measure() -> dict[str, Reach]:
-        return {**reaches(run, call.tensors, expected), **turned(run, call.tensors, expected)}
-
-    found = compare_all(actual, expected, limit, before, measure)
+    found = compare_all(actual, expected, limit, before, growing_reaches(run, call.tensors, expected))
     wrong = {name: difference for name, difference in found.items() if difference.failed}
     if wrong:
         name, worst = max(wrong.items(), key=lambda pair: pair[1].max_rel_error)

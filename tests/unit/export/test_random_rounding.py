@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from edgebll.learning.modules.seeded_dropout import SeededDropout
 from edgebll_export.bundles.random_rounding import NOISE, RandomRounding
-from edgebll_export.bundles.rounding_bounds import reaches, turned
+from edgebll_export.bundles.rounding_bounds import TRIALS, growing_reaches, reaches
 
 
 def _moved(function: Callable[[Tensor], Tensor], x: Tensor, seed: int = 0) -> Tensor:
@@ -93,11 +94,27 @@ def test_the_reach_of_a_difference_is_the_rounding_of_its_terms() -> None:
     assert float((found["w"] - exact["w"]).abs().max()) < reach["w"].peak < 1e-4 * float(exact["w"].abs().max())
 
 
+def test_reaches_only_grow() -> None:
+    x = torch.linspace(-1, 1, 200)
+
+    def function(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"y": torch.tanh(tensors["x"]), "above": tensors["x"] > 0}
+
+    expected = {name: value.numpy() for name, value in function({"x": x}).items()}
+    known = list(growing_reaches(function, {"x": x}, expected))
+    assert len(known) == TRIALS
+    for before, after in itertools.pairwise(known):
+        assert before["y"].peak <= after["y"].peak
+        assert before["y"].mean <= after["y"].mean
+        assert not (before["above"] & ~after["above"]).any()
+    assert known[0]["y"].peak < known[-1]["y"].peak == reaches(function, {"x": x}, expected)["y"].peak
+
+
 def test_of_comparisons_those_turn_that_rounding_turns() -> None:
     x = torch.tensor([0.3, 0.6, 0.6000001, 0.9])
 
     def above(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"above": tensors["x"] > 0.6}
 
-    elements = turned(above, {"x": x}, {"above": above({"x": x})["above"].numpy()})["above"]
+    elements = reaches(above, {"x": x}, {"above": above({"x": x})["above"].numpy()})["above"]
     assert elements.tolist() == [False, True, True, False]

@@ -1,4 +1,4 @@
-"""How far rounding moves what a block's training step, forward pass and feedback head give."""
+"""A block's training step, forward pass and feedback head as functions whose rounding is asked for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from torch import Tensor
 
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.state.numerical_comparison import Size
 from edgebll.learning import BlockStep
 from edgebll_export.bundles.golden_vectors import StepRecord
 from edgebll_export.bundles.own_module_step import OwnModuleStep
-from edgebll_export.bundles.rounding_bounds import reaches
+from edgebll_export.bundles.rounding_bounds import Function
+
+#: A function of named tensors, inputs, and its results there: what `rounding_bounds.reaches` takes.
+Probe = tuple[Function, dict[str, Tensor], dict[str, Array]]
 
 
 def step_results(record: StepRecord) -> dict[str, Array]:
@@ -22,8 +24,8 @@ def step_results(record: StepRecord) -> dict[str, Array]:
     return {**state, "a": record.a, "metrics": record.metrics, **record.sent}
 
 
-def step_reach(step: OwnModuleStep, before: Mapping[str, Array], record: StepRecord) -> dict[str, Size]:
-    """The reach of each result of a training step.
+def step_probe(step: OwnModuleStep, before: Mapping[str, Array], record: StepRecord) -> Probe:
+    """A training step.
 
     Args:
         step: by the user's own modules; the functional step might be what is wrong.
@@ -41,18 +43,27 @@ def step_reach(step: OwnModuleStep, before: Mapping[str, Array], record: StepRec
 
     scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
     inputs = {**_tensors(before), **scalars, **_tensors({**record.received, "x": record.x, "y": record.y})}
-    return reaches(run, inputs, step_results(record))
+    return run, inputs, step_results(record)
 
 
-def forward_reach(step: BlockStep, state: Mapping[str, Array], x: Array, a: Array) -> Size:
-    """The reach of the forward pass's a for an input x."""
-    return reaches(lambda tensors: {"a": step.forward(tensors, tensors["x"])}, _tensors({**state, "x": x}), {"a": a})["a"]
+def forward_probe(step: BlockStep, state: Mapping[str, Array], x: Array) -> Probe:
+    """The forward pass for an input x."""
+    inputs = _tensors({**state, "x": x})
+
+    def run(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"a": step.forward(tensors, tensors["x"])}
+
+    return run, inputs, {"a": run(inputs)["a"].numpy()}
 
 
-def feedback_reach(step: BlockStep, state: Mapping[str, Array], y: Array, beta: Array) -> Size:
-    """The reach of the feedback head's beta for labels y."""
+def feedback_probe(step: BlockStep, state: Mapping[str, Array], y: Array) -> Probe:
+    """The feedback head for labels y."""
     inputs = _tensors({**state, "y": y})
-    return reaches(lambda tensors: {"beta": step.feedback(tensors, tensors["y"])}, inputs, {"beta": beta})["beta"]
+
+    def run(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"beta": step.feedback(tensors, tensors["y"])}
+
+    return run, inputs, {"beta": run(inputs)["beta"].numpy()}
 
 
 def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chaos import FAULTS, SPOILING, Board, Trial, boards, make_kinds, schedule
+from support.chaos import FAULTS, SPOILING, schedule
+from support.chaos_boards import Board, boards, make_kinds
+from support.chaos_trial import Trial
 
 from edgebll.kernel.bundle import Bundle
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from support.board_runs import run_alone
-from support.chaos import Board, Trial, boards, make_kinds
+from support.chaos_boards import Board, boards, make_kinds
+from support.chaos_trial import Trial
 from support.pipelines import invoke
 from typer.testing import CliRunner
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.chaos import Board, Trial, boards
+from support.chaos_boards import Board, boards
+from support.chaos_trial import Trial
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.wire import END, SNAPSHOT, TRAIN

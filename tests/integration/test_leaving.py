@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from support.board_runs import run_alone
-from support.chaos import Board, Trial, boards, make_kinds
+from support.chaos_boards import Board, boards, make_kinds
+from support.chaos_trial import Trial
 from support.direct_host import PATIENCE_S, DirectHost, agent_process
 from support.pipelines import invoke
 from support.tiny_bundle import make_batch, make_tiny_bundle

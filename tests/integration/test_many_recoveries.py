@@ -6,7 +6,7 @@ import gc
 from pathlib import Path
 
 from support.board_runs import Silent, make_tokens, run_alone, run_name
-from support.chaos import make_kinds
+from support.chaos_boards import make_kinds
 from support.direct_host import agent_process
 from support.tiny_bundle import make_tiny_bundle
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chaos import Trial, make_kinds
+from support.chaos_boards import make_kinds
+from support.chaos_trial import Trial
 from support.impaired_link import Impairment
 from support.namespaces import RemoteBoard, remote_boards, why_not
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.board_runs import run_alone, run_over
-from support.chaos import make_kinds
+from support.chaos_boards import make_kinds
 from support.control_groups import ControlGroup, control_group, why_not
 from support.direct_host import agent_process
 from support.pipelines import write_cluster

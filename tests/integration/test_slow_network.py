@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.board_runs import run_alone
-from support.chaos import HOST_DEADLINE_S, Trial
+from support.chaos_boards import HOST_DEADLINE_S
+from support.chaos_trial import Trial
 from support.impaired_link import Impairment
 from support.namespaces import RemoteBoard, remote_boards, why_not
 from support.tiny_bundle import make_tiny_bundle

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.board_runs import run_alone
-from support.chaos import make_kinds
+from support.chaos_boards import make_kinds
 from support.direct_host import DirectHost, agent_process
 from support.pipelines import write_cluster
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.board_runs import run_alone
-from support.chaos import make_kinds
+from support.chaos_boards import make_kinds
 from support.direct_host import agent_process
 from support.pipelines import invoke, summary, write_cluster
 

@@ -18,7 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.board_runs import run_alone
-from support.chaos import Board, Trial, boards, make_kinds, schedule
+from support.chaos import schedule
+from support.chaos_boards import Board, boards, make_kinds
+from support.chaos_trial import Trial
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle

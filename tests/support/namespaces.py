@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgebll.kernel.keys import new_key_pair
-from support.chaos import BOARD_DEADLINE_S, HOST_DEADLINE_S, LIMIT_S
+from support.chaos_boards import BOARD_DEADLINE_S, HOST_DEADLINE_S, LIMIT_S
 from support.direct_host import AgentProcess, agent_process
 from support.impaired_link import ImpairedLink, Impairment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.board_runs import Silent, make_tokens, run_alone, run_name
-from support.chaos import make_kinds
+from support.chaos_boards import make_kinds
 from support.direct_host import agent_process
 from support.tiny_bundle import make_tiny_bundle
 from typer.testing import CliRunner

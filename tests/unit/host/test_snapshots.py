@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.board_runs import Silent, make_tokens
+from support.damaged_files import Crash, flip, truncate
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
@@ -108,18 +109,8 @@ def test_the_tokens_matter(bundle: Bundle, run: Path, tmp_path: Path) -> None:
         HostedBlock("run", runtime, bundle.manifest, Start(step=6, waiting={}))
 
 
-def _truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 1)
-
-
-def _flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize("name", ["block0.safetensors", "block3.safetensors", "block2.streams.safetensors", "snapshot.json"])
-@pytest.mark.parametrize("damage", [_truncate, _flip, Path.unlink])
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
 def test_a_damaged_snapshot_is_passed_over(bundle: Bundle, run: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(folder(run, 6) / name)
     step, said = found(run, bundle)
@@ -141,29 +132,6 @@ def test_only_the_newest_are_kept(bundle: Bundle, tmp_path: Path, keep: int, ste
     run_on(bundle, tmp_path / "run", keep=keep)
     found = sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir())
     assert found == [f"step{step:09d}" for step in steps]
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-@pytest.fixture
-def crashing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Crash at the n-th call that changes the disk for good: fsync or rename."""
-    left = [-1]
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Crash
-            return real(*arguments)
-
-        return call
-
-    monkeypatch.setattr(os, "fsync", counted(os.fsync))
-    monkeypatch.setattr(os, "replace", counted(os.replace))
-    return lambda count: left.__setitem__(0, count)
 
 
 def test_a_crash_at_any_point_of_writing_leaves_a_whole_snapshot(
@@ -249,7 +217,7 @@ def test_damaged_ones_of_later_steps_are_never_kept_in_place_of_new_ones(bundle:
     states = {block.name: snapshot.state(block.name) for block in bundle.manifest.blocks}
     waiting, progress = snapshot.waiting(), snapshot.contents.progress
     for step in STEPS:
-        _truncate(folder(run, step) / "block0.safetensors")
+        truncate(folder(run, step) / "block0.safetensors")
     assert found(run, bundle)[0] is None
     assert found(run, bundle) == (None, []), "they are set aside, and told of once"
     for step in (1, 2, 3):

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from edgebll.kernel.errors import BundleError, ConfigError, DataError, EdgebllError, StorageError
+from edgebll.kernel.errors import BundleError, ConfigError, DataError, StorageError
 from edgebll.kernel.runs.run_folder import open_run
-from edgebll.learning import BLL, OPTIMIZERS, SGD, AdamW
+from edgebll.learning import BLL, SGD, AdamW
 from edgebll.learning.training import Listener, TrainConfig, load_run, resume, train
 from edgebll.learning.training.checkpoint import digest
 
 QUICK = TrainConfig(data="digits", network="mlp", blocks=2, epochs=2, batch_size=32, limit=320, checkpoint_steps=4)
+
+
 STEPS = 20
 
 
@@ -67,12 +69,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("undisturbed") / "run"
     train(QUICK, path)
     return path
-
-
-@pytest.mark.parametrize(("rule", "blocks"), [("bll", 4), ("greedy", 4), ("backprop", 1)])
-def test_digits_are_learnt(tmp_path: Path, rule: str, blocks: int) -> None:
-    summary = train(TrainConfig(data="digits", network="resnet8", blocks=blocks, rule=rule, epochs=4), tmp_path / "run")
-    assert summary["accuracy"] > 0.95
 
 
 def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
@@ -151,12 +147,6 @@ def test_adam_resumes_from_its_moments(tmp_path: Path) -> None:
     assert run.optimizer == AdamW(lr=0.001, weight_decay=0.1, clip_norm=1)
     weight = float(run.states()["block0"]["moment1"])
     assert weight == pytest.approx(1 - 0.9**6)
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_learns_digits(tmp_path: Path, optimizer: str) -> None:
-    config = TrainConfig(network="mlp", blocks=2, epochs=4, optimizer=optimizer, limit=960)
-    assert train(config, tmp_path / "run")["accuracy"] > 0.85
 
 
 def test_runs_from_before_there_were_several_optimizers_open(undisturbed: Path, tmp_path: Path) -> None:
@@ -238,46 +228,6 @@ def test_an_unfinished_or_foreign_run_does_not_open(tmp_path: Path, undisturbed:
             load_run(tmp_path / "copy")
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"batch_size": 400}, r"batch size must lie in 1\.\.320"),
-        ({"network": "vgg"}, "unknown network 'vgg'"),
-        ({"rule": "magic"}, "unknown rule 'magic'"),
-        ({"rule_options": {"mtch": "2"}}, "no option 'mtch'"),
-        ({"blocks": 9}, "can be cut into 1 to 4 blocks"),
-        ({"rule": "backprop"}, "backprop trains one block"),
-        ({"optimizer_options": {"momentum": 0.0}}, "Nesterov"),
-        ({"optimizer_options": {"lr": 1.0}}, "give lr"),
-        ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
-        ({"optimizer": "adam", "optimizer_options": {"momentum": 0.9}}, "no option 'momentum'"),
-        ({"data": "mnist"}, "unknown data set"),
-        ({"limit": 0}, "at least 1 sample"),
-        ({"batch_size": 1}, "cannot train on a batch of shape"),
-    ],
-)
-def test_configs_that_cannot_be_trained_are_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
-    with pytest.raises(ConfigError, match=reason):
-        train(replace(QUICK, **change), tmp_path / "run")
-    assert not (tmp_path / "run" / "summary.json").exists()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"epochs": 0}, {"blocks": 0}, {"threads": 0}, {"seed": -1}, {"lr": 0.0}, {"schedule": "linear"}, {"warmup_steps": -1}],
-)
-def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
-        replace(QUICK, **change)
-
-
-def test_a_diverging_run_ends_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(EdgebllError, match="try a smaller --lr"):
-        train(replace(QUICK, lr=1e30, schedule="constant"), tmp_path / "run")
-    assert not (tmp_path / "run" / "summary.json").exists()
-    assert metrics(tmp_path / "run")[-1]["loss"] is None
-
-
 def test_a_whole_run_is_not_overwritten_by_mistake(undisturbed: Path) -> None:
     with pytest.raises(StorageError, match="--overwrite"):
         train(QUICK, undisturbed)
@@ -293,9 +243,3 @@ def test_another_data_set_does_not_fit(undisturbed: Path) -> None:
     result = load_run(undisturbed).evaluate(digits)
     assert result.accuracy == open_run(undisturbed)[1]["accuracy"]
     assert result.count == 360
-
-
-def test_the_number_of_torch_threads_is_left_as_it_was(tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    train(replace(QUICK, epochs=1, threads=before + 1), tmp_path / "run")
-    assert torch.get_num_threads() == before

@@ -26,17 +26,27 @@ PACKAGES = {
 
 
 def api_pages() -> dict[str, str]:
-    """File name below reference/api -> Markdown."""
-    pages = {}
+    """File name below reference/api -> Markdown. What several packages have is shown by the first; the others link to it."""
+    pages: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for package, (title, purpose) in PACKAGES.items():
         values = {name: getattr(importlib.import_module(package), name) for name in public_names(package)}
         if values:
-            entries = [_entry(name, value) for name, value in values.items() if _is_code(value)]
-            constants = [_constant(name, value) for name, value in values.items() if not _is_code(value)]
-            table = ["| constant | |", "|---|---|", *constants, ""] if constants else []
-            pages[f"{package}.md"] = "\n".join([f"# {title}", "", f"`{package}`: {purpose}", "", *table, *entries])
+            page = f"{package}.md"
+            pages[page] = "\n".join([f"# {title}", "", f"`{package}`: {purpose}", "", *_listed(page, values, shown)])
     listed = [f"- [{PACKAGES[name.removesuffix('.md')][0]}]({name}): `{name.removesuffix('.md')}`" for name in pages]
     return {"index.md": "\n".join(["# Python interface", "", *listed, ""]), **pages}
+
+
+def _listed(page: str, values: Mapping[str, Any], shown: dict[str, str]) -> list[str]:
+    """The names of a page: links to those that are shown elsewhere, constants, then what mkdocstrings shows here."""
+    code = {name: f"{value.__module__}.{value.__qualname__}" for name, value in values.items() if _is_code(value)}
+    links = [f"[`{name}`]({shown[path]}#{path})" for name, path in code.items() if path in shown]
+    entries = [_entry(name, path) for name, path in code.items() if path not in shown]
+    shown.update({path: page for path in code.values() if path not in shown})
+    constants = [_constant(name, value) for name, value in values.items() if not _is_code(value)]
+    table = ["| constant | |", "|---|---|", *constants, ""] if constants else []
+    return [*([f"Shown elsewhere: {', '.join(links)}.", ""] if links else []), *table, *entries]
 
 
 def public_names(package: str) -> list[str]:
@@ -53,9 +63,9 @@ def _is_code(value: Any) -> bool:
     return isinstance(value, type) or inspect.isroutine(value)
 
 
-def _entry(name: str, value: Any) -> str:
+def _entry(name: str, path: str) -> str:
     """What mkdocstrings shows a name by: where it is defined, under the name by which it is imported."""
-    return f"::: {value.__module__}.{value.__qualname__}\n    options:\n      heading: {name}\n      toc_label: {name}\n"
+    return f"::: {path}\n    options:\n      heading: {name}\n      toc_label: {name}\n"
 
 
 def _constant(name: str, value: Any) -> str:

@@ -24,7 +24,7 @@ ALSO_PAGES = {
     "CONTRIBUTING.md": "contributing.md",
 }
 #: Of pages in a folder, those that come before the others.
-_FIRST = ("index.md", "laptop.md")
+_FIRST = ("index.md", "laptop.md", "own-network.md")
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _FROM_ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>")
 
@@ -52,7 +52,12 @@ def _expanded(entry: Any) -> Any:
         return entry
     names = {path.name for path in (ROOT / "docs" / value).glob("*.md")}
     names |= {page.removeprefix(value) for page in generated() if posixpath.dirname(page) + "/" == value}
-    return {title: [value + name for name in sorted(names, key=lambda name: (name not in _FIRST, name))]}
+    return {
+        title: [
+            value + name
+            for name in sorted(names, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
+        ]
+    }
 
 
 def on_files(files: Any, config: Any) -> Any:

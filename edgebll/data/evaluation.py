@@ -73,7 +73,7 @@ def evaluate(
         DataError: the data set is missing or does not fit the network.
         MissingExtraError: a run of `train` needs torch, which is not installed.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> result = edgebll.evaluate("simulated", limit=100)
         >>> 0 <= result.accuracy <= 1, result.summary["count"]

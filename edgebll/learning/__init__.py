@@ -79,7 +79,7 @@ def make_rule(name: str, **options: Any) -> Rule:
     Raises:
         ConfigError: unknown rule or option, or a value the rule refuses.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> edgebll.make_rule("bll", match="0.5") == edgebll.BLL(match=0.5)
         True
@@ -102,7 +102,7 @@ def make_optimizer(name: str, **options: Any) -> Optimizer:
     Raises:
         ConfigError: unknown optimiser or option, or a value the optimiser refuses.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> edgebll.make_optimizer("adamw", lr=0.01) == edgebll.AdamW(lr=0.01)
         True

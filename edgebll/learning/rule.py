@@ -112,7 +112,7 @@ def make_steps(
     Raises:
         ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> from edgebll.learning import make_steps
         >>> network = edgebll.make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)

@@ -44,7 +44,7 @@ class BoardEntry:
     Raises:
         ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
 
-    Example:
+    Examples:
         >>> from edgebll_firmware_host.inventory import BoardEntry
         >>> BoardEntry("orin-1", "tcp://127.0.0.1:7101", threads=4).runtime
         'onnxruntime'
@@ -163,7 +163,7 @@ def load_cluster(path: Path | str) -> Cluster:
     Raises:
         ConfigError: missing file, not TOML, an unknown or wrong entry, a value out of range, keys missing on one side.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> from edgebll_firmware_host.inventory import load_cluster
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -149,7 +149,7 @@ def open_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     Raises:
         BundleError: missing folder or file, wrong hash, unknown version, malformed manifest.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> bundle = edgebll.open_bundle("bundle")
         >>> bundle.manifest.batch_size, bundle.manifest.rule["name"]

@@ -86,7 +86,7 @@ def load_block(
         BundleError: no such block, or a graph or state that does not load or fit. BoardError: the GPU failed.
         LoadHalted: `load_context` stopped it.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> with edgebll.load_block("onnxruntime", edgebll.open_bundle("bundle"), "block0") as block:
         ...     sorted(block.state())

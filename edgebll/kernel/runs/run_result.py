@@ -19,7 +19,7 @@ class RunResult:
         state_sha256: SHA-256 of the states of all blocks: equal bits, equal text.
         summary: everything else, as summary.json or `--json` has it.
 
-    Example:
+    Examples:
         >>> from edgebll import RunResult
         >>> RunResult.of("runs/mine", {"accuracy": 0.9, "loss": 0.3, "state_sha256": "ab12", "steps": 20})
         RunResult(path=PosixPath('runs/mine'), accuracy=0.9, loss=0.3, state_sha256='ab12')

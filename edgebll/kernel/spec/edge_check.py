@@ -36,7 +36,7 @@ class EdgeSpec:
             chain it bounds what pipelining gains: the target is at most `lag` steps ahead of the source, so with a lag of 1
             neighbours take turns, and d blocks from target to source all work at once from a lag of d on.
 
-    Example:
+    Examples:
         >>> from edgebll.kernel.spec.edge_check import EdgeSpec, is_chain
         >>> is_chain(EdgeSpec("block0", "block1", ("a", "y")))
         True

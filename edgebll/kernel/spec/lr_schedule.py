@@ -27,7 +27,7 @@ class Schedule:
         milestones: fractions of the run, each in (0, 1), at which "step" decays.
         decay: factor of each decay of "step".
 
-    Example:
+    Examples:
         >>> from edgebll.kernel.spec.lr_schedule import Schedule
         >>> schedule = Schedule(lr=0.1, kind="step", warmup_steps=10)
         >>> [round(schedule.rate(step, 110), 3) for step in (0, 9, 10, 60, 100)]

@@ -68,7 +68,7 @@ def state_sha256(states: Mapping[str, State]) -> str:
     Args:
         states: block name -> its state. Two runs agree on the digest exactly when every bit of every tensor agrees.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from edgebll.kernel.state.block_state import state_sha256
         >>> zeros = np.zeros(3, np.float32)

@@ -17,7 +17,7 @@ def partition(weights: Sequence[float], num_parts: int) -> list[range]:
     Raises:
         ConfigError: fewer things than parts, or num_parts < 1.
 
-    Example:
+    Examples:
         >>> from edgebll.kernel.support.even_partition import partition
         >>> partition([4, 1, 1, 2], 2)
         [range(0, 1), range(1, 4)]

@@ -18,7 +18,7 @@ def split_tcp(endpoint: str) -> tuple[str, str]:
     Raises:
         ConfigError: it is not tcp://HOST:PORT.
 
-    Example:
+    Examples:
         >>> from edgebll.kernel.transport.address import split_tcp
         >>> split_tcp("tcp://[::1]:7101")
         ('::1', '7101')
@@ -35,7 +35,7 @@ def is_loopback(endpoint: str) -> bool:
     Raises:
         ConfigError: it is not tcp://HOST:PORT.
 
-    Example:
+    Examples:
         >>> from edgebll.kernel.transport.address import is_loopback
         >>> is_loopback("tcp://127.0.0.1:7101"), is_loopback("tcp://192.168.1.7:7101")
         (True, False)

@@ -85,7 +85,7 @@ def decode_frame(encoded: bytes) -> bytes:
     Raises:
         WireError: not COBS, too short, or the CRC differs.
 
-    Example:
+    Examples:
         >>> from edgebll.kernel.wire.serial_frames import decode_frame, encode_frame
         >>> decode_frame(encode_frame(b"four")[:-1])  # a zero ends a frame
         b'four'

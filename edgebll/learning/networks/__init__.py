@@ -60,7 +60,7 @@ def make_network(
         ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot
             take.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> network = edgebll.make_network("resnet8", num_blocks=3, num_classes=10, input_shape=(1, 28, 28), seed=0)
         >>> network.shapes
@@ -77,7 +77,7 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
     Raises:
         ConfigError: unknown name or option, or a value the network refuses.
 
-    Example:
+    Examples:
         >>> from edgebll.learning.networks import make_architecture
         >>> make_architecture("mlp", {"width": "32"}).width
         32

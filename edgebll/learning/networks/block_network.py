@@ -68,7 +68,7 @@ class BlockNetwork(nn.Module):
         ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
             weights.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> from torch import nn
         >>> blocks = [nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU()), nn.Linear(16, 10)]

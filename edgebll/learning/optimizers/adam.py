@@ -33,7 +33,7 @@ class Adam(Optimizer):
         epsilon: > 0.
         weight_decay: >= 0, on every parameter.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import Adam
         >>> Adam(lr=0.01, clip_norm=1.0).options()["beta2"]
         0.999
@@ -99,7 +99,7 @@ class AdamW(Adam):
         epsilon: > 0.
         weight_decay: >= 0, on every parameter.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> edgebll.AdamW(lr=0.01).options()["weight_decay"]
         0.01

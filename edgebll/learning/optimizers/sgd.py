@@ -26,7 +26,7 @@ class SGD(Optimizer):
         nesterov: whether the step looks ahead along the momentum; needs momentum.
         weight_decay: >= 0, on every parameter.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> edgebll.SGD(lr=0.1).options()["momentum"]
         0.9

@@ -36,7 +36,7 @@ class AugLocal(Rule):
         depth: d, units of the first block's auxiliary network.
         shrink: tau in [0, 1]; 0 keeps the depth.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import AugLocal
         >>> AugLocal(depth=3).options()["shrink"]
         0.5

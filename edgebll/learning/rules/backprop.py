@@ -12,7 +12,7 @@ from edgebll.learning.rule import Rule
 class Backprop(Rule):
     """L = CE(logits, y) through the whole network; the baseline of every comparison.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import Backprop
         >>> Backprop.one_block
         True

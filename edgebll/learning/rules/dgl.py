@@ -24,7 +24,7 @@ class DGL(Rule):
         reduction: the map shrinks so many times a side before the convolutions.
         cells: a side before the linear layers.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import DGL
         >>> DGL(hidden_layers=2).options()["convolutions"]
         3

@@ -34,7 +34,7 @@ class FeedbackAlignment(Rule):
         slope: of the Kaiming initialisation; sqrt(5), PyTorch's for weights, gives +-1/sqrt(fan_in).
         feedback_seed: decides the kernels B.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import FeedbackAlignment
         >>> FeedbackAlignment.one_block
         True

@@ -22,7 +22,7 @@ class Greedy(Rule):
         head_size: cells a side of the linear classifier's map.
         hidden: features between the conv classifier's linear layers.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import Greedy
         >>> Greedy(classifier="conv", hidden=64).options()["hidden"]
         64

@@ -55,7 +55,7 @@ class InfoPro(Rule):
             channel, e.g. "0.49,0.48,0.45", or one for all. By default those of Fashion-MNIST for one channel and of CIFAR-10
             for three, which other data sets are near to: what they lead beyond [0, 1] is cut off.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import InfoPro
         >>> InfoPro(loss="contrast").options()["temperature"]
         0.07

@@ -130,7 +130,7 @@ class PredSim(Rule):
         decoder_size: most inputs of the decoder: 512 as in AugLocal's block-wise comparison; 4096 in the paper, for layers.
             Residual blocks on Fashion-MNIST did worse with 4096 (Pred 81.6 % against 86.9 %).
 
-    Example:
+    Examples:
         >>> from edgebll.learning import PredSim
         >>> PredSim(similarity=0.9, predict=0.1).options()["decoder_size"]
         512

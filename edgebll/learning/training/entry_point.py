@@ -108,7 +108,7 @@ def train(
         StorageError: there is a run at `out`, or the disk refuses.
         MissingExtraError: torch is not installed.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> steps = []
         >>> result = edgebll.train(

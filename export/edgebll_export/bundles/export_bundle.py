@@ -74,7 +74,7 @@ def export_bundle(
         BundleError: its edges cannot run, see `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> from torch import nn
         >>> blocks = [nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU()), nn.Linear(16, 10)]

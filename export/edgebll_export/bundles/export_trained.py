@@ -58,7 +58,7 @@ def export(
         StorageError: the folder cannot be written.
         MissingExtraError: torch or onnx is not installed.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> bundle = edgebll.export("trained", "bundle")
         >>> [block.name for block in bundle.manifest.blocks]

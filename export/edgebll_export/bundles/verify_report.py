@@ -87,7 +87,7 @@ def verify(
         BundleError: the bundle is broken.
         MissingExtraError: torch or onnx is not installed.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> report = edgebll.verify("bundle", steps=2)
         >>> max(row.max_rel_error for row in report.rows) < report.tolerance

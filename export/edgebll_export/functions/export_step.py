@@ -79,7 +79,7 @@ def export_step(
         StorageError: the file cannot be written.
         ExportError: the function is not pure, random, or uses what cannot be exported; says what and where.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from edgebll_export import export_step
         >>> def step(w, x, lr):

@@ -24,7 +24,7 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
     Raises:
         ConfigError: unknown name, an opset the target does not have, or threads that are none or another target's.
 
-    Example:
+    Examples:
         >>> from edgebll_export import make_target
         >>> make_target("onnx", opset=18).opset
         18

@@ -89,7 +89,7 @@ def simulate(
         LinkError: boards cannot be reached, or a link broke for good; the run can be resumed.
         BoardError: boards failed or vanished for good; the run can be resumed.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> result = edgebll.simulate("bundle", "simulated", boards=2, limit=160)
         >>> result.summary["steps"], result.summary["placement"]
@@ -184,7 +184,7 @@ def run(
         ConfigError: an option or the inventory is wrong, or does not fit the bundle.
         EdgebllError: another one of those of `simulate`.
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> result = edgebll.run("bundle", "on-boards", cluster="cluster.toml", limit=160)
         >>> result.summary["steps"], result.summary["boards"]

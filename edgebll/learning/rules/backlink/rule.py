@@ -50,7 +50,7 @@ class BackLink(Greedy):
         alpha: share of a block's own gradient in these units.
         lag: 0 or 1, see the module.
 
-    Example:
+    Examples:
         >>> from edgebll.learning import BackLink
         >>> [edge.tensors for edge in BackLink(length=2).edges(["block0", "block1"]) if edge.target == "block0"]
         [('x', 'y'), ('grad',)]

@@ -49,7 +49,7 @@ class BLL(Rule):
             feedback_decay W_c); "chain": a layer on the next block's targets, fitted to m_c by gradient with feedback_lr.
         feedback_activation: of the chain's layers, "tanh" or "none".
 
-    Example:
+    Examples:
         >>> import edgebll
         >>> rule = edgebll.BLL(match=2.0, feedback="lstsq")
         >>> [(edge.source, edge.target) for edge in rule.edges(["block0", "block1"])]

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo test soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo test soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -25,6 +25,7 @@ help:
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make pythons run hosts and boards on all CPythons of supported boards that are on this machine, in one cluster"
+	@echo "make builds build every operator in every precision with NVIDIA's compiler"
 	@echo "make wheels ask the registry for aarch64 wheels of all a board needs, for each CPython of a supported board"
 	@echo "make model-zoo  export and train models of torchvision and timm where they are installed; writes docs/reference/model-zoo.md"
 	@echo "make lint   ruff, mypy and import contracts only"
@@ -96,6 +97,9 @@ learn: setup
 
 arm64: setup
 	$(BIN)/python tests/soak/arm64.py
+
+builds: setup
+	ALL_BUILDS=1 $(BIN)/pytest -n auto tests/builds
 
 wheels: setup
 	$(BIN)/python tests/soak/board_wheels.py

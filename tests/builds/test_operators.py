@@ -1,6 +1,12 @@
-"""Value and gradient of every operator with a lowering build in NVIDIA's compiler, in float32, float16 and bfloat16."""
+"""Value and gradient of every operator with a lowering build in NVIDIA's compiler, in float32, float16 and bfloat16.
+
+Of the half precisions a quarter of the cases is built, others in each; all of them with ALL_BUILDS=1 (`make builds`).
+"""
 
 from __future__ import annotations
+
+import os
+import zlib
 
 import pytest
 import torch
@@ -20,8 +26,14 @@ _INTEGERS = "Int64 binding"
 TARGETS = {"float32": "tensorrt-8.5", "float16": "tensorrt-8.5", "bfloat16": "tensorrt-10"}
 
 
-@pytest.mark.parametrize("dtype", TARGETS)
-@pytest.mark.parametrize("name", CASES)
+def chosen() -> list[tuple[str, str]]:
+    """Case and precision of every build."""
+    every = bool(os.environ.get("ALL_BUILDS"))
+    pairs = [(name, dtype) for name in CASES for dtype in TARGETS]
+    return [(n, d) for n, d in pairs if every or d == "float32" or zlib.crc32(f"{n} {d}".encode()) % 4 == 0]
+
+
+@pytest.mark.parametrize(("name", "dtype"), chosen())
 def test_it_builds_without_warnings(name: str, dtype: str) -> None:
     target = make_target(TARGETS[dtype])
     target = target.suited("bfloat16") if dtype == "bfloat16" else target

@@ -99,8 +99,8 @@ def largest_errors(blocks: Sequence[nn.Module], bundle: Bundle) -> list[tuple[fl
     """Of each block: of the graphs, and of plain PyTorch in float32, against plain PyTorch in float64.
 
     Each is relative to how far the tensor moved, but at least to a hundredth of what moved farthest in its block, because what
-    moves less is zero but for rounding, such as a bias before a batch norm; and at least to a thousand times the rounding of
-    its own numbers, which float32 cannot move by less.
+    moves less is zero but for rounding, such as a bias before a batch norm; and at least to a thousand times what six
+    roundings of its own numbers make, which no arithmetic in float32 can do without.
     """
     exact, graphs = in_torch(blocks, bundle, torch.float64), on_onnxruntime(bundle)
     single = [in_torch(blocks, bundle, torch.float32, noise) for noise in range(TRIALS + 1)]
@@ -109,7 +109,7 @@ def largest_errors(blocks: Sequence[nn.Module], bundle: Bundle) -> list[tuple[fl
         start = bundle.state(name)
         moved = {key: float(np.abs(value.numpy() - start[key]).max()) for key, value in tensors.items() if key in start}
         least = 0.01 * max(moved.values())
-        rounding = {key: 1000 * EPSILON * float(np.abs(start[key]).max(initial=0)) for key in moved}
+        rounding = {key: 1000 * STEPS * EPSILON * float(np.abs(start[key]).max(initial=0)) for key in moved}
         scale = {key: max(distance, least, rounding[key]) for key, distance in moved.items()}
         ours = max(_distance(graphs[name][key], tensors[key]) / scale[key] for key in scale)
         theirs = max(_distance(one[name][key].numpy(), tensors[key]) / scale[key] for one in single for key in scale)

@@ -61,10 +61,10 @@ docs: $(VENV)/.docs-ready
 drawings: setup
 	$(BIN)/python docs/drawings/draw.py
 
-# Tests with processes of their own come last and two at a time: they watch the clock, but mostly wait.
+# Tests with processes of their own come last and three at a time: they watch the clock, but mostly wait.
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/unit tests/property tests/conformance
-	$(BIN)/pytest -n 2 --dist loadfile tests/integration
+	$(BIN)/pytest -n 3 --dist loadfile tests/integration
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
 .PHONY: fuzz

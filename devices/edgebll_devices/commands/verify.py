@@ -38,7 +38,8 @@ def verify(
     rows = {block.name: replay(opened, block.name, runtime, threads=threads) for block in opened.manifest.blocks}
     failed = [(name, row) for name, found in rows.items() for row in failures(found)]
     if json:
-        outputs = [{"block": name, **row._asdict(), "failed": row.failed} for name, found in rows.items() for row in found]
+        shared = {"precision": opened.manifest.precision}
+        outputs = [{"block": n, **shared, **row._asdict(), "failed": row.failed} for n, found in rows.items() for row in found]
         print_json({"bundle": str(bundle), "runtime": runtime, "passed": not failed, "outputs": outputs})
     else:
         _print_worst(rows, f"{bundle} on {runtime}: largest errors")

@@ -61,6 +61,7 @@ class BlockStep:
         spec: the signature.
         name: "block" and its index.
         trained: names of the state tensors that gradients are taken of: the block's, then the auxiliary network's.
+        aliases: further names of the block's tensors -> the first; the state has them all, as the module's state_dict does.
         differentiation: how modules run and gradients are taken; `verify` puts the modules' own autograd in its place.
 
     Raises:
@@ -87,6 +88,7 @@ class BlockStep:
             self._head = PureModule(objective.head(), HEAD)
             self._feedback = objective.feedback_state()
             self._net = PureModule(module, NET)
+        self.aliases = self._net.aliases
         self.trained = (*self._net.trained, *self._head.trained)
         self.spec = self._signature(place, inputs, batch_size)
 
@@ -95,7 +97,7 @@ class BlockStep:
         state = {**self._net.initial, **self._head.initial, **self._feedback}
         state.update(self.optimizer.initial_moments({name: state[name] for name in self.trained}))
         state.update(self.precision.initial_state())
-        return {name: value.clone() for name, value in state.items()}
+        return {name: value.clone() for name, value in self._net.with_aliases(state).items()}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ class BlockStep:
             buffers = {name: value for module in (*parts, head) for name, value in module.buffers.items()}
             new = self.precision.settle(state, {**buffers, **feedback, **learnt}, named.values())
             sent = {**objective.outgoing(feedback, x), **self._send(state, ran, taught)}
-        return Stepped({**state, **new}, output, metrics, sent)
+        return Stepped(self._net.with_aliases({**state, **new}), output, metrics, sent)
 
     @property
     def _parts(self) -> tuple[PureModule, ...]:

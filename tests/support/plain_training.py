@@ -90,11 +90,13 @@ def by_pytorch(block: nn.Module, start: Mapping[str, np.ndarray], seen: Sequence
 
 def largest_error(state: Mapping[str, np.ndarray], block: nn.Module, start: Mapping[str, np.ndarray]) -> float:
     """The largest difference of any parameter or buffer of floats, over how far it moved (or 1e-3, if that is more)."""
-    named = {**dict(block.named_parameters()), **dict(block.named_buffers())}  # one that has two names has the first
+    named = dict(block.named_parameters(remove_duplicate=False)) | dict(block.named_buffers(remove_duplicate=False))
     worst = 0.0
     for name, value in named.items():
-        if not value.is_floating_point() or f"net.{name}" not in start:
+        if not value.is_floating_point():
             continue
+        if f"net.{name}" not in start:
+            return np.inf  # a tensor that the state lacks is one that nobody trained
         expected = value.detach().numpy().astype(np.float64)
         moved = max(float(np.abs(expected - start[f"net.{name}"]).max(initial=0.0)), 1e-3)
         error = float(np.abs(state[f"net.{name}"] - expected).max(initial=0.0)) / moved

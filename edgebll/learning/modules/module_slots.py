@@ -26,6 +26,17 @@ def tensor_slots(module: nn.Module) -> list[Slot]:
     return [Slot(holder, key, names[id(value)]) for holder, key, value in _held(module) if id(value) in names]
 
 
+def other_names(module: nn.Module) -> dict[str, str]:
+    """The further names of tensors that have several, as `state_dict` lists them -> the first."""
+    first: dict[int, str] = {}
+    found: dict[str, str] = {}
+    for named in (module.named_parameters, module.named_buffers):
+        for name, value in named(remove_duplicate=False):
+            if first.setdefault(id(value), name) != name:
+                found[name] = first[id(value)]
+    return found
+
+
 def _held(module: nn.Module) -> Iterator[tuple[Any, Any, Tensor]]:
     for layer in module.modules():
         for registry in (layer._parameters, layer._buffers):

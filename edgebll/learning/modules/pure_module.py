@@ -13,7 +13,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from edgebll.learning.modules.forward_memory import check_memory
 from edgebll.learning.modules.module_checks import check_module, frozen_layers
 from edgebll.learning.modules.module_record import ModuleRecord
-from edgebll.learning.modules.module_slots import Slot, Substitution, tensor_slots
+from edgebll.learning.modules.module_slots import Slot, Substitution, other_names, tensor_slots
 from edgebll.learning.modules.seeded_layers import Place, stand_ins, standing_in
 
 #: Calls of a mode after which a module is trusted to change no attributes: watching costs a few microseconds a layer.
@@ -35,6 +35,7 @@ class PureModule:
         initial: the state before the first step.
         trained: names of the parameters that gradients change.
         own: name -> the module's own parameter.
+        aliases: further names of `initial`'s tensors, as a layer by two paths or tied weights have -> the first.
         generators: name of a state tensor -> the seeded dropout that has it.
         notes: sentences on what is not as a plain training loop would have it.
 
@@ -52,6 +53,7 @@ class PureModule:
         tensors = _tensors(module) | {_joined(one.path, "words"): one.dropout.words for one in seeded_layers}
         self.initial = {prefix + name: value.detach().clone() for name, value in tensors.items()}
         self.own = {prefix + name: value for name, value in module.named_parameters()}
+        self.aliases = {prefix + other: prefix + name for other, name in other_names(module).items() if name in tensors}
         self.trained = tuple(name for name, value in self.own.items() if value.requires_grad)
         self.slots = tensor_slots(module)
         for one in seeded_layers:
@@ -67,6 +69,10 @@ class PureModule:
     def on(self, state: Mapping[str, Tensor], *, train: bool) -> PureCall:
         """The function of the module's inputs that `state`, which has at least the names of `initial`, makes of it."""
         return PureCall(self, {name.removeprefix(self.prefix): state[name] for name in self.initial}, train)
+
+    def with_aliases(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state with every name of each tensor, as the module's state_dict has them; the first name's value counts."""
+        return {**state, **{other: state[name] for other, name in self.aliases.items()}}
 
     def hooks(self, name: str) -> list[Hook]:
         """What the user registered to be done to the gradient of a parameter, in order."""

@@ -108,7 +108,8 @@ def export_bundle(
 
 def _start(step: BlockStep, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The given state, as far as this step has it; the rest, such as a loss scale the training had not, from the start."""
-    return {name: given.get(name, value) for name, value in step.initial_state().items()}
+    whole = {**given, **{other: given[name] for other, name in step.aliases.items() if name in given}}
+    return {name: whole.get(name, value) for name, value in step.initial_state().items()}
 
 
 def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], golden: Mapping[str, Any]) -> None:

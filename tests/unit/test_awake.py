@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebll.kernel.errors import BoardError
-from edgebll.kernel.support.awake_clock import AwakeTime, absent_s, awake_s
+from edgebll.kernel.support.awake_clock import TICK_S, AwakeTime, absent_s, awake_s
 from edgebll_firmware_host.policy.recovery_policy import Patience
 
 gaps = st.lists(st.floats(0, 100, allow_nan=False), max_size=30)
@@ -67,6 +69,15 @@ def test_this_process_is_awake() -> None:
     shown = awake_s()
     assert now - 60 < shown <= time.monotonic()
     assert absent_s() >= absent - 0.1
+
+
+def test_another_clock_in_its_place_loses_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of other parts set clocks; the thread that ticks must not see them."""
+    lost, steps = absent_s(), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: 1e6)
+        steps.wait(3 * TICK_S)  # it ticks meanwhile
+    assert absent_s() - lost < 10.0
 
 
 def test_a_process_that_was_really_stopped_knows_for_how_long() -> None:

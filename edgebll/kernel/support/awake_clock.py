@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from time import monotonic  # this very clock: nobody who puts another one into `time` for a while makes time here be lost
 
 #: Between two ticks, and what may lie between two at most; a busy machine may hold a thread up for a while.
 TICK_S, ALLOWANCE_S = 0.25, 1.0
@@ -45,14 +46,14 @@ class _Ticker(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="edgebll-awake", daemon=True)
-        self.time = AwakeTime(time.monotonic())
+        self.time = AwakeTime(monotonic())
         self._never = threading.Event()
         self.start()
 
     def run(self) -> None:
         """Tick."""
         while not self._never.wait(TICK_S):
-            self.time.tick(time.monotonic())
+            self.time.tick(monotonic())
 
 
 _lock = threading.Lock()
@@ -61,12 +62,12 @@ _tickers: list[_Ticker] = []
 
 def awake_s() -> float:
     """The monotonic clock without the time in which this process was stopped."""
-    return _ticker().time.at(time.monotonic())
+    return _ticker().time.at(monotonic())
 
 
 def absent_s() -> float:
     """For how long this process was stopped so far, or its machine asleep."""
-    return _ticker().time.lost_s(time.monotonic()) + _asleep_s()
+    return _ticker().time.lost_s(monotonic()) + _asleep_s()
 
 
 def _ticker() -> _Ticker:
@@ -80,4 +81,4 @@ def _ticker() -> _Ticker:
 def _asleep_s() -> float:
     """For how long this machine has been asleep since it was started; 0 where the system does not tell."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(boot) - time.monotonic() if boot is not None else 0.0
+    return time.clock_gettime(boot) - monotonic() if boot is not None else 0.0

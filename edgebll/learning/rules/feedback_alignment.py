@@ -54,7 +54,7 @@ class FeedbackAlignment(Rule):
         replaced: dict[nn.Module, nn.Module] = {}
         root = nn.ModuleDict({"block": copy.deepcopy(block)})
         for parent in list(root.modules()):
-            for name, layer in list(parent.named_children()):
+            for name, layer in list(parent._modules.items()):  # named_children leaves out a layer's second name
                 if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
                     if layer not in replaced:
                         replaced[layer] = AlignedLayer(layer, self.slope, generator)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from edgebll.learning.modules.seeded_dropout import SeededDropout
 from edgebll_export.bundles.random_rounding import NOISE, RandomRounding
-from edgebll_export.bundles.rounding_bounds import TRIALS, growing_reaches, reaches
+from edgebll_export.bundles.rounding_bounds import ASKED_TRIALS, TRIALS, growing_reaches, reaches
 
 
 def _moved(function: Callable[[Tensor], Tensor], x: Tensor, seed: int = 0) -> Tensor:
@@ -102,12 +102,25 @@ def test_reaches_only_grow() -> None:
 
     expected = {name: value.numpy() for name, value in function({"x": x}).items()}
     known = list(growing_reaches(function, {"x": x}, expected))
-    assert len(known) == TRIALS
+    assert len(known) == ASKED_TRIALS > TRIALS
     for before, after in itertools.pairwise(known):
         assert before["y"].peak <= after["y"].peak
         assert before["y"].mean <= after["y"].mean
         assert not (before["above"] & ~after["above"]).any()
-    assert known[0]["y"].peak < known[-1]["y"].peak == reaches(function, {"x": x}, expected)["y"].peak
+    assert known[0]["y"].peak < known[TRIALS - 1]["y"].peak == reaches(function, {"x": x}, expected)["y"].peak
+
+
+def test_a_kink_that_the_first_runs_miss_is_found_by_a_later_one() -> None:
+    """ReLUs at their kink: among a hundred, some turn in none of the first six runs, and all in one of those that may be asked."""
+    x = torch.full((100,), 1e-9)
+
+    def function(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"turned": (tensors["x"] + 1.0 - 1.0 > 0)}
+
+    expected = {"turned": function({"x": x})["turned"].numpy()}
+    assert not reaches(function, {"x": x}, expected)["turned"].all()
+    *_, last = growing_reaches(function, {"x": x}, expected)
+    assert last["turned"].all()
 
 
 def test_of_comparisons_those_turn_that_rounding_turns() -> None:

@@ -158,13 +158,23 @@ def test_a_block_that_is_a_layer_and_layers_used_twice() -> None:
     shared = nn.Linear(4, 4)
     network = BlockNetwork([nn.Sequential(shared, nn.Tanh(), shared)], 4, (4,))
     (step,) = make_steps(network, FeedbackAlignment(), SGD(), 2)
-    assert [name for name in step.initial_state() if name.startswith("net.")] == [
-        "net.0.weight",
-        "net.0.bias",
-        "net.0.feedback",
-    ]
+    both = [f"net.{place}.{name}" for place in (0, 2) for name in ("weight", "bias", "feedback")]
+    assert {name for name in step.initial_state() if name.startswith("net.")} == set(both)
     (step,) = make_steps(BlockNetwork([nn.Linear(4, 3)], 3, (4,)), FeedbackAlignment(), SGD(), 2)
     assert "net.feedback" in step.initial_state()
+
+
+def test_a_layer_used_twice_sends_its_error_through_b_both_times() -> None:
+    shared = nn.Linear(3, 3)
+    block = aligned(nn.Sequential(shared, nn.Tanh(), shared))
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    block(x).sum().backward()
+    weights = dict(block.named_parameters())
+    h, b, error = torch.tanh(x @ weights["0.weight"].T + weights["0.bias"]), block[0].feedback, torch.ones(5, 3).double()
+    inner = (error @ b) * (1 - h**2)
+    torch.testing.assert_close(weights["0.weight"].grad, error.T @ h + inner.T @ x)
+    torch.testing.assert_close(weights["0.bias"].grad, error.sum(0) + inner.sum(0))
+    torch.testing.assert_close(x.grad, inner @ b)
 
 
 def test_it_trains_whole_networks_only() -> None:

@@ -9,12 +9,13 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo test soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo test test-more soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
 	@echo "make wheel  build dist/edgebll-*.whl, which boards and other environments install from"
 	@echo "make test   set up and run linters, type checks and tests"
+	@echo "make test-more  build graphs of every operator and network with NVIDIA's compiler (no GPU needed)"
 	@echo "make docs   build the documentation into build/site, strictly; make drawings writes its pictures anew"
 	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
@@ -63,8 +64,12 @@ drawings: setup
 
 # Tests with processes of their own come last and three at a time: they watch the clock, but mostly wait.
 test: lint
-	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/unit tests/property tests/conformance
+	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/property tests/conformance
 	$(BIN)/pytest -n 3 --dist loadfile tests/integration
+
+# What needs other people's compilers, and takes them long.
+test-more: setup
+	$(BIN)/pytest -n auto --dist loadfile tests/builds
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
 .PHONY: fuzz

@@ -42,13 +42,15 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("resnet8", 1, Backprop(), 32, (1, 28, 28)),
         ("resnet8", 2, BLL(pool="max", normalize="center_l2", feedback="ema", decorrelate=0.5), 32, (1, 8, 8)),
         ("resnet8", 2, BLL(pool="std", normalize="layer_norm", feedback="sgd", label_smoothing=0.1), 32, (3, 8, 8)),
-        ("resnet18", 4, BLL(), 4, (1, 12, 12)),
+        ("resnet18:16", 4, BLL(), 4, (1, 12, 12)),  # of a quarter of its width
     ],
 )
 def test_every_block_equals_eager_over_twenty_steps(
     name: str, num_blocks: int, rule: Rule, batch_size: int, shape: tuple[int, ...], tmp_path: Path
 ) -> None:
-    network = make_network(name, num_blocks=num_blocks, num_classes=10, input_shape=shape, seed=0)
+    kind, _, width = name.partition(":")
+    options = {"width": int(width)} if width else None
+    network = make_network(kind, num_blocks=num_blocks, num_classes=10, input_shape=shape, seed=0, options=options)
     export_bundle(network, rule=rule, optimizer=SGD(), batch_size=batch_size, path=tmp_path / "b")
     rows = verify_bundle(tmp_path / "b", steps=20, tolerance=1e-4)
     assert [row for row in rows if row.failed] == []

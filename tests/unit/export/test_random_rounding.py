@@ -111,7 +111,7 @@ def test_reaches_only_grow() -> None:
 
 
 def test_a_kink_that_the_first_runs_miss_is_found_by_a_later_one() -> None:
-    """ReLUs at their kink: among a hundred, some turn in none of the first six runs, and all in one of those that may be asked."""
+    """Of a hundred comparisons at their kink some turn in none of the first runs, and each in one of all that may be asked."""
     x = torch.full((100,), 1e-9)
 
     def function(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

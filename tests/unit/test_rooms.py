@@ -99,3 +99,19 @@ def test_other_targets_are_there_too() -> None:
     for target in (WHY_MISSING, INT8_FORWARD):
         module, _, name = target.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_unit_tests_lie_in_the_rooms_of_what_they_test() -> None:
+    """On the ground floor lies only what tests the whole project."""
+    tests = ROOT / "tests" / "unit"
+    rooms = {"kernel", "data", "learning", "cli", "export", "devices", "host", "docs"}
+    assert {file.relative_to(tests).parts[0] for file in tests.glob("*/**/*.py")} == rooms
+    whole = {
+        "test_claims",
+        "test_front_door",
+        "test_names",
+        "test_no_pickle_in_sources",
+        "test_reliability_numbers",
+        "test_rooms",
+    }
+    assert {file.stem for file in tests.glob("*.py")} == whole | {"test_sizes"}

@@ -17,7 +17,7 @@ from edgebll.kernel.execution.load_context import default_engine_dir
 from edgebll_devices.agent.settings import Settings
 from edgebll_devices.commands.app import app
 
-UNIT = Path(__file__).parents[2] / "devices" / "edgebll-board.service"
+UNIT = Path(__file__).parents[3] / "devices" / "edgebll-board.service"
 
 
 def read() -> configparser.ConfigParser:

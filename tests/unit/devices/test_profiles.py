@@ -162,7 +162,7 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
 def test_profiles_and_unit_are_in_the_wheel(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
     pytest.importorskip("hatchling", reason="the build backend is not installed")
-    subprocess.run([*build, str(Path(__file__).parents[2])], check=True, capture_output=True, timeout=120)
+    subprocess.run([*build, str(Path(__file__).parents[3])], check=True, capture_output=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

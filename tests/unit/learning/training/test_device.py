@@ -22,7 +22,8 @@ from edgebll.learning.training.torch_device import TensorPlacement, resolve_devi
 HAS_GPU = torch.cuda.is_available()
 
 
-NEEDS_GPU = pytest.mark.skipif(not HAS_GPU, reason="PyTorch sees no GPU; with one: pytest tests/unit/training/test_device.py")
+_WITH_ONE = "pytest tests/unit/learning/training/test_device.py"
+NEEDS_GPU = pytest.mark.skipif(not HAS_GPU, reason=f"PyTorch sees no GPU; with one: {_WITH_ONE}")
 
 
 QUICK = TrainConfig(

@@ -161,7 +161,7 @@ def test_what_compiling_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(
-    shutil.which("g++") is None, reason="no g++ here: install it and run pytest tests/unit/training/test_compiled.py"
+    shutil.which("g++") is None, reason="no g++ here: install it and run pytest tests/unit/learning/training/test_compiled.py"
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_the_real_compiler() -> None:

@@ -32,15 +32,15 @@ class Cifar:
     """One of the two data sets.
 
     Attributes:
-        url: of the official archive.
-        archive_sha256: of the official archive.
-        archive_bytes: of the official archive.
+        url: address of the official archive.
+        archive_sha256: its SHA-256, as hexadecimal text.
+        archive_bytes: its size.
         folder: the folder it holds.
         files: split -> file name -> SHA-256 of the official file.
         pickled: names that only the official "python version" has.
         label_bytes: before the pixels of a record; the last one is the class.
-        mean: of pixel / 255 over the training images, by channel.
-        std: of pixel / 255 over the training images, by channel.
+        mean: of pixel / 255 over the training images, one a channel.
+        std: standard deviation of pixel / 255 over the training images, one a channel.
         jpeg_labels: split -> SHA-256 of the classes in order, of images made from JPEG; such files differ in their pixels from
             one JPEG library to the next, but not in their order.
     """

@@ -34,13 +34,13 @@ class RuleEntry:
     """A rule as people choose it.
 
     Attributes:
-        name: of the rule.
-        summary: of the rule.
-        equation: of the rule.
+        name: as `--rule` takes it.
+        summary: what it is, in one line.
+        equation: its local loss.
         options: name -> default.
         streams: for the network asked about; empty where the rule cannot train it, and `refusal` says why.
-        forward: most bytes a sample that any block gets from those before it (or the host) and from those after it.
-        backward: most bytes a sample that any block gets from those before it (or the host) and from those after it.
+        forward: most bytes a sample that any block gets from those before it, or from the host.
+        backward: most bytes a sample that any block gets from those after it.
     """
 
     name: str

@@ -16,8 +16,8 @@ class BoardInfo:
     """What one agent says of itself.
 
     Args:
-        name: of the board.
-        files: of the board.
+        name: what the board calls itself.
+        files: its state folder.
 
     Attributes:
         hosting: the note of which blocks it hosts.

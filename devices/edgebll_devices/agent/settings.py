@@ -13,13 +13,13 @@ class Settings:
     """How a board serves.
 
     Attributes:
-        listen: control and data address; port 0 takes a free one.
-        data_listen: control and data address; port 0 takes a free one.
+        listen: control address; port 0 takes a free one.
+        data_listen: address where tokens arrive; port 0 takes a free one.
         data_announce: where others reach the data address; empty if it is the same.
         name: what the board calls itself.
         state_dir: folder of the file cache.
-        keys: own key pair and public keys of hosts; needed off loopback.
-        allowed: own key pair and public keys of hosts; needed off loopback.
+        keys: own key pair; needed off loopback.
+        allowed: public keys of hosts that may use the board; needed off loopback.
         hosts_file: of paired hosts.
         once: end after one session.
         deadline_s: how long a silent host keeps the board.

@@ -38,10 +38,10 @@ class BoardProbe:
         python: version of the interpreter.
         environment: its folder.
         key: the board's key file, or None for $EDGEBLL_KEY, else /etc/edgebll/board.key.
-        importable: what is asked of the system.
-        usable: what is asked of the system.
-        free_bytes: what is asked of the system.
-        now: what is asked of the system.
+        importable: whether a module is installed.
+        usable: whether a file may be read and written.
+        free_bytes: free space of the disk a path lies on.
+        now: the time, in seconds since 1970.
     """
 
     root: Path = Path("/")

@@ -30,9 +30,9 @@ class JetPack:
     Attributes:
         name: e.g. "6.2".
         linux: beginnings of the versions of Jetson Linux it is made of.
-        ubuntu: versions.
-        cuda: versions.
-        tensorrt: versions.
+        ubuntu: version of Ubuntu, e.g. "22.04".
+        cuda: version of CUDA, e.g. "12.6".
+        tensorrt: version of TensorRT, e.g. "10.3".
         python: Ubuntu's CPython, which the TensorRT module is made for.
         target: what to export for.
         sources: where from.

@@ -59,16 +59,16 @@ class BoardProfile:
         title: what people call it.
         models: pieces of /proc/device-tree/model.
         compatible: entries of /proc/device-tree/compatible, for modules on other makers' carriers.
-        soc: the chip and its cores.
-        cpu: the chip and its cores.
-        cores: one entry a variant; memory is shared with the GPU.
-        memory_gib: one entry a variant; memory is shared with the GPU.
+        soc: the chip.
+        cpu: kind of its processor cores.
+        cores: number of processor cores, one entry a variant.
+        memory_gib: memory, shared with the GPU, one entry a variant.
         jetpack: names of the releases that run on it.
         gpu: None where edgebll cannot use one.
         power_mode: as shipped; the board's own /etc/nvpmodel.conf counts.
-        runtime: what to begin with.
-        threads: what to begin with.
-        window: what to begin with.
+        runtime: the runtime to begin with.
+        threads: threads of a training step to begin with.
+        window: batches in flight to begin with.
         sources: where the facts are from.
         unverified: what no source or measurement says, as "field" or "field: part".
     """

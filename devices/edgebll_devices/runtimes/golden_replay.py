@@ -42,8 +42,8 @@ def replay(bundle: Bundle, block: str, runtime: str, *, threads: int = 1) -> lis
     Args:
         bundle: an opened bundle with golden vectors.
         block: the block's name.
-        runtime: as for `load_block`.
-        threads: as for `load_block`.
+        runtime: one of the runtimes that `load_block` knows.
+        threads: threads of one training step, at least 1.
 
     Returns:
         One row for every output of every step ("0/a", "0/metrics" and what is sent), every state tensor after each step

@@ -33,10 +33,10 @@ def load_ort_gpu_block(runtime: str, bundle: Bundle, block: str, *, threads: int
 
     Args:
         runtime: "onnxruntime-cuda" or "onnxruntime-tensorrt".
-        bundle: as for `load_block`.
-        block: as for `load_block`.
-        threads: as for `load_block`.
-        load_context: as for `load_block`.
+        bundle: an opened bundle.
+        block: the block's name in it.
+        threads: of the processor, for what the GPU does not compute.
+        load_context: where engines are kept that the TensorRT provider builds.
 
     Raises:
         BoardError: ONNX Runtime cannot use the GPU. BundleError: a graph does not load or fit.
@@ -68,8 +68,8 @@ class OrtGpuBlock(BlockRuntime):
     """A block on one of ONNX Runtime's devices.
 
     Args:
-        bundle: which one.
-        block: which one.
+        bundle: an opened bundle.
+        block: the block's name in it.
         providers: what computes, in order of preference, as for InferenceSession.
         device: ONNX Runtime's name of where the state lies, "cuda" (or "cpu" in tests).
         threads: of the processor.

@@ -44,9 +44,9 @@ def load_session(
     """Load a graph so that equal inputs give equal bits.
 
     Args:
-        bundle: which one.
-        spec: which one.
-        graph: which one.
+        bundle: an opened bundle.
+        spec: its manifest's entry of the block.
+        graph: name of one of the block's graphs, e.g. "step".
         threads: of the processor.
         providers: what may compute it, in order of preference: names, or pairs of name and options.
         record: keep which provider computes which node, where ONNX Runtime can (1.24 and newer).

@@ -36,8 +36,8 @@ class LoadJob:
         board: the board's name, for messages.
         keys: its key pair, for links to other boards.
         assign: the host's order.
-        manifest_bytes: of the bundle.
-        manifest: of the bundle.
+        manifest_bytes: the bundle's manifest.json as the host sent it.
+        manifest: the same, parsed.
         files: bundle path -> entry, all in the cache.
         snapshot: name -> entry of the snapshot to start from, or empty.
         earlier_runs: runs this board has seen before; their stray tokens are dropped.

@@ -20,8 +20,8 @@ class BoardResources:
     """What outlives a session. Close it when done.
 
     Attributes:
-        name: of the board.
-        keys: of the board.
+        name: what the board calls itself.
+        keys: its key pair; None only on loopback.
         cache: its files.
         receiver: its data socket.
         deadline_s: how long to wait for a peer.

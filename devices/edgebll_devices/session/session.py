@@ -32,9 +32,9 @@ class Session:
     """A run this board takes part in.
 
     Args:
-        run: identifier of the run; the host's control connection; which incarnation of the run.
-        peer: identifier of the run; the host's control connection; which incarnation of the run.
-        incarnation: identifier of the run; the host's control connection; which incarnation of the run.
+        run: identifier of the run.
+        peer: the host's control connection.
+        incarnation: which incarnation of the run this is; default 0.
         board: shared parts.
         earlier_runs: runs whose stray tokens may still come.
         post: takes (session, message) from the worker thread, the last one being Ended.

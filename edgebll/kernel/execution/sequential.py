@@ -29,10 +29,10 @@ def run_sequential(
         bundle: the blocks.
         run: identifier of the run.
         tokens: see `edgebll.data.token_stream`.
-        runtime: as in `runtime_table.load_block`.
-        threads: as in `runtime_table.load_block`.
-        start: of a snapshot; by default the bundle's states and its first step.
-        states: of a snapshot; by default the bundle's states and its first step.
+        runtime: one of the runtimes that `runtime_table.load_block` knows.
+        threads: threads of one training step, at least 1.
+        start: where the stream goes on, as a snapshot says; by default before the first step.
+        states: block -> its state at `start`; by default those of the bundle.
 
     Yields:
         Every Report and State, as boards send them to the host.

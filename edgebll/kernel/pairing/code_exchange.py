@@ -107,9 +107,9 @@ class Side:
     Args:
         role: HOST or BOARD.
         code: six digits.
-        public_key: what the other side is to know.
-        name: what the other side is to know.
-        port: what the other side is to know.
+        public_key: this side's, which the other side is to trust.
+        name: what this side is called.
+        port: where this side listens; 0 where it does not.
 
     Raises:
         MissingExtraError: the package spake2 is not installed.

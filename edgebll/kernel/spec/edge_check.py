@@ -29,8 +29,8 @@ class EdgeSpec:
     is read by the target's training step t + lag, and its first `lag` steps read zeros.
 
     Attributes:
-        source: block names, or HOST as the source of the chain.
-        target: block names, or HOST as the source of the chain.
+        source: name of the block that writes it, or HOST where the chain begins.
+        target: name of the block that reads it.
         tensors: names of the tensors a token carries, as the source calls them, e.g. ("a", "y").
         lag: number of initial tokens on the edge (0: the target waits for the source's token of the same step). Against the
             chain it bounds what pipelining gains: the target is at most `lag` steps ahead of the source, so with a lag of 1

@@ -149,19 +149,15 @@ class Manifest:
 
     Attributes:
         format_version: FORMAT_VERSION of the writer.
-        network: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule, warmup_steps
-            for a run.
-        rule: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule, warmup_steps
-            for a run.
-        optimizer: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule,
-            warmup_steps for a run.
-        recipe: name and options of each, for people and for re-export; recipe holds the defaults of lr, schedule, warmup_steps
-            for a run.
-        target: what the graphs are exported for ("onnx", "tensorrt-8.6"), and the numbers they compute in.
-        precision: what the graphs are exported for ("onnx", "tensorrt-8.6"), and the numbers they compute in.
-        batch_size: of the whole network; input_shape without the batch axis.
-        num_classes: of the whole network; input_shape without the batch axis.
-        input_shape: of the whole network; input_shape without the batch axis.
+        network: name and options, for people and for re-export.
+        rule: name and options, for people and for re-export too.
+        optimizer: name and options; its peak learning rate is among them.
+        recipe: defaults of lr, schedule and warmup_steps for a run of the bundle.
+        target: what the graphs are exported for, e.g. "onnx" or "tensorrt-8.6".
+        precision: numbers the graphs compute in, e.g. "float32".
+        batch_size: samples of every training step.
+        num_classes: classes of the network's last block.
+        input_shape: of one sample of the first block, without the batch axis.
         blocks: in stream order.
         edges: all streams.
         golden_steps: number of consecutive steps golden.safetensors records per block; 0 if the bundle has none.

@@ -58,8 +58,8 @@ class Gate(threading.Thread):
     """Watches one listening socket; it ends by itself when the socket's context is terminated.
 
     Args:
-        context: the socket with CURVE, bound, and its context.
-        listener: the socket with CURVE, bound, and its context.
+        context: of the socket; the gate ends with it.
+        listener: the socket with CURVE, bound.
         port: where it listens.
 
     Attributes:

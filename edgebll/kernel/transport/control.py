@@ -71,8 +71,8 @@ class ControlClient(ConnectingEndpoint):
 
     Args:
         endpoint: where the board listens.
-        keys: own key pair and the board's public key; both or, on loopback, neither.
-        server_key: own key pair and the board's public key; both or, on loopback, neither.
+        keys: the host's own key pair; None only on loopback.
+        server_key: the board's public key; None exactly where `keys` is.
 
     Raises:
         ConfigError: off loopback without keys, or a malformed endpoint or key.

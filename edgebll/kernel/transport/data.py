@@ -28,8 +28,8 @@ class Sender(ConnectingEndpoint):
 
     Args:
         endpoint: where the receiver listens.
-        keys: own key pair and the receiver's public key; both or, on loopback, neither.
-        server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+        keys: own key pair; None only on loopback.
+        server_key: the receiver's public key; None exactly where `keys` is.
         dead_s: seconds without any sign of the other machine after which the connection counts as cut.
 
     Raises:

@@ -50,8 +50,8 @@ def try_link(
 
     Args:
         endpoints: tcp://host:port, tried in turn.
-        keys: own key pair and the receiver's public key; both or, on loopback, neither.
-        server_key: own key pair and the receiver's public key; both or, on loopback, neither.
+        keys: own key pair; None only on loopback.
+        server_key: the receiver's public key; None exactly where `keys` is.
         payload_bytes: size of the probe.
         limit_s: for each endpoint.
         stopped: whether nobody waits for it any more.

@@ -73,8 +73,8 @@ class Reached(OfRun):
         board: which.
         endpoint: the address that was reached, or could not be.
         address: which number it stands for there.
-        round_trip_s: of the link, 0 where not known.
-        bytes_per_second: of the link, 0 where not known.
+        round_trip_s: quickest round trip over the link, 0 where not known.
+        bytes_per_second: rate the link carried the probe at, 0 where not known.
         problem: why it was not reached; empty if it was.
     """
 

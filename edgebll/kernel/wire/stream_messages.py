@@ -49,8 +49,8 @@ class Report(OfRun):
 
     Attributes:
         values: metrics of the step, or of evaluation by the last block: "correct", "loss_sum", "count".
-        start_ns: the board's monotonic clock before and after the computation.
-        end_ns: the board's monotonic clock before and after the computation.
+        start_ns: the board's monotonic clock before the computation.
+        end_ns: the same clock after it.
     """
 
     block: str

@@ -50,8 +50,8 @@ class BlockNetwork(nn.Module):
         blocks: any torch modules; each takes the output of the one before and returns float32, batch axis first.
         num_classes: number of classes C; the last block must return (B, C), or (B, T, C) with scores for each of T positions.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
-        name: what `make_network` needs to build the same network again; free for networks of your own.
-        options: what `make_network` needs to build the same network again; free for networks of your own.
+        name: the architecture's, by which `make_network` builds it again; free for networks of your own.
+        options: what `make_network` needs besides the name; free for networks of your own. Empty by default.
         units: for each block, an nn.Sequential then, the units it starts with; only some rules need them.
         input_dtype: what the first block takes: "float32", "int64", "int32", "uint8" or "bool"; by default the dtype of
             example_inputs, else float32.

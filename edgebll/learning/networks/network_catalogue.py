@@ -16,12 +16,12 @@ class NetworkEntry:
     """A network as people choose it.
 
     Attributes:
-        name: of the network.
-        summary: of the network.
+        name: as `--network` takes it.
+        summary: what it is, in one line.
         inputs: "images", "sequences" or "any".
         options: name -> default.
-        input_shape: of the task it is known from, for which the numbers are.
-        num_classes: of the task it is known from, for which the numbers are.
+        input_shape: of one sample of the task it is known from; layers, parameters and splits are counted for it.
+        num_classes: classes of that task.
         units: pieces it can be cut into at most.
         layers: with weights.
         parameters: all numbers that are learnt.

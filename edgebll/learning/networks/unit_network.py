@@ -23,8 +23,8 @@ class UnitNetwork:
     Attributes:
         units: in order.
         classifier: layers that always stay with the last unit; None where the last unit is the classifier.
-        name: of the architecture.
-        options: of the architecture.
+        name: of the architecture, as `--network` takes it.
+        options: of the architecture, every default written out.
         stages: units of each stage, for `STAGES`; empty if the network has none.
         by_units: an even split gives each block as many units as the others, not as many layers.
     """

@@ -28,8 +28,8 @@ class Adam(Optimizer):
     beta is rounded; in float32 they stop within ulp / (1 - beta) of it, 3e-5 for beta2 = 0.999, in PyTorch as here.
 
     Attributes:
-        beta1: in [0, 1).
-        beta2: in [0, 1).
+        beta1: how much of the gradients' average stays at a step, in [0, 1).
+        beta2: how much of the squared gradients' average stays at a step, in [0, 1).
         epsilon: > 0.
         weight_decay: >= 0, on every parameter.
 
@@ -94,8 +94,8 @@ class AdamW(Adam):
 
     Attributes:
         lr: peak learning rate, > 0.
-        beta1: in [0, 1).
-        beta2: in [0, 1).
+        beta1: how much of the gradients' average stays at a step, in [0, 1); default 0.9.
+        beta2: how much of the squared gradients' average stays at a step, in [0, 1); default 0.999.
         epsilon: > 0.
         weight_decay: >= 0, on every parameter.
 

@@ -61,8 +61,8 @@ class Optimizer(ABC):
         """Return the new parameters and moments, all by name.
 
         Args:
-            parameters: of the same names and shapes.
-            gradients: of the same names and shapes.
+            parameters: values before the step.
+            gradients: one for each parameter, of its name and shape.
             moments: holds at least what `initial_moments` named.
             lr: 0-d, the rate of this step.
         """

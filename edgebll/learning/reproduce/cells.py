@@ -26,8 +26,8 @@ class Cell:
     """One run.
 
     Attributes:
-        setting: what of the recipe it belongs to.
-        row: what of the recipe it belongs to.
+        setting: the recipe's network and data set that it trains.
+        row: the recipe's rule that it trains with.
         blocks: of the network.
         config: of the training; None where it cannot be run, and `reason` says why.
     """

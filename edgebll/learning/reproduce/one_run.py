@@ -43,8 +43,8 @@ class Clock:
     """How long this call may take.
 
     Attributes:
-        start: on `time.monotonic`, the same in all processes. deadline is None for as long as it takes.
-        deadline: on `time.monotonic`, the same in all processes. deadline is None for as long as it takes.
+        start: when this call began, on `time.monotonic`, which is the same in all processes.
+        deadline: when it is to end, on the same clock; None for as long as it takes.
         stopped: whether the user has asked to stop.
     """
 

@@ -37,8 +37,8 @@ class Scale:
         words: what is reduced against the paper, for the report.
         seeds: how many, unless told otherwise.
         train: fields of `edgebll.learning.training.TrainConfig`.
-        settings: only these; all where empty.
-        blocks: only these; all where empty.
+        settings: names of those that are run; all where empty.
+        blocks: numbers of blocks that are run; all where empty.
     """
 
     words: str
@@ -55,8 +55,8 @@ class NetworkSetting:
     Attributes:
         blocks: numbers of blocks, for rules that train more than one.
         train: fields of TrainConfig.
-        full: the same at one scale only.
-        small: the same at one scale only.
+        full: fields of TrainConfig at full scale only.
+        small: fields of TrainConfig at small scale only.
     """
 
     name: str
@@ -71,8 +71,8 @@ class RuleRow:
     """A learning rule as the table has it.
 
     Attributes:
-        rule: of edgebll.
-        options: of edgebll.
+        rule: name of one of edgebll's rules.
+        options: options of that rule.
         train: fields of TrainConfig of its own.
         one_block: it trains the whole network as one block, as backpropagation does.
         where_published: it is run only where the paper has a figure for it.
@@ -93,9 +93,8 @@ class Published:
     Attributes:
         source: the paper and its table.
         values: rule -> one figure for each of `blocks`, from the first; the figure of a rule that trains one block stands
-            alone. spreads are standard deviations.
-        spreads: rule -> one figure for each of `blocks`, from the first; the figure of a rule that trains one block stands
-            alone. spreads are standard deviations.
+            alone.
+        spreads: rule -> standard deviations of these figures, in the same order.
         blocks: by default those of the setting.
         error: whether figures are errors, not accuracies.
     """

@@ -34,7 +34,7 @@ class Work:
 
     Attributes:
         recipe: the table.
-        scale: the table.
+        scale: "full" or "small".
         cells: its runs, in order.
         folder: OUT/TABLE/SCALE, where the runs' folders are.
         data_dir: where the data sets' files are.

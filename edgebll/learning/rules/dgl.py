@@ -19,8 +19,8 @@ class DGL(Rule):
     """Decoupled greedy learning (Belilovsky, Eickenberg and Oyallon 2020), with its spatially reduced classifier "MLP-SR".
 
     Attributes:
-        convolutions: 1x1 convolutions, and linear layers before the last one (both 3 in the paper).
-        hidden_layers: 1x1 convolutions, and linear layers before the last one (both 3 in the paper).
+        convolutions: 1x1 convolutions (3 in the paper).
+        hidden_layers: linear layers before the last one (3 in the paper).
         reduction: the map shrinks so many times a side before the convolutions.
         cells: a side before the linear layers.
 

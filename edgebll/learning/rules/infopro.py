@@ -40,20 +40,18 @@ class InfoPro(Rule):
 
     Attributes:
         loss: "softmax" or "contrast".
-        reconstruct_first: l1 and l2 of the first block.
-        predict_first: l1 and l2 of the first block.
-        reconstruct_last: of the last but one.
-        predict_last: of the last but one.
+        reconstruct_first: weight l1 of the reconstruction, in the first block.
+        predict_first: weight l2 of the prediction, in the first block.
+        reconstruct_last: weight l1 in the last but one block; blocks between lie between.
+        predict_last: weight l2 in the last but one block.
         temperature: of the contrastive loss.
         features: of z.
         hidden: between the head's linear layers.
         decoder: maps of D.
         mean: how pixels in [0, 1] were normalised, (pixel - mean) / std, to become the network's input: a number for each
-            channel, e.g. "0.49,0.48,0.45", or one for all. By default those of Fashion-MNIST for one channel and of CIFAR-10
-            for three, which other data sets are near to: what they lead beyond [0, 1] is cut off.
-        std: how pixels in [0, 1] were normalised, (pixel - mean) / std, to become the network's input: a number for each
-            channel, e.g. "0.49,0.48,0.45", or one for all. By default those of Fashion-MNIST for one channel and of CIFAR-10
-            for three, which other data sets are near to: what they lead beyond [0, 1] is cut off.
+            channel, e.g. "0.49,0.48,0.45", or one for all. By default that of Fashion-MNIST for one channel and of CIFAR-10 for
+            three, which other data sets are near to: what they lead beyond [0, 1] is cut off.
+        std: the divisor of the same normalisation, given in the same way and with the same default.
 
     Examples:
         >>> from edgebll.learning import InfoPro

@@ -125,8 +125,8 @@ class PredSim(Rule):
     """Pred-Sim: both losses. The last block's cross-entropy is not scaled by `predict`, unlike in the authors' own code.
 
     Attributes:
-        similarity: weights of L_sim and L_pred.
-        predict: weights of L_sim and L_pred.
+        similarity: weight of L_sim, > 0.
+        predict: weight of L_pred, > 0.
         decoder_size: most inputs of the decoder: 512 as in AugLocal's block-wise comparison; 4096 in the paper, for layers.
             Residual blocks on Fashion-MNIST did worse with 4096 (Pred 81.6 % against 86.9 %).
 

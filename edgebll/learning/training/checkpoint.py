@@ -44,8 +44,8 @@ class TrainingProgress:
         step: training steps done.
         metrics_bytes: size of metrics.jsonl then.
         state_sha256: over all states.
-        accuracy: of the last evaluation; None before the first.
-        loss: of the last evaluation; None before the first.
+        accuracy: of the last evaluation, in [0, 1]; None before the first.
+        loss: mean loss of the last evaluation; None before the first.
         train_seconds: spent on training steps, without compiling them.
         seconds: since the start, over all resumptions.
         streams_sha256: over what waits on side streams; empty if there are none.

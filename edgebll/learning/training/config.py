@@ -37,20 +37,20 @@ class TrainConfig:
         data: data set.
         limit: at most so many training samples; None for all.
         augment: one of `edgebll.data.AUGMENTATIONS`.
-        network: a shipped network and its options (text values are converted).
-        network_options: a shipped network and its options (text values are converted).
-        blocks: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`; blocks is None where split tells.
-        split: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`; blocks is None where split tells.
-        rule: learning rule and its options (text values are converted).
-        rule_options: learning rule and its options (text values are converted).
-        epochs: of the run; the seed decides weights and batches.
-        batch_size: of the run; the seed decides weights and batches.
-        seed: of the run; the seed decides weights and batches.
-        optimizer: optimiser and its options besides lr (text values are converted).
-        optimizer_options: optimiser and its options besides lr (text values are converted).
-        lr: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's own default.
-        schedule: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's own default.
-        warmup_steps: learning rate, see `edgebll.kernel.spec.lr_schedule.Schedule`; lr None is the optimiser's own default.
+        network: name of a shipped network.
+        network_options: its options (text values are converted).
+        blocks: how many it is cut into; None where split tells.
+        split: how it is cut, see `edgebll.learning.networks.unit_network.UnitNetwork.sizes`.
+        rule: name of the learning rule.
+        rule_options: its options (text values are converted).
+        epochs: how often all training samples are seen.
+        batch_size: samples of every training step.
+        seed: decides weights and batches.
+        optimizer: name of the optimiser.
+        optimizer_options: its options besides lr (text values are converted).
+        lr: peak learning rate; None is the optimiser's own default.
+        schedule: how it goes over the run, see `edgebll.kernel.spec.lr_schedule.Schedule`.
+        warmup_steps: training steps over which it rises to its peak; 0 for none.
         precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
         threads: of PyTorch.
         checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.

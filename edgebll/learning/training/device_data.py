@@ -61,8 +61,8 @@ class DeviceData:
 
         Args:
             indices: (B,).
-            rows: (B, H) and (B, W), where each pixel of an image comes from; below 0 it is black.
-            columns: (B, H) and (B, W), where each pixel of an image comes from; below 0 it is black.
+            rows: (B, H), the row of the image that each row of the result is from; below 0 it is black.
+            columns: (B, W), the column of the image that each column of the result is from; below 0 it is black.
         """
         _, channels, height, width = self._samples.shape
         rows, columns = rows[:, None, :, None], columns[:, None, None, :]

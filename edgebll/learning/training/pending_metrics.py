@@ -19,8 +19,8 @@ class Told:
 
     Attributes:
         step: done so far.
-        epoch: its own.
-        lr: its own.
+        epoch: the epoch it belongs to.
+        lr: the learning rate it was made with.
         metrics: of each block, in the order of its signature.
     """
 

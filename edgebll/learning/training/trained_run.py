@@ -31,9 +31,9 @@ class TrainedRun:
         config: what it was told.
         summary: what came of it.
         network: as it was built, with the weights before training.
-        rule: as it was built, with the weights before training.
-        optimizer: as it was built, with the weights before training.
-        steps: as it was built, with the weights before training.
+        rule: the rule it was trained with, options included.
+        optimizer: the optimiser it was trained with, options included.
+        steps: the step of each block, with its state before training.
     """
 
     path: Path

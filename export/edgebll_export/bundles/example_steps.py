@@ -35,11 +35,11 @@ def example_step(
 
     Args:
         step: of a block.
-        state: as the step takes them.
-        x: as the step takes them.
-        y: as the step takes them.
-        scalars: as the step takes them.
-        received: as the step takes them.
+        state: the block's state before it.
+        x: the block's input, a whole batch.
+        y: its labels, in the form the step takes.
+        scalars: what changes from step to step, such as the learning rate.
+        received: what side streams bring to the block.
         source: where the network's inputs come from, for messages.
 
     Raises:

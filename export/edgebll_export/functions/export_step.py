@@ -28,8 +28,8 @@ class StepExport:
 
     Attributes:
         model: the graph.
-        inputs: its tensors' names in order.
-        outputs: its tensors' names in order.
+        inputs: names of its inputs, in order.
+        outputs: names of its outputs, in order.
         unused: tensors of the example the results do not depend on; they are no inputs of the graph.
         fixed: numbers and texts of the example, which are constants in the graph.
         comparison: how far ONNX Runtime's outputs are from PyTorch's; without errors if not checked.

@@ -34,8 +34,8 @@ class Trace:
 
     Attributes:
         module: graph of ATen calls; one placeholder an input, in order.
-        inputs: names of the function's inputs and outputs.
-        outputs: names of the function's inputs and outputs.
+        inputs: names of the function's inputs, in order.
+        outputs: names of its outputs, in order.
     """
 
     module: fx.GraphModule

@@ -90,10 +90,10 @@ class LocalProcesses:
         num_boards: how many.
         logs: folder for each agent's log.
         host: window and deadline.
-        threads: of every board, as in its entry.
-        runtime: of every board, as in its entry.
-        cap_threads: of every board, as in its entry.
-        memory_mib: of every board, as in its entry.
+        threads: of every board's training steps, at least 1.
+        runtime: of every board.
+        cap_threads: whether boards use no more threads than they have processors.
+        memory_mib: memory of every board in MiB; None for what is free, 0 for no check.
     """
 
     def __init__(

@@ -29,8 +29,8 @@ class BoardLink:
 
     Args:
         entry: the board.
-        run: identifier of the run, and which incarnation of it this session is.
-        incarnation: identifier of the run, and which incarnation of it this session is.
+        run: identifier of the run.
+        incarnation: which incarnation of the run this session is; default 0.
         keys: the host's key pair, if encrypted.
 
     Attributes:

@@ -43,12 +43,12 @@ def open_fleet(
 
     Args:
         entries: the boards.
-        run: identifier of the run, and which incarnation of it.
-        incarnation: identifier of the run, and which incarnation of it.
+        run: identifier of the run.
+        incarnation: which incarnation of it; default 0.
         keys: the host's, if encrypted.
-        deadline_s: as in Fleet.
-        check: as in Fleet.
-        tell: as in Fleet.
+        deadline_s: silence after which a board counts as lost.
+        check: raises BoardError if a board's process is known to have ended.
+        tell: takes a sentence for the user.
         begun: whether the run goes on without boards that cannot be connected to because of their entries; they are the fleet's
             `absent` then.
 

@@ -44,8 +44,8 @@ class Fleet:
         absent: boards that are no members because they cannot be connected to, and why.
 
     Attributes:
-        links: by name; the connection, and what is known of the board.
-        boards: by name; the connection, and what is known of the board.
+        links: board -> its connection.
+        boards: board -> what is known of it.
         suspect: the board that is to blame for the error this raised, if that is known.
         reported: whether it said so itself.
         leaving: boards that said that they are to end, and wait to be let go.

@@ -55,9 +55,9 @@ def place_among(
     """Place blocks on those of the boards that are there: as `place` does where all pinned blocks can stay, else anew.
 
     Args:
-        blocks: as in `place`.
-        weights: as in `place`.
-        boards: as in `place`.
+        blocks: names in stream order.
+        weights: cost of each, in any one unit.
+        boards: all boards of the cluster, there or not; where `blocks` is set on some, these blocks are pinned.
         there: names of the boards that may be used.
         room: what memory they have: a placement that does not fit is replaced by one that does, if there is any; pinned blocks
             stay, unless their board was killed with them.

@@ -113,9 +113,9 @@ def place_in_room(
     """Board -> its blocks, contiguous, so that all fit and the busiest board has as little to do as the tried orders allow.
 
     Args:
-        blocks: as in `placement.place`; pins do not count.
-        weights: as in `placement.place`; pins do not count.
-        boards: as in `placement.place`; pins do not count.
+        blocks: names in stream order.
+        weights: cost of each, in any one unit.
+        boards: those that are there; pins do not count.
         room: what is needed and there.
 
     Returns:

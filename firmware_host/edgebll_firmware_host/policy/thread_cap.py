@@ -68,8 +68,8 @@ def warning(where: str, entry: BoardEntry, cpus: float, used: int) -> str:
 
     Args:
         where: the board in words.
-        entry: as in `used_threads`, which gave `used`.
-        cpus: as in `used_threads`, which gave `used`.
+        entry: of the board.
+        cpus: processors whose time it may have, 0 if it does not know.
         used: threads that its steps get.
     """
     if entry.runtime not in _CAPPED or cpus <= 0:

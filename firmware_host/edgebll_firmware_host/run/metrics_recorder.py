@@ -26,11 +26,11 @@ class Recorder:
         folder: where metrics go.
         listener: who is told of progress.
         blocks: in stream order.
-        batch_size: of the stream.
-        steps_per_epoch: of the stream.
-        test_samples: of the stream.
-        accuracy: of the last evaluation, None before the first.
-        loss: of the last evaluation, None before the first.
+        batch_size: samples of every training step.
+        steps_per_epoch: training steps of an epoch; 0 where there is none.
+        test_samples: samples of every evaluation.
+        accuracy: of the last evaluation, in [0, 1]; None before the first.
+        loss: mean loss of the last evaluation; None before the first.
         steps: training steps the last block has applied.
         account: of what the run costs.
         recorded: block -> training steps recorded.

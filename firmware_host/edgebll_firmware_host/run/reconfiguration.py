@@ -43,9 +43,9 @@ class CurrentIncarnation:
 
     Attributes:
         number: its number.
-        cluster: its boards.
-        fleet: its boards.
-        placement: its boards.
+        cluster: the boards that the inventory names.
+        fleet: the connections to those that are there.
+        placement: which of them hosts which blocks.
         feeder: of its stream.
         refused: boards that did not answer when it began.
     """
@@ -64,10 +64,10 @@ class Reconfiguration:
     Args:
         run: the run folder.
         keys: the host's, if encrypted.
-        blocks: of the bundle, for the placement.
-        weights: of the bundle, for the placement.
-        recorder: of the run. say: takes a sentence for the user.
-        snapshots: of the run. say: takes a sentence for the user.
+        blocks: names of the bundle's blocks, in stream order.
+        weights: cost of each block, for the placement.
+        recorder: of the run; its listener is told what happens.
+        snapshots: takes the states of the run's snapshots.
 
     Attributes:
         members: which boards may be used.

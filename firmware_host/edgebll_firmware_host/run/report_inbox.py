@@ -18,8 +18,8 @@ class ReportInbox:
     """Takes the messages of one incarnation of a run.
 
     Args:
-        bundle: what runs where.
-        placement: what runs where.
+        bundle: the blocks.
+        placement: which board hosts which of them.
         state: kept up to date for the planner.
         recorder: takes Reports.
         snapshots: takes the States of snapshots.

@@ -28,8 +28,8 @@ class Outcome:
         placement: board -> blocks, of the last incarnation.
         start_seconds: until all blocks were loaded for the first time.
         stream_seconds: from the first token to the last final state.
-        bytes_streamed: sent by the host as tokens and as files.
-        bytes_shipped: sent by the host as tokens and as files.
+        bytes_streamed: sent by the host as tokens.
+        bytes_shipped: sent by the host as files.
         recoveries: what failed, and how long each took.
         unlike: blocks that were computed otherwise for a while than at the beginning, so that the bits are not those of an
             undisturbed run.

@@ -25,8 +25,8 @@ class Totals:
         seconds: the stream took, without those between processes.
         start_seconds: until all blocks were ready at first.
         busy_ns: computing time by block.
-        bytes_streamed: sent by the host as tokens and as files.
-        bytes_shipped: sent by the host as tokens and as files.
+        bytes_streamed: sent by the host as tokens.
+        bytes_shipped: sent by the host as files.
         recoveries: failures and what they cost, as summary.json has them.
         spans: the first ones, since the run's start.
     """
@@ -75,14 +75,14 @@ class Counted:
     """What one process has counted.
 
     Attributes:
-        step: training steps before it, and seconds of them that nothing else tells of.
-        earlier_s: training steps before it, and seconds of them that nothing else tells of.
+        step: training steps done before it.
+        earlier_s: seconds those steps took, as the snapshot it goes on from tells.
         began_ns: by its monotonic clock.
-        seconds: see `Totals`.
-        start_seconds: see `Totals`.
-        busy_ns: see `Totals`.
-        bytes_streamed: see `Totals`.
-        bytes_shipped: see `Totals`.
+        seconds: the stream took in this process.
+        start_seconds: until all blocks were ready at first.
+        busy_ns: computing time by block.
+        bytes_streamed: sent by the host as tokens.
+        bytes_shipped: sent by the host as files.
         clock_offsets: board -> its monotonic clock minus the host's in ns, as known last.
         recoveries: number -> what summary.json has of it.
         spans: by the boards' clocks.

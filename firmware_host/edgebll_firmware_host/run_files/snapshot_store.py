@@ -42,8 +42,8 @@ class RecordedProgress:
         metrics_bytes: size of metrics.jsonl.
         recorded: block -> training steps in it.
         evaluated: step of the last evaluation in it, None before the first.
-        accuracy: of that evaluation.
-        loss: of that evaluation.
+        accuracy: of that evaluation, in [0, 1]; None where there was none.
+        loss: mean loss of that evaluation; None where there was none.
         seconds: since the run's start.
     """
 

@@ -42,8 +42,8 @@ class PinnedBuffer:
     """Page-locked memory of the host, which the GPU copies from and to while the processor goes on.
 
     Attributes:
-        address: as in DeviceBuffer.
-        size_bytes: as in DeviceBuffer.
+        address: where it begins, in the host's memory.
+        size_bytes: its size; at least 1.
         bytes: the memory as a uint8 array; invalid once freed.
     """
 

@@ -81,8 +81,8 @@ def load_tensorrt_block(
     """Load a block on the first GPU.
 
     Args:
-        bundle: as for `load_block`.
-        block: as for `load_block`.
+        bundle: an opened bundle.
+        block: the block's name in it.
         load_context: whom to tell of builds, and where engines are kept.
         options: of the builds; by default those of `default_options`.
 

@@ -36,10 +36,10 @@ class BackLinkStep(BlockStep):
 
     Args:
         rule: makes the objective.
-        network: the block.
-        index: the block.
-        length: options of the rule.
-        alpha: options of the rule.
+        network: all blocks.
+        index: which of them this is, from 0.
+        length: how many of a block's last units the next block's error reaches.
+        alpha: share of the block's own gradient in these units, in [0, 1].
 
     Raises:
         ConfigError: the precision has a loss scale, or a block does not suit, see `Tail`.

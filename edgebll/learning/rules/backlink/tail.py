@@ -33,8 +33,8 @@ class Tail:
 
     Attributes:
         owner: the block's name.
-        front: the units before, and the last ones, as functions of the block's state tensors.
-        units: the units before, and the last ones, as functions of the block's state tensors.
+        front: the units before the last ones, as a function of the block's state tensors.
+        units: the last units, as a function of the block's state tensors.
         again: the last ones as the next block computes them, without running statistics, which are the owner's alone.
         names: of the state tensors that are sent: all of `again`.
 

@@ -19,15 +19,15 @@ class ConvolutionGeometry:
 
     Attributes:
         batch: samples.
-        in_channels: as in PyTorch.
-        out_channels: as in PyTorch.
-        groups: as in PyTorch.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        groups: parts that the channels of input and output are divided into.
         size: spatial sizes of the input.
         out: those of the output.
-        kernel: one number an axis.
-        stride: one number an axis.
-        padding: one number an axis.
-        dilation: one number an axis.
+        kernel: size of the kernel, one number an axis.
+        stride: step from one window to the next, one number an axis.
+        padding: zeros on either side of the input, one number an axis.
+        dilation: distance of the kernel's taps, one number an axis.
     """
 
     batch: int

@@ -23,10 +23,10 @@ class Windows:
     Attributes:
         size: spatial sizes of the input.
         out: those of the output.
-        kernel: one number an axis.
-        stride: one number an axis.
-        padding: one number an axis.
-        dilation: one number an axis.
+        kernel: size of a window, one number an axis.
+        stride: step from one window to the next, one number an axis.
+        padding: places on either side of the input, one number an axis.
+        dilation: distance of a window's taps, one number an axis.
     """
 
     size: tuple[int, ...]

@@ -15,7 +15,7 @@ help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
 	@echo "make wheel  build dist/edgebll-*.whl, which boards and other environments install from"
 	@echo "make test   set up and run linters, type checks and tests"
-	@echo "make test-more  build graphs of every operator and network with NVIDIA's compiler (no GPU needed)"
+	@echo "make test-more  do all that the documentation shows, and build all graphs with NVIDIA's compiler (needs no GPU)"
 	@echo "make docs   build the documentation into build/site, strictly; make drawings writes its pictures anew"
 	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
@@ -67,9 +67,9 @@ test: lint
 	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/property tests/conformance
 	$(BIN)/pytest -n 3 --dist loadfile tests/integration
 
-# What needs other people's compilers, and takes them long.
+# What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
 test-more: setup
-	$(BIN)/pytest -n auto --dist loadfile tests/builds
+	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
 .PHONY: fuzz

@@ -28,7 +28,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
 #: Small forms of the networks: options, shape of a sample, classes.
 NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {
     "mlp": ({}, (1, 8, 8), 10),
-    "resnet8": ({}, (1, 8, 8), 10),
+    "resnet8": ({"width": 4}, (1, 8, 8), 10),
     "resnet18": ({"width": 4}, (3, 8, 8), 10),
     "resnet32": ({"width": 4}, (3, 8, 8), 10),
     "resnet50": ({"width": 4}, (3, 8, 8), 10),

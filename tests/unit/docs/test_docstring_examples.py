@@ -1,4 +1,4 @@
-"""The examples in docstrings give what they say. Those of `edgebll.__all__` need runs: tests/integration has them."""
+"""The examples in docstrings give what they say. Those of `edgebll.__all__` need runs: tests/documentation has them."""
 
 from __future__ import annotations
 

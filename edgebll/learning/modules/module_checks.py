@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -18,29 +19,37 @@ _REPLACED = {SpectralNorm: "spectral_norm", WeightNorm: "weight_norm"}
 
 
 def check_module(module: nn.Module) -> None:
-    """Refuse scripted layers, norms of weights that PyTorch replaced, and hooks that run when a gradient lies in a parameter.
+    """Refuse layers whose training is no function of tensors, and hooks that run when a gradient lies in a parameter.
 
     Raises:
         ConfigError: there is one; says where and what to do.
     """
     for path, layer in module.named_modules():
-        if isinstance(layer, torch.jit.ScriptModule):
-            where = f"layer {path!r}" if path else "the block"
-            raise ConfigError(
-                f"{where} is a scripted module, which cannot be trained as a function of its tensors; give the Python module "
-                "that was scripted"
-            )
-        for old, name in _REPLACED.items():
-            if any(isinstance(hook, old) for hook in layer._forward_pre_hooks.values()):
-                raise ConfigError(
-                    f"layer {path!r} has torch.nn.utils.{name}, which keeps its weight beside the parameters; take "
-                    f"torch.nn.utils.parametrizations.{name}, which PyTorch replaced it by"
-                )
+        _check_layer(f"layer {path!r}" if path else "the block", layer)
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and getattr(parameter, "_post_accumulate_grad_hooks", None):
             raise ConfigError(
                 f"the parameter {name!r} has a hook that runs once its gradient is accumulated, which no training step can; "
                 "use register_hook, which is given the gradient and may return another"
+            )
+
+
+def _check_layer(where: str, layer: nn.Module) -> None:
+    if isinstance(layer, torch.jit.ScriptModule):
+        raise ConfigError(
+            f"{where} is a scripted module, which cannot be trained as a function of its tensors; give the Python module that "
+            "was scripted"
+        )
+    if isinstance(layer, _BatchNorm) and layer.momentum is None and layer.track_running_stats and layer.training:
+        raise ConfigError(
+            f"{where} ({type(layer).__name__}) has momentum=None: its statistics are averages over all batches, for which it "
+            "reads how many there were, and no graph can; give it a momentum such as 0.1"
+        )
+    for old, name in _REPLACED.items():
+        if any(isinstance(hook, old) for hook in layer._forward_pre_hooks.values()):
+            raise ConfigError(
+                f"{where} has torch.nn.utils.{name}, which keeps its weight beside the parameters; take "
+                f"torch.nn.utils.parametrizations.{name}, which PyTorch replaced it by"
             )
 
 

@@ -162,6 +162,11 @@ def accumulating() -> nn.Module:
     return block
 
 
+def cumulative() -> nn.Module:
+    """Statistics averaged over all batches."""
+    return nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6, momentum=None))
+
+
 def scripted() -> nn.Module:
     """A layer that is no Python module any more."""
     return nn.Sequential(torch.jit.trace(nn.Linear(3, 6), torch.zeros(2, 3)))
@@ -179,6 +184,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], type[EdgebllError], str]] = {
     "reentrant checkpoint": (Reentrant, ExportError, r"block0.*use_reentrant"),
     "checkpointed dropout": (CheckpointedDropout, ConfigError, r"block0: dropout cannot lie inside activation checkpointing"),
     "accumulating hook": (accumulating, ConfigError, r"block0: the parameter '0.weight' has a hook.*use register_hook"),
+    "cumulative statistics": (cumulative, ConfigError, r"block0: layer '1' \(BatchNorm1d\) has momentum=None.*such as 0.1"),
     "fails in training": (
         lambda: Fails(KeyError("mode"), only_training=True),
         ExportError,

@@ -1,8 +1,8 @@
 """What a learning rule is: for each block an objective, and the edges its streams run along.
 
-A new rule is one file under edgebll/learning/rules: subclass `Rule` (a frozen dataclass of its options), return an `Objective`
-for each block, and enter the class in `edgebll.learning.rules.RULES`. Trainer, export and boards need no change: they only see
-the step.
+A new rule is one class: subclass `Rule` (a frozen dataclass of its options) and return an `Objective` for each block. It is
+named by where it is, FILE.py:NAME or MODULE:NAME; those of edgebll are in `edgebll.learning.rules.RULES`. Trainer, export and
+boards need no change: they only see the step.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Rule:
 
     Attributes:
         label_smoothing: e of the smoothed target (1 - e) y + e / C of every cross-entropy.
-        name: as in RULES.
-        summary: one line.
-        equation: the loss of a block but the last, with a its output and y the labels.
+        name: as in RULES; by default the class's, in lower case.
+        summary: one line; by default the first of the class's docstring.
+        equation: the loss of a block but the last, with a its output and y the labels; by default it is not told.
         one_block: whether the error crosses the whole network, which then cannot be cut.
         whole_sequences: whether objectives take sequences whole; otherwise each position is a sample to them.
 
@@ -46,9 +46,16 @@ class Rule:
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    equation: ClassVar[str]
+    equation: ClassVar[str] = ""
     one_block: ClassVar[bool] = False
     whole_sequences: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__.lower()
+        if not hasattr(cls, "summary"):
+            cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:

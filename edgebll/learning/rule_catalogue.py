@@ -9,10 +9,10 @@ from typing import Any
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
 from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.learning import RULE_REGISTRY
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.optimizers.sgd import SGD
 from edgebll.learning.rule import Rule, make_steps
-from edgebll.learning.rules import RULES
 
 #: Tokens that carry tensors without a batch axis are counted per sample of batches of so many.
 BATCH_SIZE = 64
@@ -65,8 +65,8 @@ def catalogue(build: Callable[[int], BlockNetwork], blocks: int, names: Iterable
         ConfigError: the network cannot be cut into so many blocks.
     """
     networks = {count: build(count) for count in {1, blocks}}
-    rules = [RULES[name] for name in (RULES if names is None else names)]
-    return [_entry(rule(), networks[1 if rule.one_block else blocks]) for rule in rules]
+    rules = [RULE_REGISTRY.make(name, {}) for name in (RULE_REGISTRY.names() if names is None else names)]
+    return [_entry(rule, networks[1 if rule.one_block else blocks]) for rule in rules]
 
 
 def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
+import inspect
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from edgebll.kernel.errors import ConfigError
 
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+#: Annotation, as a type or its name -> a value of that type.
+_ANNOTATED: dict[Any, Any] = {name: value for value in (False, 0, 0.0, "") for name in (type(value), type(value).__name__)}
 _WORDS: dict[type[Any], str] = {bool: "true or false", int: "an int", str: "a text"}
 
 
@@ -18,7 +22,7 @@ def convert_options(cls: type[Any], what: str, options: Mapping[str, Any]) -> di
     """Options of the dataclass `cls`, with each text converted to the type of its field's default ("0.5" to 0.5).
 
     Args:
-        cls: a dataclass with defaults.
+        cls: a dataclass; a field without default goes by its annotation.
         what: the options' owner for messages, e.g. "the rule bll".
         options: by field name; values of other types than text are taken as they are.
 
@@ -30,8 +34,55 @@ def convert_options(cls: type[Any], what: str, options: Mapping[str, Any]) -> di
     for key, value in options.items():
         if key not in fields:
             raise ConfigError(f"{what} has no option {key!r}; it has {', '.join(fields) or 'none'}")
-        values[key] = _convert(value, fields[key].default, f"{what}: {key}")
+        default = fields[key].default
+        if default is dataclasses.MISSING:
+            default = _ANNOTATED.get(fields[key].type)
+        values[key] = _looked_like(value) if default is None else _convert(value, default, f"{what}: {key}")
     return values
+
+
+def convert_arguments(parameters: Mapping[str, inspect.Parameter], what: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a function or class, with each text converted to the type of its parameter's default or annotation.
+
+    A text for a parameter that says nothing of its type becomes the number, truth value or text that it looks like.
+
+    Args:
+        parameters: of its signature, by name.
+        what: the options' owner for messages, e.g. "the network mine.py:make".
+        options: by name; values of other types than text are taken as they are.
+
+    Raises:
+        ConfigError: an option that is no parameter, or a value that is not of its type.
+    """
+    kinds = inspect.Parameter
+    named = {name: p for name, p in parameters.items() if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
+    takes_others = any(p.kind == kinds.VAR_KEYWORD for p in parameters.values())
+    values = {}
+    for key, value in options.items():
+        if key not in named and not takes_others:
+            raise ConfigError(f"{what} has no option {key!r}; it has {', '.join(named) or 'none'}")
+        parameter = named.get(key)
+        default = None if parameter is None else _example_of(parameter)
+        values[key] = _looked_like(value) if default is None else _convert(value, default, f"{what}: {key}")
+    return values
+
+
+def _example_of(parameter: inspect.Parameter) -> Any:
+    """A value of the type that a parameter takes; None where it says nothing of it."""
+    if isinstance(parameter.default, bool | int | float | str):
+        return parameter.default
+    return _ANNOTATED.get(parameter.annotation)
+
+
+def _looked_like(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false"):
+        return _TRUTH[value.lower()]
+    with contextlib.suppress(ValueError, SyntaxError):
+        number = ast.literal_eval(value)
+        return number if isinstance(number, int | float) else value
+    return value
 
 
 def _convert(value: Any, default: Any, what: str) -> Any:

@@ -8,11 +8,14 @@ from typing import Any
 import torch
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.support.option_values import convert_options
+from edgebll.kernel.own_code import CodeOrigin, Resolved, make
+from edgebll.kernel.support.plain_dataclasses import from_plain
 from edgebll.learning.networks.architecture import INPUTS, Architecture
 from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit, check_classes
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.networks.mlp import MLP
+from edgebll.learning.networks.network_registry import CONTEXT, NetworkRegistry
+from edgebll.learning.networks.own_network import USUAL_BLOCKS, describe, own_network
 from edgebll.learning.networks.plain_conv import VGG16, AlexNet
 from edgebll.learning.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
 from edgebll.learning.networks.transformer import Transformer
@@ -20,6 +23,7 @@ from edgebll.learning.networks.unit_network import EVEN, UnitNetwork
 
 __all__ = [
     "NETWORKS",
+    "NETWORK_REGISTRY",
     "Architecture",
     "BlockNetwork",
     "Inputs",
@@ -28,11 +32,13 @@ __all__ = [
     "make_architecture",
     "make_network",
     "rebuild_network",
+    "usual_blocks",
 ]
 
 NETWORKS: dict[str, type[Architecture]] = {
     network.name: network for network in (MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer)
 }
+NETWORK_REGISTRY = NetworkRegistry(NETWORKS)
 
 
 def make_network(
@@ -44,21 +50,23 @@ def make_network(
     seed: int,
     split: str = EVEN,
     options: Mapping[str, Any] | None = None,
+    recorded: CodeOrigin | None = None,
 ) -> BlockNetwork:
-    """Build a shipped network with seeded weights; the global random state is left as it was.
+    """Build a network with seeded weights; the global random state is left as it was.
 
     Args:
-        name: one of NETWORKS.
-        num_blocks: cut it into so many blocks; None where `split` tells.
+        name: one of NETWORKS, or FILE.py:NAME or MODULE:NAME of one of your own.
+        num_blocks: cut it into so many blocks; None where `split` tells, and for as many as is usual.
         num_classes: classes of the task, at least 2.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         seed: decides weights.
         split: where it is cut: "even", "memory", "stages" or the number of units of each block, see `UnitNetwork.sizes`.
         options: of the network; a text is converted to its option's type ("32" to 32).
+        recorded: where a run or a bundle says that it found the network.
 
     Raises:
-        ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, or an input it cannot
-            take.
+        ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, an input it cannot
+            take, or code that cannot be imported or has changed.
 
     Examples:
         >>> import edgebll
@@ -68,7 +76,14 @@ def make_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_units(name, num_classes, input_shape, options or {}).cut(num_blocks, split)
+        found = NETWORK_REGISTRY.find(name, recorded)
+        if found.origin is None:
+            return build_units(name, num_classes, input_shape, options or {}).cut(num_blocks, split)
+        check_classes(num_classes)
+        made = NETWORK_REGISTRY.make(found, options or {}, dict(zip(CONTEXT, (num_classes, input_shape), strict=True)))
+        network = own_network(made, found, num_blocks, split, num_classes, input_shape)
+        describe(network, found.origin, NETWORK_REGISTRY.all_options(name, options or {}, recorded))
+        return network
 
 
 def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
@@ -82,9 +97,15 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
         >>> make_architecture("mlp", {"width": "32"}).width
         32
     """
-    if name not in NETWORKS:
+    found = NETWORK_REGISTRY.find(name) if name in NETWORKS else Resolved(name, None)
+    if found.value is None:
         raise ConfigError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
-    return NETWORKS[name](**convert_options(NETWORKS[name], f"the network {name}", options))
+    return make(found, "network", options, Architecture)
+
+
+def usual_blocks(name: str) -> int | None:
+    """Into how many blocks a network is cut where nobody says so; None where that depends on how many its code allows."""
+    return USUAL_BLOCKS if name in NETWORKS else None
 
 
 def build_units(
@@ -103,11 +124,19 @@ def rebuild_network(description: Mapping[str, Any], num_classes: int, input_shap
     """The network that a BlockNetwork's `description` (a bundle's manifest.network) tells of, with weights of its own.
 
     Raises:
-        ConfigError: it is not a shipped network, or it has other options now.
+        ConfigError: it is not a network that has a name, it has other options now, or its code is missing or has changed.
+        PlainError: the description is malformed.
     """
     options = dict(description["options"])
     blocks, split = options.pop("num_blocks", None), options.pop("split", EVEN)
-    name = description["name"]
+    code = description.get("code")
     return make_network(
-        name, num_blocks=blocks, split=split, options=options, num_classes=num_classes, input_shape=input_shape, seed=0
+        description["name"],
+        num_blocks=blocks,
+        split=split,
+        options=options,
+        num_classes=num_classes,
+        input_shape=input_shape,
+        seed=0,
+        recorded=None if code is None else from_plain(CodeOrigin, code, "code of the network"),
     )

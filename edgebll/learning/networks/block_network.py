@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll.learning.modules.module_record import untouched
-from edgebll.learning.modules.user_code import described, user_line
 from edgebll.learning.networks.inputs import FLOAT32, Inputs, make_inputs
 from edgebll.learning.networks.shared_tensors import check_shared
 

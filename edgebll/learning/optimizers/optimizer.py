@@ -1,7 +1,8 @@
 """What an optimiser is: a pure function of parameters, gradients and moments.
 
 A new one is a frozen dataclass whose fields are its options; it says what its moments are before the first step and how a step
-changes parameters and moments. Register it in `edgebll.learning.OPTIMIZERS`, and training, export and verification know it.
+changes parameters and moments. It is named by where it is, FILE.py:NAME or MODULE:NAME, those of edgebll by
+`edgebll.learning.OPTIMIZERS`; training, export and verification know it then.
 Only tensor arithmetic may be used, no counters in Python: the very same code is traced into the step's graph.
 """
 
@@ -30,6 +31,7 @@ class Optimizer(ABC):
     Attributes:
         lr: peak of the schedule; the rate of every step is a scalar input of the step.
         clip_norm: gradients of the block are scaled down together to this L2 norm where it is larger; 0 leaves them.
+        name: as in OPTIMIZERS; by default the class's, in lower case.
 
     Raises:
         ConfigError: a value is out of range.
@@ -39,6 +41,11 @@ class Optimizer(ABC):
     clip_norm: float = field(default=0.0, kw_only=True)
 
     name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__.lower()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lr) and self.lr > 0):

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
-from edgebll.learning import RULES, is_one_block
+from edgebll.learning import RULE_REGISTRY, is_one_block
 from edgebll.learning.reproduce.recipe import SCALES, NetworkSetting, Recipe, RuleRow
 from edgebll.learning.training import TrainConfig
 from edgebll.learning.training.config import HOW
@@ -100,7 +100,7 @@ def _chosen(recipe: Recipe, only: Sequence[str]) -> list[RuleRow]:
 def _cell(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, blocks: int, seed: int) -> Cell:
     where = f"{recipe.name}.toml: {setting.name}, {row.name}"
     values = merged(recipe, scale, setting, row, where)
-    if row.rule not in RULES:
+    if ":" not in row.rule and row.rule not in RULE_REGISTRY.names():
         return Cell(setting, row, blocks, seed, None, f"this release of edgebll has no rule {row.rule}")
     if is_one_block(row.rule) != row.one_block:
         raise ConfigError(f"{where}: one_block must be {str(not row.one_block).lower()} for the rule {row.rule}")

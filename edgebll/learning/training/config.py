@@ -9,12 +9,15 @@ from typing import Any
 
 from edgebll.data import Dataset
 from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.own_code import CodeOrigin
+from edgebll.kernel.own_code.code_copies import COPIES
 from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 from edgebll.kernel.version import __version__
-from edgebll.learning import Optimizer, make_optimizer, make_rule
-from edgebll.learning.networks import make_architecture
+from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, Optimizer, Rule
+from edgebll.learning.networks import NETWORK_REGISTRY
+from edgebll.learning.registry import Registry
 from edgebll.learning.training.torch_device import DEVICES
 
 #: run.json's "kind" for runs of the trainer, and the version of its layout.
@@ -58,6 +61,7 @@ class TrainConfig:
         device: "cpu", "cuda" or "auto", which is a GPU where there is one.
         compile: whether steps are compiled.
         channels_last: whether maps lie with their channels side by side, see `edgebll.learning.training.torch_device`.
+        code: "network", "rule" or "optimizer" -> where it was found, for those of a user's own.
 
     Raises:
         ConfigError: a number is out of range, or the optimiser is unknown or refuses its options.
@@ -87,6 +91,7 @@ class TrainConfig:
     device: str = "cpu"
     compile: bool = False
     channels_last: bool = False
+    code: dict[str, CodeOrigin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):
@@ -102,28 +107,43 @@ class TrainConfig:
         """The optimiser with its peak learning rate."""
         if "lr" in self.optimizer_options:
             raise ConfigError("the learning rate is an option of the run, not of the optimizer; give lr")
-        rate = {} if self.lr is None else {"lr": self.lr}
-        return make_optimizer(self.optimizer, **self.optimizer_options, **rate)
+        made = OPTIMIZER_REGISTRY.make(self.optimizer, self.optimizer_options, self.code.get("optimizer"))
+        return made if self.lr is None else replace(made, lr=self.lr)
+
+    def make_rule(self) -> Rule:
+        """The learning rule."""
+        return RULE_REGISTRY.make(self.rule, self.rule_options, self.code.get("rule"))
 
     def make_schedule(self) -> Schedule:
         """The learning-rate schedule."""
         return Schedule(self.make_optimizer().lr, self.schedule, self.warmup_steps)
 
     def completed(self) -> TrainConfig:
-        """The same config with every option of network, rule and optimiser written out, defaults too."""
-        options = self.make_optimizer().options()
-        own = {name: value for name, value in options.items() if name not in ("name", "lr")}
-        rule_options = make_rule(self.rule, **self.rule_options).options()
-        network_options = make_architecture(self.network, self.network_options).options()
-        return replace(
-            self, lr=options["lr"], optimizer_options=own, rule_options=rule_options, network_options=network_options
-        )
+        """The same config with every option of network, rule and optimiser written out, and where their code is."""
+        registries: dict[str, Registry[Any]] = {
+            "network": NETWORK_REGISTRY,
+            "rule": RULE_REGISTRY,
+            "optimizer": OPTIMIZER_REGISTRY,
+        }
+        code, changes = {}, {}
+        for what, registry in registries.items():
+            name, options, recorded = getattr(self, what), getattr(self, f"{what}_options"), self.code.get(what)
+            origin = recorded or registry.find(name).origin
+            code |= {} if origin is None else {what: origin}
+            changes[f"{what}_options"] = registry.all_options(name, options, recorded)
+        own = {name: value for name, value in changes.pop("optimizer_options").items() if name not in ("name", "lr")}
+        return replace(self, lr=self.make_optimizer().lr, optimizer_options=own, code=code, **changes)
 
     def to_run(self, data: Dataset) -> dict[str, Any]:
         """What goes to run.json for a run on `data`."""
         head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": __version__}
         shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "data_source": data.source}
         return {**head, **to_plain(self), **shapes}
+
+
+@dataclass(frozen=True)
+class _Code:
+    code: dict[str, CodeOrigin]
 
 
 @dataclass(frozen=True)
@@ -153,9 +173,16 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
         values.pop(name, None)
     shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape")}
     try:
+        _check_code(values, path)
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))
     except (PlainError, ConfigError) as error:
         raise BundleError(f"{error}; train again") from error
+
+
+def _check_code(values: Mapping[str, Any], path: Path) -> None:
+    """Before anything is made of it, so that what is refused names the run and the copies that it has."""
+    for what, origin in from_plain(_Code, {"code": values.get("code", {})}, str(path / CONFIG)).code.items():
+        origin.check(f"the {what} {origin.short} of {path}", path / COPIES)
 
 
 def _from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:

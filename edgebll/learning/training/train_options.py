@@ -9,6 +9,7 @@ from typing import Any
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
 from edgebll.learning import is_one_block
+from edgebll.learning.networks import usual_blocks
 from edgebll.learning.training.config import TrainConfig
 
 #: Options of a network, a rule or an optimiser: by name, or as texts KEY=VALUE.
@@ -30,7 +31,7 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
     values = dict(options)
     values["network_options"] = parse_options("network", values.pop("network_option"))
     if values["blocks"] is None and values["split"] in ("even", "memory"):
-        values["blocks"] = 1 if is_one_block(values["rule"]) else 4
+        values["blocks"] = 1 if is_one_block(values["rule"]) else usual_blocks(values["network"])
     if values["threads"] is None:
         values["threads"] = usable_cores()
     values["rule_options"] = parse_options("rule", values.pop("rule_option"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgebll.kernel.spec.edge_check import EdgeSpec
-from edgebll.learning import BlockStep, Optimizer, Rule, make_rule, make_steps
+from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.training.config import RunRecord
 
@@ -40,7 +40,8 @@ def build_model(record: RunRecord) -> Model:
         num_classes=record.num_classes,
         input_shape=record.input_shape,
         seed=config.seed,
+        recorded=config.code.get("network"),
     )
-    rule = make_rule(config.rule, **config.rule_options)
+    rule = config.make_rule()
     optimizer = config.make_optimizer()
     return Model(network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))

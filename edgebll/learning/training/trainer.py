@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset
 from edgebll.kernel.errors import ConfigError, EdgebllError
+from edgebll.kernel.own_code.code_copies import copy_code
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
 from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, TrainingProgress, load_checkpoint, save_states
@@ -51,6 +52,7 @@ def train(
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)
+        copy_code(config.code.values(), folder.path)
         start = Checkpoint(states, TrainingProgress.none())
         return TrainingLoop(record, model, data, folder, listener or Listener()).go(start)
 

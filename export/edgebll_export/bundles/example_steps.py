@@ -11,8 +11,8 @@ from torch import Tensor
 from edgebll.data.token_stream import INPUT_RANGE
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, EdgebllError, ExportError
+from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll.learning import BlockStep, Stepped
-from edgebll.learning.modules.user_code import described, user_line
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.networks.inputs import NORMAL, Inputs
 from edgebll_export.bundles.own_module_step import OwnModuleStep

@@ -20,7 +20,7 @@ from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.state.block_state import save_tensors
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.version import __version__
-from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
+from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, Optimizer, Rule, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
@@ -133,8 +133,8 @@ def _manifest(
     return Manifest(
         format_version=FORMAT_VERSION,
         network=network.description,
-        rule={"name": rule.name, "options": rule.options()},
-        optimizer=optimizer.options(),
+        rule={**RULE_REGISTRY.record(rule, rule.name), "options": rule.options()},
+        optimizer={**optimizer.options(), **OPTIMIZER_REGISTRY.record(optimizer, optimizer.name)},
         recipe=recipe,
         batch_size=steps[0].spec.input.shape[0],
         num_classes=network.num_classes,

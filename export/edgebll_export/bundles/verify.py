@@ -15,7 +15,8 @@ import torch
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError, VerifyError
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
-from edgebll.learning import BlockStep, make_optimizer, make_rule, make_steps
+from edgebll.kernel.support.plain_dataclasses import PlainError
+from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, make_steps
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll_export.bundles.block_check import BlockCheck, VerifyRow
 from edgebll_export.bundles.example_steps import RECIPE, verify_inputs
@@ -77,20 +78,28 @@ def default_tolerance(bundle: Bundle) -> float:
     return TOLERANCE[precision]
 
 
-def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockStep]:
-    """The eager steps a bundle was exported from."""
+def _rebuilt(bundle: Bundle) -> BlockNetwork:
     manifest = bundle.manifest
     name = manifest.network.get("name")
-    if network is None:
-        if name not in NETWORKS:
-            raise ConfigError(
-                f"the network {name!r} of {bundle.path} is not a shipped one; verify it from Python: "
-                "edgebll_export.verify_bundle(path, network=your_network)"
-            )
-        network = rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape)
-    rule = make_rule(manifest.rule["name"], **manifest.rule["options"])
-    options = dict(manifest.optimizer)
-    optimizer = make_optimizer(str(options.pop("name", None)), **options)
+    if name not in NETWORKS and "code" not in manifest.network:
+        raise ConfigError(
+            f"the network {name!r} of {bundle.path} was made in Python and is in no file that it could be imported from; "
+            "verify it from Python: edgebll_export.verify_bundle(path, network=your_network)"
+        )
+    return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape)
+
+
+def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockStep]:
+    """The eager steps a bundle was exported from."""
+    manifest, where = bundle.manifest, str(bundle.path)
+    try:
+        network = network or _rebuilt(bundle)
+        rule = RULE_REGISTRY.recall(manifest.rule["name"], manifest.rule["options"], manifest.rule.get("code"), where)
+        options = dict(manifest.optimizer)
+        name, code = options.pop("name", None), options.pop("code", None)
+        optimizer = OPTIMIZER_REGISTRY.recall(str(name), options, code, where)
+    except PlainError as error:
+        raise BundleError(f"{error}; export the bundle again") from error
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
         ours, theirs = ((one.state, one.input, one.received, one.sent) for one in (step.spec, spec))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +9,7 @@ import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.own_code.importing import import_file, import_named, named_in
 from edgebll.kernel.support.optional_imports import import_exporter
 
 if TYPE_CHECKING:
@@ -42,10 +40,10 @@ def export_step(
 ) -> None:
     """Turn a pure PyTorch function, such as a whole training step, into one plain ONNX graph.
 
-    MODULE is imported from the working directory or from what is installed. The function maps tensors, or dicts, lists,
-    tuples and dataclasses of tensors, to the same; gradients and updates are part of the graph. The example returns a tuple
-    of positional arguments, a dict of named ones, or the only argument. Inputs and outputs of the graph are named by argument
-    and key: params.conv.weight.
+    MODULE is imported from the working directory or from what is installed; FILE.py stands for a file. The function maps
+    tensors, or dicts, lists, tuples and dataclasses of tensors, to the same; gradients and updates are part of the graph. The
+    example returns a tuple of positional arguments, a dict of named ones, or the only argument. Inputs and outputs of the
+    graph are named by argument and key: params.conv.weight.
     """
     import_exporter("exporting")
     from edgebll_export import export_step, make_target
@@ -63,39 +61,18 @@ def export_step(
 
 
 def load(name: str) -> Any:
-    """What MODULE:NAME stands for, with the working directory first among the places of modules.
+    """What MODULE:NAME or FILE.py:NAME stands for, with the working directory first among the places of modules.
 
     Raises:
-        ConfigError: the text has another form, there is no such module or name, or importing the module fails.
+        ConfigError: the text has another form, there is no such module, file or name, or importing it fails.
     """
-    module_name, colon, path = name.partition(":")
-    if not (colon and module_name and path):
-        raise ConfigError(f"give a function as MODULE:FUNCTION, e.g. train:step for step in train.py, not {name!r}")
-    if module_name.endswith(".py") or "/" in module_name:
-        raise ConfigError(f"give the module's name without folder and .py, e.g. train:step, not {name!r}")
-    module = _import(module_name)
-    try:
-        return functools.reduce(getattr, path.split("."), module)
-    except AttributeError as error:
-        known = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
-        raise ConfigError(f"{module_name} has no {path!r}; its functions are {', '.join(known) or 'none'}") from error
-
-
-def _import(name: str) -> Any:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    importlib.invalidate_caches()
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise ConfigError(f"there is no module {error.name!r} in {here} or among the installed packages") from error
-        raise ConfigError(f"importing {name} fails: {error}") from error
-    except (Exception, SystemExit) as error:
-        from edgebll_export.tracing.user_code import summary
-
-        raise ConfigError(f"importing {name} fails: {summary(error)}") from error
+    where, colon, path = name.rpartition(":")
+    if not (colon and where and path):
+        raise ConfigError(
+            f"give a function as MODULE:FUNCTION or FILE.py:FUNCTION, e.g. train:step for step in train.py, not {name!r}"
+        )
+    is_file = where.endswith(".py") or "/" in where
+    return named_in(import_file(Path(where)) if is_file else import_named(where), path, where)
 
 
 def _example(function: Any, name: str, example: str | None) -> Any:

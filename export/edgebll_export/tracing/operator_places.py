@@ -11,7 +11,7 @@ from typing import Any
 import torch.fx.traceback as fx_traceback
 from torch import fx, nn
 
-from edgebll.learning.modules.user_code import is_theirs, site
+from edgebll.kernel.own_code.error_place import is_theirs, site
 
 BLOCK = "the block itself"
 _MODULE, _LINE = "module", "line"

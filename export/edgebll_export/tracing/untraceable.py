@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import fx
 
-from edgebll.learning.modules.user_code import described, user_line
+from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll_export.tracing.operator_places import place, with_line
 
 #: Part of a message of PyTorch's -> what to do about it.

@@ -1,0 +1,9 @@
+"""Things of a user's own - networks, rules, optimisers, tasks, data - by the name that stands for them."""
+
+from __future__ import annotations
+
+from edgebll.kernel.own_code.code_origin import CodeOrigin, origin_of_class
+from edgebll.kernel.own_code.making import full_options, make
+from edgebll.kernel.own_code.resolver import GROUPS, Resolved, known_names, resolve
+
+__all__ = ["GROUPS", "CodeOrigin", "Resolved", "full_options", "known_names", "make", "origin_of_class", "resolve"]

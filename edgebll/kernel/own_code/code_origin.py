@@ -1,0 +1,140 @@
+"""Where a thing of a user's own comes from, as runs and bundles remember it, and whether that is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.own_code.importing import FILE_MODULES
+from edgebll.kernel.support.atomic_files import sha256_file
+
+_HOUSE = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class CodeOrigin:
+    """Where code was found.
+
+    Attributes:
+        reference: "FILE.py:NAME" with the file's absolute path, "MODULE:NAME", or the name of an entry point.
+        files: absolute path -> SHA-256 (64 hex digits) of the user's files it is made of: the one that is named, and those
+            that it imports; none where the code is installed.
+        package: name and version of the installed package that it belongs to; empty for a user's own files.
+    """
+
+    reference: str
+    files: dict[str, str] = field(default_factory=dict)
+    package: str = ""
+
+    @property
+    def short(self) -> str:
+        """The reference without folders, e.g. "mine.py:Mine"."""
+        return self.reference.rpartition("/")[2]
+
+    def check(self, what: str, copies: Path | None = None) -> None:
+        """Refuse code that is not what it was when it was written down.
+
+        Args:
+            what: what needs it, e.g. "the rule mine.py:Mine".
+            copies: a folder that may hold the files as they were, see `edgebll.kernel.own_code.code_copies`.
+
+        Raises:
+            ConfigError: a file is missing or has changed.
+        """
+        for name, was in self.files.items():
+            file = Path(name)
+            if not file.is_file():
+                raise ConfigError(f"{what} needs {name}, which is missing; put that file back{_copy_in(copies, file, was)}")
+            found = sha256_file(file)
+            if found != was:
+                raise ConfigError(
+                    f"{what} needs {name}, which has changed since: its SHA-256 was {was[:12]}..., now it is {found[:12]}...; "
+                    f"put it back as it was{_copy_in(copies, file, was)}"
+                )
+
+
+def origin_in(module: ModuleType, reference: str) -> CodeOrigin:
+    """The origin of what was found in a module.
+
+    Args:
+        module: it.
+        reference: as it is found again.
+    """
+    if not _is_own(module):
+        return CodeOrigin(reference, package=_package_of(module))
+    return CodeOrigin(reference, {str(file): sha256_file(file) for file in _own_files(module)})
+
+
+def origin_of_class(cls: type[Any]) -> CodeOrigin | None:
+    """Where a class can be imported from again.
+
+    Args:
+        cls: of a thing that was made in any way.
+
+    Returns:
+        None for what lives in a function, in an interactive session or in edgebll itself.
+    """
+    module = sys.modules.get(cls.__module__)
+    if module is None or "<locals>" in cls.__qualname__ or cls.__module__.partition(".")[0] in ("edgebll", "edgebll_export"):
+        return None
+    if not (module.__name__.startswith(FILE_MODULES) or module.__name__ == "__main__"):
+        return origin_in(module, f"{module.__name__}:{cls.__qualname__}")
+    file = getattr(module, "__file__", None)
+    return origin_in(module, f"{Path(file).absolute()}:{cls.__qualname__}") if file else None
+
+
+def copy_path(copies: Path, file: Path, sha256: str) -> Path:
+    """Where the copy of a file is in a folder of copies: two files of one name are told apart by their content."""
+    return copies / sha256[:12] / file.name
+
+
+def _copy_in(copies: Path | None, file: Path, sha256: str) -> str:
+    copy = copy_path(copies, file, sha256) if copies is not None else None
+    return f" ({copy} is a copy)" if copy is not None and copy.is_file() else ""
+
+
+def _own_files(module: ModuleType) -> dict[Path, None]:
+    """Files of the user's own that a module is made of: its own first, then those of the modules that its names come from."""
+    found: dict[Path, None] = {}
+    left = [module]
+    while left:
+        one = left.pop(0)
+        file = Path(str(one.__file__)).absolute()
+        if file not in found:
+            found[file] = None
+            left += [other for other in _modules_in(one) if _is_own(other)]
+    return found
+
+
+def _modules_in(module: ModuleType) -> Iterator[ModuleType]:
+    for value in list(vars(module).values()):
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        other = sys.modules.get(name) if isinstance(name, str) else None
+        if other is not None:
+            yield other
+
+
+def _is_own(module: ModuleType) -> bool:
+    """Whether a module is a file of the user's, which neither Python nor an installed package brought, nor edgebll."""
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not file.endswith(".py") or not Path(file).is_file():
+        return False
+    path = Path(file).absolute()
+    brought = [_HOUSE, *(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    installed = {"site-packages", "dist-packages"} & {*path.parts}
+    return not installed and not any(path.is_relative_to(folder) for folder in brought)
+
+
+def _package_of(module: ModuleType) -> str:
+    name = module.__name__.partition(".")[0]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return f"{name} {metadata.version(name)}"
+    return name

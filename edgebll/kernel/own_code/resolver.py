@@ -1,0 +1,114 @@
+"""One name, one thing: a built-in name, "MODULE:NAME", "FILE.py:NAME", or an entry point of an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.own_code.code_origin import CodeOrigin, origin_in
+from edgebll.kernel.own_code.error_place import summary
+from edgebll.kernel.own_code.importing import import_file, import_named, named_in
+
+#: What can be named -> the group of entry points by which installed packages register theirs.
+GROUPS = {
+    "network": "edgebll.networks",
+    "rule": "edgebll.rules",
+    "optimizer": "edgebll.optimizers",
+    "task": "edgebll.tasks",
+    "data set": "edgebll.data",
+}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a name stands for.
+
+    Attributes:
+        name: as it was written.
+        value: a class, a function or a thing itself.
+        origin: where it was found; None for what is built in.
+        recalled: whether a run or a bundle named it, and not the user.
+    """
+
+    name: str
+    value: Any
+    origin: CodeOrigin | None = None
+    recalled: bool = False
+
+
+def resolve(kind: str, name: str, built_in: Mapping[str, Any], recorded: CodeOrigin | None = None) -> Resolved:
+    """Find what a name stands for; nothing is imported but the code that is asked for.
+
+    Args:
+        kind: one of GROUPS.
+        name: built in, "MODULE:NAME", "FILE.py:NAME" or of an entry point; what is built in comes first.
+        built_in: name -> class or thing.
+        recorded: where a run or a bundle says that it found it: the code must be there, and the same. Whoever wrote that need
+            not be the user, so `edgebll.kernel.own_code.making.make` calls only what is meant to be called.
+
+    Raises:
+        ConfigError: there is no such thing, its code cannot be imported, or is no longer what was recorded.
+    """
+    if recorded is not None:
+        recorded.check(f"the {kind} {name}")
+        found = _find(kind, recorded.reference)
+        if found is None:
+            package = recorded.package or "an installed package"
+            raise ConfigError(f"the {kind} {name} is one of {package}, which does not offer it here; install that package")
+        return Resolved(name, *found, recalled=True)
+    if name in built_in:
+        return Resolved(name, built_in[name])
+    found = _find(kind, name)
+    if found is None:
+        raise ConfigError(_unknown(kind, name, built_in))
+    return Resolved(name, *found)
+
+
+def known_names(kind: str, built_in: Mapping[str, Any]) -> list[str]:
+    """All names that stand alone: those built in, then those of entry points.
+
+    Args:
+        kind: one of GROUPS.
+        built_in: name -> class or thing.
+    """
+    return list(dict.fromkeys([*built_in, *(point.name for point in _points(kind))]))
+
+
+def _find(kind: str, name: str) -> tuple[Any, CodeOrigin] | None:
+    where, colon, path = name.rpartition(":")
+    if not colon:
+        return _from_package(kind, name)
+    if not (where and path):
+        raise ConfigError(f"a {kind} of your own is given as FILE.py:NAME or MODULE:NAME, not {name!r}")
+    if not where.endswith(".py") and "/" not in where:
+        module = import_named(where)
+        return named_in(module, path, where), origin_in(module, name)
+    file = Path(where).expanduser()
+    module = import_file(file)
+    return named_in(module, path, where), origin_in(module, f"{file.absolute()}:{path}")
+
+
+def _from_package(kind: str, name: str) -> tuple[Any, CodeOrigin] | None:
+    point = next((point for point in _points(kind) if point.name == name), None)
+    if point is None:
+        return None
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else point.module
+    try:
+        return point.load(), CodeOrigin(name, package=package)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"the {kind} {name} of {package} cannot be imported: {summary(error)}") from error
+
+
+def _points(kind: str) -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUPS[kind]), key=lambda point: point.name)
+
+
+def _unknown(kind: str, name: str, built_in: Mapping[str, Any]) -> str:
+    if name.endswith(".py"):
+        return f"{name} is a file; say which of its names is the {kind}, e.g. {name}:NAME"
+    own = "one of your own goes by FILE.py:NAME or MODULE:NAME"
+    return f"unknown {kind} {name!r}; known are {', '.join(known_names(kind, built_in))}; {own}"

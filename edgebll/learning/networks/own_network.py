@@ -1,0 +1,73 @@
+"""A network of a user's own as a network of blocks, and what bundles remember of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.own_code import CodeOrigin, Resolved
+from edgebll.kernel.support.plain_dataclasses import to_plain
+from edgebll.learning.networks.architecture import Architecture
+from edgebll.learning.networks.block_network import BlockNetwork
+from edgebll.learning.networks.unit_network import UnitNetwork
+
+#: Blocks of a network that can be cut into as many, where nobody says how many.
+USUAL_BLOCKS = 4
+
+
+def own_network(
+    made: Any, found: Resolved, num_blocks: int | None, split: str, num_classes: int, input_shape: tuple[int, ...]
+) -> BlockNetwork:
+    """What a user's class or factory made, in blocks.
+
+    Args:
+        made: a module, a list of modules that are the blocks, a `BlockNetwork`, or what edgebll's own are made of.
+        found: what it was made from; what was there before is copied, so that nothing of the user's is changed.
+        num_blocks: cut it into so many blocks; None where `split` tells, or for as many as is usual.
+        split: where it is cut.
+        num_classes: classes of the task.
+        input_shape: of one sample.
+
+    Raises:
+        ConfigError: it cannot be cut like this, or does not fit the task.
+    """
+    if made is found.value:
+        made = copy.deepcopy(made)
+    if isinstance(made, Architecture):
+        made = made.build(num_classes, input_shape)
+    if isinstance(made, UnitNetwork):
+        return made.cut(num_blocks or min(USUAL_BLOCKS, len(made.units)), split)
+    if isinstance(made, nn.Module) and not isinstance(made, BlockNetwork):
+        made = [made]
+    network = made if isinstance(made, BlockNetwork) else BlockNetwork(list(made), num_classes, input_shape)
+    _check_given_blocks(network, found.name, num_blocks, num_classes, input_shape)
+    return network
+
+
+def describe(network: BlockNetwork, origin: CodeOrigin, options: Mapping[str, Any]) -> None:
+    """Let a network's description say how it is made again.
+
+    Args:
+        network: it.
+        origin: where its code is.
+        options: of the class or factory.
+    """
+    cut = {name: value for name, value in network.description["options"].items() if name in ("num_blocks", "split")}
+    blocks = {"num_blocks": len(network.blocks), **cut}
+    network.description = {"name": origin.short, "options": {**options, **blocks}, "code": to_plain(origin)}
+
+
+def _check_given_blocks(
+    network: BlockNetwork, name: str, num_blocks: int | None, num_classes: int, input_shape: tuple[int, ...]
+) -> None:
+    if num_blocks not in (None, len(network.blocks)):
+        raise ConfigError(f"{name} comes in {len(network.blocks)} blocks, not {num_blocks}; leave the number of blocks out")
+    if (network.num_classes, network.input_shape) != (num_classes, tuple(input_shape)):
+        raise ConfigError(
+            f"{name} is made for samples of shape {network.input_shape} in {network.num_classes} classes, but the data has "
+            f"{tuple(input_shape)} in {num_classes}; let it take num_classes and input_shape, or choose other data"
+        )

@@ -67,7 +67,7 @@ __all__ = [
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (SGD, Adam, AdamW)}
 RULE_REGISTRY = Registry("rule", RULES, Rule)
-OPTIMIZER_REGISTRY = Registry("optimizer", OPTIMIZERS, Optimizer)
+OPTIMIZER_REGISTRY: Registry[Optimizer] = Registry("optimizer", OPTIMIZERS, Optimizer)  # type: ignore[type-abstract]
 
 
 def make_rule(name: str, **options: Any) -> Rule:

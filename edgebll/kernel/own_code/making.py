@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -70,7 +71,8 @@ def full_options(found: Resolved, kind: str, options: Mapping[str, Any], context
     """
     what, value = f"the {kind} {found.name}", found.value
     if not callable(value) or _is_dataclass(value):
-        return convert_options(value, what, options) if dataclasses.is_dataclass(value) else dict(options)
+        kind_of = value if isinstance(value, type) else type(value)
+        return convert_options(kind_of, what, options) if dataclasses.is_dataclass(kind_of) else dict(options)
     arguments = _arguments(found, what, options, {})
     for name, parameter in _parameters(value).items():
         if isinstance(parameter.default, str | int | float | bool):
@@ -118,13 +120,20 @@ def _check_meant(found: Resolved, what: str, base: type[Any] | tuple[type[Any], 
         return
     if origin is not None and (":" not in origin.reference or _defined_in(value, origin.files)):
         return
-    returned = getattr(value, "__annotations__", {}).get("return")
+    returned = _returned(value)
     if isinstance(returned, type) and issubclass(returned, base):
         return
     raise ConfigError(
         f"{what} names something that is not said to make {words}, so it is not called on the word of a file; "
         "wrap it in a function of your own"
     )
+
+
+def _returned(function: Any) -> Any:
+    """What a function is annotated to return; None where it says nothing that can be understood."""
+    with contextlib.suppress(Exception):  # an annotation may be any expression
+        return inspect.get_annotations(function, eval_str=True).get("return")
+    return None
 
 
 def _defined_in(value: Any, files: Mapping[str, str]) -> bool:

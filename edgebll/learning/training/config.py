@@ -17,6 +17,7 @@ from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_
 from edgebll.kernel.version import __version__
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, Optimizer, Rule
 from edgebll.learning.networks import NETWORK_REGISTRY
+from edgebll.learning.networks.network_registry import NetworkRegistry
 from edgebll.learning.registry import Registry
 from edgebll.learning.training.torch_device import DEVICES
 
@@ -120,12 +121,13 @@ class TrainConfig:
 
     def completed(self) -> TrainConfig:
         """The same config with every option of network, rule and optimiser written out, and where their code is."""
-        registries: dict[str, Registry[Any]] = {
+        registries: dict[str, Registry[Any] | NetworkRegistry] = {
             "network": NETWORK_REGISTRY,
             "rule": RULE_REGISTRY,
             "optimizer": OPTIMIZER_REGISTRY,
         }
-        code, changes = {}, {}
+        code: dict[str, CodeOrigin] = {}
+        changes: dict[str, Any] = {}
         for what, registry in registries.items():
             name, options, recorded = getattr(self, what), getattr(self, f"{what}_options"), self.code.get(what)
             origin = recorded or registry.find(name).origin

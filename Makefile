@@ -62,10 +62,10 @@ docs: $(VENV)/.docs-ready
 drawings: setup
 	$(BIN)/python docs/drawings/draw.py
 
-# Tests with processes of their own come last and four at a time: they watch the clock, but mostly wait.
+# Tests with processes of their own come last and three at a time: they watch the clock, but mostly wait.
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/property tests/conformance
-	$(BIN)/pytest -n 4 --dist loadfile tests/integration
+	$(BIN)/pytest -n 3 --dist loadfile tests/integration
 
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
 test-more: setup

@@ -50,9 +50,9 @@ COMMANDS = (
     CommandRow(
         "data",
         "edgebll.cli.commands.data:app",
-        "Data sets: list them, fetch their files.",
+        "Data sets: list, fetch, check your own.",
         LEARN,
-        ("edgebll data list",),
+        ("edgebll data list", "edgebll data check photos"),
     ),
     CommandRow(
         "export",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgebll.data.bundle_evaluation import evaluate_bundle
 from edgebll.data.dataset import Dataset
-from edgebll.data.registry import load_dataset
+from edgebll.data.registry import load_dataset, recorded_options
 from edgebll.kernel.bundle import MANIFEST, Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.limits import default_threads
@@ -22,6 +22,7 @@ from edgebll.kernel.runs.run_result import RunResult
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.bounds import WrongValue
+from edgebll.kernel.support.option_values import KeyValues, parse_options
 from edgebll.kernel.support.optional_imports import import_torch
 
 #: Where a pipelined run keeps the bundle with its final states.
@@ -31,18 +32,20 @@ TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
 
 
 class _Subject(NamedTuple):
-    """What is evaluated: its path, the bundle with its states (None for a run of the trainer), its data set and their hash."""
+    """What is evaluated: its path, the bundle with its states (None for a run of the trainer), its data, the states' hash."""
 
     path: Path
     bundle: Bundle | None
     data: str | None
     state_sha256: str
+    data_options: Mapping[str, Any]
 
 
 def evaluate(
     path: str | os.PathLike[str],
     *,
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    data_option: KeyValues | None = None,
     split: str = "test",
     limit: int | None = None,
     runtime: str = "onnxruntime",
@@ -55,7 +58,8 @@ def evaluate(
 
     Args:
         path: a run folder or a bundle.
-        data: name of the data set; by default the one the run was trained on.
+        data: name of the data set, or the path of own data; by default what the run was trained on.
+        data_option: options of own data; by default those of the training, where data are of the same kind.
         split: "test" or "train".
         limit: use at most so many samples.
         runtime: what computes a bundle, e.g. "onnxruntime" or "reference".
@@ -84,10 +88,12 @@ def evaluate(
     subject = _subject(Path(path))
     if int8 and subject.bundle is None:
         raise WrongValue("int8", f"needs a quantised bundle, and {path} is a training run; use `edgebll export` and `quantize`")
+    data = os.fspath(data) if data is not None else None
     name = data or subject.data
     if name is None:
         raise ConfigError(f"{path} does not say which data set it was trained on; give one with --data")
-    dataset = load_dataset(name, split, Path(data_dir) if data_dir is not None else None, limit)
+    options = recorded_options(data, subject.data_options, parse_options("data", data_option))
+    dataset = load_dataset(name, split, Path(data_dir) if data_dir is not None else None, limit, options)
     count = threads or default_threads()
     if subject.bundle is None:
         accuracy, loss = _evaluator()(subject.path, dataset, count)
@@ -115,25 +121,31 @@ def _subject(path: Path) -> _Subject:
         BundleError: `path` is neither a run nor a bundle, or the run is not whole.
     """
     if (path / MANIFEST).is_file():
-        return _of_bundle(path, path, None)
+        return _of_bundle(path, path, None, {})
     if not (path / CONFIG).is_file():
         raise BundleError(
             f"{path} is neither a run nor a bundle; give a folder of `edgebll train`, `simulate`, `run` or `export`"
         )
     config, summary = open_run(path)
-    data = _text(config.get("data"))
+    data, options = _text(config.get("data")), _table(config.get("data_options"))
     if config.get("kind") == "train":
-        return _Subject(path, None, data, str(summary.get("state_sha256")))
+        return _Subject(path, None, data, str(summary.get("state_sha256")), options)
     if not (path / RUN_BUNDLE / MANIFEST).is_file():
         raise BundleError(f"{path} has no {RUN_BUNDLE}/ with final states, so it cannot be evaluated; run it again")
-    return _of_bundle(path, path / RUN_BUNDLE, data)
+    return _of_bundle(path, path / RUN_BUNDLE, data, options)
 
 
-def _of_bundle(path: Path, folder: Path, data: str | None) -> _Subject:
+def _of_bundle(path: Path, folder: Path, data: str | None, options: Mapping[str, Any]) -> _Subject:
     bundle = open_bundle(folder)
+    if data is None:
+        data, options = _text(bundle.manifest.recipe.get("data")), _table(bundle.manifest.recipe.get("data_options"))
     states = {block.name: bundle.state(block.name) for block in bundle.manifest.blocks}
-    return _Subject(path, bundle, data or _text(bundle.manifest.recipe.get("data")), state_sha256(states))
+    return _Subject(path, bundle, data, state_sha256(states), options)
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -19,20 +19,22 @@ _SAMPLES = 1024
 
 
 def training_samples(
-    data: Any, x: TensorSpec, data_dir: Path | None, tell: Callable[[str], None]
+    data: Any, x: TensorSpec, data_dir: Path | None, tell: Callable[[str], None], options: Any = None
 ) -> np.ndarray[Any, Any] | None:
     """Samples of a data set as a network takes them; None, and the reason said, if it is not here or no longer fits.
 
     Args:
-        data: name of the data set; anything but a text for none.
+        data: name of the data set, or the path of own data; anything but a text for none.
         x: the network's input.
         data_dir: where the files may be.
         tell: takes the reason.
+        options: of own data, as a run recorded them; anything but a table for none.
     """
     if not isinstance(data, str):
         return None
+    options = options if isinstance(options, dict) else {}
     try:
-        dataset = load_dataset(data, "train", data_dir, max(_SAMPLES, x.shape[0])).as_dtype(x.dtype)
+        dataset = load_dataset(data, "train", data_dir, max(_SAMPLES, x.shape[0]), options).as_dtype(x.dtype)
     except (ConfigError, DataError, MissingExtraError) as error:
         tell(f"without samples of {data}: {error}")
         return None

@@ -1,16 +1,19 @@
-"""Data sets by name, and where their files are looked for."""
+"""Data sets by name or by path: which one is meant, and where the files of those with names are looked for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgebll.data import cifar, fashion_mnist, reverse
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
+from edgebll.data.own.data_kinds import check_no_options, kind_of, prepared_alike, read_own_data
+from edgebll.data.own.data_options import read_options, written
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.user_folders import xdg_base
 
@@ -64,25 +67,130 @@ FILES: dict[str, Files] = {
 DATASETS = ("digits", *FILES, reverse.NAME)
 
 
-def load_dataset(name: str, split: str, data_dir: Path | str | None = None, limit: int | None = None) -> Dataset:
+@dataclass(frozen=True)
+class LoadedData:
+    """A data set that was loaded for a run.
+
+    Attributes:
+        train: training data.
+        test: data of evaluations.
+        name: by which they are found again: that of a data set, or an absolute path.
+        options: how own data are prepared, with all that was found out; empty for others.
+    """
+
+    train: Dataset
+    test: Dataset
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> tuple[Dataset, Dataset]:
+        """Both parts."""
+        return self.train, self.test
+
+
+def load_dataset(
+    name: str,
+    split: str,
+    data_dir: Path | str | None = None,
+    limit: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Dataset:
     """Load a split of a data set.
 
     Args:
-        name: one of DATASETS.
+        name: one of DATASETS, or the path of own data.
         split: "train" or "test".
         data_dir: folder with the files; by default EDGEBLL_DATA, the user's data folder and the system's are searched.
         limit: at most so many samples, from the start.
+        options: of own data, see `edgebll.data.own.data_options`.
 
     Raises:
-        ConfigError: unknown name or split, or limit < 1. DataError: files missing or damaged.
-        MissingExtraError: a package that brings the data is not installed.
+        ConfigError: unknown name, split or option, or limit < 1. DataError: files missing or damaged.
+        MissingExtraError: a package that brings or reads the data is not installed.
     """
-    _check_name(name)
     if split not in SPLITS:
         raise ConfigError(f"the split must be one of {', '.join(SPLITS)}, not {split!r}")
+    if is_own(name):
+        return limited(read_own_data(Path(name), options or {}, _silent).dataset(split), limit)
+    _check_name(name)
+    check_no_options(name, options)
+    return limited(MADE[name](split) if name in MADE else FILES[name].load(split, find_dataset(name, data_dir)), limit)
+
+
+def load_data(
+    name: str,
+    data_dir: Path | str | None = None,
+    limit: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> LoadedData:
+    """Load what a run needs of a data set: other arguments and errors are those of `load_dataset`.
+
+    Args:
+        name: one of DATASETS, or the path of own data.
+        data_dir: folder with the files of one of DATASETS.
+        limit: at most so many training samples.
+        options: of own data.
+        tell: takes a sentence before what takes long, and one on files that cannot be read.
+    """
+    if not is_own(name):
+        train = load_dataset(name, "train", data_dir, limit, options)
+        return LoadedData(train, load_dataset(name, "test", data_dir), name)
+    splits = read_own_data(Path(name), options or {}, tell or _silent)
+    if splits.pool.skipped and tell is not None:
+        tell(splits.pool.skipped_files())
+    train, test = limited(splits.dataset("train"), limit), splits.dataset("test")
+    return LoadedData(train, test, settled_name(name), written(splits.options))
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is the path of own data; what comes with edgebll goes before a file of the same name."""
+    return name not in DATASETS and (os.sep in name or Path(name).suffix != "" or Path(name).exists())
+
+
+def settled_name(name: str) -> str:
+    """A name that means the same in every folder."""
+    return str(Path(name).absolute()) if is_own(name) else name
+
+
+def recorded_options(data: str | None, recorded: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options for the data that a trained network is used on.
+
+    Args:
+        data: name of other data; None for those it was trained on, which must not have changed then.
+        recorded: options of those it was trained on.
+        given: options for these.
+    """
+    if data is None:
+        return {**recorded, **(given or {})}
+    return prepared_alike(Path(data), recorded, given or {}) if is_own(data) else dict(given or {})
+
+
+def own_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of own data as a run writes them down, converted from what was typed.
+
+    Args:
+        name: of the data; of a data set that comes with edgebll there are none.
+        given: its options.
+
+    Raises:
+        ConfigError: there is no such option, or its value is none. DataError: there is no such data.
+    """
+    if not is_own(name):
+        check_no_options(name, given)
+        return {}
+    return written(read_options(kind_of(Path(name)).options, name, given))
+
+
+def limited(dataset: Dataset, limit: int | None) -> Dataset:
+    """At most `limit` samples of a data set, from its start.
+
+    Raises:
+        ConfigError: limit < 1.
+    """
     if limit is not None and limit < 1:
         raise ConfigError(f"the limit must be at least 1 sample, not {limit}")
-    dataset = MADE[name](split) if name in MADE else FILES[name].load(split, find_dataset(name, data_dir))
     if limit is None or limit >= len(dataset):
         return dataset
     return replace(dataset, samples=dataset.samples[:limit].copy(), labels=dataset.labels[:limit].copy())
@@ -126,4 +234,8 @@ def _default_places() -> Iterator[Path]:
 
 def _check_name(name: str) -> None:
     if name not in DATASETS:
-        raise ConfigError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
+        raise ConfigError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}, or give the path of your own data")
+
+
+def _silent(_: str) -> None:
+    pass

@@ -10,16 +10,18 @@ from typing import Annotated
 import typer
 
 from edgebll.cli.command_group import example, make_group
+from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.data.dataset_places import dataset_places
+from edgebll.kernel.support.option_values import parse_options
 
-app = make_group("data", "List data sets and get their files.")
+app = make_group("data", "List data sets, get their files, and check your own data.")
 _LINE_S = 2.0
 
 
 @app.callback()
 def root() -> None:
-    """List data sets and get their files."""
+    """List data sets, get their files, and check your own data."""
 
 
 @app.command("list", epilog=example("edgebll data list"))
@@ -52,6 +54,31 @@ def fetch(
         print_json({"name": name, "path": str(folder)})
     else:
         typer.echo(f"{name} is in {folder}")
+
+
+@app.command(epilog=example("edgebll data check photos --picture photos.png"))
+def check(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The path of your own data, or the name of a data set.")],
+    data_option: DataKeyValues = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw some samples to this PNG file.")] = None,
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Read data as a training would: how many samples of each class, their shape, and files that are left out."""
+    from edgebll.data.data_report import check_data
+
+    found = check_data(data, parse_options("data", data_option), data_dir=data_dir, picture=picture)
+    if json:
+        print_json(found)
+        return
+    shape = "x".join(map(str, found["shape"]))
+    samples = found["samples"]
+    typer.echo(f"{data}: {found['kind']}, {samples['train']} training and {samples['test']} test samples of {shape}")
+    print_table(("class", "train", "test"), [(c["name"], str(c["train"]), str(c["test"])) for c in found["classes"]])
+    for reason in found["skipped"]:
+        typer.echo(f"left out: {reason}")
+    for name, value in found["options"].items():
+        typer.echo(f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}")
 
 
 class _Lines:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgebll.cli.data_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.data import evaluation
@@ -18,8 +18,10 @@ def evaluate(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
     data: Annotated[
-        str | None, typer.Option(help="Data set. [default: the one the run was trained on]", show_default=False)
+        str | None,
+        typer.Option(help="Data set, or path of own data. [default: what the run was trained on]", show_default=False),
     ] = None,
+    data_option: DataKeyValues = None,
     split: Annotated[str, typer.Option(help="test or train.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Use at most so many samples.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime for bundles, e.g. onnxruntime, tensorrt or reference.")] = "onnxruntime",

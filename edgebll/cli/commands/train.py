@@ -41,7 +41,7 @@ from edgebll.cli.commands.train_options import (
     WarmupStepsOption,
     WeightDecayOption,
 )
-from edgebll.cli.data_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.support.optional_imports import import_torch
@@ -51,6 +51,7 @@ def train(
     context: typer.Context,
     out: OutOption,
     data: DataOption = "digits",
+    data_option: DataKeyValues = None,
     network: NetworkOption = "resnet8",
     network_option: NetworkKeyValues = None,
     blocks: BlocksOption = None,

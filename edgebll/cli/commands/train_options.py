@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 OutOption = Annotated[Path, typer.Option(help="The run folder to write.")]
-DataOption = Annotated[str, typer.Option(help="Data set; `edgebll data list` lists them.")]
+DataOption = Annotated[
+    str, typer.Option(help="Data set, see `edgebll data list`, or the path of your own data, see `edgebll data check`.")
+]
 NetworkOption = Annotated[str, typer.Option(help="Network; `edgebll networks` lists them.")]
 NetworkKeyValues = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the network, e.g. width=32; repeatable.")

@@ -1,4 +1,4 @@
-"""Options of networks, rules and optimisers: what a user typed becomes the value of a dataclass's field."""
+"""Options of networks, rules, optimisers and data: what a user typed becomes the value of a dataclass's field."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import contextlib
 import dataclasses
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 
+#: Options of a network, a rule, an optimiser or data: by name, or as texts KEY=VALUE.
+KeyValues = Mapping[str, Any] | Iterable[str]
+_EXAMPLES = {"network": "width=32", "rule": "match=2", "optimizer": "clip_norm=1", "data": "size=64"}
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 #: Annotation, as a type or its name -> a value of that type.
 _ANNOTATED: dict[Any, Any] = {name: value for value in (False, 0, 0.0, "") for name in (type(value), type(value).__name__)}
@@ -98,3 +101,27 @@ def _convert(value: Any, default: Any, what: str) -> Any:
     if not fits:
         raise ConfigError(f"{what} must be {_WORDS.get(kind, f'a {kind.__name__}')}, not {value!r}")
     return value
+
+
+def parse_options(owner: str, given: KeyValues | None) -> dict[str, Any]:
+    """Options as a dict, from one or from KEY=VALUE texts.
+
+    Args:
+        owner: "network", "rule", "optimizer" or "data", for messages.
+        given: the options; None for none.
+
+    Raises:
+        ConfigError: a text has no "=" or no key, or a key comes twice.
+    """
+    if isinstance(given, Mapping):
+        return dict(given)
+    result: dict[str, Any] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise ConfigError(f"an option of the {owner} must be KEY=VALUE, e.g. {_EXAMPLES[owner]}, not {text!r}")
+        if key in result:
+            raise ConfigError(f"the {owner} option {key} is given twice")
+        result[key] = value.strip()
+    return result

@@ -38,7 +38,8 @@ class TrainConfig:
     compiled, samples, order and learning rates are the same, but sums are rounded as the kernels of the day do.
 
     Attributes:
-        data: data set.
+        data: name of the data set, or the path of own data.
+        data_options: how own data are prepared, see `edgebll.data.own.data_options` (text values are converted).
         limit: at most so many training samples; None for all.
         augment: one of `edgebll.data.AUGMENTATIONS`.
         network: name of a shipped network.
@@ -69,6 +70,7 @@ class TrainConfig:
     """
 
     data: str = "digits"
+    data_options: dict[str, Any] = field(default_factory=dict)
     network: str = "resnet8"
     network_options: dict[str, Any] = field(default_factory=dict)
     blocks: int | None = 4

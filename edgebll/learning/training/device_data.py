@@ -33,7 +33,8 @@ class DeviceData:
     def __init__(self, dataset: Dataset, placement: TensorPlacement) -> None:
         self.dataset = dataset
         self.placement = placement
-        self._samples = self.sent(dataset.samples)
+        # Rows that are gathered when they are asked for stay where they are: a batch is sent, never the whole.
+        self._samples = self.sent(dataset.samples) if isinstance(dataset.samples, np.ndarray) else None
         self._labels = self.sent(dataset.labels)
         self._classes = torch.eye(dataset.num_classes, device=placement.device)
         if dataset.table is not None:
@@ -46,7 +47,8 @@ class DeviceData:
 
     def inputs(self, indices: Tensor) -> Tensor:
         """`Dataset.inputs` of samples (B,): (B, *input_shape) of the data set's dtype."""
-        return self._as_numbers(self._samples[indices])
+        samples, places = self._gathered(indices)
+        return self._as_numbers(samples[places])
 
     def labels(self, indices: Tensor) -> Tensor:
         """Classes of samples (B,): int64 (B,) or (B, T)."""
@@ -64,13 +66,20 @@ class DeviceData:
             rows: (B, H), the row of the image that each row of the result is from; below 0 it is black.
             columns: (B, W), the column of the image that each column of the result is from; below 0 it is black.
         """
-        _, channels, height, width = self._samples.shape
+        samples, indices = self._gathered(indices)
+        _, channels, height, width = samples.shape
         rows, columns = rows[:, None, :, None], columns[:, None, None, :]
         channel = torch.arange(channels, device=indices.device).reshape(-1, 1, 1)
         places = (indices[:, None, None, None] * channels + channel) * (height * width)
         places = places + (rows.clamp(min=0) * width + columns.clamp(min=0))
-        images = self._samples.flatten().index_select(0, places.flatten()).view(places.shape)
+        images = samples.flatten().index_select(0, places.flatten()).view(places.shape)
         return self._as_numbers(images * ((rows >= 0) & (columns >= 0)))
+
+    def _gathered(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples as they are stored among which those of `indices` (B,) are, and at which places (B,)."""
+        if self._samples is not None:
+            return self._samples, indices
+        return self.sent(self.dataset.samples[indices.cpu().numpy()]), torch.arange(len(indices), device=indices.device)
 
     def _as_numbers(self, samples: Tensor) -> Tensor:
         dataset = self.dataset

@@ -14,10 +14,11 @@ from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_folder import read_config
 from edgebll.kernel.runs.run_result import RunResult
+from edgebll.kernel.support.option_values import KeyValues
 from edgebll.learning.training import trainer
 from edgebll.learning.training.config import HOW, parse_run
 from edgebll.learning.training.torch_device import CPU, resolve_device
-from edgebll.learning.training.train_options import KeyValues, check_same, config_of
+from edgebll.learning.training.train_options import check_same, config_of
 
 Place = str | os.PathLike[str]
 #: Arguments that say where and how, not what is trained: they may differ when a run is resumed.
@@ -27,7 +28,8 @@ NOT_CONFIG = ("out", "overwrite", "resume", "data_dir", "progress")
 def train(
     out: Place,
     *,
-    data: str = "digits",
+    data: Place = "digits",
+    data_option: KeyValues | None = None,
     network: str = "resnet8",
     network_option: KeyValues | None = None,
     blocks: int | None = None,
@@ -66,7 +68,8 @@ def train(
 
     Args:
         out: the run folder to write.
-        data: name of the data set.
+        data: name of the data set, or the path of own data.
+        data_option: options of own data, e.g. {"size": 64}.
         network: name of a shipped network.
         network_option: options of the network, e.g. {"width": 32}.
         blocks: cut the network into so many blocks; by default 4, and 1 for rules that train whole networks.
@@ -120,7 +123,7 @@ def train(
     """
     arguments = dict(locals())
     options = {name: value for name, value in arguments.items() if name not in NOT_CONFIG}
-    listener = as_listener(progress)
+    options["data"], listener = os.fspath(data), as_listener(progress)
     if resume:
         if overwrite:
             raise ConfigError("--resume and --overwrite exclude each other; give one of them")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from edgebll.data.registry import own_options, settled_name
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
+from edgebll.kernel.support.option_values import parse_options
 from edgebll.learning import is_one_block
 from edgebll.learning.networks import usual_blocks
 from edgebll.learning.training.config import TrainConfig
 
-#: Options of a network, a rule or an optimiser: by name, or as texts KEY=VALUE.
-KeyValues = Mapping[str, Any] | Iterable[str]
 #: Options of the command that are options of the optimiser.
 OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay")
-_EXAMPLES = {"network": "width=32", "rule": "match=2", "optimizer": "clip_norm=1"}
 
 
 def config_of(options: Mapping[str, Any]) -> TrainConfig:
@@ -29,6 +28,7 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
         ConfigError: one is wrong.
     """
     values = dict(options)
+    values["data_options"] = parse_options("data", values.pop("data_option"))
     values["network_options"] = parse_options("network", values.pop("network_option"))
     if values["blocks"] is None and values["split"] in ("even", "memory"):
         values["blocks"] = 1 if is_one_block(values["rule"]) else usual_blocks(values["network"])
@@ -52,7 +52,12 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
     was = dataclasses.asdict(recorded)
     for name, value in given.items():
         option, old, shown = "--" + name.replace("_", "-"), was.get(name), value
-        if name == "network_option":
+        if name == "data":
+            different = old != settled_name(value)
+        elif name == "data_option":
+            changed = {**recorded.data_options, **parse_options("data", value)}
+            different = own_options(recorded.data, changed) != own_options(recorded.data, recorded.data_options)
+        elif name == "network_option":
             different = _differs(recorded, network_options={**recorded.network_options, **parse_options("network", value)})
         elif name == "rule_option":
             different = _differs(recorded, rule_options={**recorded.rule_options, **parse_options("rule", value)})
@@ -69,30 +74,6 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
 
 def _differs(recorded: TrainConfig, **changes: Any) -> bool:
     return dataclasses.replace(recorded, **changes).completed() != recorded.completed()
-
-
-def parse_options(owner: str, given: KeyValues | None) -> dict[str, Any]:
-    """Options as a dict, from one or from KEY=VALUE texts.
-
-    Args:
-        owner: "network", "rule" or "optimizer", for messages.
-        given: the options; None for none.
-
-    Raises:
-        ConfigError: a text has no "=" or no key, or a key comes twice.
-    """
-    if isinstance(given, Mapping):
-        return dict(given)
-    result: dict[str, Any] = {}
-    for text in given or ():
-        key, equals, value = text.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key:
-            raise ConfigError(f"an option of the {owner} must be KEY=VALUE, e.g. {_EXAMPLES[owner]}, not {text!r}")
-        if key in result:
-            raise ConfigError(f"the {owner} option {key} is given twice")
-        result[key] = value.strip()
-    return result
 
 
 def optimizer_options(given: Mapping[str, Any]) -> dict[str, Any]:

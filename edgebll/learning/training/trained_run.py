@@ -60,6 +60,11 @@ class TrainedRun:
         return self.config.data
 
     @property
+    def data_options(self) -> dict[str, Any]:
+        """How own data were prepared."""
+        return self.config.data_options
+
+    @property
     def augment(self) -> str:
         """Name of the augmentation."""
         return self.config.augment

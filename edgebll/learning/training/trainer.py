@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.data import Dataset, batch_order, check_augmentation, load_dataset
+from edgebll.data import LoadedData, batch_order, check_augmentation, load_data
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.own_code.code_copies import copy_code
 from edgebll.kernel.runs.listener import Listener
@@ -43,7 +43,9 @@ def train(
         StorageError: there is a run at `out`, or the disk refuses. EdgebllError: the loss is no longer a number.
     """
     config = _placed(config.completed())
-    data = _load_data(config, data_dir)
+    listener = listener or Listener()
+    loaded = _load_data(config, data_dir, listener)
+    config, data = replace(config, data=loaded.name, data_options=loaded.options), loaded.splits
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
     model = build_model(record)
     check_fits(model.steps, data[0], "choose another network or data set")
@@ -54,7 +56,7 @@ def train(
         save_states(folder.path / INITIAL, states)
         copy_code(config.code.values(), folder.path)
         start = Checkpoint(states, TrainingProgress.none())
-        return TrainingLoop(record, model, data, folder, listener or Listener()).go(start)
+        return TrainingLoop(record, model, data, folder, listener).go(start)
 
 
 def resume(
@@ -81,8 +83,8 @@ def resume(
     record = parse_run(read_config(path), path)
     with contextlib.suppress(EdgebllError):
         return open_run(path)[1]
-    record = replace(record, config=_placed(replace(record.config, **(how or {}))))
-    data = _load_data(record.config, data_dir)
+    record, listener = replace(record, config=_placed(replace(record.config, **(how or {})))), listener or Listener()
+    data = _load_data(record.config, data_dir, listener).splits
     model = build_model(record)
     check_fits(model.steps, data[0])
     start = load_checkpoint(path, [step.spec for step in model.steps])
@@ -92,7 +94,6 @@ def resume(
     with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
         if is_new:
             save_states(path / INITIAL, start.states)
-        listener = listener or Listener()
         if folder.damage:
             listener.said(folder.damage)
         return TrainingLoop(record, model, data, folder, listener).go(start)
@@ -107,7 +108,7 @@ def _placed(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def _load_data(config: TrainConfig, data_dir: Path | str | None) -> tuple[Dataset, Dataset]:
-    train_data = load_dataset(config.data, "train", data_dir, config.limit)
-    check_augmentation(config.augment, train_data)
-    return train_data, load_dataset(config.data, "test", data_dir)
+def _load_data(config: TrainConfig, data_dir: Path | str | None, listener: Listener) -> LoadedData:
+    loaded = load_data(config.data, data_dir, config.limit, config.data_options, listener.said)
+    check_augmentation(config.augment, loaded.train)
+    return loaded

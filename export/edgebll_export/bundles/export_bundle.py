@@ -180,6 +180,7 @@ def export_run(
     from edgebll.learning.training import TrainedRun, load_run
 
     trained = run if isinstance(run, TrainedRun) else load_run(run)
+    own = {"data_options": trained.data_options} if trained.data_options else {}
     return export_bundle(
         trained.network,
         rule=trained.rule,
@@ -188,7 +189,7 @@ def export_run(
         path=out_path,
         schedule=trained.schedule,
         states=trained.states(state),
-        provenance={"data": trained.data, "augment": trained.augment, "state": state},
+        provenance={"data": trained.data, **own, "augment": trained.augment, "state": state},
         target=target,
         precision=precision or trained.precision,
         examples=examples,

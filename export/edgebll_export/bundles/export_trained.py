@@ -76,7 +76,7 @@ def export(
     check_bundle_place(folder)
     listener.noted(f"exporting {trained.path}; this takes some seconds a block")
     where = Path(data_dir) if data_dir is not None else None
-    examples = training_samples(trained.data, trained.steps[0].spec.input, where, listener.noted)
+    examples = training_samples(trained.data, trained.steps[0].spec.input, where, listener.noted, trained.data_options)
     manifest = export_run(
         trained, folder, state=state, batch_size=batch_size, target=chosen, precision=precision, examples=examples
     )

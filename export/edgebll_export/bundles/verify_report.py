@@ -115,6 +115,7 @@ def compare(
     opened = open_bundle(path, verify=False)
     limit, manifest = tolerance or default_tolerance(opened), opened.manifest
     folder, tell = Path(data_dir) if data_dir is not None else None, as_listener(progress).noted
-    examples = training_samples(manifest.recipe.get("data"), manifest.blocks[0].input, folder, tell)
+    data, options = manifest.recipe.get("data"), manifest.recipe.get("data_options")
+    examples = training_samples(data, manifest.blocks[0].input, folder, tell, options)
     found = verify_bundle(path, steps=steps, tolerance=limit, network=network, examples=examples)
     return VerifyReport(path, steps, limit, tuple(sorted(found, key=lambda row: (row.block, row.graph, row.tensor))))

@@ -8,11 +8,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from edgebll.cli.data_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.option_values import parse_options
 from edgebll.kernel.support.optional_imports import import_exporter
 
 
@@ -20,15 +21,17 @@ def quantize(
     bundle: Annotated[Path, typer.Argument(help="A bundle with trained weights.")],
     out: Annotated[Path, typer.Option(help="The bundle to write; an earlier bundle there is replaced.")],
     data: Annotated[
-        str | None, typer.Option(help="Data set to calibrate on. [default: the bundle's]", show_default=False)
+        str | None,
+        typer.Option(help="Data set, or path of own data, to calibrate on. [default: the bundle's]", show_default=False),
     ] = None,
+    data_option: DataKeyValues = None,
     samples: Annotated[int, typer.Option(help="Training samples to calibrate on.")] = 512,
     data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """Add an int8 forward pass with frozen weights to every block: for inference after training, see `edgebll eval --int8`."""
     import_exporter("quantising")
-    from edgebll.data import load_dataset
+    from edgebll.data.registry import load_dataset, recorded_options
     from edgebll_export.bundles.quantize import quantize_bundle
 
     if samples < 1:
@@ -37,7 +40,9 @@ def quantize(
     name = data or manifest.recipe.get("data")
     if not isinstance(name, str):
         raise ConfigError(f"{bundle} does not say which data set it was trained on; give one with --data")
-    dataset = fitted(manifest, load_dataset(name, "train", data_dir, samples), str(bundle))
+    recorded = manifest.recipe.get("data_options")
+    options = recorded_options(data, recorded if isinstance(recorded, dict) else {}, parse_options("data", data_option))
+    dataset = fitted(manifest, load_dataset(name, "train", data_dir, samples, options), str(bundle))
     say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
     manifest = quantize_bundle(bundle, out, dataset.inputs(np.arange(len(dataset))), data=name)
     if json:

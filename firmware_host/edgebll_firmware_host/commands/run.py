@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgebll.cli.data_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll_firmware_host.commands.boards import MeasureOption
@@ -18,7 +18,9 @@ from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS
 BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
 ClusterOption = Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")]
 OutOption = Annotated[Path | None, typer.Option(help="The run folder to write.")]
-DataOption = Annotated[str | None, typer.Option(help="Data set. [default: the bundle's]", show_default=False)]
+DataOption = Annotated[
+    str | None, typer.Option(help="Data set, or path of own data. [default: the bundle's]", show_default=False)
+]
 EpochsOption = Annotated[int, typer.Option(help="Passes over the training data; 0 only evaluates.")]
 WindowOption = Annotated[
     int | None, typer.Option(help="Batches in flight. [default: 8, or the inventory's]", show_default=False)
@@ -60,6 +62,7 @@ def simulate(
     bundle: BundleArgument = None,
     out: OutOption = None,
     data: DataOption = None,
+    data_option: DataKeyValues = None,
     epochs: EpochsOption = 1,
     boards: Annotated[int, typer.Option(help="Agents to start; 0 runs all blocks one after another in this process.")] = 4,
     window: WindowOption = None,
@@ -100,6 +103,7 @@ def run(
     out: OutOption = None,
     cluster: ClusterOption = None,
     data: DataOption = None,
+    data_option: DataKeyValues = None,
     epochs: EpochsOption = 1,
     window: WindowOption = None,
     lr: LrOption = None,

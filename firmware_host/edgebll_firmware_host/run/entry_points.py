@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll.kernel.runs.run_result import RunResult
+from edgebll.kernel.support.option_values import KeyValues, parse_options
 from edgebll_firmware_host.run.launch import begin_on_cluster, begin_simulated, go_on
 from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS, ClusterSpec, RunSpec, SimulateSpec
 
@@ -20,7 +22,8 @@ def simulate(
     bundle: Place | None = None,
     out: Place | None = None,
     *,
-    data: str | None = None,
+    data: Place | None = None,
+    data_option: KeyValues | None = None,
     epochs: int = 1,
     boards: int = 4,
     window: int | None = None,
@@ -53,7 +56,8 @@ def simulate(
     Args:
         bundle: a bundle, e.g. of `export`.
         out: the run folder to write.
-        data: name of the data set; by default the bundle's.
+        data: name of the data set, or the path of own data; by default the bundle's.
+        data_option: options of own data; by default the bundle's, where data are of the same kind.
         epochs: passes over the training data; 0 only evaluates.
         boards: agents to start; 0 runs all blocks one after another in this process.
         window: batches in flight; by default 8.
@@ -97,7 +101,8 @@ def simulate(
     """
     spec = SimulateSpec(
         bundle=_text(bundle) or "",
-        data=data,
+        data=_text(data),
+        data_options=_options(data_option),
         data_dir=_text(data_dir),
         epochs=epochs,
         lr=lr,
@@ -131,7 +136,8 @@ def run(
     out: Place | None = None,
     cluster: Place | None = None,
     *,
-    data: str | None = None,
+    data: Place | None = None,
+    data_option: KeyValues | None = None,
     epochs: int = 1,
     window: int | None = None,
     lr: float | None = None,
@@ -158,7 +164,8 @@ def run(
         bundle: a bundle, e.g. of `export`.
         out: the run folder to write.
         cluster: the inventory of boards, cluster.toml; with `resume`, another one than the run began with.
-        data: name of the data set; by default the bundle's.
+        data: name of the data set, or the path of own data; by default the bundle's.
+        data_option: options of own data; by default the bundle's, where data are of the same kind.
         epochs: passes over the training data; 0 only evaluates.
         window: batches in flight; by default the inventory's.
         lr: peak learning rate; by default the bundle's.
@@ -193,7 +200,8 @@ def run(
     spec = ClusterSpec(
         bundle=_text(bundle) or "",
         cluster=_text(cluster) or "",
-        data=data,
+        data=_text(data),
+        data_options=_options(data_option),
         data_dir=_text(data_dir),
         epochs=epochs,
         lr=lr,
@@ -220,6 +228,10 @@ def run(
 
 def _text(place: Place | None) -> str | None:
     return os.fspath(place) if place is not None else None
+
+
+def _options(given: KeyValues | None) -> dict[str, Any] | None:
+    return parse_options("data", given) if given is not None else None
 
 
 def _needed(spec: RunSpec, out: Place | None) -> Path:

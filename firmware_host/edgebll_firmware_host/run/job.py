@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.data import Dataset, check_augmentation, load_dataset
+from edgebll.data import Dataset, LoadedData, check_augmentation, load_data
 from edgebll.data.token_stream import StreamPlan, fitted, stream
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
@@ -63,8 +63,17 @@ class Job:
         return stream(self.plan, self.train, self.test, start)
 
 
-def make_job(bundle: Bundle, recorded: RecordedRun, where: Where, shown: dict[str, Any]) -> Job:
-    """Load the data of a run and check that all fits; the arguments are those of `Job`.
+def make_job(
+    bundle: Bundle, recorded: RecordedRun, where: Where, shown: dict[str, Any], tell: Callable[[str], None] | None = None
+) -> Job:
+    """Load the data of a run and check that all fits; the other arguments are those of `Job`.
+
+    Args:
+        bundle: the blocks.
+        recorded: its spec; how own data are prepared is written down in the job's.
+        where: what the stream runs on.
+        shown: entries of run.json and summary.json for people.
+        tell: takes a sentence before what takes long.
 
     Raises:
         ConfigError: there is no such data set, or it does not fill one batch. DataError: it is not here, damaged or of other
@@ -81,14 +90,16 @@ def make_job(bundle: Bundle, recorded: RecordedRun, where: Where, shown: dict[st
         snapshot_every=spec.snapshot_every,
         augment=spec.augment or "none",
     )
-    train, test = (fitted(bundle.manifest, split, str(bundle.path)) for split in _data(recorded))
+    loaded = _data(recorded, tell)
+    recorded = replace(recorded, spec=replace(spec, data=loaded.name, data_options=loaded.options or None))
+    train, test = (fitted(bundle.manifest, split, str(bundle.path)) for split in loaded.splits)
     check_augmentation(plan.augment, train)
     if plan.epochs and not plan.steps_per_epoch(train):
         raise ConfigError(f"{len(train)} training samples do not fill one batch of {plan.batch_size}; raise --limit")
     return Job(bundle, recorded, plan, train, test, where, {**shown, "data_source": train.source, "augment": plan.augment})
 
 
-def _data(recorded: RecordedRun) -> tuple[Dataset, Dataset]:
+def _data(recorded: RecordedRun, tell: Callable[[str], None] | None) -> LoadedData:
     spec = recorded.spec
-    folder, name = Path(spec.data_dir) if spec.data_dir is not None else None, spec.data or ""
-    return load_dataset(name, "train", folder, spec.limit), load_dataset(name, "test", folder)
+    folder = Path(spec.data_dir) if spec.data_dir is not None else None
+    return load_data(spec.data or "", folder, spec.limit, spec.data_options, tell)

@@ -51,7 +51,7 @@ def begin_simulated(spec: SimulateSpec, out: Path, listener: Listener, *, overwr
     where = on_this_machine(spec, 0, listener.noted)
     used = where.threads if isinstance(where, InProcess) else 0
     recorded = RecordedRun(spec, _facts(bundle, weights, used))
-    return _begin(make_job(bundle, recorded, where, _shown(recorded)), out, listener, overwrite=overwrite)
+    return _begin(make_job(bundle, recorded, where, _shown(recorded), listener.said), out, listener, overwrite=overwrite)
 
 
 def begin_on_cluster(spec: ClusterSpec, out: Path, listener: Listener, *, overwrite: bool, preflight: bool) -> RunResult:
@@ -72,7 +72,7 @@ def begin_on_cluster(spec: ClusterSpec, out: Path, listener: Listener, *, overwr
     weights = _measured(bundle, first.runtime, first.threads) if spec.measure else None
     recorded = RecordedRun(spec, _facts(bundle, weights, 0))
     where = on_inventory(inventory, preflight=preflight)
-    job = make_job(bundle, recorded, where, _shown_cluster(inventory, path))
+    job = make_job(bundle, recorded, where, _shown_cluster(inventory, path), listener.said)
     return _begin(job, out, listener, overwrite=overwrite)
 
 
@@ -95,7 +95,7 @@ def go_on(kind: str, run: Path, listener: Listener, *, cluster: Path | None = No
         raise BundleError(f"{run} was begun by `edgebll {recorded.spec.kind}`; resume it with that")
     bundle = _bundle_of(run, recorded)
     where, shown = _where(recorded, cluster, listener, preflight=preflight)
-    job = make_job(bundle, recorded, where, shown)
+    job = make_job(bundle, recorded, where, shown, listener.said)
     with RunFolder.resume(run) as folder:
         snapshot = newest_snapshot(run, bundle, listener.noted)
         folder.rewind(snapshot.contents.progress.metrics_bytes if snapshot is not None else 0)

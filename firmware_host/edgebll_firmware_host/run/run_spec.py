@@ -7,8 +7,9 @@ filled in by `settled`, so that run.json says it and a resumed run does not ask 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from edgebll.data.registry import recorded_options
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
@@ -30,7 +31,8 @@ class RunSpec:
 
     Attributes:
         bundle: path of the bundle.
-        data: name of the data set; None takes the bundle's.
+        data: name of the data set, or the path of own data; None takes the bundle's.
+        data_options: how own data are prepared, see `edgebll.data.own.data_options`; None takes the bundle's.
         data_dir: folder with the data set's files; None looks where they usually are.
         epochs: passes over the training data, at least 0, which only evaluates.
         lr: peak learning rate; None takes the bundle's.
@@ -53,6 +55,7 @@ class RunSpec:
 
     bundle: str = ""
     data: str | None = None
+    data_options: dict[str, Any] | None = None
     data_dir: str | None = None
     epochs: int = 1
     lr: float | None = None
@@ -134,6 +137,7 @@ def settled(spec: Spec, bundle: Bundle) -> Spec:
 
     Raises:
         ConfigError: nobody says which data set it is, or the rate or schedule is none. BundleError: the recipe is damaged.
+        DataError: there are no own data at the path given.
     """
     data = spec.data or bundle.manifest.recipe.get("data")
     if not isinstance(data, str):
@@ -146,11 +150,16 @@ def settled(spec: Spec, bundle: Bundle) -> Spec:
         spec,
         bundle=str(bundle.path.absolute()),
         data=data,
+        data_options=recorded_options(spec.data, _table(bundle.manifest.recipe.get("data_options")), spec.data_options),
         augment=augment,
         lr=schedule.lr,
         schedule=schedule.kind,
         warmup_steps=schedule.warmup_steps,
     )
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def schedule_of(spec: RunSpec, bundle: Bundle) -> Schedule:

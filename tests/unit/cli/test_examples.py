@@ -48,7 +48,7 @@ def test_without_the_data_set_inputs_are_random_and_it_is_said(
 ) -> None:
     monkeypatch.setattr(
         "edgebll_export.bundles.export_trained.training_samples",
-        lambda *given: training_samples("fashion-mnist", PIXELS, tmp_path, given[-1]),
+        lambda *given: training_samples("fashion-mnist", PIXELS, tmp_path, given[3]),
     )
     said = call("export", run, "--out", tmp_path / "bundle")
     assert "edgebll: without samples of fashion-mnist: the data set fashion-mnist was not found" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from edgebll.data import AUGMENTATIONS, Dataset, batch_order, training_batch
 from edgebll.data.dataset import pixel_table
+from edgebll.data.own.sample_rows import SampleRows
 from edgebll.data.reverse import load_reverse
 from edgebll.learning.training.device_data import DeviceData, EpochBatches
 from edgebll.learning.training.torch_device import TensorPlacement
@@ -79,3 +81,20 @@ def test_samples_that_may_not_be_written_to_are_left_alone() -> None:
     dataset.samples.flags.writeable = False
     check(dataset, "standard", CPU)
     assert np.array_equal(DeviceData(dataset, CPU).inputs(torch.arange(4)).numpy(), dataset.inputs(np.arange(4)))
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_rows_that_are_gathered_when_they_are_asked_for_equal_those_of_numpy(augment: str) -> None:
+    whole = images()
+    rows = np.random.default_rng(1).permutation(len(whole))[:40]
+    check(replace(whole, samples=cast(Any, SampleRows(whole.samples, rows)), labels=whole.labels[rows]), augment, CPU)
+
+
+def test_rows_of_numbers_are_normalised_as_they_are_gathered() -> None:
+    numbers = np.random.default_rng(0).normal(size=(50, 3, 5))
+    mean, std = np.array([1, 2, 3], np.float32), np.array([0.5, 1, 2], np.float32)
+    rows = np.arange(49, -1, -1)
+    dataset = Dataset("numbers", cast(Any, SampleRows(numbers, rows, mean, std)), np.zeros(50, np.int64), 2)
+    check(dataset, "none", CPU)
+    expected = ((numbers[::-1].astype(np.float32) - mean[:, None]) / std[:, None])[:8]
+    assert np.array_equal(DeviceData(dataset, CPU).inputs(torch.arange(8)).numpy(), expected)

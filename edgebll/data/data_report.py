@@ -1,0 +1,86 @@
+"""What is in a data set: `edgebll data check` as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebll.data.dataset import Dataset
+from edgebll.data.own.data_kinds import read_own_data
+from edgebll.data.own.data_options import written
+from edgebll.data.registry import is_own, load_data
+from edgebll.kernel.errors import DataError
+from edgebll.kernel.plots.sample_sheet import SHEET_SAMPLES, draw_sheet
+
+SPLIT_NAMES = ("train", "test")
+
+
+def check_data(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    data_dir: Path | None = None,
+    picture: Path | None = None,
+) -> dict[str, Any]:
+    """Read a data set as a training would, and say what is in it.
+
+    Args:
+        name: of a data set, or the path of own data.
+        options: of own data.
+        data_dir: folder with the files of a data set with a name.
+        picture: where to draw some samples; None for nowhere.
+
+    Returns:
+        "data", "kind", "shape" and "dtype" of a sample, "classes" with how many samples of each are for training and for
+        evaluation, "skipped" files with the reason, and "options", all of them as a run would write them down.
+
+    Raises:
+        DataError: the data are missing, damaged or not such as can be trained on. ConfigError: an option is wrong.
+        MissingExtraError: Pillow or matplotlib is not installed. StorageError: the picture cannot be written.
+    """
+    skipped: tuple[str, ...] = ()
+    if is_own(name):
+        splits = read_own_data(Path(name), options or {}, lambda _: None)
+        parts, found, skipped = _parts(splits.dataset), written(splits.options), splits.pool.skipped
+        names = list(splits.options.classes)
+    else:
+        loaded = load_data(name, data_dir, None, options)
+        parts, found = dict(zip(SPLIT_NAMES, loaded.splits, strict=True)), {}
+        names = [str(label) for label in range(loaded.train.num_classes)]
+    if picture is not None:
+        _draw(next(iter(parts.values())), names, picture)
+    return {"data": name, "kind": found.get("kind", "shipped"), **_counted(parts, names), "skipped": skipped, "options": found}
+
+
+def _parts(dataset: Any) -> dict[str, Dataset]:
+    """Those parts that have samples: of data held out whole, none is for training."""
+    parts: dict[str, Dataset] = {}
+    for split in SPLIT_NAMES:
+        try:
+            parts[split] = dataset(split)
+        except DataError:
+            if split == SPLIT_NAMES[-1] and not parts:
+                raise
+    return parts
+
+
+def _counted(parts: Mapping[str, Dataset], names: list[str]) -> dict[str, Any]:
+    first = next(iter(parts.values()))
+    counts = {split: np.bincount(part.labels.ravel(), minlength=len(names)) for split, part in parts.items()}
+    classes = [
+        {"name": name, **{split: int(counts[split][label]) if split in counts else 0 for split in SPLIT_NAMES}}
+        for label, name in enumerate(names)
+    ]
+    samples = {split: len(parts[split]) if split in parts else 0 for split in SPLIT_NAMES}
+    return {"shape": list(first.input_shape), "dtype": str(first.samples.dtype), "samples": samples, "classes": classes}
+
+
+def _draw(dataset: Dataset, names: list[str], picture: Path) -> None:
+    count = min(SHEET_SAMPLES, len(dataset))
+    indices = np.arange(count, dtype=np.int64)
+    labels = dataset.labels[indices]
+    titles = [names[label] if labels.ndim == 1 else " ".join(map(str, label)) for label in labels]
+    draw_sheet(picture, dataset.samples[indices], titles)

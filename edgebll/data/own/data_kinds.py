@@ -1,0 +1,112 @@
+"""The kinds of own data: what each looks like on the disk, its options, and what reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebll.data.own.array_files import ARRAYS, ArrayOptions, is_array_file, read_array_file
+from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
+from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
+from edgebll.data.own.sample_pool import DataSplits, SamplePool, split_pool
+from edgebll.kernel.errors import ConfigError, DataError
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DataKind:
+    """A kind of own data.
+
+    Attributes:
+        name: as runs write it down.
+        looks: what it looks like, for messages.
+        is_here: whether a path is of this kind.
+        options: the dataclass of its options.
+        read: makes a pool of (path, options, whom to tell).
+    """
+
+    name: str
+    looks: str
+    is_here: Callable[[Path], bool]
+    options: type[OwnDataOptions]
+    read: Callable[[Path, Any, Tell], SamplePool]
+
+
+#: In the order in which a path is tried.
+KINDS: tuple[DataKind, ...] = (
+    DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
+    DataKind(IMAGES, "a folder of images, a subfolder a class", is_image_folder, ImageOptions, read_image_folder),
+)
+
+
+def kind_of(path: Path) -> DataKind:
+    """The kind of data at a path.
+
+    Raises:
+        DataError: there is nothing, or nothing that is known.
+    """
+    if not path.exists():
+        raise DataError(f"there is no data set at {path}; give a folder or file that exists")
+    try:
+        for kind in KINDS:
+            if kind.is_here(path):
+                return kind
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
+    raise DataError(f"{path} is no data that edgebll reads; give {'; or '.join(kind.looks for kind in KINDS)}")
+
+
+def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplits:
+    """The training and the test set at a path.
+
+    Args:
+        path: of a folder or a file.
+        given: options of its kind, by name; with "digest" or "decoded", as a run recorded them, the data must still be those.
+        tell: takes a sentence before what may take long.
+
+    Raises:
+        DataError: the data are missing, damaged, not of the kind or not those recorded. ConfigError: an option is wrong.
+        MissingExtraError: a package that reads them is not installed.
+    """
+    kind = kind_of(path)
+    options = read_options(kind.options, str(path), {**given, "kind": kind.name})
+    try:
+        pool = kind.read(path, options, tell)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
+    _check_unchanged(path, given, written(pool.options))
+    return split_pool(pool)
+
+
+def prepared_alike(path: Path, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for data other than those that a network was trained on: prepared as those were, if they are of the same kind.
+
+    Args:
+        path: of the other data.
+        recorded: options of those of the training.
+        given: options for these.
+    """
+    alike = preparation(recorded) if recorded.get("kind") == kind_of(path).name else {}
+    return {**alike, **given}
+
+
+def _check_unchanged(path: Path, given: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    if given.get("digest", found.get("digest")) != found.get("digest"):
+        raise DataError(
+            f"the data at {path} have changed since the training began (their digest was {str(given['digest'])[:12]} and is "
+            f"{str(found.get('digest'))[:12]}); put the files back as they were, or name the data anew with --data"
+        )
+    if given.get("decoded", found.get("decoded")) != found.get("decoded"):
+        raise DataError(
+            f"the data at {path} are those of the training, but the Pillow that is installed here decodes other pixels; "
+            "install the release of then, or name the data anew with --data"
+        )
+
+
+def check_no_options(name: str, given: Mapping[str, Any] | None) -> None:
+    """Raise ConfigError if a data set that comes with edgebll is given options."""
+    if stray := [key for key in given or () if key != "kind"]:
+        raise ConfigError(f"the data set {name} has no data option {stray[0]!r}; own data have some")

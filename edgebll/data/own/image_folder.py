@@ -1,0 +1,163 @@
+"""A folder of images, a subfolder a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgebll.data.own.class_folders import ClassFiles, find_class_files, has_class_files
+from edgebll.data.own.data_options import YES, OwnDataOptions, check_word
+from edgebll.data.own.decoded_cache import Decoded, DecodedFiles, decoded_files
+from edgebll.data.own.file_digest import digest_files
+from edgebll.data.own.held_out import LEFT_OUT
+from edgebll.data.own.image_decoding import CROP, SQUASH, decode, decoder, measure
+from edgebll.data.own.sample_pool import SamplePool
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.limits import usable_cores
+
+IMAGES = "images"
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+#: Images of one size up to so many pixels a side stay as they are; others get this size.
+_LARGEST_OWN, _SIDE = 256, 64
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class ImageOptions(OwnDataOptions):
+    """Options of a folder of images; those of every kind come before.
+
+    Attributes:
+        size: of all images, "HEIGHTxWIDTH" or the one number of a square; empty: their own if all have the same one of up to
+            256 pixels a side, else 64x64.
+        fit: how images of other sizes come to it: "crop" scales an image until it covers the size and cuts out the middle,
+            "squash" changes its proportions.
+        channels: 1 for grey images, 3 for colours; 0 for what the files have.
+        decoded: SHA-256 of the pixels; empty until it is found out.
+
+    Raises:
+        ConfigError: one is out of range.
+    """
+
+    size: str = ""
+    fit: str = CROP
+    channels: int = 0
+    decoded: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_word("fit", self.fit, (CROP, SQUASH))
+        if self.channels not in (0, 1, 3):
+            raise ConfigError(f"the data option channels must be 1 or 3, not {self.channels}")
+        if self.size:
+            self.sides()
+
+    def sides(self) -> tuple[int, int]:
+        """Height and width.
+
+        Raises:
+            ConfigError: the size is none.
+        """
+        parts = self.size.lower().split("x")
+        if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 4096 for part in parts):
+            raise ConfigError(f"the data option size must be like 64 or 48x64, 1 to 4096 pixels a side, not {self.size!r}")
+        return int(parts[0]), int(parts[-1])
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether there are images in subfolders."""
+    return path.is_dir() and has_class_files(path, ENDINGS)
+
+
+def read_image_folder(path: Path, options: ImageOptions, tell: Callable[[str], None]) -> SamplePool:
+    """All images of a folder, as uint8 (N, C, H, W); what cannot be decoded is left out and named.
+
+    Args:
+        path: of the folder.
+        options: of the images.
+        tell: takes a sentence before what may take long.
+
+    Raises:
+        DataError: the folder has not the classes it should, images differ in their channels, or not one can be decoded.
+        MissingExtraError: Pillow is not installed.
+    """
+    found = find_class_files(path, ENDINGS, "image", options.classes)
+    options = _settled(found, options)
+    options = replace(
+        options, classes=found.classes, digest=digest_files(path, found.files), normalize=options.normalize or YES
+    )
+    height, width = options.sides()
+    recipe = {"digest": options.digest, "size": options.size, "fit": options.fit, "decoder": decoder()}
+    shape = (len(found.files), options.channels, height, width)
+    decoded = decoded_files(recipe, shape, "uint8", lambda: _decode_all(found, options, tell))
+    good = np.array([row not in decoded.faults for row in range(len(found.files))])
+    _check_left(found, decoded, good)
+    skipped = tuple(f"{found.name_of(row)}: {reason}" for row, reason in sorted(decoded.faults.items()))
+    options = replace(options, decoded=decoded.sha256)
+    return SamplePool(str(path), decoded.array, found.labels, np.where(good, found.parts, LEFT_OUT), options, skipped)
+
+
+def _settled(found: ClassFiles, options: ImageOptions) -> ImageOptions:
+    """The options with a size and channels, from the heads of the files if they are not given."""
+    if options.size and options.channels:
+        return options
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        heads = {row: head for row, head in enumerate(pool.map(_head, found.files)) if head is not None}
+    if not heads:
+        raise DataError(f"{found.folder}: not one image can be read, e.g. {found.name_of(0)}; give other files")
+    channels = options.channels or _channels(found, {row: head[2] for row, head in heads.items()})
+    if options.size:
+        return replace(options, channels=channels)
+    sides = {head[:2] for head in heads.values()}
+    height, width = next(iter(sides)) if len(sides) == 1 else (_SIDE, _SIDE)
+    if max(height, width) > _LARGEST_OWN:
+        height, width = _SIDE, _SIDE
+    return replace(options, channels=channels, size=f"{height}x{width}")
+
+
+def _channels(found: ClassFiles, channels: dict[int, int]) -> int:
+    first = {count: row for row, count in reversed(channels.items())}
+    if len(first) > 1:
+        grey, coloured = found.name_of(first[1]), found.name_of(first[3])
+        raise DataError(
+            f"{found.folder} has grey images, e.g. {grey}, and ones in colours, e.g. {coloured}; "
+            "give the data option channels=3 to see all in colours, or channels=1"
+        )
+    return next(iter(first))
+
+
+def _head(path: Path) -> tuple[int, int, int] | None:
+    try:
+        return measure(path)
+    except Exception:  # decoders raise anything on damaged files; `_decoded` says why
+        return None
+
+
+def _decode_all(found: ClassFiles, options: ImageOptions, tell: Callable[[str], None]) -> Iterator[Decoded]:
+    height, width = options.sides()
+    tell(f"decoding {len(found.files)} images of {found.folder} to {height}x{width} pixels, once; they are kept for later")
+
+    def one(path: Path) -> Decoded:
+        try:
+            return decode(path, height, width, options.channels, options.fit)
+        except Exception as error:  # decoders raise anything on damaged files
+            return " ".join(str(error).split())[:200] or type(error).__name__
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for start in range(0, len(found.files), _CHUNK):  # so that no more than a chunk waits to be written
+            yield from pool.map(one, found.files[start : start + _CHUNK])
+
+
+def _check_left(found: ClassFiles, decoded: DecodedFiles, good: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
+    """Raise DataError if a class has files, but none that can be decoded."""
+    for label in np.unique(found.labels):
+        rows = np.flatnonzero(found.labels == label)
+        if not good[rows].any():
+            row = int(rows[0])
+            raise DataError(
+                f"{found.folder}: no image of the class {found.classes[label]} can be read, e.g. {found.name_of(row)}: "
+                f"{decoded.faults[row]}; give other files or take the class out"
+            )

@@ -1,0 +1,131 @@
+"""All samples of own data as they were read, and how they become a training and a test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edgebll.data.dataset import Dataset, Floats, Ints, pixel_table
+from edgebll.data.own.data_options import YES, OwnDataOptions
+from edgebll.data.own.held_out import TEST, TRAIN, decide, shuffled_rows
+from edgebll.data.own.sample_rows import SampleRows
+from edgebll.kernel.errors import DataError
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class SamplePool:
+    """All samples of own data.
+
+    Attributes:
+        name: of the data.
+        samples: (N, ...) of any type; uint8 (N, C, H, W) are images.
+        labels: int64 (N,), or (N, T) where every position of a sequence has a class.
+        parts: int8 (N,), what each is for, see `held_out`.
+        options: how they were prepared, with all that was found out.
+        skipped: files that were left out, each with the reason.
+    """
+
+    name: str
+    samples: npt.NDArray[Any]
+    labels: Ints
+    parts: npt.NDArray[np.int8]
+    options: OwnDataOptions
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the samples are images of a byte a pixel and channel."""
+        return self.samples.dtype == np.uint8 and self.samples.ndim == 4
+
+    def skipped_files(self) -> str:
+        """How many files were left out, and one of them with the reason, in a sentence."""
+        count = len(self.skipped)
+        files = "1 file is" if count == 1 else f"{count} files are"
+        return f"{self.name}: {files} left out, for {'it' if count == 1 else 'they'} cannot be read, e.g. {self.skipped[0]}"
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """The training and the test set of own data.
+
+    Attributes:
+        pool: all samples.
+        rows: which of them are for what, by TRAIN and TEST.
+        options: of their preparation, with all that was found out.
+    """
+
+    pool: SamplePool
+    rows: Mapping[int, Ints]
+    options: OwnDataOptions
+
+    def dataset(self, split: str) -> Dataset:
+        """The split "train" or "test".
+
+        Raises:
+            DataError: it has no samples.
+        """
+        pool, options, rows = self.pool, self.options, self.rows[TRAIN if split == "train" else TEST]
+        if not len(rows):
+            raise DataError(
+                f"{pool.name} has no {split} samples: the data option test, {options.test:g}, leaves none; change it"
+            )
+        mean, std = (np.array(values, np.float32) for values in (options.mean, options.std))
+        table = None
+        if pool.pixels:
+            samples, table = SampleRows(pool.samples, rows), _table(pool, options)
+        else:
+            samples = SampleRows(pool.samples, rows, *((mean, std) if options.mean else ()))
+        # Gathered like an array, and with what `Dataset` asks of one.
+        return Dataset(pool.name, cast(Any, samples), pool.labels[rows], len(options.classes), table)
+
+
+def split_pool(pool: SamplePool) -> DataSplits:
+    """The training and the test set of a pool, normalised.
+
+    Raises:
+        DataError: there is only one class, or nothing to learn the normalisation from.
+    """
+    options, classes = pool.options, pool.options.classes
+    if len(classes) < 2:
+        raise DataError(f"{pool.name} has one class only, {classes[0] if classes else 'unnamed'}; a network learns to tell two")
+    strata = pool.labels if pool.labels.ndim == 1 else np.zeros(len(pool.labels), np.int64)
+    parts = decide(pool.parts, strata, options.test, options.split_seed)
+    rows = {part: shuffled_rows(parts == part, options.split_seed) for part in (TRAIN, TEST)}
+    return DataSplits(pool, rows, _measured(pool, rows[TRAIN], options))
+
+
+def _table(pool: SamplePool, options: OwnDataOptions) -> Floats:
+    channels = pool.samples.shape[1]
+    return pixel_table(options.mean or (0.0,) * channels, options.std or (1.0,) * channels)
+
+
+def _measured(pool: SamplePool, train: Ints, options: OwnDataOptions) -> OwnDataOptions:
+    """The options with mean and deviation of each channel of the training samples, if they are to be normalised."""
+    if options.normalize != YES or (np.issubdtype(pool.samples.dtype, np.integer) and not pool.pixels):
+        return replace(options, mean=(), std=())
+    channels = pool.samples.shape[1]
+    if options.mean:
+        if len(options.mean) != channels:
+            raise DataError(f"{pool.name} has {channels} channels, but mean and std are given for {len(options.mean)}")
+        return options
+    if not len(train):
+        raise DataError(f"{pool.name} has no training samples to normalise by; give the data options mean and std")
+    count, total, squares = 0, np.zeros(channels), np.zeros(channels)
+    for piece in SampleRows(pool.samples, train).pieces():
+        numbers = np.moveaxis(np.asarray(piece, np.float64), 1, 0).reshape(channels, -1)
+        count, total, squares = count + numbers.shape[1], total + numbers.sum(1), squares + np.square(numbers).sum(1)
+    scale = 255.0 if pool.pixels else 1.0
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0)) / scale
+    std = np.where(std > 1e-6 * np.maximum(1, np.abs(mean / scale)), std, 1.0)  # a channel that never changes stays as it is
+    return replace(options, mean=_rounded(mean / scale), std=_rounded(std))
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(f"{value:.{_DIGITS}g}") for value in values)

@@ -1,0 +1,124 @@
+"""A user's own images from the first command to boards: trained, stopped, resumed, exported, run, and missed if they change."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.command_calls import call
+from support.documents import Document
+from support.own_files import write_images
+
+import edgebll
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.runs.run_folder import read_config
+
+TINY: dict[str, Any] = {
+    "data_option": {"size": 8},
+    "network": "mlp",
+    "network_option": {"width": 8, "depth": 2},
+    "blocks": 2,
+    "batch_size": 8,
+    "epochs": 2,
+}
+
+
+class _Stopped(Exception):  # noqa: N818  (nothing is wrong: a user stops a run)
+    """The run is stopped here."""
+
+
+def stop_after(steps: int) -> Any:
+    def told(event: Any) -> None:
+        if event.kind == "step" and event.step == steps:
+            raise _Stopped
+
+    return told
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write_images(tmp_path / "photos")
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(photos: Path, tmp_path: Path) -> None:
+    options = {**TINY, "data": photos, "checkpoint_steps": 1}
+    whole = edgebll.train(tmp_path / "whole", **options)
+    with pytest.raises(_Stopped):
+        edgebll.train(tmp_path / "stopped", **options, progress=stop_after(5))
+    shutil.rmtree(tmp_path / "cache")
+    resumed = edgebll.train(tmp_path / "stopped", **options, resume=True)
+    assert resumed.state_sha256 == whole.state_sha256
+    with pytest.raises(ConfigError, match="started with --data-option"):
+        edgebll.train(tmp_path / "whole", data_option={"size": 16}, resume=True)
+    with pytest.raises(ConfigError, match="started with --data "):
+        edgebll.train(tmp_path / "whole", data="reverse", resume=True)
+
+
+def test_a_changed_folder_is_told_of_before_a_run_goes_on(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(_Stopped):
+        edgebll.train(tmp_path / "run", data=photos, **TINY, checkpoint_steps=1, progress=stop_after(3))
+    before = sorted(path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*"))
+    (photos / "owl" / "000.png").unlink()
+    with pytest.raises(DataError, match="have changed since the training began"):
+        edgebll.train(tmp_path / "run", resume=True)
+    assert sorted(path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")) == before
+
+
+def test_boards_train_on_the_folder_that_the_bundle_remembers(photos: Path, tmp_path: Path) -> None:
+    trained = edgebll.train(tmp_path / "trained", data=photos, **TINY)
+    bundle = edgebll.export(trained, tmp_path / "bundle", state="initial")
+    assert bundle.manifest.recipe["data"] == str(photos)
+    assert bundle.manifest.recipe["data_options"] == read_config(trained.path)["data_options"]
+    boards = edgebll.simulate(bundle, tmp_path / "boards", boards=2)
+    alone = edgebll.simulate(bundle, tmp_path / "alone", boards=0)
+    assert boards.state_sha256 == alone.state_sha256
+    assert edgebll.evaluate(boards).accuracy == boards.accuracy
+    assert edgebll.evaluate(trained).summary["count"] == 8
+    other = write_images(tmp_path / "other", {"owl": 3})
+    assert edgebll.evaluate(trained, data=str(other), data_option={"test": 1}).summary["count"] == 3
+    (photos / "owl" / "000.png").unlink()
+    for changed in (trained, boards, bundle):
+        with pytest.raises(DataError, match="have changed since the training began"):
+            edgebll.evaluate(changed)
+    assert edgebll.evaluate(boards, data=str(photos)).summary["count"] == 8
+
+
+def test_the_commands_say_what_is_in_data_and_what_is_wrong(photos: Path, tmp_path: Path) -> None:
+    (photos / "cat" / "000.png").write_bytes(b"nothing")
+    picture = tmp_path / "sheet.png"
+    found = json.loads(call("data", "check", photos, "--json", "--picture", picture).stdout)
+    assert (found["kind"], found["shape"], found["samples"]) == ("images", [3, 16, 16], {"train": 31, "test": 8})
+    assert found["classes"][0] == {"name": "cat", "train": 9, "test": 2}
+    assert [reason.split(":")[0] for reason in found["skipped"]] == ["cat/000.png"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    out = call("data", "check", photos, "--data-option", "size=8").stdout
+    assert "31 training and 8 test samples of 3x8x8" in out
+    assert "left out: cat/000.png: cannot identify" in out
+    shutil.rmtree(photos / "cat")
+    shutil.rmtree(photos / "dog")
+    for data, options, code, told in (
+        (tmp_path / "none", [], 4, f"there is no data set at {tmp_path}/none; give a folder or file that exists"),
+        (photos, [], 4, f"{photos} has one class only, owl; a network learns to tell two"),
+        ("digits", ["size=8"], 2, "the data set digits has no data option 'size'; own data have some"),
+        ("digits", ["size"], 2, "an option of the data must be KEY=VALUE, e.g. size=64, not 'size'"),
+    ):
+        options = [word for option in options for word in ("--data-option", option)]
+        result = call("train", "--data", data, *options, "--out", tmp_path / "run", code=code)
+        assert result.stderr.splitlines()[-1] == f"edgebll: {told}"
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_page_on_own_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    page = Document("docs/how-to/use-your-own-data.md")
+    for block in page.fenced("python"):
+        exec(compile(block, "use-your-own-data.md", "exec"), {})
+    for program, *words in page.commands():
+        assert program == "edgebll"
+        call(*("mlp" if word == "resnet8" else word for word in words))
+    assert (tmp_path / "photos.png").exists()

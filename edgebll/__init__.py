@@ -20,6 +20,7 @@ from edgebll.kernel.version import __version__ as __version__
 if TYPE_CHECKING:
     from edgebll.data.evaluation import evaluate
     from edgebll.kernel.bundle import open_bundle
+    from edgebll.kernel.comparison.compare_runs import RunComparison, compare
     from edgebll.kernel.errors import EdgebllError
     from edgebll.kernel.execution.runtime_table import load_block
     from edgebll.kernel.runs.run_events import RunEvent
@@ -38,8 +39,10 @@ __all__ = [
     "AdamW",
     "BlockNetwork",
     "EdgebllError",
+    "RunComparison",
     "RunEvent",
     "RunResult",
+    "compare",
     "evaluate",
     "export",
     "export_bundle",
@@ -61,8 +64,10 @@ _PLACES = {
     "AdamW": "edgebll.learning:AdamW",
     "BlockNetwork": "edgebll.learning.networks:BlockNetwork",
     "EdgebllError": "edgebll.kernel.errors:EdgebllError",
+    "RunComparison": "edgebll.kernel.comparison.compare_runs:RunComparison",
     "RunEvent": "edgebll.kernel.runs.run_events:RunEvent",
     "RunResult": "edgebll.kernel.runs.run_result:RunResult",
+    "compare": "edgebll.kernel.comparison.compare_runs:compare",
     "evaluate": "edgebll.data.evaluation:evaluate",
     "export": "edgebll_export.bundles.export_trained:export",
     "export_bundle": "edgebll_export.bundles.export_bundle:export_bundle",

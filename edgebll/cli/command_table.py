@@ -48,6 +48,13 @@ COMMANDS = (
         ("edgebll reproduce --list", "edgebll reproduce bll-table1 --minutes 30"),
     ),
     CommandRow(
+        "compare",
+        "edgebll.cli.commands.compare:compare",
+        "Compare runs over their seeds.",
+        LEARN,
+        ("edgebll compare sweeps/mine/full/runs --picture mine.png",),
+    ),
+    CommandRow(
         "data",
         "edgebll.cli.commands.data:app",
         "Data sets: list, fetch, check your own.",

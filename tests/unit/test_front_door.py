@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import edgebll
-from edgebll.cli.commands import evaluate, train
+from edgebll.cli.commands import compare, evaluate, train
 from edgebll.kernel.errors import MissingExtraError
 from edgebll_export.commands import export
 from edgebll_firmware_host.commands import run
@@ -21,8 +21,9 @@ from edgebll_firmware_host.run.run_spec import ClusterSpec, SimulateSpec
 
 ROOT = Path(__file__).parents[2]
 #: What each command is called with, besides its options, and what only Python takes.
-CONTEXT, PYTHON = {"context", "json"}, {"progress", "network"}
+CONTEXT, PYTHON = {"context", "json", "csv"}, {"progress", "network"}
 COMMANDS: dict[str, Callable[..., object]] = {
+    "compare": compare.compare,
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "export": export.export,

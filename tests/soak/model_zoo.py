@@ -22,14 +22,13 @@ PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT / "tests"))
 
 import torch  # noqa: E402
-from support.model_cuts import cut, same  # noqa: E402
 from support.model_training import BATCH, LR, largest_errors  # noqa: E402
 from support.model_zoo import CLASSES, MODELS, Model, build, load  # noqa: E402
 
 from edgebll.kernel.bundle import open_bundle  # noqa: E402
 from edgebll.kernel.errors import EdgebllError  # noqa: E402
 from edgebll.learning import SGD, make_rule  # noqa: E402
-from edgebll.learning.networks import BlockNetwork  # noqa: E402
+from edgebll.learning.networks.cutting.cut_module import cut_module  # noqa: E402
 from edgebll_export import export_bundle  # noqa: E402
 
 PAGE = PROJECT / "docs" / "reference" / "model-zoo.md"
@@ -55,13 +54,14 @@ def attempt(model: Model, package: object) -> tuple[str, str, str, str]:
     """The cells behind a model's name."""
     shape = (3, model.side, model.side)
     module = build(model, package)  # type: ignore[arg-type]
-    blocks = cut(module, model.blocks, model.leaves)
-    if not same(module, blocks, torch.randn(2, *shape, generator=torch.Generator().manual_seed(1))):
-        return str(len(blocks)), "the cut model computes something else", "", ""
+    try:
+        network = cut_module(module, "the model", model.blocks, "even", CLASSES, shape)
+    except EdgebllError as error:
+        return "", f"refused: {error}", "", ""
+    blocks = list(network.blocks)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bundle"
         try:
-            network = BlockNetwork(blocks, CLASSES, shape)
             optimizer = SGD(lr=LR, momentum=0.0, nesterov=False, weight_decay=0.0)
             export_bundle(network, rule=make_rule("greedy", head_size=1), optimizer=optimizer, batch_size=BATCH, path=path)
         except EdgebllError as error:

@@ -26,14 +26,13 @@ class Model:
 
     Attributes:
         package: "torchvision" or "timm". make: builds it from the package, for CLASSES classes. side: pixels of an image.
-        blocks: how many it is cut into. leaves: classes of modules that are not looked into when it is cut.
+        blocks: how many it is cut into.
     """
 
     package: str
     make: Callable[[ModuleType], nn.Module]
     side: int = SIDE
     blocks: int = 3
-    leaves: tuple[str, ...] = ()
 
 
 def load(package: str) -> ModuleType | None:
@@ -68,8 +67,8 @@ def _vision(name: str, **options: Any) -> Model:
     return Model("torchvision", lambda models: models.get_model(name, weights=None, num_classes=CLASSES, **options))
 
 
-def _timm(name: str, side: int = SIDE, leaves: tuple[str, ...] = (), **options: Any) -> Model:
-    return Model("timm", lambda timm: timm.create_model(name, num_classes=CLASSES, **options), side, leaves=leaves)
+def _timm(name: str, side: int = SIDE, **options: Any) -> Model:
+    return Model("timm", lambda timm: timm.create_model(name, num_classes=CLASSES, **options), side)
 
 
 def _convnext(models: ModuleType) -> nn.Module:
@@ -128,7 +127,7 @@ MODELS: dict[str, Model] = {
     "timm ghostnetv2_100": _timm("ghostnetv2_100"),
     "timm fastvit_t8": _timm("fastvit_t8"),
     "timm mobileone_s0": _timm("mobileone_s0"),
-    "timm mobilevit_xxs": _timm("mobilevit_xxs", leaves=("MobileVitBlock",)),
+    "timm mobilevit_xxs": _timm("mobilevit_xxs"),
     "timm edgenext_xx_small": _timm("edgenext_xx_small"),
     "timm repvit_m0_9": _timm("repvit_m0_9"),
     "timm levit_128s": _timm("levit_128s", img_size=SIDE),

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebll.cli.commands.shape_options import ClassesOption, ShapeOption, task_of
+from edgebll.cli.commands.train_options import NetworkKeyValues, SplitOption
 from edgebll.cli.output import JsonOption, print_json, print_table
-from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.option_values import parse_options
 from edgebll.kernel.support.optional_imports import import_torch
 
 if TYPE_CHECKING:
@@ -16,19 +18,31 @@ if TYPE_CHECKING:
 
 
 def networks(
-    name: Annotated[str | None, typer.Argument(help="Only this network.", show_default=False)] = None, json: JsonOption = False
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Only this one; of one of your own, FILE.py:NAME, its cut.", show_default=False),
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(help="Show how it is cut into so many blocks.", show_default=False)] = None,
+    split: SplitOption = "even",
+    network_option: NetworkKeyValues = None,
+    input_shape: ShapeOption = None,
+    classes: ClassesOption = None,
+    json: JsonOption = False,
 ) -> None:
     """List the networks: inputs, options, layers, parameters, and how many units each block of a split has.
 
-    Sizes are those at the default options for the task the network is known from. Others go by --network-option and --split
-    of `edgebll train`.
+    Sizes are those at the default options for the task the network is known from. With --blocks or --cut, and for networks of
+    your own, show the plan of a cut before anything is trained: parameters and multiply-accumulates of every block, the shape
+    of what it gives, and the bytes a sample on the link to the next one.
     """
     import_torch("train", "listing networks")
+    from edgebll.learning.networks import NETWORKS
     from edgebll.learning.networks.network_catalogue import catalogue
 
+    if name is not None and (blocks is not None or split != "even" or name not in NETWORKS):
+        _show_plan(name, blocks, split, network_option, input_shape, classes, json)
+        return
     entries = [entry for entry in catalogue() if name in (None, entry.name)]
-    if not entries:
-        raise ConfigError(f"unknown network {name!r}; known are {', '.join(entry.name for entry in catalogue())}")
     if json:
         print_json([asdict(entry) for entry in entries])
         return
@@ -38,10 +52,49 @@ def networks(
         typer.echo(f"{entry.name}: {entry.summary}")
 
 
+def _show_plan(
+    name: str,
+    blocks: int | None,
+    split: str,
+    network_option: list[str] | None,
+    input_shape: str | None,
+    classes: int | None,
+    json: bool,
+) -> None:
+    from edgebll.learning.networks import make_network, usual_blocks
+    from edgebll.learning.networks.block_plan import block_plan
+
+    shape, num_classes = task_of(name, input_shape, classes)
+    network = make_network(
+        name,
+        num_blocks=usual_blocks(name) if blocks is None and split in ("even", "memory") else blocks,
+        split=split,
+        options=parse_options("network", network_option),
+        num_classes=num_classes,
+        input_shape=shape,
+        seed=0,
+    )
+    plan, told = block_plan(network), network.description["options"]["split"]
+    if json:
+        print_json({"network": name, "split": told, "blocks": [asdict(block) for block in plan]})
+        return
+    rows = [
+        (p.name, f"{p.first} .. {p.last}", f"{p.parameters:,}", f"{p.macs:,}", _by_x(p.output_shape), f"{p.link_bytes:,}")
+        for p in plan
+    ]
+    columns = ("block", "layers", "parameters", "multiply-adds", "output", "link, B/sample")
+    title = f"{name} in {len(plan)} blocks, samples of {_by_x(shape)}, {num_classes} classes; the same again: --cut {told}"
+    print_table(columns, rows, title=title, right=("parameters", "multiply-adds", "link, B/sample"))
+
+
+def _by_x(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
 def _row(entry: NetworkEntry) -> tuple[str, ...]:
     return (
         entry.name,
-        "x".join(map(str, entry.input_shape)),
+        _by_x(entry.input_shape),
         str(entry.layers),
         str(entry.units),
         f"{entry.parameters:,}",

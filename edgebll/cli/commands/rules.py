@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebll.cli.commands.shape_options import ClassesOption, ShapeOption, task_of
 from edgebll.cli.output import JsonOption, print_json
-from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.optional_imports import import_torch
 
 if TYPE_CHECKING:
@@ -21,13 +21,8 @@ def rules(
     name: Annotated[str | None, typer.Argument(help="Only this rule.", show_default=False)] = None,
     network: Annotated[str, typer.Option(help="Network whose streams are told.")] = "resnet8",
     blocks: Annotated[int, typer.Option(help="Blocks it is cut into, for rules that train more than one.")] = 4,
-    input_shape: Annotated[
-        str | None,
-        typer.Option(help="Shape of one sample. [default: of the network's example]", metavar="CxHxW", show_default=False),
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(help="Number of classes. [default: of the network's example]", show_default=False)
-    ] = None,
+    input_shape: ShapeOption = None,
+    classes: ClassesOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the learning rules: the loss of a block, the options, the streams between blocks and their bytes a sample.
@@ -35,12 +30,10 @@ def rules(
     In an equation a is the block's output and y the one-hot labels; the last block of every rule minimises CE(a, y).
     """
     import_torch("train", "listing rules")
-    from edgebll.learning.networks import make_architecture, make_network
+    from edgebll.learning.networks import make_network
     from edgebll.learning.rule_catalogue import catalogue
 
-    example, example_classes = make_architecture(network, {}).example
-    shape = example if input_shape is None else _shape(input_shape)
-    num_classes = example_classes if classes is None else classes
+    shape, num_classes = task_of(network, input_shape, classes)
 
     def build(count: int) -> BlockNetwork:
         return make_network(network, num_blocks=count, num_classes=num_classes, input_shape=shape, seed=0)
@@ -54,13 +47,6 @@ def rules(
     )
     first = {entry.streams: entry.name for entry in reversed(entries)}
     typer.echo("\n\n".join(_text(entry, first[entry.streams]) for entry in entries))
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    sizes = text.lower().split("x")
-    if not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise ConfigError(f"the input shape must be sizes joined by x, e.g. 3x32x32, not {text!r}")
-    return tuple(int(size) for size in sizes)
 
 
 def _text(entry: RuleEntry, same: str) -> str:

@@ -11,7 +11,9 @@ OutOption = Annotated[Path, typer.Option(help="The run folder to write.")]
 DataOption = Annotated[
     str, typer.Option(help="Data set, see `edgebll data list`, or the path of your own data, see `edgebll data check`.")
 ]
-NetworkOption = Annotated[str, typer.Option(help="Network; `edgebll networks` lists them.")]
+NetworkOption = Annotated[
+    str, typer.Option(help="Network; `edgebll networks` lists them. Of your own: FILE.py:NAME or MODULE:NAME.")
+]
 NetworkKeyValues = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the network, e.g. width=32; repeatable.")
 ]
@@ -24,18 +26,25 @@ BlocksOption = Annotated[
 SplitOption = Annotated[
     str,
     typer.Option(
-        help="Where it is cut: even (layers), memory (so that the largest block needs least), stages (after each stage of maps "
-        "of one size), or the number of units of each block, e.g. 5,4,4,4."
+        "--split",
+        "--cut",
+        help="Where it is cut: even (layers; of your own networks multiply-adds), memory (so that the largest block needs "
+        "least), stages (after each stage of maps of one size), the number of units of each block, e.g. 5,4,4,4, or of your "
+        "own networks the layers it is cut after, e.g. features.3,features.7.",
     ),
 ]
-RuleOption = Annotated[str, typer.Option(help="Learning rule; `edgebll rules` lists them.")]
+RuleOption = Annotated[
+    str, typer.Option(help="Learning rule; `edgebll rules` lists them. Of your own: FILE.py:NAME or MODULE:NAME.")
+]
 RuleKeyValues = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the rule, e.g. match=2; repeatable.")
 ]
 EpochsOption = Annotated[int, typer.Option(help="Passes over the training data.")]
 BatchSizeOption = Annotated[int, typer.Option(help="Samples of a training step.")]
 SeedOption = Annotated[int, typer.Option(help="Decides initial weights and the order of samples.")]
-OptimizerOption = Annotated[str, typer.Option(help="Optimizer of every block: sgd, adam or adamw.")]
+OptimizerOption = Annotated[
+    str, typer.Option(help="Optimizer of every block: sgd, adam or adamw. Of your own: FILE.py:NAME or MODULE:NAME.")
+]
 OptimizerKeyValues = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the optimizer, e.g. clip_norm=1; repeatable.")
 ]

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.own_code import CodeOrigin, Resolved, make
+from edgebll.kernel.own_code import CodeOrigin, make
 from edgebll.kernel.support.plain_dataclasses import from_plain
 from edgebll.learning.networks.architecture import INPUTS, Architecture
 from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit, check_classes
+from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.networks.mlp import MLP
 from edgebll.learning.networks.network_registry import CONTEXT, NetworkRegistry
-from edgebll.learning.networks.own_network import USUAL_BLOCKS, describe, own_network
+from edgebll.learning.networks.own_network import describe, own_network
 from edgebll.learning.networks.plain_conv import VGG16, AlexNet
 from edgebll.learning.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
 from edgebll.learning.networks.transformer import Transformer
@@ -97,10 +98,7 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
         >>> make_architecture("mlp", {"width": "32"}).width
         32
     """
-    found = NETWORK_REGISTRY.find(name) if name in NETWORKS else Resolved(name, None)
-    if found.value is None:
-        raise ConfigError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
-    return make(found, "network", options, Architecture)
+    return make(NETWORK_REGISTRY.find(name), "network", options, Architecture)
 
 
 def usual_blocks(name: str) -> int | None:

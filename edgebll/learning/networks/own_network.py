@@ -13,10 +13,8 @@ from edgebll.kernel.own_code import CodeOrigin, Resolved
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.learning.networks.architecture import Architecture
 from edgebll.learning.networks.block_network import BlockNetwork
-from edgebll.learning.networks.unit_network import UnitNetwork
-
-#: Blocks of a network that can be cut into as many, where nobody says how many.
-USUAL_BLOCKS = 4
+from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS, cut_module
+from edgebll.learning.networks.unit_network import EVEN, MEMORY, UnitNetwork
 
 
 def own_network(
@@ -40,9 +38,10 @@ def own_network(
     if isinstance(made, Architecture):
         made = made.build(num_classes, input_shape)
     if isinstance(made, UnitNetwork):
-        return made.cut(num_blocks or min(USUAL_BLOCKS, len(made.units)), split)
+        is_told = num_blocks is not None or split not in (EVEN, MEMORY)
+        return made.cut(num_blocks if is_told else min(USUAL_BLOCKS, len(made.units)), split)
     if isinstance(made, nn.Module) and not isinstance(made, BlockNetwork):
-        made = [made]
+        return cut_module(made, found.name, num_blocks, split, num_classes, input_shape)
     network = made if isinstance(made, BlockNetwork) else BlockNetwork(list(made), num_classes, input_shape)
     _check_given_blocks(network, found.name, num_blocks, num_classes, input_shape)
     return network

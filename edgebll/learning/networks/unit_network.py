@@ -106,5 +106,6 @@ def _numbers(split: str) -> list[int]:
         return [int(part) for part in split.split(",")]
     except ValueError as error:
         raise ConfigError(
-            f"a split is {EVEN}, {MEMORY}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}"
+            f"a split is {EVEN}, {MEMORY}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}; only "
+            "networks of your own are cut after layers by name"
         ) from error

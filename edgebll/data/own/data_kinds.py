@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data.own.array_files import ARRAYS, ArrayOptions, is_array_file, read_array_file
+from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
 from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
 from edgebll.data.own.sample_pool import DataSplits, SamplePool, split_pool
@@ -38,6 +39,7 @@ class DataKind:
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
+    DataKind(TABLE, "a .csv file or a folder with train.csv and test.csv", is_table, TableOptions, read_table),
     DataKind(IMAGES, "a folder of images, a subfolder a class", is_image_folder, ImageOptions, read_image_folder),
 )
 

@@ -23,7 +23,7 @@ from results import machine, table, write_section
 from torch import nn
 
 from edgebll.data import Dataset
-from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.data.token_stream import StreamSpec, stream
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.execution.sequential import run_sequential
 from edgebll.kernel.runs.listener import Listener
@@ -37,7 +37,7 @@ from edgebll_export import export_bundle
 from edgebll_firmware_host.engines.local_processes import LocalProcesses
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 
 BATCH = 64
 MIN_SPEEDUP, MAX_OVERHEAD = 1.7, 0.05
@@ -63,14 +63,14 @@ def random_data(samples: int) -> Dataset:
 
 def seconds_per_step(bundle: Bundle, data: Dataset, boards: int, window: int = 8) -> tuple[float, dict[str, float]]:
     """Time of a step in the steady state, and the computing time of each block a step; boards = 0 is one process."""
-    plan = StreamPlan("bench", "block0", BATCH, 1, Schedule(0.01), evaluate=False)
+    spec = StreamSpec("bench", "block0", BATCH, 1, Schedule(0.01), evaluate=False)
     reports: list[Report] = []
     names = tuple(block.name for block in bundle.manifest.blocks)
     if boards == 0:
-        reports = [m for m in run_sequential(bundle, "bench", stream(plan, data, data)) if isinstance(m, Report)]
+        reports = [m for m in run_sequential(bundle, "bench", stream(spec, data, data)) if isinstance(m, Report)]
     else:
         with tempfile.TemporaryDirectory() as folder, RunFolder.create(f"{folder}/run", {}) as run:
-            recorder = Recorder(run, Listener(), names, BATCH, plan.steps_per_epoch(data), len(data))
+            recorder = Recorder(run, Listener(), names, BATCH, spec.steps_per_epoch(data), len(data))
             take = recorder.take
 
             def keep(board: str, report: Report, clock_offset_ns: int) -> None:
@@ -79,7 +79,7 @@ def seconds_per_step(bundle: Bundle, data: Dataset, boards: int, window: int = 8
 
             recorder.take = keep  # type: ignore[method-assign]
             engine = LocalProcesses(boards, Path(folder) / "logs")
-            run_on_boards(RunPlan(bundle, "bench", lambda start: stream(plan, data, data, start)), engine, recorder)
+            run_on_boards(RunRequest(bundle, "bench", lambda start: stream(spec, data, data, start)), engine, recorder)
     ends = sorted(report.end_ns for report in reports if report.block == names[-1])
     skipped = len(ends) // 5  # the pipeline fills, caches warm up
     busy = {name: statistics.median((r.end_ns - r.start_ns) / 1e9 for r in reports if r.block == name) for name in names}

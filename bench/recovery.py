@@ -29,7 +29,7 @@ from pipeline import BATCH, random_data
 from results import machine, table, write_section
 
 from edgebll.data import Dataset
-from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.data.token_stream import StreamSpec, stream
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
@@ -41,7 +41,7 @@ from edgebll_firmware_host.engines.local_processes import LocalProcesses
 from edgebll_firmware_host.inventory import HostEntry
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.run_request import Outcome, RunRequest
 
 BOARDS, EVERY, OFTEN = 4, 100, 10
 DEADLINE_S = 2.0
@@ -69,16 +69,16 @@ class Hurting(Listener):
 
 def run(bundle: Bundle, data: Dataset, every: int, hurting: Hurting) -> tuple[Outcome, float, float]:
     """One run; its outcome, seconds a step once the first is done, and processor seconds of host and agents in all."""
-    plan = StreamPlan("bench", "block0", BATCH, 1, Schedule(0.01), evaluate=False, snapshot_every=every)
+    spec = StreamSpec("bench", "block0", BATCH, 1, Schedule(0.01), evaluate=False, snapshot_every=every)
     names = tuple(block.name for block in bundle.manifest.blocks)
     before = _processor_seconds()
     with tempfile.TemporaryDirectory() as folder, RunFolder.create(f"{folder}/run", {}) as opened:
-        recorder = Recorder(opened, hurting, names, BATCH, plan.steps_per_epoch(data), len(data))
+        recorder = Recorder(opened, hurting, names, BATCH, spec.steps_per_epoch(data), len(data))
         engine = LocalProcesses(BOARDS, Path(folder) / "logs", host=HostEntry(deadline_s=DEADLINE_S))
         hurting.engine = engine
-        outcome = run_on_boards(RunPlan(bundle, "bench", lambda start: stream(plan, data, data, start)), engine, recorder)
+        outcome = run_on_boards(RunRequest(bundle, "bench", lambda start: stream(spec, data, data, start)), engine, recorder)
     ended_s = time.monotonic()
-    return outcome, (ended_s - hurting.began_s) / plan.steps_per_epoch(data), _processor_seconds() - before
+    return outcome, (ended_s - hurting.began_s) / spec.steps_per_epoch(data), _processor_seconds() - before
 
 
 def _processor_seconds() -> float:

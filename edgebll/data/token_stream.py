@@ -1,4 +1,4 @@
-"""The stream of a whole run: every token the first block receives, in order. A pure function of the plan and the data.
+"""The stream of a whole run: every token the first block receives, in order. A pure function of the spec and the data.
 
 The sequential run, the cluster and anything else that schedules the blocks consume this one stream, so all of them do the same.
 """
@@ -20,7 +20,7 @@ INPUT_RANGE = "input_range"
 
 
 @dataclass(frozen=True)
-class StreamPlan:
+class StreamSpec:
     """What a run streams.
 
     Attributes:
@@ -60,42 +60,42 @@ class StreamPlan:
         return steps + evaluations + (steps // self.snapshot_every if self.snapshot_every else 0) + 1
 
 
-def stream(plan: StreamPlan, train: Dataset, test: Dataset, start: int = 0) -> Iterator[Token]:
+def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0) -> Iterator[Token]:
     """All tokens of a run: epochs of TRAIN, each followed by EVAL of the test data, SNAPSHOTs between them, END.
 
     A run of no epochs evaluates once.
 
     Args:
-        plan: what is streamed.
+        spec: what is streamed.
         train: training data.
         test: data of the evaluations.
         start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0 all
-            the same. What follows a number of steps is a function of the plan, the data and that number alone.
+            the same. What follows a number of steps is a function of the spec, the data and that number alone.
 
     Raises:
         ConfigError: the training data do not fill one batch.
     """
     sequence, step = 0, start
-    per_epoch = plan.steps_per_epoch(train)
-    total_steps = plan.epochs * per_epoch
+    per_epoch = spec.steps_per_epoch(train)
+    total_steps = spec.epochs * per_epoch
     if not 0 <= start <= total_steps:
         raise ConfigError(f"the run has {total_steps} steps, so it cannot go on from step {start}")
     first = max(0, start - 1) // per_epoch if per_epoch else 0  # the evaluation after an epoch's last step comes after it
-    for epoch in range(first, max(1, plan.epochs)):
-        order = batch_order(len(train), plan.batch_size, plan.seed, epoch) if plan.epochs else ()
+    for epoch in range(first, max(1, spec.epochs)):
+        order = batch_order(len(train), spec.batch_size, spec.seed, epoch) if spec.epochs else ()
         for indices in order[max(0, start - epoch * per_epoch) :]:
-            x, y = training_batch(train, indices, plan.augment, plan.seed, epoch)
-            scalars = {"lr": plan.schedule.rate(step, total_steps)}
-            yield Token(plan.run, plan.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
+            x, y = training_batch(train, indices, spec.augment, spec.seed, epoch)
+            scalars = {"lr": spec.schedule.rate(step, total_steps)}
+            yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
             sequence, step = sequence + 1, step + 1
-            if plan.snapshot_every and step % plan.snapshot_every == 0:
-                yield Token(plan.run, plan.block, SNAPSHOT, sequence, step)
+            if spec.snapshot_every and step % spec.snapshot_every == 0:
+                yield Token(spec.run, spec.block, SNAPSHOT, sequence, step)
                 sequence += 1
-        for indices, count in eval_batches(len(test), plan.batch_size) if plan.evaluate else ():
+        for indices, count in eval_batches(len(test), spec.batch_size) if spec.evaluate else ():
             x, y = test.inputs(indices), test.one_hot(indices)
-            yield Token(plan.run, plan.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
+            yield Token(spec.run, spec.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
             sequence += 1
-    yield Token(plan.run, plan.block, END, sequence, step)
+    yield Token(spec.run, spec.block, END, sequence, step)
 
 
 def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:

@@ -21,7 +21,7 @@ from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.run_request import Outcome, RunRequest
 from edgebll_firmware_host.run_files.snapshot_store import newest_snapshot
 
 KINDS = make_kinds(60, 10)
@@ -44,9 +44,9 @@ class Filling(Silent):
 
 def go(bundle: Bundle, cluster: Cluster, opened: RunFolder, listener: Silent, *, resumed: bool) -> Outcome:
     name, blocks = run_name(opened.path), tuple(block.name for block in bundle.manifest.blocks)
-    plan = RunPlan(bundle, name, lambda start: make_tokens(bundle, KINDS, name, start), resumed=resumed)
+    request = RunRequest(bundle, name, lambda start: make_tokens(bundle, KINDS, name, start), resumed=resumed)
     recorder = Recorder(opened, listener, blocks, bundle.manifest.batch_size, 60, 60)
-    return run_on_boards(plan, RunningAgents(cluster), recorder)
+    return run_on_boards(request, RunningAgents(cluster), recorder)
 
 
 def test_a_disk_of_the_host_that_refuses_ends_the_run_which_can_be_resumed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edgebll_firmware_host.fleet.fleet import Fleet
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 
 FAILURES, STEPS = 5, 200
 
@@ -46,11 +46,11 @@ def test_failures_while_it_recovers_are_recovered_from_and_nothing_of_them_stays
     kinds, name = make_kinds(STEPS, 20), run_name(tmp_path / "run")
     with agent_process(tmp_path / "a", name="a") as a, agent_process(tmp_path / "b", name="b") as b:
         cluster = Cluster(tuple(BoardEntry(board.name, board.endpoint) for board in (a, b)), HostEntry(window=3))
-        plan = RunPlan(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0)
+        request = RunRequest(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0)
         with RunFolder.create(tmp_path / "run", {}) as opened:
             names = tuple(block.name for block in bundle.manifest.blocks)
             recorder = Recorder(opened, engine := Failing(cluster), names, bundle.manifest.batch_size, STEPS, STEPS)
-            outcome = run_on_boards(plan, engine, recorder)
+            outcome = run_on_boards(request, engine, recorder)
     assert state_sha256(outcome.states) == state_sha256(run_alone(bundle, kinds))
     assert [recovery.restore_s is None for recovery in outcome.recoveries] == [True, False] * FAILURES
     assert [recovery.facts()["step"] is None for recovery in outcome.recoveries] == [True, False] * FAILURES

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgebll.data import AUGMENTATIONS, Dataset, batch_order, check_augmentation, training_batch
 from edgebll.data.augment import Augmentation, CropsAndFlips, augmented, geometry
 from edgebll.data.dataset import pixel_table
-from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.data.token_stream import StreamSpec, stream
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.wire import TRAIN
@@ -112,7 +112,7 @@ def test_the_geometry_does_not_change_between_releases() -> None:
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 def test_a_stream_has_the_batches_of_the_trainer(name: str) -> None:
     dataset = _dataset()
-    tokens = stream(StreamPlan("r", "block0", 16, 2, Schedule(0.1), 9, False, augment=name), dataset, dataset)
+    tokens = stream(StreamSpec("r", "block0", 16, 2, Schedule(0.1), 9, False, augment=name), dataset, dataset)
     given = [token.tensors for token in tokens if token.kind == TRAIN]
     for step, tensors in enumerate(given):
         epoch, place = divmod(step, 2)

@@ -18,7 +18,7 @@ from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import Cluster
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.run_request import Outcome, RunRequest
 from support.tiny_bundle import make_batch
 
 
@@ -69,10 +69,10 @@ def run_over(
             meanwhile(token.step)
             yield token
 
-    plan = RunPlan(bundle, name, stream, stall_s=20.0)
+    request = RunRequest(bundle, name, stream, stall_s=20.0)
     with RunFolder.create(folder, {}) as opened:
         recorder = Recorder(opened, Silent(), names, bundle.manifest.batch_size, steps, steps)
-        outcome = run_on_boards(plan, RunningAgents(cluster), recorder)
+        outcome = run_on_boards(request, RunningAgents(cluster), recorder)
     if SNAPSHOT in kinds:
         assert list((folder / "snapshots").iterdir())
     return outcome

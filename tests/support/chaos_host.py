@@ -22,7 +22,7 @@ from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import load_cluster
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 from edgebll_firmware_host.run_files.snapshot_store import newest_snapshot
 from support.board_runs import make_tokens, run_name
 
@@ -58,8 +58,8 @@ def main(bundle_path: str, run: str, cluster: str, kinds_path: str, pause_s: str
         if snapshot is not None:
             recorder.go_on(snapshot.contents.progress)
         # On a loaded machine a board may not greet within the short deadline: recover from that as from anything else.
-        plan = RunPlan(bundle, run_name(folder), stream, stall_s=20.0, resumed=True)
-        outcome = run_on_boards(plan, RunningAgents(load_cluster(cluster)), recorder)
+        request = RunRequest(bundle, run_name(folder), stream, stall_s=20.0, resumed=True)
+        outcome = run_on_boards(request, RunningAgents(load_cluster(cluster)), recorder)
         opened.sync()
     for recovery in outcome.recoveries:
         print("recovery", json.dumps(recovery.facts()), flush=True)

@@ -23,15 +23,15 @@ from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.numerics_guard import warning
 from edgebll_firmware_host.run.reconfiguration import Reconfiguration
 from edgebll_firmware_host.run.run_context import RunContext
-from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.run_request import Outcome, RunRequest
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
 
 
-def run_on_boards(plan: RunPlan, engine: Engine, recorder: Recorder) -> Outcome:
+def run_on_boards(request: RunRequest, engine: Engine, recorder: Recorder) -> Outcome:
     """Stream tokens through a bundle's blocks on boards.
 
     Args:
-        plan: what.
+        request: what.
         engine: provides the boards.
         recorder: takes every Report.
 
@@ -40,8 +40,8 @@ def run_on_boards(plan: RunPlan, engine: Engine, recorder: Recorder) -> Outcome:
             raised if it comes before all blocks were ready for the first time, or where the run made no progress for
             `patience_s`; all boards are let go then.
     """
-    with engine as cluster, SnapshotWriter(plan.bundle, recorder, plan.keep_snapshots) as snapshots:
-        return _Run(RunContext.of(plan, recorder, snapshots, cluster.host.window), engine, cluster).go()
+    with engine as cluster, SnapshotWriter(request.bundle, recorder, request.keep_snapshots) as snapshots:
+        return _Run(RunContext.of(request, recorder, snapshots, cluster.host.window), engine, cluster).go()
 
 
 class _Run:
@@ -49,12 +49,12 @@ class _Run:
 
     def __init__(self, context: RunContext, engine: Engine, cluster: Cluster) -> None:
         self._context, self._engine, self._cluster = context, engine, cluster
-        plan, recorder = context.plan, context.recorder
-        place(plan.blocks, context.weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
+        request, recorder = context.request, context.recorder
+        place(request.blocks, context.weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
         self._patience, self._absence = Patience(cluster.host.patience_s, awake_s()), Absence(context.say)
         recorder.account.outcome = context.outcome
         self._reconfiguration = Reconfiguration(
-            recorder.folder.path, cluster.keys, plan.blocks, context.weights, recorder, context.snapshots
+            recorder.folder.path, cluster.keys, request.blocks, context.weights, recorder, context.snapshots
         )
 
     def go(self) -> Outcome:
@@ -77,7 +77,7 @@ class _Run:
         entries = self._reconfiguration.await_boards(self._cluster, left_s) if context.begun else self._first_boards()
         connecting = open_fleet(
             entries,
-            context.plan.run,
+            context.request.run,
             self._cluster.keys,
             deadline_s=self._cluster.host.deadline_s,
             check=self._engine.check,
@@ -95,7 +95,7 @@ class _Run:
         boards = [entry for entry in self._cluster.boards if entry.name not in context.missing]
         if context.spares_needed:
             return boards
-        placement = place(context.plan.blocks, context.weights, boards)
+        placement = place(context.request.blocks, context.weights, boards)
         return [entry for entry in boards if entry.name in placement.blocks]
 
     def _turn(self) -> bool:

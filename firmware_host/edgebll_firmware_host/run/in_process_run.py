@@ -36,7 +36,7 @@ def run_in_process(job: Job, where: InProcess, recorder: Recorder, snapshot: Sna
     tokens = iter(lambda: feeder.next(time.monotonic()), None)
     messages = run_sequential(
         job.bundle,
-        job.plan.run,
+        job.stream_spec.run,
         tokens,
         runtime=where.runtime,
         threads=where.threads,

@@ -88,7 +88,7 @@ class Incarnation:
         try:
             shipped = start_session(
                 fleet,
-                context.plan.bundle,
+                context.request.bundle,
                 placement,
                 keys=self._cluster.keys,
                 snapshot=self._snapshot,
@@ -121,7 +121,7 @@ class Incarnation:
         """
         context, links = self._context, self._fleet.links
         room = self._reconfiguration.room = context.memory.room(links)
-        placement = place_among(context.plan.blocks, context.weights, boards, links, room)
+        placement = place_among(context.request.blocks, context.weights, boards, links, room)
         problem = room.problem(placement.blocks, boards)
         if problem and not context.begun:
             if context.spares_needed or len(links) == len(boards):
@@ -136,7 +136,7 @@ class Incarnation:
         context = self._context
         context.snapshots.forget()
         context.snapshots.finish()
-        return newest_snapshot(context.recorder.folder.path, context.plan.bundle, context.say)
+        return newest_snapshot(context.recorder.folder.path, context.request.bundle, context.say)
 
     def _ready(self, shipped: int) -> None:
         """All blocks are loaded and restored, after so many bytes of files were sent."""
@@ -158,7 +158,7 @@ class Incarnation:
         """Say which blocks are computed otherwise than at the run's beginning."""
         context = self._context
         placement = context.outcome.placement
-        found = {block: Numerics.of(self._fleet.links[placement.board_of(block)]) for block in context.plan.blocks}
+        found = {block: Numerics.of(self._fleet.links[placement.board_of(block)]) for block in context.request.blocks}
         context.numerics.run = context.recorder.folder.path
         for sentence in context.numerics.note(found, self._step):
             context.say(sentence)
@@ -171,16 +171,16 @@ class Incarnation:
 
     def _stream(self) -> Finished | Regroup:
         context, fleet, host, keys = self._context, self._fleet, self._cluster.host, self._cluster.keys
-        plan, placement = context.plan, context.outcome.placement
-        first, last = (fleet.links[placement.board_of(block)] for block in (plan.blocks[0], plan.blocks[-1]))
+        request, placement = context.request, context.outcome.placement
+        first, last = (fleet.links[placement.board_of(block)] for block in (request.blocks[0], request.blocks[-1]))
         key = first.entry.public_key if keys else None
         with Sender(first.data_endpoint, keys=keys, server_key=key, dead_s=host.deadline_s) as sender:
-            token = largest_token(plan.bundle)
-            stall_s = plan.stall_s + token / CRAWLING_LINK
-            state = RunState(host.window, fleet.deadline_s, stall_s, fleet.boards, set(plan.blocks), awake_s())
+            token = largest_token(request.bundle)
+            stall_s = request.stall_s + token / CRAWLING_LINK
+            state = RunState(host.window, fleet.deadline_s, stall_s, fleet.boards, set(request.blocks), awake_s())
             state.idle_s = host.deadline_s + token / SLOWEST_LINK
-            inbox = ReportInbox(plan.bundle, placement, state, context.recorder, context.snapshots)
-            feeder = TokenFeeder(plan.stream(self._step), self._number, plan.snapshot_seconds, awake_s())
+            inbox = ReportInbox(request.bundle, placement, state, context.recorder, context.snapshots)
+            feeder = TokenFeeder(request.stream(self._step), self._number, request.snapshot_seconds, awake_s())
             self._reconfiguration.begin(
                 CurrentIncarnation(self._number, self._cluster, fleet, placement, feeder, self._refused)
             )

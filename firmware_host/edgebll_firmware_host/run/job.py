@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import Dataset, LoadedData, check_augmentation, load_data
-from edgebll.data.token_stream import StreamPlan, fitted, stream
+from edgebll.data.token_stream import StreamSpec, fitted, stream
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.wire import Token
@@ -24,7 +24,7 @@ class Job:
     Attributes:
         bundle: the blocks.
         recorded: its spec, settled, and what was found out when it began.
-        plan: what is streamed.
+        stream_spec: what is streamed.
         train: the training data.
         test: the test data.
         where: what the stream runs on.
@@ -33,7 +33,7 @@ class Job:
 
     bundle: Bundle
     recorded: RecordedRun
-    plan: StreamPlan
+    stream_spec: StreamSpec
     train: Dataset
     test: Dataset
     where: Where
@@ -47,20 +47,20 @@ class Job:
     @property
     def steps_per_epoch(self) -> int:
         """Training steps of one epoch."""
-        return self.plan.steps_per_epoch(self.train)
+        return self.stream_spec.steps_per_epoch(self.train)
 
     @property
     def total_steps(self) -> int:
         """Training steps of the whole run."""
-        return self.plan.epochs * self.steps_per_epoch
+        return self.stream_spec.epochs * self.steps_per_epoch
 
     def rate(self, step: int) -> float:
         """The learning rate of a training step."""
-        return self.plan.schedule.rate(step, self.total_steps)
+        return self.stream_spec.schedule.rate(step, self.total_steps)
 
     def stream(self, start: int) -> Iterator[Token]:
         """The tokens from a training step on."""
-        return stream(self.plan, self.train, self.test, start)
+        return stream(self.stream_spec, self.train, self.test, start)
 
 
 def make_job(
@@ -80,7 +80,7 @@ def make_job(
             shapes than the bundle takes.
     """
     spec = recorded.spec
-    plan = StreamPlan(
+    stream_spec = StreamSpec(
         run=recorded.facts.run,
         block=bundle.manifest.blocks[0].name,
         batch_size=bundle.manifest.batch_size,
@@ -93,10 +93,18 @@ def make_job(
     loaded = _data(recorded, tell)
     recorded = replace(recorded, spec=replace(spec, data=loaded.name, data_options=loaded.options or None))
     train, test = (fitted(bundle.manifest, split, str(bundle.path)) for split in loaded.splits)
-    check_augmentation(plan.augment, train)
-    if plan.epochs and not plan.steps_per_epoch(train):
-        raise ConfigError(f"{len(train)} training samples do not fill one batch of {plan.batch_size}; raise --limit")
-    return Job(bundle, recorded, plan, train, test, where, {**shown, "data_source": train.source, "augment": plan.augment})
+    check_augmentation(stream_spec.augment, train)
+    if stream_spec.epochs and not stream_spec.steps_per_epoch(train):
+        raise ConfigError(f"{len(train)} training samples do not fill one batch of {stream_spec.batch_size}; raise --limit")
+    return Job(
+        bundle,
+        recorded,
+        stream_spec,
+        train,
+        test,
+        where,
+        {**shown, "data_source": train.source, "augment": stream_spec.augment},
+    )
 
 
 def _data(recorded: RecordedRun, tell: Callable[[str], None] | None) -> LoadedData:

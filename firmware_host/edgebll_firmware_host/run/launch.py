@@ -21,7 +21,7 @@ from edgebll_firmware_host.run.in_process_run import run_in_process
 from edgebll_firmware_host.run.job import Job, make_job
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.recorded_run import RecordedRun, RunFacts, read_recorded
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 from edgebll_firmware_host.run.run_result import finish_run
 from edgebll_firmware_host.run.run_spec import DEFAULT_WINDOW, ClusterSpec, SimulateSpec, settled
 from edgebll_firmware_host.run_files.kept_bundle import kept_bundle, kept_for
@@ -135,7 +135,9 @@ def _perform(job: Job, folder: RunFolder, listener: Listener, snapshot: Snapshot
     """Stream all that is left, and finish the folder."""
     origin, job = job.bundle, replace(job, bundle=kept_for(job.bundle, folder, listener.said))
     listener.started(job.blocks, snapshot.step if snapshot is not None else 0, job.total_steps)
-    recorder = Recorder(folder, listener, job.blocks, job.plan.batch_size, job.steps_per_epoch, len(job.test), rate=job.rate)
+    recorder = Recorder(
+        folder, listener, job.blocks, job.stream_spec.batch_size, job.steps_per_epoch, len(job.test), rate=job.rate
+    )
     if snapshot is not None:
         recorder.go_on(snapshot.contents.progress)
     summary, notes = _stream(job, origin, recorder, snapshot, resumed=resumed)
@@ -154,9 +156,9 @@ def _stream(
         started = time.monotonic()
         states = run_in_process(job, job.where, recorder, snapshot)
         return finish_run(bundles, recorder, states, time.monotonic() - started, job.shown)
-    plan = RunPlan(
+    request = RunRequest(
         job.bundle,
-        job.plan.run,
+        job.stream_spec.run,
         job.stream,
         list(facts.weights) if facts.weights is not None else None,
         snapshot_seconds=spec.snapshot_seconds,
@@ -164,7 +166,7 @@ def _stream(
         resumed=resumed,
         preflight=job.where.preflight,
     )
-    outcome = run_on_boards(plan, job.where.engine(recorder.folder.path), recorder)
+    outcome = run_on_boards(request, job.where.engine(recorder.folder.path), recorder)
     placement = {board: list(blocks) for board, blocks in outcome.placement.blocks.items()}
     found = {"placement": placement, "computed_otherwise": outcome.unlike, "versions": outcome.versions}
     shown = {**job.shown, **found}

@@ -13,8 +13,8 @@ from edgebll_firmware_host.policy.thread_cap import ThreadCap
 from edgebll_firmware_host.run.memory_watch import MemoryWatch
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.numerics_guard import NumericsGuard
-from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
 from edgebll_firmware_host.run.run_preflight import RunPreflight
+from edgebll_firmware_host.run.run_request import Outcome, RunRequest
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
 
 
@@ -23,7 +23,7 @@ class RunContext:
     """What the incarnations of a run share; make it with `of`.
 
     Attributes:
-        plan: what is to run.
+        request: what is to run.
         weights: cost of each block, for the placement.
         recorder: takes every Report; its listener is told what the user should know.
         snapshots: writes and finds snapshots.
@@ -41,7 +41,7 @@ class RunContext:
         ready_s: when all blocks were ready for the first time in this process; 0.0 before.
     """
 
-    plan: RunPlan
+    request: RunRequest
     weights: list[float]
     recorder: Recorder
     snapshots: SnapshotWriter
@@ -59,20 +59,20 @@ class RunContext:
     ready_s: float = 0.0
 
     @classmethod
-    def of(cls, plan: RunPlan, recorder: Recorder, snapshots: SnapshotWriter, window: int) -> RunContext:
+    def of(cls, request: RunRequest, recorder: Recorder, snapshots: SnapshotWriter, window: int) -> RunContext:
         """A run that is to begin; `window`: most tokens in flight."""
         say = recorder.listener.said
         return cls(
-            plan=plan,
-            weights=plan.weights or block_weights(plan.bundle),
+            request=request,
+            weights=request.weights or block_weights(request.bundle),
             recorder=recorder,
             snapshots=snapshots,
             outcome=Outcome(),
             numerics=NumericsGuard(recorder.folder.path),
             threads=ThreadCap(say),
-            memory=MemoryWatch(needs(plan.bundle, window), say),
-            preflight=RunPreflight(plan, recorder),
-            begun=plan.resumed,
+            memory=MemoryWatch(needs(request.bundle, window), say),
+            preflight=RunPreflight(request, recorder),
+            begun=request.resumed,
         )
 
     @property

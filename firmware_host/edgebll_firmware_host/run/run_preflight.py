@@ -9,7 +9,7 @@ from edgebll_firmware_host.fleet.preflight_findings import facts, notes, problem
 from edgebll_firmware_host.inventory import Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, largest_token
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 
 #: What was found, in the run folder.
 PREFLIGHT = "preflight.json"
@@ -19,7 +19,7 @@ class RunPreflight:
     """Sees whether the boards of a run reach each other, and notes how they are.
 
     Args:
-        plan: of the run; says whether this is wanted.
+        request: of the run; says whether this is wanted.
         recorder: its folder takes what is found, its listener what is noted.
 
     Attributes:
@@ -27,9 +27,9 @@ class RunPreflight:
         versions: board -> package -> version.
     """
 
-    def __init__(self, plan: RunPlan, recorder: Recorder) -> None:
-        self._plan, self._recorder = plan, recorder
-        self._done = not plan.preflight
+    def __init__(self, request: RunRequest, recorder: Recorder) -> None:
+        self._request, self._recorder = request, recorder
+        self._done = not request.preflight
         self.chosen: dict[Pair, int] = {}
         self.versions: dict[str, dict[str, str]] = {}
 
@@ -47,11 +47,11 @@ class RunPreflight:
         if self._done:
             return
         self._done = True
-        checked = check(fleet, needed(placement, self._plan.bundle.manifest.edges), cluster.keys)
+        checked = check(fleet, needed(placement, self._request.bundle.manifest.edges), cluster.keys)
         self.chosen = checked.chosen
         self.versions = {name: dict(board.versions) for name, board in checked.boards.items()}
         entries = {name: link.entry for name, link in fleet.links.items()}
         write_json(self._recorder.folder.path / PREFLIGHT, facts(checked, entries))
-        for note in notes(checked, largest_token(self._plan.bundle), cluster.host.deadline_s):
+        for note in notes(checked, largest_token(self._request.bundle), cluster.host.deadline_s):
             self._recorder.listener.said(note)
         refuse(problems(checked, entries))

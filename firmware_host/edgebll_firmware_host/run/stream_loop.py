@@ -27,7 +27,7 @@ from edgebll_firmware_host.policy.next_actions import (
 )
 from edgebll_firmware_host.run.endings import Finished, Regroup
 from edgebll_firmware_host.run.report_inbox import ReportInbox
-from edgebll_firmware_host.run.run_plan import Outcome
+from edgebll_firmware_host.run.run_request import Outcome
 from edgebll_firmware_host.run.token_feeder import TokenFeeder
 
 #: How long an attempt to feed may hold up everything else.

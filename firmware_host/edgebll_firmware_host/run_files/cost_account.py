@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.kernel.wire import Report
-from edgebll_firmware_host.run.run_plan import Outcome
+from edgebll_firmware_host.run.run_request import Outcome
 from edgebll_firmware_host.run_files.cost_totals import COUNTED, MAX_SPANS, Counted, Totals, read_counted, total
 from edgebll_firmware_host.run_files.timeline_spans import BoardSpan
 

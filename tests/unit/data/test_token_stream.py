@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.messages import same
 
 from edgebll.data import Dataset
-from edgebll.data.token_stream import StreamPlan, stream
+from edgebll.data.token_stream import StreamSpec, stream
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN
@@ -27,10 +27,10 @@ def dataset(count: int) -> Dataset:
 def test_every_sample_once_an_epoch_in_one_sequence(
     train: int, test: int, batch: int, epochs: int, snapshot_every: int, evaluate: bool
 ) -> None:
-    plan = StreamPlan("r", "block0", batch, epochs, Schedule(0.1), 7, evaluate, snapshot_every)
-    tokens = list(stream(plan, dataset(train), dataset(test)))
+    spec = StreamSpec("r", "block0", batch, epochs, Schedule(0.1), 7, evaluate, snapshot_every)
+    tokens = list(stream(spec, dataset(train), dataset(test)))
     assert [token.sequence for token in tokens] == list(range(len(tokens)))
-    assert len(tokens) == plan.total_tokens(dataset(train), dataset(test))
+    assert len(tokens) == spec.total_tokens(dataset(train), dataset(test))
     assert [token.kind for token in tokens].count(END) == 1
     assert tokens[-1].kind == END
     trained = [token for token in tokens if token.kind == TRAIN]
@@ -52,13 +52,13 @@ def test_the_rest_of_a_stream_is_a_function_of_the_step(
     train: int, test: int, batch: int, epochs: int, snapshot_every: int, evaluate: bool, data: st.DataObject
 ) -> None:
     """What follows the snapshot of a step is what follows it in the whole stream, to the last bit."""
-    plan = StreamPlan("r", "block0", batch, epochs, Schedule(0.1), 7, evaluate, snapshot_every)
-    whole = list(stream(plan, dataset(train), dataset(test)))
+    spec = StreamSpec("r", "block0", batch, epochs, Schedule(0.1), 7, evaluate, snapshot_every)
+    whole = list(stream(spec, dataset(train), dataset(test)))
     trained = [index for index, token in enumerate(whole) if token.kind == TRAIN]
     start = data.draw(st.integers(0, len(trained)))
     first = trained[start - 1] + 1 if start else 0
     first += bool(start) and whole[first].kind == SNAPSHOT
-    rest = list(stream(plan, dataset(train), dataset(test), start))
+    rest = list(stream(spec, dataset(train), dataset(test), start))
     assert [token.sequence for token in rest] == list(range(len(rest)))
     for token, expected in zip(rest, whole[first:], strict=True):
         assert same(token, replace(expected, sequence=token.sequence, tensors=expected.tensors))
@@ -67,12 +67,12 @@ def test_the_rest_of_a_stream_is_a_function_of_the_step(
 @pytest.mark.parametrize("start", [-1, 7])
 def test_a_step_the_run_does_not_have_is_refused(start: int) -> None:
     with pytest.raises(ConfigError, match="has 6 steps"):
-        next(stream(StreamPlan("r", "block0", 4, 2, Schedule(0.1)), dataset(12), dataset(3), start))
+        next(stream(StreamSpec("r", "block0", 4, 2, Schedule(0.1)), dataset(12), dataset(3), start))
 
 
 def test_the_rate_follows_the_schedule_and_labels_fit() -> None:
     schedule = Schedule(0.5, warmup_steps=2)
-    tokens = list(stream(StreamPlan("r", "block0", 4, 2, schedule, evaluate=False), dataset(12), dataset(3)))
+    tokens = list(stream(StreamSpec("r", "block0", 4, 2, schedule, evaluate=False), dataset(12), dataset(3)))
     trained = tokens[:-1]
     assert [token.scalars["lr"] for token in trained] == [schedule.rate(step, 6) for step in range(6)]
     for token in trained:
@@ -81,4 +81,4 @@ def test_the_rate_follows_the_schedule_and_labels_fit() -> None:
 
 def test_negative_counts_are_refused() -> None:
     with pytest.raises(ConfigError, match="must not be negative"):
-        StreamPlan("r", "block0", 4, -1, Schedule(0.1))
+        StreamSpec("r", "block0", 4, -1, Schedule(0.1))

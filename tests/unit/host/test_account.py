@@ -12,7 +12,7 @@ from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.wire import EVAL, TRAIN, Report
 from edgebll_firmware_host.policy.recovery_policy import Recovery
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import Outcome
+from edgebll_firmware_host.run.run_request import Outcome
 from edgebll_firmware_host.run_files.cost_account import TOTALS, Account
 from edgebll_firmware_host.run_files.cost_totals import MAX_SPANS
 

@@ -25,7 +25,7 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.policy.block_placement import place_among
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 from edgebll_firmware_host.run_files.status_files import REQUESTS, StatusFiles
 
 KEY = make_key_pair().public
@@ -123,11 +123,11 @@ def test_it_ends_no_run_that_has_begun(tmp_path: Path) -> None:
     kinds, name = make_kinds(20, 10), run_name(tmp_path / "run")
     with agent_process(tmp_path / "a", name="a") as a:
         cluster = Cluster((unusable("b", "foo"), BoardEntry("a", a.endpoint)), HostEntry(window=3))
-        plan = RunPlan(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0, resumed=True)
+        request = RunRequest(bundle, name, lambda start: make_tokens(bundle, kinds, name, start), stall_s=20.0, resumed=True)
         with RunFolder.create(tmp_path / "run", {}) as opened:
             names = tuple(block.name for block in bundle.manifest.blocks)
             recorder = Recorder(opened, Silent(), names, bundle.manifest.batch_size, 20, bundle.manifest.batch_size)
-            outcome = run_on_boards(plan, RunningAgents(cluster), recorder)
+            outcome = run_on_boards(request, RunningAgents(cluster), recorder)
     assert outcome.placement.blocks == {"a": names}
     assert state_sha256(outcome.states) == state_sha256(run_alone(bundle, kinds))
 
@@ -139,4 +139,4 @@ def test_an_inventory_with_wrong_pins_is_refused_also_where_a_run_is_resumed(tmp
     with RunFolder.create(tmp_path / "run", {}) as opened:
         recorder = Recorder(opened, Silent(), ("block0", "block1"), bundle.manifest.batch_size, 20, 4)
         with pytest.raises(ConfigError, match="no board is to host 'block1'"):
-            run_on_boards(RunPlan(bundle, "run", lambda _: iter(()), resumed=True), RunningAgents(cluster), recorder)
+            run_on_boards(RunRequest(bundle, "run", lambda _: iter(()), resumed=True), RunningAgents(cluster), recorder)

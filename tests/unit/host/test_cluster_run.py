@@ -22,7 +22,7 @@ from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
-from edgebll_firmware_host.run.run_plan import Outcome, RunPlan
+from edgebll_firmware_host.run.run_request import Outcome, RunRequest
 
 RUN = "run"
 Script = Callable[[Message], Iterable[Message] | None]
@@ -45,7 +45,9 @@ def run(bundle: Bundle, board: FakeBoard, folder: Path, stall_s: float = 300.0) 
     cluster = Cluster((BoardEntry("a", board.endpoint),), HostEntry(window=2, deadline_s=1.0, patience_s=0.0))
     with RunFolder.create(folder, {}) as opened:
         recorder = Recorder(opened, Silent(), ("block0",), 4, 5, 4)
-        return run_on_boards(RunPlan(bundle, RUN, lambda _: tokens(bundle), stall_s=stall_s), RunningAgents(cluster), recorder)
+        return run_on_boards(
+            RunRequest(bundle, RUN, lambda _: tokens(bundle), stall_s=stall_s), RunningAgents(cluster), recorder
+        )
 
 
 def ready_at(data_endpoint: str, more: Script = lambda _: None) -> Script:

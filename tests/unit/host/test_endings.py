@@ -26,7 +26,7 @@ from edgebll_firmware_host.run.incarnation import Incarnation
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.reconfiguration import Reconfiguration
 from edgebll_firmware_host.run.run_context import RunContext
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
 
 RUN = "run"
@@ -68,8 +68,8 @@ def trial(bundle: Bundle, tmp_path: Path) -> Iterator[Trial]:
         folder = stack.enter_context(RunFolder.create(tmp_path / "run", {}))
         recorder = Recorder(folder, Silent(), ("block0",), 4, 2, 4)
         snapshots = stack.enter_context(SnapshotWriter(bundle, recorder, 2))
-        context = RunContext.of(RunPlan(bundle, RUN, lambda _: tokens(bundle)), recorder, snapshots, 2)
-        live = Reconfiguration(folder.path, None, context.plan.blocks, context.weights, recorder, snapshots)
+        context = RunContext.of(RunRequest(bundle, RUN, lambda _: tokens(bundle)), recorder, snapshots, 2)
+        live = Reconfiguration(folder.path, None, context.request.blocks, context.weights, recorder, snapshots)
         stack.callback(live.close)
         yield Trial(context, live)
 

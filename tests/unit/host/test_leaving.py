@@ -22,7 +22,7 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.reconfiguration import Reconfiguration
-from edgebll_firmware_host.run.run_plan import RunPlan
+from edgebll_firmware_host.run.run_request import RunRequest
 
 RUN = "run"
 
@@ -32,8 +32,8 @@ def run(board: FakeBoard, tmp_path: Path, *, resumed: bool) -> None:
     cluster = Cluster((BoardEntry("a", board.endpoint),), HostEntry(deadline_s=2.0, patience_s=20.0))
     with RunFolder.create(tmp_path / RUN, {}) as folder:
         recorder = Recorder(folder, Silent(), ("block0",), 4, 5, 4)
-        plan = RunPlan(bundle, RUN, lambda start: make_tokens(bundle, [TRAIN, END], RUN, start), resumed=resumed)
-        run_on_boards(plan, RunningAgents(cluster), recorder)
+        request = RunRequest(bundle, RUN, lambda start: make_tokens(bundle, [TRAIN, END], RUN, start), resumed=resumed)
+        run_on_boards(request, RunningAgents(cluster), recorder)
 
 
 def leaves_while_loading(then: str) -> Callable[[Message], Iterable[Message] | None]:

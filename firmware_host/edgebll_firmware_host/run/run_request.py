@@ -48,7 +48,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class RunRequest:
     """What is to run.
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebll.learning.finetuning.tuned_network import fine_tuned
 from edgebll.learning.modules.seeded_dropout import MaskedDropout, SeededDropout
 from edgebll.learning.objective import BlockPlace, Objective
 from edgebll.learning.optimizers.adam import Adam, AdamW
@@ -59,6 +60,7 @@ __all__ = [
     "SideStreams",
     "Sim",
     "Stepped",
+    "fine_tuned",
     "is_one_block",
     "make_optimizer",
     "make_rule",

@@ -15,7 +15,9 @@ from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
+from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
+from edgebll.learning.forward_step import ForwardStep, has_something_to_train
 from edgebll.learning.modules.module_checks import check_copied
 from edgebll.learning.modules.pure_module import seeded
 from edgebll.learning.networks import BlockNetwork
@@ -117,7 +119,7 @@ def make_steps(
         precision: one of PRECISIONS.
 
     Raises:
-        ConfigError: the rule cannot train so many blocks, unknown precision, or batch_size < 1.
+        ConfigError: the rule cannot train so many blocks, unknown precision, batch_size < 1, or all of the network is frozen.
 
     Examples:
         >>> import edgebll
@@ -130,8 +132,11 @@ def make_steps(
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
     rule.check(len(network.blocks))
+    if not any(map(has_something_to_train, network.blocks)):
+        raise ConfigError("every parameter of the network is frozen, so there is nothing to train; leave at least one free")
     numbers = make_precision(precision)
-    return [rule.make_step(network, index, optimizer, batch_size, numbers) for index in range(len(network.blocks))]
+    optimizers = block_optimizers(network, optimizer)
+    return [rule.make_step(network, index, own, batch_size, numbers) for index, own in enumerate(optimizers)]
 
 
 def block_step(
@@ -143,7 +148,8 @@ def block_step(
         module = rule.prepare(network.blocks[index], place)
     if module is not network.blocks[index]:
         check_copied(network.blocks[index], rule.name)
-    return BlockStep(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
+    kind = BlockStep if has_something_to_train(module) else ForwardStep
+    return kind(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
 
 
 def objective_of(rule: Rule, place: BlockPlace) -> Objective:

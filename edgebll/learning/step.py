@@ -60,6 +60,7 @@ class BlockStep:
     Attributes:
         spec: the signature.
         name: "block" and its index.
+        modules: all that it runs as functions of the state, whose constants lie where the state does.
         trained: names of the state tensors that gradients are taken of: the block's, then the auxiliary network's.
         aliases: further names of the block's tensors -> the first; the state has them all, as the module's state_dict does.
         differentiation: how modules run and gradients are taken; `verify` puts the modules' own autograd in its place.
@@ -88,8 +89,8 @@ class BlockStep:
             self._head = PureModule(objective.head(), HEAD)
             self._feedback = objective.feedback_state()
             self._net = PureModule(module, NET)
-        self.aliases = self._net.aliases
-        self.trained = (*self._net.trained, *self._head.trained)
+        self.modules: tuple[PureModule, ...] = (self._net, self._head)
+        self.aliases, self.trained = self._net.aliases, (*self._net.trained, *self._head.trained)
         self.spec = self._signature(place, inputs, batch_size)
 
     def initial_state(self) -> dict[str, Tensor]:
@@ -100,6 +101,11 @@ class BlockStep:
         return {name: value.clone() for name, value in self._net.with_aliases(state).items()}
 
     @property
+    def constants(self) -> dict[str, Tensor]:
+        """What is frozen in the block and in the auxiliary network, by names as the state's: of the graph, not of the state."""
+        return {**self._net.constants, **self._head.constants}
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of how the block trains: frozen layers, layers that others stand in for."""
         return self._net.notes
@@ -108,14 +114,7 @@ class BlockStep:
         """A copy of the auxiliary network as a module, with the values of `initial_state`."""
         return copy.deepcopy(self._head.module)
 
-    def __call__(
-        self,
-        state: Tensors,
-        x: Tensor,
-        y: Tensor,
-        scalars: Tensors,
-        received: Tensors | None = None,
-    ) -> Stepped:
+    def __call__(self, state: Tensors, x: Tensor, y: Tensor, scalars: Tensors, received: Tensors | None = None) -> Stepped:
         """One step.
 
         Args:
@@ -230,8 +229,8 @@ class BlockStep:
 
     def _signature(self, place: BlockPlace, inputs: Inputs, batch_size: int) -> BlockSpec:
         state = self.initial_state()
-        y = torch.zeros(batch_size, *place.label_shape)
-        beta = TensorSpec("beta", "float32", tuple(self.feedback(state, y).shape)) if self._feedback else None
+        feedback = self.feedback(state, torch.zeros(batch_size, *place.label_shape)) if self._feedback else None
+        beta = TensorSpec("beta", "float32", tuple(feedback.shape)) if feedback is not None else None
         received, sent = self._exchanged(inputs.first(batch_size))
         return BlockSpec(
             name=self.name,

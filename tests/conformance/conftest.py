@@ -27,6 +27,7 @@ _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "mixed": exported.mixed,
     "scanned": exported.scanned,
     "tokens": exported.tokens,
+    "frozen": exported.frozen,
 }
 
 
@@ -88,7 +89,7 @@ class Bundles:
     """The bundles of the suite for one target.
 
     "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet", "mixed", "scanned" and, with whole
-    numbers as inputs, "tokens" (exported).
+    numbers as inputs, "tokens", and with blocks that do not train, or not all, "frozen" (exported).
     """
 
     def __init__(self, shelf: BundleShelf, target: str) -> None:

@@ -136,4 +136,4 @@ def by_function(network: Any, seen: list[tuple[Tensor, Tensor]]) -> dict[str, np
     state = step.initial_state()
     for x, y in seen:
         state = step(state, x, F.one_hot(y, CLASSES).float(), {"lr": torch.tensor(LR)}).state
-    return {name: value.numpy() for name, value in state.items()}
+    return {name: value.numpy() for name, value in {**step.constants, **state}.items()}

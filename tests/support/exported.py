@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from edgebll.kernel.bundle import Bundle, open_bundle
-from edgebll.learning import SGD, AdamW, Optimizer, make_rule
+from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.learning import SGD, AdamW, Optimizer, fine_tuned, make_rule
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export import export_bundle, make_target
 
@@ -57,6 +58,13 @@ def tokens(path: Path, target: str = "onnx") -> Bundle:
         blocks = [nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 8), nn.Tanh()), nn.Linear(8, 3)]
     network = BlockNetwork(blocks, num_classes=3, input_shape=(5,), input_dtype="int64", input_range=(0, 8))
     return _export(network, "bll", SGD(), path, target)
+
+
+def frozen(path: Path, target: str = "onnx") -> Bundle:
+    """The residual network in three BLL blocks: nothing of the first trains, and of the second not all."""
+    network = make_network("resnet8", num_blocks=3, num_classes=4, input_shape=(1, 12, 12), seed=5)
+    tuned = fine_tuned(network, FineTuning(("block0", "block1.0.conv1", "block1.0.bn1")))
+    return _export(tuned, "bll", SGD(), path, target)
 
 
 def _export(

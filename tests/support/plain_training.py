@@ -55,19 +55,21 @@ def export(network: BlockNetwork, folder: Path, **options: object) -> None:
 
 
 def by_graph(bundle: Path, seen: Sequence[tuple[Tensor, Tensor]], block: str = "block0") -> Iterator[Mapping[str, np.ndarray]]:
-    """The block's state before the first and after each step of step.onnx."""
+    """The block's state, with what is frozen in it, before the first and after each step of step.onnx."""
     state = load_file(bundle / block / "state.safetensors")
+    frozen = bundle / block / "constants.safetensors"
+    constants = load_file(frozen) if frozen.exists() else {}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(bundle / block / "step.onnx"), options)
     names = {value.name for value in session.get_inputs()}
     outputs = [value.name for value in session.get_outputs()]
-    yield dict(state)
+    yield {**constants, **state}
     for x, y in seen:
         feeds = {**state, "x": x.numpy(), "y": F.one_hot(y, CLASSES).float().numpy(), "lr": np.array(LR, np.float32)}
         found = dict(zip(outputs, session.run(outputs, {n: v for n, v in feeds.items() if n in names}), strict=True))
         state = {n.removesuffix(".next"): v for n, v in found.items() if n.endswith(".next")}
-        yield dict(state)
+        yield {**constants, **state}
 
 
 def by_pytorch(block: nn.Module, start: Mapping[str, np.ndarray], seen: Sequence[tuple[Tensor, Tensor]]) -> nn.Module:

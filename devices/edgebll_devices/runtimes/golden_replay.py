@@ -120,7 +120,8 @@ def _rows(block: BlockRuntime, golden: _Golden, num_steps: int) -> Iterator[Gold
         if step and golden.has_states:
             block.load_state(before)
         a, metrics, sent = _train(block, golden, step)
-        for name, value in {"a": a, "metrics": _vector(spec, metrics), **sent}.items():
+        measured = {"metrics": _vector(spec, metrics)} if spec.metrics else {}
+        for name, value in {"a": a, **measured, **sent}.items():
             yield golden.row(f"{step}/{name}", value, replayed=replayed)
         if golden.has_states:
             for name, value in block.state().items():

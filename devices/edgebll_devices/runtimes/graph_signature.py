@@ -1,6 +1,7 @@
 """What each graph of a block takes and gives, and the check that a graph does.
 
-step.onnx: every state tensor, x, y, every scalar, what is received -> every state tensor + NEXT, a, metrics, what is sent.
+step.onnx: every state tensor, x, y, every scalar, what is received -> every state tensor + NEXT, a, metrics, what is sent;
+where there is nothing to train without y, unless it has a feedback head, and without metrics.
 forward.onnx: the forward_state tensors, x -> a. feedback.onnx: the feedback_state tensors, y -> beta.
 """
 
@@ -35,8 +36,9 @@ def signature(spec: BlockSpec, graph: str) -> Signature:
         raise BundleError(f"{spec.name} has no graph {graph!r}; its graphs are {', '.join(spec.graphs)}")
     scalars = (TensorSpec(name, "float32", ()) for name in spec.scalars)
     updated = (_named(tensor, tensor.name + NEXT) for tensor in spec.state)
-    metrics = TensorSpec("metrics", "float32", (len(spec.metrics),))
-    return Signature((*spec.state, x, y, *scalars, *spec.received), (*updated, a, metrics, *spec.sent))
+    labels = (y,) if spec.takes_labels else ()
+    metrics = (TensorSpec("metrics", "float32", (len(spec.metrics),)),) if spec.metrics else ()
+    return Signature((*spec.state, x, *labels, *scalars, *spec.received), (*updated, a, *metrics, *spec.sent))
 
 
 def check_signature(where: str, expected: Signature, actual: Signature) -> None:

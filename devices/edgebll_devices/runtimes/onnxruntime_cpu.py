@@ -27,6 +27,7 @@ class OrtBlock(BlockRuntime):
         sessions = {graph: load_session(bundle, self.spec, graph, threads) for graph in self.spec.graphs}
         self._scalars = {name: empty_aligned(TensorSpec(name, "float32", ())) for name in self.spec.scalars}
         self._metrics = empty_aligned(TensorSpec("metrics", "float32", (len(self.spec.metrics),)))
+        self._measured = {"metrics": self._metrics} if self.spec.metrics else {}
         first, second = ({t.name: empty_aligned(t) for t in self.spec.state} for _ in range(2))
         self._now = self._side(sessions, first, second)
         self._then = self._side(sessions, second, first)
@@ -38,7 +39,7 @@ class OrtBlock(BlockRuntime):
         updated = {name + NEXT: value for name, value in there.items()}
         return _Side(
             state=here,
-            step=_BoundGraph(sessions["step"], {**here, **self._scalars}, {**updated, "metrics": self._metrics}),
+            step=_BoundGraph(sessions["step"], {**here, **self._scalars}, {**updated, **self._measured}),
             forward=_BoundGraph(sessions["forward"], {name: here[name] for name in self.spec.forward_state}, {}),
             feedback=_BoundGraph(sessions["feedback"], {name: here[name] for name in self.spec.feedback_state}, {})
             if "feedback" in sessions
@@ -55,7 +56,8 @@ class OrtBlock(BlockRuntime):
             buffer[...] = self._scalar(name, scalars)
         step = self._now.step
         step.bind_input("x", x)
-        step.bind_input("y", y)
+        if self.spec.takes_labels:
+            step.bind_input("y", y)
         for name, value in self._received(received).items():
             step.bind_input(name, value)
         a = step.bind_output("a", self.spec.output)

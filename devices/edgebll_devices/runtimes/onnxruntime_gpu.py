@@ -92,12 +92,12 @@ class OrtGpuBlock(BlockRuntime):
     def _side(self, sessions: Mapping[str, Any], here: dict[str, Any], there: dict[str, Any]) -> _Side:
         spec = self.spec
         updated = {name + NEXT: value for name, value in there.items()}
-        metrics = TensorSpec("metrics", "float32", (len(spec.metrics),))
+        metrics = (TensorSpec("metrics", "float32", (len(spec.metrics),)),) if spec.metrics else ()
         a = TensorSpec("a", spec.output.dtype, spec.output.shape)
         beta = None if spec.beta is None else TensorSpec("beta", spec.beta.dtype, spec.beta.shape)
         return _Side(
             state=here,
-            step=_DeviceGraph(sessions["step"], here, updated, (a, metrics, *spec.sent)),
+            step=_DeviceGraph(sessions["step"], here, updated, (a, *metrics, *spec.sent)),
             forward=_DeviceGraph(sessions["forward"], {name: here[name] for name in spec.forward_state}, {}, (a,)),
             feedback=None
             if beta is None
@@ -111,11 +111,12 @@ class OrtGpuBlock(BlockRuntime):
         self._check("x", x, self.spec.input)
         self._check("y", y, self.spec.labels)
         given = {name: np.asarray(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
-        given.update(self._received(received))
-        a, metrics, *others = self._run(self._now.step, {"x": x, "y": y, **given}, "a training step")
+        given.update(self._received(received), **({"y": y} if self.spec.takes_labels else {}))
+        a, *others = self._run(self._now.step, {"x": x, **given}, "a training step")
         self._now, self._then = self._then, self._now
+        numbers = others.pop(0).tolist() if self.spec.metrics else ()
         sent = {tensor.name: value for tensor, value in zip(self.spec.sent, others, strict=True)}
-        return a, dict(zip(self.spec.metrics, metrics.tolist(), strict=True)), sent
+        return a, dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
     def evaluate(self, x: Tensor) -> Tensor:
         """See BlockRuntime."""

@@ -58,7 +58,9 @@ def load_session(
     content = bundle.graph(spec.name, graph)
     try:
         options = _options(threads, small=_bytes(spec) <= _SMALL, record=record)
-        if graph == "step":  # its constants are 0-1 and transform matrices: packing them makes products slower, and copies them
+        if (
+            graph == "step" and spec.metrics
+        ):  # its constants are 0-1 and transform matrices: packing them makes products slower, and copies them
             options.add_session_config_entry("session.disable_prepacking", "1")
         session = onnxruntime.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own

@@ -42,6 +42,7 @@ from edgebll.cli.commands.train_options import (
     WeightDecayOption,
 )
 from edgebll.cli.data_options import DataDirOption, DataKeyValues
+from edgebll.cli.fine_tuning_options import DecayForOption, FreezeOption, LrForOption, TrainableOption
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.support.optional_imports import import_torch
@@ -70,6 +71,10 @@ def train(
     nesterov: NesterovOption = None,
     weight_decay: WeightDecayOption = None,
     precision: PrecisionOption = "float32",
+    freeze: FreezeOption = None,
+    trainable: TrainableOption = "all",
+    lr_for: LrForOption = None,
+    decay_for: DecayForOption = None,
     limit: LimitOption = None,
     augment: AugmentOption = "none",
     threads: ThreadsOption = None,

@@ -2,6 +2,7 @@
 
 from edgebll.kernel.bundle.files import check_file, read_file
 from edgebll.kernel.bundle.folder import (
+    CONSTANTS,
     INT8_GRAPH,
     MAX_MANIFEST_BYTES,
     Bundle,
@@ -15,6 +16,7 @@ from edgebll.kernel.bundle.golden_names import reach_name, state_name
 from edgebll.kernel.bundle.writer import MANIFEST, bundle_writer, check_bundle_place
 
 __all__ = [
+    "CONSTANTS",
     "INT8_GRAPH",
     "MANIFEST",
     "MAX_MANIFEST_BYTES",

@@ -5,6 +5,7 @@ block0/forward.onnx        (state subset, x) -> a            evaluation mode
 block0/feedback.onnx       (state subset, y) -> beta         where the rule has a feedback head
 block0/step.onnx           (state, x, y, scalars) -> (state.next, a, metrics)
 block0/state.safetensors   the state a run starts from
+block0/constants.safetensors  what is frozen in it, as the graphs hold it, where something is; boards need it not
 block0/forward_int8.onnx   x -> a                            int8 with frozen weights, where the bundle was quantised
 block0/golden.safetensors  inputs and expected outputs of a few consecutive steps from that state
 """
@@ -30,6 +31,8 @@ from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, sho
 
 #: The quantised forward graph, x -> a, of bundles that `edgebll quantize` made.
 INT8_GRAPH = "forward_int8"
+#: File of a block's frozen tensors.
+CONSTANTS = "constants.safetensors"
 #: A manifest travels inside one message, and every value in it takes many times the memory of its text.
 MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES = 2 << 20, 1 << 17
 MAX_GRAPH_BYTES = 1 << 30
@@ -108,6 +111,11 @@ class Bundle:
         state = self._tensors(f"{block}/state.safetensors")
         check_state(self.manifest.block(block), state, f"{self.path}/{block}/state.safetensors")
         return state
+
+    def constants(self, block: str) -> dict[str, Array]:
+        """What is frozen in a block, by names as the state's: its graphs hold it, and no step changes it."""
+        name = f"{block}/{CONSTANTS}"
+        return self._tensors(name) if name in self.manifest.files else {}
 
     def golden(self, block: str) -> dict[str, Array]:
         """A block's golden vectors: inputs and expected outputs of consecutive steps from the starting state.
@@ -201,5 +209,8 @@ def write_updated(source: Bundle, states: Mapping[str, State], path: Path | str,
                 for graph in block.graphs:
                     (folder / block.name / f"{graph}.onnx").write_bytes(source.graph(block.name, graph))
             save_tensors(folder / block.name / "state.safetensors", states[block.name])
+            constants = source.constants(block.name)
+            if constants:
+                save_tensors(folder / block.name / CONSTANTS, constants)
         recipe = {**source.manifest.recipe, **provenance}
         write_manifest(folder, replace(source.manifest, golden_steps=0, recipe=recipe))

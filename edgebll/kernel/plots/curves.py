@@ -46,7 +46,7 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], Points]:
         for line in path.read_text().splitlines():
             number += 1
             entry = json.loads(line)
-            if entry.get("kind") == "train" and entry["loss"] is not None:
+            if entry.get("kind") == "train" and entry.get("loss") is not None:
                 losses[entry["block"]].append((entry["step"], entry["loss"]))
             elif entry.get("kind") == "eval":
                 accuracy.append((entry["step"], entry["accuracy"]))

@@ -43,7 +43,7 @@ class RunStep(RunEvent):
 
     Attributes:
         step: training steps done.
-        losses: the latest loss of every block, in order; NaN where none is known yet.
+        losses: the latest loss of every block, in order; NaN where none is known yet, or a block has nothing to train.
         samples: samples of the step.
     """
 

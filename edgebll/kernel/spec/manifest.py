@@ -77,7 +77,8 @@ class BlockSpec:
         labels: y, one-hot float32, shape (B, num_classes), or (B, T, num_classes) with a class for each of T positions.
         state: every tensor the step reads and returns; the step's output for `t` is named `t + NEXT`.
         scalars: names of the step's float32 scalar inputs, e.g. ("lr",).
-        metrics: names of the entries of the step's float32 output vector "metrics".
+        metrics: names of the entries of the step's float32 output vector "metrics"; none where nothing trains: such a
+            step has no output "metrics", and takes y only if it has a feedback head.
         forward_state: state tensors that forward.onnx takes besides x.
         feedback_state: the same for feedback.onnx.
         beta: output of feedback.onnx, or None where the rule has no feedback head.
@@ -118,6 +119,11 @@ class BlockSpec:
     def graphs(self) -> tuple[str, ...]:
         """Names of the block's graphs: "forward", "step" and, with a feedback head, "feedback"."""
         return ("forward", "feedback", "step") if self.beta is not None else ("forward", "step")
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the step has the input y; it is the forward pass alone where there is nothing to train."""
+        return bool(self.metrics) or self.beta is not None
 
     @property
     def state_bytes(self) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
+from edgebll.learning.modules.constant_tensors import constant_tensors
 from edgebll.learning.modules.forward_memory import check_memory
 from edgebll.learning.modules.module_checks import check_module, frozen_layers
 from edgebll.learning.modules.module_record import ModuleRecord
@@ -25,7 +26,8 @@ class PureModule:
     """A module whose parameters and buffers are state tensors; the module itself is never changed.
 
     Each layer trains in the mode it is in now: a batch norm that was put into evaluation mode stays frozen. Gradient hooks of
-    parameters run. Dropout layers are stood in for by seeded ones, whose generators are drawn from PyTorch's.
+    parameters run. Dropout layers are stood in for by seeded ones, whose generators are drawn from PyTorch's. What is frozen is
+    no state: the module's calls read a copy of it as it is now.
 
     Args:
         module: its current tensors are the initial state.
@@ -34,7 +36,7 @@ class PureModule:
     Attributes:
         initial: the state before the first step.
         trained: names of the parameters that gradients change.
-        own: name -> the module's own parameter.
+        own: name -> the module's own parameter, of those.
         aliases: further names of `initial`'s tensors, as a layer by two paths or tied weights have -> the first.
         generators: name of a state tensor -> the seeded dropout that has it.
         notes: sentences on what is not as a plain training loop would have it.
@@ -50,25 +52,40 @@ class PureModule:
         self.prefix = prefix
         self.modes = {layer: layer.training for layer in module.modules()}
         self.places: list[Place] = [(holder, key, one.layer) for one in seeded_layers for holder, key in one.places]
-        tensors = _tensors(module) | {_joined(one.path, "words"): one.dropout.words for one in seeded_layers}
+        fixed, tensors = constant_tensors(module), _tensors(module)
+        self._fixed = {name: value.detach().clone() for name, value in tensors.items() if name in fixed}
+        tensors = {name: value for name, value in tensors.items() if name not in fixed}
+        tensors |= {_joined(one.path, "words"): one.dropout.words for one in seeded_layers}
         self.initial = {prefix + name: value.detach().clone() for name, value in tensors.items()}
-        self.own = {prefix + name: value for name, value in module.named_parameters()}
-        self.aliases = {prefix + other: prefix + name for other, name in other_names(module).items() if name in tensors}
-        self.trained = tuple(name for name, value in self.own.items() if value.requires_grad)
+        self.own = {prefix + name: value for name, value in module.named_parameters() if value.requires_grad}
+        self.trained, others = tuple(self.own), other_names(module)
+        self.aliases = {prefix + other: prefix + name for other, name in others.items() if name in tensors}
+        self._fixed |= {other: self._fixed[name] for other, name in others.items() if name in self._fixed}
         self.slots = tensor_slots(module)
         for one in seeded_layers:
             self.slots.append(Slot(one.dropout._buffers, "words", _joined(one.path, "words")))
         self.buffer_names = [name.removeprefix(prefix) for name in self.initial if name not in self.own]
-        self.counters = {n: (b.shape, b.dtype) for n, b in module.named_buffers() if prefix + n not in self.initial}
+        known = {*tensors, *self._fixed}
+        self.counters = {n: (b.shape, b.dtype) for n, b in module.named_buffers() if n not in known}
         self.generators = {prefix + _joined(one.path, "words"): one.dropout for one in seeded_layers}
         self.notes = (*frozen_layers(module), *(one.note for one in seeded_layers))
         self._calls = {True: 0, False: 0}
         self._leaves_something = False
         self._overwrites = False
 
+    @property
+    def constants(self) -> dict[str, Tensor]:
+        """What no step changes, under all of its names, see `edgebll.learning.modules.constant_tensors`."""
+        return {self.prefix + name: value for name, value in self._fixed.items()}
+
+    def place(self, put: Callable[[Tensor], Tensor]) -> None:
+        """Put the constants where `put` puts a tensor: on the device of the state."""
+        self._fixed = {name: put(value) for name, value in self._fixed.items()}
+
     def on(self, state: Mapping[str, Tensor], *, train: bool) -> PureCall:
         """The function of the module's inputs that `state`, which has at least the names of `initial`, makes of it."""
-        return PureCall(self, {name.removeprefix(self.prefix): state[name] for name in self.initial}, train)
+        tensors = {name.removeprefix(self.prefix): state[name] for name in self.initial}
+        return PureCall(self, {**self._fixed, **tensors}, train)
 
     def with_aliases(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state with every name of each tensor, as the module's state_dict has them; the first name's value counts."""

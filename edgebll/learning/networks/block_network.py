@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.error_place import described, user_line
+from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.learning.modules.module_record import untouched
 from edgebll.learning.networks.inputs import FLOAT32, Inputs, make_inputs
 from edgebll.learning.networks.shared_tensors import check_shared
@@ -63,6 +64,7 @@ class BlockNetwork(nn.Module):
         inputs: shape, dtype, range and examples of its samples.
         shapes: of one sample before the first block and after each block.
         placed_units: for each block its units.
+        fine_tuning: which parts of it are trained; see `edgebll.learning.fine_tuned`.
 
     Raises:
         ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
@@ -99,6 +101,7 @@ class BlockNetwork(nn.Module):
         self.input_shape = tuple(input_shape)
         self.inputs = make_inputs(self.input_shape, input_dtype, input_range, example_inputs)
         self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
+        self.fine_tuning = FineTuning()
         self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
 
     def inputs_of(self, index: int) -> Inputs:

@@ -12,6 +12,7 @@ from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.own_code import CodeOrigin
 from edgebll.kernel.own_code.code_copies import COPIES
 from edgebll.kernel.runs.run_lock import CONFIG
+from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 from edgebll.kernel.version import __version__
@@ -57,6 +58,7 @@ class TrainConfig:
         schedule: how it goes over the run, see `edgebll.kernel.spec.lr_schedule.Schedule`.
         warmup_steps: training steps over which it rises to its peak; 0 for none.
         precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
+        fine_tuning: which parts of the network are trained.
         threads: of PyTorch.
         checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
         evaluate_epochs: an evaluation after every so many epochs, and after the last one.
@@ -95,6 +97,7 @@ class TrainConfig:
     compile: bool = False
     channels_last: bool = False
     code: dict[str, CodeOrigin] = field(default_factory=dict)
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
 
     def __post_init__(self) -> None:
         for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):

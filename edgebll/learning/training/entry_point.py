@@ -15,6 +15,7 @@ from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_folder import read_config
 from edgebll.kernel.runs.run_result import RunResult
 from edgebll.kernel.support.option_values import KeyValues
+from edgebll.learning.finetuning.plan_options import PatternNumbers, Patterns
 from edgebll.learning.training import trainer
 from edgebll.learning.training.config import HOW, parse_run
 from edgebll.learning.training.torch_device import CPU, resolve_device
@@ -48,6 +49,10 @@ def train(
     nesterov: bool | None = None,
     weight_decay: float | None = None,
     precision: str = "float32",
+    freeze: Patterns = None,
+    trainable: str = "all",
+    lr_for: PatternNumbers = None,
+    decay_for: PatternNumbers = None,
     limit: int | None = None,
     augment: str = "none",
     threads: int | None = None,
@@ -88,6 +93,10 @@ def train(
         nesterov: short for optimizer_option={"nesterov": ...}.
         weight_decay: short for optimizer_option={"weight_decay": ...}.
         precision: numbers of the forward and backward pass, "float32", "mixed" or "bfloat16".
+        freeze: patterns of what is not trained, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`.
+        trainable: what is trained of the rest, "all", or "head" for the last layer with parameters.
+        lr_for: pattern -> factor of the learning rate of what it means, e.g. {"block0.*": 0.1}.
+        decay_for: pattern -> weight decay of what it means, e.g. {"*.bias": 0}.
         limit: use at most so many training samples.
         augment: what happens to training images, "none", "standard" or "reflect".
         threads: of PyTorch; by default the usable cores.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.learning import BlockStep
 from edgebll.learning.side_stream_exchange import Waiting
 
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
@@ -86,6 +87,11 @@ class TensorPlacement:
     def put_all(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named tensors as they lie here."""
         return {name: self.put(value) for name, value in tensors.items()}
+
+    def put_constants(self, steps: Iterable[BlockStep]) -> None:
+        """Let what is frozen in blocks lie here, too."""
+        for module in (module for step in steps for module in step.modules):
+            module.place(self.put)
 
     def put_waiting(self, waiting: Waiting | None) -> Waiting | None:
         """What waits on side streams as it lies here."""

@@ -11,11 +11,14 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
 from edgebll.kernel.support.option_values import parse_options
 from edgebll.learning import is_one_block
+from edgebll.learning.finetuning.plan_options import PLAN_OPTIONS, plan_of
 from edgebll.learning.networks import usual_blocks
 from edgebll.learning.training.config import TrainConfig
 
 #: Options of the command that are options of the optimiser.
 OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay")
+#: Options whose names are not those of the arguments.
+_SPELLED = {"trainable": "--train"}
 
 
 def config_of(options: Mapping[str, Any]) -> TrainConfig:
@@ -36,7 +39,9 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
         values["threads"] = usable_cores()
     values["rule_options"] = parse_options("rule", values.pop("rule_option"))
     values["optimizer_options"] = optimizer_options(values)
-    return TrainConfig(**{name: value for name, value in values.items() if name not in OPTIMIZER_SHORTHANDS})
+    others = (*OPTIMIZER_SHORTHANDS, *PLAN_OPTIONS)
+    config = {name: value for name, value in values.items() if name not in others}
+    return TrainConfig(**config, fine_tuning=plan_of(values))
 
 
 def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
@@ -51,7 +56,7 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
     """
     was = dataclasses.asdict(recorded)
     for name, value in given.items():
-        option, old, shown = "--" + name.replace("_", "-"), was.get(name), value
+        option, old = "--" + name.replace("_", "-"), was.get(name)
         if name == "data":
             different = old != settled_name(value)
         elif name == "data_option":
@@ -64,12 +69,22 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
         elif name in OPTIMIZER_SHORTHANDS:
             options = {**recorded.optimizer_options, **optimizer_options({name: value})}
             different = _differs(recorded, optimizer_options=options)
+        elif name in PLAN_OPTIONS:
+            old, option = getattr(recorded.fine_tuning, name), _SPELLED.get(name, option)
+            different = getattr(plan_of({name: value}), name) != old
         else:
             different = old != value
         if different:
-            old = "other values" if old is None else old
-            shown = " ".join(value) if isinstance(value, list) else value
-            raise ConfigError(f"the run was started with {option} {old} and cannot go on with {shown}; leave {option} out")
+            old = "other values" if old is None else _shown(old)
+            raise ConfigError(
+                f"the run was started with {option} {old} and cannot go on with {_shown(value)}; leave {option} out"
+            )
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "nothing"
+    return value
 
 
 def _differs(recorded: TrainConfig, **changes: Any) -> bool:

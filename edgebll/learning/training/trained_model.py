@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgebll.kernel.spec.edge_check import EdgeSpec
-from edgebll.learning import BlockStep, Optimizer, Rule, make_steps
+from edgebll.learning import BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.networks.network_copy import with_constants
+from edgebll.learning.training.checkpoint import States
 from edgebll.learning.training.config import RunRecord
+from edgebll.learning.training.run_constants import load_constants
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a config describes: network, rule, optimiser and the training steps they make."""
+    """What a config describes: network, rule, optimiser and the training steps they make.
 
+    Attributes:
+        plain: the network before it is fine-tuned.
+        network: as it is trained.
+        rule: as it is trained by.
+        optimizer: as it is trained by.
+        steps: of all blocks.
+    """
+
+    plain: BlockNetwork
     network: BlockNetwork
     rule: Rule
     optimizer: Optimizer
@@ -25,14 +38,33 @@ class Model:
         return self.rule.edges([step.name for step in self.steps])
 
 
-def build_model(record: RunRecord) -> Model:
+def rebuild_model(record: RunRecord, run: Path) -> Model:
+    """Build what a run trains, or trained, with what it keeps of it as frozen.
+
+    Args:
+        record: of the run.
+        run: its folder.
+
+    Raises:
+        ConfigError: as `build_model`.
+        BundleError: what is frozen in it is not whole.
+    """
+    model = build_model(record)
+    return build_model(record, load_constants(run)) if any(step.constants for step in model.steps) else model
+
+
+def build_model(record: RunRecord, constants: States | None = None) -> Model:
     """Build the network with its seeded weights, and its training steps.
+
+    Args:
+        record: what is described.
+        constants: what is frozen in it, where the run has kept that.
 
     Raises:
         ConfigError: unknown network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
     """
     config = record.config
-    network = make_network(
+    plain = make_network(
         config.network,
         num_blocks=config.blocks,
         split=config.split,
@@ -42,6 +74,7 @@ def build_model(record: RunRecord) -> Model:
         seed=config.seed,
         recorded=config.code.get("network"),
     )
+    network = with_constants(fine_tuned(plain, config.fine_tuning), constants or {}, "the run")
     rule = config.make_rule()
     optimizer = config.make_optimizer()
-    return Model(network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))
+    return Model(plain, network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))

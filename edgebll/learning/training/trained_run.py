@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from edgebll.data import Dataset
 from edgebll.kernel.errors import BundleError, ConfigError
@@ -19,7 +20,7 @@ from edgebll.learning.training.config import TrainConfig, parse_run
 from edgebll.learning.training.device_data import DeviceData
 from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.torch_device import CPU, TensorPlacement, resolve_device, torch_settings
-from edgebll.learning.training.trained_model import build_model
+from edgebll.learning.training.trained_model import rebuild_model
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainedRun:
         rule: the rule it was trained with, options included.
         optimizer: the optimiser it was trained with, options included.
         steps: the step of each block, with its state before training.
+        plain: the network before it is fine-tuned.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class TrainedRun:
     rule: Rule
     optimizer: Optimizer
     steps: list[BlockStep]
+    plain: BlockNetwork
 
     @property
     def batch_size(self) -> int:
@@ -90,6 +93,10 @@ class TrainedRun:
             raise BundleError(f"{self.path} has lost its checkpoint; train again")
         return found.states
 
+    def constants(self, block: str) -> dict[str, Tensor]:
+        """What is frozen in a block, by names as its state's."""
+        return next((step.constants for step in self.steps if step.name == block), {})
+
     def evaluate(self, dataset: Dataset, device: str = CPU) -> Evaluation:
         """Accuracy and loss of the trained network on `dataset`, computed on a device: "cpu", "cuda" or "auto".
 
@@ -99,6 +106,7 @@ class TrainedRun:
         """
         place = TensorPlacement.on(resolve_device(device), self.config.channels_last)
         states = {name: place.put_all(state) for name, state in self.states().items()}
+        place.put_constants(self.steps)
         dataset = dataset.as_dtype(self.steps[0].spec.input.dtype)
         return evaluate(self.steps, states, DeviceData(dataset, place), self.batch_size)
 
@@ -112,8 +120,8 @@ def load_run(path: Path | str) -> TrainedRun:
     folder = Path(path)
     config, summary = open_run(folder)
     record = parse_run(config, folder)
-    model = build_model(record)
-    return TrainedRun(folder, record.config, summary, model.network, model.rule, model.optimizer, model.steps)
+    model = rebuild_model(record, folder)
+    return TrainedRun(folder, record.config, summary, model.network, model.rule, model.optimizer, model.steps, model.plain)
 
 
 def evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, float]:

@@ -16,8 +16,9 @@ from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
 from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, TrainingProgress, load_checkpoint, save_states
 from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
+from edgebll.learning.training.run_constants import save_constants
 from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
-from edgebll.learning.training.trained_model import build_model
+from edgebll.learning.training.trained_model import build_model, rebuild_model
 from edgebll.learning.training.training_loop import TrainingLoop
 
 
@@ -55,6 +56,7 @@ def train(
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)
         copy_code(config.code.values(), folder.path)
+        save_constants(folder.path, model.steps)
         start = Checkpoint(states, TrainingProgress.none())
         return TrainingLoop(record, model, data, folder, listener).go(start)
 
@@ -89,11 +91,13 @@ def resume(
     check_fits(model.steps, data[0])
     start = load_checkpoint(path, [step.spec for step in model.steps])
     is_new = start is None
+    model = model if is_new else rebuild_model(record, path)
     if start is None:
         start = Checkpoint({step.name: step.initial_state() for step in model.steps}, TrainingProgress.none())
     with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
         if is_new:
             save_states(path / INITIAL, start.states)
+            save_constants(path, model.steps)
         if folder.damage:
             listener.said(folder.damage)
         return TrainingLoop(record, model, data, folder, listener).go(start)

@@ -29,6 +29,7 @@ from edgebll.learning.training.config import HOW, KIND, RunRecord
 from edgebll.learning.training.device_data import DeviceData, EpochBatches
 from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.pending_metrics import Pending
+from edgebll.learning.training.run_constants import save_constants
 from edgebll.learning.training.torch_device import TensorPlacement, torch_settings
 from edgebll.learning.training.trained_model import Model
 
@@ -62,6 +63,7 @@ class TrainingLoop:
         """Train from `checkpoint` to the end and finish the folder."""
         start = checkpoint.progress
         states = {name: self.placement.put_all(state) for name, state in checkpoint.states.items()}
+        self.placement.put_constants(self.steps)
         specs, waiting = [step.spec for step in self.steps], self.placement.put_waiting(checkpoint.waiting)
         self.streams = SideStreams(specs, self.model.edges, start.step, waiting, self.placement.put)
         self.train_seconds = start.train_seconds
@@ -84,6 +86,7 @@ class TrainingLoop:
         with contextlib.suppress(StorageError):
             if not (self.folder.path / INITIAL).exists():
                 save_states(self.folder.path / INITIAL, {step.name: step.initial_state() for step in self.steps})
+                save_constants(self.folder.path, self.steps)
 
     def _epoch(self, states: States, epoch: int, first: int) -> None:
         config, before = self.config, epoch * self.steps_per_epoch
@@ -125,8 +128,8 @@ class TrainingLoop:
             for step, values in zip(self.steps, told.metrics, strict=True):
                 named = dict(zip(step.spec.metrics, values, strict=True))
                 self.folder.record("train", epoch=told.epoch, step=told.step - 1, block=step.name, lr=told.lr, **named)
-                losses.append(named["loss"])
-                if not math.isfinite(named["loss"]):
+                losses.append(named.get("loss", math.nan))
+                if not math.isfinite(named.get("loss", 0.0)):
                     raise EdgebllError(
                         f"the loss of {step.name} is not a number any more at step {told.step}; try a smaller --lr"
                     )

@@ -60,8 +60,9 @@ class BlockCheck:
 
     def compare(self, state: Mapping[str, Array], record: StepRecord) -> None:
         """One training step from `state`, then forward pass and feedback head with the state after it."""
-        scalars = {name: np.asarray(value, np.float32) for name, value in record.scalars.items()}
-        given = {**state, "x": record.x, "y": record.y, **scalars, **record.received}
+        scalars = {name: np.asarray(record.scalars[name], np.float32) for name in self.spec.scalars}
+        labels = {"y": record.y} if self.spec.takes_labels else {}
+        given = {**state, "x": record.x, **labels, **scalars, **record.received}
         before = {name + NEXT: value for name, value in state.items()}
         self._compare("step", given, step_probe(self.own, state, record), before)
         given = {**{name: record.state[name] for name in self.spec.forward_state}, "x": record.x}

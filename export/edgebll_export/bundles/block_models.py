@@ -79,17 +79,18 @@ def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> t
 def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:
     scalars = {name: torch.tensor(0.1) for name in step.spec.scalars}
     received = zeros(step.spec.received)
-    inputs = {**state, "x": x, "y": y, **scalars, **received}
+    inputs = {**state, "x": x, **({"y": y} if step.spec.takes_labels else {}), **scalars, **received}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
         before, given, came = ({name: values[name] for name in names} for names in (state, scalars, received))
-        stepped = step(before, values["x"], values["y"], given, came)
+        stepped = step(before, values["x"], values.get("y", y), given, came)
         after = {name + NEXT: stepped.state[name] for name in state}
-        return {**after, "a": stepped.a, "metrics": stepped.metrics, **stepped.sent}
+        metrics = {"metrics": stepped.metrics} if step.spec.metrics else {}
+        return {**after, "a": stepped.a, **metrics, **stepped.sent}
 
     name = f"{step.name}/step"
     model, used = lower(_traced(step, function, inputs), name, target)
-    unread = [tensor for tensor in state if tensor not in used]
+    unread = [tensor for tensor in (*state, *(() if step.spec.metrics else received)) if tensor not in used]
     if unread:
         model, used = lower(_traced(step, lambda values: _reading(function(values), values, unread), inputs), name, target)
     unused = [tensor for tensor in inputs if tensor not in used]
@@ -114,9 +115,16 @@ def _traced(step: BlockStep, function: Callable[[dict[str, Tensor]], dict[str, T
 
 
 def _reading(results: dict[str, Tensor], values: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """State that is only written, such as a buffer for the last activity, still comes in: all state does, on every runtime."""
-    never = torch.tensor(False)
-    return {**results, **{name + NEXT: torch.where(never, values[name], results[name + NEXT]) for name in names}}
+    """What is not read still comes in: state that is only written, such as a buffer for the last activity, and what a block
+    with nothing to train receives. All of it does, on every runtime.
+    """
+    never, read = torch.tensor(False), dict(results)
+    for name in names:
+        if name + NEXT in results:
+            read[name + NEXT] = torch.where(never, values[name], results[name + NEXT])
+        else:
+            read["a"] = torch.where(never, values[name].flatten()[0].to(read["a"].dtype), read["a"])
+    return read
 
 
 def check_model(model: onnx.ModelProto) -> None:

@@ -12,16 +12,19 @@ import onnx
 import torch
 from torch import Tensor
 
-from edgebll.kernel.bundle import bundle_writer, write_manifest
+from edgebll.kernel.bundle import CONSTANTS, bundle_writer, write_manifest
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import check_edges
+from edgebll.kernel.spec.fine_tuning import FINE_TUNING, FineTuning
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.state.block_state import save_tensors
 from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.kernel.version import __version__
-from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, Optimizer, Rule, make_steps
+from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.networks.network_copy import with_constants
 from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
 from edgebll_export.bundles.golden_file import golden_tensors
@@ -50,6 +53,7 @@ def export_bundle(
     target: Target = ONNX,
     precision: str = "float32",
     examples: Any = None,
+    fine_tuning: FineTuning | None = None,
 ) -> Manifest:
     """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
 
@@ -66,11 +70,12 @@ def export_bundle(
         precision: one of `edgebll.learning.PRECISIONS`.
         examples: a batch of real samples (N, *input_shape), which golden vectors are drawn from; by default the network's own
             example_inputs or input_range, else N(0, 1).
+        fine_tuning: which parts of the network are trained; by default all, or what the network's own plan says.
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
             on the examples, or gives NaN or infinite numbers.
-        ConfigError: the rule cannot train this network.
+        ConfigError: the rule cannot train this network, or a plan means nothing of it.
         BundleError: its edges cannot run, see `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
 
@@ -85,6 +90,7 @@ def export_bundle(
         >>> manifest.batch_size, manifest.blocks[0].output.shape
         (16, (16, 16))
     """
+    network = with_constants(fine_tuned(network, fine_tuning or FineTuning()), states or {}, "the given states")
     inputs = network.inputs.with_examples(examples)
     steps = make_steps(network, rule, optimizer, batch_size, precision)
     edges = rule.edges([step.name for step in steps])
@@ -99,11 +105,19 @@ def export_bundle(
         for step, block, record in zip(steps, blocks, records, strict=True):
             state = start[step.name]
             _write_block(folder / step.name, block, state, golden_tensors(step, record, state))
-        notes = {step.name: list(step.notes) for step in steps if step.notes}
-        schedule = schedule or Schedule(optimizer.lr)
-        recipe = {**asdict(schedule), **input_record(inputs), **({"notes": notes} if notes else {}), **(provenance or {})}
+            if step.constants:
+                save_tensors(folder / step.name / CONSTANTS, {name: value.numpy() for name, value in step.constants.items()})
+        recipe = {**asdict(schedule or Schedule(optimizer.lr)), **input_record(inputs), **_told(network, steps)}
+        recipe |= provenance or {}
         manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
         return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
+
+
+def _told(network: BlockNetwork, steps: list[BlockStep]) -> dict[str, Any]:
+    """What a manifest's recipe says of how blocks train."""
+    notes = {step.name: list(step.notes) for step in steps if step.notes}
+    plan = {FINE_TUNING: to_plain(network.fine_tuning)} if network.fine_tuning else {}
+    return {**plan, **({"notes": notes} if notes else {})}
 
 
 def _start(step: BlockStep, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -160,6 +174,7 @@ def export_run(
     target: Target = ONNX,
     precision: str | None = None,
     examples: Any = None,
+    fine_tuning: FineTuning | None = None,
 ) -> Manifest:
     """Export what `edgebll train` made.
 
@@ -171,6 +186,7 @@ def export_run(
         target: what the graphs are for.
         precision: numbers they compute in; by default the run's.
         examples: as for `export_bundle`.
+        fine_tuning: which parts of the network boards train; by default those that the run trained.
 
     Raises:
         BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
@@ -181,16 +197,18 @@ def export_run(
 
     trained = run if isinstance(run, TrainedRun) else load_run(run)
     own = {"data_options": trained.data_options} if trained.data_options else {}
+    states = {name: {**trained.constants(name), **tensors} for name, tensors in trained.states(state).items()}
     return export_bundle(
-        trained.network,
+        trained.plain if fine_tuning else trained.network,
         rule=trained.rule,
         optimizer=trained.optimizer,
         batch_size=batch_size or trained.batch_size,
         path=out_path,
         schedule=trained.schedule,
-        states=trained.states(state),
+        states=states,
         provenance={"data": trained.data, **own, "augment": trained.augment, "state": state},
         target=target,
         precision=precision or trained.precision,
         examples=examples,
+        fine_tuning=fine_tuning,
     )

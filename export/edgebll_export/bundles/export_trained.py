@@ -11,6 +11,7 @@ from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.support.bounds import Bounds, WrongValue
 from edgebll.learning import PRECISIONS
+from edgebll.learning.finetuning.plan_options import PatternNumbers, Patterns, plan_of
 from edgebll.learning.training import load_run
 from edgebll_export.bundles.export_bundle import export_run
 from edgebll_export.targets import make_target
@@ -28,6 +29,10 @@ def export(
     opset: int | None = None,
     threads: int | None = None,
     precision: str | None = None,
+    freeze: Patterns = None,
+    trainable: str = "all",
+    lr_for: PatternNumbers = None,
+    decay_for: PatternNumbers = None,
     data_dir: str | os.PathLike[str] | None = None,
     progress: EventCallback | Listener | None = None,
 ) -> Bundle:
@@ -45,6 +50,11 @@ def export(
         opset: of the target "onnx", at least 17; by default 17.
         threads: of a processor that computes a block, for the target "onnx"; by default not known.
         precision: numbers to compute in, "float32", "mixed" or "bfloat16"; by default the run's.
+        freeze: patterns of what boards do not train, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`; by
+            default, without all of the next, boards train what the run trained, and as it did.
+        trainable: what boards train of the rest, "all", or "head" for the last layer with parameters.
+        lr_for: pattern -> factor of the learning rate of what it means, e.g. {"block0.*": 0.1}.
+        decay_for: pattern -> weight decay of what it means, e.g. {"*.bias": 0}.
         data_dir: folder with the data set's files.
         progress: takes events, see `edgebll.kernel.runs.run_events`.
 
@@ -74,11 +84,19 @@ def export(
         raise WrongValue("precision", f"must be one of {', '.join(PRECISIONS)}, not {precision!r}")
     chosen.suited(precision or trained.precision)
     check_bundle_place(folder)
+    plan = plan_of({"freeze": freeze, "trainable": trainable, "lr_for": lr_for, "decay_for": decay_for})
     listener.noted(f"exporting {trained.path}; this takes some seconds a block")
     where = Path(data_dir) if data_dir is not None else None
     examples = training_samples(trained.data, trained.steps[0].spec.input, where, listener.noted, trained.data_options)
     manifest = export_run(
-        trained, folder, state=state, batch_size=batch_size, target=chosen, precision=precision, examples=examples
+        trained,
+        folder,
+        state=state,
+        batch_size=batch_size,
+        target=chosen,
+        precision=precision,
+        examples=examples,
+        fine_tuning=plan,
     )
     for block, notes in manifest.recipe.get("notes", {}).items():
         for note in notes:

@@ -30,7 +30,7 @@ def golden_tensors(step: BlockStep, records: Sequence[StepRecord], start: Mappin
     own = OwnModuleStep(step)
     before: Mapping[str, Array] = {name: value.numpy() for name, value in start.items()}
     for index, record in enumerate(records):
-        results = {"a": record.a, "metrics": record.metrics, **record.sent}
+        results = {"a": record.a, **record.measured, **record.sent}
         tensors |= {f"{index}/{name}": value for name, value in {"x": record.x, "y": record.y, **record.received}.items()}
         tensors |= {f"{index}/{name}": np.asarray(value, np.float32) for name, value in record.scalars.items()}
         tensors |= {f"{index}/{name}": value for name, value in results.items()}

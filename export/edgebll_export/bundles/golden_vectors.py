@@ -30,6 +30,11 @@ class StepRecord:
     received: dict[str, Array]
     sent: dict[str, Array]
 
+    @property
+    def measured(self) -> dict[str, Array]:
+        """The metrics, where the step gives some."""
+        return {"metrics": self.metrics} if self.metrics.size else {}
+
 
 def eager_records(
     steps: Sequence[BlockStep | OwnModuleStep],

@@ -21,7 +21,7 @@ Probe = tuple[Function, dict[str, Tensor], dict[str, Array]]
 def step_results(record: StepRecord) -> dict[str, Array]:
     """What a step gave, by the names of the graph's outputs."""
     state = {name + NEXT: value for name, value in record.state.items()}
-    return {**state, "a": record.a, "metrics": record.metrics, **record.sent}
+    return {**state, "a": record.a, **record.measured, **record.sent}
 
 
 def step_probe(step: OwnModuleStep, before: Mapping[str, Array], record: StepRecord) -> Probe:

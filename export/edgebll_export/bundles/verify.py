@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError, VerifyError
+from edgebll.kernel.spec.fine_tuning import FINE_TUNING, FineTuning
+from edgebll.kernel.state.block_state import State
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
-from edgebll.kernel.support.plain_dataclasses import PlainError
-from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, make_steps
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
+from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, fine_tuned, make_steps
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
+from edgebll.learning.networks.network_copy import with_constants
 from edgebll_export.bundles.block_check import BlockCheck, VerifyRow
 from edgebll_export.bundles.example_steps import RECIPE, verify_inputs
 from edgebll_export.bundles.golden_vectors import eager_records
@@ -56,7 +60,7 @@ def verify_bundle(
     limit = default_tolerance(bundle) if tolerance is None else tolerance
     inputs = verify_inputs(bundle, network, examples)
     eager = rebuild_steps(bundle, network)
-    states = {step.name: {k: torch.from_numpy(v.copy()) for k, v in bundle.state(step.name).items()} for step in eager}
+    states = {step.name: _tensors(bundle.state(step.name)) for step in eager}
     checks = [BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
     own = [OwnModuleStep(step) for step in eager]
@@ -98,8 +102,11 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
         options = dict(manifest.optimizer)
         name, code = options.pop("name", None), options.pop("code", None)
         optimizer = OPTIMIZER_REGISTRY.recall(str(name), options, code, where)
+        plan = from_plain(FineTuning, manifest.recipe.get(FINE_TUNING, {}), f"recipe.{FINE_TUNING}")
     except PlainError as error:
         raise BundleError(f"{error}; export the bundle again") from error
+    kept = {spec.name: _tensors(bundle.constants(spec.name)) for spec in manifest.blocks}
+    network = with_constants(fine_tuned(network, plan), kept, where)
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
         ours, theirs = ((one.state, one.input, one.received, one.sent) for one in (step.spec, spec))
@@ -112,3 +119,7 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
                 "); put them into those, or export the bundle again"
             )
     return steps
+
+
+def _tensors(arrays: State) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}

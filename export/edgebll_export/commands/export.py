@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.cli.data_options import DataDirOption
+from edgebll.cli.fine_tuning_options import DecayForOption, FreezeOption, LrForOption, TrainableOption
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.support.bounds import spelled_as_options
@@ -41,6 +42,10 @@ def export(
     precision: Annotated[
         str | None, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16. [default: the run's]")
     ] = None,
+    freeze: FreezeOption = None,
+    trainable: TrainableOption = "all",
+    lr_for: LrForOption = None,
+    decay_for: DecayForOption = None,
     data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.bundle import CONSTANTS, Bundle
 from edgebll.kernel.errors import BundleError, LinkError
 from edgebll.kernel.spec.manifest import FileEntry
 from edgebll.kernel.wire import FilePiece, Offer, Want, state_file, streams_file
@@ -56,8 +56,8 @@ def ship(fleet: Fleet, bundle: Bundle, hosted: Mapping[str, tuple[str, ...]], sn
 
 
 def _needed(bundle: Bundle, blocks: tuple[str, ...]) -> tuple[str, ...]:
-    files = bundle.manifest.files
-    return tuple(name for name in files if name.split("/")[0] in blocks and not name.endswith("/golden.safetensors"))
+    beside = ("/golden.safetensors", f"/{CONSTANTS}")  # boards have what is frozen in the graphs
+    return tuple(name for name in bundle.manifest.files if name.split("/")[0] in blocks and not name.endswith(beside))
 
 
 def _restored(bundle: Bundle, snapshot: Snapshot | None, blocks: tuple[str, ...]) -> dict[str, FileEntry]:

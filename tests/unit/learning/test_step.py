@@ -126,9 +126,11 @@ def test_frozen_parameters_stay() -> None:
     step = make_steps(BlockNetwork([block], 10, (4,)), Backprop(), SGD(), 2)[0]
     state = step.initial_state()
     new = step(state, torch.randn(2, 4), torch.eye(10)[:2], {"lr": torch.tensor(0.1)}).state
-    assert torch.equal(new["net.0.weight"], state["net.0.weight"])
+    assert new.keys() == state.keys() == {f"{kind}net.1.{name}" for kind in ("", "momentum.") for name in ("weight", "bias")}
     assert not torch.equal(new["net.1.weight"], state["net.1.weight"])
-    assert "momentum.net.0.weight" not in state
+    assert {name: value.tolist() for name, value in step.constants.items()} == {
+        f"net.0.{name}": value.tolist() for name, value in block[0].named_parameters()
+    }
 
 
 def test_backprop_refuses_several_blocks() -> None:

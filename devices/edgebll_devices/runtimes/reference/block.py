@@ -32,10 +32,12 @@ class ReferenceBlock(BlockRuntime):
         self._check("x", x, self.spec.input)
         self._check("y", y, self.spec.labels)
         values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
-        results = self._run("step", {**self._state, "x": x, "y": y, **values, **self._received(received)})
+        labels = {"y": y} if self.spec.takes_labels else {}
+        results = self._run("step", {**self._state, "x": x, **labels, **values, **self._received(received)})
         self._state = {name: results[name + NEXT] for name in self._state}
         sent = {tensor.name: results[tensor.name] for tensor in self.spec.sent}
-        return results["a"], dict(zip(self.spec.metrics, results["metrics"].tolist(), strict=True)), sent
+        numbers = results["metrics"].tolist() if self.spec.metrics else ()
+        return results["a"], dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
     def evaluate(self, x: Tensor) -> Tensor:
         """See BlockRuntime."""

@@ -56,8 +56,9 @@ class TensorRTBlock(BlockRuntime):
             on_failure.callback(cuda.close)
             stored = self._stored()
             self._scratch = cuda.device_buffer(max(engine.scratch_bytes for engine in engines.values()))
-            self._step_in = ("x", "y", *spec.scalars, *(tensor.name for tensor in spec.received))
-            self._step_out = ("a", "metrics", *(tensor.name for tensor in spec.sent))
+            labels, metrics = ("y",) if spec.takes_labels else (), ("metrics",) if spec.metrics else ()
+            self._step_in = ("x", *labels, *spec.scalars, *(tensor.name for tensor in spec.received))
+            self._step_out = ("a", *metrics, *(tensor.name for tensor in spec.sent))
             # In this order what a graph takes, or gives, lies in one piece.
             self._in = MirroredTensors(cuda, (stored[name] for name in self._step_in))
             self._out = MirroredTensors(cuda, (stored[name] for name in (*self._step_out, "beta") if name in stored))
@@ -121,11 +122,13 @@ class TensorRTBlock(BlockRuntime):
         for name, value in self._received(received).items():
             self._in.host[name][...] = value
         self._in.host["x"][...] = x
-        self._in.host["y"][...] = y
+        if self.spec.takes_labels:
+            self._in.host["y"][...] = y
         self._run(self._now.step, "a training step")
         self._now, self._then = self._then, self._now
         sent = {tensor.name: self._result(tensor.name, tensor.dtype) for tensor in self.spec.sent}
-        return self._result("a"), dict(zip(self.spec.metrics, self._out.host["metrics"].tolist(), strict=True)), sent
+        numbers = self._out.host["metrics"].tolist() if self.spec.metrics else ()
+        return self._result("a"), dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
     def resident_step(self) -> tuple[Callable[[], None], Callable[[], None]]:
         """Training steps without the host, for measuring the GPU alone.

@@ -31,12 +31,13 @@ class Layout:
         for tensor in self.tensors.values():
             self.offsets[tensor.name] = self.size_bytes
             self.size_bytes += math.ceil(max(1, tensor.size_bytes) / ALIGNMENT) * ALIGNMENT
+        self.size_bytes = max(self.size_bytes, ALIGNMENT)  # a frozen block has no state, and memory of no bytes no address
 
     def span(self, names: Iterable[str]) -> tuple[int, int]:
         """First byte and length of the shortest stretch that holds these tensors."""
         starts = [self.offsets[name] for name in names]
         ends = [self.offsets[name] + self.tensors[name].size_bytes for name in names]
-        return min(starts), max(ends) - min(starts)
+        return (min(starts), max(ends) - min(starts)) if starts else (0, 0)
 
     def view(self, memory: np.ndarray[Any, np.dtype[np.uint8]], name: str) -> np.ndarray[Any, Any]:
         """A tensor in host memory of this layout."""

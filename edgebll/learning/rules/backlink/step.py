@@ -66,6 +66,8 @@ class BackLinkStep(BlockStep):
         self._after = f"block{index + 1}"
         objective = objective_of(rule, place)
         super().__init__(network.blocks[index], objective, optimizer, place, network.inputs_of(index), batch_size, precision)
+        tails = [tail for tail in (self._own, self._previous) if tail is not None]
+        self.modules += tuple(module for tail in tails for module in (tail.front, tail.units, tail.again))
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""

@@ -1,0 +1,59 @@
+"""Which parts of a network are trained, as a run is told and a bundle remembers: no torch, for boards and hosts read it too."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from edgebll.kernel.errors import ConfigError
+
+#: What trains besides what is frozen by name: all of the network, or its last layer alone.
+ALL, HEAD = "all", "head"
+#: Entry of a manifest's recipe.
+FINE_TUNING = "fine_tuning"
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What of a network is trained; by default all of it.
+
+    A pattern is the name of a parameter or module, with `*`, `?` and `[...]` as in file names; a module stands for all in it.
+    Names are those of the block, `0.weight`, with or without `block0.` before them.
+
+    Attributes:
+        freeze: patterns of what is not trained.
+        trainable: "all", or "head" for the last layer with parameters alone.
+        lr_for: pattern -> factor of the learning rate of what it means, above 0; of several that mean one, the last counts.
+        decay_for: pattern -> weight decay of what it means, 0 or more, in place of the optimiser's.
+
+    Raises:
+        ConfigError: a value is out of range.
+
+    Examples:
+        >>> from edgebll.kernel.spec.fine_tuning import FineTuning
+        >>> bool(FineTuning()), bool(FineTuning(freeze=("block0.*",)))
+        (False, True)
+    """
+
+    freeze: tuple[str, ...] = ()
+    trainable: str = ALL
+    lr_for: dict[str, float] = field(default_factory=dict)
+    decay_for: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.trainable not in (ALL, HEAD):
+            raise ConfigError(f"what is trained must be {ALL} or {HEAD}, not {self.trainable!r}")
+        if not all(self.freeze):
+            raise ConfigError("a pattern of what is frozen must have at least one character, e.g. block0.*")
+        for pattern, factor in self.lr_for.items():
+            if not (math.isfinite(factor) and factor > 0):
+                raise ConfigError(
+                    f"the factor of {pattern!r} must be a number above 0, not {factor}; to keep it as it is freeze it"
+                )
+        for pattern, decay in self.decay_for.items():
+            if not (math.isfinite(decay) and decay >= 0):
+                raise ConfigError(f"the weight decay of {pattern!r} must be a number of 0 or more, not {decay}")
+
+    def __bool__(self) -> bool:
+        """Whether anything is other than by default."""
+        return self != FineTuning()

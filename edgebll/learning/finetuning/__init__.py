@@ -1,0 +1,1 @@
+"""Fine-tuning: which parts of a network are trained, and how."""

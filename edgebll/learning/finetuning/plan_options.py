@@ -1,0 +1,54 @@
+"""The options of a fine-tuning plan as commands and functions take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.fine_tuning import FineTuning
+
+#: Patterns: one, or several.
+Patterns = str | Iterable[str] | None
+#: Numbers by pattern, or as texts PATTERN=NUMBER.
+PatternNumbers = Mapping[str, float] | Iterable[str] | None
+
+
+def plan_of(options: Mapping[str, Any]) -> FineTuning:
+    """The plan that options mean.
+
+    Args:
+        options: values by the names of FineTuning's attributes; None, and what is missing, is the default. Others do not count.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    given = {name: options[name] for name in PLAN_OPTIONS if options.get(name) is not None}
+    return FineTuning(**{name: _CONVERTERS[name](value) for name, value in given.items()})
+
+
+def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _numbers(given: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
+    if isinstance(given, Mapping):
+        return {pattern: float(number) for pattern, number in given.items()}
+    found: dict[str, float] = {}
+    for text in given:
+        pattern, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not pattern or math.isnan(value):
+            raise ConfigError(f"a number for a pattern must be PATTERN=NUMBER, e.g. block0.*=0.1, not {text!r}")
+        if pattern in found:
+            raise ConfigError(f"the pattern {pattern!r} is given two numbers; leave one out")
+        found[pattern] = value
+    return found
+
+
+_CONVERTERS: dict[str, Any] = {"freeze": _patterns, "trainable": str, "lr_for": _numbers, "decay_for": _numbers}
+PLAN_OPTIONS = tuple(_CONVERTERS)

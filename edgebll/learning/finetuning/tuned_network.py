@@ -1,0 +1,43 @@
+"""A network as it is fine-tuned: what a plan says is done to a copy of its layers, and the network remembers the plan."""
+
+from __future__ import annotations
+
+import copy
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.learning.finetuning.block_optimizers import check_numbers
+from edgebll.learning.finetuning.freezing import frozen, frozen_parts
+from edgebll.learning.networks.block_network import BlockNetwork
+
+
+def fine_tuned(network: BlockNetwork, plan: FineTuning) -> BlockNetwork:
+    """The network as a plan has it trained; `make_steps`, training and export take it as any other.
+
+    Args:
+        network: it; it is not changed.
+        plan: what is trained of it; with the default nothing is done.
+
+    Raises:
+        ConfigError: a pattern means nothing of the network, nothing is left to train, or the network follows a plan already.
+
+    Examples:
+        >>> import edgebll
+        >>> from edgebll.kernel.spec.fine_tuning import FineTuning
+        >>> from edgebll.learning import fine_tuned, make_steps
+        >>> network = edgebll.make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+        >>> tuned = fine_tuned(network, FineTuning(freeze=("block0",)))
+        >>> [len(step.trained) for step in make_steps(tuned, edgebll.BLL(), edgebll.SGD(), batch_size=16)]
+        [0, 2]
+    """
+    if not plan or network.fine_tuning == plan:
+        return network
+    if network.fine_tuning:
+        raise ConfigError("the network is fine-tuned by another plan already; begin with the network it was made from")
+    result = frozen(network, frozen_parts(network, plan))
+    if not any(parameter.requires_grad for parameter in result.parameters()):
+        raise ConfigError("the plan freezes every parameter of the network, so nothing trains; leave at least one free")
+    result = copy.copy(result) if result is network else result
+    result.fine_tuning = plan
+    check_numbers(result)
+    return result

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data.own.array_files import ARRAYS, ArrayOptions, is_array_file, read_array_file
+from edgebll.data.own.audio_folder import SOUNDS, SoundOptions, is_sound_folder, read_sound_folder
 from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
 from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
@@ -41,6 +42,7 @@ KINDS: tuple[DataKind, ...] = (
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
     DataKind(TABLE, "a .csv file or a folder with train.csv and test.csv", is_table, TableOptions, read_table),
     DataKind(IMAGES, "a folder of images, a subfolder a class", is_image_folder, ImageOptions, read_image_folder),
+    DataKind(SOUNDS, "a folder of WAV files, a subfolder a class", is_sound_folder, SoundOptions, read_sound_folder),
 )
 
 
@@ -103,8 +105,8 @@ def _check_unchanged(path: Path, given: Mapping[str, Any], found: Mapping[str, A
         )
     if given.get("decoded", found.get("decoded")) != found.get("decoded"):
         raise DataError(
-            f"the data at {path} are those of the training, but the Pillow that is installed here decodes other pixels; "
-            "install the release of then, or name the data anew with --data"
+            f"the data at {path} are those of the training, but packages installed here decode them to other numbers; "
+            "install the releases of then, or name the data anew with --data"
         )
 
 

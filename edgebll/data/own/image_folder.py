@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from edgebll.data.own.class_folders import ClassFiles, find_class_files, has_class_files
 from edgebll.data.own.data_options import YES, OwnDataOptions, check_word
-from edgebll.data.own.decoded_cache import Decoded, DecodedFiles, decoded_files
+from edgebll.data.own.decoded_classes import decode_classes, files_left_out, parts_left
 from edgebll.data.own.file_digest import digest_files
-from edgebll.data.own.held_out import LEFT_OUT
 from edgebll.data.own.image_decoding import CROP, SQUASH, decode, decoder, measure
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError, DataError
@@ -23,7 +20,6 @@ IMAGES = "images"
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 #: Images of one size up to so many pixels a side stay as they are; others get this size.
 _LARGEST_OWN, _SIDE = 256, 64
-_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -85,19 +81,20 @@ def read_image_folder(path: Path, options: ImageOptions, tell: Callable[[str], N
         MissingExtraError: Pillow is not installed.
     """
     found = find_class_files(path, ENDINGS, "image", options.classes)
-    options = _settled(found, options)
-    options = replace(
-        options, classes=found.classes, digest=digest_files(path, found.files), normalize=options.normalize or YES
-    )
+    digest = digest_files(path, found.files)
+    options = replace(_settled(found, options), classes=found.classes, digest=digest, normalize=options.normalize or YES)
     height, width = options.sides()
-    recipe = {"digest": options.digest, "size": options.size, "fit": options.fit, "decoder": decoder()}
-    shape = (len(found.files), options.channels, height, width)
-    decoded = decoded_files(recipe, shape, "uint8", lambda: _decode_all(found, options, tell))
-    good = np.array([row not in decoded.faults for row in range(len(found.files))])
-    _check_left(found, decoded, good)
-    skipped = tuple(f"{found.name_of(row)}: {reason}" for row, reason in sorted(decoded.faults.items()))
+    decoded = decode_classes(
+        found,
+        lambda file: decode(file, height, width, options.channels, options.fit),
+        (options.channels, height, width),
+        "uint8",
+        {"digest": digest, "fit": options.fit, "decoder": decoder()},
+        lambda: tell(f"decoding {len(found.files)} images of {path} to {height}x{width} pixels, once; they are kept for later"),
+    )
     options = replace(options, decoded=decoded.sha256)
-    return SamplePool(str(path), decoded.array, found.labels, np.where(good, found.parts, LEFT_OUT), options, skipped)
+    parts = parts_left(found, decoded)
+    return SamplePool(str(path), decoded.array, found.labels, parts, options, files_left_out(found, decoded))
 
 
 def _settled(found: ClassFiles, options: ImageOptions) -> ImageOptions:
@@ -132,32 +129,5 @@ def _channels(found: ClassFiles, channels: dict[int, int]) -> int:
 def _head(path: Path) -> tuple[int, int, int] | None:
     try:
         return measure(path)
-    except Exception:  # decoders raise anything on damaged files; `_decoded` says why
+    except Exception:  # decoders raise anything on damaged files; `decode_classes` says why
         return None
-
-
-def _decode_all(found: ClassFiles, options: ImageOptions, tell: Callable[[str], None]) -> Iterator[Decoded]:
-    height, width = options.sides()
-    tell(f"decoding {len(found.files)} images of {found.folder} to {height}x{width} pixels, once; they are kept for later")
-
-    def one(path: Path) -> Decoded:
-        try:
-            return decode(path, height, width, options.channels, options.fit)
-        except Exception as error:  # decoders raise anything on damaged files
-            return " ".join(str(error).split())[:200] or type(error).__name__
-
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for start in range(0, len(found.files), _CHUNK):  # so that no more than a chunk waits to be written
-            yield from pool.map(one, found.files[start : start + _CHUNK])
-
-
-def _check_left(found: ClassFiles, decoded: DecodedFiles, good: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
-    """Raise DataError if a class has files, but none that can be decoded."""
-    for label in np.unique(found.labels):
-        rows = np.flatnonzero(found.labels == label)
-        if not good[rows].any():
-            row = int(rows[0])
-            raise DataError(
-                f"{found.folder}: no image of the class {found.classes[label]} can be read, e.g. {found.name_of(row)}: "
-                f"{decoded.faults[row]}; give other files or take the class out"
-            )

@@ -44,7 +44,7 @@ def test_data_that_have_changed_are_not_taken_for_those_of_the_training(tmp_path
     anew = recorded_options(str(folder), recorded, {"test": 1})
     assert "digest" not in anew
     assert len(load_dataset(str(folder), "test", options=anew)) == 40
-    with pytest.raises(DataError, match="decodes other pixels"):
+    with pytest.raises(DataError, match="decode them to other numbers"):
         load_data(str(folder), options={"decoded": "0" * 64})
 
 

@@ -178,5 +178,5 @@ def test_grey_and_coloured_images_are_not_mixed_by_chance(tmp_path: Path) -> Non
 def test_a_class_without_one_good_image_is_refused(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "photos", {"a": 3, "b": 1})
     (folder / "b" / "000.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"no image of the class b can be read, e.g. b/000.png: cannot identify"):
+    with pytest.raises(DataError, match=r"not one file of the class b can be read, e.g. b/000.png: cannot identify"):
         load_data(str(folder))

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.own_code.importing import FILE_MODULES
+from edgebll.kernel.own_code.importing import FILE_MODULES, absolute
 from edgebll.kernel.support.atomic_files import sha256_file
 
 _HOUSE = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def origin_of_class(cls: type[Any]) -> CodeOrigin | None:
     if not (module.__name__.startswith(FILE_MODULES) or module.__name__ == "__main__"):
         return origin_in(module, f"{module.__name__}:{cls.__qualname__}")
     file = getattr(module, "__file__", None)
-    return origin_in(module, f"{Path(file).absolute()}:{cls.__qualname__}") if file else None
+    return origin_in(module, f"{absolute(file)}:{cls.__qualname__}") if file else None
 
 
 def copy_path(copies: Path, file: Path, sha256: str) -> Path:
@@ -107,7 +107,7 @@ def _own_files(module: ModuleType) -> dict[Path, None]:
     left = [module]
     while left:
         one = left.pop(0)
-        file = Path(str(one.__file__)).absolute()
+        file = absolute(str(one.__file__))
         if file not in found:
             found[file] = None
             left += [other for other in _modules_in(one) if _is_own(other)]
@@ -127,7 +127,7 @@ def _is_own(module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py") or not Path(file).is_file():
         return False
-    path = Path(file).absolute()
+    path = absolute(file)
     brought = [_HOUSE, *(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))]
     installed = {"site-packages", "dist-packages"} & {*path.parts}
     return not installed and not any(path.is_relative_to(folder) for folder in brought)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +42,11 @@ def import_named(name: str) -> ModuleType:
         raise ConfigError(f"importing {name} fails: {summary(error)}") from error
 
 
+def absolute(path: Path | str) -> Path:
+    """A path from the root, without "..", but with links as they are."""
+    return Path(os.path.abspath(path))
+
+
 def import_file(path: Path) -> ModuleType:
     """Import a file, once for each content it has; modules beside it can be imported by it.
 
@@ -50,7 +56,7 @@ def import_file(path: Path) -> ModuleType:
     Raises:
         ConfigError: it cannot be read, or importing it fails; says in which line.
     """
-    file = path.absolute()
+    file = absolute(path)
     try:
         content = file.read_bytes()
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.code_origin import CodeOrigin, origin_in
 from edgebll.kernel.own_code.error_place import summary
-from edgebll.kernel.own_code.importing import import_file, import_named, named_in
+from edgebll.kernel.own_code.importing import absolute, import_file, import_named, named_in
 
 #: What can be named -> the group of entry points by which installed packages register theirs.
 GROUPS = {
@@ -89,7 +89,7 @@ def _find(kind: str, name: str) -> tuple[Any, CodeOrigin] | None:
         return named_in(module, path, where), origin_in(module, name)
     file = Path(where).expanduser()
     module = import_file(file)
-    return named_in(module, path, where), origin_in(module, f"{file.absolute()}:{path}")
+    return named_in(module, path, where), origin_in(module, f"{absolute(file)}:{path}")
 
 
 def _from_package(kind: str, name: str) -> tuple[Any, CodeOrigin] | None:

@@ -179,8 +179,8 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
     for name in ("edgebll", "data_source"):
         values.pop(name, None)
     shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape")}
+    _check_code(values, path)
     try:
-        _check_code(values, path)
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))
     except (PlainError, ConfigError) as error:
         raise BundleError(f"{error}; train again") from error
@@ -188,7 +188,11 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
 
 def _check_code(values: Mapping[str, Any], path: Path) -> None:
     """Before anything is made of it, so that what is refused names the run and the copies that it has."""
-    for what, origin in from_plain(_Code, {"code": values.get("code", {})}, str(path / CONFIG)).code.items():
+    try:
+        found = from_plain(_Code, {"code": values.get("code", {})}, str(path / CONFIG))
+    except PlainError as error:
+        raise BundleError(f"{error}; train again") from error
+    for what, origin in found.code.items():
         origin.check(f"the {what} {origin.short} of {path}", path / COPIES)
 
 

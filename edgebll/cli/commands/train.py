@@ -40,6 +40,8 @@ from edgebll.cli.commands.train_options import (
     ThreadsOption,
     WarmupStepsOption,
     WeightDecayOption,
+    WeightsExceptOption,
+    WeightsOption,
 )
 from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.fine_tuning_options import DecayForOption, FreezeOption, LrForOption, TrainableOption
@@ -71,6 +73,8 @@ def train(
     nesterov: NesterovOption = None,
     weight_decay: WeightDecayOption = None,
     precision: PrecisionOption = "float32",
+    weights: WeightsOption = None,
+    weights_except: WeightsExceptOption = None,
     freeze: FreezeOption = None,
     trainable: TrainableOption = "all",
     lr_for: LrForOption = None,

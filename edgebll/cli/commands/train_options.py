@@ -33,6 +33,19 @@ SplitOption = Annotated[
         "own networks the layers it is cut after, e.g. features.3,features.7.",
     ),
 ]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights the network begins with: a state_dict saved by torch.save or safetensors. All must fit.",
+        show_default=False,
+    ),
+]
+WeightsExceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN", help="Weights that stay as they are drawn, e.g. 'head.*', whatever the file has; repeatable."
+    ),
+]
 RuleOption = Annotated[
     str, typer.Option(help="Learning rule; `edgebll rules` lists them. Of your own: FILE.py:NAME or MODULE:NAME.")
 ]

@@ -10,6 +10,7 @@ from torch import nn
 
 from edgebll.kernel.own_code import CodeOrigin, Resolved, full_options, known_names, make, resolve
 from edgebll.learning.networks.architecture import Architecture
+from edgebll.learning.networks.model_packages import find_model
 from edgebll.learning.networks.unit_network import UnitNetwork
 
 KIND = "network"
@@ -34,8 +35,8 @@ class NetworkRegistry:
         return known_names(KIND, self.built_in)
 
     def find(self, name: str, recorded: CodeOrigin | None = None) -> Resolved:
-        """What a name stands for; see `edgebll.kernel.own_code.resolve`."""
-        return resolve(KIND, name, self.built_in, recorded)
+        """What a name stands for: a model of a package, or see `edgebll.kernel.own_code.resolve`."""
+        return find_model(name if recorded is None else recorded.reference) or resolve(KIND, name, self.built_in, recorded)
 
     def make(self, found: Resolved, options: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
         """Make what a name stands for, one of BUILDABLE.

@@ -19,6 +19,7 @@ from edgebll.kernel.version import __version__
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, Optimizer, Rule
 from edgebll.learning.networks import NETWORK_REGISTRY
 from edgebll.learning.networks.network_registry import NetworkRegistry
+from edgebll.learning.networks.pretrained_weights import StartWeights
 from edgebll.learning.registry import Registry
 from edgebll.learning.training.torch_device import DEVICES
 
@@ -59,6 +60,7 @@ class TrainConfig:
         warmup_steps: training steps over which it rises to its peak; 0 for none.
         precision: numbers of the forward and backward pass, see `edgebll.learning.precision`.
         fine_tuning: which parts of the network are trained.
+        weights: what the network begins with, where that is not drawn.
         threads: of PyTorch.
         checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
         evaluate_epochs: an evaluation after every so many epochs, and after the last one.
@@ -98,6 +100,7 @@ class TrainConfig:
     channels_last: bool = False
     code: dict[str, CodeOrigin] = field(default_factory=dict)
     fine_tuning: FineTuning = field(default_factory=FineTuning)
+    weights: StartWeights = field(default_factory=StartWeights)
 
     def __post_init__(self) -> None:
         for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):
@@ -139,7 +142,8 @@ class TrainConfig:
             code |= {} if origin is None else {what: origin}
             changes[f"{what}_options"] = registry.all_options(name, options, recorded)
         own = {name: value for name, value in changes.pop("optimizer_options").items() if name not in ("name", "lr")}
-        return replace(self, lr=self.make_optimizer().lr, optimizer_options=own, code=code, **changes)
+        weights = self.weights.settled()
+        return replace(self, lr=self.make_optimizer().lr, optimizer_options=own, code=code, weights=weights, **changes)
 
     def to_run(self, data: Dataset) -> dict[str, Any]:
         """What goes to run.json for a run on `data`."""

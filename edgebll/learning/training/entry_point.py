@@ -49,6 +49,8 @@ def train(
     nesterov: bool | None = None,
     weight_decay: float | None = None,
     precision: str = "float32",
+    weights: Place | None = None,
+    weights_except: Patterns = None,
     freeze: Patterns = None,
     trainable: str = "all",
     lr_for: PatternNumbers = None,
@@ -93,6 +95,8 @@ def train(
         nesterov: short for optimizer_option={"nesterov": ...}.
         weight_decay: short for optimizer_option={"weight_decay": ...}.
         precision: numbers of the forward and backward pass, "float32", "mixed" or "bfloat16".
+        weights: file of the weights that the network begins with, a state_dict saved by torch.save or safetensors.
+        weights_except: patterns of names that the file leaves out and that stay as they are drawn, e.g. "head.*".
         freeze: patterns of what is not trained, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`.
         trainable: what is trained of the rest, "all", or "head" for the last layer with parameters.
         lr_for: pattern -> factor of the learning rate of what it means, e.g. {"block0.*": 0.1}.

@@ -13,6 +13,7 @@ from edgebll.kernel.support.option_values import parse_options
 from edgebll.learning import is_one_block
 from edgebll.learning.finetuning.plan_options import PLAN_OPTIONS, plan_of
 from edgebll.learning.networks import usual_blocks
+from edgebll.learning.networks.pretrained_weights import StartWeights
 from edgebll.learning.training.config import TrainConfig
 
 #: Options of the command that are options of the optimiser.
@@ -39,9 +40,10 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
         values["threads"] = usable_cores()
     values["rule_options"] = parse_options("rule", values.pop("rule_option"))
     values["optimizer_options"] = optimizer_options(values)
-    others = (*OPTIMIZER_SHORTHANDS, *PLAN_OPTIONS)
+    weights = StartWeights.of(values["weights"], values["weights_except"])
+    others = (*OPTIMIZER_SHORTHANDS, *PLAN_OPTIONS, "weights", "weights_except")
     config = {name: value for name, value in values.items() if name not in others}
-    return TrainConfig(**config, fine_tuning=plan_of(values))
+    return TrainConfig(**config, fine_tuning=plan_of(values), weights=weights)
 
 
 def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
@@ -69,6 +71,12 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
         elif name in OPTIMIZER_SHORTHANDS:
             options = {**recorded.optimizer_options, **optimizer_options({name: value})}
             different = _differs(recorded, optimizer_options=options)
+        elif name == "weights":
+            old = recorded.weights.file or "drawn ones"
+            different = StartWeights.of(value, None).file != recorded.weights.file
+        elif name == "weights_except":
+            old = recorded.weights.left_out
+            different = StartWeights.of("", value).left_out != old
         elif name in PLAN_OPTIONS:
             old, option = getattr(recorded.fine_tuning, name), _SPELLED.get(name, option)
             different = getattr(plan_of({name: value}), name) != old

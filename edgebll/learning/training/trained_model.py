@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.networks.network_copy import with_constants
+from edgebll.learning.networks.pretrained_weights import WeightsMisfitError, load_weights
 from edgebll.learning.training.checkpoint import States
 from edgebll.learning.training.config import RunRecord
 from edgebll.learning.training.run_constants import load_constants
@@ -53,18 +55,49 @@ def rebuild_model(record: RunRecord, run: Path) -> Model:
     return build_model(record, load_constants(run)) if any(step.constants for step in model.steps) else model
 
 
-def build_model(record: RunRecord, constants: States | None = None) -> Model:
+def new_model(record: RunRecord, listener: Listener) -> Model:
+    """Build what a run is to train from its beginning: with the weights of a file, where it is told one.
+
+    Args:
+        record: of the run.
+        listener: is told what the network begins with, and what of the file does not fit.
+
+    Raises:
+        ConfigError: as `build_model`, or the weights are not the network's.
+    """
+    plain, weights = _plain_network(record), record.config.weights
+    if weights.file:
+        try:
+            listener.noted(load_weights(plain, weights))
+        except WeightsMisfitError as error:
+            for row in error.table:
+                listener.said(row)
+            raise
+    return build_model(record, plain=plain)
+
+
+def build_model(record: RunRecord, constants: States | None = None, *, plain: BlockNetwork | None = None) -> Model:
     """Build the network with its seeded weights, and its training steps.
 
     Args:
         record: what is described.
         constants: what is frozen in it, where the run has kept that.
+        plain: the network before it is fine-tuned, where it is there already.
 
     Raises:
         ConfigError: unknown network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
     """
     config = record.config
-    plain = make_network(
+    plain = plain or _plain_network(record)
+    network = with_constants(fine_tuned(plain, config.fine_tuning), constants or {}, "the run")
+    rule = config.make_rule()
+    optimizer = config.make_optimizer()
+    return Model(plain, network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))
+
+
+def _plain_network(record: RunRecord) -> BlockNetwork:
+    config = record.config
+    return make_network(
         config.network,
         num_blocks=config.blocks,
         split=config.split,
@@ -74,7 +107,3 @@ def build_model(record: RunRecord, constants: States | None = None) -> Model:
         seed=config.seed,
         recorded=config.code.get("network"),
     )
-    network = with_constants(fine_tuned(plain, config.fine_tuning), constants or {}, "the run")
-    rule = config.make_rule()
-    optimizer = config.make_optimizer()
-    return Model(plain, network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))

@@ -18,7 +18,7 @@ from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
 from edgebll.learning.training.run_constants import save_constants
 from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
-from edgebll.learning.training.trained_model import build_model, rebuild_model
+from edgebll.learning.training.trained_model import build_model, new_model, rebuild_model
 from edgebll.learning.training.training_loop import TrainingLoop
 
 
@@ -48,7 +48,7 @@ def train(
     loaded = _load_data(config, data_dir, listener)
     config, data = replace(config, data=loaded.name, data_options=loaded.options), loaded.splits
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
-    model = build_model(record)
+    model = new_model(record, listener)
     check_fits(model.steps, data[0], "choose another network or data set")
     batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
     config = replace(config, blocks=len(model.network.blocks))
@@ -91,7 +91,7 @@ def resume(
     check_fits(model.steps, data[0])
     start = load_checkpoint(path, [step.spec for step in model.steps])
     is_new = start is None
-    model = model if is_new else rebuild_model(record, path)
+    model = new_model(record, listener) if is_new else rebuild_model(record, path)
     if start is None:
         start = Checkpoint({step.name: step.initial_state() for step in model.steps}, TrainingProgress.none())
     with RunFolder.resume(path, start.progress.metrics_bytes) as folder:

@@ -50,9 +50,15 @@ def cut_module(
     except ConfigError as error:
         raise ConfigError(f"{name} cannot be cut: {error}") from error
     network = BlockNetwork(blocks, num_classes, input_shape)
-    told = [place.names[0] if place.names else "" for place in opened.places if place.index in ends]
-    network.description["options"] = {"num_blocks": len(blocks), "split": ",".join(told) if all(told) and told else split}
+    network.description["options"] = {"num_blocks": len(blocks), "split": _told(opened, ends, split)}
     return network
+
+
+def _told(opened: Opened, ends: Sequence[int], split: str) -> str:
+    """How to cut it here again: after layers by name where all have names that are no numbers of units, else as it was said."""
+    names = [place.names[0] if place.names else "" for place in opened.places if place.index in ends]
+    told = ",".join(names)
+    return told if names and all(names) and _is_names(told) else split
 
 
 def _is_names(split: str) -> bool:

@@ -95,6 +95,13 @@ def test_a_cut_by_names_is_remembered_by_names(model: SmallResNet) -> None:
     assert cut(model, 4).description["options"]["split"] == "body.layer1.0,body.layer1,body.layer2.0"
 
 
+def test_layers_whose_names_are_numbers_are_not_taken_for_numbers_of_units() -> None:
+    layers = [nn.Flatten(), *(nn.Linear(64, 64) for _ in range(5)), nn.Linear(64, CLASSES)]
+    network = cut(nn.Sequential(*layers), 3)
+    assert network.description["options"] == {"num_blocks": 3, "split": "even"}
+    assert [next(iter(block.state_dict())) for block in network.blocks] == ["1.weight", "3.weight", "5.weight"]
+
+
 def test_an_inner_model_is_looked_into_only_where_that_is_needed_and_possible(model: SmallResNet) -> None:
     assert len(cut(Wrapped(model), 5).blocks) == 5
     assert any(isinstance(layer, SmallResNet) for layer in cut(Wrapped(model), None, "first,inner").modules())

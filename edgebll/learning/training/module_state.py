@@ -30,9 +30,9 @@ def state_dict(
 
     Args:
         path: a run folder of `train`, `simulate` or `run`, or a bundle.
-        network: the network that was trained, where it is not a shipped one.
-        module: the module whose keys are wanted, which holds the layers of the network's blocks, as one that was cut into them
-            does; by default the network itself, with keys "blocks.N.NAME".
+        network: the network that was trained, where its code is in no file.
+        module: the module whose keys are wanted, which holds the layers of the network's blocks; by default the one that the
+            network was cut from, else the network itself, with keys "blocks.N.NAME".
 
     Returns:
         Every key of the module's state_dict with a tensor of its own.
@@ -51,7 +51,8 @@ def state_dict(
     trained = open_trained(Path(path), network)
     if trained.network is None:
         raise ConfigError(
-            f"the network {trained.name!r} of {path} is not a shipped one, so its keys are not known here; give it as network="
+            f"the network {trained.name!r} of {path} was made in Python and is in no file that it could be imported from, so "
+            "its keys are not known here; give it as network="
         )
     return module_state(trained, trained.network, module)
 
@@ -72,7 +73,7 @@ def module_state(trained: TrainedNetwork, network: BlockNetwork, module: nn.Modu
     for block, spec in zip(network.blocks, trained.blocks, strict=True):
         for name, own, value in _pairs(block, trained.states[spec.name], f"{trained.path}: {spec.name}"):
             learnt[id(own)], names[id(own)] = value, f"{spec.name}'s {name!r}"
-    owner = network if module is None else module
+    owner = module or next(iter(network.cut_from), network)
     held = {id(value) for value in [*owner.parameters(), *owner.buffers()]}
     for tensor, name in names.items():
         if tensor not in held:

@@ -62,7 +62,7 @@ def open_trained(path: Path | str, network: BlockNetwork | None = None) -> Train
 
     Args:
         path: a run folder of `train`, `simulate` or `run`, or a bundle.
-        network: the network that was trained, needed where it is not a shipped one and its code is asked for.
+        network: the network that was trained, where its code is in no file.
 
     Raises:
         BundleError: there is neither a run nor a bundle, it is not whole, or damaged.

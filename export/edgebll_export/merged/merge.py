@@ -69,7 +69,7 @@ def merge(
         data: data set to choose int8 scales on; by default the one it was trained on.
         samples: training samples to choose int8 scales on.
         data_dir: folder with the data set's files.
-        network: the network that was trained, where it is not a shipped one.
+        network: the network that was trained, where its code is in no file.
         progress: takes events, see `edgebll.kernel.runs.run_events`.
 
     Returns:
@@ -88,7 +88,7 @@ def merge(
         >>> import edgebll
         >>> model = edgebll.merge("trained", "model.onnx")
         >>> model.network, model.numbers, model.batch, model.output, model.max_rel_error < 1e-4
-        ('resnet8', 'float32', None, 'logits', True)
+        ('mlp', 'float32', None, 'logits', True)
     """
     file, listener = Path(out), as_listener(progress)
     wanted = _checked_options(file, batch, int8, float16, samples)

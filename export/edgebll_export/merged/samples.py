@@ -69,7 +69,9 @@ def calibration_batches(
             f"int8 needs samples to choose its scales by, and {trained.path} names no data set; give one with --data"
         )
     first = trained.blocks[0].input
-    dataset = load_dataset(name, "train", data_dir, samples, trained.data_options if name == trained.data else {}).as_dtype(first.dtype)
+    dataset = load_dataset(name, "train", data_dir, samples, trained.data_options if name == trained.data else {}).as_dtype(
+        first.dtype
+    )
     if dataset.input_shape != first.shape[1:]:
         raise DataError(
             f"{trained.path} takes samples of shape {first.shape[1:]}, but those of {name} have {dataset.input_shape}"

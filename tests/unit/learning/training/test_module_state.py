@@ -19,6 +19,7 @@ from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.state.block_state import State
 from edgebll.learning import SGD, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.networks.cutting.cut_module import cut_module
 from edgebll.learning.training.module_state import module_state
 from edgebll.learning.training.trained_network import TrainedNetwork
 
@@ -84,7 +85,7 @@ def learnt(network: BlockNetwork) -> TrainedNetwork:
             state = dict(step(state, x, y, {"lr": torch.tensor(0.1)}).state)
         states[step.name] = {name: value.numpy() for name, value in state.items()}
     specs = tuple(step.spec for step in steps)
-    return TrainedNetwork(Path("run"), specs, states, {"name": "own"}, "greedy", 3, None, "float32", None, network)
+    return TrainedNetwork(Path("run"), specs, states, {"name": "own"}, "greedy", 3, None, {}, "float32", None, network)
 
 
 def by_steps(trained: TrainedNetwork, x: Tensor) -> Tensor:
@@ -141,8 +142,23 @@ def test_weights_of_a_network_that_is_not_known_keep_the_names_of_blocks(tmp_pat
     assert "the code of the network 'custom' is not known here" in result.stderr
     state = open_bundle(path).state("block0")
     assert torch.equal(load_file(file)["blocks.0.0.weight"], torch.from_numpy(state["net.0.weight"]))
-    with pytest.raises(ConfigError, match="is not a shipped one, so its keys are not known here; give it as network="):
+    with pytest.raises(ConfigError, match=r"made in Python .* keys are not known here; give it as network="):
         edgebll.state_dict(path)
+
+
+def test_a_module_that_was_cut_gives_its_own_keys() -> None:
+    module = nn.Sequential()
+    for name, size in (("first", 8), ("second", 8), ("third", 3)):
+        module.add_module(name, nn.Linear(6 if name == "first" else 8, size))
+    network = cut_module(module, "own", None, "first", 3, (6,))
+    trained = learnt(network)
+    found = module_state(trained, network)
+    assert list(found) == list(module.state_dict())
+    assert not list(network.state_dict().keys() & found.keys())
+    expected = by_steps(trained, x := torch.randn(8, 6))
+    module.load_state_dict(found, strict=True)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x), expected)
 
 
 def test_a_module_with_copies_of_the_layers_is_refused() -> None:

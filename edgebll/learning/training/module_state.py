@@ -71,7 +71,7 @@ def module_state(trained: TrainedNetwork, network: BlockNetwork, module: nn.Modu
     learnt: dict[int, Tensor] = {}
     names: dict[int, str] = {}
     for block, spec in zip(network.blocks, trained.blocks, strict=True):
-        for name, own, value in _pairs(block, trained.states[spec.name], f"{trained.path}: {spec.name}"):
+        for name, own, value in _pairs(block, trained.weights(spec.name), f"{trained.path}: {spec.name}"):
             learnt[id(own)], names[id(own)] = value, f"{spec.name}'s {name!r}"
     owner = module or next(iter(network.cut_from), network)
     held = {id(value) for value in [*owner.parameters(), *owner.buffers()]}
@@ -83,10 +83,10 @@ def module_state(trained: TrainedNetwork, network: BlockNetwork, module: nn.Modu
 
 
 def _pairs(block: nn.Module, state: State, where: str) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Name, own tensor and learnt value of everything in a block that its state has.
+    """Name, own tensor and trained value of everything in a block that its weights have.
 
     Raises:
-        BundleError: the state lacks a tensor that is learnt, or one is of another shape or dtype.
+        BundleError: the weights lack a tensor that is learnt, or one is of another shape or dtype.
     """
     learns = {name for name, value in block.named_parameters() if value.requires_grad}
     for name, own in [*block.named_parameters(), *block.named_buffers()]:

@@ -24,6 +24,7 @@ class TrainedNetwork:
         path: the run or bundle that was given.
         blocks: signatures, in stream order.
         states: block name -> its trained state.
+        constants: block name -> what was frozen in it, by names as the state's.
         description: the network's name and options, as a manifest has them.
         rule: name of the learning rule.
         num_classes: of the task.
@@ -31,12 +32,14 @@ class TrainedNetwork:
         data_options: how own data were prepared.
         precision: the numbers that its steps compute in.
         bundle: the opened bundle; None for a run of the trainer.
-        network: the network, with weights that are not the trained ones; None where its code is not known here.
+        network: the network before anything was frozen, with weights that are not the trained ones; None where its code is not
+            known here.
     """
 
     path: Path
     blocks: tuple[BlockSpec, ...]
     states: Mapping[str, State]
+    constants: Mapping[str, State]
     description: Mapping[str, object]
     rule: str
     num_classes: int
@@ -50,6 +53,10 @@ class TrainedNetwork:
     def name(self) -> str:
         """Of the network, e.g. "resnet8"."""
         return str(self.description.get("name"))
+
+    def weights(self, block: str) -> State:
+        """All tensors of a block, what was frozen and what was learnt, by names as the state's."""
+        return {**self.constants[block], **self.states[block]}
 
     @property
     def state_sha256(self) -> str:
@@ -84,6 +91,7 @@ def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork
         path=place.path,
         blocks=tuple(step.spec for step in run.steps),
         states={name: {k: v.numpy() for k, v in state.items()} for name, state in run.states().items()},
+        constants={step.name: {k: v.numpy() for k, v in run.constants(step.name).items()} for step in run.steps},
         description=run.network.description,
         rule=run.rule.name,
         num_classes=run.network.num_classes,
@@ -91,7 +99,7 @@ def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork
         data_options=run.data_options,
         precision=run.precision,
         bundle=None,
-        network=network or run.network,
+        network=network or run.plain,
     )
 
 
@@ -105,6 +113,7 @@ def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) 
         path=place.path,
         blocks=manifest.blocks,
         states={block.name: bundle.state(block.name) for block in manifest.blocks},
+        constants={block.name: bundle.constants(block.name) for block in manifest.blocks},
         description=manifest.network,
         rule=str(manifest.rule.get("name")),
         num_classes=manifest.num_classes,

@@ -21,6 +21,7 @@ from edgebll.kernel.state.block_state import State
 from edgebll.learning.modules.pure_module import PureModule
 from edgebll.learning.modules.user_code import in_block
 from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.networks.network_copy import with_constants
 from edgebll.learning.step import NET
 from edgebll.learning.training.trained_network import TrainedNetwork
 from edgebll_export.lowering.lower_trace import lower
@@ -37,15 +38,16 @@ class TrainedBlock:
     Args:
         block: the user's module; never changed.
         spec: its signature.
-        state: its trained state.
+        weights: its tensors by names as the state's; what the module does not let change, it must hold itself.
     """
 
-    def __init__(self, block: nn.Module, spec: BlockSpec, state: State) -> None:
+    def __init__(self, block: nn.Module, spec: BlockSpec, weights: State) -> None:
         with in_block(spec.name):
             self._net = PureModule(block, NET)
         self.spec = spec
         self.weights = {
-            name: torch.from_numpy(state[name].copy()) if name in state else value for name, value in self._net.initial.items()
+            name: torch.from_numpy(weights[name].copy()) if name in weights else value
+            for name, value in self._net.initial.items()
         }
 
     def __call__(self, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -67,8 +69,11 @@ class TrainedBlock:
 
 def trained_blocks(trained: TrainedNetwork, network: BlockNetwork) -> list[TrainedBlock]:
     """The blocks of a network with their trained weights, in order."""
-    pairs = zip(network.blocks, trained.blocks, strict=True)
-    return [TrainedBlock(block, spec, trained.states[spec.name]) for block, spec in pairs]
+    kept = {
+        name: {key: torch.from_numpy(value.copy()) for key, value in state.items()} for name, state in trained.constants.items()
+    }
+    blocks = with_constants(network, kept, str(trained.path)).blocks
+    return [TrainedBlock(block, spec, trained.weights(spec.name)) for block, spec in zip(blocks, trained.blocks, strict=True)]
 
 
 def bundled_graphs(bundle: Bundle) -> list[onnx.ModelProto]:

@@ -85,7 +85,10 @@ def learnt(network: BlockNetwork) -> TrainedNetwork:
             state = dict(step(state, x, y, {"lr": torch.tensor(0.1)}).state)
         states[step.name] = {name: value.numpy() for name, value in state.items()}
     specs = tuple(step.spec for step in steps)
-    return TrainedNetwork(Path("run"), specs, states, {"name": "own"}, "greedy", 3, None, {}, "float32", None, network)
+    constants = {step.name: {name: value.numpy() for name, value in step.constants.items()} for step in steps}
+    return TrainedNetwork(
+        Path("run"), specs, states, constants, {"name": "own"}, "greedy", 3, None, {}, "float32", None, network
+    )
 
 
 def by_steps(trained: TrainedNetwork, x: Tensor) -> Tensor:

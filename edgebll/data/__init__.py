@@ -5,7 +5,8 @@ from __future__ import annotations
 from edgebll.data.augment import AUGMENTATIONS, check_augmentation, training_batch
 from edgebll.data.batches import batch_order, eval_batches
 from edgebll.data.dataset import Dataset
-from edgebll.data.registry import DATASETS, LoadedData, find_dataset, load_data, load_dataset
+from edgebll.data.loaded_data import LoadedData
+from edgebll.data.registry import DATASETS, find_dataset, load_data, load_dataset
 
 __all__ = [
     "AUGMENTATIONS",

@@ -11,7 +11,7 @@ import numpy as np
 from edgebll.data.dataset import Dataset
 from edgebll.data.own.data_kinds import read_own_data
 from edgebll.data.own.data_options import written
-from edgebll.data.registry import is_own, load_data
+from edgebll.data.registry import is_own, load_data, named_options
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.plots.sample_sheet import SHEET_SAMPLES, draw_sheet
 
@@ -43,7 +43,7 @@ def check_data(
     """
     skipped: tuple[str, ...] = ()
     if is_own(name):
-        splits = read_own_data(Path(name), options or {}, lambda _: None)
+        splits = read_own_data(Path(name), named_options(name, options or {}), lambda _: None)
         parts, found, skipped = _parts(splits.dataset), written(splits.options), splits.pool.skipped
         names = list(splits.options.classes)
     else:

@@ -5,25 +5,30 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgebll.data.bundle_evaluation import evaluate_bundle
 from edgebll.data.dataset import Dataset
+from edgebll.data.own.given_samples import named_data
 from edgebll.data.registry import load_dataset, recorded_options
-from edgebll.kernel.bundle import Bundle, open_bundle
-from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.bundle import MANIFEST, Bundle, open_bundle
+from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.limits import default_threads
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
+from edgebll.kernel.runs.run_folder import open_run
+from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.runs.run_result import RunResult
-from edgebll.kernel.runs.trained_place import find_trained
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.bounds import WrongValue
 from edgebll.kernel.support.option_values import KeyValues, parse_options
 from edgebll.kernel.support.optional_imports import import_torch
 
+#: Where a pipelined run keeps the bundle with its final states.
+RUN_BUNDLE = "bundle"
 #: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> accuracy, loss; it needs torch.
 TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
 
@@ -41,7 +46,7 @@ class _Subject(NamedTuple):
 def evaluate(
     path: str | os.PathLike[str],
     *,
-    data: str | os.PathLike[str] | None = None,
+    data: Any = None,
     data_option: KeyValues | None = None,
     split: str = "test",
     limit: int | None = None,
@@ -55,7 +60,8 @@ def evaluate(
 
     Args:
         path: a run folder or a bundle.
-        data: name of the data set, or the path of own data; by default what the run was trained on.
+        data: name of the data set, the path of own data, or samples as they are, see `train`; by default what the run was
+            trained on.
         data_option: options of own data; by default those of the training, where data are of the same kind.
         split: "test" or "train".
         limit: use at most so many samples.
@@ -85,12 +91,8 @@ def evaluate(
     subject = _subject(Path(path))
     if int8 and subject.bundle is None:
         raise WrongValue("int8", f"needs a quantised bundle, and {path} is a training run; use `edgebll export` and `quantize`")
-    data = os.fspath(data) if data is not None else None
-    name = data or subject.data
-    if name is None:
-        raise ConfigError(f"{path} does not say which data set it was trained on; give one with --data")
-    options = recorded_options(data, subject.data_options, parse_options("data", data_option))
-    dataset = load_dataset(name, split, Path(data_dir) if data_dir is not None else None, limit, options)
+    options, folder = parse_options("data", data_option), Path(data_dir) if data_dir is not None else None
+    dataset = _dataset(subject, data, options, split, folder, limit)
     count = threads or default_threads()
     if subject.bundle is None:
         accuracy, loss = _evaluator()(subject.path, dataset, count)
@@ -102,6 +104,19 @@ def evaluate(
     result = RunResult.of(subject.path, {**summary, **scores})
     as_listener(progress).finished(result)
     return result
+
+
+def _dataset(
+    subject: _Subject, data: Any, options: Mapping[str, Any], split: str, folder: Path | None, limit: int | None
+) -> Dataset:
+    """What a network is evaluated on; the arguments are those of `evaluate`."""
+    with named_data(data, None) as (given, kept):
+        name = given or subject.data
+        if name is None:
+            raise ConfigError(f"{subject.path} does not say which data set it was trained on; give one with --data")
+        options = recorded_options(given, subject.data_options, options)
+        dataset = load_dataset(name, split, folder, limit, options)
+        return dataset if kept is None else replace(dataset, name=type(data).__name__)
 
 
 def _evaluator() -> Callable[[Path, Dataset, int], tuple[float, float]]:
@@ -117,10 +132,19 @@ def _subject(path: Path) -> _Subject:
     Raises:
         BundleError: `path` is neither a run nor a bundle, or the run is not whole.
     """
-    place = find_trained(path)
-    if place.bundle is None:
-        return _Subject(path, None, place.data, str(place.summary.get("state_sha256")), place.data_options)
-    return _of_bundle(path, place.bundle, place.data, place.data_options)
+    if (path / MANIFEST).is_file():
+        return _of_bundle(path, path, None, {})
+    if not (path / CONFIG).is_file():
+        raise BundleError(
+            f"{path} is neither a run nor a bundle; give a folder of `edgebll train`, `simulate`, `run` or `export`"
+        )
+    config, summary = open_run(path)
+    data, options = _text(config.get("data")), _table(config.get("data_options"))
+    if config.get("kind") == "train":
+        return _Subject(path, None, data, str(summary.get("state_sha256")), options)
+    if not (path / RUN_BUNDLE / MANIFEST).is_file():
+        raise BundleError(f"{path} has no {RUN_BUNDLE}/ with final states, so it cannot be evaluated; run it again")
+    return _of_bundle(path, path / RUN_BUNDLE, data, options)
 
 
 def _of_bundle(path: Path, folder: Path, data: str | None, options: Mapping[str, Any]) -> _Subject:

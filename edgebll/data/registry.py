@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from edgebll.data import cifar, fashion_mnist, reverse
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
-from edgebll.data.own.data_kinds import check_no_options, kind_of, prepared_alike, read_own_data
-from edgebll.data.own.data_options import read_options, written
+from edgebll.data.loaded_data import LoadedData
+from edgebll.data.own.code_data import code_reference, is_code, named_code
+from edgebll.data.own.data_kinds import check_no_options, options_of, prepared_alike, read_own_data
+from edgebll.data.own.data_options import written
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.user_folders import xdg_base
 
@@ -65,28 +67,6 @@ FILES: dict[str, Files] = {
     cifar.CIFAR100.name: _cifar(cifar.CIFAR100),
 }
 DATASETS = ("digits", *FILES, reverse.NAME)
-
-
-@dataclass(frozen=True)
-class LoadedData:
-    """A data set that was loaded for a run.
-
-    Attributes:
-        train: training data.
-        test: data of evaluations.
-        name: by which they are found again: that of a data set, or an absolute path.
-        options: how own data are prepared, with all that was found out; empty for others.
-    """
-
-    train: Dataset
-    test: Dataset
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def splits(self) -> tuple[Dataset, Dataset]:
-        """Both parts."""
-        return self.train, self.test
 
 
 def load_dataset(
@@ -146,12 +126,14 @@ def load_data(
 
 def is_own(name: str) -> bool:
     """Whether a name is the path of own data; what comes with edgebll goes before a file of the same name."""
-    return name not in DATASETS and (os.sep in name or Path(name).suffix != "" or Path(name).exists())
+    return name not in DATASETS and (os.sep in name or Path(name).suffix != "" or Path(name).exists() or is_code(name))
 
 
 def settled_name(name: str) -> str:
     """A name that means the same in every folder."""
-    return str(Path(name).absolute()) if is_own(name) else name
+    if not is_own(name):
+        return name
+    return code_reference(name) if is_code(name) else str(Path(name).absolute())
 
 
 def recorded_options(data: str | None, recorded: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -164,7 +146,20 @@ def recorded_options(data: str | None, recorded: Mapping[str, Any], given: Mappi
     """
     if data is None:
         return {**recorded, **(given or {})}
-    return prepared_alike(Path(data), recorded, given or {}) if is_own(data) else dict(given or {})
+    return named_options(data, prepared_alike(Path(data), recorded, given or {}) if is_own(data) else given or {})
+
+
+def named_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for data that a user names now: code is only ever run because a user named it.
+
+    Args:
+        name: of the data.
+        given: their options.
+
+    Raises:
+        ConfigError: there is no such code.
+    """
+    return named_code(name, given) if name not in DATASETS and is_code(name) else dict(given)
 
 
 def own_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +175,7 @@ def own_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if not is_own(name):
         check_no_options(name, given)
         return {}
-    return written(read_options(kind_of(Path(name)).options, name, given))
+    return written(options_of(Path(name), given))
 
 
 def limited(dataset: Dataset, limit: int | None) -> Dataset:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.command_calls import call
 from support.documents import Document
@@ -116,9 +118,34 @@ def test_the_page_on_own_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     page = Document("docs/how-to/use-your-own-data.md")
-    for block in page.fenced("python"):
-        exec(compile(block, "use-your-own-data.md", "exec"), {})
+    for name, block in re.findall(r"```python file=(\S+)\n(.*?)```", page.text, re.DOTALL):
+        Path(name).write_text(block)
+        exec(compile(block, name, "exec"), {"__name__": name})
     for program, *words in page.commands():
         assert program == "edgebll"
         call(*("mlp" if word == "resnet8" else word for word in words))
     assert (tmp_path / "photos.png").exists()
+
+
+def test_samples_of_a_program_stay_with_the_run(tmp_path: Path) -> None:
+    y = np.arange(48) % 3
+    pairs = [(np.random.default_rng(index).normal(label, 1, 6), int(label)) for index, label in enumerate(y)]
+    options = {**TINY, "data_option": {"normalize": "yes"}, "checkpoint_steps": 1}
+    whole = edgebll.train(tmp_path / "runs" / "whole", data=pairs, **options)
+    assert sorted(path.name for path in (whole.path / "data").iterdir()) == ["x.npy", "y.npy"]
+    assert [path.name for path in whole.path.parent.iterdir()] == ["whole"]
+    with pytest.raises(_Stopped):
+        edgebll.train(tmp_path / "stopped", data=pairs, **options, progress=stop_after(5))
+    assert edgebll.train(tmp_path / "stopped", resume=True).state_sha256 == whole.state_sha256
+    bundle = edgebll.export(whole, tmp_path / "bundle", state="initial")
+    assert bundle.manifest.recipe["data"] == str(whole.path / "data")
+    kept = edgebll.simulate(bundle, tmp_path / "kept", boards=0)
+    given = edgebll.simulate(bundle, tmp_path / "given", boards=0, data=pairs)
+    assert given.state_sha256 == kept.state_sha256
+    assert read_config(given.path)["data"] == str(given.path / "data")
+    assert edgebll.evaluate(given).loss == edgebll.evaluate(kept, data=pairs).loss == kept.loss
+    with pytest.raises(DataError, match="the list given as data"):
+        edgebll.train(tmp_path / "wrong", data=[(np.zeros(3), 0.5), (np.zeros(3), 1)], **TINY)
+    with pytest.raises(ConfigError, match="the batch size must lie in"):
+        edgebll.train(tmp_path / "wrong", data=pairs[:4], **options)
+    assert not [path for path in tmp_path.iterdir() if "wrong" in path.name]

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebll.data.own.array_files import ARRAYS, ArrayOptions, is_array_file, read_array_file
 from edgebll.data.own.audio_folder import SOUNDS, SoundOptions, is_sound_folder, read_sound_folder
+from edgebll.data.own.code_data import CODE, CodeOptions, is_code, read_code, with_arguments
 from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
 from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
@@ -37,6 +38,10 @@ class DataKind:
     read: Callable[[Path, Any, Tell], SamplePool]
 
 
+#: Data by the name of code.
+OF_CODE = DataKind(
+    CODE, "FILE.py:NAME or MODULE:NAME of your own code", lambda path: is_code(str(path)), CodeOptions, read_code
+)
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
@@ -52,6 +57,8 @@ def kind_of(path: Path) -> DataKind:
     Raises:
         DataError: there is nothing, or nothing that is known.
     """
+    if OF_CODE.is_here(path):
+        return OF_CODE
     if not path.exists():
         raise DataError(f"there is no data set at {path}; give a folder or file that exists")
     try:
@@ -60,7 +67,14 @@ def kind_of(path: Path) -> DataKind:
                 return kind
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
-    raise DataError(f"{path} is no data that edgebll reads; give {'; or '.join(kind.looks for kind in KINDS)}")
+    raise DataError(f"{path} is no data that edgebll reads; give {'; or '.join(kind.looks for kind in (*KINDS, OF_CODE))}")
+
+
+def options_of(path: Path, given: Mapping[str, Any]) -> OwnDataOptions:
+    """Options of the data at a path, of their kind; arguments and errors are those of `read_own_data`."""
+    kind = kind_of(path)
+    own = with_arguments(given) if kind is OF_CODE else given
+    return read_options(kind.options, str(path), {**own, "kind": kind.name})
 
 
 def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplits:
@@ -75,8 +89,7 @@ def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplit
         DataError: the data are missing, damaged, not of the kind or not those recorded. ConfigError: an option is wrong.
         MissingExtraError: a package that reads them is not installed.
     """
-    kind = kind_of(path)
-    options = read_options(kind.options, str(path), {**given, "kind": kind.name})
+    kind, options = kind_of(path), options_of(path, given)
     try:
         pool = kind.read(path, options, tell)
     except OSError as error:

@@ -17,7 +17,7 @@ from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_
 
 T = TypeVar("T", bound="OwnDataOptions")
 #: Options that say what the data were, not how they are prepared; other data have others.
-FOUND_OUT = ("kind", "digest", "decoded")
+FOUND_OUT = ("kind", "digest", "decoded", "code", "arguments")
 YES, NO = "yes", "no"
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -94,7 +94,7 @@ def read_options(cls: type[T], what: str, given: Mapping[str, Any]) -> T:
 def written(options: OwnDataOptions) -> dict[str, Any]:
     """Options as a run writes them down; those that say nothing are left out."""
     plain: dict[str, Any] = to_plain(options)
-    return {name: value for name, value in plain.items() if value not in ("", [], None)}
+    return {name: value for name, value in plain.items() if value not in ("", [], {}, None)}
 
 
 def preparation(recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from edgebll.data.own.held_out import TEST, TRAIN, decide, shuffled_rows
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import DataError
 
+Doubles = npt.NDArray[np.float64]
 _DIGITS = 6
 
 
@@ -116,16 +117,31 @@ def _measured(pool: SamplePool, train: Ints, options: OwnDataOptions) -> OwnData
         return options
     if not len(train):
         raise DataError(f"{pool.name} has no training samples to normalise by; give the data options mean and std")
+    mean, std = (_of_pixels if pool.pixels else _of_numbers)(SampleRows(pool.samples, train))
+    std = np.where(std > 1e-6 * np.maximum(1, np.abs(mean)), std, 1.0)  # a channel that never changes stays as it is
+    return replace(options, mean=_rounded(mean), std=_rounded(std))
+
+
+def _of_pixels(train: SampleRows) -> tuple[Doubles, Doubles]:
+    """Mean and deviation of each channel of images, whose pixels are parts of 255: by how often each value is there."""
+    counts = np.zeros((train.shape[1], 256))
+    for piece in train.pieces():
+        counts += [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(piece, 1, 0)]
+    values, shares = np.arange(256) / 255, counts / counts.sum(1, keepdims=True)
+    mean = shares @ values
+    return mean, np.sqrt((shares * np.square(values - mean[:, None])).sum(1))
+
+
+def _of_numbers(train: SampleRows) -> tuple[Doubles, Doubles]:
+    """Mean and deviation of each channel, in double precision."""
+    channels = train.shape[1]
     count, total, squares = 0, np.zeros(channels), np.zeros(channels)
-    for piece in SampleRows(pool.samples, train).pieces():
+    for piece in train.pieces():
         numbers = np.moveaxis(np.asarray(piece, np.float64), 1, 0).reshape(channels, -1)
         count, total, squares = count + numbers.shape[1], total + numbers.sum(1), squares + np.square(numbers).sum(1)
-    scale = 255.0 if pool.pixels else 1.0
     mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0)) / scale
-    std = np.where(std > 1e-6 * np.maximum(1, np.abs(mean / scale)), std, 1.0)  # a channel that never changes stays as it is
-    return replace(options, mean=_rounded(mean / scale), std=_rounded(std))
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))
 
 
-def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+def _rounded(values: Doubles) -> tuple[float, ...]:
     return tuple(float(f"{value:.{_DIGITS}g}") for value in values)

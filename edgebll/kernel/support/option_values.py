@@ -125,3 +125,8 @@ def parse_options(owner: str, given: KeyValues | None) -> dict[str, Any]:
             raise ConfigError(f"the {owner} option {key} is given twice")
         result[key] = value.strip()
     return result
+
+
+def given_options(owner: str, given: KeyValues | None) -> dict[str, Any] | None:
+    """As `parse_options`, but None where none are given."""
+    return None if given is None else parse_options(owner, given)

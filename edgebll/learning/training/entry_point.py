@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebll.data.own.given_samples import is_name, named_data
 from edgebll.kernel.errors import ConfigError, MissingExtraError
 from edgebll.kernel.plots import draw_curves
 from edgebll.kernel.runs.listener import Listener, as_listener
@@ -29,7 +30,7 @@ NOT_CONFIG = ("out", "overwrite", "resume", "data_dir", "progress")
 def train(
     out: Place,
     *,
-    data: Place = "digits",
+    data: Any = "digits",
     data_option: KeyValues | None = None,
     network: str = "resnet8",
     network_option: KeyValues | None = None,
@@ -75,7 +76,8 @@ def train(
 
     Args:
         out: the run folder to write.
-        data: name of the data set, or the path of own data.
+        data: name of the data set, the path of own data, or samples as they are: arrays (x, y), an iterable or a torch Dataset
+            of pairs (sample, label), or {"train": ..., "test": ...} of such; those are kept in the run folder.
         data_option: options of own data, e.g. {"size": 64}.
         network: name of a shipped network.
         network_option: options of the network, e.g. {"width": 32}.
@@ -136,17 +138,30 @@ def train(
     """
     arguments = dict(locals())
     options = {name: value for name, value in arguments.items() if name not in NOT_CONFIG}
-    options["data"], listener = os.fspath(data), as_listener(progress)
+    listener = as_listener(progress)
     if resume:
         if overwrite:
             raise ConfigError("--resume and --overwrite exclude each other; give one of them")
         defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
-        given = {name: value for name, value in options.items() if value != defaults[name]}
+        given = {name: value for name, value in options.items() if name == "data" or value != defaults[name]}
+        if is_name(data) and data != defaults["data"]:
+            given["data"] = os.fspath(data)
+        else:
+            del given["data"]  # the run has its own
         return go_on(Path(out), given, data_dir, listener)
-    return begin(Path(out), options, data_dir, listener, overwrite=overwrite)
+    with named_data(data, Path(out)) as (name, samples):
+        return begin(Path(out), {**options, "data": name}, data_dir, listener, overwrite=overwrite, samples=samples)
 
 
-def begin(out: Path, options: Mapping[str, Any], data_dir: Place | None, listener: Listener, *, overwrite: bool) -> RunResult:
+def begin(
+    out: Path,
+    options: Mapping[str, Any],
+    data_dir: Place | None,
+    listener: Listener,
+    *,
+    overwrite: bool,
+    samples: Path | None = None,
+) -> RunResult:
     """Train into a new run folder.
 
     Args:
@@ -155,11 +170,12 @@ def begin(out: Path, options: Mapping[str, Any], data_dir: Place | None, listene
         data_dir: folder with the data set's files.
         listener: is told how it goes.
         overwrite: replace a run that is already there.
+        samples: the folder of the data, which the run is to keep in its own; None where they stay where they are.
     """
     config = config_of(options)
     if config.device == CPU and resolve_device("auto") != CPU:
         listener.noted("training on the processor, to the same bits every time; there is a GPU too: --device cuda")
-    summary = trainer.train(config, out, data_dir=_path(data_dir), overwrite=overwrite, listener=listener)
+    summary = trainer.train(config, out, data_dir=_path(data_dir), overwrite=overwrite, listener=listener, samples=samples)
     return _finished(out, summary, listener)
 
 

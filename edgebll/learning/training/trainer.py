@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import LoadedData, batch_order, check_augmentation, load_data
+from edgebll.data.own.given_samples import keep_samples, kept_name
+from edgebll.data.registry import named_options
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.own_code.code_copies import copy_code
 from edgebll.kernel.runs.listener import Listener
@@ -29,6 +31,7 @@ def train(
     data_dir: Path | str | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
+    samples: Path | None = None,
 ) -> dict[str, Any]:
     """Train a network into the run folder `out`; returns what its summary.json holds.
 
@@ -38,6 +41,7 @@ def train(
         data_dir: where the data set's files are.
         overwrite: replace a run that is already at `out`.
         listener: told how it goes.
+        samples: the folder of the data, which goes into the run folder; None where they stay where they are.
 
     Raises:
         ConfigError: the config does not fit itself or the data. DataError: the data set is missing or damaged.
@@ -45,14 +49,18 @@ def train(
     """
     config = _placed(config.completed())
     listener = listener or Listener()
+    config = replace(config, data_options=named_options(config.data, config.data_options))
     loaded = _load_data(config, data_dir, listener)
-    config, data = replace(config, data=loaded.name, data_options=loaded.options), loaded.splits
+    name = loaded.name if samples is None else kept_name(Path(out))
+    config, data = replace(config, data=name, data_options=loaded.options), loaded.splits
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
     model = new_model(record, listener)
     check_fits(model.steps, data[0], "choose another network or data set")
     batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
     config = replace(config, blocks=len(model.network.blocks))
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
+        if samples is not None:
+            keep_samples(samples, folder.path)
         states = {step.name: step.initial_state() for step in model.steps}
         save_states(folder.path / INITIAL, states)
         copy_code(config.code.values(), folder.path)

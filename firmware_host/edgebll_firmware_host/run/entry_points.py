@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgebll.data.own.given_samples import is_name, named_data
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll.kernel.runs.run_result import RunResult
-from edgebll.kernel.support.option_values import KeyValues, parse_options
+from edgebll.kernel.support.option_values import KeyValues, given_options
 from edgebll_firmware_host.run.launch import begin_on_cluster, begin_simulated, go_on
 from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS, ClusterSpec, RunSpec, SimulateSpec
 
@@ -22,7 +24,7 @@ def simulate(
     bundle: Place | None = None,
     out: Place | None = None,
     *,
-    data: Place | None = None,
+    data: Any = None,
     data_option: KeyValues | None = None,
     epochs: int = 1,
     boards: int = 4,
@@ -56,7 +58,7 @@ def simulate(
     Args:
         bundle: a bundle, e.g. of `export`.
         out: the run folder to write.
-        data: name of the data set, or the path of own data; by default the bundle's.
+        data: name of the data set, the path of own data, or samples as they are, see `train`; by default the bundle's.
         data_option: options of own data; by default the bundle's, where data are of the same kind.
         epochs: passes over the training data; 0 only evaluates.
         boards: agents to start; 0 runs all blocks one after another in this process.
@@ -101,8 +103,8 @@ def simulate(
     """
     spec = SimulateSpec(
         bundle=_text(bundle) or "",
-        data=_text(data),
-        data_options=_options(data_option),
+        data=_text(data) if is_name(data) else type(data).__name__,
+        data_options=given_options("data", data_option),
         data_dir=_text(data_dir),
         epochs=epochs,
         lr=lr,
@@ -128,7 +130,8 @@ def simulate(
     if resume is not None:
         _check_only_resume(spec, out, overwrite)
         return go_on(spec.kind, Path(resume), listener)
-    return begin_simulated(spec, _needed(spec, out), listener, overwrite=overwrite)
+    with named_data(data, folder := _needed(spec, out)) as (name, samples):
+        return begin_simulated(replace(spec, data=name), folder, listener, overwrite=overwrite, samples=samples)
 
 
 def run(
@@ -136,7 +139,7 @@ def run(
     out: Place | None = None,
     cluster: Place | None = None,
     *,
-    data: Place | None = None,
+    data: Any = None,
     data_option: KeyValues | None = None,
     epochs: int = 1,
     window: int | None = None,
@@ -164,7 +167,7 @@ def run(
         bundle: a bundle, e.g. of `export`.
         out: the run folder to write.
         cluster: the inventory of boards, cluster.toml; with `resume`, another one than the run began with.
-        data: name of the data set, or the path of own data; by default the bundle's.
+        data: name of the data set, the path of own data, or samples as they are, see `train`; by default the bundle's.
         data_option: options of own data; by default the bundle's, where data are of the same kind.
         epochs: passes over the training data; 0 only evaluates.
         window: batches in flight; by default the inventory's.
@@ -200,8 +203,8 @@ def run(
     spec = ClusterSpec(
         bundle=_text(bundle) or "",
         cluster=_text(cluster) or "",
-        data=_text(data),
-        data_options=_options(data_option),
+        data=_text(data) if is_name(data) else type(data).__name__,
+        data_options=given_options("data", data_option),
         data_dir=_text(data_dir),
         epochs=epochs,
         lr=lr,
@@ -223,15 +226,13 @@ def run(
         return go_on(spec.kind, Path(resume), listener, cluster=path, preflight=preflight)
     if not spec.cluster:
         raise ConfigError("give the inventory of boards, cluster")
-    return begin_on_cluster(spec, _needed(spec, out), listener, overwrite=overwrite, preflight=preflight)
+    with named_data(data, folder := _needed(spec, out)) as (name, samples):
+        spec = replace(spec, data=name)
+        return begin_on_cluster(spec, folder, listener, overwrite=overwrite, preflight=preflight, samples=samples)
 
 
 def _text(place: Place | None) -> str | None:
     return os.fspath(place) if place is not None else None
-
-
-def _options(given: KeyValues | None) -> dict[str, Any] | None:
-    return parse_options("data", given) if given is not None else None
 
 
 def _needed(spec: RunSpec, out: Place | None) -> Path:

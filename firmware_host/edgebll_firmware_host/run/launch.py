@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgebll.data.own.given_samples import keep_samples, kept_name
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.execution.step_timing import step_seconds
@@ -31,7 +32,9 @@ from edgebll_firmware_host.run_files.snapshot_store import Snapshot, newest_snap
 _SHOWN = ("boards", "window", "threads", "runtime", "deadline", "patience", "cap_threads", "memory_check")
 
 
-def begin_simulated(spec: SimulateSpec, out: Path, listener: Listener, *, overwrite: bool) -> RunResult:
+def begin_simulated(
+    spec: SimulateSpec, out: Path, listener: Listener, *, overwrite: bool, samples: Path | None = None
+) -> RunResult:
     """Train over agents of this machine, into a new run folder.
 
     Args:
@@ -39,6 +42,7 @@ def begin_simulated(spec: SimulateSpec, out: Path, listener: Listener, *, overwr
         out: the run folder.
         listener: is told how it goes.
         overwrite: replace a run that is already there.
+        samples: the folder of the data, which goes into the run folder; None where they stay where they are.
 
     Raises:
         ConfigError, DataError: options or data do not fit the bundle. StorageError: there is a run at `out`, or the disk
@@ -51,10 +55,13 @@ def begin_simulated(spec: SimulateSpec, out: Path, listener: Listener, *, overwr
     where = on_this_machine(spec, 0, listener.noted)
     used = where.threads if isinstance(where, InProcess) else 0
     recorded = RecordedRun(spec, _facts(bundle, weights, used))
-    return _begin(make_job(bundle, recorded, where, _shown(recorded), listener.said), out, listener, overwrite=overwrite)
+    job = make_job(bundle, recorded, where, _shown(recorded), listener.said)
+    return _begin(job, out, listener, overwrite=overwrite, samples=samples)
 
 
-def begin_on_cluster(spec: ClusterSpec, out: Path, listener: Listener, *, overwrite: bool, preflight: bool) -> RunResult:
+def begin_on_cluster(
+    spec: ClusterSpec, out: Path, listener: Listener, *, overwrite: bool, preflight: bool, samples: Path | None = None
+) -> RunResult:
     """Train over the boards of an inventory, into a new run folder; other arguments and errors are those of `begin_simulated`.
 
     Args:
@@ -63,6 +70,7 @@ def begin_on_cluster(spec: ClusterSpec, out: Path, listener: Listener, *, overwr
         listener: is told how it goes.
         overwrite: replace a run that is already there.
         preflight: whether boards try their links before anything is loaded.
+        samples: the folder of the data, which goes into the run folder; None where they stay where they are.
     """
     inventory = load_cluster(spec.cluster).with_window(spec.window)
     bundle = open_bundle(spec.bundle)
@@ -73,7 +81,7 @@ def begin_on_cluster(spec: ClusterSpec, out: Path, listener: Listener, *, overwr
     recorded = RecordedRun(spec, _facts(bundle, weights, 0))
     where = on_inventory(inventory, preflight=preflight)
     job = make_job(bundle, recorded, where, _shown_cluster(inventory, path), listener.said)
-    return _begin(job, out, listener, overwrite=overwrite)
+    return _begin(job, out, listener, overwrite=overwrite, samples=samples)
 
 
 def go_on(kind: str, run: Path, listener: Listener, *, cluster: Path | None = None, preflight: bool = True) -> RunResult:
@@ -126,8 +134,12 @@ def _where(recorded: RecordedRun, cluster: Path | None, listener: Listener, *, p
     return on_inventory(inventory, preflight=preflight), _shown_cluster(inventory, path)
 
 
-def _begin(job: Job, out: Path, listener: Listener, *, overwrite: bool) -> RunResult:
+def _begin(job: Job, out: Path, listener: Listener, *, overwrite: bool, samples: Path | None) -> RunResult:
+    if samples is not None:
+        job = replace(job, recorded=replace(job.recorded, spec=replace(job.recorded.spec, data=kept_name(out))))
     with RunFolder.create(out, job.recorded.document(job.shown), overwrite=overwrite) as folder:
+        if samples is not None:
+            keep_samples(samples, folder.path)
         return _perform(job, folder, listener, None, resumed=False)
 
 

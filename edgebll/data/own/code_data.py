@@ -1,0 +1,107 @@
+"""Data that a user's own code makes: "FILE.py:NAME", "MODULE:NAME", or what an installed package offers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sized
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edgebll.data.own.array_files import ArrayOptions, pool_of
+from edgebll.data.own.python_samples import WORDS, digest_arrays, gathered
+from edgebll.data.own.sample_pool import SamplePool
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.own_code import CodeOrigin, Resolved, known_names, make, resolve
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
+
+CODE = "code"
+_KIND = "data set"
+
+
+@dataclass(frozen=True)
+class CodeOptions(ArrayOptions):
+    """Options of data from code: those of arrays, and all others are arguments of the function or class.
+
+    Attributes:
+        arguments: of the function or class that makes the data.
+        code: where it was found, see `edgebll.kernel.own_code.CodeOrigin`; empty until it is.
+    """
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict)
+
+
+def is_code(name: str) -> bool:
+    """Whether a name is that of code, or one that an installed package offers."""
+    return (":" in name and not Path(name).exists()) or (name.isidentifier() and name in known_names(_KIND, {}))
+
+
+def code_reference(name: str) -> str:
+    """The name of code as it means the same in every folder."""
+    where, _, path = name.rpartition(":")
+    return f"{Path(where).expanduser().absolute()}:{path}" if where.endswith(".py") or "/" in where else name
+
+
+def with_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which those that the kind does not have are arguments of the code."""
+    own = {one.name for one in fields(CodeOptions)}
+    others = {name: value for name, value in given.items() if name not in own}
+    return {
+        **{name: value for name, value in given.items() if name in own},
+        "arguments": {**given.get("arguments", {}), **others},
+    }
+
+
+def named_code(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of code that the user names now; what a run or a bundle names must have been named by a user before.
+
+    Args:
+        name: of the code.
+        given: its options.
+
+    Raises:
+        ConfigError: there is no such code.
+    """
+    origin = resolve(_KIND, name, {}).origin
+    return {**given, "code": to_plain(origin)}
+
+
+def _check_own(name: str, found: Resolved, recorded: CodeOrigin) -> None:
+    """Refuse to call whatever a run or a bundle names: only what a package offers as data, and what is in the files named."""
+    origin, value = found.origin, found.value
+    if origin is None or ":" not in origin.reference:
+        return
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    code = getattr(value, "__code__", None)
+    file = code.co_filename if code is not None else getattr(module, "__file__", None)
+    called = callable(value) and not isinstance(value, (Iterable, Sized))
+    if not origin.files or origin.files != recorded.files or (called and file not in origin.files):
+        raise ConfigError(
+            f"the data set {name} is not code of a file of your own that was written down with its content; nothing else is "
+            "called, for a run or a bundle may name anything: make a function for it in a file of your own, and name that"
+        )
+
+
+def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> SamplePool:
+    """The samples that code makes, all of them in memory.
+
+    Args:
+        path: the name of the code.
+        options: of the data; the code must still be what `code` says, see `named_code`.
+        tell: not told anything; here for other kinds.
+
+    Raises:
+        ConfigError: there is no such code, it fails, or has changed. DataError: what it makes are no samples.
+    """
+    name = str(path)
+    try:
+        recorded = from_plain(CodeOrigin, options.code, f"code of the data set {name}")
+    except PlainError as error:
+        raise ConfigError(f"{error}; name the data anew with --data") from error
+    found = resolve(_KIND, name, {}, recorded)
+    _check_own(name, found, recorded)
+    made = make(found, _KIND, options.arguments, (Iterable, Sized), words=WORDS)
+    arrays = gathered(made, name)
+    origin = to_plain(found.origin) if found.origin is not None else {}
+    return pool_of(name, arrays, replace(options, digest=digest_arrays(arrays), code=origin))

@@ -44,7 +44,16 @@ from edgebll.cli.commands.train_options import (
     WeightsOption,
 )
 from edgebll.cli.data_options import DataDirOption, DataKeyValues
-from edgebll.cli.fine_tuning_options import DecayForOption, FreezeOption, LrForOption, TrainableOption
+from edgebll.cli.fine_tuning_options import (
+    AdapterOption,
+    AdaptOption,
+    AlphaOption,
+    DecayForOption,
+    FreezeOption,
+    LrForOption,
+    RankOption,
+    TrainableOption,
+)
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.support.optional_imports import import_torch
@@ -79,6 +88,10 @@ def train(
     trainable: TrainableOption = "all",
     lr_for: LrForOption = None,
     decay_for: DecayForOption = None,
+    adapter: AdapterOption = "none",
+    rank: RankOption = 4,
+    alpha: AlphaOption = None,
+    adapt: AdaptOption = None,
     limit: LimitOption = None,
     augment: AugmentOption = "none",
     threads: ThreadsOption = None,

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from torch import nn
 
-from edgebll.kernel.spec.fine_tuning import HEAD, FineTuning
+from edgebll.kernel.spec.fine_tuning import HEAD, NO_ADAPTER, FineTuning
 from edgebll.learning.finetuning.part_names import Part, matched, parts_of
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.network_copy import copied
@@ -28,9 +28,9 @@ def frozen_parts(network: BlockNetwork, plan: FineTuning) -> list[Part]:
     """
     found = set(matched(network, plan.freeze, "freeze"))
     parts = parts_of(network)
-    if plan.trainable == HEAD:
-        free = head_of(network)
-        found |= {part for part in parts if part.is_parameter and not free.holds(part)}
+    if plan.trainable == HEAD or plan.adapter != NO_ADAPTER:
+        free = [head_of(network)] if plan.trainable == HEAD else []
+        found |= {part for part in parts if part.is_parameter and not any(one.holds(part) for one in free)}
     return [part for part in parts if part in found]
 
 

@@ -50,5 +50,14 @@ def _numbers(given: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
     return found
 
 
-_CONVERTERS: dict[str, Any] = {"freeze": _patterns, "trainable": str, "lr_for": _numbers, "decay_for": _numbers}
+_CONVERTERS: dict[str, Any] = {
+    "freeze": _patterns,
+    "trainable": str,
+    "lr_for": _numbers,
+    "decay_for": _numbers,
+    "adapter": str,
+    "rank": int,
+    "alpha": float,
+    "adapt": _patterns,
+}
 PLAN_OPTIONS = tuple(_CONVERTERS)

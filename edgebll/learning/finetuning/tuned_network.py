@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.spec.fine_tuning import NO_ADAPTER, FineTuning
+from edgebll.learning.finetuning.adapting import adapted, adapted_layers
 from edgebll.learning.finetuning.block_optimizers import check_numbers
 from edgebll.learning.finetuning.freezing import frozen, frozen_parts
 from edgebll.learning.networks.block_network import BlockNetwork
@@ -19,7 +20,8 @@ def fine_tuned(network: BlockNetwork, plan: FineTuning) -> BlockNetwork:
         plan: what is trained of it; with the default nothing is done.
 
     Raises:
-        ConfigError: a pattern means nothing of the network, nothing is left to train, or the network follows a plan already.
+        ConfigError: a pattern means nothing of the network, nothing is left to train, no layer can be adapted, or the network
+            follows another plan already.
 
     Examples:
         >>> import edgebll
@@ -35,6 +37,8 @@ def fine_tuned(network: BlockNetwork, plan: FineTuning) -> BlockNetwork:
     if network.fine_tuning:
         raise ConfigError("the network is fine-tuned by another plan already; begin with the network it was made from")
     result = frozen(network, frozen_parts(network, plan))
+    if plan.adapter != NO_ADAPTER:
+        result = adapted(result, adapted_layers(network, plan), plan)
     if not any(parameter.requires_grad for parameter in result.parameters()):
         raise ConfigError("the plan freezes every parameter of the network, so nothing trains; leave at least one free")
     result = copy.copy(result) if result is network else result

@@ -56,6 +56,10 @@ def train(
     trainable: str = "all",
     lr_for: PatternNumbers = None,
     decay_for: PatternNumbers = None,
+    adapter: str = "none",
+    rank: int = 4,
+    alpha: float | None = None,
+    adapt: Patterns = None,
     limit: int | None = None,
     augment: str = "none",
     threads: int | None = None,
@@ -103,6 +107,10 @@ def train(
         trainable: what is trained of the rest, "all", or "head" for the last layer with parameters.
         lr_for: pattern -> factor of the learning rate of what it means, e.g. {"block0.*": 0.1}.
         decay_for: pattern -> weight decay of what it means, e.g. {"*.bias": 0}.
+        adapter: "none", or "lora" for low-rank corrections of frozen layers, see `edgebll.learning.adapters.low_rank`.
+        rank: of the corrections.
+        alpha: they are multiplied by alpha / rank; by default the rank.
+        adapt: patterns of the layers with an adapter; by default all linear layers and convolutions.
         limit: use at most so many training samples.
         augment: what happens to training images, "none", "standard" or "reflect".
         threads: of PyTorch; by default the usable cores.

@@ -79,7 +79,7 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
             different = StartWeights.of("", value).left_out != old
         elif name in PLAN_OPTIONS:
             old, option = getattr(recorded.fine_tuning, name), _SPELLED.get(name, option)
-            different = getattr(plan_of({name: value}), name) != old
+            different = plan_of({**was["fine_tuning"], name: value}) != recorded.fine_tuning
         else:
             different = old != value
         if different:

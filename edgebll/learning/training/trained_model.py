@@ -8,6 +8,7 @@ from pathlib import Path
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import BlockStep, Optimizer, Rule, fine_tuned, make_steps
+from edgebll.learning.finetuning.savings import savings
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.networks.network_copy import with_constants
 from edgebll.learning.networks.pretrained_weights import WeightsMisfitError, load_weights
@@ -33,6 +34,12 @@ class Model:
     rule: Rule
     optimizer: Optimizer
     steps: list[BlockStep]
+
+    def savings(self) -> str:
+        """What fine-tuning saves, see `edgebll.learning.finetuning.savings`."""
+        first = self.steps[0]
+        size, precision = first.spec.input.shape[0], first.precision.name
+        return savings(make_steps(self.plain, self.rule, self.optimizer, size, precision), self.steps)
 
     @property
     def edges(self) -> tuple[EdgeSpec, ...]:

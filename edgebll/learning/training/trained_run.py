@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from edgebll.data import Dataset
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_folder import open_run
 from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.state.network_tensors import NET, network_tensors
 from edgebll.learning import BlockStep, Optimizer, Rule
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.training.checkpoint import INITIAL, States, load_checkpoint, load_states
@@ -92,6 +94,23 @@ class TrainedRun:
         if found is None:
             raise BundleError(f"{self.path} has lost its checkpoint; train again")
         return found.states
+
+    def plain_states(self, which: str = "trained") -> States:
+        """Every block's state with what is frozen, by the names of the plain network, adapters merged into its weights.
+
+        Args:
+            which: "initial" or "trained".
+
+        Raises:
+            ConfigError: another word.
+            BundleError: the files are missing or damaged.
+        """
+        found: States = {}
+        for name, state in self.states(which).items():
+            arrays, fixed = ({k: v.numpy() for k, v in t.items()} for t in (state, self.constants(name)))
+            whole = network_tensors(arrays, fixed, self.config.fine_tuning)
+            found[name] = {**state, **{NET + k: torch.from_numpy(np.array(v)) for k, v in whole.items()}}
+        return found
 
     def constants(self, block: str) -> dict[str, Tensor]:
         """What is frozen in a block, by names as its state's."""

@@ -56,6 +56,8 @@ def train(
     record = RunRecord(config, data[0].num_classes, data[0].input_shape)
     model = new_model(record, listener)
     check_fits(model.steps, data[0], "choose another network or data set")
+    if config.fine_tuning:
+        listener.noted(model.savings())
     batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
     config = replace(config, blocks=len(model.network.blocks))
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:

@@ -175,6 +175,7 @@ def export_run(
     precision: str | None = None,
     examples: Any = None,
     fine_tuning: FineTuning | None = None,
+    merge: bool = False,
 ) -> Manifest:
     """Export what `edgebll train` made.
 
@@ -187,6 +188,7 @@ def export_run(
         precision: numbers they compute in; by default the run's.
         examples: as for `export_bundle`.
         fine_tuning: which parts of the network boards train; by default those that the run trained.
+        merge: add the run's adapters to the weights and let boards train the plain network, or what `fine_tuning` says of it.
 
     Raises:
         BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
@@ -197,15 +199,15 @@ def export_run(
 
     trained = run if isinstance(run, TrainedRun) else load_run(run)
     own = {"data_options": trained.data_options} if trained.data_options else {}
-    states = {name: {**trained.constants(name), **tensors} for name, tensors in trained.states(state).items()}
+    is_plain = bool(fine_tuning) or merge
     return export_bundle(
-        trained.plain if fine_tuning else trained.network,
+        trained.plain if is_plain else trained.network,
         rule=trained.rule,
         optimizer=trained.optimizer,
         batch_size=batch_size or trained.batch_size,
         path=out_path,
         schedule=trained.schedule,
-        states=states,
+        states=trained.plain_states(state) if is_plain else trained.states(state),
         provenance={"data": trained.data, **own, "augment": trained.augment, "state": state},
         target=target,
         precision=precision or trained.precision,

@@ -33,6 +33,11 @@ def export(
     trainable: str = "all",
     lr_for: PatternNumbers = None,
     decay_for: PatternNumbers = None,
+    adapter: str = "none",
+    rank: int = 4,
+    alpha: float | None = None,
+    adapt: Patterns = None,
+    merge: bool = False,
     data_dir: str | os.PathLike[str] | None = None,
     progress: EventCallback | Listener | None = None,
 ) -> Bundle:
@@ -55,6 +60,11 @@ def export(
         trainable: what boards train of the rest, "all", or "head" for the last layer with parameters.
         lr_for: pattern -> factor of the learning rate of what it means, e.g. {"block0.*": 0.1}.
         decay_for: pattern -> weight decay of what it means, e.g. {"*.bias": 0}.
+        adapter: "none", or "lora" for low-rank corrections of frozen layers, see `edgebll.learning.adapters.low_rank`.
+        rank: of the corrections.
+        alpha: they are multiplied by alpha / rank; by default the rank.
+        adapt: patterns of the layers with an adapter; by default all linear layers and convolutions.
+        merge: add the run's adapters to its weights, and let boards train the plain network, or as the options above say.
         data_dir: folder with the data set's files.
         progress: takes events, see `edgebll.kernel.runs.run_events`.
 
@@ -74,6 +84,7 @@ def export(
         >>> [block.name for block in bundle.manifest.blocks]
         ['block0', 'block1']
     """
+    given = dict(locals())
     if state not in ("trained", "initial"):
         raise WrongValue("state", f"must be trained or initial, not {state!r}")
     if batch_size is not None:
@@ -84,7 +95,7 @@ def export(
         raise WrongValue("precision", f"must be one of {', '.join(PRECISIONS)}, not {precision!r}")
     chosen.suited(precision or trained.precision)
     check_bundle_place(folder)
-    plan = plan_of({"freeze": freeze, "trainable": trainable, "lr_for": lr_for, "decay_for": decay_for})
+    plan = plan_of(given)
     listener.noted(f"exporting {trained.path}; this takes some seconds a block")
     where = Path(data_dir) if data_dir is not None else None
     examples = training_samples(trained.data, trained.steps[0].spec.input, where, listener.noted, trained.data_options)
@@ -97,6 +108,7 @@ def export(
         precision=precision,
         examples=examples,
         fine_tuning=plan,
+        merge=merge,
     )
     for block, notes in manifest.recipe.get("notes", {}).items():
         for note in notes:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.cli.data_options import DataDirOption
-from edgebll.cli.fine_tuning_options import DecayForOption, FreezeOption, LrForOption, TrainableOption
+from edgebll.cli.fine_tuning_options import (
+    AdapterOption,
+    AdaptOption,
+    AlphaOption,
+    DecayForOption,
+    FreezeOption,
+    LrForOption,
+    MergeOption,
+    RankOption,
+    TrainableOption,
+)
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.support.bounds import spelled_as_options
@@ -46,6 +56,11 @@ def export(
     trainable: TrainableOption = "all",
     lr_for: LrForOption = None,
     decay_for: DecayForOption = None,
+    adapter: AdapterOption = "none",
+    rank: RankOption = 4,
+    alpha: AlphaOption = None,
+    adapt: AdaptOption = None,
+    merge: MergeOption = False,
     data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:

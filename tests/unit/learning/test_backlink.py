@@ -15,6 +15,7 @@ from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import SGD, AdamW, BackLink, BlockStep, Greedy, Optimizer, SeededDropout, SideStreams, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.rules.backlink.step import PENDING, PENDING_LR, BackLinkStep
+from edgebll.learning.rules.backlink.tail import Tail
 
 BATCH, STEPS = 8, 5
 
@@ -205,3 +206,17 @@ def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
 def test_what_cannot_be_linked_is_refused(first: nn.Module, precision: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         make_steps(BlockNetwork([first, nn.Linear(4, 3)], 3, (4,)), BackLink(), SGD(), 2, precision)
+
+
+def test_a_frozen_norm_is_computed_again_by_its_running_statistics() -> None:
+    """What the next block computes again is what the block gave, so that the gradient is that of the same function."""
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 6)))
+    norm = block.get_submodule("1.0")
+    norm.requires_grad_(False).eval()
+    norm.get_buffer("running_mean").fill_(2.0)
+    tail = Tail(BlockNetwork([block, nn.Linear(6, 10)], 10, (6,)), 0, 1)
+    assert tail.names == ["net.1.1.weight", "net.1.1.bias"], "what is frozen is not sent"
+    x = torch.randn(4, 6)
+    with tail.units.on(tail.units.initial, train=True) as units, tail.again.on(tail.again.initial, train=True) as again:
+        assert torch.equal(units(x), again(x))

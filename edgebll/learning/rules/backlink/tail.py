@@ -94,10 +94,10 @@ def _check_apart(owner: str, front: PureModule, units: PureModule) -> None:
 
 
 def _without_statistics(module: nn.Module) -> nn.Module:
-    """A copy whose batch norms keep no running statistics."""
+    """A copy whose batch norms keep no running statistics, but for frozen ones, which compute by them."""
     module = copy.deepcopy(module)
     for child in module.modules():
-        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and child.training:
             child.track_running_stats = False
             child.running_mean = child.running_var = child.num_batches_tracked = None
     return module

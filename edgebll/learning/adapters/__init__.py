@@ -1,0 +1,1 @@
+"""Adapters: small trained corrections of layers whose own weights are frozen."""

@@ -1,0 +1,102 @@
+"""Putting adapters on layers of a network: a transformation of its blocks, before any rule sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.fine_tuning import HEAD, FineTuning
+from edgebll.learning.adapters.low_rank import LowRank
+from edgebll.learning.finetuning.freezing import head_of
+from edgebll.learning.finetuning.part_names import Part, matched
+from edgebll.learning.modules.pure_module import seeded
+from edgebll.learning.networks.block_network import BlockNetwork
+from edgebll.learning.networks.network_copy import copied
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def adapted_layers(network: BlockNetwork, plan: FineTuning) -> list[Part]:
+    """The layers that a plan puts adapters on.
+
+    Args:
+        network: before anything is done to it.
+        plan: with an adapter.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    able = list(_adaptable(network))
+    if not able:
+        raise ConfigError(
+            "the network has no linear layer or convolution to put an adapter on; freeze parts of it instead, without one"
+        )
+    chosen = able
+    if plan.adapt:
+        wanted = set(matched(network, plan.adapt, "adapt"))
+        chosen = [part for part in able if part in wanted]
+        if not chosen:
+            shown = ", ".join(part.names[0] for part in able[:3])
+            raise ConfigError(
+                f"adapt {' '.join(plan.adapt)!r} means no linear layer or convolution; it has, for example, {shown}"
+            )
+    held = set(matched(network, plan.freeze, "freeze"))
+    if plan.trainable == HEAD:
+        held.add(head_of(network))
+    left = [part for part in chosen if part not in held]
+    if not left:
+        raise ConfigError(
+            "every layer that would have an adapter is frozen, or is the head, which is trained itself; name others"
+        )
+    return left
+
+
+def _adaptable(network: BlockNetwork) -> Iterator[Part]:
+    """Linear layers and convolutions with a weight of their own, which nobody else reads."""
+    for index, block in enumerate(network.blocks):
+        read: dict[int, int] = {}
+        for _, parameter in block.named_parameters(remove_duplicate=False):
+            read[id(parameter)] = read.get(id(parameter), 0) + 1
+        inside = {
+            id(child) for layer in block.modules() if isinstance(layer, nn.MultiheadAttention) for child in layer.children()
+        }
+        for path, layer in block.named_modules():
+            own = isinstance(layer, _LAYERS) and not is_parametrized(layer) and read.get(id(layer.weight)) == 1
+            if own and id(layer) not in inside:
+                yield Part(index, path, is_parameter=False)
+
+
+def adapted(network: BlockNetwork, parts: Iterable[Part], plan: FineTuning) -> BlockNetwork:
+    """The network with adapters on these layers, drawn from a seed; the rest is as it was.
+
+    Args:
+        network: it; it is not changed.
+        parts: of it.
+        plan: says rank and alpha.
+
+    Raises:
+        ConfigError: a block cannot be copied.
+    """
+    wanted = {(part.block, part.path) for part in parts}
+
+    def adapt(index: int, block: nn.Module) -> nn.Module:
+        root = nn.ModuleDict({"block": block})
+        places = [(path, parent, key, layer) for path, parent, key, layer in _places(root) if (index, path) in wanted]
+        with seeded(index):
+            for _, parent, key, layer in places:
+                parent._modules[key] = LowRank(layer, plan.rank, plan.scale)  # type: ignore[arg-type]
+        return root["block"]
+
+    return copied(network, {}, adapt)
+
+
+def _places(root: nn.ModuleDict) -> Iterator[tuple[str, nn.Module, str, nn.Module]]:
+    """Path in the block, parent, key and layer of every module below `root`."""
+    for path, parent in list(root.named_modules()):
+        for key, layer in parent._modules.items():
+            if layer is not None:
+                whole = f"{path}.{key}" if path else key
+                yield whole.removeprefix("block").removeprefix("."), parent, key, layer

@@ -1,0 +1,170 @@
+"""Low-rank corrections: their formula on every kind of layer, merging, and the layers that have none."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.state.network_tensors import network_tensors
+from edgebll.learning import BLL, RULES, SGD, BlockStep, fine_tuned, make_rule, make_steps
+from edgebll.learning.networks import BlockNetwork, make_network
+
+LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "linear": (nn.Linear(6, 5), (4, 6)),
+    "linear on sequences": (nn.Linear(6, 5, bias=False), (4, 3, 6)),
+    "convolution of one axis": (nn.Conv1d(3, 5, 3, stride=2, padding=1), (2, 3, 9)),
+    "convolution": (nn.Conv2d(3, 5, 3, padding=1), (2, 3, 7, 7)),
+    "strided and dilated": (nn.Conv2d(3, 5, 3, stride=2, padding=2, dilation=2, bias=False), (2, 3, 9, 9)),
+    "reflected border": (nn.Conv2d(3, 5, 3, padding=1, padding_mode="reflect"), (2, 3, 7, 7)),
+    "padding by name": (nn.Conv2d(3, 5, 3, padding="same"), (2, 3, 7, 7)),
+    "groups": (nn.Conv2d(4, 6, 3, groups=2), (2, 4, 7, 7)),
+    "depthwise": (nn.Conv2d(4, 4, 3, groups=4), (2, 4, 7, 7)),
+    "convolution of three axes": (nn.Conv3d(2, 4, 2), (2, 2, 4, 4, 4)),
+}
+
+
+def with_random_corrections(step: BlockStep, seed: int = 0) -> dict[str, torch.Tensor]:
+    """The first state, but with corrections that are not zero."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(value.shape, generator=generator) if ".lora_" in name else value
+        for name, value in step.initial_state().items()
+    }
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("alpha", [None, 3.0])
+def test_a_correction_is_that_of_the_weight(kind: str, alpha: float | None) -> None:
+    """The layer itself with W + alpha / r B A gives the same to rounding, and the merged tensors are those."""
+    layer, shape = LAYERS[kind]
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    features = layer(x)[0].numel()
+    block = nn.Sequential(copy.deepcopy(layer))
+    network = BlockNetwork([block, nn.Sequential(nn.Flatten(), nn.Linear(features, 3))], 3, shape[1:])
+    plan = FineTuning(adapter="lora", rank=2, alpha=alpha, adapt=("block0",))
+    step = make_steps(fine_tuned(network, plan), BLL(pool="none"), SGD(), len(x))[0]
+    state = with_random_corrections(step)
+    a, b = (state[f"net.0.lora_{which}"].double().numpy() for which in "ab")
+    plain = copy.deepcopy(layer).double()
+    with torch.no_grad():
+        correction = torch.from_numpy(np.einsum("or,ri->oi", b, a.reshape(2, -1)).reshape(plain.weight.shape))
+        plain.weight += (1.0 if alpha is None else alpha / 2) * correction
+        expected = plain(x.double())
+    found = step.forward(state, x).double()
+    assert ((found - expected).abs() <= 1e-5 * expected.abs().max()).all()
+    arrays, constants = ({name: value.numpy() for name, value in tensors.items()} for tensors in (state, step.constants))
+    merged = network_tensors(arrays, constants, plan)
+    assert merged.keys() == {f"0.{name}" for name, _ in layer.named_parameters()}
+    weight: Any = merged["0.weight"]
+    np.testing.assert_allclose(weight, plain.weight.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_training_begins_with_the_network_as_it_was() -> None:
+    network = make_network("resnet8", num_blocks=3, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    x = torch.randn(4, 1, 8, 8)
+    expected = copy.deepcopy(network).eval()(x)
+    a = x
+    for step in make_steps(fine_tuned(network, FineTuning(adapter="lora")), BLL(), SGD(), 4):
+        a = step.forward(step.initial_state(), a)
+    assert torch.equal(a, expected)
+
+
+def test_only_the_corrections_are_state() -> None:
+    network = make_network("resnet8", num_blocks=3, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    steps = make_steps(fine_tuned(network, FineTuning(adapter="lora", rank=2)), BLL(), SGD(momentum=0.0, nesterov=False), 4)
+    for step in steps:
+        own = [name for name in step.initial_state() if name.startswith("net.")]
+        assert own
+        assert all(name.endswith((".lora_a", ".lora_b")) for name in own)
+        weights = {name for name in step.constants if name.endswith("weight")}
+        plain = {f"net.{name}" for name, _ in network.blocks[int(step.name[-1])].named_parameters() if name.endswith("weight")}
+        assert {name.replace(".base.", ".") for name in weights} == plain
+
+
+def test_the_head_trains_itself_where_it_is_asked_for() -> None:
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    steps = make_steps(fine_tuned(network, FineTuning(adapter="lora", trainable="head")), BLL(), SGD(), 4)
+    own = [name for name in steps[1].trained if name.startswith("net.")]
+    assert [name for name in own if "lora" not in name] == ["net.1.weight", "net.1.bias"]
+    assert not [name for name in own if name.startswith("net.1.lora")]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_trains_the_corrections(rule: str) -> None:
+    """One step in the last block and in all the others moves B, and a second one A, which B = 0 had no gradient for."""
+    made = make_rule(rule)
+    network = make_network("resnet8", num_blocks=1 if made.one_block else 2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    step = make_steps(fine_tuned(network, FineTuning(adapter="lora")), made, SGD(), 4)[0]
+    state = first = step.initial_state()
+    x, y = torch.randn(4, 1, 8, 8), torch.eye(10)[:4]
+    received = {spec.name: torch.zeros(spec.shape) for spec in step.spec.received}
+    for _ in range(3):
+        state = step(state, x, y, {"lr": torch.tensor(0.1)}, received).state
+    corrections = [name for name in first if name.startswith("net.") and ".lora_" in name]
+    assert [name for name in corrections if torch.equal(first[name], state[name])] == []
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.second.weight = self.first.weight
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.second(self.first(x))
+        attended: torch.Tensor = self.attention(y, y, y)[0]
+        return attended
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        (FineTuning(adapter="lora"), "no linear layer or convolution to put an adapter on; freeze parts of it instead"),
+        (FineTuning(adapter="lora", adapt=("0",)), "no linear layer or convolution to put an adapter on"),
+    ],
+)
+def test_layers_whose_weights_others_read_have_no_adapter(plan: FineTuning, reason: str) -> None:
+    last = nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(24, 3)))
+    with pytest.raises(ConfigError, match=reason):
+        fine_tuned(BlockNetwork([Tied(), last], 3, (4, 6)), plan)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            {"adapt": ("block0.1",)},
+            r"adapt 'block0\.1' means no linear layer or convolution; it has, for example, block0\.0\.1",
+        ),
+        ({"adapt": ("blok0",)}, "adapt 'blok0' means no parameter of the network; near are block0"),
+        ({"adapt": ("block1.1",), "trainable": "head"}, "every layer that would have an adapter is frozen, or is the head"),
+        ({"adapt": ("block0",), "freeze": ("block0",)}, "every layer that would have an adapter is frozen"),
+    ],
+)
+def test_adapters_on_layers_that_can_have_none_are_refused(options: dict[str, object], reason: str) -> None:
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+    network.blocks[0].add_module("1", nn.BatchNorm1d(256))
+    with pytest.raises(ConfigError, match=reason):
+        fine_tuned(network, FineTuning(adapter="lora", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"adapter": "bitfit"}, "the adapter must be none or lora, not 'bitfit'"),
+        ({"adapter": "lora", "rank": 0}, "the rank of an adapter must be at least 1, not 0"),
+        ({"adapter": "lora", "alpha": -1.0}, r"the alpha of an adapter must be a number above 0, not -1\.0"),
+        ({"rank": 8}, "rank, alpha and adapt are an adapter's; give the adapter lora too"),
+    ],
+)
+def test_plans_of_adapters_out_of_range_are_refused(options: dict[str, object], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        FineTuning(**options)  # type: ignore[arg-type]

@@ -100,7 +100,7 @@ def test_a_run_that_was_stopped_goes_on_elsewhere_to_the_same_weights(trained: T
 
 
 def test_the_bundle_is_verified_quantised_and_the_run_evaluated_elsewhere(trained: Trained) -> None:
-    process(trained, "verify", trained.bundle, "--steps", "2")
+    call("verify", trained.bundle, "--steps", "2")
     edgebll.evaluate(trained.run, limit=64)
     call("quantize", trained.bundle, "--out", trained.elsewhere / "int8", "--samples", "64")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -68,6 +69,38 @@ def resolve(kind: str, name: str, built_in: Mapping[str, Any], recorded: CodeOri
     return Resolved(name, *found)
 
 
+def name_of(kind: str, thing: Any) -> str:
+    """The name by which a thing is found again.
+
+    Args:
+        kind: one of GROUPS.
+        thing: a name, or a class or function of a file or module.
+
+    Raises:
+        ConfigError: it is in no file that could be imported: in a function, in a session, or in the program itself.
+    """
+    if isinstance(thing, str):
+        return thing
+    path, module = getattr(thing, "__qualname__", None), sys.modules.get(getattr(thing, "__module__", None) or "")
+    found: Any = module if path else None
+    for part in (path or "").split("."):
+        found = getattr(found, part, None)
+    if found is not thing or module is None or module.__name__ == "__main__":
+        what = path or f"a {type(thing).__name__}"
+        raise ConfigError(
+            f"the {kind} {what} cannot be imported again, as what goes on with a run must; put it at the top of a file of its "
+            "own, or give its name as FILE.py:NAME"
+        )
+    own = (module.__file__ or "").endswith(".py") and not module.__package__
+    return f"{absolute(str(module.__file__))}:{path}" if own else f"{module.__name__}:{path}"
+
+
+def reference_of(name: str) -> str:
+    """A name as it is recorded: one in a file with the file's path from the root, others as they are."""
+    where, colon, path = name.rpartition(":")
+    return f"{absolute(Path(where).expanduser())}:{path}" if colon and _is_file(where) else name
+
+
 def known_names(kind: str, built_in: Mapping[str, Any]) -> list[str]:
     """All names that stand alone: those built in, then those of entry points.
 
@@ -84,12 +117,15 @@ def _find(kind: str, name: str) -> tuple[Any, CodeOrigin] | None:
         return _from_package(kind, name)
     if not (where and path):
         raise ConfigError(f"a {kind} of your own is given as FILE.py:NAME or MODULE:NAME, not {name!r}")
-    if not where.endswith(".py") and "/" not in where:
+    if not _is_file(where):
         module = import_named(where)
         return named_in(module, path, where), origin_in(module, name)
-    file = Path(where).expanduser()
-    module = import_file(file)
-    return named_in(module, path, where), origin_in(module, f"{absolute(file)}:{path}")
+    module = import_file(Path(where).expanduser())
+    return named_in(module, path, where), origin_in(module, reference_of(name))
+
+
+def _is_file(where: str) -> bool:
+    return where.endswith(".py") or "/" in where
 
 
 def _from_package(kind: str, name: str) -> tuple[Any, CodeOrigin] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgebll.data.own.given_samples import is_name, named_data
 from edgebll.kernel.errors import ConfigError, MissingExtraError
+from edgebll.kernel.own_code import name_of
 from edgebll.kernel.plots import draw_curves
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
@@ -23,6 +24,8 @@ from edgebll.learning.training.torch_device import CPU, resolve_device
 from edgebll.learning.training.train_options import check_same, config_of
 
 Place = str | os.PathLike[str]
+#: A name, or what could be imported by one.
+Named = str | type[Any] | Callable[..., Any]
 #: Arguments that say where and how, not what is trained: they may differ when a run is resumed.
 NOT_CONFIG = ("out", "overwrite", "resume", "data_dir", "progress")
 
@@ -32,16 +35,16 @@ def train(
     *,
     data: Any = "digits",
     data_option: KeyValues | None = None,
-    network: str = "resnet8",
+    network: Named = "resnet8",
     network_option: KeyValues | None = None,
     blocks: int | None = None,
     split: str = "even",
-    rule: str = "bll",
+    rule: Named = "bll",
     rule_option: KeyValues | None = None,
     epochs: int = 2,
     batch_size: int = 64,
     seed: int = 0,
-    optimizer: str = "sgd",
+    optimizer: Named = "sgd",
     optimizer_option: KeyValues | None = None,
     lr: float | None = None,
     schedule: str = "cosine",
@@ -83,16 +86,16 @@ def train(
         data: name of the data set, the path of own data, or samples as they are: arrays (x, y), an iterable or a torch Dataset
             of pairs (sample, label), or {"train": ..., "test": ...} of such; those are kept in the run folder.
         data_option: options of own data, e.g. {"size": 64}.
-        network: name of a shipped network.
+        network: its name, as `edgebll networks` lists them or FILE.py:NAME, or a class or function of a file of your own.
         network_option: options of the network, e.g. {"width": 32}.
         blocks: cut the network into so many blocks; by default 4, and 1 for rules that train whole networks.
         split: where it is cut: "even", "memory", "stages" or the number of units of each block, e.g. "5,4,4,4".
-        rule: name of the learning rule.
+        rule: name of the learning rule, or a class of your own, as for the network.
         rule_option: options of the rule, e.g. {"match": 2}.
         epochs: passes over the training data, at least 1.
         batch_size: samples of a training step, at least 1.
         seed: decides initial weights and the order of samples.
-        optimizer: of every block, "sgd", "adam" or "adamw".
+        optimizer: of every block, "sgd", "adam" or "adamw", or a class of your own, as for the network.
         optimizer_option: options of the optimizer, e.g. {"clip_norm": 1}.
         lr: peak learning rate; by default 0.05 for "sgd" and 0.001 for the others.
         schedule: "constant", "cosine" or "step".
@@ -146,6 +149,7 @@ def train(
     """
     arguments = dict(locals())
     options = {name: value for name, value in arguments.items() if name not in NOT_CONFIG}
+    options |= {kind: name_of(kind, options[kind]) for kind in ("network", "rule", "optimizer")}
     listener = as_listener(progress)
     if resume:
         if overwrite:

@@ -9,6 +9,7 @@ from typing import Any
 from edgebll.data.registry import own_options, settled_name
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
+from edgebll.kernel.own_code import reference_of
 from edgebll.kernel.support.option_values import parse_options
 from edgebll.learning import is_one_block
 from edgebll.learning.finetuning.plan_options import PLAN_OPTIONS, plan_of
@@ -64,6 +65,8 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
         elif name == "data_option":
             changed = {**recorded.data_options, **parse_options("data", value)}
             different = own_options(recorded.data, changed) != own_options(recorded.data, recorded.data_options)
+        elif name in recorded.code:
+            different = reference_of(value) != recorded.code[name].reference
         elif name == "network_option":
             different = _differs(recorded, network_options={**recorded.network_options, **parse_options("network", value)})
         elif name == "rule_option":

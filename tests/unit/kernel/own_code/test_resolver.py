@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.own_code import known_names, resolve
+from edgebll.kernel.own_code import known_names, name_of, reference_of, resolve
 
 FILE = "from beside import LIMIT\n\nclass Small:\n    limit = LIMIT\n\ndef make():\n    return Small()\n"
 
@@ -135,3 +135,26 @@ def test_code_that_is_recorded_must_be_there_and_the_same(folder: Path) -> None:
     file.unlink()
     with pytest.raises(ConfigError, match=r"the rule r needs .*own/mine\.py, which is missing; put that file back"):
         resolve("rule", "r", {}, origin)
+
+
+def test_a_thing_of_a_file_or_a_module_is_named_by_where_it_is(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "__init__.py").write_text("")
+    (tmp_path / "nets" / "small.py").write_text("class Net:\n    class Inner:\n        pass\n")
+    sys.path.insert(0, str(folder))
+    for name, expected in (
+        ("mine:make", f"{folder}/mine.py:make"),
+        ("nets.small:Net.Inner", "nets.small:Net.Inner"),
+        ("own/mine.py:Small", f"{folder}/mine.py:Small"),
+    ):
+        thing = resolve("rule", name, {}).value
+        assert name_of("rule", thing) == expected
+    assert name_of("rule", "bll") == "bll"
+    assert [reference_of(name) for name in ("own/mine.py:Small", "nets.small:Net", "bll")] == [
+        f"{folder}/mine.py:Small",
+        "nets.small:Net",
+        "bll",
+    ]
+    for thing in (lambda: 1, 3, type("Made", (), {})):
+        with pytest.raises(ConfigError, match="cannot be imported again, as what goes on with a run must"):
+            name_of("rule", thing)

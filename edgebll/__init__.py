@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from edgebll.learning import BLL, SGD, AdamW, make_optimizer, make_rule
     from edgebll.learning.networks import BlockNetwork, make_network
     from edgebll.learning.training.entry_point import train
+    from edgebll.learning.training.module_state import state_dict
     from edgebll_export.bundles.export_bundle import export_bundle
     from edgebll_export.bundles.export_trained import export
     from edgebll_export.bundles.verify_report import verify
+    from edgebll_export.merged.merge import merge
     from edgebll_firmware_host.run.entry_points import run, simulate
 
 __all__ = [
@@ -50,9 +52,11 @@ __all__ = [
     "make_network",
     "make_optimizer",
     "make_rule",
+    "merge",
     "open_bundle",
     "run",
     "simulate",
+    "state_dict",
     "train",
     "verify",
 ]
@@ -75,9 +79,11 @@ _PLACES = {
     "make_network": "edgebll.learning.networks:make_network",
     "make_optimizer": "edgebll.learning:make_optimizer",
     "make_rule": "edgebll.learning:make_rule",
+    "merge": "edgebll_export.merged.merge:merge",
     "open_bundle": "edgebll.kernel.bundle:open_bundle",
     "run": "edgebll_firmware_host.run.entry_points:run",
     "simulate": "edgebll_firmware_host.run.entry_points:simulate",
+    "state_dict": "edgebll.learning.training.module_state:state_dict",
     "train": "edgebll.learning.training.entry_point:train",
     "verify": "edgebll_export.bundles.verify_report:verify",
 }

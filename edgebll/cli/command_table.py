@@ -83,6 +83,20 @@ COMMANDS = (
         ("edgebll quantize bundles/first --out bundles/int8",),
     ),
     CommandRow(
+        "merge",
+        "edgebll_export.commands.merge:merge",
+        "Write a trained network as one ONNX model.",
+        EXPORT,
+        ("edgebll merge runs/first -o model.onnx", "edgebll merge runs/boards -o model.onnx --int8"),
+    ),
+    CommandRow(
+        "state",
+        "edgebll.cli.commands.state:state",
+        "Write trained weights for PyTorch.",
+        EXPORT,
+        ("edgebll state runs/first -o weights.safetensors",),
+    ),
+    CommandRow(
         "export-step",
         "edgebll_export.commands.export_step:export_step",
         "Turn a PyTorch function into one ONNX graph.",

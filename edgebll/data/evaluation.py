@@ -13,22 +13,19 @@ from edgebll.data.bundle_evaluation import evaluate_bundle
 from edgebll.data.dataset import Dataset
 from edgebll.data.own.given_samples import named_data
 from edgebll.data.registry import load_dataset, recorded_options
-from edgebll.kernel.bundle import MANIFEST, Bundle, open_bundle
-from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import default_threads
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
-from edgebll.kernel.runs.run_folder import open_run
-from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.runs.run_result import RunResult
+from edgebll.kernel.runs.trained_place import find_trained
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.bounds import WrongValue
 from edgebll.kernel.support.option_values import KeyValues, parse_options
 from edgebll.kernel.support.optional_imports import import_torch
 
-#: Where a pipelined run keeps the bundle with its final states.
-RUN_BUNDLE = "bundle"
 #: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> accuracy, loss; it needs torch.
 TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
 
@@ -132,19 +129,10 @@ def _subject(path: Path) -> _Subject:
     Raises:
         BundleError: `path` is neither a run nor a bundle, or the run is not whole.
     """
-    if (path / MANIFEST).is_file():
-        return _of_bundle(path, path, None, {})
-    if not (path / CONFIG).is_file():
-        raise BundleError(
-            f"{path} is neither a run nor a bundle; give a folder of `edgebll train`, `simulate`, `run` or `export`"
-        )
-    config, summary = open_run(path)
-    data, options = _text(config.get("data")), _table(config.get("data_options"))
-    if config.get("kind") == "train":
-        return _Subject(path, None, data, str(summary.get("state_sha256")), options)
-    if not (path / RUN_BUNDLE / MANIFEST).is_file():
-        raise BundleError(f"{path} has no {RUN_BUNDLE}/ with final states, so it cannot be evaluated; run it again")
-    return _of_bundle(path, path / RUN_BUNDLE, data, options)
+    place = find_trained(path)
+    if place.bundle is None:
+        return _Subject(path, None, place.data, str(place.summary.get("state_sha256")), place.data_options)
+    return _of_bundle(path, place.bundle, place.data, place.data_options)
 
 
 def _of_bundle(path: Path, folder: Path, data: str | None, options: Mapping[str, Any]) -> _Subject:

@@ -47,6 +47,12 @@ def test_runtimes_are_used_and_compared_by_hand(tmp_path: Path) -> None:
     assert compared == ["onnxruntime agrees with PyTorch", "reference agrees with PyTorch"]
 
 
+def test_a_trained_network_leaves_as_one_model_and_as_weights(tmp_path: Path) -> None:
+    model, *shapes = run("use-a-trained-network", tmp_path)
+    assert model == "resnet8 float32 logits True"
+    assert shapes == ["(1, 10)", "(5, 10)"]
+
+
 def test_the_profile_is_a_profile(tmp_path: Path) -> None:
     (toml,) = Document("docs/how-to/add-a-board-profile.md").fenced("toml")
     (tmp_path / "my-board.toml").write_text(toml)

@@ -65,6 +65,7 @@ class BlockNetwork(nn.Module):
         shapes: of one sample before the first block and after each block.
         placed_units: for each block its units.
         fine_tuning: which parts of it are trained; see `edgebll.learning.fine_tuned`.
+        cut_from: the module that it was cut from, in a tuple, for it is no layer of the network; empty where blocks were given.
 
     Raises:
         ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
@@ -77,6 +78,8 @@ class BlockNetwork(nn.Module):
         >>> edgebll.BlockNetwork(blocks, num_classes=10, input_shape=(1, 8, 8)).shapes
         [(1, 8, 8), (16,), (10,)]
     """
+
+    cut_from: tuple[nn.Module, ...] = ()
 
     def __init__(
         self,

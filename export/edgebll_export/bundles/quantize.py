@@ -74,7 +74,7 @@ def quantize_bundle(
                 step.precision = make_precision("float32")
             frozen = frozen_forward(step, bundle.state(step.name), make_target(bundle.manifest.target))
             _check_finite(step.name, _outputs(frozen, batches))
-            model = _quantised(frozen, batches)
+            model = quantised(frozen, batches)
             with storage_errors(folder):
                 (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(model.SerializeToString(deterministic=True))
             batches = _outputs(model, batches)
@@ -114,31 +114,55 @@ def frozen_forward(step: BlockStep, state: Mapping[str, Array], target: Target =
     return model
 
 
-def _quantised(model: onnx.ModelProto, batches: Sequence[Array]) -> onnx.ModelProto:
-    """The model with int8 products; as it is if it has none."""
+def quantised(model: onnx.ModelProto, batches: Sequence[Array]) -> onnx.ModelProto:
+    """The model with int8 products; as it is if it has none.
+
+    Args:
+        model: with one input "x" and its weights inside.
+        batches: what it takes, to choose the scales of its results by.
+
+    Raises:
+        ExportError: ONNX Runtime cannot compute it in int8.
+    """
     if not any(node.op_type in _PRODUCTS for node in model.graph.node):
         return model
     with tempfile.TemporaryDirectory() as scratch, _refused(model.graph.name), _quiet():
-        folded, result = Path(scratch) / "folded.onnx", Path(scratch) / "int8.onnx"
-        _fold(model, folded)
+        source, result = Path(scratch) / "folded.onnx", Path(scratch) / "int8.onnx"
+        _fold(model, source)
         quantization.quantize_static(
-            folded,
+            source,
             result,
             _Calibration(batches),
             op_types_to_quantize=list(_PRODUCTS),
             per_channel=True,
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
-            extra_options={**_OPTIONS, "TensorQuantOverrides": _whole_tensors(onnx.load(folded).graph)},
+            extra_options={**_OPTIONS, "TensorQuantOverrides": _whole_tensors(onnx.load(source).graph)},
         )
-        quantised = onnx.load(result)
-    quantised.graph.name = model.graph.name
-    del quantised.metadata_props[:]
-    kept = [opset for opset in quantised.opset_import if opset.domain == ""]  # ONNX Runtime names all domains it knows
-    del quantised.opset_import[:]
-    quantised.opset_import.extend(kept)
-    check_model(quantised)
-    return quantised
+        made = _plain(onnx.load(result), model.graph.name)
+    check_model(made)
+    return made
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with constants computed and batch norms folded into the convolutions before them, by ONNX Runtime.
+
+    Raises:
+        ExportError: ONNX Runtime refuses it.
+    """
+    with tempfile.TemporaryDirectory() as scratch, _refused(model.graph.name):
+        _fold(model, Path(scratch) / "folded.onnx")
+        return _plain(onnx.load(Path(scratch) / "folded.onnx"), model.graph.name)
+
+
+def _plain(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """What ONNX Runtime wrote, without what it adds to a file: all domains it knows, and metadata."""
+    model.graph.name = name
+    del model.metadata_props[:]
+    kept = [opset for opset in model.opset_import if opset.domain == ""]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    return model
 
 
 def _check_finite(block: str, outputs: Sequence[Array]) -> None:

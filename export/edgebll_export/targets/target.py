@@ -34,6 +34,8 @@ class Target:
         opset: version of the default operator domain.
         batch_statistics: batch statistics by BatchNormalization with training_mode=1, which only ONNX Runtime has.
         matrix_forms: convolutions as matrix products, which beat ONNX Runtime's Conv; TensorRT has fast ones of its own.
+        inference: the graph is an evaluation pass with its weights inside: norms over a sample are operators of their own,
+            which every runtime has and takes for any batch size.
         fast_masks: 0-1 masks by a steep HardSigmoid, faster on ONNX Runtime; elsewhere by a comparison.
         threads: of the processor that compute a block, where that is known.
         scans: updates of large tensors row by row in a Scan, faster on ONNX Runtime where a block has one thread.
@@ -45,6 +47,7 @@ class Target:
     opset: int = 17
     batch_statistics: bool = True
     matrix_forms: bool = True
+    inference: bool = False
     fast_masks: bool = True
     threads: int | None = None
     scans: bool = False

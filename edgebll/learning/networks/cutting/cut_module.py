@@ -38,7 +38,7 @@ def cut_module(
         ConfigError: it cannot be cut like this; says which places would work.
     """
     if num_blocks == 1 and split in (EVEN, MEMORY):  # as it is: nothing need be followed
-        return BlockNetwork([model], num_classes, input_shape)
+        return _from(model, BlockNetwork([model], num_classes, input_shape))
     x = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
     try:
         if _is_names(split):
@@ -51,6 +51,11 @@ def cut_module(
         raise ConfigError(f"{name} cannot be cut: {error}") from error
     network = BlockNetwork(blocks, num_classes, input_shape)
     network.description["options"] = {"num_blocks": len(blocks), "split": _told(opened, ends, split)}
+    return _from(model, network)
+
+
+def _from(model: nn.Module, network: BlockNetwork) -> BlockNetwork:
+    network.cut_from = (model,)
     return network
 
 

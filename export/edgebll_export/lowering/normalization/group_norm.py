@@ -59,9 +59,11 @@ def group_norm(
     places: int,
     groups: int,
     eps: float,
-) -> tuple[Value, Value, Value]:
+) -> tuple[Value, Value | None, Value | None]:
     """Y = (x - mean) / sqrt(var + eps) * weight + bias with the statistics of each group of channels; mean and 1 / std."""
     sizes = _Groups(batch, channels, places, groups)
+    if g.target.inference:
+        return _by_instances(g, x, weight, bias, sizes, eps), None, None
     y, mean, inverse_std = standardized(g, sizes.rows(g, x), eps, (batch, groups))
     wide = g.reshape(y, sizes.by_channel)
     if weight is not None or bias is not None:
@@ -71,6 +73,19 @@ def group_norm(
 
 def _vector(g: GraphBuilder, vector: Value | None, channels: int, default: float) -> Value:
     return g.constant(np.full(channels, default, np.float32)) if vector is None else to_copy(g, vector, _STATISTICS)
+
+
+def _by_instances(g: GraphBuilder, x: Value, weight: Value | None, bias: Value | None, sizes: _Groups, eps: float) -> Value:
+    """A group is an instance with one channel; scale and shift are of the channels in it."""
+    rows = g.reshape(to_copy(g, g.dense(x), _STATISTICS), (sizes.batch, sizes.groups, sizes.by_group[1]))
+    ones, zeros = (g.constant(np.full(sizes.groups, number, np.float32)) for number in (1.0, 0.0))
+    y = g.reshape(g.op("InstanceNormalization", [rows, ones, zeros], rows.shape, epsilon=float(eps)), x.shape)
+    for operator, vector in (("Mul", weight), ("Add", bias)):
+        if vector is not None:
+            y = binary(
+                g, operator, y, g.reshape(to_copy(g, vector, _STATISTICS), (1, sizes.channels, *[1] * (len(x.shape) - 2)))
+            )
+    return to_copy(g, y, x.dtype)
 
 
 @lowering("aten.native_group_norm_backward.default", family=_FAMILY)

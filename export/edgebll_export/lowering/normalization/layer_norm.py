@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.normalization.standardize import input_gradient, standardized, standardized_again
 from edgebll_export.lowering.pointwise.elementwise import binary
@@ -31,8 +33,10 @@ def _flat(g: GraphBuilder, vector: Value) -> Value:
 @lowering("aten.native_layer_norm.default", family=_FAMILY)
 def layer_norm(
     g: GraphBuilder, x: Value, shape: Sequence[int], weight: Value | None, bias: Value | None, eps: float
-) -> tuple[Value, Value, Value]:
+) -> tuple[Value, Value | None, Value | None]:
     """Y = (x - mean) / sqrt(var + eps) * weight + bias over the last axes, whose sizes `shape` lists; mean and 1 / std."""
+    if g.target.inference:
+        return _one_operator(g, x, shape, weight, bias, eps), None, None
     rows = _rows(g, x, shape)
     lead = len(x.shape) - len(shape)
     y, mean, inverse_std = standardized(g, rows, eps, (*x.shape[:lead], *[1] * len(shape)))
@@ -41,6 +45,15 @@ def layer_norm(
     if bias is not None:
         y = binary(g, "Add", y, _flat(g, bias))
     return to_copy(g, g.reshape(y, x.shape), x.dtype), mean, inverse_std
+
+
+def _one_operator(
+    g: GraphBuilder, x: Value, shape: Sequence[int], weight: Value | None, bias: Value | None, eps: float
+) -> Value:
+    """Of opset 17 on; its statistics are float32 by themselves."""
+    scale = g.constant(np.ones(tuple(shape), np.float32), x.dtype) if weight is None else weight
+    vectors = [g.dense(scale), *([] if bias is None else [g.dense(bias)])]
+    return g.op("LayerNormalization", [x, *vectors], x.shape, axis=-len(shape), epsilon=float(eps))
 
 
 @lowering("aten.native_layer_norm_backward.default", family=_FAMILY)

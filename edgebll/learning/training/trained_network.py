@@ -1,0 +1,137 @@
+"""A trained network whatever trained it: a run of the trainer, a run over boards or a bundle, with its weights by block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.runs.trained_place import TrainedPlace, find_trained
+from edgebll.kernel.spec.manifest import BlockSpec, Manifest
+from edgebll.kernel.state.block_state import State, state_sha256
+from edgebll.kernel.support.plain_dataclasses import PlainError
+from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
+from edgebll.learning.training.trained_run import load_run
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """Weights of a trained network and what belongs to them.
+
+    Attributes:
+        path: the run or bundle that was given.
+        blocks: signatures, in stream order.
+        states: block name -> its trained state.
+        constants: block name -> what was frozen in it, by names as the state's.
+        description: the network's name and options, as a manifest has them.
+        rule: name of the learning rule.
+        num_classes: of the task.
+        data: name of the data set it was trained on, or the path of own data; None where nobody says it.
+        data_options: how own data were prepared.
+        precision: the numbers that its steps compute in.
+        bundle: the opened bundle; None for a run of the trainer.
+        network: the network before anything was frozen, with weights that are not the trained ones; None where its code is not
+            known here.
+    """
+
+    path: Path
+    blocks: tuple[BlockSpec, ...]
+    states: Mapping[str, State]
+    constants: Mapping[str, State]
+    description: Mapping[str, object]
+    rule: str
+    num_classes: int
+    data: str | None
+    data_options: Mapping[str, object]
+    precision: str
+    bundle: Bundle | None
+    network: BlockNetwork | None
+
+    @property
+    def name(self) -> str:
+        """Of the network, e.g. "resnet8"."""
+        return str(self.description.get("name"))
+
+    def weights(self, block: str) -> State:
+        """All tensors of a block, what was frozen and what was learnt, by names as the state's."""
+        return {**self.constants[block], **self.states[block]}
+
+    @property
+    def state_sha256(self) -> str:
+        """Fingerprint of all states, as summaries have it."""
+        return state_sha256(self.states)
+
+
+def open_trained(path: Path | str, network: BlockNetwork | None = None) -> TrainedNetwork:
+    """Open a run or a bundle for what was learnt.
+
+    Args:
+        path: a run folder of `train`, `simulate` or `run`, or a bundle.
+        network: the network that was trained, where its code is in no file.
+
+    Raises:
+        BundleError: there is neither a run nor a bundle, it is not whole, or damaged.
+        ConfigError: the network has not the blocks that were trained, or cannot be built again.
+    """
+    place = find_trained(Path(path))
+    trained = _of_run(place, network) if place.bundle is None else _of_bundle(place, place.bundle, network)
+    if trained.network is not None and len(trained.network.blocks) != len(trained.blocks):
+        raise ConfigError(
+            f"the network has {len(trained.network.blocks)} blocks, but {path} was trained with {len(trained.blocks)}; "
+            "give the network that was trained, cut as it was"
+        )
+    return trained
+
+
+def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork:
+    run = load_run(place.path)
+    return TrainedNetwork(
+        path=place.path,
+        blocks=tuple(step.spec for step in run.steps),
+        states={name: {k: v.numpy() for k, v in state.items()} for name, state in run.states().items()},
+        constants={step.name: {k: v.numpy() for k, v in run.constants(step.name).items()} for step in run.steps},
+        description=run.network.description,
+        rule=run.rule.name,
+        num_classes=run.network.num_classes,
+        data=run.data,
+        data_options=run.data_options,
+        precision=run.precision,
+        bundle=None,
+        network=network or run.plain,
+    )
+
+
+def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) -> TrainedNetwork:
+    bundle = open_bundle(folder)
+    manifest = bundle.manifest
+    data, options = place.data, place.data_options
+    if data is None and isinstance(manifest.recipe.get("data"), str):
+        data, options = manifest.recipe["data"], manifest.recipe.get("data_options", {})
+    return TrainedNetwork(
+        path=place.path,
+        blocks=manifest.blocks,
+        states={block.name: bundle.state(block.name) for block in manifest.blocks},
+        constants={block.name: bundle.constants(block.name) for block in manifest.blocks},
+        description=manifest.network,
+        rule=str(manifest.rule.get("name")),
+        num_classes=manifest.num_classes,
+        data=data,
+        data_options=options,
+        precision=manifest.precision,
+        bundle=bundle,
+        network=network or _rebuilt(manifest, folder),
+    )
+
+
+def _rebuilt(manifest: Manifest, folder: Path) -> BlockNetwork | None:
+    """The network that a manifest tells of; None if it is nobody's that is known here."""
+    if manifest.network.get("name") not in NETWORKS and "code" not in manifest.network:
+        return None
+    try:
+        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape)
+    except PlainError as error:
+        raise BundleError(f"{folder}: {error}; export the bundle again") from error
+    except KeyError as error:
+        raise BundleError(f"{folder} does not say the network's {error}; export the bundle again") from error

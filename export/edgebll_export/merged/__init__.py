@@ -1,0 +1,1 @@
+"""One model of a whole trained network: its blocks joined, with the weights inside."""

@@ -17,12 +17,18 @@ _MODULES |= {"multiprocessing"}
 _NAMES = {"send_pyobj", "recv_pyobj", "send_serialized", "ProcessPoolExecutor", "allow_pickle", "weights_only"}
 _OF_MODULES = {("torch", "load"), ("torch", "save"), ("np", "load"), ("numpy", "load"), ("np", "save")}
 _CALLS = {"eval", "exec", "__import__"}
+#: A state_dict that the user names, by PyTorch's reader of tensors alone: test_pretrained_weights.py sees that it runs nothing.
+_READS_TENSORS = {"edgebll/learning/networks/pretrained_weights.py": ["load", "weights_only"]}
 
 
 def findings(source: str) -> list[str]:
     """What of the above a source uses."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
+    found: list[str] = []
+    tree = ast.parse(source)
+    excused = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Call) for part in _without_pickle(node)}
+    for node in ast.walk(tree):
+        if id(node) in excused:
+            continue
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if alias.name.split(".")[0] in _MODULES]
         elif isinstance(node, ast.ImportFrom):
@@ -40,10 +46,16 @@ def findings(source: str) -> list[str]:
     return found
 
 
+def _without_pickle(call: ast.Call) -> list[ast.AST]:
+    """Of a call that forbids pickle, as numpy's reader of arrays can, the function and the argument that does."""
+    forbids = [k for k in call.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) == "False"]
+    return [call.func, *forbids] if forbids else []
+
+
 def test_no_source_uses_pickle() -> None:
     assert len(_SOURCES) > 200
     used = {str(path.relative_to(_ROOT)): found for path in _SOURCES if (found := findings(path.read_text("utf-8")))}
-    assert not used
+    assert used == _READS_TENSORS
 
 
 @pytest.mark.parametrize(
@@ -56,6 +68,7 @@ def test_no_source_uses_pickle() -> None:
         "torch.load('x')",
         "np.load('x', allow_pickle=True)",
         "f(allow_pickle=True)",
+        "np.load('x')",
         "socket.recv_pyobj()",
         "from concurrent.futures import ProcessPoolExecutor",
         "importlib.import_module('pickle')",
@@ -65,3 +78,7 @@ def test_no_source_uses_pickle() -> None:
 )
 def test_what_is_looked_for_is_found(source: str) -> None:
     assert findings(source)
+
+
+def test_a_call_that_forbids_pickle_is_none() -> None:
+    assert not findings("np.load('x', allow_pickle=False)")

@@ -8,8 +8,9 @@ import importlib
 import importlib.util
 import os
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
@@ -17,6 +18,13 @@ from edgebll.kernel.own_code.error_place import summary
 
 #: Modules of files are entered under this name and a hash, so that no two are mixed up and none stands for an installed one.
 FILE_MODULES = "edgebll_own_code_"
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles the source as it is: bytecode on the disk counts as new for a second after the file has changed."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def import_named(name: str) -> ModuleType:
@@ -64,14 +72,15 @@ def import_file(path: Path) -> ModuleType:
     name = FILE_MODULES + hashlib.sha256(str(file).encode() + b"\0" + content).hexdigest()[:16]
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    loader = _FreshLoader(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    if spec is None:
         raise ConfigError(f"{path} is no Python file; give one whose name ends in .py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
     try:
-        exec(compile(content, str(file), "exec"), module.__dict__)  # no cached bytecode: a file may change within a second
+        loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         reason = str(error) if isinstance(error, ModuleNotFoundError) else summary(error)

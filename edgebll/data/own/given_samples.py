@@ -60,7 +60,9 @@ def samples_on_disk(data: Any, run: Path | None) -> Iterator[Path]:
                 folder = stack.enter_context(scratch_folder(run.parent, run.name))
         with storage_errors(folder):
             for name, array in arrays.items():
-                np.save(folder / f"{name}.npy", array.astype(np.float32) if array.dtype.kind == "f" else array)
+                np.save(
+                    folder / f"{name}.npy", array.astype(np.float32) if array.dtype.kind == "f" else array, allow_pickle=False
+                )
         yield folder
 
 

@@ -76,9 +76,9 @@ class Registry(Generic[T]):
         """Make the thing that a bundle remembers.
 
         Args:
-            name: from its record.
-            options: from its record.
-            code: from its record; None where it has none.
+            name: that its record says.
+            options: that its record says, by name.
+            code: what its record says of its code; None where it has none.
             where: the bundle, for messages.
 
         Raises:

@@ -24,9 +24,9 @@ class Model:
     Attributes:
         plain: the network before it is fine-tuned.
         network: as it is trained.
-        rule: as it is trained by.
-        optimizer: as it is trained by.
-        steps: of all blocks.
+        rule: what its blocks learn by.
+        optimizer: of all blocks.
+        steps: one for each block.
     """
 
     plain: BlockNetwork

@@ -104,3 +104,33 @@ def test_a_network_without_scores_for_positions_does_not_fit_sequences(tmp_path:
     result = call("train", "--out", tmp_path / "run", *TINY, "--limit", "8", *options, code=4)
     assert "gives scores (10,), but reverse has samples (10, 10) with labels (10, 10)" in result.stderr
     assert "choose another network or data set" in result.stderr
+
+
+OWN = """
+from torch import nn
+
+def make(num_classes, width: int = 8):
+    body = nn.Sequential(nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 2, 1), nn.ReLU())
+    return nn.Sequential(body, nn.Flatten(), nn.Linear(4 * width, num_classes))
+"""
+
+
+def test_a_cut_is_shown_before_anything_is_trained(tmp_path: Path) -> None:
+    """Multiply-accumulates and bytes by hand: 4x4 and 2x2 maps of a 3x3 convolution, then a linear layer."""
+    (tmp_path / "net.py").write_text(OWN)
+    own = ["networks", f"{tmp_path}/net.py:make", "--input-shape", "3x8x8", "--classes", "5", "--network-option", "width=4"]
+    plan = json.loads(call(*own, "--json").stdout)
+    blocks = [(b["macs"], b["parameters"], b["output_shape"], b["link_bytes"]) for b in plan["blocks"]]
+    assert blocks == [(16 * 27 * 4, 112, [4, 4, 4], 256), (4 * 36 * 4, 148, [16], 64), (16 * 5, 85, [5], 0)]
+    table = call(*own, "--cut", "0.1").stdout
+    assert "in 2 blocks, samples of 3x8x8, 5 classes; the same again: --cut 0.1" in " ".join(table.split())
+    assert "1,728" in table
+    assert "give --input-shape and --classes" in call("networks", f"{tmp_path}/net.py:make", code=2).stderr
+    shipped = json.loads(call("networks", "mlp", "--blocks", "2", "--json").stdout)
+    assert [block["macs"] for block in shipped["blocks"]] == [784 * 256 + 2 * 256 * 256, 256 * 256 + 256 * 10]
+
+
+def test_an_own_rule_is_shown_with_its_streams(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("from edgebll.learning import Greedy\n\nclass Mine(Greedy):\n    pass\n")
+    (entry,) = json.loads(call("rules", f"{tmp_path}/own.py:Mine", "--blocks", "2", "--json").stdout)
+    assert [stream["source"] for stream in entry["streams"]] == ["host", "block0"]

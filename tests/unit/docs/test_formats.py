@@ -12,6 +12,7 @@ import pytest
 from support.documents import Document
 
 from edgebll.kernel.bundle import MAX_MANIFEST_BYTES
+from edgebll.kernel.own_code import CodeOrigin
 from edgebll.kernel.spec import manifest
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.wire import MAX_PROGRESS_CHARS, MESSAGE_TYPES, PROTOCOL_VERSION, OfRun, codec
@@ -57,7 +58,9 @@ def default(field: dataclasses.Field[Any]) -> str:
     return f', default `"{field.default}"`' if isinstance(field.default, str) else f", default {WORDS[field.default]}"
 
 
-@pytest.mark.parametrize("cls", [manifest.Manifest, manifest.BlockSpec, manifest.TensorSpec, EdgeSpec, manifest.FileEntry])
+@pytest.mark.parametrize(
+    "cls", [manifest.Manifest, manifest.BlockSpec, manifest.TensorSpec, EdgeSpec, manifest.FileEntry, CodeOrigin]
+)
 def test_the_bundle_page_has_the_manifests_fields(cls: type) -> None:
     assert table(BUNDLE, cls.__name__) == fields(cls)
 

@@ -1,0 +1,64 @@
+"""The tutorials that tell a whole story run as they stand, from the first file to what they promise at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from support.documents import Document
+from typer.testing import CliRunner
+
+from edgebll.cli.app import app
+from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.runs.run_folder import open_run
+
+
+def told(page: str, folder: Path) -> dict[str, str]:
+    """Write the files of a tutorial, run its commands in this folder in order, and return what each printed."""
+    document = Document(f"docs/tutorials/{page}.md")
+    for name, text in re.findall(r"```python file=(\S+)\n(.*?)```", document.text, re.DOTALL):
+        (folder / name).write_text(text, encoding="utf-8")
+    return {" ".join(words): _output(words, folder) for words in document.commands()}
+
+
+def _output(words: list[str], folder: Path) -> str:
+    program, *arguments = words
+    if program == "python":
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, (words, done.stderr)
+        return done.stdout
+    assert program == "edgebll", words
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, (words, result.output)
+    return result.output
+
+
+def summary(run: Path) -> dict[str, Any]:
+    """What summary.json says."""
+    return dict(open_run(run)[1])
+
+
+def test_a_folder_of_photos_becomes_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = told("own-images", tmp_path)
+    check = outputs["edgebll data check parts --picture parts.png"]
+    assert "152 training and 38 test samples" in check
+    assert "ring/broken.png" in check
+    frozen = [block.name for block in open_bundle("bundles/parts").manifest.blocks if not block.state]
+    assert frozen == ["block0", "block1"]
+    assert summary(Path("runs/parts"))["accuracy"] >= 0.9
+    named = re.findall(r"parts/(\w+)/\d+.png is a (\w+)", outputs["python look.py"])
+    assert len(named) == 3
+    assert all(shown == said for shown, said in named)
+    (scores,) = onnxruntime.InferenceSession("parts.onnx").run(None, {"x": np.zeros((7, 3, 32, 32), np.float32)})
+    assert scores.shape == (7, 3)
+    assert json.loads(Path("runs/parts/run.json").read_text())["data_options"]["classes"] == ["frame", "ring", "roof"]

@@ -34,7 +34,10 @@ def state(
             f"edgebll: the code of the network {trained.name!r} is not known here; its tensors keep the names they have in the "
             "blocks, and what no step reads, such as counters of batch norms, is not there"
         )
-    found = plain_state(trained.states) if trained.network is None else module_state(trained, trained.network)
+    if trained.network is None:
+        found = plain_state({block.name: trained.weights(block.name) for block in trained.blocks})
+    else:
+        found = module_state(trained, trained.network)
     save_tensors(out, {name: value.numpy() for name, value in found.items()})
     size = sum(value.nbytes for value in found.values())
     if json:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
 
 #: What trains besides what is frozen by name: all of the network, or its last layer alone.
 ALL, HEAD = "all", "head"
 #: Adapters that layers may have.
 NO_ADAPTER, LORA = "none", "lora"
-#: Entry of a manifest's recipe.
+#: Entry of a manifest's recipe, see `plan_in`.
 FINE_TUNING = "fine_tuning"
 
 
@@ -87,3 +90,19 @@ class FineTuning:
     def __bool__(self) -> bool:
         """Whether anything is other than by default."""
         return self != FineTuning()
+
+
+def plan_in(recipe: Mapping[str, Any], where: str) -> FineTuning:
+    """The plan in a manifest's recipe; that of older bundles trains all.
+
+    Args:
+        recipe: of the manifest.
+        where: the bundle, for messages.
+
+    Raises:
+        BundleError: it is none.
+    """
+    try:
+        return from_plain(FineTuning, recipe.get(FINE_TUNING, {}), f"{where}: recipe.{FINE_TUNING}")
+    except (PlainError, ConfigError) as error:
+        raise BundleError(f"{error}; export the bundle again") from error

@@ -107,7 +107,7 @@ def plain_state(states: Mapping[str, State]) -> dict[str, Tensor]:
     """Weights under the keys of a BlockNetwork, by names alone: what a state leaves out is not there.
 
     Args:
-        states: block name -> state, in stream order.
+        states: block name -> its weights, in stream order, see `TrainedNetwork.weights`.
     """
     return {
         f"blocks.{index}.{name.removeprefix(NET)}": torch.from_numpy(value.copy())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.trained_place import TrainedPlace, find_trained
+from edgebll.kernel.spec.fine_tuning import FineTuning, plan_in
 from edgebll.kernel.spec.manifest import BlockSpec, Manifest
 from edgebll.kernel.state.block_state import State, state_sha256
+from edgebll.kernel.state.network_tensors import NET, network_tensors
 from edgebll.kernel.support.plain_dataclasses import PlainError
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.learning.training.trained_run import load_run
@@ -34,6 +36,7 @@ class TrainedNetwork:
         bundle: the opened bundle; None for a run of the trainer.
         network: the network before anything was frozen, with weights that are not the trained ones; None where its code is not
             known here.
+        fine_tuning: which parts of it were trained.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class TrainedNetwork:
     precision: str
     bundle: Bundle | None
     network: BlockNetwork | None
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
 
     @property
     def name(self) -> str:
@@ -55,8 +59,11 @@ class TrainedNetwork:
         return str(self.description.get("name"))
 
     def weights(self, block: str) -> State:
-        """All tensors of a block, what was frozen and what was learnt, by names as the state's."""
-        return {**self.constants[block], **self.states[block]}
+        """All tensors of a block, what was frozen and what was learnt, by names as the state's; adapters are merged."""
+        state, constants = self.states[block], self.constants[block]
+        own = network_tensors(state, constants, self.fine_tuning)
+        others = {name: value for name, value in {**constants, **state}.items() if not name.startswith(NET)}
+        return {**others, **{NET + name: value for name, value in own.items()}}
 
     @property
     def state_sha256(self) -> str:
@@ -100,6 +107,7 @@ def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork
         precision=run.precision,
         bundle=None,
         network=network or run.plain,
+        fine_tuning=run.config.fine_tuning,
     )
 
 
@@ -122,6 +130,7 @@ def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) 
         precision=manifest.precision,
         bundle=bundle,
         network=network or _rebuilt(manifest, folder),
+        fine_tuning=plan_in(manifest.recipe, str(folder)),
     )
 
 

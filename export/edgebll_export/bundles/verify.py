@@ -15,10 +15,10 @@ from torch import Tensor
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError, VerifyError
-from edgebll.kernel.spec.fine_tuning import FINE_TUNING, FineTuning
+from edgebll.kernel.spec.fine_tuning import plan_in
 from edgebll.kernel.state.block_state import State
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
-from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
+from edgebll.kernel.support.plain_dataclasses import PlainError
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, fine_tuned, make_steps
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.learning.networks.network_copy import with_constants
@@ -102,11 +102,10 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
         options = dict(manifest.optimizer)
         name, code = options.pop("name", None), options.pop("code", None)
         optimizer = OPTIMIZER_REGISTRY.recall(str(name), options, code, where)
-        plan = from_plain(FineTuning, manifest.recipe.get(FINE_TUNING, {}), f"recipe.{FINE_TUNING}")
     except PlainError as error:
         raise BundleError(f"{error}; export the bundle again") from error
     kept = {spec.name: _tensors(bundle.constants(spec.name)) for spec in manifest.blocks}
-    network = with_constants(fine_tuned(network, plan), kept, where)
+    network = with_constants(fine_tuned(network, plan_in(manifest.recipe, where)), kept, where)
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
         ours, theirs = ((one.state, one.input, one.received, one.sent) for one in (step.spec, spec))

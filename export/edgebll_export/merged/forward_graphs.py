@@ -69,11 +69,10 @@ class TrainedBlock:
 
 def trained_blocks(trained: TrainedNetwork, network: BlockNetwork) -> list[TrainedBlock]:
     """The blocks of a network with their trained weights, in order."""
-    kept = {
-        name: {key: torch.from_numpy(value.copy()) for key, value in state.items()} for name, state in trained.constants.items()
-    }
+    weights = {spec.name: trained.weights(spec.name) for spec in trained.blocks}
+    kept = {name: {key: torch.from_numpy(value.copy()) for key, value in own.items()} for name, own in weights.items()}
     blocks = with_constants(network, kept, str(trained.path)).blocks
-    return [TrainedBlock(block, spec, trained.weights(spec.name)) for block, spec in zip(blocks, trained.blocks, strict=True)]
+    return [TrainedBlock(block, spec, weights[spec.name]) for block, spec in zip(blocks, trained.blocks, strict=True)]
 
 
 def bundled_graphs(bundle: Bundle) -> list[onnx.ModelProto]:

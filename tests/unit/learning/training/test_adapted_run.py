@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -85,3 +86,18 @@ def test_a_run_that_is_resumed_keeps_its_adapters(run: tuple[Path, list[RunEvent
     assert load_run(run[0]).config.fine_tuning == FineTuning(adapter="lora", rank=2, trainable="head")
     with pytest.raises(ConfigError, match="started with --rank 2 and cannot go on with 3; leave --rank out"):
         edgebll.train(run[0], resume=True, rank=3)
+
+
+def test_module_states_and_merged_models_have_the_adapters_in_them(run: tuple[Path, list[RunEvent]], tmp_path: Path) -> None:
+    found, expected = edgebll.state_dict(run[0]), load_run(run[0]).plain_states()
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=1)
+    network.load_state_dict(found, strict=True)
+    for name, value in network.blocks[0].state_dict().items():
+        assert "num_batches" in name or torch.equal(value, expected["block0"][f"net.{name}"]), name
+    x = torch.randn(16, 1, 8, 8)
+    with torch.no_grad():
+        plain = network.eval()(x).numpy()
+    edgebll.merge(run[0], tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    (scores,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_allclose(np.asarray(scores), plain, rtol=1e-3, atol=1e-4)

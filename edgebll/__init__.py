@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgebll.kernel.runs.run_result import RunResult
     from edgebll.learning import BLL, SGD, AdamW, make_optimizer, make_rule
     from edgebll.learning.networks import BlockNetwork, make_network
+    from edgebll.learning.reproduce.sweep import sweep
     from edgebll.learning.training.entry_point import train
     from edgebll.learning.training.module_state import state_dict
     from edgebll_export.bundles.export_bundle import export_bundle
@@ -57,6 +58,7 @@ __all__ = [
     "run",
     "simulate",
     "state_dict",
+    "sweep",
     "train",
     "verify",
 ]
@@ -84,6 +86,7 @@ _PLACES = {
     "run": "edgebll_firmware_host.run.entry_points:run",
     "simulate": "edgebll_firmware_host.run.entry_points:simulate",
     "state_dict": "edgebll.learning.training.module_state:state_dict",
+    "sweep": "edgebll.learning.reproduce.sweep:sweep",
     "train": "edgebll.learning.training.entry_point:train",
     "verify": "edgebll_export.bundles.verify_report:verify",
 }

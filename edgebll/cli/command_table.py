@@ -48,6 +48,13 @@ COMMANDS = (
         ("edgebll reproduce --list", "edgebll reproduce bll-table1 --minutes 30"),
     ),
     CommandRow(
+        "sweep",
+        "edgebll.cli.commands.sweep:sweep",
+        "Train every run that a recipe of yours asks for.",
+        LEARN,
+        ("edgebll sweep mine.toml -j 4", "edgebll sweep mine.toml --list"),
+    ),
+    CommandRow(
         "compare",
         "edgebll.cli.commands.compare:compare",
         "Compare runs over their seeds.",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support.documents import Document
+from typer.testing import CliRunner
 
+from edgebll.cli.app import app
 from edgebll_devices.hardware.profiles import default_folder, load_profiles
 
 
@@ -33,6 +36,23 @@ def test_a_plan_freezes_a_block_and_a_layer(tmp_path: Path) -> None:
     first, last = run("fine-tune", tmp_path)
     assert re.fullmatch(r"block0 state 0, frozen [1-9]\d* bytes, reports \[\]", first)
     assert re.fullmatch(r"block1 state [1-9]\d*, frozen [1-9]\d* bytes, reports \['loss'\]", last)
+
+
+def test_rules_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands and the program; the runs of the first are not run again."""
+    page = Document("docs/how-to/compare-rules.md")
+    monkeypatch.chdir(tmp_path)
+    for name, text in re.findall(r"```\w+ file=(\S+)\n(.*?)```", page.text, re.DOTALL):
+        Path(name).write_text(text)
+    sweep, compare = (words for words in page.commands() if words[0] == "edgebll")
+    swept = CliRunner().invoke(app, [*sweep[1:], "-j", "1"])
+    assert swept.stdout == "sweeps/RESULTS.md: 12 of 12 runs of match are whole\n", swept.output
+    compared = CliRunner().invoke(app, compare[1:])
+    assert compared.exit_code == 0, compared.output
+    assert [line.split()[-1] for line in compared.stdout.splitlines() if " backprop " in line] == ["reference"]
+    assert "for all 3 together (Bonferroni)" in compared.stdout
+    assert Path("match.png").stat().st_size
+    runpy.run_path("run.py")
 
 
 def test_a_target_refuses_what_it_lacks(tmp_path: Path) -> None:

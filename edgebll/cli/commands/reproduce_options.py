@@ -17,7 +17,7 @@ SeedsOption = Annotated[int | None, typer.Option(help="Seeds of every run. [defa
 OutOption = Annotated[Path, typer.Option(help="Folder for RESULTS.md, results.json and the runs.")]
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="RULE", help="Only this rule of the table, besides the baseline; repeatable.", show_default=False),
+    typer.Option(metavar="RULE", help="Only this rule, besides the baseline; repeatable.", show_default=False),
 ]
 MinutesOption = Annotated[
     float | None,
@@ -26,7 +26,10 @@ MinutesOption = Annotated[
 ParallelOption = Annotated[
     int | None,
     typer.Option(
-        help="Trainings at once, each in a process. [default: one a core at small scale, else one]", show_default=False
+        "--parallel",
+        "-j",
+        help="Trainings at once, each in a process. [default: one a core at small scale, else one]",
+        show_default=False,
     ),
 ]
 DeviceOption = Annotated[
@@ -41,3 +44,4 @@ CompileOption = Annotated[
     typer.Option("--compile/--no-compile", help="Compile the steps. [default: on a GPU]", show_default=False),
 ]
 ShowListOption = Annotated[bool, typer.Option("--list", help="List the tables, or the runs of TABLE and how far they are.")]
+ShowRunsOption = Annotated[bool, typer.Option("--list", help="List the runs of the recipe and how far they are.")]

@@ -64,7 +64,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
     Raises:
         ConfigError: a wrong entry in the recipe, a rule in `only` that the table does not have, or seeds < 1.
     """
-    count = recipe.scale(scale).seeds if seeds is None else seeds
+    count = recipe.seeds_at(scale) if seeds is None else seeds
     if count < 1:
         raise ConfigError(f"the number of seeds must be at least 1, not {count}")
     rows = _chosen(recipe, only)
@@ -73,7 +73,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
         for seed in range(count)
         for setting in recipe.settings_at(scale)
         for row in rows
-        for blocks in ((1,) if row.one_block else setting.blocks)
+        for blocks in ((1,) if _alone(row) else setting.blocks)
         if not row.where_published or recipe.figures(setting.name, row, blocks)
     ]
     folders = [cell.folder for cell in found]
@@ -86,6 +86,11 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
 def placed(cell: Cell, how: Mapping[str, Any]) -> Cell:
     """The same run, computed where and how it is told: `how` holds "threads" and fields of `training.config.HOW`."""
     return cell if cell.config is None else dataclasses.replace(cell, config=dataclasses.replace(cell.config, **how))
+
+
+def _alone(row: RuleRow) -> bool:
+    """Whether a rule trains the whole network as one block."""
+    return is_one_block(row.rule) if row.one_block is None else row.one_block
 
 
 def _chosen(recipe: Recipe, only: Sequence[str]) -> list[RuleRow]:
@@ -102,7 +107,7 @@ def _cell(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, blo
     values = merged(recipe, scale, setting, row, where)
     if ":" not in row.rule and row.rule not in RULE_REGISTRY.names():
         return Cell(setting, row, blocks, seed, None, f"this release of edgebll has no rule {row.rule}")
-    if is_one_block(row.rule) != row.one_block:
+    if row.one_block is not None and is_one_block(row.rule) != row.one_block:
         raise ConfigError(f"{where}: one_block must be {str(not row.one_block).lower()} for the rule {row.rule}")
     own = {"rule": row.rule, "rule_options": row.options, "blocks": blocks, "seed": seed}
     try:
@@ -115,13 +120,13 @@ def _cell(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, blo
 
 
 def merged(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, where: str = "") -> dict[str, Any]:
-    """Fields of TrainConfig as the recipe gives them: of the scale, overruled by the setting's, overruled by the rule's.
+    """Fields of TrainConfig as the recipe gives them: of all runs, overruled by the scale's, the setting's and the rule's.
 
     Raises:
         ConfigError: a field that TrainConfig does not have, or that the table sets itself.
     """
     at_scale = dict(zip(SCALES, (setting.full, setting.small), strict=True))[scale]
-    values = {**recipe.scale(scale).train, **setting.train, **at_scale, **row.train}
+    values = {**recipe.train, **recipe.scale(scale).train, **setting.train, **at_scale, **row.train}
     known = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in _TABLES_OWN]
     for name in values:
         if name not in known:

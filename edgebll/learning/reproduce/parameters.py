@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.learning.reproduce.cells import NO_CHOICE, Cell, cells_of
 from edgebll.learning.reproduce.recipe import FULL, OURS, SMALL, Recipe
 from edgebll.learning.training import TrainConfig
 
-#: Fields that hold options of their own, each a hyper-parameter.
-_TABLES = ("network_options", "optimizer_options")
+#: Fields that hold options, each a hyper-parameter: "X_options" of what the field X names.
+_OPTIONS = "_options"
+#: Those whose options are called after what they belong to, "mlp.width"; the others after the field, "data.size".
+_BY_NAME = ("network", "optimizer")
 
 
 def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[dict[str, Any]]:
@@ -26,13 +29,15 @@ def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[d
         cells: those of the report; by default all of the recipe.
 
     Raises:
-        ConfigError: a hyper-parameter has no source in the recipe.
+        ConfigError: a hyper-parameter has no source in a recipe that has some.
     """
     rules = {cell.row.name for cell in cells}
     full, here = ([c for c in cells_of(recipe, s, 1) if c.config and (not rules or c.row.name in rules)] for s in (FULL, scale))
     found = []
     for name in _names(full):
-        source = _source(recipe, name)
+        if name not in recipe.sources and all(_values(cell).get(name) is None for cell in [*full, *here]):
+            continue  # nobody chose anything
+        source = _source(recipe, name) if recipe.sources else ""
         values = [_told(name, chosen) for chosen in (full, here)]
         found.append({"name": name, "full": values[0], "here": values[1], "source": source, "ours": source.startswith(OURS)})
     return found
@@ -59,17 +64,23 @@ def _values(cell: Cell) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
-        if field.name in _TABLES:
-            owner = config.network if field.name == "network_options" else config.optimizer
+        if field.name in NO_CHOICE:
+            continue
+        if field.name.endswith(_OPTIONS):
+            what = field.name.removesuffix(_OPTIONS)
+            owner = getattr(config, what) if what in _BY_NAME else what
             found |= {f"{owner}.{option}": own for option, own in value.items()}
-        elif field.name not in NO_CHOICE:
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            if value != type(value)():  # else nothing is told, e.g. to be frozen
+                found |= {f"{field.name}.{name}": own for name, own in to_plain(value).items()}
+        elif not isinstance(value, dict):  # a table of no options says where code is, not what it does
             found[field.name] = value
     return found | {f"{cell.row.rule}.{option}": own for option, own in config.rule_options.items()}
 
 
 def _source(recipe: Recipe, name: str) -> str:
     """Where a value is from: the entry of its own name, or that of the rule, network or optimiser it is an option of."""
-    found = recipe.sources.get(name, recipe.sources.get(name.partition(".")[0]))
+    found = recipe.sources.get(name, recipe.sources.get(name.rpartition(".")[0]))
     if found is None:
         raise ConfigError(
             f"{recipe.name}.toml: [sources] does not say where {name!r} is from; add it, {OURS!r} where we chose it"

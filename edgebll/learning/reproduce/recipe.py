@@ -1,24 +1,23 @@
-"""What a table is: settings, rules, published figures, and where every hyper-parameter is from. No torch.
+"""What a recipe is: settings, rules, and, where it reproduces a paper, its figures and the source of every choice. No torch.
 
-A recipe is a TOML file with these entries; `recipes/` has one for each table edgebll reproduces.
+A recipe is a TOML file with these entries, of which settings and rules must be there; `recipes/` has one for each table edgebll
+reproduces.
 
     title, kind, baseline, text, notes           what it is; kind is "accuracy" or "cost"; the baseline is a rule's name
+    seeds, train                                 how many, and fields of TrainConfig of all runs
     [full] [small]                               `Scale`: what holds for all runs of a scale
     [[settings]]                                 `NetworkSetting`: a network on a data set, and the numbers of blocks
     [[rules]]                                    `RuleRow`: a learning rule with its options
     [[published]]                                `Published`: figures of one paper for one setting
-    [sources]                                    hyper-parameter -> where its value at full scale is from
+    [sources]                                    hyper-parameter -> where its value at full scale is from: of all, or of none
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.support.toml_files import read_toml
 
 FULL, SMALL = "full", "small"
 SCALES = (FULL, SMALL)
@@ -26,7 +25,6 @@ SCALES = (FULL, SMALL)
 ACCURACY, COST = "accuracy", "cost"
 #: How a source begins that is a choice of ours, because the paper gives none.
 OURS = "ours"
-RECIPES = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,14 @@ class Scale:
 
     Attributes:
         words: what is reduced against the paper, for the report.
-        seeds: how many, unless told otherwise.
+        seeds: how many, unless told otherwise; None for the recipe's.
         train: fields of `edgebll.learning.training.TrainConfig`.
         settings: names of those that are run; all where empty.
         blocks: numbers of blocks that are run; all where empty.
     """
 
-    words: str
-    seeds: int = 1
+    words: str = ""
+    seeds: int | None = None
     train: dict[str, Any] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     blocks: tuple[int, ...] = ()
@@ -74,16 +72,18 @@ class RuleRow:
         rule: name of one of edgebll's rules.
         options: options of that rule.
         train: fields of TrainConfig of its own.
-        one_block: it trains the whole network as one block, as backpropagation does.
+        one_block: it trains the whole network as one block, as backpropagation does; None for as the rule says.
         where_published: it is run only where the paper has a figure for it.
+        grid: option -> list of values, and under "train" fields of TrainConfig: a rule for each combination, see `grid`.
     """
 
     name: str
     rule: str
     options: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
-    one_block: bool = False
+    one_block: bool | None = None
     where_published: bool = False
+    grid: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,20 +117,32 @@ class Published:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A table; see the module for the entries. `name` is the file's, not in it."""
+    """A table; see the module for the entries. `name` is the file's, not in it; so is the title where there is none."""
 
-    title: str
-    text: str
-    baseline: str
-    full: Scale
-    small: Scale
     settings: tuple[NetworkSetting, ...]
     rules: tuple[RuleRow, ...]
-    sources: dict[str, str]
+    title: str = ""
+    text: str = ""
+    baseline: str = ""
+    seeds: int = 1
+    train: dict[str, Any] = field(default_factory=dict)
+    full: Scale = field(default_factory=Scale)
+    small: Scale = field(default_factory=Scale)
+    sources: dict[str, str] = field(default_factory=dict)
     kind: str = ACCURACY
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether its full and its small scale differ."""
+        return self.full != self.small
+
+    def seeds_at(self, scale: str) -> int:
+        """How many seeds a scale has, unless told otherwise."""
+        own = self.scale(scale).seeds
+        return self.seeds if own is None else own
 
     def scale(self, name: str) -> Scale:
         """The scale of this name.
@@ -154,67 +166,9 @@ class Recipe:
         (all_blocks,) = [s.blocks for s in self.settings if s.name == setting]
         for published in self.published:
             counts = published.blocks or all_blocks
-            place = 0 if row.one_block else counts.index(blocks) if blocks in counts else -1
+            alone = row.one_block if row.one_block is not None else blocks == 1 and 1 not in counts
+            place = 0 if alone else counts.index(blocks) if blocks in counts else -1
             figure = published.figure(row.name, place) if published.setting == setting else None
             if figure is not None:
                 found.append((published, *figure))
         return found
-
-
-def read_recipe(table: str) -> Recipe:
-    """Read a recipe.
-
-    Args:
-        table: the name of one that comes with edgebll, or the path of a TOML file.
-
-    Raises:
-        ConfigError: there is no such table, or the file is not a recipe.
-    """
-    path = RECIPES / f"{table}.toml"
-    if table not in recipe_names():
-        path = Path(table)
-        if path.suffix != ".toml":
-            raise ConfigError(f"there is no table {table!r}; choose {', '.join(recipe_names())}, or give a recipe as FILE.toml")
-    recipe = replace(read_toml(Recipe, path, "give a recipe file, see docs/how-to/reproduce-papers.md"), name=path.stem)
-    _check(recipe)
-    return recipe
-
-
-def recipe_names() -> list[str]:
-    """Tables that come with edgebll."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
-
-
-def _check(recipe: Recipe) -> None:
-    """Raise ConfigError where the parts of a recipe do not fit each other."""
-    where = f"{recipe.name}.toml"
-    if recipe.kind not in (ACCURACY, COST):
-        raise ConfigError(f"{where}: kind must be {ACCURACY} or {COST}, not {recipe.kind!r}")
-    _distinct(f"{where}: settings", [setting.name for setting in recipe.settings])
-    _distinct(f"{where}: rules", [row.name for row in recipe.rules])
-    rules, settings = [row.name for row in recipe.rules], [setting.name for setting in recipe.settings]
-    counts = {count for setting in recipe.settings for count in setting.blocks}
-    _known(f"{where}: baseline", [recipe.baseline], rules)
-    for name, scale in ((FULL, recipe.full), (SMALL, recipe.small)):
-        _known(f"{where}: {name}.settings", scale.settings, settings)
-        _known(f"{where}: {name}.blocks", scale.blocks, counts)
-        if scale.seeds < 1:
-            raise ConfigError(f"{where}: {name}.seeds must be at least 1, not {scale.seeds}")
-    for published in recipe.published:
-        _known(f"{where}: published.setting", [published.setting], settings)
-        _known(f"{where}: published.values", published.values, rules)
-        _known(f"{where}: published.spreads", published.spreads, published.values)
-
-
-def _distinct(what: str, names: Sequence[str]) -> None:
-    if not names:
-        raise ConfigError(f"{what}: a recipe needs at least one")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"{what}: {twice!r} is there twice; give each a name of its own")
-
-
-def _known(what: str, names: Iterable[object], known: Collection[object]) -> None:
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"{what}: unknown {name!r}; known are {', '.join(map(str, known))}")

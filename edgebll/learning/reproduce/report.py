@@ -19,6 +19,18 @@ RESULTS, REPORT = "results.json", "RESULTS.md"
 #: Runtimes of a table of costs, with what they are called.
 RUNTIMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "cuda": "PyTorch on the GPU"}
 _MIB = 1 << 20
+_REPRODUCED = (
+    "# Tables of the papers, reproduced\n\n"
+    "Written by `edgebll reproduce`; docs/how-to/reproduce-papers.md says how to read it. Accuracies are in percent of "
+    "the test samples, after the last epoch; gaps are differences in points to the baseline under the same recipe, "
+    "ours to ours and published to published."
+)
+_SWEPT = (
+    "# Results of sweeps\n\n"
+    "Written by `edgebll sweep`; docs/how-to/compare-rules.md says how to read it. Accuracies are in percent of the test "
+    "samples, after the last epoch, with their standard deviation over seeds; gaps are differences in points to the baseline "
+    "over the seeds both have. `edgebll compare` says which are more than chance."
+)
 _NONE = "-"
 Document = Mapping[str, Any]
 
@@ -52,30 +64,26 @@ def read_results(out: Path) -> list[dict[str, Any]]:
 
 def report(documents: Sequence[Document]) -> str:
     """The whole RESULTS.md."""
-    head = (
-        "# Tables of the papers, reproduced\n\n"
-        "Written by `edgebll reproduce`; docs/how-to/reproduce-papers.md says how to read it. Accuracies are in percent of "
-        "the test samples, after the last epoch; gaps are differences in points to the baseline under the same recipe, "
-        "ours to ours and published to published."
-    )
+    head = _REPRODUCED if all(document.get("reproduction", True) for document in documents) else _SWEPT
     return "\n\n".join([head, *map(section, documents)]) + "\n"
 
 
 def section(document: Document) -> str:
     """One table at one scale."""
     scale = document["scale"]
-    parts = [f"## {document['title']} ({scale} scale)", document["text"], _conditions(document)]
+    words = f" ({scale} scale)" if document.get("has_scales", True) else ""
+    parts = [f"## {document['title']}{words}", *filter(None, [document["text"]]), _conditions(document)]
     if document["words"]:
         parts.append(f"Scale: {document['words']}")
     lines = _cost_lines if document["kind"] == COST else _accuracy_lines
     for setting in dict.fromkeys(line["setting"] for line in document["lines"]):
         own = [line for line in document["lines"] if line["setting"] == setting]
-        parts += [f"### {setting}", lines(own)]
+        parts += [f"### {setting}", lines(own, document)]
     sources = dict.fromkeys(p["source"] for line in document["lines"] for p in line["published"])
     if sources:
         parts.append("Published: " + "; ".join(sources) + ".")
     parts += [f"- {note}" for note in document["notes"]]
-    return "\n\n".join([*parts, _parameters(document)])
+    return "\n\n".join([*parts, _parameters(document) if document.get("reproduction", True) else _own_parameters(document)])
 
 
 def _conditions(document: Document) -> str:
@@ -88,9 +96,17 @@ def _conditions(document: Document) -> str:
     return f"{done}{seconds}.{data}{ways}{machines} edgebll {document['edgebll']}."
 
 
-def _accuracy_lines(lines: Sequence[Document]) -> str:
-    header = ["rule", "blocks", "ours", "gap", "published", "published gap", "seeds", "minutes a run"]
-    return "\n\n".join([_table(header, [_accuracy_line(line) for line in lines]), *_orders(lines)])
+def _accuracy_lines(lines: Sequence[Document], document: Document) -> str:
+    """A reproduction has all columns and the rules' order; a recipe of one's own no order, which chance may have made."""
+    told, reproduction = [_accuracy_line(line) for line in lines], document.get("reproduction", True)
+    empty = [] if reproduction else [name for name in ("gap", "published", "published gap") if _is_empty(name, told)]
+    header = [name for name in told[0] if name not in empty]
+    table = _table(header, [[line[name] for name in header] for line in told])
+    return "\n\n".join([table, *(_orders(lines) if reproduction else [])])
+
+
+def _is_empty(name: str, lines: Sequence[Mapping[str, str]]) -> bool:
+    return all(line[name] == _NONE for line in lines)
 
 
 def _orders(lines: Sequence[Document]) -> list[str]:
@@ -107,22 +123,23 @@ def _orders(lines: Sequence[Document]) -> list[str]:
     return ["\n".join(found)] if found else []
 
 
-def _accuracy_line(line: Document) -> list[str]:
+def _accuracy_line(line: Document) -> dict[str, str]:
+    """Column -> text."""
     published = line["published"]
     ours = _figure(line["mean"], line["spread"])
-    return [
-        line["rule"],
-        str(line["blocks"]),
-        f"{ours} ({line['reason']})" if line["reason"] else ours,
-        _signed(line["gap"]),
-        "; ".join(_figure(p["value"], p["spread"]) for p in published) or _NONE,
-        "; ".join(_signed(p["gap"]) for p in published) or _NONE,
-        str(len(line["accuracies"])),
-        _NONE if line["seconds"] is None else f"{line['seconds'] / 60:.1f}",
-    ]
+    return {
+        "rule": line["rule"],
+        "blocks": str(line["blocks"]),
+        "ours": f"{ours} ({line['reason']})" if line["reason"] else ours,
+        "gap": _signed(line["gap"]),
+        "published": "; ".join(_figure(p["value"], p["spread"]) for p in published) or _NONE,
+        "published gap": "; ".join(_signed(p["gap"]) for p in published) or _NONE,
+        "seeds": str(len(line["accuracies"])),
+        "minutes a run": _NONE if line["seconds"] is None else f"{line['seconds'] / 60:.1f}",
+    }
 
 
-def _cost_lines(lines: Sequence[Document]) -> str:
+def _cost_lines(lines: Sequence[Document], _document: Document) -> str:
     """Memory of the largest block, and time a step: of the slowest block (all blocks at once) and of all one after another."""
     tables = []
     for runtime, words in RUNTIMES.items():
@@ -174,6 +191,12 @@ def _parameters(document: Document) -> str:
     ours = sum(found["ours"] for found in document["parameters"])
     words = f'Hyper-parameters: {ours} of {len(rows)} are ours, because no paper gives them; their source begins with "{OURS}".'
     return "\n\n".join([words, _table(["hyper-parameter", "full scale", *here, "source"], rows, right=())])
+
+
+def _own_parameters(document: Document) -> str:
+    """The hyper-parameters of a recipe of one's own, as its runs had them."""
+    rows = [[f"`{found['name']}`", found["here"]] for found in document["parameters"]]
+    return "\n\n".join(["Hyper-parameters:", _table(["hyper-parameter", "value"], rows, right=())])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] | None = None) -> str:

@@ -40,6 +40,8 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
         "kind": recipe.kind,
         "edgebll": __version__,
         "title": recipe.title,
+        "reproduction": bool(recipe.sources),
+        "has_scales": recipe.has_scales,
         "text": recipe.text,
         "notes": list(recipe.notes),
         "words": recipe.scale(scale).words,
@@ -88,8 +90,8 @@ def _reason(values: Mapping[str, Any]) -> str:
 
 def _published(recipe: Recipe, setting: str, row: RuleRow, blocks: int) -> list[dict[str, Any]]:
     """Figures with their gap to the same paper's baseline."""
-    (base,) = [row for row in recipe.rules if row.name == recipe.baseline]
-    of_base = {p.source: value for p, value, _ in recipe.figures(setting, base, blocks)}
+    bases = [row for row in recipe.rules if row.name == recipe.baseline]
+    of_base = {p.source: value for base in bases for p, value, _ in recipe.figures(setting, base, blocks)}
     return [
         {
             "source": p.source,

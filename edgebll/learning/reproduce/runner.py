@@ -1,14 +1,8 @@
-"""Doing the runs of a table: one after another, or several trainings at once in processes of their own."""
+"""Doing the runs of a recipe: one after another here, or several trainings at once in processes that stay warm."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data.registry import FILES, find_dataset
-from edgebll.kernel.errors import DataError, EdgebllError
+from edgebll.kernel.errors import DataError, EdgebllError, StorageError
 from edgebll.learning.reproduce.cells import Cell, placed
 from edgebll.learning.reproduce.cost import measure_cell, measured_outcome
 from edgebll.learning.reproduce.one_run import DONE, FAILED, PAUSED, SKIPPED, Clock, outcome_of, run_cell, state_of
 from edgebll.learning.reproduce.recipe import COST, Recipe
+from edgebll.learning.reproduce.warm_pool import WarmPool
 
 #: What is left for a compiled training must be more than this, or it is not begun: the first step waits for the compiler.
 COMPILE_S = 120.0
@@ -62,38 +57,88 @@ class Work:
         return self.folder / "runs"
 
 
-def do(work: Work) -> list[Cell]:
-    """Do the runs that are not done yet, as far as the time goes; returns all cells, with reasons for those left out.
+class CellProgress:
+    """Counts the runs of a call, says how many are over, and keeps what went wrong.
+
+    Args:
+        work: what is to be done.
+        over: how many cells were over before.
+
+    Attributes:
+        errors: cell's folder -> why it could not be done.
+    """
+
+    def __init__(self, work: Work, over: int) -> None:
+        self._work, self._over = work, over
+        self.errors: dict[str, EdgebllError] = {}
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the next one could not be written either."""
+        return any(
+            isinstance(error, StorageError) or error.exit_code == StorageError.exit_code for error in self.errors.values()
+        )
+
+    def ended(self, cell: Cell, state: str) -> None:
+        """A cell ended as `run_cell` tells."""
+        if state in (DONE, FAILED):
+            self._over += 1
+            self._work.say(f"{self._over} of {len(self._work.cells)} runs are over")
+
+    def failed(self, cell: Cell, error: EdgebllError) -> None:
+        """A cell could not be done; the others go on."""
+        self.errors[cell.folder] = error
+        self._work.say(f"{cell.title}: {error}")
+
+
+def do(work: Work) -> tuple[list[Cell], dict[str, EdgebllError]]:
+    """Do the runs that are not done yet, as far as the time goes.
+
+    One that fails does not end the others, but when the disk refuses nothing more is begun.
+
+    Returns:
+        All cells, with reasons for those left out or failed; and the errors by the cells' folders.
 
     Raises:
-        DataError: a data set is missing and nothing is left that does without. ConfigError, StorageError: see `run_cell`.
-        EdgebllError: a measuring process failed.
+        DataError: a data set is missing and nothing is left that does without.
     """
     cells = [placed(cell, work.how) for cell in _without_missing_data(work)]
     start = time.monotonic()
     clock = Clock(start, None if work.minutes is None else start + 60 * work.minutes)
-    open_cells = [cell for cell in cells if outcome(work.recipe, cell, work.runs)["state"] not in (DONE, FAILED, SKIPPED)]
     for reason, count in Counter(cell.reason for cell in cells if cell.reason).items():
         work.say(f"{count} of {len(cells)} runs are left out: {reason}")
+    open_cells = [cell for cell in cells if outcome(work.recipe, cell, work.runs)["state"] not in (DONE, FAILED, SKIPPED)]
+    progress = CellProgress(work, len(cells) - len(open_cells))
     if work.recipe.kind == COST or work.parallel == 1:
-        _one_by_one(work, open_cells, clock)
+        _one_by_one(work, open_cells, clock, progress)
     else:
-        _at_once(work, open_cells, clock)
-    return cells
+        _at_once(work, open_cells, clock, progress)
+    errors = progress.errors
+    return [replace(cell, reason=str(errors[cell.folder])) if cell.folder in errors else cell for cell in cells], errors
 
 
 def outcome(recipe: Recipe, cell: Cell, runs: Path) -> dict[str, Any]:
-    """What came of a cell, as `outcome_of` or `measured_outcome` tell."""
-    return (measured_outcome if recipe.kind == COST else outcome_of)(cell, runs)
+    """What came of a cell, as `outcome_of` or `measured_outcome` tell; of one whose folder is another's, that it is open."""
+    try:
+        return (measured_outcome if recipe.kind == COST else outcome_of)(cell, runs)
+    except EdgebllError as error:
+        return {"state": "open", "reason": str(error)}
 
 
-def _one_by_one(work: Work, cells: Sequence[Cell], clock: Clock) -> None:
+def _one_by_one(work: Work, cells: Sequence[Cell], clock: Clock, progress: CellProgress) -> None:
     for number, cell in enumerate(cells):
-        if clock.is_over() or (number and clock.would_pass(_start_s(cell))):
+        if clock.is_over() or progress.hopeless or (number and clock.would_pass(_start_s(cell))):
             return
-        if work.recipe.kind == COST:
-            measure_cell(cell, work.runs, work.say)
-        elif run_cell(cell, work.runs, clock, work.data_dir, work.say) == PAUSED:
+        try:
+            if work.recipe.kind == COST:
+                state = measure_cell(cell, work.runs, work.say)
+            else:
+                state = run_cell(cell, work.runs, clock, work.data_dir, work.say)
+        except EdgebllError as error:
+            progress.failed(cell, error)
+            continue
+        progress.ended(cell, state)
+        if state == PAUSED:
             return
 
 
@@ -102,69 +147,46 @@ def _start_s(cell: Cell) -> float:
     return COMPILE_S if cell.config is not None and cell.config.compile else 0.0
 
 
-def _at_once(work: Work, cells: Sequence[Cell], clock: Clock) -> None:
-    """Several trainings at a time, each in a process; after an error those under way go on to their end."""
-    left, running, processes = list(cells), set[Future[str]](), Processes()
-    with ThreadPoolExecutor(work.parallel) as pool:
+def _at_once(work: Work, cells: Sequence[Cell], clock: Clock, progress: CellProgress) -> None:
+    """Several trainings at a time, each in a process that then takes the next one."""
+    left, running = list(cells), dict[Future[str], Cell]()
+    with WarmPool(_told(work)) as pool, ThreadPoolExecutor(work.parallel) as threads:
         try:
             while left or running:
                 while left and len(running) < work.parallel and not clock.is_over():
-                    running.add(pool.submit(processes.train, work, left.pop(0), clock))
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                if clock.is_over() or any(future.exception() or future.result() == PAUSED for future in done):
-                    left.clear()  # the time is up, or nearly; or something is to be mended first
+                    cell = left.pop(0)
+                    running[threads.submit(pool.train, cell, clock)] = cell
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    future.result()
+                    _take(future, running.pop(future), progress, left)
+                if clock.is_over() or progress.hopeless:
+                    left.clear()
         except KeyboardInterrupt:
-            processes.interrupt()  # the pool waits for them; each has a checkpoint to go on from
+            pool.interrupt()  # the threads wait for the processes; each training has a checkpoint to go on from
             raise
 
 
-class Processes:
-    """The training processes under way."""
-
-    def __init__(self) -> None:
-        self._running: set[subprocess.Popen[str]] = set()
-        self._lock = threading.Lock()
-
-    def train(self, work: Work, cell: Cell, clock: Clock) -> str:
-        """Train one cell in a process of its own, which says itself how it goes; returns what `run_cell` does.
-
-        Raises:
-            EdgebllError: it ended with an error.
-        """
-        environment = {**os.environ, "OMP_NUM_THREADS": str(work.how["threads"])}
-        command = [sys.executable, "-m", "edgebll.learning.reproduce.worker", json.dumps(_told(work, cell, clock))]
-        with self._lock:
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-            self._running.add(process)
-        with process:
-            told = process.communicate()[0].strip()
-        with self._lock:
-            self._running.discard(process)
-        if process.returncode:
-            raise EdgebllError(f"{cell.title}: {told or 'its process was killed; run the same command again'}")
-        return told
-
-    def interrupt(self) -> None:
-        """Tell all of them to stop."""
-        with self._lock:
-            for process in self._running:
-                process.send_signal(signal.SIGINT)
+def _take(future: Future[str], cell: Cell, progress: CellProgress, left: list[Cell]) -> None:
+    """Note how a training ended; one that paused had no time for another piece of work, and nothing more is begun."""
+    try:
+        state = future.result()
+    except EdgebllError as error:
+        progress.failed(cell, error)
+        return
+    progress.ended(cell, state)
+    if state == PAUSED:
+        left.clear()
 
 
-def _told(work: Work, cell: Cell, clock: Clock) -> dict[str, Any]:
-    """What `edgebll.learning.reproduce.worker` is told."""
+def _told(work: Work) -> dict[str, Any]:
+    """What `edgebll.learning.reproduce.worker` is told once."""
     return {
         "table": work.source,
         "scale": work.scale,
-        "cell": cell.folder,
-        "seed": cell.seed,
+        "seeds": max(cell.seed for cell in work.cells) + 1,
         "runs": str(work.runs.absolute()),
         "data_dir": None if work.data_dir is None else str(work.data_dir),
         "how": dict(work.how),
-        "seconds": None if clock.deadline is None else clock.deadline - time.monotonic(),
-        "parent": os.getpid(),
     }
 
 
@@ -195,8 +217,3 @@ def _left_out(cell: Cell, missing: dict[str, str], runs: Path) -> Cell:
         if state_of(cell, runs) in (DONE, FAILED):
             return cell
     return replace(cell, config=None, reason=missing[cell.config.data])
-
-
-def unfinished(recipe: Recipe, cells: Sequence[Cell], runs: Path) -> int:
-    """Runs that could go on or begin."""
-    return sum(outcome(recipe, cell, runs)["state"] not in (DONE, FAILED, SKIPPED) for cell in cells)

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 from edgebll.cli.app import app
 from edgebll.cli.commands import reproduce as cli
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning.reproduce import runner
-from edgebll.learning.reproduce.recipe import recipe_names
+from edgebll.learning.reproduce import sweep
+from edgebll.learning.reproduce.recipe_file import recipe_names
 from edgebll.learning.reproduce.runner import Work
 from edgebll.learning.training import torch_device as placement
 
@@ -59,7 +59,7 @@ def test_full_scale_is_trained_on_the_gpu(tmp_path: Path, monkeypatch: pytest.Mo
     told: list[Work] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(placement, "why_no_compiler", lambda _: "")
-    monkeypatch.setattr(runner, "do", lambda work: told.append(work) or list(work.cells))
+    monkeypatch.setattr(sweep, "do", lambda work: told.append(work) or (list(work.cells), {}))
     options = [] if compiled is None else ["--no-compile"]
     recipe = write_recipe(tmp_path)
     call(recipe, "--out", tmp_path / "out", "--scale", "full", *options)

@@ -13,7 +13,7 @@ from edgebll.kernel.errors import EdgebllError
 from edgebll.learning.reproduce import cost
 from edgebll.learning.reproduce.cells import Cell, cells_of, placed
 from edgebll.learning.reproduce.cost import measure_cell, measured_outcome
-from edgebll.learning.reproduce.recipe import read_recipe
+from edgebll.learning.reproduce.recipe_file import read_recipe
 
 BATCH = 256
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from edgebll.cli.app import app
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.parameters import check_sources
-from edgebll.learning.reproduce.recipe import read_recipe, recipe_names
+from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
 DOCUMENT = Document("docs/how-to/reproduce-papers.md")
 

@@ -12,7 +12,8 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks import build_units, make_architecture
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.parameters import check_sources, parameters
-from edgebll.learning.reproduce.recipe import SCALES, read_recipe, recipe_names
+from edgebll.learning.reproduce.recipe import SCALES
+from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -82,7 +83,7 @@ def test_parameters_name_both_scales_and_their_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('title = "Tiny table"\n', "", "'title' is missing"),
+        ('[[rules]]\nname = "BP"', '[[rows]]\nname = "BP"', "unknown field 'rows'"),
         ('baseline = "BP"', 'baseline = "XX"', r"tiny.toml: baseline: unknown 'XX'; known are BP, Local"),
         ('name = "Local"', 'name = "BP"', "rules: 'BP' is there twice"),
         ("BP = [5.0]", "Bp = [5.0]", "published.values: unknown 'Bp'"),

@@ -12,7 +12,8 @@ from support.recipes import write_recipe
 from edgebll.kernel.errors import BundleError
 from edgebll.learning.reproduce import results as module
 from edgebll.learning.reproduce.cells import Cell, cells_of
-from edgebll.learning.reproduce.recipe import Recipe, read_recipe
+from edgebll.learning.reproduce.recipe import Recipe
+from edgebll.learning.reproduce.recipe_file import read_recipe
 from edgebll.learning.reproduce.report import report, section, write_results
 from edgebll.learning.reproduce.results import results
 

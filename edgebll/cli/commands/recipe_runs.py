@@ -1,0 +1,63 @@
+"""What `edgebll reproduce` and `edgebll sweep` print of the runs of a recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgebll.cli.output import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from edgebll.learning.reproduce.runner import Work
+    from edgebll.learning.reproduce.sweep import SweepResult
+
+
+def list_runs(work: Work, json: bool) -> None:
+    """Print the runs and how far each is.
+
+    Args:
+        work: the runs.
+        json: as JSON.
+    """
+    from edgebll.learning.reproduce.runner import outcome
+
+    rows = [(cell, outcome(work.recipe, cell, work.runs)) for cell in work.cells]
+    if json:
+        print_json([{"run": cell.title, **values} for cell, values in rows])
+        return
+    columns = ("run", "state", "accuracy %")
+    print_table(columns, [(cell.title, _state(values), _accuracy(values)) for cell, values in rows], right=("accuracy %",))
+
+
+def tell_result(work: Work, result: SweepResult, json: bool) -> None:
+    """Print what came of the runs.
+
+    Args:
+        work: what was to be done.
+        result: what was done.
+        json: as JSON.
+
+    Raises:
+        EdgebllError: runs could not be done.
+    """
+    document = result.document
+    waiting = result.left - len(result.errors)
+    if waiting:
+        say(f"edgebll: the time is up with {waiting} of {document['runs']} runs not whole; give the same command to go on")
+    if json:
+        errors = {title: str(error) for title, error in result.errors.items()}
+        print_json({"report": str(result.report), "left": result.left, "errors": errors, **document})
+    else:
+        done = f"{document['done']} of {document['runs']} runs of {work.recipe.name}"
+        typer.echo(f"{result.report}: {done}{f', {work.scale} scale,' if work.recipe.has_scales else ''} are whole")
+    result.check()
+
+
+def _state(values: dict[str, Any]) -> str:
+    reason = values.get("reason")
+    return f"{values['state']}: {reason}" if reason else values["state"]
+
+
+def _accuracy(values: dict[str, Any]) -> str:
+    return f"{100 * values['accuracy']:.2f}" if "accuracy" in values else ""

@@ -1,0 +1,35 @@
+"""A run that cannot be done is named, and ends no other; where the disk refuses, nothing more is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.recipes import write_recipe
+
+import edgebll
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_cell_that_fails_is_named_and_ends_no_other(tmp_path: Path, jobs: int) -> None:
+    """One rule has a batch that the data cannot fill; those before and after it are whole."""
+    first = '[[rules]]\nname = "BP"'
+    wrong = '[[rules]]\nname = "Wrong"\nrule = "bll"\ntrain = { batch_size = 4000 }\n\n'
+    recipe = write_recipe(tmp_path, (first, wrong + first), ("blocks = [2, 3]", "blocks = [2]"))
+    lines: list[str] = []
+    found = edgebll.sweep(recipe, out=tmp_path / "out", scale="small", seeds=1, jobs=jobs, progress=lines.append)
+    title = "Wrong, digits MLP, 2 blocks, seed 0"
+    assert {name: error.exit_code for name, error in found.errors.items()} == {title: 2}
+    assert any(line.startswith(f"{title}: the batch size must lie in 1..320") for line in lines)
+    assert lines[-1] == "2 of 3 runs are over" or lines[-1].startswith(title)
+    states = {cell["rule"]: cell["state"] for cell in found.document["cells"]}
+    assert states == {"Wrong": "open", "BP": "done", "Local": "done"}
+    assert found.left == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_when_the_disk_refuses_nothing_more_is_begun(tmp_path: Path, jobs: int) -> None:
+    (tmp_path / "out").write_text("no folder")
+    found = edgebll.sweep(write_recipe(tmp_path), out=tmp_path / "out", scale="small", seeds=2, jobs=jobs)
+    assert {error.exit_code for error in found.errors.values()} == {9}
+    assert 1 <= len(found.errors) <= jobs

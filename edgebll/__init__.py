@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgebll.kernel.execution.runtime_table import load_block
     from edgebll.kernel.runs.run_events import RunEvent
     from edgebll.kernel.runs.run_result import RunResult
+    from edgebll.kernel.tasks import TASKS, Task, make_task
     from edgebll.learning import BLL, SGD, AdamW, make_optimizer, make_rule
     from edgebll.learning.networks import BlockNetwork, make_network
     from edgebll.learning.reproduce.sweep import sweep
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BLL",
     "SGD",
+    "TASKS",
     "AdamW",
     "BlockNetwork",
     "EdgebllError",
     "RunComparison",
     "RunEvent",
     "RunResult",
+    "Task",
     "compare",
     "evaluate",
     "export",
@@ -53,6 +56,7 @@ __all__ = [
     "make_network",
     "make_optimizer",
     "make_rule",
+    "make_task",
     "merge",
     "open_bundle",
     "run",
@@ -74,6 +78,9 @@ _PLACES = {
     "RunEvent": "edgebll.kernel.runs.run_events:RunEvent",
     "RunResult": "edgebll.kernel.runs.run_result:RunResult",
     "compare": "edgebll.kernel.comparison.compare_runs:compare",
+    "TASKS": "edgebll.kernel.tasks:TASKS",
+    "Task": "edgebll.kernel.tasks:Task",
+    "make_task": "edgebll.kernel.tasks:make_task",
     "evaluate": "edgebll.data.evaluation:evaluate",
     "export": "edgebll_export.bundles.export_trained:export",
     "export_bundle": "edgebll_export.bundles.export_bundle:export_bundle",

@@ -6,12 +6,13 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edgebll.cli.output import printable, say
 from edgebll.kernel.runs.listener import Listener
+from edgebll.kernel.runs.metric_text import metric_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -63,9 +64,9 @@ class RunProgress(Listener):
             self._shown = now
             self._show(step)
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """The network was evaluated."""
-        text = f"epoch {epoch}: accuracy {100 * accuracy:.2f} %, loss {loss:.4f} (step {step} of {self._total})"
+        text = f"epoch {epoch}: {metric_text(metrics)} (step {step} of {self._total})"
         if self._bar is None:
             say(text)
             return

@@ -92,10 +92,12 @@ def training_batch(dataset: Dataset, indices: Ints, augment: str, seed: int, epo
         epoch: from 0; other draws in each.
 
     Returns:
-        x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape).
+        x (B, *input_shape) of the data set's dtype, and the targets y (B, *target_shape), for classification one-hot float32.
     """
     if augment == "none":
-        return dataset.inputs(indices), dataset.one_hot(indices)
+        x = dataset.inputs(indices)
+        return x, dataset.targets(indices, x)
     augmentation = AUGMENTATIONS[augment]
     images = augmented(augmentation, dataset.samples[indices], geometry(augmentation, indices, seed, epoch))  # type: ignore[arg-type]
-    return dataset.numbers(images), dataset.one_hot(indices)
+    x = dataset.numbers(images)
+    return x, dataset.targets(indices, x)

@@ -1,21 +1,21 @@
-"""Accuracy of a bundle on a data set, through its forward graphs alone."""
+"""What a bundle's task counts on a data set, through its forward graphs alone."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 
 from edgebll.data import Dataset, eval_batches
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.runtime_table import Forward, load_block, load_int8_forward
-from edgebll.kernel.execution.stage import score
 from edgebll.kernel.state.block_state import Array
 
 
 def evaluate_bundle(
     bundle: Bundle, dataset: Dataset, runtime: str = "onnxruntime", threads: int = 1, *, int8: bool = False
 ) -> dict[str, float]:
-    """Accuracy and mean cross-entropy of a bundle's state on a data set, through the forward graphs alone.
+    """The figures of a bundle's state on a data set, through the forward graphs alone.
 
     Args:
         bundle: whose state is evaluated.
@@ -25,14 +25,14 @@ def evaluate_bundle(
         int8: take the quantised forward graphs, always on ONNX Runtime.
 
     Returns:
-        {"accuracy": fraction of samples, "loss": nats}.
+        The task's metrics by name and "loss": for classification {"accuracy": fraction of samples, "loss": nats}.
 
     Raises:
         DataError: the samples do not fit the network. BundleError: `int8`, and the bundle is not quantised.
     """
     manifest = bundle.manifest
     dataset = fitted(manifest, dataset, str(bundle.path))
-    totals = {"correct": 0.0, "loss_sum": 0.0, "count": 0.0}
+    task, totals = dataset.task, defaultdict[str, float](float)
     with contextlib.ExitStack() as stack:
         names = [block.name for block in manifest.blocks]
         loaded: list[Forward] = [
@@ -45,6 +45,6 @@ def evaluate_bundle(
             a: Array = dataset.inputs(indices)
             for block in loaded:
                 a = block.evaluate(a)
-            for name, value in score(a, dataset.one_hot(indices), count).items():
+            for name, value in task.sums(a, dataset.targets(indices), count).items():
                 totals[name] += value
-    return {"accuracy": float(totals["correct"] / totals["count"]), "loss": float(totals["loss_sum"] / totals["count"])}
+    return task.results(totals)

@@ -2,63 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebll.kernel.errors import DataError
+from edgebll.kernel.tasks import CLASSIFICATION, LabelSpec, Reconstruction, Regression, Segmentation, Task
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.float32] | npt.NDArray[np.int64] | npt.NDArray[np.int32] | npt.NDArray[np.uint8]
 
+#: int64 or float32 arrays, or None.
+Labels = Any
+
 FLOAT32 = "float32"
 #: Whole numbers that samples may be given as, besides float32.
 WHOLE = ("int64", "int32", "uint8")
+#: Axes of labels of sequences; whole labels of more are masks.
+_SEQUENCES = 2
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples and their labels.
+    """Samples and their labels, and the task that makes targets of labels.
 
     Attributes:
         name: of the data set.
         samples: float32 (N, ...); or images as they are in their files: uint8 (N, C, H, W), a quarter of the memory; or tokens:
             int64 (N, ...).
-        labels: int64 in [0, num_classes): (N,), or (N, T) where every position of a sequence has a class.
+        labels: int64 in [0, num_classes): (N,), or (N, T) where every position of a sequence has a class, or masks (N, H, W);
+            float32 (N, ...): numbers, labels that are there (1) or not (0), or shares of classes; or None.
+        num_classes: classes that whole labels count; 0 where labels are no classes.
         table: for uint8 samples, float32 (C, 256): the number each value of each channel stands for.
         source: where the samples come from, where that matters beside a figure, e.g. "made from JPEG".
         symbols: for int64 samples, how many different tokens there are; in float32 each is one-hot then. 0: it is the number.
         dtype: what a network gets its samples as, see `as_dtype`.
+        task: what is learnt; None for what the labels suggest: classes, numbers, masks or, without labels, the samples.
 
     Raises:
-        DataError: the arrays do not fit each other or num_classes.
+        DataError: the arrays do not fit each other, num_classes or the task.
     """
 
     name: str
     samples: Floats | Bytes | Ints
-    labels: Ints
-    num_classes: int
+    labels: Labels
+    num_classes: int = 0
     table: Floats | None = None
     source: str = ""
     symbols: int = 0
     dtype: str = FLOAT32
+    task: Task = field(default=None)  # type: ignore[assignment]  # what __post_init__ finds
 
     def __post_init__(self) -> None:
         self._check_samples()
+        self._check_labels()
+        if self.task is None:
+            object.__setattr__(self, "task", self._natural_task())
+        outputs = self.task.outputs(self.label_spec)
+        if self.labels is not None and not self.task.of_input:
+            self.task.check_labels(self.labels, self.name, self.num_classes)
+        self.task.target(outputs)
+
+    def _natural_task(self) -> Task:
+        if self.labels is None:
+            return Reconstruction()
+        if self.labels.dtype == np.float32:
+            return Regression()
+        return CLASSIFICATION if self.labels.ndim <= _SEQUENCES else Segmentation()
+
+    def _check_labels(self) -> None:
         count, labels = len(self.samples), self.labels
-        if labels.dtype != np.int64 or labels.ndim not in (1, 2) or len(labels) != count:
+        if not count or (labels is not None and not labels.size):
+            raise DataError(f"{self.name}: there is not one sample; give a data set with at least one")
+        if labels is None:
+            return
+        if labels.dtype not in (np.int64, np.float32) or not labels.ndim or len(labels) != count:
             raise DataError(
-                f"{self.name}: {count} samples need int64 labels of shape ({count},) or ({count}, positions), "
+                f"{self.name}: {count} samples need labels of int64 or float32 and shape ({count}, ...), "
                 f"not {labels.dtype} {labels.shape}"
             )
-        if labels.size == 0:
-            raise DataError(f"{self.name}: there is not one sample; give a data set with at least one")
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= self.num_classes:
-            raise DataError(f"{self.name}: labels must lie in 0..{self.num_classes - 1}, but reach from {low} to {high}")
 
     def _check_samples(self) -> None:
         samples, table = self.samples, self.table
@@ -76,7 +102,7 @@ class Dataset:
             raise DataError(f"{self.name}: samples of {self.symbols} symbols must be int64 in 0..{self.symbols - 1}")
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.samples)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -85,9 +111,32 @@ class Dataset:
         return (*shape, self.symbols) if self.symbols and self.dtype == FLOAT32 else shape
 
     @property
-    def label_shape(self) -> tuple[int, ...]:
-        """Shape of one sample's one-hot labels: (num_classes,), or (T, num_classes)."""
-        return (*self.labels.shape[1:], self.num_classes)
+    def label_spec(self) -> LabelSpec:
+        """What a task is told of samples and labels."""
+        labels = self.labels
+        dtype, shape = ("", ()) if labels is None else (labels.dtype.name, tuple(labels.shape[1:]))
+        return LabelSpec(self.name, self.input_shape, dtype, shape, self.num_classes)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Shape of one sample of what a network must give, e.g. (num_classes,), or (T, num_classes)."""
+        return self.task.outputs(self.label_spec)
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's target, for classification that of one-hot labels."""
+        return self.task.target(self.outputs)[1]
+
+    def for_task(self, task: Task) -> Dataset:
+        """The same samples and labels for another task.
+
+        Args:
+            task: what is to be learnt.
+
+        Raises:
+            DataError: the labels are none for it.
+        """
+        return self if task == self.task else replace(self, task=task)
 
     def as_dtype(self, dtype: str) -> Dataset:
         """The same samples for a network with inputs of another dtype.
@@ -124,9 +173,19 @@ class Dataset:
             result[:, channel] = values[samples[:, channel]]
         return result
 
-    def one_hot(self, indices: Ints) -> Floats:
-        """Labels of the samples `indices` (B,) as float32 (B, *label_shape)."""
-        return np.eye(self.num_classes, dtype=np.float32)[self.labels[indices]]
+    def targets(self, indices: Ints, x: Samples | None = None) -> Floats:
+        """Targets of samples, as the task makes them of labels.
+
+        Args:
+            indices: of the samples (B,).
+            x: the samples as the network gets them, where that is not `inputs(indices)`; for tasks whose target is the sample.
+
+        Returns:
+            (B, *target_shape), for classification one-hot float32.
+        """
+        if self.task.of_input or self.labels is None:
+            return np.asarray(self.inputs(indices) if x is None else x, np.float32)
+        return np.asarray(self.task.targets(self.labels[indices], self.num_classes))
 
 
 def pixel_table(mean: tuple[float, ...], std: tuple[float, ...], largest: int = 255) -> Floats:

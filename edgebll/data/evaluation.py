@@ -1,4 +1,4 @@
-"""`edgebll eval` as a function: accuracy of a run or a bundle."""
+"""`edgebll eval` as a function: what the task of a run or a bundle counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edgebll.kernel.support.bounds import WrongValue
 from edgebll.kernel.support.option_values import KeyValues, parse_options
 from edgebll.kernel.support.optional_imports import import_torch
 
-#: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> accuracy, loss; it needs torch.
+#: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> metrics; it needs torch.
 TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
 
 
@@ -69,7 +69,7 @@ def evaluate(
         progress: takes events, see `edgebll.kernel.runs.run_events`.
 
     Returns:
-        Accuracy, loss and the hash of the states evaluated.
+        The task's metrics, among them accuracy where it has one, the loss, and the hash of the states evaluated.
 
     Raises:
         ConfigError: an option is wrong, or nobody says which data set it is.
@@ -92,13 +92,12 @@ def evaluate(
     dataset = _dataset(subject, data, options, split, folder, limit)
     count = threads or default_threads()
     if subject.bundle is None:
-        accuracy, loss = _evaluator()(subject.path, dataset, count)
+        found = _evaluator()(subject.path, dataset, count)
     else:
         found = evaluate_bundle(subject.bundle, dataset, runtime, count, int8=int8)
-        accuracy, loss = found["accuracy"], found["loss"]
     summary = {"path": str(subject.path), "data": dataset.name, "data_source": dataset.source, "split": split}
-    scores = {"accuracy": accuracy, "loss": loss, "count": len(dataset), "state_sha256": subject.state_sha256}
-    result = RunResult.of(subject.path, {**summary, **scores})
+    scores = {"accuracy": found.get("accuracy"), "loss": found["loss"], "metrics": found, "count": len(dataset)}
+    result = RunResult.of(subject.path, {**summary, **scores, "state_sha256": subject.state_sha256})
     as_listener(progress).finished(result)
     return result
 
@@ -116,10 +115,10 @@ def _dataset(
         return dataset if kept is None else replace(dataset, name=type(data).__name__)
 
 
-def _evaluator() -> Callable[[Path, Dataset, int], tuple[float, float]]:
+def _evaluator() -> Callable[[Path, Dataset, int], dict[str, float]]:
     import_torch("train", "evaluating a training run")
     module, _, name = TRAINED_RUN.partition(":")
-    function: Callable[[Path, Dataset, int], tuple[float, float]] = getattr(importlib.import_module(module), name)
+    function: Callable[[Path, Dataset, int], dict[str, float]] = getattr(importlib.import_module(module), name)
     return function
 
 

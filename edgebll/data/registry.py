@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgebll.data import cifar, fashion_mnist, reverse
+from edgebll.data import cifar, fashion_mnist, reverse, shapes
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.data.loaded_data import LoadedData
@@ -54,7 +54,11 @@ def _cifar(kind: cifar.Cifar) -> Files:
 
 
 #: Data sets that are generated or come with a package: how a split is made.
-MADE: dict[str, Callable[[str], Dataset]] = {"digits": load_digits, reverse.NAME: reverse.load_reverse}
+MADE: dict[str, Callable[[str], Dataset]] = {
+    "digits": load_digits,
+    reverse.NAME: reverse.load_reverse,
+    shapes.NAME: shapes.load_shapes,
+}
 FILES: dict[str, Files] = {
     fashion_mnist.NAME: Files(
         folders=("fashion-mnist", "FashionMNIST/raw", "."),
@@ -66,7 +70,7 @@ FILES: dict[str, Files] = {
     cifar.CIFAR10.name: _cifar(cifar.CIFAR10),
     cifar.CIFAR100.name: _cifar(cifar.CIFAR100),
 }
-DATASETS = ("digits", *FILES, reverse.NAME)
+DATASETS = ("digits", *FILES, reverse.NAME, shapes.NAME)
 
 
 def load_dataset(
@@ -188,7 +192,8 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
         raise ConfigError(f"the limit must be at least 1 sample, not {limit}")
     if limit is None or limit >= len(dataset):
         return dataset
-    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=dataset.labels[:limit].copy())
+    labels = None if dataset.labels is None else dataset.labels[:limit].copy()
+    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=labels)
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:

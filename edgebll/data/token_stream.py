@@ -13,6 +13,7 @@ from edgebll.data.dataset import FLOAT32
 from edgebll.kernel.errors import BundleError, ConfigError, DataError
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import Manifest
+from edgebll.kernel.tasks import task_of_record
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Token
 
 #: Entry of a manifest's recipe: smallest and largest input value, where the network declares them.
@@ -92,24 +93,26 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0) -> I
                 yield Token(spec.run, spec.block, SNAPSHOT, sequence, step)
                 sequence += 1
         for indices, count in eval_batches(len(test), spec.batch_size) if spec.evaluate else ():
-            x, y = test.inputs(indices), test.one_hot(indices)
+            x = test.inputs(indices)
+            y = test.targets(indices, x)
             yield Token(spec.run, spec.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
             sequence += 1
     yield Token(spec.run, spec.block, END, sequence, step)
 
 
 def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:
-    """The data set as the bundle at `where` takes it: with samples of its dtype.
+    """The data set as the bundle at `where` takes it: with samples of its dtype and targets of its task.
 
     Raises:
-        DataError: samples or classes are not those the bundle was exported for, or whole numbers are beyond its range.
+        DataError: samples or labels are not those the bundle was exported for, or whole numbers are beyond its range.
+        BundleError: the bundle's task is not known.
     """
     labels = manifest.blocks[-1].labels.shape[1:]
-    dataset = dataset.as_dtype(manifest.blocks[0].input.dtype)
-    if dataset.input_shape != manifest.input_shape or dataset.label_shape != labels:
+    dataset = dataset.for_task(task_of_record(manifest.task, where)).as_dtype(manifest.blocks[0].input.dtype)
+    if dataset.input_shape != manifest.input_shape or dataset.target_shape != labels:
         raise DataError(
             f"{where} was exported for samples of shape {manifest.input_shape} with labels {labels}, but "
-            f"{dataset.name} has {dataset.input_shape} with {dataset.label_shape}; use the data set it was made for"
+            f"{dataset.name} has {dataset.input_shape} with {dataset.target_shape}; use the data set it was made for"
         )
     _check_range(manifest, dataset, where)
     return dataset

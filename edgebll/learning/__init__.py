@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebll.kernel.own_code.registry import Registry
 from edgebll.learning.finetuning.tuned_network import fine_tuned
 from edgebll.learning.modules.seeded_dropout import MaskedDropout, SeededDropout
 from edgebll.learning.objective import BlockPlace, Objective
@@ -11,7 +12,6 @@ from edgebll.learning.optimizers.adam import Adam, AdamW
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.optimizers.sgd import SGD
 from edgebll.learning.precision import PRECISIONS
-from edgebll.learning.registry import Registry
 from edgebll.learning.rule import Rule, make_steps
 from edgebll.learning.rules import (
     BLL,

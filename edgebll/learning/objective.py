@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll.kernel.tasks import CLASSIFICATION, ClassTask, Task
 from edgebll.learning.networks import BlockNetwork, PlacedUnit
-
-if TYPE_CHECKING:
-    pass
-
 
 Tensors = Mapping[str, Tensor]
 
@@ -26,13 +22,16 @@ Head = Callable[..., Any]
 
 @dataclass(frozen=True)
 class BlockPlace:
-    """Where an objective stands: block `index` of `num_blocks`, its sample output shape and the number of classes C.
+    """Where an objective stands: block `index` of `num_blocks`, its sample output shape, and what the network is for.
 
     Attributes:
+        num_classes: C, numbers that an auxiliary network gives for the task: for classification one for each class.
         num_units: units of the network up to the block's end; 0 if the network does not know its units.
         later_units: those after it, in order.
         positions: T where each of T positions of a sequence has a label; 0 where a sample has one.
         shapes: of one sample of the network's input and of the output of each of its blocks.
+        task: what the network is for.
+        outputs: of one sample, what the task judges; empty for (C,).
     """
 
     index: int
@@ -43,16 +42,35 @@ class BlockPlace:
     later_units: tuple[PlacedUnit, ...] = ()
     positions: int = 0
     shapes: tuple[tuple[int, ...], ...] = ()
+    task: Task = CLASSIFICATION
+    outputs: tuple[int, ...] = ()
 
     @property
     def is_last(self) -> bool:
-        """Whether this is the block that ends in class scores."""
+        """Whether this is the block whose output the task judges."""
         return self.index == self.num_blocks - 1
 
-    @property
-    def label_shape(self) -> tuple[int, ...]:
-        """Shape of one sample's labels: (C,) or (T, C)."""
-        return (self.positions, self.num_classes) if self.positions else (self.num_classes,)
+    def target(self, batch_size: int) -> TensorSpec:
+        """Spec of a batch of targets y: for classification (B, C) or (B, T, C)."""
+        dtype, shape = self.task.target(self.outputs or (self.num_classes,))
+        return TensorSpec("y", dtype, (batch_size, *shape))
+
+    def loss(self, numbers: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The task's loss of what an auxiliary network, or the last block, gives.
+
+        Args:
+            numbers: (B, C), or the task's outputs as they are.
+            y: targets (B, ...).
+            label_smoothing: of the rule, for tasks of classes.
+
+        Raises:
+            ConfigError: smoothing is asked of a task without classes.
+        """
+        outputs = (len(numbers), *(self.outputs or (self.num_classes,)))
+        loss: Tensor = smoothed(self.task, label_smoothing).loss(
+            numbers if numbers.shape == outputs else numbers.reshape(outputs), y
+        )
+        return loss
 
     @classmethod
     def of(cls, network: BlockNetwork, index: int) -> BlockPlace:
@@ -60,10 +78,11 @@ class BlockPlace:
         units = network.placed_units
         later = tuple(unit for own in units[index + 1 :] for unit in own)
         num_units = sum(map(len, units[: index + 1]))
-        positions = network.shapes[-1][0] if len(network.shapes[-1]) > 1 else 0
-        shape = network.shapes[index + 1]
-        shapes = tuple(network.shapes)
-        return cls(index, len(network.blocks), shape, network.num_classes, num_units, later, positions, shapes)
+        task, outputs = network.task, network.shapes[-1]
+        positions = outputs[0] if task.by_position and len(outputs) > 1 else 0
+        shape, shapes = network.shapes[index + 1], tuple(network.shapes)
+        numbers = task.num_outputs(outputs)
+        return cls(index, len(network.blocks), shape, numbers, num_units, later, positions, shapes, task, outputs)
 
 
 class Objective:
@@ -117,28 +136,52 @@ class Objective:
             head: runs the auxiliary network on its current state.
             feedback: already renewed.
             a: the block's output (B, ...) in float32, whatever the block computes in.
-            y: labels (B, C), one-hot.
+            y: targets (B, ...), for classification one-hot (B, C).
         """
         raise NotImplementedError
 
 
+def smoothed(task: Task, label_smoothing: float) -> Task:
+    """The task with the label smoothing that a rule asks for; 0 leaves it as it is.
+
+    Raises:
+        ConfigError: it has no classes to smooth, or another smoothing of its own.
+    """
+    if not label_smoothing:
+        return task
+    if not isinstance(task, ClassTask) or task.label_smoothing not in (0.0, label_smoothing):
+        raise ConfigError(
+            f"the rule's label smoothing of {label_smoothing} does not go with the task {task.name}; leave it out"
+        )
+    return replace(task, label_smoothing=label_smoothing)
+
+
 def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean cross-entropy -sum_c y'_c log softmax(logits)_c with y' = (1 - e) y + e / C; logits and y are (..., C)."""
-    target = (1.0 - label_smoothing) * y + label_smoothing / y.shape[-1] if label_smoothing else y
-    return -(target * F.log_softmax(logits, dim=-1)).sum() / math.prod(y.shape[:-1])
+    loss: Tensor = smoothed(CLASSIFICATION, label_smoothing).loss(logits, y)
+    return loss
 
 
 @dataclass(frozen=True)
 class PredictiveObjective(Objective):
-    """L = CE(head(a), y) with the auxiliary network that `make_head` builds."""
+    """L = the task's loss of head(a), for classification the cross-entropy, with the auxiliary network that `make_head` builds.
+
+    Attributes:
+        make_head: builds it.
+        label_smoothing: of the rule.
+        place: where the block stands, which says what the task is; None for classification.
+    """
 
     make_head: Callable[[], nn.Module]
     label_smoothing: float = 0.0
+    place: BlockPlace | None = None
 
     def head(self) -> nn.Module:
         """A new auxiliary network."""
         return self.make_head()
 
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of the head's class scores."""
-        return cross_entropy(head(a), y, self.label_smoothing), {}
+        """The task's loss of what the head gives."""
+        if self.place is None:
+            return cross_entropy(head(a), y, self.label_smoothing), {}
+        return self.place.loss(head(a), y, self.label_smoothing), {}

@@ -15,14 +15,16 @@ from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
+from edgebll.kernel.tasks import Task
 from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
 from edgebll.learning.forward_step import ForwardStep, has_something_to_train
 from edgebll.learning.modules.module_checks import check_copied
 from edgebll.learning.modules.pure_module import seeded
 from edgebll.learning.networks import BlockNetwork
-from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective
+from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective, smoothed
 from edgebll.learning.optimizers.optimizer import Optimizer
+from edgebll.learning.per_pixel import per_pixel
 from edgebll.learning.per_position import PerPosition
 from edgebll.learning.precision import Precision, make_precision
 from edgebll.learning.step import BlockStep
@@ -72,6 +74,9 @@ class Rule:
         if self.one_block and num_blocks != 1:
             raise ConfigError(f"{self.name} trains one block, not {num_blocks}; use --blocks 1 or a local rule such as bll")
 
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError if the rule cannot train networks for the task; by default it takes all."""
+
     def prepare(self, block: nn.Module, place: BlockPlace) -> nn.Module:
         """The module that is trained as the block: by default the block itself, which must not be changed.
 
@@ -81,9 +86,9 @@ class Rule:
         return block
 
     def objective(self, place: BlockPlace) -> Objective:
-        """The objective of one block: at the last one the cross-entropy of its own class scores."""
+        """The objective of one block: at the last one the task's loss of its own output."""
         if place.is_last:
-            return PredictiveObjective(nn.Identity, self.label_smoothing)
+            return PredictiveObjective(nn.Identity, self.label_smoothing, place)
         return self.local_objective(place)
 
     def local_objective(self, place: BlockPlace) -> Objective:
@@ -119,7 +124,8 @@ def make_steps(
         precision: one of PRECISIONS.
 
     Raises:
-        ConfigError: the rule cannot train so many blocks, unknown precision, batch_size < 1, or all of the network is frozen.
+        ConfigError: the rule cannot train so many blocks or for this task, unknown precision, batch_size < 1, or all of the
+            network is frozen.
 
     Examples:
         >>> import edgebll
@@ -132,6 +138,7 @@ def make_steps(
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
     rule.check(len(network.blocks))
+    rule.check_task(smoothed(network.task, rule.label_smoothing))
     if not any(map(has_something_to_train, network.blocks)):
         raise ConfigError("every parameter of the network is frozen, so there is nothing to train; leave at least one free")
     numbers = make_precision(precision)
@@ -155,11 +162,15 @@ def block_step(
 def objective_of(rule: Rule, place: BlockPlace) -> Objective:
     """The rule's objective at a place: for each position of a sequence if labels are (B, T, C), and with axes folded.
 
+    Where each pixel has a label, so does each point of a block's map; the last block's own pixels are judged as they are.
+
     Raises:
         ConfigError: the rule does not fit the place, or the block's output has nothing for each position.
     """
-    if rule.whole_sequences:
+    if rule.whole_sequences or (place.is_last and place.task.per_pixel):
         return rule.objective(place)
+    if place.task.per_pixel:
+        return per_pixel(rule.objective, place)
     if not place.positions:
         return _folded(rule, place)
     if len(place.output_shape) < 2 or place.output_shape[0] != place.positions:
@@ -168,7 +179,8 @@ def objective_of(rule: Rule, place: BlockPlace) -> Objective:
             f"output has the shape {place.output_shape}"
         )
     shapes = (*place.shapes[:1], *(shape[1:] for shape in place.shapes[1:]))
-    return PerPosition(_folded(rule, replace(place, output_shape=place.output_shape[1:], positions=0, shapes=shapes)))
+    inside = replace(place, output_shape=place.output_shape[1:], positions=0, shapes=shapes, outputs=place.outputs[1:])
+    return PerPosition(_folded(rule, inside))
 
 
 def _folded(rule: Rule, place: BlockPlace) -> Objective:

@@ -63,6 +63,7 @@ class BlockStep:
         modules: all that it runs as functions of the state, whose constants lie where the state does.
         trained: names of the state tensors that gradients are taken of: the block's, then the auxiliary network's.
         aliases: further names of the block's tensors -> the first; the state has them all, as the module's state_dict does.
+        task: what the network is for.
         differentiation: how modules run and gradients are taken; `verify` puts the modules' own autograd in its place.
 
     Raises:
@@ -82,8 +83,7 @@ class BlockStep:
         self.name = f"block{place.index}"
         self.module = module
         self.objective = objective
-        self.optimizer = optimizer
-        self.precision = precision
+        self.optimizer, self.precision, self.task = optimizer, precision, place.task
         self.differentiation = Differentiation()
         with seeded(place.index), in_block(self.name):
             self._head = PureModule(objective.head(), HEAD)
@@ -120,7 +120,7 @@ class BlockStep:
         Args:
             state: as `initial_state` or an earlier step returned it.
             x: (B, ...).
-            y: one-hot (B, C) or (B, T, C), float32.
+            y: targets (B, ...); for classification one-hot (B, C) or (B, T, C), float32.
             scalars: {"lr": 0-d float32}.
             received: the tensors of spec.received; may be left out where there are none.
         """
@@ -217,7 +217,7 @@ class BlockStep:
         return a.float()
 
     def forward(self, state: Tensors, x: Tensor) -> Tensor:
-        """Evaluation mode: x (B, ...) to a (B, ...); class scores at the last block."""
+        """Evaluation mode: x (B, ...) to a (B, ...); at the last block what the task judges."""
         with torch.no_grad(), in_block(self.name), self._net.on(state, train=False) as net, self.precision.autocast(x.device):
             a: Tensor = net(x)
         return a.float()
@@ -229,13 +229,13 @@ class BlockStep:
 
     def _signature(self, place: BlockPlace, inputs: Inputs, batch_size: int) -> BlockSpec:
         state = self.initial_state()
-        feedback = self.feedback(state, torch.zeros(batch_size, *place.label_shape)) if self._feedback else None
-        beta = TensorSpec("beta", "float32", tuple(feedback.shape)) if feedback is not None else None
+        labels = place.target(batch_size)
+        beta = tensor_spec("beta", self.feedback(state, zeros([labels])["y"])) if self._feedback else None
         received, sent = self._exchanged(inputs.first(batch_size))
         return BlockSpec(
             name=self.name,
             input=TensorSpec("x", inputs.dtype, (batch_size, *inputs.shape)),
-            labels=TensorSpec("y", "float32", (batch_size, *place.label_shape)),
+            labels=labels,
             output=TensorSpec("a", "float32", (batch_size, *place.output_shape)),
             state=tuple(tensor_spec(name, value) for name, value in state.items()),
             scalars=("lr",),

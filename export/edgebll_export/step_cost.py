@@ -40,8 +40,8 @@ def main() -> None:
 
 def _torch(config: dict[str, Any], contender: str) -> dict[str, Any]:
     """Peaks and seconds of the eager steps."""
+    import numpy as np
     import torch
-    from torch.nn import functional as F
 
     from edgebll.learning import make_steps
 
@@ -53,8 +53,8 @@ def _torch(config: dict[str, Any], contender: str) -> dict[str, Any]:
         """The block's step, keeping its state, on random inputs."""
         state = {name: value.to(device) for name, value in step.initial_state().items()}
         x = torch.randn(step.spec.input.shape, device=device)
-        *samples, classes = step.spec.labels.shape
-        y = F.one_hot(torch.randint(0, classes, samples, device=device), classes).float()
+        targets = step.task.examples(len(x), steps[-1].spec.output.shape[1:], np.random.default_rng(0))
+        y = torch.from_numpy(targets).to(device)
         received = {tensor.name: torch.zeros(tensor.shape, device=device) for tensor in step.spec.received}
         scalars = {"lr": torch.tensor(_LR, device=device)}
 
@@ -84,15 +84,16 @@ def _onnxruntime(folder: Path) -> dict[str, Any]:
 
     from edgebll.kernel.bundle import open_bundle
     from edgebll.kernel.execution.runtime_table import load_block
+    from edgebll.kernel.tasks import task_of_record
 
     random = np.random.default_rng(0)
     bundle = open_bundle(folder)
+    task = task_of_record(bundle.manifest.task, str(folder))
     counter, peaks, seconds = _Resident(), [], []
     for spec in bundle.manifest.blocks:
         counter.reset()
         x = random.standard_normal(spec.input.shape, np.float32)
-        *samples, classes = spec.labels.shape
-        y = np.eye(classes, dtype=np.float32)[random.integers(0, classes, samples)]
+        y = task.examples(len(x), bundle.manifest.blocks[-1].output.shape[1:], random)
         received = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in spec.received}
         given: Any = (x, y, {"lr": _LR}, *([received] if received else []))
         with load_block("onnxruntime", bundle, spec.name, threads=1) as block:

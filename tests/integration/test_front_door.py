@@ -64,7 +64,7 @@ def test_a_run_in_a_thread_beside_an_event_loop_has_the_bits_of_the_command(
     assert kinds[0] == RunStarted(("block0", "block1"), 0, 10)
     assert [event.step for event in kinds if isinstance(event, RunStep)] == list(range(1, 11))
     assert [event for event in kinds if isinstance(event, RunEvaluated)] == [
-        RunEvaluated(1, 10, result.accuracy or 0.0, result.loss or 0.0)
+        RunEvaluated(1, 10, {"accuracy": result.accuracy or 0.0, "loss": result.loss or 0.0})
     ]
     assert kinds[-1] == RunFinished(result)
 

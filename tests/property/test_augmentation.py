@@ -69,7 +69,7 @@ def test_no_augmentation_is_the_plain_batch() -> None:
     dataset, indices = _dataset(), np.array([5, 1, 5])
     x, y = training_batch(dataset, indices, "none", 1, 2)
     assert np.array_equal(x, dataset.inputs(indices))
-    assert np.array_equal(y, dataset.one_hot(indices))
+    assert np.array_equal(y, dataset.targets(indices))
     no_crop = geometry(AUGMENTATIONS["none"], indices, 1, 2)
     for part in (no_crop.rows, no_crop.columns, no_crop.flipped):
         assert not part.any()

@@ -1,4 +1,4 @@
-"""`edgebll eval`: accuracy of a run or a bundle."""
+"""`edgebll eval`: what the task of a run or a bundle counts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.data import evaluation
+from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.support.bounds import spelled_as_options
 
 
@@ -39,6 +40,6 @@ def evaluate(
         return
     found = result.summary
     typer.echo(
-        f"{path}: accuracy {100 * found['accuracy']:.2f} %, loss {found['loss']:.4f} on {found['count']} {split} samples of "
+        f"{path}: {metric_text(found['metrics'])} on {found['count']} {split} samples of "
         f"{with_source(found['data'], found['data_source'])}"
     )

@@ -37,6 +37,8 @@ from edgebll.cli.commands.train_options import (
     ScheduleOption,
     SeedOption,
     SplitOption,
+    TaskKeyValues,
+    TaskOption,
     ThreadsOption,
     WarmupStepsOption,
     WeightDecayOption,
@@ -56,6 +58,7 @@ from edgebll.cli.fine_tuning_options import (
 )
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
+from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.support.optional_imports import import_torch
 
 
@@ -64,6 +67,8 @@ def train(
     out: OutOption,
     data: DataOption = "digits",
     data_option: DataKeyValues = None,
+    task: TaskOption = None,
+    task_option: TaskKeyValues = None,
     network: NetworkOption = "resnet8",
     network_option: NetworkKeyValues = None,
     blocks: BlocksOption = None,
@@ -142,6 +147,11 @@ def _hint_on_interrupt(out: Path) -> Any:
         raise
 
 
+def _without_loss(metrics: Mapping[str, float]) -> Mapping[str, float]:
+    """The task's own figures, or the loss where it has none."""
+    return {name: value for name, value in metrics.items() if name != "loss"} or metrics
+
+
 def report(out: Path, summary: Mapping[str, Any], json: bool) -> None:
     """Print a run's result."""
     if json:
@@ -149,6 +159,6 @@ def report(out: Path, summary: Mapping[str, Any], json: bool) -> None:
         return
     data = with_source(summary["data"], summary.get("data_source", ""))
     typer.echo(
-        f"{out}: accuracy {100 * summary['accuracy']:.2f} % on {summary['test_samples']} test samples of {data}, "
+        f"{out}: {metric_text(_without_loss(summary['metrics']))} on {summary['test_samples']} test samples of {data}, "
         f"{summary['steps']} steps in {summary['seconds']:.1f} s ({summary['samples_per_second']:.0f} samples/s)"
     )

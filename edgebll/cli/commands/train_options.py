@@ -11,6 +11,17 @@ OutOption = Annotated[Path, typer.Option(help="The run folder to write.")]
 DataOption = Annotated[
     str, typer.Option(help="Data set, see `edgebll data list`, or the path of your own data, see `edgebll data check`.")
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What is learnt: classification, multilabel, regression, segmentation, reconstruction, or FILE.py:NAME or "
+        "MODULE:NAME of your own. [default: what the labels suggest]",
+        show_default=False,
+    ),
+]
+TaskKeyValues = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the task, e.g. class_weights=1,3; repeatable.")
+]
 NetworkOption = Annotated[
     str, typer.Option(help="Network; `edgebll networks` lists them. Of your own: FILE.py:NAME or MODULE:NAME.")
 ]

@@ -188,7 +188,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
         names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
         files = {name: FileEntry(sha256_file(folder / name), (folder / name).stat().st_size) for name in names}
     manifest = replace(manifest, files=files)
-    write_json(folder / MANIFEST, to_plain(manifest))
+    write_json(folder / MANIFEST, {key: value for key, value in to_plain(manifest).items() if value or key != "task"})
     return manifest
 
 

@@ -39,7 +39,7 @@ class BlockRuntime(abc.ABC):
 
         Args:
             x: (B, ...), as spec.input.
-            y: (B, num_classes), one-hot float32.
+            y: targets, as spec.labels; of classification one-hot float32 (B, num_classes).
             scalars: at least those of spec.scalars.
             received: what other blocks sent, exactly spec.received; None where that is empty.
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from edgebll.kernel.spec.edge_check import EdgeSpec, received_name
 from edgebll.kernel.spec.manifest import Manifest, TensorSpec
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.side_stream_queues import Inlet, Outlet, Waiting, check_waiting, flatten
+from edgebll.kernel.tasks import task_of_record
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, STREAM_PREFIX, TRAIN, Message, Report, State, Token
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class HostedBlock:
         self.name = self._spec.name
         self.ended = False
         self._next_block = manifest.next_block(self.name)
+        # Only the last block judges; so a task of a user's own must be on its board alone.
+        self._task = task_of_record(manifest.task if self._next_block is None else {}, "the manifest")
         self._incoming = {edge.source: edge for edge in manifest.side_streams(self.name)}
         self._received = {tensor.name: tensor for tensor in self._spec.received}
         outgoing, waiting = manifest.side_streams_from(self.name), start.waiting
@@ -176,7 +179,7 @@ class HostedBlock:
         else:
             a = self._runtime.evaluate(token.tensors["x"])
             if self._next_block is None:
-                values = score(a, token.tensors["y"], token.count)
+                values = self._task.sums(a, token.tensors["y"], token.count)
         end_ns = time.monotonic_ns()
         place = (self.name, token.kind, token.sequence, token.step)
         report = Report(self._run, *place, values, start_ns, end_ns, incarnation=self._incarnation)
@@ -224,23 +227,3 @@ def _zeros(tensor: TensorSpec) -> Array:
     value: Array = np.zeros(tensor.shape, tensor.dtype)
     value.flags.writeable = False
     return value
-
-
-def score(logits: np.ndarray[Any, Any], y: np.ndarray[Any, Any], count: int) -> dict[str, float]:
-    """Accuracy and cross-entropy of an evaluation batch.
-
-    Args:
-        logits: (B, num_classes), or (B, T, num_classes) with a class for each position of a sequence.
-        y: one-hot, the same shape.
-        count: valid samples, from the front.
-
-    Returns:
-        "correct" (number of samples; a sequence counts for the part of its positions that is right), "loss_sum" (nats, summed
-        over samples; of a sequence the mean over its positions) and "count".
-    """
-    z, target = logits[:count].astype(np.float64), y[:count]
-    shifted = z - z.max(axis=-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    positions = math.prod(z.shape[1:-1])
-    correct = np.count_nonzero(z.argmax(axis=-1) == target.argmax(axis=-1)) / positions
-    return {"correct": correct, "loss_sum": float(-(log_p * target).sum()) / positions, "count": float(count)}

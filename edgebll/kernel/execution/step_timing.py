@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.runtime_table import load_block
+from edgebll.kernel.tasks import task_of_record
 
 _WARM_UP, _TIMED = 2, 5
 
@@ -23,8 +24,8 @@ def step_seconds(bundle: Bundle, *, runtime: str = "onnxruntime", threads: int =
     random = np.random.RandomState(0)
     manifest = bundle.manifest
     x = _inputs(bundle, random)
-    *samples, num_classes = manifest.blocks[-1].labels.shape
-    y = np.eye(num_classes, dtype=np.float32)[random.randint(num_classes, size=samples)]
+    outputs = manifest.blocks[-1].output.shape[1:]
+    y = task_of_record(manifest.task, str(bundle.path)).examples(manifest.batch_size, outputs, np.random.default_rng(0))
     seconds = []
     for block in manifest.blocks:
         with load_block(runtime, bundle, block.name, threads=threads) as loaded:

@@ -1,4 +1,4 @@
-"""curves.png: every block's training loss and the accuracy of evaluations, from a run's metrics.jsonl."""
+"""curves.png: every block's training loss and the first figure of evaluations, from a run's metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.plots.style import COLOURS, save_figure
+from edgebll.kernel.runs.metric_text import SHARES
 from edgebll.kernel.runs.metrics_file import METRICS
 
 CURVES = "curves.png"
@@ -18,18 +19,18 @@ _SMOOTHED_PART = 40
 
 
 def draw_curves(run_path: Path | str) -> Path:
-    """Draw every block's training loss and the evaluation accuracy of a run; returns the picture's path.
+    """Draw every block's training loss and the evaluations' first figure, e.g. accuracy; returns the picture's path.
 
     Raises:
         BundleError: metrics.jsonl is missing or damaged. MissingExtraError: no matplotlib. StorageError: the disk refuses.
     """
     folder = Path(run_path)
-    losses, accuracy = _read_metrics(folder / METRICS)
+    losses, name, figures = _read_metrics(folder / METRICS)
 
     def draw(figure: Any) -> None:
         left, right = figure.subplots(1, 2)
         _draw_losses(left, losses)
-        _draw_accuracy(right, accuracy)
+        _draw_evaluations(right, name, figures)
 
     return save_figure(folder / CURVES, draw, (10.0, 4.0))
 
@@ -37,10 +38,14 @@ def draw_curves(run_path: Path | str) -> Path:
 Points = list[tuple[float, float]]
 
 
-def _read_metrics(path: Path) -> tuple[dict[str, Points], Points]:
-    """(step, loss) of every block, and (step, accuracy)."""
+#: What a line of an evaluation has besides its figures.
+_PLACE = ("kind", "epoch", "step", "time")
+
+
+def _read_metrics(path: Path) -> tuple[dict[str, Points], str, Points]:
+    """(step, loss) of every block, and the evaluations' first figure: its name, and (step, value)."""
     losses: dict[str, Points] = defaultdict(list)
-    accuracy: Points = []
+    name, figures = "accuracy", []
     number = 0
     try:
         for line in path.read_text().splitlines():
@@ -49,12 +54,13 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], Points]:
             if entry.get("kind") == "train" and entry.get("loss") is not None:
                 losses[entry["block"]].append((entry["step"], entry["loss"]))
             elif entry.get("kind") == "eval":
-                accuracy.append((entry["step"], entry["accuracy"]))
+                name = next(key for key in entry if key not in _PLACE)
+                figures.append((entry["step"], entry[name]))
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}); run it again") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, StopIteration) as error:
         raise BundleError(f"{path}, line {number} is not a line of metrics ({error!r}); run it again") from error
-    return losses, accuracy
+    return losses, name, figures
 
 
 def _draw_losses(axes: Any, losses: Mapping[str, Points]) -> None:
@@ -74,20 +80,22 @@ def _draw_losses(axes: Any, losses: Mapping[str, Points]) -> None:
         _say(axes, "no training steps")
 
 
-def _draw_accuracy(axes: Any, points: Points) -> None:
-    axes.set(title="Evaluation accuracy", xlabel="step", ylabel="accuracy, %")
+def _draw_evaluations(axes: Any, name: str, points: Points) -> None:
+    share = name in SHARES
+    shown = name.replace("_", " ")
+    axes.set(title=f"Evaluation {shown}", xlabel="step", ylabel=f"{shown}, %" if share else shown)
     if not points:
         _say(axes, "not evaluated")
         return
     steps, values = zip(*sorted(points), strict=True)
-    percent = [100 * value for value in values]
-    axes.plot(steps, percent, color=COLOURS[0], marker="o", markersize=5, linewidth=1.8)
-    best = max(range(len(percent)), key=percent.__getitem__)
-    axes.annotate(f"{percent[-1]:.1f} %", (steps[-1], percent[-1]), xytext=(0, 8), textcoords="offset points", ha="right")
-    low, high = min(percent), max(percent)
-    margin = max(1.0, 0.2 * (high - low))
-    axes.set_ylim(max(0.0, low - margin), min(101.0, high + margin))
-    axes.set_xlim(0, max(steps[best], steps[-1]) * 1.03 or 1)
+    drawn = [100 * value if share else value for value in values]
+    axes.plot(steps, drawn, color=COLOURS[0], marker="o", markersize=5, linewidth=1.8)
+    last = f"{drawn[-1]:.1f} %" if share else f"{drawn[-1]:.3g}"
+    axes.annotate(last, (steps[-1], drawn[-1]), xytext=(0, 8), textcoords="offset points", ha="right")
+    low, high = min(drawn), max(drawn)
+    margin = max(1.0 if share else 0.05 * abs(high) or 1.0, 0.2 * (high - low))
+    axes.set_ylim(max(0.0, low - margin), min(101.0, high + margin) if share else high + margin)
+    axes.set_xlim(0, steps[-1] * 1.03 or 1)
 
 
 def _smooth(values: tuple[float, ...], window: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgebll.kernel.runs.run_events import (
     EventCallback,
@@ -25,8 +25,8 @@ class Listener:
     def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
         """`step` steps are done; `losses` by block, of the last one, over `samples` samples."""
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
-        """The network was evaluated after `epoch` epochs."""
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """The network was evaluated after `epoch` epochs; `metrics` are the task's, and "loss"."""
 
     def said(self, text: str) -> None:
         """What takes long is told before it begins, in a sentence; a board's begins with its name."""
@@ -59,9 +59,9 @@ class EventListener(Listener):
         """A step is done."""
         self._callback(RunStep(step, tuple(losses), samples))
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """The network was evaluated."""
-        self._callback(RunEvaluated(epoch, step, accuracy, loss))
+        self._callback(RunEvaluated(epoch, step, dict(metrics)))
 
     def said(self, text: str) -> None:
         """Something takes long."""

@@ -60,15 +60,23 @@ class RunEvaluated(RunEvent):
     Attributes:
         epoch: passes over the training data before it.
         step: training steps before it.
-        accuracy: part of the labels found, 0 to 1.
-        loss: mean cross-entropy, nats.
+        metrics: the task's by name, and "loss".
     """
 
     epoch: int
     step: int
-    accuracy: float
-    loss: float
+    metrics: dict[str, float]
     kind: ClassVar[str] = "evaluated"
+
+    @property
+    def accuracy(self) -> float | None:
+        """Part of the labels found, 0 to 1; None where the task has no accuracy."""
+        return self.metrics.get("accuracy")
+
+    @property
+    def loss(self) -> float:
+        """The task's mean loss; for classification cross-entropy, nats."""
+        return self.metrics["loss"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
     run.json         what was run: written first
     metrics.jsonl    one JSON object a line: {"kind": "train", "epoch", "step", "block", "loss", ...} or
-                     {"kind": "eval", "epoch", "step", "accuracy", "loss"}; step and epoch say how many were done before,
+                     {"kind": "eval", "epoch", "step", the task's metrics, "loss"}; step and epoch say how many were done then,
                      lr is the learning rate, and time, in runs over bundles, the Unix time in seconds;
                      {"kind": "lost", ...} stands for lines that were damaged (edgebll.kernel.runs.metrics_file)
     snapshots/       states of all blocks at points of the stream, to go on from

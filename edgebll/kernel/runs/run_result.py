@@ -14,8 +14,8 @@ class RunResult:
 
     Attributes:
         path: the run folder, or what was evaluated.
-        accuracy: part of the labels found, 0 to 1; None where nothing was evaluated.
-        loss: mean cross-entropy of the evaluation, nats; None where nothing was evaluated.
+        accuracy: part of the labels found, 0 to 1; None where nothing was evaluated, or the task has no accuracy.
+        loss: the task's mean loss of the evaluation, for classification in nats; None where nothing was evaluated.
         state_sha256: SHA-256 of the states of all blocks: equal bits, equal text.
         summary: everything else, as summary.json or `--json` has it.
 
@@ -40,6 +40,14 @@ class RunResult:
             summary: what summary.json holds.
         """
         return cls(Path(path), summary["accuracy"], summary["loss"], summary["state_sha256"], dict(summary))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All figures of the evaluation by name, the task's and "loss"; empty where nothing was evaluated."""
+        if "metrics" in self.summary:
+            return dict(self.summary["metrics"])
+        found = {"accuracy": self.accuracy, "loss": self.loss}  # of a run written before tasks had metrics of their own
+        return {name: value for name, value in found.items() if value is not None}
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -74,7 +74,8 @@ class BlockSpec:
         name: lower-case identifier, e.g. "block0"; also its folder in the bundle.
         input: x, shape (B, ...).
         output: a, shape (B, ...).
-        labels: y, one-hot float32, shape (B, num_classes), or (B, T, num_classes) with a class for each of T positions.
+        labels: y, the task's target: for classification one-hot float32, shape (B, num_classes), or (B, T, num_classes) with a
+            class for each of T positions.
         state: every tensor the step reads and returns; the step's output for `t` is named `t + NEXT`.
         scalars: names of the step's float32 scalar inputs, e.g. ("lr",).
         metrics: names of the entries of the step's float32 output vector "metrics"; none where nothing trains: such a
@@ -82,7 +83,7 @@ class BlockSpec:
         forward_state: state tensors that forward.onnx takes besides x.
         feedback_state: the same for feedback.onnx.
         beta: output of feedback.onnx, or None where the rule has no feedback head.
-        output_role: "logits" if a holds class scores (last block), else "activation".
+        output_role: "logits" if a is what the task judges (last block), for classification class scores, else "activation".
         received: inputs of the step that other blocks send, each named by `received_name`, e.g. "block1.table".
         sent: outputs of the step for other blocks, besides a.
     """
@@ -162,13 +163,14 @@ class Manifest:
         target: what the graphs are exported for, e.g. "onnx" or "tensorrt-8.6".
         precision: numbers the graphs compute in, e.g. "float32".
         batch_size: samples of every training step.
-        num_classes: classes of the network's last block.
+        num_classes: classes of the network's last block; where the task has none, the numbers it gives.
         input_shape: of one sample of the first block, without the batch axis.
         blocks: in stream order.
         edges: all streams.
         golden_steps: number of consecutive steps golden.safetensors records per block; 0 if the bundle has none.
         files: relative path -> FileEntry of every file but manifest.json.
         versions: tool -> version that took part in the export.
+        task: name and options of what the network is for, see `edgebll.kernel.tasks`; empty for classification without options.
     """
 
     format_version: int
@@ -186,6 +188,7 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)
     target: str = "onnx"
     precision: str = "float32"
+    task: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_counts()

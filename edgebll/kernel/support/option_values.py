@@ -14,15 +14,25 @@ from edgebll.kernel.errors import ConfigError
 
 #: Options of a network, a rule, an optimiser or data: by name, or as texts KEY=VALUE.
 KeyValues = Mapping[str, Any] | Iterable[str]
-_EXAMPLES = {"network": "width=32", "rule": "match=2", "optimizer": "clip_norm=1", "data": "size=64"}
+_EXAMPLES = {
+    "task": "class_weights=1,3",
+    "network": "width=32",
+    "rule": "match=2",
+    "optimizer": "clip_norm=1",
+    "data": "size=64",
+}
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 #: Annotation, as a type or its name -> a value of that type.
 _ANNOTATED: dict[Any, Any] = {name: value for value in (False, 0, 0.0, "") for name in (type(value), type(value).__name__)}
-_WORDS: dict[type[Any], str] = {bool: "true or false", int: "an int", str: "a text"}
+_WORDS: dict[type[Any], str] = {bool: "true or false", int: "an int", str: "a text", tuple: "numbers such as 1,2.5,1"}
+#: How a text says that an option whose default is None has no value.
+_NONE = "none"
 
 
 def convert_options(cls: type[Any], what: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the dataclass `cls`, with each text converted to the type of its field's default ("0.5" to 0.5).
+
+    A field whose default is a tuple takes numbers, "1,2.5" or a list of them; one whose default is None takes "none" too.
 
     Args:
         cls: a dataclass; a field without default goes by its annotation.
@@ -40,6 +50,8 @@ def convert_options(cls: type[Any], what: str, options: Mapping[str, Any]) -> di
         default = fields[key].default
         if default is dataclasses.MISSING:
             default = _ANNOTATED.get(fields[key].type)
+        elif default is None and value == _NONE:
+            value = None
         values[key] = _looked_like(value) if default is None else _convert(value, default, f"{what}: {key}")
     return values
 
@@ -90,6 +102,8 @@ def _looked_like(value: Any) -> Any:
 
 def _convert(value: Any, default: Any, what: str) -> Any:
     kind = type(default)
+    if kind is tuple:
+        return _numbers(value, what)
     if isinstance(value, str) and kind is bool:
         value = _TRUTH.get(value.lower(), value)
     elif isinstance(value, str) and kind in (int, float):
@@ -103,11 +117,18 @@ def _convert(value: Any, default: Any, what: str) -> Any:
     return value
 
 
+def _numbers(value: Any, what: str) -> tuple[float, ...]:
+    parts = (value.split(",") if value.strip() else []) if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ConfigError(f"{what} must be {_WORDS[tuple]}, not {value!r}")
+    return tuple(float(_convert(part, 0.0, what)) for part in parts)
+
+
 def parse_options(owner: str, given: KeyValues | None) -> dict[str, Any]:
     """Options as a dict, from one or from KEY=VALUE texts.
 
     Args:
-        owner: "network", "rule", "optimizer" or "data", for messages.
+        owner: "task", "network", "rule", "optimizer" or "data", for messages.
         given: the options; None for none.
 
     Raises:

@@ -48,7 +48,8 @@ class Report(OfRun):
     """A block has applied a token.
 
     Attributes:
-        values: metrics of the step, or of evaluation by the last block: "correct", "loss_sum", "count".
+        values: metrics of the step, or the task's sums of an evaluated batch by the last block: for classification "correct",
+            "loss_sum", "count".
         start_ns: the board's monotonic clock before the computation.
         end_ns: the same clock after it.
     """

@@ -10,8 +10,9 @@ import torch
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, make
 from edgebll.kernel.support.plain_dataclasses import from_plain
+from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
 from edgebll.learning.networks.architecture import INPUTS, Architecture
-from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit, check_classes
+from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit
 from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.networks.mlp import MLP
@@ -46,24 +47,28 @@ def make_network(
     name: str,
     *,
     num_blocks: int | None = None,
-    num_classes: int,
+    num_classes: int | None = None,
     input_shape: tuple[int, ...],
     seed: int,
     split: str = EVEN,
     options: Mapping[str, Any] | None = None,
     recorded: CodeOrigin | None = None,
+    task: Task = CLASSIFICATION,
+    outputs: tuple[int, ...] | None = None,
 ) -> BlockNetwork:
     """Build a network with seeded weights; the global random state is left as it was.
 
     Args:
         name: one of NETWORKS, or FILE.py:NAME or MODULE:NAME of one of your own.
         num_blocks: cut it into so many blocks; None where `split` tells, and for as many as is usual.
-        num_classes: classes of the task, at least 2.
+        num_classes: classes of the task, at least 2; not needed where `outputs` is given.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         seed: decides weights.
         split: where it is cut: "even", "memory", "stages" or the number of units of each block, see `UnitNetwork.sizes`.
         options: of the network; a text is converted to its option's type ("32" to 32).
         recorded: where a run or a bundle says that it found the network.
+        task: what the network is for, see `make_task`.
+        outputs: shape of one sample of what it gives, e.g. (3,) for three numbers; by default (num_classes,).
 
     Raises:
         ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, an input it cannot
@@ -79,12 +84,22 @@ def make_network(
         torch.manual_seed(seed)
         found = NETWORK_REGISTRY.find(name, recorded)
         if found.origin is None:
-            return build_units(name, num_classes, input_shape, options or {}).cut(num_blocks, split)
-        check_classes(num_classes)
-        made = NETWORK_REGISTRY.make(found, options or {}, dict(zip(CONTEXT, (num_classes, input_shape), strict=True)))
-        network = own_network(made, found, num_blocks, split, num_classes, input_shape)
+            return build_units(name, num_classes, input_shape, options or {}, task, outputs).cut(num_blocks, split)
+        classes = task.num_classes(_outputs_of(name, task, num_classes, outputs))
+        made = NETWORK_REGISTRY.make(found, options or {}, dict(zip(CONTEXT, (classes, input_shape), strict=True)))
+        network = own_network(made, found, num_blocks, split, classes, input_shape, task)
         describe(network, found.origin, NETWORK_REGISTRY.all_options(name, options or {}, recorded))
         return network
+
+
+def _outputs_of(name: str, task: Task, num_classes: int | None, outputs: tuple[int, ...] | None) -> tuple[int, ...]:
+    """What a network is to give: the shape that is said, else that of scores for each class."""
+    if outputs is None and num_classes is None:
+        raise ConfigError(f"{name} needs to know what to give; tell it the number of classes, or the shape of its outputs")
+    outputs = outputs or (num_classes or 0,)
+    if task.classes:
+        check_classes(task.num_classes(outputs))
+    return outputs
 
 
 def make_architecture(name: str, options: Mapping[str, Any]) -> Architecture:
@@ -107,19 +122,37 @@ def usual_blocks(name: str) -> int | None:
 
 
 def build_units(
-    name: str, num_classes: int, input_shape: tuple[int, ...], options: Mapping[str, Any] | None = None
+    name: str,
+    num_classes: int | None,
+    input_shape: tuple[int, ...],
+    options: Mapping[str, Any] | None = None,
+    task: Task = CLASSIFICATION,
+    outputs: tuple[int, ...] | None = None,
 ) -> UnitNetwork:
     """A shipped network before it is cut, with weights from PyTorch's generator; arguments and errors are `make_network`'s."""
     architecture = make_architecture(name, options or {})
-    check_classes(num_classes)
+    outputs = _outputs_of(name, task, num_classes, outputs)
     axes, words = INPUTS[architecture.inputs]
     if axes not in (None, len(input_shape)):
         raise ConfigError(f"{name} takes {words}, not samples of shape {input_shape}")
-    return architecture.build(num_classes, input_shape)
+    return architecture.build(task.num_outputs(outputs), input_shape).for_task(task, outputs)
 
 
-def rebuild_network(description: Mapping[str, Any], num_classes: int, input_shape: tuple[int, ...]) -> BlockNetwork:
+def rebuild_network(
+    description: Mapping[str, Any],
+    num_classes: int,
+    input_shape: tuple[int, ...],
+    task: Task = CLASSIFICATION,
+    outputs: tuple[int, ...] | None = None,
+) -> BlockNetwork:
     """The network that a BlockNetwork's `description` (a bundle's manifest.network) tells of, with weights of its own.
+
+    Args:
+        description: of the network.
+        num_classes: of the network, or of its numbers where the task has no classes.
+        input_shape: of one sample.
+        task: what the network is for.
+        outputs: shape of one sample of what it gives; by default (num_classes,).
 
     Raises:
         ConfigError: it is not a network that has a name, it has other options now, or its code is missing or has changed.
@@ -137,4 +170,6 @@ def rebuild_network(description: Mapping[str, Any], num_classes: int, input_shap
         input_shape=input_shape,
         seed=0,
         recorded=None if code is None else from_plain(CodeOrigin, code, "code of the network"),
+        task=task,
+        outputs=outputs,
     )

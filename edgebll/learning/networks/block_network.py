@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
 from edgebll.learning.modules.module_record import untouched
 from edgebll.learning.networks.inputs import FLOAT32, Inputs, make_inputs
 from edgebll.learning.networks.shared_tensors import check_shared
@@ -45,11 +46,12 @@ class PlacedUnit:
 
 
 class BlockNetwork(nn.Module):
-    """Blocks applied one after another; the last one ends in class scores.
+    """Blocks applied one after another; the last one ends in what the task judges, e.g. class scores.
 
     Args:
         blocks: any torch modules; each takes the output of the one before and returns float32, batch axis first.
         num_classes: number of classes C; the last block must return (B, C), or (B, T, C) with scores for each of T positions.
+            None where the last block says it, or there are no classes.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         name: the architecture's, by which `make_network` builds it again; free for networks of your own.
         options: what `make_network` needs besides the name; free for networks of your own. Empty by default.
@@ -59,8 +61,10 @@ class BlockNetwork(nn.Module):
         example_inputs: a batch of real samples (N, *input_shape); shapes are found, and golden vectors and what `verify` runs
             are drawn, from them. Where N(0, 1) is nothing the network can take, give these or an input_range.
         input_range: smallest and largest input value, both included, e.g. (0, 9) for tokens of ten kinds.
+        task: what the network is for, of `make_task` or a class of one's own.
 
     Attributes:
+        num_classes: C; of tasks without classes, the numbers that the last block gives for a sample.
         inputs: shape, dtype, range and examples of its samples.
         shapes: of one sample before the first block and after each block.
         placed_units: for each block its units.
@@ -68,8 +72,7 @@ class BlockNetwork(nn.Module):
         cut_from: the module that it was cut from, in a tuple, for it is no layer of the network; empty where blocks were given.
 
     Raises:
-        ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the number of classes, or share
-            weights.
+        ConfigError: no blocks, fewer than two classes, or the blocks do not fit each other or the task, or share weights.
 
     Examples:
         >>> import edgebll
@@ -84,7 +87,7 @@ class BlockNetwork(nn.Module):
     def __init__(
         self,
         blocks: Sequence[nn.Module],
-        num_classes: int,
+        num_classes: int | None,
         input_shape: tuple[int, ...],
         name: str = "custom",
         options: Mapping[str, Any] | None = None,
@@ -93,38 +96,33 @@ class BlockNetwork(nn.Module):
         input_dtype: str | torch.dtype | None = None,
         example_inputs: Any = None,
         input_range: tuple[float, float] | None = None,
+        task: Task = CLASSIFICATION,
     ) -> None:
         super().__init__()
         if not blocks:
             raise ConfigError("a block network needs at least one block")
-        check_classes(num_classes)
+        if num_classes is not None and task.classes:
+            check_classes(num_classes)
         check_shared(blocks)
         self.blocks = nn.ModuleList(blocks)
-        self.num_classes = num_classes
+        self.task = task
         self.input_shape = tuple(input_shape)
         self.inputs = make_inputs(self.input_shape, input_dtype, input_range, example_inputs)
         self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
         self.fine_tuning = FineTuning()
         self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
+        task.check_outputs(self.shapes[-1], num_classes, self.input_shape)
+        self.num_classes = task.num_classes(self.shapes[-1])
 
     def inputs_of(self, index: int) -> Inputs:
         """What block `index` takes."""
         return self.inputs if index == 0 else Inputs(self.shapes[index], FLOAT32)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores (B, C) or (B, T, C) of a batch x (B, *input_shape)."""
+        """What the task judges of a batch x (B, *input_shape): for classification scores (B, C) or (B, T, C)."""
         for block in self.blocks:
             x = block(x)
         return x
-
-
-def check_classes(num_classes: int) -> None:
-    """Raise ConfigError if there is nothing to tell apart: the cross-entropy of one class is 0 whatever a network computes."""
-    if num_classes < 2:
-        raise ConfigError(
-            f"a network tells at least two classes apart, not {num_classes}: the loss would always be 0 and nothing would "
-            "learn; for a yes or no use num_classes=2, with labels 0 and 1 and two scores from the last layer"
-        )
 
 
 def _chain_shapes(
@@ -145,12 +143,6 @@ def _chain_shapes(
             x = _apply(rest, x, index)
             shapes.append(tuple(x.shape[1:]))
             placed.append(tuple(found))
-    if len(shapes[-1]) not in (1, 2) or shapes[-1][-1] != network.num_classes:
-        returned = ", ".join(map(str, ("B", *shapes[-1])))
-        raise ConfigError(
-            f"the last block must return class scores (B, {network.num_classes}), or (B, positions, {network.num_classes}) for "
-            f"sequences, but returns ({returned})"
-        )
     return shapes, placed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, Resolved
 from edgebll.kernel.support.plain_dataclasses import to_plain
+from edgebll.kernel.tasks import Task
 from edgebll.learning.networks.architecture import Architecture
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS, cut_module
@@ -18,7 +20,13 @@ from edgebll.learning.networks.unit_network import EVEN, MEMORY, UnitNetwork
 
 
 def own_network(
-    made: Any, found: Resolved, num_blocks: int | None, split: str, num_classes: int, input_shape: tuple[int, ...]
+    made: Any,
+    found: Resolved,
+    num_blocks: int | None,
+    split: str,
+    num_classes: int,
+    input_shape: tuple[int, ...],
+    task: Task,
 ) -> BlockNetwork:
     """What a user's class or factory made, in blocks.
 
@@ -27,8 +35,9 @@ def own_network(
         found: what it was made from; what was there before is copied, so that nothing of the user's is changed.
         num_blocks: cut it into so many blocks; None where `split` tells, or for as many as is usual.
         split: where it is cut.
-        num_classes: classes of the task.
+        num_classes: classes of the task, or the numbers that it judges.
         input_shape: of one sample.
+        task: what the network is for.
 
     Raises:
         ConfigError: it cannot be cut like this, or does not fit the task.
@@ -39,10 +48,13 @@ def own_network(
         made = made.build(num_classes, input_shape)
     if isinstance(made, UnitNetwork):
         is_told = num_blocks is not None or split not in (EVEN, MEMORY)
-        return made.cut(num_blocks if is_told else min(USUAL_BLOCKS, len(made.units)), split)
+        units = replace(made, task=task)
+        return units.cut(num_blocks if is_told else min(USUAL_BLOCKS, len(units.units)), split)
     if isinstance(made, nn.Module) and not isinstance(made, BlockNetwork):
-        return cut_module(made, found.name, num_blocks, split, num_classes, input_shape)
-    network = made if isinstance(made, BlockNetwork) else BlockNetwork(list(made), num_classes, input_shape)
+        return cut_module(made, found.name, num_blocks, split, num_classes, input_shape, task)
+    network = made if isinstance(made, BlockNetwork) else BlockNetwork(list(made), num_classes, input_shape, task=task)
+    if network.task != task:
+        raise ConfigError(f"{found.name} is made for {network.task.name}, not for {task.name}; give its BlockNetwork that task")
     _check_given_blocks(network, found.name, num_blocks, num_classes, input_shape)
     return network
 

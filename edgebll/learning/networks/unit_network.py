@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.even_partition import partition
+from edgebll.kernel.tasks import CLASSIFICATION, Task
 from edgebll.learning.networks.activation_memory import activation_bytes
 from edgebll.learning.networks.block_network import BlockNetwork, Unit
 
@@ -27,6 +28,7 @@ class UnitNetwork:
         options: of the architecture, every default written out.
         stages: units of each stage, for `STAGES`; empty if the network has none.
         by_units: an even split gives each block as many units as the others, not as many layers.
+        task: what the network is for.
     """
 
     units: list[Unit]
@@ -37,6 +39,24 @@ class UnitNetwork:
     options: dict[str, Any] = field(default_factory=dict)
     stages: tuple[int, ...] = ()
     by_units: bool = False
+    task: Task = CLASSIFICATION
+
+    def for_task(self, task: Task, outputs: tuple[int, ...]) -> UnitNetwork:
+        """The network for another task: what its last layer gives in the shape that the task judges.
+
+        Args:
+            task: what it is for.
+            outputs: of one sample.
+
+        Raises:
+            ConfigError: it ends in a unit that gives class scores only.
+        """
+        if task.by_position or len(outputs) == 1:
+            return replace(self, task=task)
+        if self.classifier is None:
+            raise ConfigError(f"{self.name} gives one row of numbers a sample, not {outputs}; choose another network, e.g. mlp")
+        module = nn.Sequential(self.classifier.module, nn.Unflatten(1, outputs))
+        return replace(self, task=task, classifier=replace(self.classifier, module=module))
 
     @property
     def layers(self) -> int:
@@ -98,7 +118,8 @@ class UnitNetwork:
             modules[-1].append(self.classifier.module)
         blocks = [nn.Sequential(*part) for part in modules]
         options = {**self.options, "num_blocks": len(sizes), "split": ",".join(map(str, sizes))}
-        return BlockNetwork(blocks, self.num_classes, self.input_shape, self.name, options, parts)
+        classes = self.num_classes if self.task.by_position else None
+        return BlockNetwork(blocks, classes, self.input_shape, self.name, options, parts, task=self.task)
 
 
 def _numbers(split: str) -> list[int]:

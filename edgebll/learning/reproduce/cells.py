@@ -15,10 +15,12 @@ from edgebll.learning.reproduce.recipe import SCALES, NetworkSetting, Recipe, Ru
 from edgebll.learning.training import TrainConfig
 from edgebll.learning.training.config import HOW
 
+#: What is learnt, which the data set says where the recipe does not.
+_TASK = ("task", "task_options")
 #: Fields of TrainConfig that a table sets itself.
 _TABLES_OWN = ("rule", "rule_options", "seed", "blocks", "threads", *HOW)
 #: Fields that do not change what is learnt, and need no source.
-NO_CHOICE = ("seed", "threads", "checkpoint_steps", "evaluate_epochs", "blocks", "rule", "rule_options", *HOW)
+NO_CHOICE = ("seed", "threads", "checkpoint_steps", "evaluate_epochs", "blocks", "rule", "rule_options", *_TASK, *HOW)
 
 
 @dataclass(frozen=True)

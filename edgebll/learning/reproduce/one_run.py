@@ -12,12 +12,13 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgebll.kernel.errors import BundleError, ConfigError, EdgebllError
+from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.runs.run_folder import open_run, read_config
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY
 from edgebll.kernel.support.atomic_files import storage_errors, write_json
@@ -101,10 +102,10 @@ class Watch(Listener):
         """Say it."""
         self._say(f"{self._title}: {text}")
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Say how good it is; a checkpoint follows."""
         self._epoch_ends = True
-        self._say(f"{self._title}: epoch {epoch}, accuracy {100 * accuracy:.2f} %")
+        self._say(f"{self._title}: epoch {epoch}, {metric_text(metrics)}")
 
     def _checkpointed(self, step: int) -> None:
         """The trainer has written a checkpoint before this step, unless it is the first step of this call."""

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.tasks import Task
 from edgebll.learning.folded import MAX_AXES, folded_shape
 from edgebll.learning.heads import pool_to
 from edgebll.learning.networks import PlacedUnit
@@ -55,6 +56,11 @@ class AugLocal(Rule):
         if self.depth < 1 or not 0 <= self.shrink <= 1:
             raise ConfigError(f"auglocal's depth must be at least 1 and shrink in [0, 1], not {self.depth} and {self.shrink}")
 
+    def check_task(self, task: Task) -> None:
+        """Not of pixels: the auxiliary networks are built on whole maps."""
+        if task.per_pixel:
+            raise ConfigError(f"auglocal does not serve {task.name}: its networks pool whole maps; use bll, greedy or dgl")
+
     def local_objective(self, place: BlockPlace) -> Objective:
         """The auxiliary network's loss.
 
@@ -66,7 +72,7 @@ class AugLocal(Rule):
                 "auglocal needs a network whose units can be built again, such as the shipped ones; "
                 "give BlockNetwork its units, or use another rule, e.g. dgl"
             )
-        return PredictiveObjective(lambda: self.auxiliary(place), self.label_smoothing)
+        return PredictiveObjective(lambda: self.auxiliary(place), self.label_smoothing, place)
 
     def depth_at(self, index: int, num_blocks: int) -> int:
         """d_k of block `index`."""

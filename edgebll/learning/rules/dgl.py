@@ -46,7 +46,7 @@ class DGL(Rule):
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The auxiliary network's loss."""
-        return PredictiveObjective(lambda: self.auxiliary(place.output_shape, place.num_classes), self.label_smoothing)
+        return PredictiveObjective(lambda: self.auxiliary(place.output_shape, place.num_classes), self.label_smoothing, place)
 
     def auxiliary(self, output_shape: tuple[int, ...], num_classes: int) -> nn.Module:
         """MLP-SR; on an output without space its linear layers alone.

@@ -15,7 +15,7 @@ from edgebll.learning.rule import Rule
 
 @dataclass(frozen=True)
 class Greedy(Rule):
-    """Greedy local learning (Belilovsky et al. 2019; BackLink paper, "GLL").
+    """Greedy local learning (Belilovsky et al. 2019; BackLink paper, "GLL"). CE stands for the loss of the task.
 
     Attributes:
         classifier: "linear" (on a pooled map) or "conv" (a 3x3 convolution and two linear layers).
@@ -51,4 +51,4 @@ class Greedy(Rule):
                 return conv_head(place.output_shape, place.num_classes, self.hidden)
             return PredictiveHead(place.output_shape, place.num_classes, self.head_size)
 
-        return PredictiveObjective(head, self.label_smoothing)
+        return PredictiveObjective(head, self.label_smoothing, place)

@@ -25,6 +25,7 @@ from edgebll.data.cifar import CIFAR10
 from edgebll.data.fashion_mnist import MEAN, STD
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.tasks import Task
 from edgebll.learning.objective import BlockPlace, Objective
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules.infopro_objective import IMAGE, InfoProObjective
@@ -88,6 +89,13 @@ class InfoPro(Rule):
         _numbers("mean", self.mean)
         if min(_numbers("std", self.std), default=1.0) <= 0:
             raise ConfigError(f"infopro's std must be above 0, but is {self.std}")
+
+    def check_task(self, task: Task) -> None:
+        """Not of pixels; "contrast" needs classes."""
+        if task.per_pixel:
+            raise ConfigError(f"infopro does not serve {task.name}: its heads pool whole maps; use bll, greedy or dgl")
+        if self.loss == "contrast" and not task.classes:
+            raise ConfigError(f"infopro's contrast tells classes apart, which {task.name} has none of; use loss=softmax")
 
     def weights(self, index: int, num_blocks: int) -> tuple[float, float]:
         """l1 and l2 of a block but the last."""

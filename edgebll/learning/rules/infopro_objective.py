@@ -14,7 +14,7 @@ from edgebll.kernel.spec.edge_check import received_name
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning.folded import fold, folded_shape
 from edgebll.learning.heads import BATCH_NORMS, CONVOLUTIONS, conv_head
-from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors
 
 if TYPE_CHECKING:
     from edgebll.learning.rules.infopro import InfoPro
@@ -90,12 +90,10 @@ class InfoProObjective(Objective):
             terms["loss_rec"] = self.weights[0] * self._reconstruction(pixels)
         if scores is not None:
             contrast = self.rule.loss == "contrast"
-            error = supervised_contrast(scores, y, self.rule.temperature) if contrast else self._classification(scores, y)
+            smoothing = self.rule.label_smoothing
+            error = supervised_contrast(scores, y, self.rule.temperature) if contrast else self.place.loss(scores, y, smoothing)
             terms["loss_y"] = self.weights[1] * error
         return torch.stack(list(terms.values())).sum(), terms
-
-    def _classification(self, scores: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(scores, y, self.rule.label_smoothing)
 
     def _reconstruction(self, pixels: Tensor) -> Tensor:
         """BCE(sigmoid(z), t) = softplus(z) - t z."""

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.tasks import MultiLabel, Task
 from edgebll.learning.heads import CONVOLUTIONS, pool_to
-from edgebll.learning.objective import BlockPlace, Head, Objective, PredictiveObjective, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, PredictiveObjective, Tensors
 from edgebll.learning.rule import Rule
 
 #: Added to the norm of a sample's features.
@@ -116,7 +117,7 @@ class SimilarityObjective(Objective):
         distance = similarity_matrix(mapped) - similarity_matrix(y)
         terms = {"loss_sim": self.similarity * distance.square().mean()}
         if logits is not None:
-            terms["loss_pred"] = self.predict * cross_entropy(logits, y, self.label_smoothing)
+            terms["loss_pred"] = self.predict * self.place.loss(logits, y, self.label_smoothing)
         return torch.stack(list(terms.values())).sum(), terms
 
 
@@ -150,6 +151,10 @@ class PredSim(Rule):
         if not (self.similarity > 0 and self.predict > 0):
             raise ConfigError("predsim's weights similarity and predict must be above 0; for one of the losses use pred or sim")
 
+    def check_task(self, task: Task) -> None:
+        """See `_check_similar`."""
+        _check_similar(self.name, task)
+
     def local_objective(self, place: BlockPlace) -> Objective:
         """Both losses."""
         return SimilarityObjective(place, self.similarity, self.predict, self.decoder_size, self.label_smoothing)
@@ -162,6 +167,10 @@ class Sim(Rule):
     name: ClassVar[str] = "sim"
     summary: ClassVar[str] = "Similarity matching: samples of a class shall have similar outputs."
     equation: ClassVar[str] = "L = mean((S(g(a)) - S(y))^2)"
+
+    def check_task(self, task: Task) -> None:
+        """See `_check_similar`."""
+        _check_similar(self.name, task)
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """L_sim."""
@@ -185,7 +194,15 @@ class Pred(Rule):
     def local_objective(self, place: BlockPlace) -> Objective:
         """L_pred."""
         return PredictiveObjective(
-            lambda: Decoder(place.output_shape, place.num_classes, self.decoder_size), self.label_smoothing
+            lambda: Decoder(place.output_shape, place.num_classes, self.decoder_size), self.label_smoothing, place
+        )
+
+
+def _check_similar(rule: str, task: Task) -> None:
+    """Similarity is that of labels as vectors; a number alone has no direction, and pixels have too many pairs."""
+    if task.per_pixel or not (task.classes or isinstance(task, MultiLabel)):
+        raise ConfigError(
+            f"{rule} does not serve {task.name}: it compares pairs of samples by their classes; use pred, bll, greedy or dgl"
         )
 
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -44,11 +44,12 @@ class TrainingProgress:
         step: training steps done.
         metrics_bytes: size of metrics.jsonl then.
         state_sha256: over all states.
-        accuracy: of the last evaluation, in [0, 1]; None before the first.
+        accuracy: of the last evaluation, in [0, 1]; None before the first, and where the task has none.
         loss: mean loss of the last evaluation; None before the first.
         train_seconds: spent on training steps, without compiling them.
         seconds: since the start, over all resumptions.
         streams_sha256: over what waits on side streams; empty if there are none.
+        metrics: all of the last evaluation; empty before the first, and in runs of releases that knew accuracy alone.
     """
 
     step: int
@@ -59,6 +60,14 @@ class TrainingProgress:
     train_seconds: float
     seconds: float
     streams_sha256: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def evaluated(self) -> dict[str, float]:
+        """Figures of the last evaluation; empty before the first."""
+        if self.metrics or self.accuracy is None or self.loss is None:
+            return self.metrics
+        return {"accuracy": self.accuracy, "loss": self.loss}
 
     @classmethod
     def none(cls) -> TrainingProgress:

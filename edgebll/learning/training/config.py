@@ -11,16 +11,17 @@ from edgebll.data import Dataset
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.own_code import CodeOrigin
 from edgebll.kernel.own_code.code_copies import COPIES
+from edgebll.kernel.own_code.registry import Registry
 from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
+from edgebll.kernel.tasks import CLASSIFICATION, TASK_REGISTRY, Task
 from edgebll.kernel.version import __version__
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, Optimizer, Rule
 from edgebll.learning.networks import NETWORK_REGISTRY
 from edgebll.learning.networks.network_registry import NetworkRegistry
 from edgebll.learning.networks.pretrained_weights import StartWeights
-from edgebll.learning.registry import Registry
 from edgebll.learning.training.torch_device import DEVICES
 
 #: run.json's "kind" for runs of the trainer, and the version of its layout.
@@ -44,6 +45,8 @@ class TrainConfig:
         data_options: how own data are prepared, see `edgebll.data.own.data_options` (text values are converted).
         limit: at most so many training samples; None for all.
         augment: one of `edgebll.data.AUGMENTATIONS`.
+        task: name of what is learnt, see `edgebll.kernel.tasks`; None for what the data set suggests.
+        task_options: its options (text values are converted).
         network: name of a shipped network.
         network_options: its options (text values are converted).
         blocks: how many it is cut into; None where split tells.
@@ -67,7 +70,7 @@ class TrainConfig:
         device: "cpu", "cuda" or "auto", which is a GPU where there is one.
         compile: whether steps are compiled.
         channels_last: whether maps lie with their channels side by side, see `edgebll.learning.training.torch_device`.
-        code: "network", "rule" or "optimizer" -> where it was found, for those of a user's own.
+        code: "task", "network", "rule" or "optimizer" -> where it was found, for those of a user's own.
 
     Raises:
         ConfigError: a number is out of range, or the optimiser is unknown or refuses its options.
@@ -101,6 +104,8 @@ class TrainConfig:
     code: dict[str, CodeOrigin] = field(default_factory=dict)
     fine_tuning: FineTuning = field(default_factory=FineTuning)
     weights: StartWeights = field(default_factory=StartWeights)
+    task: str | None = None
+    task_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):
@@ -123,16 +128,25 @@ class TrainConfig:
         """The learning rule."""
         return RULE_REGISTRY.make(self.rule, self.rule_options, self.code.get("rule"))
 
+    def made_task(self) -> Task | None:
+        """The task; None for what the data set suggests."""
+        if self.task is not None:
+            return TASK_REGISTRY.make(self.task, self.task_options, self.code.get("task"))
+        if self.task_options:
+            raise ConfigError("options of a task need its name; give --task")
+        return None
+
     def make_schedule(self) -> Schedule:
         """The learning-rate schedule."""
         return Schedule(self.make_optimizer().lr, self.schedule, self.warmup_steps)
 
     def completed(self) -> TrainConfig:
-        """The same config with every option of network, rule and optimiser written out, and where their code is."""
+        """The same config with every option of task, network, rule and optimiser written out, and where their code is."""
         registries: dict[str, Registry[Any] | NetworkRegistry] = {
             "network": NETWORK_REGISTRY,
             "rule": RULE_REGISTRY,
             "optimizer": OPTIMIZER_REGISTRY,
+            **({} if self.task is None else {"task": TASK_REGISTRY}),
         }
         code: dict[str, CodeOrigin] = {}
         changes: dict[str, Any] = {}
@@ -145,11 +159,15 @@ class TrainConfig:
         weights = self.weights.settled()
         return replace(self, lr=self.make_optimizer().lr, optimizer_options=own, code=code, weights=weights, **changes)
 
+    def for_task(self, task: Task) -> TrainConfig:
+        """The same config with the task that the data set suggested, where it names none."""
+        return self if self.task is not None else replace(self, task=task.name, task_options=task.options())
+
     def to_run(self, data: Dataset) -> dict[str, Any]:
         """What goes to run.json for a run on `data`."""
         head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": __version__}
-        shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "data_source": data.source}
-        return {**head, **to_plain(self), **shapes}
+        shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "outputs": list(data.outputs)}
+        return {**head, **to_plain(self), **shapes, "data_source": data.source}
 
 
 @dataclass(frozen=True)
@@ -159,11 +177,20 @@ class _Code:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run's run.json: its config and the shapes of its data."""
+    """A training run's run.json: its config, and the shapes of its data and of what the network gives for it.
+
+    Runs of releases that knew classes alone do not say the last.
+    """
 
     config: TrainConfig
     num_classes: int
     input_shape: tuple[int, ...]
+    outputs: tuple[int, ...] | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is learnt."""
+        return self.config.made_task() or CLASSIFICATION
 
 
 def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
@@ -182,7 +209,7 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
         raise BundleError(f"{where} has version {version!r}, this edgebll reads {RUN_VERSION}; use the release that wrote it")
     for name in ("edgebll", "data_source"):
         values.pop(name, None)
-    shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape")}
+    shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape", "outputs")}
     _check_code(values, path)
     try:
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))

@@ -7,6 +7,7 @@ mirroring and turning pixels into numbers are then look-ups, which round nothing
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from edgebll.learning.training.torch_device import TensorPlacement
 
 #: What stands for the black border in `_sources`.
 _BORDER = -1
+#: Targets of more are made batch by batch.
+_MOST_BYTES = 1 << 28
 
 
 class DeviceData:
-    """Samples and labels of a data set on a device.
+    """Samples and targets of a data set on a device.
 
     Args:
         dataset: it.
@@ -35,8 +38,7 @@ class DeviceData:
         self.placement = placement
         # Rows that are gathered when they are asked for stay where they are: a batch is sent, never the whole.
         self._samples = self.sent(dataset.samples) if isinstance(dataset.samples, np.ndarray) else None
-        self._labels = self.sent(dataset.labels)
-        self._classes = torch.eye(dataset.num_classes, device=placement.device)
+        self._targets = self._all_targets()
         if dataset.table is not None:
             self._numbers = self.sent(dataset.table).flatten()
             self._first = self.sent(np.arange(len(dataset.table), dtype=np.int32) * dataset.table.shape[1]).reshape(-1, 1, 1)
@@ -50,13 +52,26 @@ class DeviceData:
         samples, places = self._gathered(indices)
         return self._as_numbers(samples[places])
 
-    def labels(self, indices: Tensor) -> Tensor:
-        """Classes of samples (B,): int64 (B,) or (B, T)."""
-        return self._labels[indices]
+    def _all_targets(self) -> Tensor | None:
+        """Targets of all samples, unless they are too many, or the samples themselves."""
+        dataset = self.dataset
+        dtype, shape = dataset.task.target(dataset.outputs)
+        if dataset.task.of_input or len(dataset) * math.prod(shape) * np.dtype(dtype).itemsize > _MOST_BYTES:
+            return None
+        return self.sent(dataset.targets(np.arange(len(dataset))))
 
-    def one_hot(self, indices: Tensor) -> Tensor:
-        """`Dataset.one_hot` of samples (B,): float32 (B, *label_shape)."""
-        return self._classes[self._labels[indices]]
+    def targets(self, indices: Tensor, x: Tensor) -> Tensor:
+        """`Dataset.targets` of samples: (B, *target_shape).
+
+        Args:
+            indices: of the samples (B,).
+            x: the samples as the network gets them.
+        """
+        if self.dataset.task.of_input:
+            return x.float()
+        if self._targets is not None:
+            return self._targets[indices]
+        return self.sent(self.dataset.targets(indices.cpu().numpy()))
 
     def crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Images put together from pixels of others.
@@ -110,12 +125,13 @@ class EpochBatches:
             self._rows, self._columns = data.sent(rows), data.sent(columns)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch `index`: x (B, *input_shape) of the data set's dtype, and the one-hot labels y, float32 (B, *label_shape)."""
+        """Batch `index`: x (B, *input_shape) of the data set's dtype, and the targets y (B, *target_shape)."""
         indices = self._order[index]
-        y = self._data.one_hot(indices)
-        if not self._augmented:
-            return self._data.inputs(indices), y
-        return self._data.crops(indices, self._rows[index].long(), self._columns[index].long()), y
+        if self._augmented:
+            x = self._data.crops(indices, self._rows[index].long(), self._columns[index].long())
+        else:
+            x = self._data.inputs(indices)
+        return x, self._data.targets(indices, x)
 
 
 def _sources(augmentation: Augmentation, order: Ints, shape: tuple[int, ...], seed: int, epoch: int) -> tuple[Any, Any]:

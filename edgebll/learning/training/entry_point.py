@@ -35,6 +35,8 @@ def train(
     *,
     data: Any = "digits",
     data_option: KeyValues | None = None,
+    task: Named | None = None,
+    task_option: KeyValues | None = None,
     network: Named = "resnet8",
     network_option: KeyValues | None = None,
     blocks: int | None = None,
@@ -86,6 +88,9 @@ def train(
         data: name of the data set, the path of own data, or samples as they are: arrays (x, y), an iterable or a torch Dataset
             of pairs (sample, label), or {"train": ..., "test": ...} of such; those are kept in the run folder.
         data_option: options of own data, e.g. {"size": 64}.
+        task: what is learnt, a name of `edgebll.TASKS`, FILE.py:NAME, or a class of a file of your own; by default what the
+            data's labels suggest.
+        task_option: options of the task, e.g. {"class_weights": (1, 3)}.
         network: its name, as `edgebll networks` lists them or FILE.py:NAME, or a class or function of a file of your own.
         network_option: options of the network, e.g. {"width": 32}.
         blocks: cut the network into so many blocks; by default 4, and 1 for rules that train whole networks.
@@ -150,6 +155,7 @@ def train(
     arguments = dict(locals())
     options = {name: value for name, value in arguments.items() if name not in NOT_CONFIG}
     options |= {kind: name_of(kind, options[kind]) for kind in ("network", "rule", "optimizer")}
+    options["task"] = None if task is None else name_of("task", task)
     listener = as_listener(progress)
     if resume:
         if overwrite:

@@ -34,6 +34,7 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
     """
     values = dict(options)
     values["data_options"] = parse_options("data", values.pop("data_option"))
+    values["task_options"] = parse_options("task", values.pop("task_option"))
     values["network_options"] = parse_options("network", values.pop("network_option"))
     if values["blocks"] is None and values["split"] in ("even", "memory"):
         values["blocks"] = 1 if is_one_block(values["rule"]) else usual_blocks(values["network"])
@@ -67,6 +68,8 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
             different = own_options(recorded.data, changed) != own_options(recorded.data, recorded.data_options)
         elif name in recorded.code:
             different = reference_of(value) != recorded.code[name].reference
+        elif name == "task_option":
+            different = _differs(recorded, task_options={**recorded.task_options, **parse_options("task", value)})
         elif name == "network_option":
             different = _differs(recorded, network_options={**recorded.network_options, **parse_options("network", value)})
         elif name == "rule_option":

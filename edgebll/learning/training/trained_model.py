@@ -92,7 +92,7 @@ def build_model(record: RunRecord, constants: States | None = None, *, plain: Bl
         plain: the network before it is fine-tuned, where it is there already.
 
     Raises:
-        ConfigError: unknown network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
+        ConfigError: unknown task, network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
     """
     config = record.config
     plain = plain or _plain_network(record)
@@ -110,6 +110,8 @@ def _plain_network(record: RunRecord) -> BlockNetwork:
         split=config.split,
         options=config.network_options,
         num_classes=record.num_classes,
+        task=record.task,
+        outputs=record.outputs,
         input_shape=record.input_shape,
         seed=config.seed,
         recorded=config.code.get("network"),

@@ -117,7 +117,7 @@ class TrainedRun:
         return next((step.constants for step in self.steps if step.name == block), {})
 
     def evaluate(self, dataset: Dataset, device: str = CPU) -> Evaluation:
-        """Accuracy and loss of the trained network on `dataset`, computed on a device: "cpu", "cuda" or "auto".
+        """What the task counts of the trained network on `dataset`, computed on a device: "cpu", "cuda" or "auto".
 
         Raises:
             DataError: the data set does not fit the network. BundleError: the states are missing or damaged.
@@ -126,7 +126,7 @@ class TrainedRun:
         place = TensorPlacement.on(resolve_device(device), self.config.channels_last)
         states = {name: place.put_all(state) for name, state in self.states().items()}
         place.put_constants(self.steps)
-        dataset = dataset.as_dtype(self.steps[0].spec.input.dtype)
+        dataset = dataset.for_task(self.network.task).as_dtype(self.steps[0].spec.input.dtype)
         return evaluate(self.steps, states, DeviceData(dataset, place), self.batch_size)
 
 
@@ -143,8 +143,8 @@ def load_run(path: Path | str) -> TrainedRun:
     return TrainedRun(folder, record.config, summary, model.network, model.rule, model.optimizer, model.steps, model.plain)
 
 
-def evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, float]:
-    """Accuracy and loss of a finished training run on a data set, on the processor.
+def evaluate_run(path: Path, dataset: Dataset, threads: int) -> dict[str, float]:
+    """The task's metrics and loss of a finished training run on a data set, on the processor.
 
     Args:
         path: the run folder.
@@ -155,5 +155,4 @@ def evaluate_run(path: Path, dataset: Dataset, threads: int) -> tuple[float, flo
         BundleError: the run is missing, not whole or damaged. DataError: the data set does not fit the network.
     """
     with torch_settings(torch.device(CPU), threads, exact=True):
-        result = load_run(path).evaluate(dataset)
-    return result.accuracy, result.loss
+        return load_run(path).evaluate(dataset).metrics

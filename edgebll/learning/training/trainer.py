@@ -52,8 +52,9 @@ def train(
     config = replace(config, data_options=named_options(config.data, config.data_options))
     loaded = _load_data(config, data_dir, listener)
     name = loaded.name if samples is None else kept_name(Path(out))
-    config, data = replace(config, data=name, data_options=loaded.options), loaded.splits
-    record = RunRecord(config, data[0].num_classes, data[0].input_shape)
+    data = loaded.splits
+    config = replace(config, data=name, data_options=loaded.options).for_task(data[0].task)
+    record = RunRecord(config, data[0].num_classes, data[0].input_shape, data[0].outputs)
     model = new_model(record, listener)
     check_fits(model.steps, data[0], "choose another network or data set")
     if config.fine_tuning:
@@ -95,7 +96,8 @@ def resume(
     record = parse_run(read_config(path), path)
     with contextlib.suppress(EdgebllError):
         return open_run(path)[1]
-    record, listener = replace(record, config=_placed(replace(record.config, **(how or {})))), listener or Listener()
+    config, listener = _placed(replace(record.config, **(how or {})).for_task(record.task)), listener or Listener()
+    record = replace(record, config=config)
     data = _load_data(record.config, data_dir, listener).splits
     model = build_model(record)
     check_fits(model.steps, data[0])
@@ -124,5 +126,7 @@ def _placed(config: TrainConfig) -> TrainConfig:
 
 def _load_data(config: TrainConfig, data_dir: Path | str | None, listener: Listener) -> LoadedData:
     loaded = load_data(config.data, data_dir, config.limit, config.data_options, listener.said)
+    task = config.made_task() or loaded.train.task
+    loaded = replace(loaded, train=loaded.train.for_task(task), test=loaded.test.for_task(task))
     check_augmentation(config.augment, loaded.train)
     return loaded

@@ -68,8 +68,8 @@ class TrainingLoop:
         self.streams = SideStreams(specs, self.model.edges, start.step, waiting, self.placement.put)
         self.train_seconds = start.train_seconds
         self._started = time.monotonic() - start.seconds
-        if start.accuracy is not None and start.loss is not None:
-            self.evaluation = Evaluation(start.accuracy, start.loss, len(self.test_data.dataset))
+        if start.evaluated:
+            self.evaluation = Evaluation(start.evaluated, len(self.test_data.dataset))
         self.listener.started([step.name for step in self.steps], start.step, self.total_steps)
         exact = self.config.precision == "float32"
         with torch_settings(self.placement.device, self.config.threads, exact=exact):
@@ -139,8 +139,8 @@ class TrainingLoop:
     def _evaluate(self, states: States, epoch: int) -> None:
         done = epoch * self.steps_per_epoch
         result = self.evaluation = evaluate(self.steps, states, self.test_data, self.config.batch_size)
-        self.folder.record("eval", epoch=epoch, step=done, accuracy=result.accuracy, loss=result.loss)
-        self.listener.evaluated(epoch, done, result.accuracy, result.loss)
+        self.folder.record("eval", epoch=epoch, step=done, **result.metrics)
+        self.listener.evaluated(epoch, done, result.metrics)
         self._checkpoint(states, done)
 
     def _checkpoint(self, states: States, done: int) -> None:
@@ -154,6 +154,7 @@ class TrainingLoop:
             loss=evaluation.loss if evaluation else None,
             train_seconds=self.train_seconds,
             seconds=time.monotonic() - self._started,
+            metrics=evaluation.metrics if evaluation else {},
         )
         save_checkpoint(self.folder.path, Checkpoint(states, progress, self.streams.waiting()))
         self._clocked = time.monotonic()
@@ -166,6 +167,8 @@ class TrainingLoop:
             "data_source": self.train_data.dataset.source,
             "accuracy": self.evaluation.accuracy if self.evaluation else None,
             "loss": self.evaluation.loss if self.evaluation else None,
+            "metrics": self.evaluation.metrics if self.evaluation else {},
+            "task": self.config.task,
             "test_samples": len(self.test_data.dataset),
             "epochs": self.config.epochs,
             "steps": self.total_steps,

@@ -21,6 +21,7 @@ from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.state.block_state import save_tensors
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.plain_dataclasses import to_plain
+from edgebll.kernel.tasks import task_record
 from edgebll.kernel.version import __version__
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.networks import BlockNetwork
@@ -156,6 +157,7 @@ def _manifest(
         blocks=tuple(specs),
         edges=rule.edges([step.name for step in steps]),
         golden_steps=GOLDEN_STEPS,
+        task=task_record(network.task),
         versions={
             "edgebll": __version__,
             "onnx": onnx.__version__,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.tasks import Task
 from edgebll.learning import BlockStep, SideStreams
 from edgebll.learning.networks.inputs import Inputs
 from edgebll_export.bundles.example_steps import example_step
@@ -53,7 +54,7 @@ def eager_records(
         edges: all streams between the blocks.
         num_steps: how many.
         lr: learning rate of every step.
-        seed: decides inputs and labels.
+        seed: decides inputs and targets.
         inputs: what batches are drawn from, by default N(0, 1).
 
     Yields:
@@ -67,10 +68,10 @@ def eager_records(
     streams = SideStreams([step.spec for step in steps], edges)
     first = steps[0].spec
     drawn = inputs or Inputs(first.input.shape[1:], first.input.dtype)
+    outputs = steps[-1].spec.output.shape[1:]
     for _ in range(num_steps):
         x = drawn.draw(first.input.shape[0], generator)
-        *samples, num_classes = first.labels.shape
-        y = torch.from_numpy(np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, samples)])
+        y = _targets(steps[-1].task, x, outputs, generator)
         records = []
         for step in steps:
             received = streams.take(step.name)
@@ -82,6 +83,13 @@ def eager_records(
             records.append(StepRecord(x.numpy(), y.numpy(), {"lr": lr}, state, a.numpy(), metrics.numpy(), came, gone))
             x = a
         yield records
+
+
+def _targets(task: Task, x: Tensor, outputs: tuple[int, ...], generator: np.random.Generator) -> Tensor:
+    """Targets of a batch: random ones, or the samples where the task's target is the sample."""
+    if task.of_input:
+        return x.float()
+    return torch.from_numpy(task.examples(len(x), outputs, generator))
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.kernel.tasks import Task
 from edgebll.learning import BlockStep, Stepped
 from edgebll.learning.modules.differentiation import Differentiation, ModuleCall
 from edgebll.learning.modules.module_record import untouched
@@ -35,6 +36,7 @@ class OwnModuleStep:
         self._step.differentiation = _OwnAutograd()
         self.name: str = step.name
         self.spec: BlockSpec = step.spec
+        self.task: Task = step.task
 
     def __call__(
         self,

@@ -19,6 +19,7 @@ from edgebll.kernel.spec.fine_tuning import plan_in
 from edgebll.kernel.state.block_state import State
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
 from edgebll.kernel.support.plain_dataclasses import PlainError
+from edgebll.kernel.tasks import task_of_record
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, fine_tuned, make_steps
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.learning.networks.network_copy import with_constants
@@ -90,7 +91,8 @@ def _rebuilt(bundle: Bundle) -> BlockNetwork:
             f"the network {name!r} of {bundle.path} was made in Python and is in no file that it could be imported from; "
             "verify it from Python: edgebll_export.verify_bundle(path, network=your_network)"
         )
-    return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape)
+    task, outputs = task_of_record(manifest.task, str(bundle.path)), manifest.blocks[-1].output.shape[1:]
+    return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs)
 
 
 def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockStep]:
@@ -108,7 +110,7 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
     network = with_constants(fine_tuned(network, plan_in(manifest.recipe, where)), kept, where)
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
-        ours, theirs = ((one.state, one.input, one.received, one.sent) for one in (step.spec, spec))
+        ours, theirs = ((one.state, one.input, one.labels, one.received, one.sent) for one in (step.spec, spec))
         if ours != theirs:
             raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
         then = tuple(manifest.recipe.get("notes", {}).get(step.name, ()))

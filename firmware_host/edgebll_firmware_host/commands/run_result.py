@@ -13,6 +13,7 @@ import typer
 from edgebll.cli.output import print_json, say
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.errors import ConfigError, EdgebllError
+from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.runs.run_folder import read_config
 from edgebll.kernel.runs.run_lock import SUMMARY
 from edgebll.kernel.runs.run_result import RunResult
@@ -84,8 +85,8 @@ def _print_result(result: RunResult, *, json: bool) -> None:
     if json:
         print_json({"path": str(result.path), **summary})
         return
-    accuracy = "not evaluated" if result.accuracy is None else f"accuracy {100 * result.accuracy:.2f} %"
+    figures = {name: value for name, value in result.metrics.items() if name != "loss"} or result.metrics
     typer.echo(
-        f"{result.path}: {accuracy}, {summary['steps']} steps in {summary['seconds']:.1f} s "
+        f"{result.path}: {metric_text(figures) or 'not evaluated'}, {summary['steps']} steps in {summary['seconds']:.1f} s "
         f"({summary['samples_per_second']:.0f} samples/s), state {result.state_sha256[:16]}"
     )

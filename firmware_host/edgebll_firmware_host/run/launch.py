@@ -147,9 +147,8 @@ def _perform(job: Job, folder: RunFolder, listener: Listener, snapshot: Snapshot
     """Stream all that is left, and finish the folder."""
     origin, job = job.bundle, replace(job, bundle=kept_for(job.bundle, folder, listener.said))
     listener.started(job.blocks, snapshot.step if snapshot is not None else 0, job.total_steps)
-    recorder = Recorder(
-        folder, listener, job.blocks, job.stream_spec.batch_size, job.steps_per_epoch, len(job.test), rate=job.rate
-    )
+    counts = (job.stream_spec.batch_size, job.steps_per_epoch, len(job.test))
+    recorder = Recorder(folder, listener, job.blocks, *counts, task=job.test.task, rate=job.rate)
     if snapshot is not None:
         recorder.go_on(snapshot.contents.progress)
     summary, notes = _stream(job, origin, recorder, snapshot, resumed=resumed)

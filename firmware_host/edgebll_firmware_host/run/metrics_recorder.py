@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgebll.kernel.errors import BoardError
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.tasks import CLASSIFICATION, Task
 from edgebll.kernel.wire import EVAL, TRAIN, Report
 from edgebll_firmware_host.run_files.cost_account import Account
 from edgebll_firmware_host.run_files.snapshot_store import RecordedProgress
-
-#: What the last block reports of an evaluated batch: the first two are sums over its `count` samples.
-_SCORES = frozenset(("correct", "loss_sum", "count"))
 
 
 @dataclass
@@ -29,8 +27,8 @@ class Recorder:
         batch_size: samples of every training step.
         steps_per_epoch: training steps of an epoch; 0 where there is none.
         test_samples: samples of every evaluation.
-        accuracy: of the last evaluation, in [0, 1]; None before the first.
-        loss: mean loss of the last evaluation; None before the first.
+        task: makes figures of what the last block reports of evaluated batches, which are sums over their samples.
+        metrics: figures of the last evaluation by name, empty before the first.
         steps: training steps the last block has applied.
         account: of what the run costs.
         recorded: block -> training steps recorded.
@@ -45,8 +43,8 @@ class Recorder:
     batch_size: int
     steps_per_epoch: int
     test_samples: int
-    accuracy: float | None = None
-    loss: float | None = None
+    task: Task = CLASSIFICATION
+    metrics: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     recorded: dict[str, int] = field(default_factory=dict)
     evaluated: int | None = None
@@ -58,6 +56,16 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.account = Account(self.folder.path)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the last evaluation; None before the first, and where the task has none."""
+        return self.metrics.get("accuracy")
+
+    @property
+    def loss(self) -> float | None:
+        """Of the last evaluation; None before the first."""
+        return self.metrics.get("loss")
 
     def take(self, board: str, report: Report, clock_offset_ns: int) -> None:
         """Record one Report; `clock_offset_ns` is the board's clock minus the host's, as known by now.
@@ -76,12 +84,13 @@ class Recorder:
         """How far the record is, for a snapshot."""
         self.account.write()
         recorded, seconds = dict(self.recorded), self.account.seconds()
-        return RecordedProgress(self.folder.flush(), recorded, self.evaluated, self.accuracy, self.loss, seconds)
+        figures = (self.accuracy, self.loss, seconds, dict(self.metrics))
+        return RecordedProgress(self.folder.flush(), recorded, self.evaluated, *figures)
 
     def go_on(self, progress: RecordedProgress) -> None:
         """Go on with a record that another process began; the folder was opened at `progress.metrics_bytes`."""
         self.recorded, self.evaluated = dict(progress.recorded), progress.evaluated
-        self.accuracy, self.loss = progress.accuracy, progress.loss
+        self.metrics = progress.figures
         self.steps = self.recorded.get(self.blocks[-1], 0)
         self.account.go_on(self.steps, progress.seconds)
 
@@ -108,22 +117,30 @@ class Recorder:
             self.listener.stepped(self.steps, [self._losses.get(b, float("nan")) for b in self.blocks], self.batch_size)
 
     def _evaluated(self, board: str, report: Report) -> None:
-        if _SCORES - report.values.keys() or not report.values["count"] > 0:
-            raise BoardError(f"board {board} reports an evaluation without {', '.join(sorted(_SCORES))}; update edgebll there")
+        self._check_sums(board, report.values)
         if self.evaluated is not None and report.step <= self.evaluated:
             return  # replayed
-        for name in _SCORES:
+        for name in sorted(report.values):
             self._totals[name] = self._totals.get(name, 0.0) + report.values[name]
         if self._totals["count"] < self.test_samples:
             return
-        self.accuracy = self._totals["correct"] / self._totals["count"]
-        self.loss = self._totals["loss_sum"] / self._totals["count"]
+        self.metrics = self.task.results(self._totals)
         self._totals.clear()
         self.evaluated = report.step
         self.news += 1
         epoch = self._epoch(report.step)
-        self.folder.record("eval", epoch=epoch, step=report.step, time=_now(), accuracy=self.accuracy, loss=self.loss)
-        self.listener.evaluated(epoch, report.step, self.accuracy, self.loss)
+        self.folder.record("eval", epoch=epoch, step=report.step, time=_now(), **self.metrics)
+        self.listener.evaluated(epoch, report.step, self.metrics)
+
+    def _check_sums(self, board: str, values: Mapping[str, float]) -> None:
+        """Raise BoardError unless they are sums that the task makes figures of."""
+        try:
+            known = values["count"] > 0 and (not self._totals or self._totals.keys() == values.keys())
+            self.task.results(values)
+        except (KeyError, ValueError, ArithmeticError):
+            known = False
+        if not known:
+            raise BoardError(f"board {board} reports an evaluation that {self.task.name} cannot count; update edgebll there")
 
 
 def _now() -> float:

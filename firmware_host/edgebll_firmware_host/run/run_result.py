@@ -53,6 +53,8 @@ def finish_run(
         "state_sha256": state_sha256(states),
         "accuracy": recorder.accuracy,
         "loss": recorder.loss,
+        "metrics": recorder.metrics,
+        "task": recorder.task.name,
         "steps": recorder.steps,
         "samples_per_second": samples / cost.seconds if cost.seconds > 0 else 0.0,
         **cost.facts(recorder.blocks),

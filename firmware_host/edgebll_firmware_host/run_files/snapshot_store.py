@@ -45,6 +45,7 @@ class RecordedProgress:
         accuracy: of that evaluation, in [0, 1]; None where there was none.
         loss: mean loss of that evaluation; None where there was none.
         seconds: since the run's start.
+        metrics: all figures of that evaluation; empty in snapshots of releases that knew accuracy alone.
     """
 
     metrics_bytes: int = 0
@@ -53,6 +54,14 @@ class RecordedProgress:
     accuracy: float | None = None
     loss: float | None = None
     seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All of that evaluation by name; empty before the first."""
+        if self.metrics or self.accuracy is None or self.loss is None:
+            return dict(self.metrics)
+        return {"accuracy": self.accuracy, "loss": self.loss}
 
 
 @dataclass(frozen=True)

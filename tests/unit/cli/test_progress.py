@@ -16,7 +16,7 @@ def test_lines_name_every_block(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         progress.started(["block0", "block1"], 5, 20)
         progress.stepped(6, [2.0, 1.0], 32)
         progress.stepped(7, [2.0, 1.0], 32)
-        progress.evaluated(1, 7, 0.5, 1.25)
+        progress.evaluated(1, 7, {"accuracy": 0.5, "loss": 1.25})
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""

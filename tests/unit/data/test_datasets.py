@@ -55,7 +55,7 @@ def test_one_hot_labels() -> None:
     indices = np.array([0, 2, 2], np.int64)
     expected = np.zeros((3, 10), np.float32)
     expected[[0, 1, 2], [1, 5, 5]] = 1
-    assert np.array_equal(dataset.one_hot(indices), expected)
+    assert np.array_equal(dataset.targets(indices), expected)
 
 
 def test_a_limit_takes_samples_from_the_start(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("mnist", "train"), "unknown data set 'mnist'; known are digits, fashion-mnist, cifar-10, cifar-100, reverse"),
+        (("mnist", "train"), "unknown data set 'mnist'; known are digits, fashion-mnist, cifar-10, cifar-100, reverse, shapes"),
         (("digits", "validation"), "the split must be"),
         (("digits", "test", None, 0), "at least 1 sample"),
     ],
@@ -131,7 +131,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     pixels, table = np.zeros((2, 1, 4, 4), np.uint8), np.zeros((1, 256), np.float32)
     assert len(Dataset("ok", numbers, labels, 2)) == 2
     assert len(Dataset("ok", pixels, labels, 2, table)) == 2
-    assert Dataset("ok", numbers, np.zeros((2, 3), np.int64), 5).label_shape == (3, 5)
+    assert Dataset("ok", numbers, np.zeros((2, 3), np.int64), 5).target_shape == (3, 5)
     samples: Any
     wrong_labels: Any
     for samples, wrong_labels, wrong_table in (
@@ -146,7 +146,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         (numbers, labels.astype(np.int32), None),
         (numbers, labels - 1, None),
         (numbers, labels + 2, None),
-        (numbers, np.zeros((2, 3, 4), np.int64), None),
+        (numbers, np.full((2, 3, 4), 2), None),
     ):
         with pytest.raises(DataError):
             Dataset("wrong", samples, wrong_labels, 2, wrong_table)
@@ -168,4 +168,4 @@ def test_the_pinned_digests_are_those_of_the_official_files() -> None:
 
 
 def test_names_are_listed() -> None:
-    assert DATASETS == ("digits", "fashion-mnist", "cifar-10", "cifar-100", "reverse")
+    assert DATASETS == ("digits", "fashion-mnist", "cifar-10", "cifar-100", "reverse", "shapes")

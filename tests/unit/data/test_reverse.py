@@ -21,14 +21,14 @@ def test_ranks_number_the_permutations_in_lexicographic_order(length: int) -> No
 def test_samples_are_permutations_and_labels_their_reverse() -> None:
     train, test = load_dataset("reverse", "train"), load_dataset("reverse", "test")
     assert (len(train), len(test)) == (50_000, 10_000)
-    assert train.input_shape == train.label_shape == (10, 10)
+    assert train.input_shape == train.target_shape == (10, 10)
     x = train.inputs(np.arange(50_000))
     assert x.dtype == np.float32
     symbols = x.argmax(-1)
     assert np.array_equal(np.eye(10)[symbols], x)
     assert np.array_equal(np.sort(symbols, axis=1), np.tile(np.arange(10), (50_000, 1)))
     assert np.array_equal(symbols[:, ::-1], train.labels)
-    y = train.one_hot(np.array([3, 1], np.int64))
+    y = train.targets(np.array([3, 1], np.int64))
     assert y.shape == (2, 10, 10)
     assert np.array_equal(y, x[[3, 1], ::-1])
 

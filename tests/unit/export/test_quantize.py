@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     states = {step.name: step.initial_state() for step in steps}
     for start in range(0, 40 * BATCH, BATCH):
         indices = np.arange(start, start + BATCH) % len(data)
-        x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
+        x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.targets(indices))
         for step in steps:
             states[step.name], x, _, _ = step(states[step.name], x, y, {"lr": torch.tensor(0.05)})
     path = tmp_path_factory.mktemp("int8") / "float"

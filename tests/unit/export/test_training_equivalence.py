@@ -55,7 +55,7 @@ def batches() -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
     data, schedule = load_dataset("digits", "train"), Schedule(1.0, "cosine", 5)
     order = np.concatenate([batch_order(len(data), BATCH, 0, epoch) for epoch in range(2)])
     for index in range(STEPS):
-        yield data.inputs(order[index]), data.one_hot(order[index]), schedule.rate(index, STEPS)
+        yield data.inputs(order[index]), data.targets(order[index]), schedule.rate(index, STEPS)
 
 
 def on_onnxruntime(optimizer: Optimizer) -> tuple[list[float], dict[str, np.ndarray]]:

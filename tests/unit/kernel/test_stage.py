@@ -11,7 +11,7 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import LinkError, WireError
 from edgebll.kernel.execution.board_dataflow import BoardDataflow
-from edgebll.kernel.execution.stage import HostedBlock, score
+from edgebll.kernel.execution.stage import HostedBlock
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
 
@@ -202,19 +202,6 @@ def test_a_token_for_a_block_elsewhere_is_refused(bundle: Bundle) -> None:
     station = BoardDataflow([hosted(bundle, 0)], lambda _: None, lambda _: None)
     with pytest.raises(WireError, match="a token for 'block1' came to a board that hosts block0"):
         station.admit(Token(RUN, "block1", END, 0, 0))
-
-
-def test_score_counts_valid_samples_only() -> None:
-    logits = np.array([[2.0, 0.0], [0.0, 1.0], [5.0, 0.0]], np.float32)
-    y = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
-    values = score(logits, y, 2)
-    assert (values["correct"], values["count"]) == (1.0, 2.0)
-    assert values["loss_sum"] == pytest.approx(np.log1p(np.exp(-2.0)) + np.log1p(np.exp(1.0)))
-
-
-def test_score_stands_large_logits() -> None:
-    values = score(np.array([[1e4, -1e4]], np.float32), np.array([[0, 1]], np.float32), 1)
-    assert values["loss_sum"] == pytest.approx(2e4)
 
 
 def test_closing_a_station_frees_its_runtimes(bundle: Bundle, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_every_block_gets_the_same_image() -> None:
     rule = InfoPro(mean="0.3053", std="0.3760")
     steps = make_steps(network, rule, SGD(), 4)
     data = load_dataset("digits", "train")
-    image, y = torch.from_numpy(data.inputs(np.arange(4))), torch.from_numpy(data.one_hot(np.arange(4)))
+    image, y = torch.from_numpy(data.inputs(np.arange(4))), torch.from_numpy(data.targets(np.arange(4)))
     streams = SideStreams([step.spec for step in steps], rule.edges([step.name for step in steps]))
     x = image
     for step in steps:

@@ -96,7 +96,7 @@ def test_it_learns_digits(precision: str) -> None:
     states = {step.name: step.initial_state() for step in steps}
     for start in range(0, len(data) - 31, 32):
         indices = np.arange(start, start + 32)
-        x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
+        x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.targets(indices))
         for step in steps:
             states[step.name], x, _, _ = step(states[step.name], x, y, LR)
     test = load_dataset("digits", "test")

@@ -70,7 +70,7 @@ def test_it_learns_digits(rule: str, network: str) -> None:
     streams = SideStreams([step.spec for step in steps], make_rule(rule).edges([step.name for step in steps]))
     for epoch in range(2):
         for indices in batch_order(len(data), 32, 0, epoch):
-            x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.one_hot(indices))
+            x, y = torch.from_numpy(data.inputs(indices)), torch.from_numpy(data.targets(indices))
             for k, step in enumerate(steps):
                 rate = {"lr": torch.tensor(0.05 / (1 + epoch))}
                 states[k], x, _, sent = step(states[k], x, y, rate, streams.take(step.name))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.tasks import CLASSIFICATION, Task
 from edgebll.learning.modules.module_record import untouched
 from edgebll.learning.networks.block_network import BlockNetwork, Unit
 from edgebll.learning.networks.cutting.opening import Opened, open_for, open_named
@@ -21,7 +22,13 @@ _SAMPLES, _SHOWN = 2, 6
 
 
 def cut_module(
-    model: nn.Module, name: str, num_blocks: int | None, split: str, num_classes: int, input_shape: tuple[int, ...]
+    model: nn.Module,
+    name: str,
+    num_blocks: int | None,
+    split: str,
+    num_classes: int,
+    input_shape: tuple[int, ...],
+    task: Task = CLASSIFICATION,
 ) -> BlockNetwork:
     """A module in blocks, each a part of its calls in order; layers are the module's own, under their own names.
 
@@ -33,12 +40,13 @@ def cut_module(
             "5,4,4", or the layers it is cut after, e.g. "features.3,features.7".
         num_classes: classes of the task.
         input_shape: of one sample.
+        task: what the network is for.
 
     Raises:
         ConfigError: it cannot be cut like this; says which places would work.
     """
     if num_blocks == 1 and split in (EVEN, MEMORY):  # as it is: nothing need be followed
-        return _from(model, BlockNetwork([model], num_classes, input_shape))
+        return _from(model, BlockNetwork([model], num_classes, input_shape, task=task))
     x = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
     try:
         if _is_names(split):
@@ -49,7 +57,7 @@ def cut_module(
         _check_same(model, blocks, x)
     except ConfigError as error:
         raise ConfigError(f"{name} cannot be cut: {error}") from error
-    network = BlockNetwork(blocks, num_classes, input_shape)
+    network = BlockNetwork(blocks, num_classes, input_shape, task=task)
     network.description["options"] = {"num_blocks": len(blocks), "split": _told(opened, ends, split)}
     return _from(model, network)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, cross_entropy
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors
 
 if TYPE_CHECKING:
     from edgebll.learning.rules.bll.rule import BLL
@@ -95,7 +95,7 @@ class BLLObjective(Objective):
             distance = (self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1).mean()
             terms["loss_match"] = rule.match_at(self.place) / (8.0 * rule.sigma**2) * distance
         if rule.predict:
-            terms["loss_pred"] = rule.predict * cross_entropy(head(a), y, rule.label_smoothing)
+            terms["loss_pred"] = rule.predict * self.place.loss(head(a), y, rule.label_smoothing)
         if rule.decorrelate:
             terms["loss_corr"] = rule.decorrelate * self._correlation(self.pooled(a), y)
         return torch.stack(list(terms.values())).sum(), terms

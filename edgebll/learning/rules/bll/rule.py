@@ -9,6 +9,10 @@ is constant for fixed variance. In closed form, with a_n the pooled output of sa
     L_pred  = predict * CE(head(a), y)                                         (the paper's additional predictive target)
     L_corr  = decorrelate * 1/B^2 sum_{n != m} cos(a_n, a_m)^2                 (the entropy's role in practice; off by default)
 
+For targets that are no classes, W has a constant besides and is the batch's least-squares solution: see
+`edgebll.learning.rules.bll.least_squares`. For segmentation each point of a block's map is a sample with the shares of the
+classes for its label, and W_c the mean of a over positions, weighted by the share of class c.
+
 W is fitted to every batch before it is used, never by the gradient of the block. In place of one layer W from the label to each
 block, feedback may be a network of its own, a chain of layers from the label backwards: see
 `edgebll.learning.rules.bll.chained_objective`.
@@ -22,9 +26,11 @@ from typing import ClassVar
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.tasks import Task
 from edgebll.learning.objective import BlockPlace, Objective
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules.bll.chained_objective import LAG, TABLE, ChainedObjective
+from edgebll.learning.rules.bll.least_squares import LeastSquaresObjective
 from edgebll.learning.rules.bll.objective import BLLObjective
 
 
@@ -95,6 +101,19 @@ class BLL(Rule):
         if self.feedback == "chain" and not (self.match > 0 and 0 < self.feedback_lr < 1):
             raise ConfigError("BLL's chained feedback needs match above 0 and feedback_lr between 0 and 1")
 
+    def check_task(self, task: Task) -> None:
+        """All, as far as the options do not speak of classes."""
+        if task.classes and not task.per_pixel:
+            return
+        if self.feedback == "chain":
+            raise ConfigError(
+                f"bll's chained feedback keeps a target for each class, which {task.name} has not; use feedback=ema"
+            )
+        if self.decorrelate and task.per_pixel:
+            raise ConfigError(f"bll's decorrelate compares all pairs of samples, too many for {task.name}; leave it at 0")
+        if self.decorrelate and self.decorrelate_pairs == "different":
+            raise ConfigError(f"bll's decorrelate_pairs=different needs classes, which {task.name} has not; use all")
+
     def match_at(self, place: BlockPlace) -> float:
         """Weight of L_match in a block that is not the last one."""
         weight: float = self.match * ((place.index + 1) / (place.num_blocks - 1)) ** self.match_growth
@@ -102,7 +121,9 @@ class BLL(Rule):
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The BLL loss."""
-        return ChainedObjective(self, place) if self.feedback == "chain" else BLLObjective(self, place)
+        if self.feedback == "chain":
+            return ChainedObjective(self, place)
+        return BLLObjective(self, place) if place.task.classes else LeastSquaresObjective(self, place)
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
         """The chain of blocks; with chained feedback, each target table goes back to the block before, two steps late."""

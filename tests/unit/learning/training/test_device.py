@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Watcher(Listener):
     def said(self, text: str) -> None:
         self.said_lines.append(text)
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         self.epochs.append(epoch)
 
 

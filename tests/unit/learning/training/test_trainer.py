@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class StopAt(Listener):
         if step == self.step:
             raise StopRunError
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         if epoch == self.epoch:
             raise StopRunError
 
@@ -55,7 +55,7 @@ class Recorder(Listener):
     def stepped(self, step: int, losses: Sequence[float], samples: int) -> None:
         self.calls.append(("stepped", step, len(losses), samples))
 
-    def evaluated(self, epoch: int, step: int, accuracy: float, loss: float) -> None:
+    def evaluated(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         self.calls.append(("evaluated", epoch, step))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgebll.data.dataset import Ints
+from edgebll.data.dataset import Dataset, Ints
 from edgebll.kernel.errors import ConfigError
 
 _MAX_SEED = 2**32 - 1
@@ -26,6 +26,12 @@ def batch_order(num_samples: int, batch_size: int, seed: int, epoch: int) -> Int
     permutation = np.random.RandomState([seed, epoch]).permutation(num_samples).astype(np.int64)
     num_batches = num_samples // batch_size
     return permutation[: num_batches * batch_size].reshape(num_batches, batch_size)
+
+
+def epoch_order(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Ints:
+    """The order of an epoch of a run: that of `batch_order`, but samples that come while the run goes on first as they come."""
+    order = batch_order(len(dataset), batch_size, seed, epoch)
+    return np.arange(order.size).reshape(order.shape) if dataset.arriving and not epoch else order
 
 
 def eval_batches(num_samples: int, batch_size: int) -> Iterator[tuple[Ints, int]]:

@@ -44,7 +44,7 @@ def check_data(
     skipped: tuple[str, ...] = ()
     if is_own(name):
         splits = read_own_data(Path(name), named_options(name, options or {}), lambda _: None)
-        parts, found, skipped = _parts(splits.dataset), written(splits.options), splits.pool.skipped
+        parts, found, skipped = _parts(splits.dataset), written(splits.options), splits.skipped
         names = list(splits.options.classes)
     else:
         loaded = load_data(name, data_dir, None, options)
@@ -69,7 +69,9 @@ def _parts(dataset: Any) -> dict[str, Dataset]:
 
 def _counted(parts: Mapping[str, Dataset], names: list[str]) -> dict[str, Any]:
     first = next(iter(parts.values()))
-    counts = {split: np.bincount(part.labels.ravel(), minlength=len(names)) for split, part in parts.items()}
+    counts = {
+        split: np.bincount(part.labels[np.arange(len(part))].ravel(), minlength=len(names)) for split, part in parts.items()
+    }
     classes = [
         {"name": name, **{split: int(counts[split][label]) if split in counts else 0 for split in SPLIT_NAMES}}
         for label, name in enumerate(names)

@@ -42,6 +42,7 @@ class Dataset:
         symbols: for int64 samples, how many different tokens there are; in float32 each is one-hot then. 0: it is the number.
         dtype: what a network gets its samples as, see `as_dtype`.
         task: what is learnt; None for what the labels suggest: classes, numbers, masks or, without labels, the samples.
+        arriving: whether samples still come, or came, while a run goes on: its first pass takes them in their order.
 
     Raises:
         DataError: the arrays do not fit each other, num_classes or the task.
@@ -56,6 +57,7 @@ class Dataset:
     symbols: int = 0
     dtype: str = FLOAT32
     task: Task = field(default=None)  # type: ignore[assignment]  # what __post_init__ finds
+    arriving: bool = False
 
     def __post_init__(self) -> None:
         self._check_samples()
@@ -137,6 +139,10 @@ class Dataset:
             DataError: the labels are none for it.
         """
         return self if task == self.task else replace(self, task=task)
+
+    def ready(self, indices: Ints) -> bool:
+        """Whether the samples `indices` (B,) are there; where they are not, whoever takes them waits."""
+        return not self.arriving or bool(self.samples.ready(indices))  # type: ignore[union-attr]  # rows that are gathered
 
     def as_dtype(self, dtype: str) -> Dataset:
         """The same samples for a network with inputs of another dtype.

@@ -14,7 +14,7 @@ from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.data.loaded_data import LoadedData
 from edgebll.data.own.code_data import code_reference, is_code, named_code
-from edgebll.data.own.data_kinds import check_no_options, options_of, prepared_alike, read_own_data
+from edgebll.data.own.data_kinds import check_no_options, files_left_out, options_of, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.user_folders import xdg_base
@@ -122,8 +122,8 @@ def load_data(
         train = load_dataset(name, "train", data_dir, limit, options)
         return LoadedData(train, load_dataset(name, "test", data_dir), name)
     splits = read_own_data(Path(name), options or {}, tell or _silent)
-    if splits.pool.skipped and tell is not None:
-        tell(splits.pool.skipped_files())
+    if splits.skipped and tell is not None:
+        tell(files_left_out(Path(name), splits.skipped))
     train, test = limited(splits.dataset("train"), limit), splits.dataset("test")
     return LoadedData(train, test, settled_name(name), written(splits.options))
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgebll.data import Dataset, batch_order, eval_batches, training_batch
-from edgebll.data.dataset import FLOAT32
+from edgebll.data import Dataset, epoch_order, eval_batches, training_batch
+from edgebll.data.dataset import FLOAT32, Ints
 from edgebll.kernel.errors import BundleError, ConfigError, DataError
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.tasks import task_of_record
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Token
 
+#: Stands for a token whose samples have not come yet; never sent.
+NOT_YET = Token("", "", END, -1, -1)
 #: Entry of a manifest's recipe: smallest and largest input value, where the network declares them.
 INPUT_RANGE = "input_range"
 
@@ -61,7 +63,7 @@ class StreamSpec:
         return steps + evaluations + (steps // self.snapshot_every if self.snapshot_every else 0) + 1
 
 
-def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0) -> Iterator[Token]:
+def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, wait: bool = True) -> Iterator[Token]:
     """All tokens of a run: epochs of TRAIN, each followed by EVAL of the test data, SNAPSHOTs between them, END.
 
     A run of no epochs evaluates once.
@@ -72,6 +74,7 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0) -> I
         test: data of the evaluations.
         start: leave out what comes before so many training steps, and the SNAPSHOT right after them; `sequence` begins at 0 all
             the same. What follows a number of steps is a function of the spec, the data and that number alone.
+        wait: for samples that are still to come; else NOT_YET stands for what cannot be made yet.
 
     Raises:
         ConfigError: the training data do not fill one batch.
@@ -83,8 +86,9 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0) -> I
         raise ConfigError(f"the run has {total_steps} steps, so it cannot go on from step {start}")
     first = max(0, start - 1) // per_epoch if per_epoch else 0  # the evaluation after an epoch's last step comes after it
     for epoch in range(first, max(1, spec.epochs)):
-        order = batch_order(len(train), spec.batch_size, spec.seed, epoch) if spec.epochs else ()
+        order = epoch_order(train, spec.batch_size, spec.seed, epoch) if spec.epochs else ()
         for indices in order[max(0, start - epoch * per_epoch) :]:
+            yield from _awaited(train, indices, wait)
             x, y = training_batch(train, indices, spec.augment, spec.seed, epoch)
             scalars = {"lr": spec.schedule.rate(step, total_steps)}
             yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
@@ -93,11 +97,17 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0) -> I
                 yield Token(spec.run, spec.block, SNAPSHOT, sequence, step)
                 sequence += 1
         for indices, count in eval_batches(len(test), spec.batch_size) if spec.evaluate else ():
+            yield from _awaited(test, indices, wait)
             x = test.inputs(indices)
             y = test.targets(indices, x)
             yield Token(spec.run, spec.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
             sequence += 1
     yield Token(spec.run, spec.block, END, sequence, step)
+
+
+def _awaited(dataset: Dataset, indices: Ints, wait: bool) -> Iterator[Token]:
+    while not wait and not dataset.ready(indices):
+        yield NOT_YET
 
 
 def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data.own.array_files import ArrayOptions, pool_of
+from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import WORDS, digest_arrays, gathered
+from edgebll.data.own.record_data import RecordSplits, splits_of
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, Resolved, known_names, make, resolve
@@ -83,8 +85,8 @@ def _check_own(name: str, found: Resolved, recorded: CodeOrigin) -> None:
         )
 
 
-def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> SamplePool:
-    """The samples that code makes, all of them in memory.
+def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> SamplePool | RecordSplits:
+    """The samples that code makes, all of them in memory; or as they come, of a live source.
 
     Args:
         path: the name of the code.
@@ -102,6 +104,8 @@ def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> 
     found = resolve(_KIND, name, {}, recorded)
     _check_own(name, found, recorded)
     made = make(found, _KIND, options.arguments, (Iterable, Sized), words=WORDS)
-    arrays = gathered(made, name)
     origin = to_plain(found.origin) if found.origin is not None else {}
+    if isinstance(made, LiveSource):
+        return splits_of(made.arriving(), replace(options, code=origin), made.count)
+    arrays = gathered(made, name)
     return pool_of(name, arrays, replace(options, digest=digest_arrays(arrays), code=origin))

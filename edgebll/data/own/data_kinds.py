@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from edgebll.data.own.code_data import CODE, CodeOptions, is_code, read_code, wi
 from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
 from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
+from edgebll.data.own.record_data import RECORD, RecordOptions, RecordSplits, is_record, read_record
 from edgebll.data.own.sample_pool import DataSplits, SamplePool, split_pool
-from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.errors import ConfigError, DataError, EdgebllError
 
 Tell = Callable[[str], None]
 
@@ -28,14 +29,14 @@ class DataKind:
         looks: what it looks like, for messages.
         is_here: whether a path is of this kind.
         options: the dataclass of its options.
-        read: makes a pool of (path, options, whom to tell).
+        read: makes a pool, or the splits of a record, of (path, options, whom to tell).
     """
 
     name: str
     looks: str
     is_here: Callable[[Path], bool]
     options: type[OwnDataOptions]
-    read: Callable[[Path, Any, Tell], SamplePool]
+    read: Callable[[Path, Any, Tell], SamplePool | RecordSplits]
 
 
 #: Data by the name of code.
@@ -44,6 +45,7 @@ OF_CODE = DataKind(
 )
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
+    DataKind(RECORD, "a record of a live source", is_record, RecordOptions, read_record),
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
     DataKind(TABLE, "a .csv file or a folder with train.csv and test.csv", is_table, TableOptions, read_table),
     DataKind(IMAGES, "a folder of images, a subfolder a class", is_image_folder, ImageOptions, read_image_folder),
@@ -59,7 +61,7 @@ def kind_of(path: Path) -> DataKind:
     """
     if OF_CODE.is_here(path):
         return OF_CODE
-    if not path.exists():
+    if not path.exists() and not is_record(path):
         raise DataError(f"there is no data set at {path}; give a folder or file that exists")
     try:
         for kind in KINDS:
@@ -77,7 +79,7 @@ def options_of(path: Path, given: Mapping[str, Any]) -> OwnDataOptions:
     return read_options(kind.options, str(path), {**own, "kind": kind.name})
 
 
-def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplits:
+def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplits | RecordSplits:
     """The training and the test set at a path.
 
     Args:
@@ -92,10 +94,19 @@ def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplit
     kind, options = kind_of(path), options_of(path, given)
     try:
         pool = kind.read(path, options, tell)
+    except EdgebllError:
+        raise
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
     _check_unchanged(path, given, written(pool.options))
-    return split_pool(pool)
+    return split_pool(pool) if isinstance(pool, SamplePool) else pool
+
+
+def files_left_out(path: Path, skipped: Sequence[str]) -> str:
+    """How many files were left out, and one of them with the reason, in a sentence."""
+    count = len(skipped)
+    files, they = ("1 file is", "it") if count == 1 else (f"{count} files are", "they")
+    return f"{path}: {files} left out, for {they} cannot be read, e.g. {skipped[0]}"
 
 
 def prepared_alike(path: Path, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

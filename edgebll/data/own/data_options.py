@@ -17,7 +17,7 @@ from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_
 
 T = TypeVar("T", bound="OwnDataOptions")
 #: Options that say what the data were, not how they are prepared; other data have others.
-FOUND_OUT = ("kind", "digest", "decoded", "code", "arguments")
+FOUND_OUT = ("kind", "digest", "decoded", "code", "arguments", "count")
 YES, NO = "yes", "no"
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 

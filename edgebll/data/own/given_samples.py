@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from edgebll.data.own.array_files import ArrayOptions, pool_of
+from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import gathered
+from edgebll.data.own.record_data import attached
 from edgebll.kernel.support.atomic_files import check_parents, storage_errors, sync_folder
 from edgebll.kernel.support.scratch_files import scratch_folder, sweep
 
@@ -26,10 +28,21 @@ def is_name(data: Any) -> bool:
 
 
 @contextlib.contextmanager
+def live(data: Any) -> Iterator[None]:
+    """Let a live source be read within the context, where its record is; nothing for other data."""
+    with attached(data) if isinstance(data, LiveSource) else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
 def named_data(data: Any, run: Path | None) -> Iterator[tuple[str | None, Path | None]]:
     """A name for data given in any way, and the folder of those that a run is to keep; arguments as `samples_on_disk`."""
     if is_name(data):
         yield None if data is None else os.fspath(data), None
+        return
+    if isinstance(data, LiveSource):
+        with attached(data) as name:
+            yield name, None
         return
     with samples_on_disk(data, run) as folder:
         yield str(folder), folder

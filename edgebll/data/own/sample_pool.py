@@ -44,12 +44,6 @@ class SamplePool:
         """Whether the samples are images of a byte a pixel and channel."""
         return self.samples.dtype == np.uint8 and self.samples.ndim == 4
 
-    def skipped_files(self) -> str:
-        """How many files were left out, and one of them with the reason, in a sentence."""
-        count = len(self.skipped)
-        files = "1 file is" if count == 1 else f"{count} files are"
-        return f"{self.name}: {files} left out, for {'it' if count == 1 else 'they'} cannot be read, e.g. {self.skipped[0]}"
-
 
 @dataclass(frozen=True)
 class DataSplits:
@@ -64,6 +58,11 @@ class DataSplits:
     pool: SamplePool
     rows: Mapping[int, Ints]
     options: OwnDataOptions
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Files that were left out, each with the reason."""
+        return self.pool.skipped
 
     def dataset(self, split: str) -> Dataset:
         """The split "train" or "test".

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgebll.data.dataset import Floats, Ints
 
@@ -18,13 +17,14 @@ class SampleRows:
     """Some rows of an array in an order of their own, for `Dataset.samples`; a batch is copied, never the whole.
 
     Args:
-        base: the array (N, ...); uint8 images (N, C, H, W) stay what they are, whole numbers become int64, all else float32.
+        base: the array (N, ...), or what is one to those who ask for rows; uint8 images (N, C, H, W) stay what they are, whole
+            numbers become int64, all else float32.
         rows: which of its rows, int64 (M,).
         mean: what is subtracted from numbers of each channel, float32 (C,), the first axis of a sample; None for nothing.
         std: what they are divided by then, float32 (C,).
     """
 
-    def __init__(self, base: npt.NDArray[Any], rows: Ints, mean: Floats | None = None, std: Floats | None = None) -> None:
+    def __init__(self, base: Any, rows: Ints, mean: Floats | None = None, std: Floats | None = None) -> None:
         self.base, self.rows = base, rows
         self._mean, self._std = mean, std
         pixels = base.dtype == np.uint8 and base.ndim == 4
@@ -46,17 +46,25 @@ class SampleRows:
         shape = (-1, *[1] * (self.ndim - 2))
         return (found - self._mean.reshape(shape)) / self._std.reshape(shape)
 
+    @property
+    def _arriving(self) -> bool:
+        return hasattr(self.base, "bounds")
+
+    def ready(self, index: Ints) -> bool:
+        """Whether the samples `index` (B,) are there and need not be waited for."""
+        return not self._arriving or bool(self.base.has(self.rows[index]))
+
     def copy(self) -> SampleRows:
         """The same rows; nothing is copied, for nothing is ever changed."""
         return self
 
     def min(self) -> Any:
-        """The smallest number of all."""
-        return min(piece.min() for piece in self.pieces())
+        """The smallest number of all; the least there may be, while they still come."""
+        return self.base.bounds[0] if self._arriving else min(piece.min() for piece in self.pieces())
 
     def max(self) -> Any:
-        """The largest number of all."""
-        return max(piece.max() for piece in self.pieces())
+        """The largest number of all; the most there may be, while they still come."""
+        return self.base.bounds[1] if self._arriving else max(piece.max() for piece in self.pieces())
 
     def pieces(self) -> Iterator[Any]:
         """All samples, some at a time."""

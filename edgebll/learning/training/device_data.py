@@ -53,8 +53,10 @@ class DeviceData:
         return self._as_numbers(samples[places])
 
     def _all_targets(self) -> Tensor | None:
-        """Targets of all samples, unless they are too many, or the samples themselves."""
+        """Targets of all samples, unless they are too many, still to come, or the samples themselves."""
         dataset = self.dataset
+        if dataset.arriving:
+            return None
         dtype, shape = dataset.task.target(dataset.outputs)
         if dataset.task.of_input or len(dataset) * math.prod(shape) * np.dtype(dtype).itemsize > _MOST_BYTES:
             return None

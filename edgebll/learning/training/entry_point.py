@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebll.data.own.given_samples import is_name, named_data
+from edgebll.data.own.given_samples import is_name, live, named_data
 from edgebll.kernel.errors import ConfigError, MissingExtraError
 from edgebll.kernel.own_code import name_of
 from edgebll.kernel.plots import draw_curves
@@ -86,7 +86,8 @@ def train(
     Args:
         out: the run folder to write.
         data: name of the data set, the path of own data, or samples as they are: arrays (x, y), an iterable or a torch Dataset
-            of pairs (sample, label), or {"train": ..., "test": ...} of such; those are kept in the run folder.
+            of pairs (sample, label), or {"train": ..., "test": ...} of such; those are kept in the run folder. Or a
+            `edgebll.data.LiveSource`, whose samples are still to come.
         data_option: options of own data, e.g. {"size": 64}.
         task: what is learnt, a name of `edgebll.TASKS`, FILE.py:NAME, or a class of a file of your own; by default what the
             data's labels suggest.
@@ -166,7 +167,8 @@ def train(
             given["data"] = os.fspath(data)
         else:
             del given["data"]  # the run has its own
-        return go_on(Path(out), given, data_dir, listener)
+        with live(data):
+            return go_on(Path(out), given, data_dir, listener)
     with named_data(data, Path(out)) as (name, samples):
         return begin(Path(out), {**options, "data": name}, data_dir, listener, overwrite=overwrite, samples=samples)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgebll.data import Dataset, batch_order
+from edgebll.data import Dataset, epoch_order
 from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
@@ -91,7 +91,7 @@ class TrainingLoop:
     def _epoch(self, states: States, epoch: int, first: int) -> None:
         config, before = self.config, epoch * self.steps_per_epoch
         self._clocked = time.monotonic()
-        order = batch_order(len(self.train_data.dataset), config.batch_size, config.seed, epoch)
+        order = epoch_order(self.train_data.dataset, config.batch_size, config.seed, epoch)
         batches = EpochBatches(self.train_data, order, config.augment, config.seed, epoch)
         rates = [self.schedule.rate(before + index, self.total_steps) for index in range(self.steps_per_epoch)]
         on_device = torch.tensor(rates, dtype=torch.float32).to(self.placement.device)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.data.own.given_samples import is_name, named_data
+from edgebll.data.own.given_samples import live, named_data
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll.kernel.runs.run_result import RunResult
 from edgebll.kernel.support.option_values import KeyValues, given_options
+from edgebll_firmware_host.run.entry_arguments import Place, check_only_resume, data_name, needed_folder, path_text
 from edgebll_firmware_host.run.launch import begin_on_cluster, begin_simulated, go_on
-from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS, ClusterSpec, RunSpec, SimulateSpec
-
-Place = str | os.PathLike[str]
+from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS, ClusterSpec, SimulateSpec
 
 
 def simulate(
@@ -79,7 +77,7 @@ def simulate(
         measure: place blocks by the time their steps take on this machine, not by an estimate.
         deadline: seconds of silence after which a board counts as lost.
         patience: seconds without progress after which recovering is given up; 0 gives up at the first failure.
-        resume: go on with the unfinished run in this folder; all other options are those it began with.
+        resume: go on with the unfinished run in this folder; all other options are those it began with, but for a live source.
         data_dir: folder with the data set's files.
         overwrite: replace a run that is already at `out`.
         progress: takes events, see `edgebll.kernel.runs.run_events`.
@@ -102,10 +100,10 @@ def simulate(
         (10, {'board0': ['block0'], 'board1': ['block1']})
     """
     spec = SimulateSpec(
-        bundle=_text(bundle) or "",
-        data=_text(data) if is_name(data) else type(data).__name__,
+        bundle=path_text(bundle) or "",
+        data=data_name(data),
         data_options=given_options("data", data_option),
-        data_dir=_text(data_dir),
+        data_dir=path_text(data_dir),
         epochs=epochs,
         lr=lr,
         schedule=schedule,
@@ -128,9 +126,10 @@ def simulate(
     )
     listener = as_listener(progress)
     if resume is not None:
-        _check_only_resume(spec, out, overwrite)
-        return go_on(spec.kind, Path(resume), listener)
-    with named_data(data, folder := _needed(spec, out)) as (name, samples):
+        check_only_resume(spec, out, overwrite)
+        with live(data):
+            return go_on(spec.kind, Path(resume), listener)
+    with named_data(data, folder := needed_folder(spec, out)) as (name, samples):
         return begin_simulated(replace(spec, data=name), folder, listener, overwrite=overwrite, samples=samples)
 
 
@@ -181,7 +180,7 @@ def run(
         snapshot_seconds: save all states every so many seconds; 0 for never.
         keep_snapshots: how many of the newest snapshots stay on the disk.
         measure: place blocks by the time their steps take on this machine, not by an estimate.
-        resume: go on with the unfinished run in this folder; all other options are those it began with.
+        resume: go on with the unfinished run in this folder; all other options are those it began with, but for a live source.
         data_dir: folder with the data set's files.
         overwrite: replace a run that is already at `out`.
         preflight: let boards try their links before anything is loaded.
@@ -201,11 +200,11 @@ def run(
         (10, 2)
     """
     spec = ClusterSpec(
-        bundle=_text(bundle) or "",
-        cluster=_text(cluster) or "",
-        data=_text(data) if is_name(data) else type(data).__name__,
+        bundle=path_text(bundle) or "",
+        cluster=path_text(cluster) or "",
+        data=data_name(data),
         data_options=given_options("data", data_option),
-        data_dir=_text(data_dir),
+        data_dir=path_text(data_dir),
         epochs=epochs,
         lr=lr,
         schedule=schedule,
@@ -221,29 +220,12 @@ def run(
     )
     listener = as_listener(progress)
     if resume is not None:
-        _check_only_resume(spec, out, overwrite, "cluster")
+        check_only_resume(spec, out, overwrite, "cluster")
         path = Path(cluster) if cluster is not None else None
-        return go_on(spec.kind, Path(resume), listener, cluster=path, preflight=preflight)
+        with live(data):
+            return go_on(spec.kind, Path(resume), listener, cluster=path, preflight=preflight)
     if not spec.cluster:
         raise ConfigError("give the inventory of boards, cluster")
-    with named_data(data, folder := _needed(spec, out)) as (name, samples):
+    with named_data(data, folder := needed_folder(spec, out)) as (name, samples):
         spec = replace(spec, data=name)
         return begin_on_cluster(spec, folder, listener, overwrite=overwrite, preflight=preflight, samples=samples)
-
-
-def _text(place: Place | None) -> str | None:
-    return os.fspath(place) if place is not None else None
-
-
-def _needed(spec: RunSpec, out: Place | None) -> Path:
-    """The run folder; raises ConfigError where it or the bundle is missing, which only a run that is resumed does without."""
-    if not spec.bundle or out is None:
-        raise ConfigError(f"give the {'bundle to train' if not spec.bundle else 'run folder to write, out'}, or resume a run")
-    return Path(out)
-
-
-def _check_only_resume(spec: RunSpec, out: Place | None, overwrite: bool, *others: str) -> None:
-    """Raise ConfigError if a run that is resumed is given options of its own: it goes on as it began."""
-    given = [*spec.given(), *(["out"] if out is not None else []), *(["overwrite"] if overwrite else [])]
-    if stray := [name for name in given if name not in others]:
-        raise ConfigError(f"resume goes on with the run as it began; leave out {stray[0]}")

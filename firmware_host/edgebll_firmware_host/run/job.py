@@ -58,9 +58,9 @@ class Job:
         """The learning rate of a training step."""
         return self.stream_spec.schedule.rate(step, self.total_steps)
 
-    def stream(self, start: int) -> Iterator[Token]:
-        """The tokens from a training step on."""
-        return stream(self.stream_spec, self.train, self.test, start)
+    def stream(self, start: int, *, wait: bool = True) -> Iterator[Token]:
+        """The tokens from a training step on; without waiting for samples that are still to come, NOT_YET stands for them."""
+        return stream(self.stream_spec, self.train, self.test, start, wait=wait)
 
 
 def make_job(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _stream(
     request = RunRequest(
         job.bundle,
         job.stream_spec.run,
-        job.stream,
+        partial(job.stream, wait=False),
         list(facts.weights) if facts.weights is not None else None,
         snapshot_seconds=spec.snapshot_seconds,
         keep_snapshots=spec.keep_snapshots,

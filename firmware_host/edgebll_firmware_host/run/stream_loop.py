@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgebll.data.token_stream import NOT_YET
 from edgebll.kernel.errors import LinkError, LinkTimeout
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Sender
@@ -32,6 +33,8 @@ from edgebll_firmware_host.run.token_feeder import TokenFeeder
 
 #: How long an attempt to feed may hold up everything else.
 _SEND_S = 0.05
+#: Samples that are still to come are looked for so often.
+_LOOK_S = 0.02
 #: Where the data connection breaks, the control connection may tell within so long that the board itself is gone.
 _REASON_S = 0.25
 
@@ -66,6 +69,7 @@ class StreamLoop:
         self._state, self._inbox = state, inbox
         self._broken_since_s: float | None = None  # the data connection
         self._refused: Token | None = None  # what the data connection did not take yet
+        self._short = False  # samples of the next token are still to come
         self._outcome = outcome
 
     def go(self) -> Finished | Regroup:
@@ -88,7 +92,7 @@ class StreamLoop:
                 return Finished()
             for action in decided.actions:
                 self._perform(action)
-            wait_s = decided.wait_s
+            wait_s = min(decided.wait_s, _LOOK_S) if self._short else decided.wait_s
 
     def _check_link(self) -> None:
         if self._sender.on_the_way:
@@ -119,7 +123,8 @@ class StreamLoop:
     def _feed(self, count: int) -> None:
         for _ in range(count):
             token = self._refused or self._feeder.next(awake_s())
-            if token is None:
+            self._short = token is NOT_YET
+            if token is None or self._short:
                 return
             try:
                 self._sender.send(token, _SEND_S)
@@ -133,6 +138,8 @@ class StreamLoop:
 
     def _fed(self, token: Token) -> None:
         self._outcome.bytes_streamed += payload_bytes(token)
+        if not self._state.in_flight:  # however long samples were waited for, that was no stalling
+            self._state.last_progress_s = awake_s()
         self._state.fed += 1
         self._state.exhausted = token.kind == END
         if token.kind in (SNAPSHOT, END):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from edgebll.data.token_stream import NOT_YET
 from edgebll.kernel.wire import SNAPSHOT, TRAIN, Token
 
 
@@ -30,18 +31,23 @@ class TokenFeeder:
         self._taken_s, self._sequence = now_s, 0
         self._trained = False  # the last token was a training step
         self._held: Token | None = None
+        self._names = "", ""  # of the run and the block
         self.wanted = False
         self.step = 0
 
     def next(self, now_s: float) -> Token | None:
-        """The next token, or None at the end."""
+        """The next token, NOT_YET where its samples have not come, or None at the end."""
         token = self._held or next(self._tokens, None)
         self._held = None
         if token is None:
             return None
         if self._trained and token.kind != SNAPSHOT and self._due(now_s):
-            self._held = token
-            token = Token(token.run, token.block, SNAPSHOT, 0, token.step)
+            if token is not NOT_YET:
+                self._held = token
+            token = Token(*self._names, SNAPSHOT, 0, self.step)
+        if token is NOT_YET:
+            return token
+        self._names = token.run, token.block
         if token.kind == SNAPSHOT:
             self._taken_s, self.wanted = now_s, False
         self._trained = token.kind == TRAIN

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo test test-more soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo test test-more cpp-headers soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -68,8 +68,12 @@ test: lint
 	$(BIN)/pytest -n 3 --dist loadfile tests/integration
 
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
-test-more: setup
+test-more: setup cpp-headers
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
+
+# Headers of ONNX Runtime's C API for examples/cpp, from Debian's package into build/; without them its test says what it needs.
+cpp-headers: setup
+	cd tests && ../$(BIN)/python -m support.onnxruntime_headers
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
 .PHONY: fuzz

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from edgebll.kernel.bundle import open_bundle
     from edgebll.kernel.comparison.compare_runs import RunComparison, compare
     from edgebll.kernel.errors import EdgebllError
-    from edgebll.kernel.execution.runtime_table import load_block
     from edgebll.kernel.runs.run_events import RunEvent
     from edgebll.kernel.runs.run_result import RunResult
     from edgebll.kernel.tasks import TASKS, Task, make_task
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from edgebll.learning.reproduce.sweep import sweep
     from edgebll.learning.training.entry_point import train
     from edgebll.learning.training.module_state import state_dict
+    from edgebll_devices.block_access import load_block
     from edgebll_export.bundles.export_bundle import export_bundle
     from edgebll_export.bundles.export_trained import export
     from edgebll_export.bundles.verify_report import verify
@@ -84,7 +84,7 @@ _PLACES = {
     "evaluate": "edgebll.data.evaluation:evaluate",
     "export": "edgebll_export.bundles.export_trained:export",
     "export_bundle": "edgebll_export.bundles.export_bundle:export_bundle",
-    "load_block": "edgebll.kernel.execution.runtime_table:load_block",
+    "load_block": "edgebll_devices.block_access:load_block",
     "make_network": "edgebll.learning.networks:make_network",
     "make_optimizer": "edgebll.learning:make_optimizer",
     "make_rule": "edgebll.learning:make_rule",

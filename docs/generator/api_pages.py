@@ -19,6 +19,7 @@ PACKAGES = {
     "edgebll.learning.training": ("Training", "Training on this machine."),
     "edgebll.data": ("Data", "Data sets, their order and augmentation, in numpy."),
     "edgebll_export": ("Export", "Networks, runs and functions as ONNX graphs."),
+    "edgebll_devices": ("Boards", "Blocks in a program of one's own on a board, without host and agent."),
     "edgebll.kernel.bundle": ("Bundles", "Opening, checking and writing the folder that boards load."),
     "edgebll.kernel.wire": ("Messages", "What boards and hosts say; [the protocol](../wire.md) has what they mean."),
     "edgebll.kernel.errors": ("Errors", "All that is raised on purpose; [exit codes](../exit-codes.md) has causes and cures."),

@@ -16,13 +16,23 @@ from edgebll.cli.app import app
 from edgebll_devices.hardware.profiles import default_folder, load_profiles
 
 
-def run(page: str, folder: Path) -> list[str]:
-    """Write the files of a page, run its run.py, and return the lines it printed."""
-    for name, text in re.findall(r"```python file=(\S+)\n(.*?)```", Document(f"docs/how-to/{page}.md").text, re.DOTALL):
-        (folder / name).write_text(text)
-    result = subprocess.run([sys.executable, "run.py"], cwd=folder, capture_output=True, text=True, timeout=120)
+def files_of(page: str) -> dict[str, str]:
+    """The files that a page shows, by name."""
+    return dict(re.findall(r"```python file=(\S+)\n(.*?)```", Document(f"docs/how-to/{page}.md").text, re.DOTALL))
+
+
+def ran(arguments: list[str], folder: Path) -> list[str]:
+    """The lines that Python prints."""
+    result = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
+
+
+def run(page: str, folder: Path) -> list[str]:
+    """Write the files of a page, run its run.py, and return the lines it printed."""
+    for name, text in files_of(page).items():
+        (folder / name).write_text(text)
+    return ran(["run.py"], folder)
 
 
 @pytest.mark.parametrize(("page", "trained"), [("add-a-rule", "net.0.weight"), ("add-an-objective", "net.0.weight")])
@@ -65,6 +75,16 @@ def test_runtimes_are_used_and_compared_by_hand(tmp_path: Path) -> None:
     shape, *compared = run("add-a-runtime", tmp_path)
     assert shape == "(8, 8) ['loss', 'loss_match', 'loss_pred']"
     assert compared == ["onnxruntime agrees with PyTorch", "reference agrees with PyTorch"]
+
+
+def test_a_board_trains_in_a_program_of_its_own_without_torch(tmp_path: Path) -> None:
+    for name, text in files_of("train-in-your-own-program").items():
+        (tmp_path / name).write_text(text)
+    ran(["make_bundle.py"], tmp_path)
+    alone = "import sys, runpy; sys.modules['torch'] = sys.modules['onnx'] = None; runpy.run_path('board.py')"
+    (said,) = ran(["-c", alone], tmp_path)
+    assert re.fullmatch(r"loss 0\.\d\d, 5 of 5 known", said)
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == ["block0.safetensors", "block1.safetensors"]
 
 
 def test_a_trained_network_leaves_as_one_model_and_as_weights(tmp_path: Path) -> None:

@@ -100,12 +100,14 @@ def debian_mirror() -> str:
     raise CannotRunError("apt of this machine knows no mirror of Debian: run apt-get update, or give one with --mirror")
 
 
-def fetch(folder: Path, architecture: str, mirror: str, packages: Sequence[str], *, alone: bool = False) -> list[Path]:
+def fetch(
+    folder: Path, architecture: str, mirror: str, packages: Sequence[str], *, alone: bool = False, suite: str = SUITE
+) -> list[Path]:
     """Download packages, with all they depend on unless `alone`, for an architecture; return the .deb files."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
-    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
     options = {
         "APT::Architecture": architecture,
         "APT::Architectures": architecture,

@@ -85,12 +85,6 @@ def load_block(
         ConfigError: unknown runtime or threads < 1. MissingExtraError: the runtime is not installed.
         BundleError: no such block, or a graph or state that does not load or fit. BoardError: the GPU failed.
         LoadHalted: `load_context` stopped it.
-
-    Examples:
-        >>> import edgebll
-        >>> with edgebll.load_block("onnxruntime", edgebll.open_bundle("bundle"), "block0") as block:
-        ...     sorted(block.state())
-        ['...']
     """
     check_runtime(runtime)
     if threads < 1:

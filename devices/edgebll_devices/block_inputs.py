@@ -1,0 +1,87 @@
+"""What a program of the user's gives to a block: made the numbers that its graphs take, or refused in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebll.kernel.errors import DataError
+from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll.kernel.state.block_state import Array
+
+
+def as_numbers(block: str, name: str, value: Any, expected: TensorSpec, *, any_count: bool = False) -> Array:
+    """A value as an array that a block takes.
+
+    Args:
+        block: its name, for messages.
+        name: of the value, for messages.
+        value: an array, or what numpy makes one of.
+        expected: dtype and shape; numbers of the same kind are converted, e.g. float64, as Python's lists become, to float32.
+        any_count: whether the first axis may have any length of at least 1.
+
+    Raises:
+        DataError: another shape, another kind of numbers, ones that the dtype cannot hold, or NaN or infinite ones.
+    """
+    array = _array(block, name, value)
+    wanted = tuple(expected.shape)
+    if array.shape != wanted and not (any_count and array.ndim and len(array) and array.shape[1:] == wanted[1:]):
+        first = "N" if any_count else wanted[0] if wanted else ""
+        shape = ", ".join(map(str, (first, *wanted[1:]) if wanted else ()))
+        raise DataError(
+            f"{block} expected {name} of shape ({shape}) and got {array.shape}; give it in the shape of the training"
+        )
+    if array.dtype.name != expected.dtype:
+        array = _converted(block, name, array, expected.dtype)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError(
+            f"{block} got NaN or infinite numbers in {name}, which would spoil its weights; leave those samples out"
+        )
+    return array
+
+
+def as_labels(block: str, value: Any, expected: TensorSpec, one_hot: bool) -> Array:
+    """Labels as a block takes them: one-hot, or the numbers of classes where the task is to tell classes apart.
+
+    Args:
+        block: its name, for messages.
+        value: (B, C) float32, or (B,) whole numbers from 0 to C - 1; with positions (B, T, C) or (B, T).
+        expected: of the labels.
+        one_hot: whether class numbers are taken.
+
+    Raises:
+        DataError: as for `as_numbers`, or a class that there is not.
+    """
+    array = _array(block, "y", value)
+    if not one_hot or array.dtype.kind not in "iu" or array.shape != tuple(expected.shape[:-1]):
+        return as_numbers(block, "y", array, expected)
+    classes = expected.shape[-1]
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:
+        raise DataError(f"{block} knows the classes 0 to {classes - 1}, and got {int(array.min())} to {int(array.max())} in y")
+    one_hot_rows: Array = np.eye(classes, dtype=np.float32)[array]
+    return one_hot_rows
+
+
+def _array(block: str, name: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # rows of different lengths, things that are no numbers
+        raise DataError(f"{block} cannot make an array of {name} ({str(error).splitlines()[0]})") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{block} expected numbers in {name} and got {array.dtype.name}")
+    return array
+
+
+def _converted(block: str, name: str, array: Array, dtype: str) -> Array:
+    kinds = ("f",) if np.dtype(dtype).kind == "f" else ("i", "u")
+    if array.dtype.kind not in kinds or np.dtype(dtype).kind == "b":
+        raise DataError(
+            f"{block} expected {name} as {dtype} and got {array.dtype.name}; convert it as it was for the training, e.g. "
+            f"pixels with x.astype('float32') / 255"
+        )
+    with np.errstate(over="ignore"):
+        converted: Array = array.astype(dtype)
+    if np.dtype(dtype).kind != "f" and not np.array_equal(converted, array):
+        raise DataError(f"{block} expected {name} as {dtype}, which does not hold {array.min()} to {array.max()}")
+    return converted

@@ -34,8 +34,9 @@ def check_data(
         picture: where to draw some samples; None for nowhere.
 
     Returns:
-        "data", "kind", "shape" and "dtype" of a sample, "classes" with how many samples of each are for training and for
-        evaluation, "skipped" files with the reason, and "options", all of them as a run would write them down.
+        "data", "kind", "shape" and "dtype" of a sample, the "task" its labels suggest and the shape of that task's "outputs",
+        "classes" with how many labels of each are for training and for evaluation, "skipped" files with the reason, and
+        "options", all of them as a run would write them down.
 
     Raises:
         DataError: the data are missing, damaged or not such as can be trained on. ConfigError: an option is wrong.
@@ -69,20 +70,33 @@ def _parts(dataset: Any) -> dict[str, Dataset]:
 
 def _counted(parts: Mapping[str, Dataset], names: list[str]) -> dict[str, Any]:
     first = next(iter(parts.values()))
-    counts = {
-        split: np.bincount(part.labels[np.arange(len(part))].ravel(), minlength=len(names)) for split, part in parts.items()
-    }
+    counts = {split: _counts(part, len(names)) for split, part in parts.items()}
     classes = [
         {"name": name, **{split: int(counts[split][label]) if split in counts else 0 for split in SPLIT_NAMES}}
         for label, name in enumerate(names)
     ]
     samples = {split: len(parts[split]) if split in parts else 0 for split in SPLIT_NAMES}
-    return {"shape": list(first.input_shape), "dtype": str(first.samples.dtype), "samples": samples, "classes": classes}
+    task, outputs = first.task.name, list(first.outputs)
+    facts = {"shape": list(first.input_shape), "dtype": str(first.samples.dtype), "task": task, "outputs": outputs}
+    return {**facts, "samples": samples, "classes": classes}
+
+
+def _counts(part: Dataset, num_classes: int) -> Any:
+    """How many labels there are of each class."""
+    return np.bincount(part.labels[np.arange(len(part))].ravel(), minlength=num_classes) if num_classes else ()
+
+
+def _title(label: Any, names: list[str]) -> str:
+    """A label in a word or a few."""
+    if np.ndim(label):
+        return " ".join(f"{value:g}" for value in label)
+    return names[label] if names else f"{label:g}"
 
 
 def _draw(dataset: Dataset, names: list[str], picture: Path) -> None:
     count = min(SHEET_SAMPLES, len(dataset))
     indices = np.arange(count, dtype=np.int64)
-    labels = dataset.labels[indices]
-    titles = [names[label] if labels.ndim == 1 else " ".join(map(str, label)) for label in labels]
+    titles = [""] * count
+    if dataset.labels is not None and dataset.labels.ndim <= 2:
+        titles = [_title(label, names) for label in dataset.labels[indices]]
     draw_sheet(picture, dataset.samples[indices], titles)

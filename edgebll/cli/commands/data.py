@@ -73,8 +73,12 @@ def check(
         return
     shape = "x".join(map(str, found["shape"]))
     samples = found["samples"]
-    typer.echo(f"{data}: {found['kind']}, {samples['train']} training and {samples['test']} test samples of {shape}")
-    print_table(("class", "train", "test"), [(c["name"], str(c["train"]), str(c["test"])) for c in found["classes"]])
+    task = f"{found['task']} of {'x'.join(map(str, found['outputs']))}"
+    typer.echo(
+        f"{data}: {found['kind']}, {samples['train']} training and {samples['test']} test samples of {shape}, for {task}"
+    )
+    if found["classes"]:
+        print_table(("class", "train", "test"), [(c["name"], str(c["train"]), str(c["test"])) for c in found["classes"]])
     for reason in found["skipped"]:
         typer.echo(f"left out: {reason}")
     for name, value in found["options"].items():

@@ -1,6 +1,6 @@
 """Arrays in files of numpy: one .npz, or a folder of .npy files, which are mapped into memory and may be larger than it.
 
-Named x and y, or x_train, y_train, x_test, y_test. Pickled objects are never loaded.
+Named x and y, or x_train, y_train, x_test, y_test; without y, samples have no labels. Pickled objects are never loaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edgebll.data.own.data_options import NO, YES, OwnDataOptions
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.held_out import PART_NAMES, TEST, TRAIN, UNDECIDED
-from edgebll.data.own.label_numbers import label_numbers
+from edgebll.data.own.label_numbers import settle_labels
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import DataError
@@ -70,14 +70,15 @@ def pool_of(name: str, arrays: Arrays, options: ArrayOptions) -> SamplePool:
     if len({(some.shape[1:], some.dtype) for some in samples}) > 1:
         shapes = " and ".join(f"{x} {some.dtype} {some.shape}" for (x, _, _), some in zip(groups, samples, strict=True))
         raise DataError(f"{name}: samples for training and for evaluation must be of one shape and type, not {shapes}")
-    labels, classes = label_numbers(name, np.concatenate([arrays[y] for _, y, _ in groups]), options.classes)
+    given = [arrays[y] for _, y, _ in groups if y in arrays]
+    labels, options = settle_labels(name, np.concatenate(given) if given else None, options)
     for (x, y, _), some in zip(groups, samples, strict=True):
-        if len(arrays[y]) != len(some):
+        if y in arrays and len(arrays[y]) != len(some):
             raise DataError(f"{name} has {len(some)} samples in {x}, but {len(arrays[y])} labels in {y}; give one for each")
     parts = np.concatenate([np.full(len(some), part, np.int8) for (_, _, part), some in zip(groups, samples, strict=True)])
     whole = samples[0] if len(samples) == 1 else np.concatenate(samples)
     pixels = whole.dtype == np.uint8 and whole.ndim == 4
-    options = replace(options, classes=classes, normalize=options.normalize or (YES if pixels else NO))
+    options = replace(options, normalize=options.normalize or (YES if pixels else NO))
     return SamplePool(name, whole, labels, parts, options)
 
 
@@ -113,12 +114,11 @@ def _check_finite(what: str, values: npt.NDArray[Any]) -> None:
 
 def _groups(name: str, arrays: Arrays) -> list[tuple[str, str, int]]:
     """Names of the samples and of the labels of each part, and what it is for."""
-    if "x" in arrays and "y" in arrays:
+    if "x" in arrays:
         return [("x", "y", UNDECIDED)]
-    found = [
-        (f"x_{word}", f"y_{word}", part) for word, part in PART_NAMES.items() if {f"x_{word}", f"y_{word}"} <= arrays.keys()
-    ]
-    if {part for _, _, part in found} == {TRAIN, TEST}:
+    found = [(f"x_{word}", f"y_{word}", part) for word, part in PART_NAMES.items() if f"x_{word}" in arrays]
+    labelled = {y in arrays for _, y, _ in found}
+    if {part for _, _, part in found} == {TRAIN, TEST} and len(labelled) == 1:
         return found
     has = ", ".join(sorted(arrays)) or "nothing"
     raise DataError(f"{name} needs arrays x and y, or x_train, y_train, x_test and y_test, but has {has}; name them so")

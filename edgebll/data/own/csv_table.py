@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.dataset import Floats, Ints
 from edgebll.data.own.csv_columns import CsvFile, is_number, open_csv
-from edgebll.data.own.data_options import YES, OwnDataOptions
+from edgebll.data.own.data_options import CLASSES, NONE, NUMBERS, YES, OwnDataOptions
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.held_out import LEFT_OUT, PART_NAMES, TEST, TRAIN, UNDECIDED, decide
-from edgebll.data.own.label_numbers import label_numbers
+from edgebll.data.own.label_numbers import settle_labels
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError, DataError
 
@@ -28,7 +29,8 @@ class TableOptions(OwnDataOptions):
     """Options of a table; those of every kind come before.
 
     Attributes:
-        target: the column with the class; empty for one that is named label, class, target or y, else the last.
+        target: the column with the class or number, or several with numbers; empty for one that is named label, class, target
+            or y, else the last, and with labels=none for none.
         columns: with the numbers; empty for all that are neither target nor group.
         window: rows of a sample; a sample is (columns,) for 1, else (columns, window), and has the class of its last row.
         step: rows from the beginning of a window to that of the next; 0 for as many as a window has.
@@ -38,7 +40,7 @@ class TableOptions(OwnDataOptions):
         ConfigError: one is out of range.
     """
 
-    target: str = ""
+    target: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     window: int = 1
     step: int = 0
@@ -70,13 +72,13 @@ def read_table(path: Path, options: TableOptions, tell: Callable[[str], None]) -
     files = [(open_csv(file), part) for file, part in _files(path)]
     options = _settled([file for file, _ in files], options)
     digest = digest_files(path if path.is_dir() else path.parent, [file.path for file, _ in files])
-    numbers = np.concatenate([file.numbers(options.columns) for file, _ in files])
-    texts = [file.texts(options.target) for file, _ in files]
-    recordings = _recordings([file for file, _ in files], options, [len(some) for some in texts])
-    parts = np.concatenate([np.full(len(some), part, np.int8) for some, (_, part) in zip(texts, files, strict=True)])
-    every = np.concatenate(texts)
-    labels, classes = label_numbers(str(path), every, options.classes or _names(every))
-    options = replace(options, classes=classes, digest=digest, normalize=options.normalize or YES)
+    found = [file.numbers(options.columns) for file, _ in files]
+    numbers = np.concatenate(found)
+    counts = [len(some) for some in found]
+    recordings = _recordings([file for file, _ in files], options, counts)
+    parts = np.concatenate([np.full(count, part, np.int8) for count, (_, part) in zip(counts, files, strict=True)])
+    labels, options = _labels(str(path), [file for file, _ in files], options)
+    options = replace(options, digest=digest, normalize=options.normalize or YES)
     parts = _held_out(parts, labels, recordings, options)
     if options.window == 1:
         return SamplePool(str(path), numbers, labels, parts, options)
@@ -94,16 +96,36 @@ def _files(path: Path) -> list[tuple[Path, int]]:
 def _settled(files: Sequence[CsvFile], options: TableOptions) -> TableOptions:
     """The options with a target and columns; raises DataError where a file has not the columns of the first."""
     first = files[0]
-    target = options.target or next((name for name in first.columns if name.lower() in _TARGETS), first.columns[-1])
-    others = tuple(name for name in first.columns if name not in (target, options.group))
+    usual = next((name for name in first.columns if name.lower() in _TARGETS), first.columns[-1])
+    target = options.target or (() if options.labels == NONE else (usual,))
+    others = tuple(name for name in first.columns if name not in (*target, options.group))
     columns = options.columns or others
     if not columns:
         raise DataError(
-            f"{first.path} has no column but {target}, which is the target; name another with the data option target"
+            f"{first.path} has no column but {', '.join(target)}, which is the target; name another with the data option target"
         )
     for file in files:
-        file.places([*columns, target, *([options.group] if options.group else [])])
+        file.places([*columns, *target, *([options.group] if options.group else [])])
     return replace(options, target=target, columns=columns, step=options.step or options.window)
+
+
+def _labels(name: str, files: Sequence[CsvFile], options: TableOptions) -> tuple[Any, TableOptions]:
+    """Labels of all rows: one column of classes or numbers, several of numbers, or none."""
+    if not options.target or options.labels == NONE:
+        return settle_labels(name, None, replace(options, labels=NONE))
+    if len(options.target) > 1 or options.labels == NUMBERS:
+        numbers = np.concatenate([file.numbers(options.target) for file in files])
+        return settle_labels(name, numbers, replace(options, labels=NUMBERS))
+    texts = np.concatenate([file.texts(options.target[0]) for file in files])
+    if not options.labels and not options.classes and _has_fractions(texts):
+        return settle_labels(name, texts.astype(np.float32)[:, None], replace(options, labels=NUMBERS))
+    return settle_labels(name, texts, replace(options, labels=CLASSES, classes=options.classes or _names(texts)))
+
+
+def _has_fractions(texts: npt.NDArray[np.str_]) -> bool:
+    """Whether all are numbers, and some with a fraction."""
+    names = [str(name) for name in np.unique(texts)]
+    return all(map(is_number, names)) and any(float(name) != int(float(name)) for name in names)
 
 
 def _names(texts: npt.NDArray[np.str_]) -> tuple[str, ...]:
@@ -121,12 +143,13 @@ def _recordings(files: Sequence[CsvFile], options: TableOptions, counts: Sequenc
     return np.array(found, np.int64)
 
 
-def _held_out(parts: npt.NDArray[np.int8], labels: Ints, recordings: Ints, options: TableOptions) -> npt.NDArray[np.int8]:
+def _held_out(parts: npt.NDArray[np.int8], labels: Any, recordings: Ints, options: TableOptions) -> npt.NDArray[np.int8]:
     """Decide now what must not be decided sample by sample, for samples that belong or hang together."""
     if options.group:
         _, last = np.unique(recordings[::-1], return_index=True)
         last = len(recordings) - 1 - last  # of each recording its last row
-        return decide(parts[last], labels[last], options.test, options.split_seed)[recordings]
+        strata = labels[last] if options.labels == CLASSES else np.zeros(len(last), np.int64)
+        return decide(parts[last], strata, options.test, options.split_seed)[recordings]
     if options.step >= options.window:
         return parts
     result = parts.copy()
@@ -138,7 +161,7 @@ def _held_out(parts: npt.NDArray[np.int8], labels: Ints, recordings: Ints, optio
 
 
 def _windows(
-    name: str, numbers: Floats, labels: Ints, parts: npt.NDArray[np.int8], recordings: Ints, options: TableOptions
+    name: str, numbers: Floats, labels: Any, parts: npt.NDArray[np.int8], recordings: Ints, options: TableOptions
 ) -> SamplePool:
     """A pool of windows, of which none is copied: at every row begins one, and most of those are left out."""
     size, step = options.window, options.step
@@ -156,4 +179,5 @@ def _windows(
     if not whole.any():
         longest = int(np.bincount(run).max())
         raise DataError(f"{name} has no {size} rows of one recording in a row, at most {longest}; lower the data option window")
-    return SamplePool(name, samples, labels[end], np.where(whole, parts[start], np.int8(LEFT_OUT)), options)
+    labels = None if labels is None else labels[end]
+    return SamplePool(name, samples, labels, np.where(whole, parts[start], np.int8(LEFT_OUT)), options)

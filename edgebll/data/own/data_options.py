@@ -19,6 +19,7 @@ T = TypeVar("T", bound="OwnDataOptions")
 #: Options that say what the data were, not how they are prepared; other data have others.
 FOUND_OUT = ("kind", "digest", "decoded", "code", "arguments", "count")
 YES, NO = "yes", "no"
+CLASSES, NUMBERS, NONE = "classes", "numbers", "none"
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -31,6 +32,7 @@ class OwnDataOptions:
         test: part of the samples that is held out for evaluation, 0 to 1, where the data do not say which those are.
         split_seed: decides which.
         classes: their names, in the order of their labels; empty for those the data have, sorted.
+        labels: what they are: "classes", "numbers", or "none", with which samples are without; empty for what they look like.
         normalize: "yes": by mean and deviation of each channel of the training samples; "no"; empty for the kind's own default.
         mean: what each channel has on average, and is lowered by; empty until it is found out.
         std: standard deviation of each channel, by which it is divided; empty until it is found out.
@@ -44,6 +46,7 @@ class OwnDataOptions:
     test: float = 0.2
     split_seed: int = 0
     classes: tuple[str, ...] = ()
+    labels: str = ""
     normalize: str = ""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -55,6 +58,7 @@ class OwnDataOptions:
         if not 0 <= self.split_seed < 2**32:
             raise ConfigError(f"the data option split_seed must lie in 0..{2**32 - 1}, not {self.split_seed}")
         check_word("normalize", self.normalize, ("", YES, NO))
+        check_word("labels", self.labels, ("", CLASSES, NUMBERS, NONE))
         if len(self.mean) != len(self.std) or any(not value > 0 for value in self.std):
             raise ConfigError("the data options mean and std need a number for each channel, and std must be above 0")
         if len(set(self.classes)) < len(self.classes):

@@ -1,17 +1,60 @@
-"""Labels as they come - numbers or names - as classes 0, 1, ... with names."""
+"""Labels as they come: classes by number or name, as 0, 1, ... with names; other numbers as they are; or none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edgebll.data.dataset import Ints
+from edgebll.data.dataset import Floats, Ints
+from edgebll.data.own.data_options import CLASSES, NONE, NUMBERS, OwnDataOptions
 from edgebll.kernel.errors import DataError
 
 _SHOWN = 5
+T = TypeVar("T", bound=OwnDataOptions)
+
+
+def settle_labels(name: str, values: npt.NDArray[Any] | None, options: T) -> tuple[Any, T]:
+    """Labels as a `Dataset` has them: int64 classes, float32 numbers, or None; and the options, which then say which.
+
+    Args:
+        name: of the data, for messages.
+        values: labels as they came (N, ...); None for none.
+        options: of the data; unless they say it, numbers with fractions, and floats of several axes, are no classes.
+
+    Raises:
+        DataError: there are none, or not such as the options say.
+    """
+    kind = options.labels or _looks(values)
+    if values is None and kind != NONE:
+        raise DataError(f"{name} has no labels, but the data option labels is {kind}; give some")
+    if values is None or kind == NONE:
+        return None, replace(options, labels=NONE, classes=())
+    if kind == NUMBERS:
+        return _of_numbers(name, values), replace(options, labels=NUMBERS, classes=())
+    labels, classes = label_numbers(name, values, options.classes)
+    return labels, replace(options, labels=CLASSES, classes=classes)
+
+
+def _looks(values: npt.NDArray[Any] | None) -> str:
+    if values is None:
+        return NONE
+    whole = values.dtype.kind != "f" or (values.ndim == 1 and bool((values == np.floor(values)).all()))
+    return CLASSES if whole else NUMBERS
+
+
+def _of_numbers(name: str, values: npt.NDArray[Any]) -> Floats:
+    try:
+        numbers = values.astype(np.float32)
+    except ValueError as error:
+        raise DataError(f"{name}: labels must be numbers, but {error}; mend them or say labels=classes") from error
+    if not np.isfinite(numbers).all():
+        row = int(np.argwhere(~np.isfinite(numbers))[0][0])
+        raise DataError(f"{name}: the label of sample {row} is not a finite number; mend it or take the sample out")
+    return numbers
 
 
 def label_numbers(name: str, values: npt.NDArray[Any], classes: Sequence[str] = ()) -> tuple[Ints, tuple[str, ...]]:
@@ -19,7 +62,7 @@ def label_numbers(name: str, values: npt.NDArray[Any], classes: Sequence[str] = 
 
     Args:
         name: of the data, for messages.
-        values: whole numbers from 0, which are the classes, or texts, which are their names; (N,) or (N, T).
+        values: whole numbers from 0, which are the classes, or texts, which are their names; (N,), (N, T) or masks (N, H, W).
         classes: names of the classes in their order; empty for those that occur: texts sorted, numbers up to the largest.
 
     Returns:
@@ -32,7 +75,7 @@ def label_numbers(name: str, values: npt.NDArray[Any], classes: Sequence[str] = 
         return _of_names(name, values.astype(str), classes)
     if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
         values = values.astype(np.int64)
-    if values.dtype.kind not in "iub" or values.ndim not in (1, 2) or not values.size:
+    if values.dtype.kind not in "iub" or values.ndim not in (1, 2, 3) or not values.size:
         raise DataError(
             f"{name}: labels must be whole numbers from 0 or names of classes, one a sample, not {values.dtype} {values.shape}"
         )

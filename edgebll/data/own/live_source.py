@@ -34,7 +34,7 @@ class LiveSource:
             a thread of its own. Samples are arrays of one shape and type, labels whole numbers or names of classes.
         record: folder of the record; one that is there already is gone on with.
         count: samples that are taken in all.
-        classes: names of the classes, in the order of their labels.
+        classes: names of the classes, in the order of their labels; empty for samples whose labels are None.
 
     Examples:
         >>> import itertools
@@ -46,12 +46,17 @@ class LiveSource:
     """
 
     def __init__(
-        self, samples: Iterable[Any] | Callable[[], Iterable[Any]], record: str | Path, *, count: int, classes: Iterable[str]
+        self,
+        samples: Iterable[Any] | Callable[[], Iterable[Any]],
+        record: str | Path,
+        *,
+        count: int,
+        classes: Iterable[str] = (),
     ) -> None:
         self._samples, self.path = samples, Path(record).absolute()
         self.count, self.classes = count, tuple(classes)
-        if count < 1 or len(self.classes) < 2:
-            raise ConfigError(f"a live source needs a count of at least 1 and two classes, not {count} and {self.classes}")
+        if count < 1 or len(self.classes) == 1:
+            raise ConfigError(f"a live source needs a count of at least 1, and no class or two, not {count} and {self.classes}")
         self._arriving: ArrivingSamples | None = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -187,5 +192,7 @@ def _checked(pair: Any, where: str, classes: tuple[str, ...]) -> tuple[npt.NDArr
     values = as_samples(where, np.asarray(sample)[None])[0]
     kind = np.uint8 if values.dtype == np.uint8 and values.ndim == 3 else np.float32
     whole = np.issubdtype(values.dtype, np.integer) and kind is not np.uint8
-    labels, _ = label_numbers(where, np.array([label]), classes)
+    if not classes and label is not None:
+        raise DataError(f"{where} has the label {label!r}, but the source was made without classes; give it some")
+    labels = label_numbers(where, np.array([label]), classes)[0] if classes else [0]
     return np.ascontiguousarray(values, np.int64 if whole else kind), int(labels[0])

@@ -22,7 +22,8 @@ def gathered(value: Any, what: str) -> Arrays:
     Args:
         value: a mapping of such arrays; a mapping with "train" and "test", each any of these; a pair of arrays (x, y); anything
             with a length and places, such as a torch Dataset, or anything that can be iterated over, of pairs
-            (sample, label). Samples are arrays, tensors or images of Pillow, labels whole numbers or names.
+            (sample, label). Samples are arrays, tensors or images of Pillow, labels whole numbers or names, which are classes,
+            numbers or arrays, or None.
         what: it is, for messages.
 
     Raises:
@@ -37,7 +38,7 @@ def gathered(value: Any, what: str) -> Arrays:
                 f"{what} must be {WORDS}, or have train and test, but has {', '.join(map(str, value)) or 'nothing'}"
             )
         found = {name: gathered(part, f"{name} of {what}") for name, part in parts.items()}
-        return {f"{axis}_{name}": arrays[axis] for name, arrays in found.items() for axis in ("x", "y")}
+        return {f"{axis}_{name}": array for name, arrays in found.items() for axis, array in arrays.items()}
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(hasattr(part, "shape") for part in value):
         return {"x": as_array(value[0], f"x of {what}"), "y": as_array(value[1], f"y of {what}")}
     return _of_pairs(_items(value, what), what)
@@ -96,6 +97,8 @@ def _of_pairs(items: Iterator[Any], what: str) -> Arrays:
         labels.append(label)
     if not samples:
         raise DataError(f"{what} gives not one sample; give some")
+    if all(label is None for label in labels):
+        return {"x": np.stack(samples)}
     return {"x": np.stack(samples), "y": as_array(labels, f"labels of {what}")}
 
 

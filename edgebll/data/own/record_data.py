@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.dataset import Dataset, Floats, Ints, pixel_table
-from edgebll.data.own.data_options import NO, YES, OwnDataOptions
+from edgebll.data.own.data_options import CLASSES, NO, NONE, NUMBERS, YES, OwnDataOptions
 from edgebll.data.own.live_source import ArrivingSamples, LiveSource
 from edgebll.data.own.sample_record import FACTS, open_record
 from edgebll.data.own.sample_rows import SampleRows
@@ -94,7 +94,10 @@ def splits_of(arriving: ArrivingSamples, options: OwnDataOptions, count: int) ->
         raise ConfigError(
             "samples that are still to come have no mean yet; give the data options mean and std to normalise them"
         )
-    options = replace(options, classes=facts.classes, normalize=options.normalize or NO, digest=facts.id)
+    if options.labels == NUMBERS or (options.labels == CLASSES and not facts.classes):
+        raise DataError(f"the record {arriving.record.path} has no {options.labels}; leave out the data option labels")
+    labels = options.labels or (CLASSES if facts.classes else NONE)
+    options = replace(options, labels=labels, classes=facts.classes, normalize=options.normalize or NO, digest=facts.id)
     return RecordSplits(arriving, options, count)
 
 
@@ -127,7 +130,7 @@ class RecordSplits:
             table = pixel_table(options.mean or (0.0,) * channels, options.std or (1.0,) * channels)
         elif options.mean:
             normal = (np.array(options.mean, np.float32), np.array(options.std, np.float32))
-        labels = cast(Any, _ArrivingLabels(self._arriving, rows))
+        labels = cast(Any, _ArrivingLabels(self._arriving, rows)) if options.labels == CLASSES else None
         samples = cast(Any, SampleRows(base, rows, *normal))
         return Dataset(name, samples, labels, len(record.facts.classes), table, arriving=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.dataset import Dataset, Floats, Ints, pixel_table
-from edgebll.data.own.data_options import YES, OwnDataOptions
+from edgebll.data.own.data_options import CLASSES, NONE, YES, OwnDataOptions
 from edgebll.data.own.held_out import TEST, TRAIN, decide, shuffled_rows
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import DataError
@@ -26,7 +26,8 @@ class SamplePool:
     Attributes:
         name: of the data.
         samples: (N, ...) of any type; uint8 (N, C, H, W) are images.
-        labels: int64 (N,), or (N, T) where every position of a sequence has a class.
+        labels: int64 (N,), or (N, T) where every position of a sequence has a class, or masks (N, H, W); float32 (N, ...), or
+            None, as `Dataset.labels`.
         parts: int8 (N,), what each is for, see `held_out`.
         options: how they were prepared, with all that was found out.
         skipped: files that were left out, each with the reason.
@@ -34,7 +35,7 @@ class SamplePool:
 
     name: str
     samples: npt.NDArray[Any]
-    labels: Ints
+    labels: Any
     parts: npt.NDArray[np.int8]
     options: OwnDataOptions
     skipped: tuple[str, ...] = ()
@@ -82,7 +83,8 @@ class DataSplits:
         else:
             samples = SampleRows(pool.samples, rows, *((mean, std) if options.mean else ()))
         # Gathered like an array, and with what `Dataset` asks of one.
-        return Dataset(pool.name, cast(Any, samples), pool.labels[rows], len(options.classes), table)
+        labels = None if pool.labels is None else pool.labels[rows]
+        return Dataset(pool.name, cast(Any, samples), labels, len(options.classes), table)
 
 
 def split_pool(pool: SamplePool) -> DataSplits:
@@ -91,10 +93,12 @@ def split_pool(pool: SamplePool) -> DataSplits:
     Raises:
         DataError: there is only one class, or nothing to learn the normalisation from.
     """
-    options, classes = pool.options, pool.options.classes
-    if len(classes) < 2:
+    options, classes, labels = pool.options, pool.options.classes, pool.labels
+    if options.labels == NONE:
+        pool, labels = replace(pool, labels=None), None
+    elif options.labels in ("", CLASSES) and len(classes) < 2:
         raise DataError(f"{pool.name} has one class only, {classes[0] if classes else 'unnamed'}; a network learns to tell two")
-    strata = pool.labels if pool.labels.ndim == 1 else np.zeros(len(pool.labels), np.int64)
+    strata = labels if labels is not None and labels.ndim == 1 and labels.dtype == np.int64 else np.zeros(len(pool.parts), int)
     parts = decide(pool.parts, strata, options.test, options.split_seed)
     rows = {part: shuffled_rows(parts == part, options.split_seed) for part in (TRAIN, TEST)}
     return DataSplits(pool, rows, _measured(pool, rows[TRAIN], options))

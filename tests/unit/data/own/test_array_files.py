@@ -82,14 +82,48 @@ def test_labels_may_be_names_or_whole_floats(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("y", "options", "task", "outputs"),
+    [
+        (np.linspace(0, 1, 40), {}, "regression", (1,)),
+        (np.zeros((40, 3)), {}, "regression", (3,)),
+        (np.arange(40) % 5, {"labels": "numbers"}, "regression", (1,)),
+        (np.arange(80).reshape(40, 2) % 5, {}, "classification", (2, 5)),
+        (np.arange(40 * 7).reshape(40, 7, 1) % 2, {}, "segmentation", (2, 7, 1)),
+        (None, {}, "reconstruction", (7,)),
+        (Y, {"labels": "none"}, "reconstruction", (7,)),
+        (np.zeros(40, int), {"labels": "none"}, "reconstruction", (7,)),
+    ],
+)
+def test_labels_suggest_the_task(tmp_path: Path, y: Any, options: dict[str, str], task: str, outputs: tuple[int, ...]) -> None:
+    arrays = {"x": np.random.default_rng(0).normal(size=(40, 7)), **({} if y is None else {"y": y})}
+    np.savez(tmp_path / "data.npz", **arrays)
+    data = load_data(str(tmp_path / "data.npz"), options=options)
+    assert (data.train.task.name, data.train.outputs) == (task, outputs)
+    if task == "regression":
+        whole = np.concatenate([part.targets(np.arange(len(part))) for part in data.splits])
+        assert sorted(whole.ravel()) == sorted(y.astype(np.float32).ravel())
+
+
+@pytest.mark.parametrize(
     ("arrays", "options", "reason"),
     [
-        ({"x": np.zeros((4, 2))}, {}, "needs arrays x and y, or x_train, y_train, x_test and y_test, but has x"),
+        ({"a": np.zeros((4, 2))}, {}, "needs arrays x and y, or x_train, y_train, x_test and y_test, but has a"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(3, int)}, {}, "4 samples in x, but 3 labels in y"),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, -1, 1])}, {}, "labels must lie in 0..3, but that of sample 2 is -1"),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 9, 1])}, {}, "labels must lie in 0..3, but that of sample 2 is 9"),
         ({"x": np.zeros((4, 2)), "y": np.arange(4)}, {"classes": "a,b,c"}, "in 0..2, but that of sample 3 is 3"),
-        ({"x": np.zeros((4, 2)), "y": np.array([0, 0.5, 1, 1])}, {}, "labels must be whole numbers from 0 or names"),
+        (
+            {"x": np.zeros((4, 2)), "y": np.array([0, 0.5, 1, 1])},
+            {"labels": "classes"},
+            "labels must be whole numbers from 0 or",
+        ),
+        ({"x": np.zeros((4, 2)), "y": np.array([0, np.nan, 1, 1])}, {}, "the label of sample 1 is not a finite number"),
+        (
+            {"x": np.zeros((2, 2)), "y": np.array(["1", "b"])},
+            {"labels": "numbers"},
+            "labels must be numbers, but could not convert",
+        ),
+        ({"x": np.zeros((4, 2))}, {"labels": "classes"}, "has no labels, but the data option labels is classes"),
         ({"x": np.array([[1.0], [2.0], [np.nan], [0.0]]), "y": np.arange(4) % 2}, {}, "not finite in sample 2"),
         ({"x": np.array([["a"], ["b"]]), "y": np.arange(2)}, {}, "must be numbers"),
         ({"x": np.zeros(4), "y": np.arange(4)}, {}, r"must be numbers \(samples, ...\), not float64 \(4,\)"),

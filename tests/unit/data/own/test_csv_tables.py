@@ -69,6 +69,22 @@ def test_overlapping_windows_of_one_recording_are_split_in_time(tmp_path: Path) 
     assert [len(part) for part in apart.splits] == [8, 2]
 
 
+def test_targets_may_be_numbers_or_nothing(tmp_path: Path) -> None:
+    name = write(tmp_path / "t.csv", "a,b,load\n" + "".join(f"{row},{-row},{row / 2}\n" for row in range(20)))
+    one = load_data(name, options=RAW).train
+    assert (one.task.name, one.outputs, one.input_shape) == ("regression", (1,), (2,))
+    x = one.inputs(np.arange(len(one)))
+    assert np.array_equal(one.targets(np.arange(len(one)))[:, 0], x[:, 0] / 2)
+    two = load_data(name, options={**RAW, "target": "b,load", "window": 4}).train
+    assert (two.task.name, two.outputs, two.input_shape) == ("regression", (2,), (1, 4))
+    x = two.inputs(np.arange(len(two)))
+    assert np.array_equal(two.targets(np.arange(len(two))), np.stack([-x[:, 0, 3], x[:, 0, 3] / 2], 1))
+    none = load_data(name, options={**RAW, "labels": "none", "window": 4}).train
+    assert (none.task.name, none.outputs, none.input_shape) == ("reconstruction", (3, 4), (3, 4))
+    with pytest.raises(DataError, match="has no test samples"):  # of twenty classes there is one sample each
+        load_data(name, options={**RAW, "labels": "classes"})
+
+
 def test_files_for_training_and_evaluation_are_respected(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "a;label\n1;x\n2;y\n")
     write(tmp_path / "val.csv", "\ufefflabel;a\ny;3\n")

@@ -115,8 +115,9 @@ def test_a_record_alone_is_a_data_set_of_what_it_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "cut"), [(SAMPLES, 3), (INDEX, 5), (INDEX, 12), (SAMPLES, 8)])
 def test_what_a_killed_process_left_behind_is_cut_off(tmp_path: Path, name: str, cut: int) -> None:
-    with attached(source(tmp_path)) as record:
-        load_data(record).train.inputs(np.arange(16))
+    live = source(tmp_path)
+    with attached(live):
+        live.arriving().wait_for(np.array([19]))
     path = tmp_path / "record" / name
     path.write_bytes(path.read_bytes()[:-cut])
     record_again = open_record(tmp_path / "record")
@@ -213,5 +214,16 @@ def test_records_of_other_samples_and_other_folders_are_refused(tmp_path: Path) 
     taken = LiveSource(pairs, tmp_path / "taken", count=5, classes=CLASSES)
     with attached(taken) as name, pytest.raises(StorageError, match="is no record, and not empty"):
         load_data(name)
-    with pytest.raises(ConfigError, match="a count of at least 1 and two classes"):
+    with pytest.raises(ConfigError, match="a count of at least 1, and no class or two"):
         LiveSource(pairs, tmp_path / "x", count=0, classes=CLASSES)
+
+
+def test_samples_without_labels_are_to_be_made_again(tmp_path: Path) -> None:
+    live = LiveSource(((x, None) for x, _ in pairs()), tmp_path / "record", count=10, classes=())
+    with attached(live) as name:
+        data = load_data(name)
+        assert (data.train.task.name, data.train.outputs) == ("reconstruction", (2,))
+        assert np.array_equal(data.train.targets(np.arange(3)), data.train.inputs(np.arange(3)))
+    labelled = LiveSource(pairs, tmp_path / "other", count=10)
+    with attached(labelled) as name, pytest.raises(DataError, match="has the label 0, but the source was made without classes"):
+        load_data(name)

@@ -95,7 +95,7 @@ def test_models_are_plain_onnx(small_bundle: Path) -> None:
 
 def test_own_networks_export_and_verify(small_bundle: Path) -> None:
     assert [row for row in verify_bundle(small_bundle, network=small_network()) if row.failed] == []
-    with pytest.raises(ConfigError, match=r"not a shipped one.*network=your_network"):
+    with pytest.raises(ConfigError, match=r"is in no file that it could be imported from.*network=your_network"):
         verify_bundle(small_bundle)
 
 

@@ -63,11 +63,12 @@ def _show_plan(
 ) -> None:
     from edgebll.learning.networks import make_network, usual_blocks
     from edgebll.learning.networks.block_plan import block_plan
+    from edgebll.learning.networks.unit_network import INTO_BLOCKS
 
     shape, num_classes = task_of(name, input_shape, classes)
     network = make_network(
         name,
-        num_blocks=usual_blocks(name) if blocks is None and split in ("even", "memory") else blocks,
+        num_blocks=usual_blocks(name) if blocks is None and split in INTO_BLOCKS else blocks,
         split=split,
         options=parse_options("network", network_option),
         num_classes=num_classes,

@@ -39,9 +39,9 @@ SplitOption = Annotated[
     typer.Option(
         "--split",
         "--cut",
-        help="Where it is cut: even (layers; of your own networks multiply-adds), memory (so that the largest block needs "
-        "least), stages (after each stage of maps of one size), the number of units of each block, e.g. 5,4,4,4, or of your "
-        "own networks the layers it is cut after, e.g. features.3,features.7.",
+        help="Where it is cut: even (layers; of your own networks as auto), auto (multiply-adds), memory (so that the largest "
+        "block needs least), stages (after each stage of maps of one size), the number of units of each block, e.g. 5,4,4,4, "
+        "or of your own networks the layers it is cut after, e.g. features.3,features.7.",
     ),
 ]
 WeightsOption = Annotated[

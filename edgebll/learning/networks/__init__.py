@@ -64,7 +64,8 @@ def make_network(
         num_classes: classes of the task, at least 2; not needed where `outputs` is given.
         input_shape: shape of one sample, without the batch axis, e.g. (1, 28, 28).
         seed: decides weights.
-        split: where it is cut: "even", "memory", "stages" or the number of units of each block, see `UnitNetwork.sizes`.
+        split: where it is cut: "even", "auto", "memory", "stages" or the number of units of each block (see
+            `UnitNetwork.sizes`), or of your own modules the layers it is cut after, e.g. "features.3,features.7".
         options: of the network; a text is converted to its option's type ("32" to 32).
         recorded: where a run or a bundle says that it found the network.
         task: what the network is for, see `make_task`.

@@ -9,7 +9,7 @@ from math import prod
 from torch import fx, nn
 
 from edgebll.learning.networks.block_network import BlockNetwork
-from edgebll.learning.networks.cutting.call_costs import macs_of
+from edgebll.learning.networks.forward_macs import macs_of
 
 _SAMPLES, _FLOAT_BYTES = 2, 4
 

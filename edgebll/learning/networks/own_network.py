@@ -16,7 +16,7 @@ from edgebll.kernel.tasks import Task
 from edgebll.learning.networks.architecture import Architecture
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS, cut_module
-from edgebll.learning.networks.unit_network import EVEN, MEMORY, UnitNetwork
+from edgebll.learning.networks.unit_network import INTO_BLOCKS, UnitNetwork
 
 
 def own_network(
@@ -47,7 +47,7 @@ def own_network(
     if isinstance(made, Architecture):
         made = made.build(num_classes, input_shape)
     if isinstance(made, UnitNetwork):
-        is_told = num_blocks is not None or split not in (EVEN, MEMORY)
+        is_told = num_blocks is not None or split not in INTO_BLOCKS
         units = replace(made, task=task)
         return units.cut(num_blocks if is_told else min(USUAL_BLOCKS, len(units.units)), split)
     if isinstance(made, nn.Module) and not isinstance(made, BlockNetwork):

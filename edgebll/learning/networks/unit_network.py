@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
@@ -12,9 +13,12 @@ from edgebll.kernel.support.even_partition import partition
 from edgebll.kernel.tasks import CLASSIFICATION, Task
 from edgebll.learning.networks.activation_memory import activation_bytes
 from edgebll.learning.networks.block_network import BlockNetwork, Unit
+from edgebll.learning.networks.forward_macs import macs_of
 
 #: Splits that go by a word, besides the numbers of units in each block, e.g. "5,4,4,4".
-EVEN, STAGES, MEMORY = "even", "stages", "memory"
+EVEN, AUTO, STAGES, MEMORY = "even", "auto", "stages", "memory"
+#: Those of them that make as many blocks as they are told.
+INTO_BLOCKS = (EVEN, AUTO, MEMORY)
 
 
 @dataclass
@@ -67,15 +71,15 @@ class UnitNetwork:
         """Units of each block.
 
         Args:
-            num_blocks: how many blocks; needed for "even" and "memory", and otherwise checked if given.
-            split: "even": as even as the units allow, the first blocks longer; "memory": so that the block whose training keeps
-                most activations keeps as few as possible (see `activation_bytes`); "stages": a block each stage; or the number
-                of units of each block, e.g. "5,4,4,4".
+            num_blocks: how many blocks; needed for INTO_BLOCKS, and otherwise checked if given.
+            split: "even": layers as even as the units allow, the first blocks longer; "auto": multiply-accumulates; "memory":
+                so that the block whose training keeps most activations keeps as few as possible (see `activation_bytes`);
+                "stages": a block each stage; or the number of units of each block, e.g. "5,4,4,4".
 
         Raises:
             ConfigError: the network cannot be split like this.
         """
-        if split in (EVEN, MEMORY):
+        if split in INTO_BLOCKS:
             return self._even(num_blocks, split)
         sizes = list(self.stages) if split == STAGES else _numbers(split)
         if not sizes:
@@ -92,7 +96,7 @@ class UnitNetwork:
     def _even(self, num_blocks: int | None, split: str) -> list[int]:
         if num_blocks is None or not 1 <= num_blocks <= len(self.units):
             raise ConfigError(f"{self.name} can be cut into 1 to {len(self.units)} blocks, not {num_blocks}")
-        weights = self._memory() if split == MEMORY else self._layers()
+        weights = {EVEN: self._layers, AUTO: self._macs, MEMORY: self._memory}[split]()
         return [len(part) for part in partition(weights, num_blocks)]
 
     def _layers(self) -> list[float]:
@@ -101,6 +105,15 @@ class UnitNetwork:
         if self.classifier and not self.by_units:
             weights[-1] += self.classifier.layers
         return weights
+
+    def _macs(self) -> list[float]:
+        """Multiply-accumulates of each unit; the classifier's are the last unit's."""
+        found: list[float] = []
+        x = torch.zeros(2, *self.input_shape)
+        for unit in self.units:
+            macs, x = macs_of(unit.module, x)
+            found.append(macs)
+        return [*found[:-1], found[-1] + (macs_of(self.classifier.module, x)[0] if self.classifier else 0)]
 
     def _memory(self) -> list[float]:
         """Bytes of activations that training each unit keeps; the classifier's are the last unit's."""
@@ -127,6 +140,6 @@ def _numbers(split: str) -> list[int]:
         return [int(part) for part in split.split(",")]
     except ValueError as error:
         raise ConfigError(
-            f"a split is {EVEN}, {MEMORY}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}; only "
-            "networks of your own are cut after layers by name"
+            f"a split is {EVEN}, {AUTO}, {MEMORY}, {STAGES} or the number of units of each block, e.g. 5,4,4,4, not {split!r}; "
+            "only networks of your own are cut after layers by name"
         ) from error

@@ -95,7 +95,8 @@ def train(
         network: its name, as `edgebll networks` lists them or FILE.py:NAME, or a class or function of a file of your own.
         network_option: options of the network, e.g. {"width": 32}.
         blocks: cut the network into so many blocks; by default 4, and 1 for rules that train whole networks.
-        split: where it is cut: "even", "memory", "stages" or the number of units of each block, e.g. "5,4,4,4".
+        split: where it is cut: "even", "auto", "memory", "stages", the number of units of each block, e.g. "5,4,4,4", or of
+            your own networks the layers it is cut after, e.g. "features.3,features.7".
         rule: name of the learning rule, or a class of your own, as for the network.
         rule_option: options of the rule, e.g. {"match": 2}.
         epochs: passes over the training data, at least 1.

@@ -15,6 +15,7 @@ from edgebll.learning import is_one_block
 from edgebll.learning.finetuning.plan_options import PLAN_OPTIONS, plan_of
 from edgebll.learning.networks import usual_blocks
 from edgebll.learning.networks.pretrained_weights import StartWeights
+from edgebll.learning.networks.unit_network import INTO_BLOCKS
 from edgebll.learning.training.config import TrainConfig
 
 #: Options of the command that are options of the optimiser.
@@ -36,7 +37,7 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
     values["data_options"] = parse_options("data", values.pop("data_option"))
     values["task_options"] = parse_options("task", values.pop("task_option"))
     values["network_options"] = parse_options("network", values.pop("network_option"))
-    if values["blocks"] is None and values["split"] in ("even", "memory"):
+    if values["blocks"] is None and values["split"] in INTO_BLOCKS:
         values["blocks"] = 1 if is_one_block(values["rule"]) else usual_blocks(values["network"])
     if values["threads"] is None:
         values["threads"] = usable_cores()

@@ -57,19 +57,6 @@ def call_costs(trace: OpenedTrace, model: nn.Module, x: Tensor) -> list[CallCost
     return [counting.costs[copies[node].name] for node in trace.nodes]
 
 
-def macs_of(module: nn.Module, x: Tensor) -> tuple[int, Tensor]:
-    """Multiply-accumulates of a module, a sample, and what it gives for a batch; nothing of it is changed.
-
-    Args:
-        module: it.
-        x: the batch.
-    """
-    with untouched(module), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module.eval()
-        result: Tensor = module(x)
-    return counter.get_total_flops() // (2 * len(x)), result
-
-
 class _Counting(fx.Interpreter):
     def __init__(self, module: fx.GraphModule, batch: int) -> None:
         super().__init__(module)

@@ -14,7 +14,7 @@ from edgebll.learning.modules.module_record import untouched
 from edgebll.learning.networks.block_network import BlockNetwork, Unit
 from edgebll.learning.networks.cutting.opening import Opened, open_for, open_named
 from edgebll.learning.networks.cutting.places import Place, alive_after, layer_ends, module_of
-from edgebll.learning.networks.unit_network import EVEN, MEMORY, STAGES, UnitNetwork
+from edgebll.learning.networks.unit_network import AUTO, EVEN, INTO_BLOCKS, STAGES, UnitNetwork
 
 #: Blocks of a network that can be cut into as many, where nobody says how many.
 USUAL_BLOCKS = 4
@@ -36,8 +36,8 @@ def cut_module(
         model: it; it is called with a batch of samples and returns class scores.
         name: what it is called, for messages and manifests.
         num_blocks: how many blocks; by default as many as is usual, or fewer where it has not as many places.
-        split: "even" (multiply-accumulates), "memory", "stages" (a block for each size of maps), numbers of units, e.g.
-            "5,4,4", or the layers it is cut after, e.g. "features.3,features.7".
+        split: "auto" or "even" (multiply-accumulates), "memory", "stages" (a block for each size of maps), numbers of
+            units, e.g. "5,4,4", or the layers it is cut after, e.g. "features.3,features.7".
         num_classes: classes of the task.
         input_shape: of one sample.
         task: what the network is for.
@@ -45,7 +45,7 @@ def cut_module(
     Raises:
         ConfigError: it cannot be cut like this; says which places would work.
     """
-    if num_blocks == 1 and split in (EVEN, MEMORY):  # as it is: nothing need be followed
+    if num_blocks == 1 and split in INTO_BLOCKS:  # as it is: nothing need be followed
         return _from(model, BlockNetwork([model], num_classes, input_shape, task=task))
     x = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
     try:
@@ -75,7 +75,7 @@ def _told(opened: Opened, ends: Sequence[int], split: str) -> str:
 
 
 def _is_names(split: str) -> bool:
-    return split not in (EVEN, MEMORY, STAGES) and not all(part.strip().isdecimal() for part in split.split(","))
+    return split not in (*INTO_BLOCKS, STAGES) and not all(part.strip().isdecimal() for part in split.split(","))
 
 
 def _by_names(model: nn.Module, x: Tensor, split: str, num_blocks: int | None) -> tuple[Opened, list[int]]:
@@ -124,9 +124,9 @@ def _by_cost(
     ends = opened.unit_ends
     units = _units(opened, ends, type(model).__name__)
     network = UnitNetwork(units, None, 0, input_shape, "it", stages=_stages(opened, ends))
-    if num_blocks is None and split in (EVEN, MEMORY):
+    if num_blocks is None and split in INTO_BLOCKS:
         num_blocks = min(USUAL_BLOCKS, len(units))
-    sizes = network.sizes(num_blocks, split)
+    sizes = network.sizes(num_blocks, EVEN if split == AUTO else split)  # a unit's layers are its multiply-accumulates here
     return opened, [ends[end - 1] for end in itertools.accumulate(sizes)][:-1]
 
 

@@ -11,7 +11,7 @@ from support.own_modules import CLASSES, SHAPE, AsksForMode, Counts, Draws, Foll
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.networks.cutting.cut_module import cut_module
 
 
@@ -84,6 +84,21 @@ def test_no_cut_into_as_many_blocks_has_a_cheaper_largest_one(model: SmallResNet
         for ends in itertools.combinations(range(1, len(units)), blocks - 1)
     )
     assert max(macs(cut(model, blocks))) == best
+
+
+def test_a_shipped_network_is_cut_by_cost_too() -> None:
+    def made(count: int, split: str) -> BlockNetwork:
+        options = {"width": 4}
+        return make_network(
+            "resnet18", num_blocks=count, num_classes=CLASSES, input_shape=SHAPE, seed=0, split=split, options=options
+        )
+
+    units = macs(made(9, "even"))
+    best = min(
+        max(sum(units[a:b]) for a, b in itertools.pairwise((0, *ends, len(units))))
+        for ends in itertools.combinations(range(1, len(units)), 2)
+    )
+    assert max(macs(made(3, "auto"))) == best < max(macs(made(3, "even")))
 
 
 def test_a_cut_by_names_is_remembered_by_names(model: SmallResNet) -> None:

@@ -36,7 +36,7 @@ def networks(
     of what it gives, and the bytes a sample on the link to the next one.
     """
     import_torch("train", "listing networks")
-    from edgebll.learning.networks import NETWORKS
+    from edgebll.learning.networks import NETWORK_REGISTRY, NETWORKS
     from edgebll.learning.networks.network_catalogue import catalogue
 
     if name is not None and (blocks is not None or split != "even" or name not in NETWORKS):
@@ -50,6 +50,9 @@ def networks(
     print_table(columns, [_row(entry) for entry in entries], right=("layers", "units", "parameters"))
     for entry in entries:
         typer.echo(f"{entry.name}: {entry.summary}")
+    for other in NETWORK_REGISTRY.names() if name is None else ():
+        if other not in NETWORKS:
+            typer.echo(f"{other}: of {NETWORK_REGISTRY.find(other).package}.")
 
 
 def _show_plan(

@@ -40,6 +40,11 @@ class Resolved:
     origin: CodeOrigin | None = None
     recalled: bool = False
 
+    @property
+    def package(self) -> str:
+        """Name and version of the installed package it belongs to; empty for others."""
+        return "" if self.origin is None else self.origin.package
+
 
 def resolve(kind: str, name: str, built_in: Mapping[str, Any], recorded: CodeOrigin | None = None) -> Resolved:
     """Find what a name stands for; nothing is imported but the code that is asked for.

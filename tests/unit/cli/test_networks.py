@@ -134,3 +134,17 @@ def test_an_own_rule_is_shown_with_its_streams(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("from edgebll.learning import Greedy\n\nclass Mine(Greedy):\n    pass\n")
     (entry,) = json.loads(call("rules", f"{tmp_path}/own.py:Mine", "--blocks", "2", "--json").stdout)
     assert [stream["source"] for stream in entry["streams"]] == ["host", "block0"]
+
+
+def test_networks_of_installed_packages_are_listed_and_go_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "obliging-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: obliging\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text("[edgebll.networks]\nobliging-net = obliging:make\n")
+    (tmp_path / "obliging.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "obliging-net: of obliging 1.5." in call("networks").stdout
+    plan = call("networks", "obliging-net", "--input-shape", "3x8x8", "--classes", "5", "--json").stdout
+    assert len(json.loads(plan)["blocks"]) == 3

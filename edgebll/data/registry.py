@@ -14,7 +14,7 @@ from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.data.loaded_data import LoadedData
 from edgebll.data.own.code_data import code_reference, is_code, named_code
-from edgebll.data.own.data_kinds import check_no_options, files_left_out, options_of, prepared_alike, read_own_data
+from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.user_folders import xdg_base
@@ -164,22 +164,6 @@ def named_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: there is no such code.
     """
     return named_code(name, given) if name not in DATASETS and is_code(name) else dict(given)
-
-
-def own_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of own data as a run writes them down, converted from what was typed.
-
-    Args:
-        name: of the data; of a data set that comes with edgebll there are none.
-        given: its options.
-
-    Raises:
-        ConfigError: there is no such option, or its value is none. DataError: there is no such data.
-    """
-    if not is_own(name):
-        check_no_options(name, given)
-        return {}
-    return written(options_of(Path(name), given))
 
 
 def limited(dataset: Dataset, limit: int | None) -> Dataset:

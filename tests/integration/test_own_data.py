@@ -149,3 +149,27 @@ def test_samples_of_a_program_stay_with_the_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the batch size must lie in"):
         edgebll.train(tmp_path / "wrong", data=pairs[:4], **options)
     assert not [path for path in tmp_path.iterdir() if "wrong" in path.name]
+
+
+def test_recipes_name_own_data_and_know_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", x=np.random.default_rng(0).normal(size=(48, 6)), y=np.arange(48) % 3)
+    recipe = """
+        title = "Mine"
+        seeds = 1
+        train = { epochs = 1, batch_size = 8, data = "mine.npz", data_options = { test = 0.25 } }
+        [[settings]]
+        name = "mine"
+        blocks = [2]
+        train = { network = "mlp", network_options = { width = 8, depth = 2 } }
+        [[rules]]
+        name = "BP"
+        rule = "backprop"
+    """
+    Path("mine.toml").write_text(recipe)
+    call("sweep", "mine.toml", "--out", "sweeps")
+    call("sweep", "mine.toml", "--out", "sweeps")  # all of it is done already
+    (run,) = {path.parent for path in Path("sweeps").rglob("summary.json")}
+    assert read_config(run)["data"] == str(tmp_path / "mine.npz")
+    Path("mine.toml").write_text(recipe.replace("0.25", "0.5"))
+    assert "holds a run with data_options" in call("sweep", "mine.toml", "--out", "sweeps", code=2).stderr

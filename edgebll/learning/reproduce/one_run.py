@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgebll.data.same_options import same_options
 from edgebll.kernel.errors import BundleError, ConfigError, EdgebllError
 from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.runs.run_folder import open_run, read_config
@@ -202,6 +203,8 @@ def _check_same(config: TrainConfig, folder: Path) -> None:
     ignored = {name for name in NO_CHOICE if name not in ("seed", "rule", "rule_options")}
     for field in dataclasses.fields(TrainConfig):
         old, new = getattr(recorded, field.name), getattr(config, field.name)
+        if field.name == "data_options" and same_options(recorded.data, old, new):
+            continue
         if old != new and field.name not in ignored:
             raise ConfigError(
                 f"{folder} holds a run with {field.name} {old!r}, but the recipe now says {new!r}; "

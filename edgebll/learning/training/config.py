@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import Dataset
+from edgebll.data.registry import settled_name
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.own_code import CodeOrigin
 from edgebll.kernel.own_code.code_copies import COPIES
@@ -157,7 +158,8 @@ class TrainConfig:
             changes[f"{what}_options"] = registry.all_options(name, options, recorded)
         own = {name: value for name, value in changes.pop("optimizer_options").items() if name not in ("name", "lr")}
         weights = self.weights.settled()
-        return replace(self, lr=self.make_optimizer().lr, optimizer_options=own, code=code, weights=weights, **changes)
+        changes |= {"data": settled_name(self.data), "lr": self.make_optimizer().lr, "weights": weights}
+        return replace(self, optimizer_options=own, code=code, **changes)
 
     def for_task(self, task: Task) -> TrainConfig:
         """The same config with the task that the data set suggested, where it names none."""

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from edgebll.data.registry import own_options, settled_name
+from edgebll.data.registry import settled_name
+from edgebll.data.same_options import same_options
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
 from edgebll.kernel.own_code import reference_of
@@ -65,8 +66,7 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
         if name == "data":
             different = old != settled_name(value)
         elif name == "data_option":
-            changed = {**recorded.data_options, **parse_options("data", value)}
-            different = own_options(recorded.data, changed) != own_options(recorded.data, recorded.data_options)
+            different = not same_options(recorded.data, recorded.data_options, parse_options("data", value))
         elif name in recorded.code:
             different = reference_of(value) != recorded.code[name].reference
         elif name == "task_option":

@@ -1,0 +1,32 @@
+"""Whether options of own data are those that a run was begun with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgebll.data.own.data_kinds import check_no_options, options_of
+from edgebll.data.own.data_options import written
+from edgebll.data.registry import is_own
+
+
+def same_options(name: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether options that are given for data say what a run has recorded of them; those that are not given do not count.
+
+    Args:
+        name: of the data.
+        recorded: all options, as the run has them.
+        given: some, as they were typed.
+
+    Raises:
+        ConfigError: there is no such option, or its value is none. DataError: there is no such data.
+    """
+    return _settled(name, {**recorded, **given}) == _settled(name, recorded)
+
+
+def _settled(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    if not is_own(name):
+        check_no_options(name, options)
+        return {}
+    return written(options_of(Path(name), options))

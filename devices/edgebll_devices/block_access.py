@@ -9,10 +9,8 @@ from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.execution import runtime_table
 from edgebll.kernel.spec.runtime_names import RUNTIMES
+from edgebll.kernel.tasks import Task, task_of_record
 from edgebll_devices.trainable_block import TrainableBlock
-
-#: What the manifest of a bundle for classes says of its task: nothing, as those of early versions, or its name.
-_CLASSIFICATION = (None, "classification")
 
 
 def load_block(
@@ -54,7 +52,11 @@ def load_block(
         if not 0 <= block < len(names):
             raise BundleError(f"there is no block {block}; {opened.path} has {len(names)}, from 0")
         name = names[block]
-    task = getattr(opened.manifest, "task", {}).get("name")
-    return TrainableBlock(
-        runtime_table.load_block(runtime, opened, str(name), threads=threads), one_hot=task in _CLASSIFICATION
-    )
+    loaded = runtime_table.load_block(runtime, opened, str(name), threads=threads)
+    return TrainableBlock(loaded, _task(opened), opened.manifest.num_classes)
+
+
+def _task(bundle: Bundle) -> Task | None:
+    """What the network is for; None for a task of a user's own, whose code a board need not have."""
+    record = bundle.manifest.task
+    return None if "code" in record else task_of_record(record, str(bundle.path))

@@ -9,6 +9,7 @@ import numpy as np
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.tasks import ClassTask, Task
 
 
 def as_numbers(block: str, name: str, value: Any, expected: TensorSpec, *, any_count: bool = False) -> Array:
@@ -41,26 +42,28 @@ def as_numbers(block: str, name: str, value: Any, expected: TensorSpec, *, any_c
     return array
 
 
-def as_labels(block: str, value: Any, expected: TensorSpec, one_hot: bool) -> Array:
-    """Labels as a block takes them: one-hot, or the numbers of classes where the task is to tell classes apart.
+def as_labels(block: str, value: Any, expected: TensorSpec, task: Task | None, num_classes: int) -> Array:
+    """Labels as a block takes them, from what a data set of the task has: class numbers, or the targets themselves.
 
     Args:
         block: its name, for messages.
-        value: (B, C) float32, or (B,) whole numbers from 0 to C - 1; with positions (B, T, C) or (B, T).
-        expected: of the labels.
-        one_hot: whether class numbers are taken.
+        value: the targets as `expected` says, e.g. one-hot (B, C); of a task of classes also their numbers, e.g. (B,); numbers
+            (B,) where the target is one number.
+        expected: of the targets.
+        task: what the network is for; None where its code is not here, and targets alone are taken.
+        num_classes: of the network.
 
     Raises:
         DataError: as for `as_numbers`, or a class that there is not.
     """
     array = _array(block, "y", value)
-    if not one_hot or array.dtype.kind not in "iu" or array.shape != tuple(expected.shape[:-1]):
-        return as_numbers(block, "y", array, expected)
-    classes = expected.shape[-1]
-    if array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:
-        raise DataError(f"{block} knows the classes 0 to {classes - 1}, and got {int(array.min())} to {int(array.max())} in y")
-    one_hot_rows: Array = np.eye(classes, dtype=np.float32)[array]
-    return one_hot_rows
+    fewer = array.ndim == len(expected.shape) - 1
+    if task is not None and fewer and (array.dtype.kind in "iu" or not isinstance(task, ClassTask)):
+        task.check_labels(array, f"{block}, y", num_classes)
+        array = task.targets(array, num_classes)
+    elif array.dtype.kind in "iub":
+        array = array.astype(expected.dtype)
+    return as_numbers(block, "y", array, expected)
 
 
 def _array(block: str, name: str, value: Any) -> Array:

@@ -17,6 +17,7 @@ from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.kernel.state.block_state import Array, State, load_tensors, save_tensors
+from edgebll.kernel.tasks import Task
 from edgebll_devices.block_inputs import as_labels, as_numbers
 
 
@@ -27,16 +28,17 @@ class TrainableBlock:
 
     Args:
         runtime: the loaded block.
-        one_hot: whether labels may be class numbers.
+        task: what the network is for, which says what labels may be; None for targets as the graphs take them alone.
+        num_classes: of the network.
 
     Attributes:
         spec: names, dtypes and shapes of all it takes and gives.
     """
 
-    def __init__(self, runtime: BlockRuntime, *, one_hot: bool = True) -> None:
+    def __init__(self, runtime: BlockRuntime, task: Task | None, num_classes: int) -> None:
         self.spec: BlockSpec = runtime.spec
         self._runtime: BlockRuntime | None = runtime
-        self._one_hot = one_hot
+        self._task, self._num_classes = task, num_classes
         self._sent: Mapping[str, Array] = MappingProxyType({})
         self._busy = threading.Lock()
 
@@ -60,7 +62,7 @@ class TrainableBlock:
 
         Args:
             x: a batch (B, ...), as `spec.input` says: what the block before gave, or the network's input.
-            y: labels, one-hot (B, C) float32 or class numbers (B,); with positions (B, T, C) or (B, T).
+            y: labels as the task has them: class numbers (B,), or one-hot rows or other targets as `spec.labels` says.
             lr: learning rate, above 0 and finite, or 0 to learn nothing.
             received: what other blocks sent, exactly `spec.received`; None where that is empty.
 
@@ -111,7 +113,7 @@ class TrainableBlock:
             ConfigError: the block has no feedback head. And what `train` raises.
         """
         with self._in_use() as runtime:
-            return runtime.feedback(as_labels(self.name, y, self.spec.labels, self._one_hot))
+            return runtime.feedback(self._labels(y))
 
     def state(self) -> dict[str, Array]:
         """A copy of everything that training changes, by name: weights, statistics, what the optimiser remembers."""
@@ -172,8 +174,8 @@ class TrainableBlock:
 
     def _labels(self, y: Any) -> Array:
         if not self.spec.takes_labels:  # nothing in it learns
-            return np.zeros(self.spec.labels.shape, self.spec.labels.dtype)
-        return as_labels(self.name, y, self.spec.labels, self._one_hot)
+            return np.zeros(self.spec.labels.shape, np.dtype(self.spec.labels.dtype))
+        return as_labels(self.name, y, self.spec.labels, self._task, self._num_classes)
 
     def _received(self, received: Mapping[str, Any]) -> dict[str, Array]:
         """What was received; names that are missing or too many the runtime refuses."""

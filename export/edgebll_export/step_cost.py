@@ -7,7 +7,6 @@ TrainConfig as JSON. The onnxruntime process never imports torch.
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edgebll.kernel.limits.resident_peak import ResidentPeak
 
 if TYPE_CHECKING:
     from edgebll.learning import BlockStep, Optimizer, Rule
@@ -65,7 +66,7 @@ def _torch(config: dict[str, Any], contender: str) -> dict[str, Any]:
 
         return run
 
-    counter = _Cuda() if contender == "cuda" else _Resident()
+    counter = _Cuda() if contender == "cuda" else ResidentPeak()
     network, rule, optimizer = _model(config)
     steps = make_steps(network, rule, optimizer, config["batch_size"], config["precision"])
     peaks, seconds = [], []
@@ -89,7 +90,7 @@ def _onnxruntime(folder: Path) -> dict[str, Any]:
     random = np.random.default_rng(0)
     bundle = open_bundle(folder)
     task = task_of_record(bundle.manifest.task, str(folder))
-    counter, peaks, seconds = _Resident(), [], []
+    counter, peaks, seconds = ResidentPeak(), [], []
     for spec in bundle.manifest.blocks:
         counter.reset()
         x = random.standard_normal(spec.input.shape, np.float32)
@@ -142,22 +143,6 @@ def _seconds(run: Callable[[], object]) -> float:
     return statistics.median(times[1:])
 
 
-class _Resident:
-    """How far this process's resident set rises (Linux)."""
-
-    def __init__(self) -> None:
-        self._before = 0
-
-    def reset(self) -> None:
-        """Count from here."""
-        Path("/proc/self/clear_refs").write_text("5", "ascii")  # the highest resident set becomes the present one
-        self._before = _status("VmRSS")
-
-    def peak(self) -> int:
-        """Bytes of the highest since `reset`, above where it stood then."""
-        return _status("VmHWM") - self._before
-
-
 class _Cuda:
     """The peak of PyTorch's allocator on the GPU."""
 
@@ -173,12 +158,6 @@ class _Cuda:
         import torch
 
         return torch.cuda.max_memory_allocated()
-
-
-def _status(name: str) -> int:
-    """Bytes of an entry of /proc/self/status."""
-    text = Path("/proc/self/status").read_text("ascii")
-    return int(re.findall(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)[0]) << 10
 
 
 if __name__ == "__main__":

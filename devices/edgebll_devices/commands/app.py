@@ -10,6 +10,7 @@ from edgebll.cli.command_group import example, make_group
 from edgebll.cli.completion import InstallOption, ShowOption, answer_shells, shell_asks
 from edgebll.cli.environment import tell_of_unknown
 from edgebll.kernel.version import __version__
+from edgebll_devices.commands import bench as bench_command
 from edgebll_devices.commands import pair as pair_command
 from edgebll_devices.commands import profile as profile_command
 from edgebll_devices.commands import serve as serve_command
@@ -41,4 +42,5 @@ def root(
 serve_command.register(app)
 profile_command.register(app)
 verify_command.register(app)
+bench_command.register(app)
 pair_command.register(app)

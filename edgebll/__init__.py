@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgebll.kernel.errors import EdgebllError
     from edgebll.kernel.runs.run_events import RunEvent
     from edgebll.kernel.runs.run_result import RunResult
-    from edgebll.kernel.tasks import TASKS, Task, make_task
+    from edgebll.kernel.tasks import Task, make_task
     from edgebll.learning import BLL, SGD, AdamW, make_optimizer, make_rule
     from edgebll.learning.networks import BlockNetwork, make_network
     from edgebll.learning.reproduce.sweep import sweep
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BLL",
     "SGD",
-    "TASKS",
     "AdamW",
     "BlockNetwork",
     "EdgebllError",
@@ -78,7 +77,6 @@ _PLACES = {
     "RunEvent": "edgebll.kernel.runs.run_events:RunEvent",
     "RunResult": "edgebll.kernel.runs.run_result:RunResult",
     "compare": "edgebll.kernel.comparison.compare_runs:compare",
-    "TASKS": "edgebll.kernel.tasks:TASKS",
     "Task": "edgebll.kernel.tasks:Task",
     "make_task": "edgebll.kernel.tasks:make_task",
     "evaluate": "edgebll.data.evaluation:evaluate",

@@ -37,7 +37,6 @@ def draw_curves(run_path: Path | str) -> Path:
 
 Points = list[tuple[float, float]]
 
-
 #: What a line of an evaluation has besides its figures.
 _PLACE = ("kind", "epoch", "step", "time")
 
@@ -51,8 +50,10 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], str, Points]:
         for line in path.read_text().splitlines():
             number += 1
             entry = json.loads(line)
-            if entry.get("kind") == "train" and entry.get("loss") is not None:
-                losses[entry["block"]].append((entry["step"], entry["loss"]))
+            if entry.get("kind") == "train":
+                block, step = entry["block"], entry["step"]
+                if entry.get("loss") is not None:  # a block with nothing to train has none
+                    losses[block].append((step, entry["loss"]))
             elif entry.get("kind") == "eval":
                 name = next(key for key in entry if key not in _PLACE)
                 figures.append((entry["step"], entry[name]))

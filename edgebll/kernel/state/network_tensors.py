@@ -29,6 +29,7 @@ def network_tensors(state: State, constants: State, plan: FineTuning) -> dict[st
     Examples:
         >>> import numpy as np
         >>> from edgebll.kernel.spec.fine_tuning import FineTuning
+        >>> from edgebll.kernel.state.network_tensors import network_tensors
         >>> ones = np.ones((1, 1), np.float32)
         >>> state, constants = {"net.0.lora_a": 2 * ones, "net.0.lora_b": 3 * ones}, {"net.0.base.weight": ones}
         >>> network_tensors(state, constants, FineTuning(adapter="lora", rank=1))["0.weight"].item()

@@ -110,15 +110,15 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
     network = with_constants(fine_tuned(network, plan_in(manifest.recipe, where)), kept, where)
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision)
     for step, spec in zip(steps, manifest.blocks, strict=True):
-        ours, theirs = ((one.state, one.input, one.labels, one.received, one.sent) for one in (step.spec, spec))
-        if ours != theirs:
-            raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
         then = tuple(manifest.recipe.get("notes", {}).get(step.name, ()))
         if then != step.notes and RECIPE in manifest.recipe:  # bundles of before say neither
             raise BundleError(
                 f"{bundle.path}: layers of {spec.name} are in other modes than at its export ({'; '.join(step.notes or then)}"
                 "); put them into those, or export the bundle again"
             )
+        ours, theirs = ((one.state, one.input, one.labels, one.received, one.sent) for one in (step.spec, spec))
+        if ours != theirs:
+            raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
     return steps
 
 

@@ -62,3 +62,32 @@ def test_a_folder_of_photos_becomes_one_model(tmp_path: Path, monkeypatch: pytes
     (scores,) = onnxruntime.InferenceSession("parts.onnx").run(None, {"x": np.zeros((7, 3, 32, 32), np.float32)})
     assert scores.shape == (7, 3)
     assert json.loads(Path("runs/parts/run.json").read_text())["data_options"]["classes"] == ["frame", "ring", "roof"]
+
+
+def test_an_autoencoder_learns_from_a_live_source_and_finds_what_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = told("anomalies", tmp_path)
+    before, after = (re.findall(r"\d+", outputs[f"python look.py {name}.onnx"]) for name in ("before", "after"))
+    assert int(before[0]) < 70
+    assert int(after[0]) >= 95
+    assert int(after[2]) <= 5
+    live = json.loads(Path("runs/live/run.json").read_text())["data_options"]
+    assert live["mean"] == json.loads(Path("runs/motor/run.json").read_text())["data_options"]["mean"]
+
+
+def test_a_unet_in_three_blocks_segments_and_has_the_same_bits_on_three_boards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = told("segmentation", tmp_path)
+    assert open_bundle("bundles/unet").manifest.task["name"] == "segmentation"
+    boards, alone = summary(Path("runs/boards")), summary(Path("runs/alone"))
+    assert boards["state_sha256"] == alone["state_sha256"]
+    assert len(boards["placement"]) == 3
+    assert boards["metrics"]["mean_iou"] >= 0.75
+    lines = [line.split("   ") for line in outputs["python look.py"].splitlines()]
+    assert len(lines) == 24
+    right = sum(a == b for true, found in lines for a, b in zip(true, found, strict=True))
+    assert right >= 0.85 * 24 * 24

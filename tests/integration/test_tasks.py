@@ -59,6 +59,8 @@ def test_a_task_from_training_to_recovery(case: str, tmp_path: Path) -> None:
     assert (boards.state_sha256, boards.metrics) == (alone.state_sha256, alone.metrics)
     assert edgebll.evaluate(boards).metrics == pytest.approx(boards.metrics, rel=1e-9)
 
+    merged = edgebll.merge(boards, tmp_path / "merged.onnx")
+    assert (merged.output, merged.same_class is None) == (("logits", False) if task.classes else ("output", True))
     recovered = edgebll.simulate(resume=_cut_off(alone.path))
     assert (recovered.state_sha256, recovered.metrics) == (alone.state_sha256, alone.metrics)
 

@@ -44,6 +44,9 @@ OF_CODE = DataKind(
     CODE, "FILE.py:NAME or MODULE:NAME of your own code", lambda path: is_code(str(path)), CodeOptions, read_code
 )
 #: In the order in which a path is tried.
+#: Kinds whose samples are numbers as they were measured, and what says by what they are normalised.
+_NUMBERS = {RECORD, ARRAYS, TABLE, CODE}
+_NORMALIZED = ("normalize", "mean", "std")
 KINDS: tuple[DataKind, ...] = (
     DataKind(RECORD, "a record of a live source", is_record, RecordOptions, read_record),
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
@@ -110,14 +113,20 @@ def files_left_out(path: Path, skipped: Sequence[str]) -> str:
 
 
 def prepared_alike(path: Path, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for data other than those that a network was trained on: prepared as those were, if they are of the same kind.
+    """Options for data other than those that a network was trained on: prepared as those were.
+
+    All options of the same kind of data count. Numbers of another kind, e.g. of a live source after a table, are normalised by
+    the same mean and deviation: the network knows no others.
 
     Args:
         path: of the other data.
         recorded: options of those of the training.
         given: options for these.
     """
-    alike = preparation(recorded) if recorded.get("kind") == kind_of(path).name else {}
+    before, now = recorded.get("kind"), kind_of(path).name
+    alike = preparation(recorded) if before == now else {}
+    if before != now and {before, now} <= _NUMBERS:
+        alike = {name: recorded[name] for name in _NORMALIZED if name in recorded}
     return {**alike, **given}
 
 

@@ -89,8 +89,8 @@ def train(
             of pairs (sample, label), or {"train": ..., "test": ...} of such; those are kept in the run folder. Or a
             `edgebll.data.LiveSource`, whose samples are still to come.
         data_option: options of own data, e.g. {"size": 64}.
-        task: what is learnt, a name of `edgebll.kernel.tasks.TASKS`, FILE.py:NAME, or a class of a file of your own; by default what the
-            data's labels suggest.
+        task: what is learnt, one of `edgebll.kernel.tasks.TASKS`, FILE.py:NAME, or a class of a file of your own; by default
+            what the data's labels suggest.
         task_option: options of the task, e.g. {"class_weights": (1, 3)}.
         network: its name, as `edgebll networks` lists them or FILE.py:NAME, or a class or function of a file of your own.
         network_option: options of the network, e.g. {"width": 32}.

@@ -14,6 +14,7 @@ from edgebll.kernel.spec.manifest import BlockSpec, Manifest
 from edgebll.kernel.state.block_state import State, state_sha256
 from edgebll.kernel.state.network_tensors import NET, network_tensors
 from edgebll.kernel.support.plain_dataclasses import PlainError
+from edgebll.kernel.tasks import CLASSIFICATION, Task, task_of_record
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
 from edgebll.learning.training.trained_run import load_run
 
@@ -37,6 +38,7 @@ class TrainedNetwork:
         network: the network before anything was frozen, with weights that are not the trained ones; None where its code is not
             known here.
         fine_tuning: which parts of it were trained.
+        task: what it is for.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class TrainedNetwork:
     bundle: Bundle | None
     network: BlockNetwork | None
     fine_tuning: FineTuning = field(default_factory=FineTuning)
+    task: Task = CLASSIFICATION
 
     @property
     def name(self) -> str:
@@ -108,6 +111,7 @@ def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork
         bundle=None,
         network=network or run.plain,
         fine_tuning=run.config.fine_tuning,
+        task=run.network.task,
     )
 
 
@@ -131,6 +135,7 @@ def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) 
         bundle=bundle,
         network=network or _rebuilt(manifest, folder),
         fine_tuning=plan_in(manifest.recipe, str(folder)),
+        task=task_of_record(manifest.task, str(folder)),
     )
 
 
@@ -139,7 +144,8 @@ def _rebuilt(manifest: Manifest, folder: Path) -> BlockNetwork | None:
     if manifest.network.get("name") not in NETWORKS and "code" not in manifest.network:
         return None
     try:
-        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape)
+        task, outputs = task_of_record(manifest.task, str(folder)), manifest.blocks[-1].output.shape[1:]
+        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs)
     except PlainError as error:
         raise BundleError(f"{folder}: {error}; export the bundle again") from error
     except KeyError as error:

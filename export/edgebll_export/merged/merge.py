@@ -17,6 +17,7 @@ from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import TOLERANCE, Difference
 from edgebll.kernel.support.atomic_files import check_parents, write_atomic
 from edgebll.kernel.support.bounds import Bounds, WrongValue
+from edgebll.kernel.tasks import Task
 from edgebll.kernel.version import __version__
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.training.trained_network import TrainedNetwork, open_trained
@@ -56,7 +57,7 @@ def merge(
 ) -> MergedModel:
     """Write a trained network as one ONNX model with its weights inside, for inference anywhere.
 
-    It has one input "x", one output ("logits" of a classifier), operators of the default domain alone and no file beside it.
+    It has one input "x", one output ("logits" of a task with classes, else "output"), operators of the default domain alone and no file beside it.
     Before it is written it is compared with the chain of blocks; where it differs by more than rounding, nothing is written.
 
     Args:
@@ -123,7 +124,7 @@ def merge(
         size_bytes=len(content),
         samples=len(given),
         max_rel_error=found.max_rel_error,
-        same_class=_same_class(actual, expected) if output_name(trained) == "logits" else None,
+        same_class=_same_class(actual, expected, trained.task) if trained.task.classes else None,
         state_sha256=trained.state_sha256,
     )
 
@@ -189,8 +190,9 @@ def _compared(
     return actual, found
 
 
-def _same_class(actual: Array, expected: Array) -> float:
-    return float((actual.argmax(-1) == expected.argmax(-1)).mean())
+def _same_class(actual: Array, expected: Array, task: Task) -> float:
+    axis = 1 if task.per_pixel else -1
+    return float((actual.argmax(axis) == expected.argmax(axis)).mean())
 
 
 def _described(model: onnx.ModelProto, trained: TrainedNetwork, numbers: str, batch: int | None) -> onnx.ModelProto:
@@ -200,6 +202,8 @@ def _described(model: onnx.ModelProto, trained: TrainedNetwork, numbers: str, ba
         "rule": trained.rule,
         "classes": str(trained.num_classes),
         "data": trained.data or "",
+        "data_options": json.dumps(trained.data_options),
+        "task": json.dumps({"name": trained.task.name, "options": trained.task.options()}),
         "state_sha256": trained.state_sha256,
         "numbers": numbers,
         "batch": DYNAMIC if batch is None else str(batch),

@@ -13,16 +13,15 @@ from edgebll_export.merged.any_batch import FIRST, SECOND, any_batch
 from edgebll_export.merged.forward_graphs import TrainedBlock, bundled_graphs
 from edgebll_export.merged.join import join
 
-#: What the result is called where the last block does not say more than that it is its activation.
-_RESULT = "a"
+#: What the result of a task without classes is called.
+_RESULT = "output"
 #: A protobuf file holds 2 GiB, and a model beside its weights hardly more than this less.
 MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
 
 
 def output_name(trained: TrainedNetwork) -> str:
-    """What the merged model's result is called: "logits" of a classifier."""
-    role = trained.blocks[-1].output_role
-    return _RESULT if role == "activation" else role
+    """What the merged model's result is called: "logits" of a task with classes."""
+    return "logits" if trained.task.classes else _RESULT
 
 
 def whole_model(trained: TrainedNetwork, blocks: Sequence[TrainedBlock], batch: int | None) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 With z_n = (1, t_n), t_n what the task lets a feedback head see of the target (`Task.feedback_target`), and a_n the pooled
 output, Z (B, D + 1) and A (B, F) of a batch:
 
-    M = A^T Z (Z^T Z + r I)^-1,   r = ridge + 1e-4 trace(Z^T Z) / (D + 1),      beta_n = W z_n
+    M = A^T Z (Z^T Z + r I)^-1,   r = ridge + 1e-2 trace(Z^T Z) / (D + 1),      beta_n = W z_n
 
 the minimiser of sum_n |a_n - M z_n|^2 + r |M|^2 (ridge regression: Hastie, Tibshirani and Friedman, "The elements of
 statistical learning", 2nd ed., eq. 3.44). For one-hot targets without the constant and the second part of r it is the mean of
@@ -23,8 +23,8 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.learning.objective import Tensors
 from edgebll.learning.rules.bll.objective import FEEDBACK, BLLObjective
 
-#: Part of the mean of Z^T Z's diagonal that is added to it.
-_RELATIVE_RIDGE = 1e-4
+#: Part of the mean of Z^T Z's diagonal that is added to it: float32 solves to four digits then, however alike the targets are.
+_RELATIVE_RIDGE = 1e-2
 #: Unknowns that a graph solves for at most.
 _MOST = 128
 

@@ -58,7 +58,7 @@ def merge(
     """Write a trained network as one ONNX model with its weights inside, for inference anywhere.
 
     It has one input "x", one output ("logits" of a task with classes, else "output"), operators of the default domain alone and
-    no file beside it. It is compared with the chain of blocks that it was made of before it is written; where it differs by more
+    no file beside it. Before it is written it is compared with the chain of blocks; where it differs by more
     than rounding, nothing is written.
 
     Args:

@@ -73,6 +73,12 @@ class RunState:
         """Tokens fed and not done."""
         return self.fed - self.done
 
+    def feed(self, now_s: float) -> None:
+        """A token was sent; however long its samples were waited for while nothing was in flight, that was no stalling."""
+        if not self.in_flight:
+            self.last_progress_s = now_s
+        self.fed += 1
+
     @property
     def waiting(self) -> bool:
         """Whether boards owe the host anything."""

@@ -138,9 +138,7 @@ class StreamLoop:
 
     def _fed(self, token: Token) -> None:
         self._outcome.bytes_streamed += payload_bytes(token)
-        if not self._state.in_flight:  # however long samples were waited for, that was no stalling
-            self._state.last_progress_s = awake_s()
-        self._state.fed += 1
+        self._state.feed(awake_s())
         self._state.exhausted = token.kind == END
         if token.kind in (SNAPSHOT, END):
             self._inbox.expect_states()

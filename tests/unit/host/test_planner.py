@@ -116,3 +116,11 @@ def test_boards_that_all_have_nothing_to_do_while_tokens_are_under_way_are_a_sta
     assert not stalled(last_progress_s=96.0)
     assert not stalled(fed=0), "nothing is owed"
     assert not stalled(boards={**idle, "b": BoardState(100.0, 100.0)}), "one computes"
+
+
+def test_samples_that_were_long_waited_for_are_no_stall() -> None:
+    waiting = state(boards={"a": BoardState(1000.0, 1000.0)}, fed=3, done=3)
+    waiting.feed(1000.0)
+    assert not any(isinstance(action, DeclareStalled) for action in next_actions(waiting, 1000.1).actions)
+    waiting.feed(1050.0)
+    assert any(isinstance(action, DeclareStalled) for action in next_actions(waiting, 1060.1).actions)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 from support.fake_board import FakeBoard
 
+from edgebll.data.token_stream import NOT_YET
 from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Failure, Hello, Message, Progress, Stop, Token, Welcome
 from edgebll_firmware_host.fleet.board_sessions import open_fleet
@@ -21,10 +22,12 @@ RUN = "run"
 
 
 def feeder(kinds: str, snapshot_seconds: float = 0.0) -> TokenFeeder:
-    """Of a stream of these kinds, by their first letters."""
+    """Of a stream of these kinds, by their first letters; "?" is a token whose samples have not come yet."""
     names = {"T": TRAIN, "E": EVAL, "S": SNAPSHOT, ".": END}
     steps = [kinds[:index].count("T") for index in range(len(kinds))]
-    tokens = (Token(RUN, "block0", names[kind], 99, step) for kind, step in zip(kinds, steps, strict=True))
+    tokens = (
+        NOT_YET if kind == "?" else Token(RUN, "block0", names[kind], 99, step) for kind, step in zip(kinds, steps, strict=True)
+    )
     return TokenFeeder(tokens, 7, snapshot_seconds, 0.0)
 
 
@@ -53,6 +56,15 @@ def test_a_snapshot_that_is_wanted_comes_once() -> None:
     made.wanted = True
     assert "".join(token.kind[0] for token in iter(lambda: made.next(0.0), None)) == "STTEETE"
     assert not made.wanted
+
+
+def test_a_snapshot_is_taken_while_samples_are_waited_for() -> None:
+    made = feeder("TT??T.", snapshot_seconds=5.0)
+    found = [made.next(now) for now in (0.0, 1.0, 2.0, 8.0, 8.1, 8.2)]
+    assert found[2] is NOT_YET
+    assert found[3] is not None
+    assert (found[3].run, found[3].block, found[3].kind, found[3].step, found[3].sequence) == (RUN, "block0", SNAPSHOT, 2, 2)
+    assert [token.kind for token in found[4:] if token is not None] == [TRAIN, END]
 
 
 def test_failures_are_borne_while_there_is_progress_now_and_then() -> None:

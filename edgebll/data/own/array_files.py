@@ -24,6 +24,7 @@ from edgebll.kernel.errors import DataError
 
 ARRAYS = "arrays"
 _CHANNELS = (1, 3)
+_LONG_BYTES = 1 << 30
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -43,12 +44,15 @@ def read_array_file(path: Path, options: ArrayOptions, tell: Callable[[str], Non
     Args:
         path: an .npz file, or a folder of .npy files.
         options: of the data.
-        tell: not told anything; here for other kinds.
+        tell: takes a sentence before what may take long.
 
     Raises:
         DataError: an array is missing, damaged, or does not fit the others; a number is none; a label is out of range.
     """
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    total = sum(file.stat().st_size for file in files)
+    if total >= _LONG_BYTES:
+        tell(f"reading {total / 2**30:.1f} GiB of {path} through once, to check them and to know them again")
     arrays = {file.stem: _load(file) for file in files} if path.is_dir() else _load_npz(path)
     digest = digest_files(path if path.is_dir() else path.parent, files)
     return pool_of(str(path), arrays, replace(options, digest=digest))

@@ -80,6 +80,7 @@ def read_image_folder(path: Path, options: ImageOptions, tell: Callable[[str], N
         DataError: the folder has not the classes it should, images differ in their channels, or not one can be decoded.
         MissingExtraError: Pillow is not installed.
     """
+    release = decoder()  # first of all: without it no file can be read, whatever is in it
     found = find_class_files(path, ENDINGS, "image", options.classes)
     digest = digest_files(path, found.files)
     options = replace(_settled(found, options), classes=found.classes, digest=digest, normalize=options.normalize or YES)
@@ -89,7 +90,7 @@ def read_image_folder(path: Path, options: ImageOptions, tell: Callable[[str], N
         lambda file: decode(file, height, width, options.channels, options.fit),
         (options.channels, height, width),
         "uint8",
-        {"digest": digest, "fit": options.fit, "decoder": decoder()},
+        {"digest": digest, "fit": options.fit, "decoder": release},
         lambda: tell(f"decoding {len(found.files)} images of {path} to {height}x{width} pixels, once; they are kept for later"),
     )
     options = replace(options, decoded=decoded.sha256)

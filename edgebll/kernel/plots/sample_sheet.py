@@ -29,11 +29,14 @@ def draw_sheet(path: Path, samples: npt.NDArray[Any], titles: Sequence[str]) -> 
         MissingExtraError: no matplotlib. StorageError: the disk refuses.
     """
     rows = -(-len(samples) // _COLUMNS)
+    low, high = float(samples.min()), float(samples.max())  # one scale for all lines, so that they can be compared
 
     def draw(figure: Any) -> None:
         for index, (sample, title) in enumerate(zip(samples, titles, strict=True)):
             axes = figure.add_subplot(rows, _COLUMNS, index + 1)
             _draw_one(axes, sample)
+            if axes.lines:
+                axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) or 1.0)
             axes.set_title(title[:_TITLE_CHARS], fontsize=7, fontweight="normal", loc="center")
             axes.set_xticks([])
             axes.set_yticks([])
@@ -47,9 +50,10 @@ def _draw_one(axes: Any, sample: npt.NDArray[Any]) -> None:
         low, high = (0, 255) if sample.dtype == np.uint8 else (float(sample.min()), float(sample.max()))
         shown = (sample.astype(np.float64) - low) / max(high - low, 1e-12)
         if sample.shape[0] == 3:
-            axes.imshow(shown.transpose(1, 2, 0))
+            axes.imshow(shown.transpose(1, 2, 0), interpolation="nearest")
         else:
-            axes.imshow(shown[0], cmap="gray", vmin=0, vmax=1, aspect="auto" if sample.dtype != np.uint8 else "equal")
+            aspect = "equal" if sample.dtype == np.uint8 else "auto"
+            axes.imshow(shown[0], cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
         return
     for number, line in enumerate(np.atleast_2d(sample.reshape(-1, sample.shape[-1]))[: len(COLOURS)]):
         axes.plot(line, color=COLOURS[number], linewidth=0.8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from support.own_files import COUNTS, pixels, write_images
 from edgebll.data import load_data, load_dataset
 from edgebll.data.own import image_folder
 from edgebll.data.own.image_decoding import decode, measure
-from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.errors import ConfigError, DataError, MissingExtraError
 
 
 def test_every_image_is_a_sample_of_its_folders_class(tmp_path: Path) -> None:
@@ -179,4 +180,14 @@ def test_a_class_without_one_good_image_is_refused(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "photos", {"a": 3, "b": 1})
     (folder / "b" / "000.png").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"not one file of the class b can be read, e.g. b/000.png: cannot identify"):
+        load_data(str(folder))
+
+
+def test_without_pillow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_images(tmp_path / "photos")
+    for module in ("PIL", "PIL.Image", "PIL.features", "PIL.ImageOps"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=r"reading images needs PIL.*pip install 'edgebll\[images\]'"):
+        load_data(str(folder), options={"size": 8, "channels": 3})
+    with pytest.raises(MissingExtraError, match="reading images needs PIL"):
         load_data(str(folder))

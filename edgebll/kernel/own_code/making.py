@@ -46,6 +46,7 @@ def make(
     if found.recalled:
         _check_meant(found, what, base, words)
     arguments = _arguments(found, what, options, context or {})
+    _check_complete(found, what, arguments)
     try:
         made = value(**arguments)
     except EdgebllError:
@@ -87,6 +88,17 @@ def _arguments(found: Resolved, what: str, options: Mapping[str, Any], context: 
     arguments = convert_arguments(parameters, what, options)
     arguments |= {name: value for name, value in context.items() if name in parameters and name not in arguments}
     return arguments
+
+
+def _check_complete(found: Resolved, what: str, arguments: Mapping[str, Any]) -> None:
+    missing = [name for name, p in _parameters(found.value).items() if _is_needed(p) and name not in arguments]
+    if missing:
+        raise ConfigError(f"{what} needs {' and '.join(missing)}; give {'it' if len(missing) == 1 else 'them'} as an option")
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    named = parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return named and parameter.default is inspect.Parameter.empty
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

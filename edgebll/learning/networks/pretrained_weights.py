@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.own_code.error_place import described
 from edgebll.kernel.support.atomic_files import sha256_file
 from edgebll.learning.networks.block_network import BlockNetwork
 
@@ -125,11 +124,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise ConfigError(f"{path} is no safetensors file ({error}); give one, or a state_dict of torch.save") from error
-    except Exception as error:  # what unpickling may raise is not said anywhere
-        reason = described(error)
-        raise ConfigError(
-            f"{path} is no file of weights ({reason}); give a state_dict, as torch.save or safetensors"
-        ) from error
+    except Exception as error:  # what unpickling may raise is not said anywhere, and PyTorch advises to run what is in it
+        raise ConfigError(f"{path} holds more than weights, or none; save model.state_dict() alone with torch.save") from error
     for entry in _NESTED:
         if isinstance(found, Mapping) and isinstance(found.get(entry), Mapping):
             found = found[entry]

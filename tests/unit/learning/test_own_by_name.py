@@ -105,7 +105,7 @@ def test_a_network_in_blocks_of_its_own_is_rebuilt_from_its_description(own: Pat
     assert [tuple(value.shape) for value in again.parameters()] == [tuple(value.shape) for value in network.parameters()]
     with pytest.raises(ConfigError, match="comes in 2 blocks, not 3; leave the number of blocks out"):
         make_network(f"{own}:hidden", num_blocks=3, num_classes=10, input_shape=shape, seed=3, options={"width": "16"})
-    with pytest.raises(ConfigError, match="hidden cannot be made: TypeError: hidden"):
+    with pytest.raises(ConfigError, match="hidden needs width; give it as an option"):
         make_network(f"{own}:hidden", num_classes=10, input_shape=shape, seed=3)
 
 

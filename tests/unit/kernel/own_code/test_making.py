@@ -74,7 +74,8 @@ def _fails() -> Thing:
     [
         (plain, {"widht": "3"}, "the rule mine.py:it has no option 'widht'; it has width, deep, rate, word, size"),
         (plain, {"width": "wide"}, "the rule mine.py:it: width must be an int, not 'wide'"),
-        (plain, {}, "the rule mine.py:it cannot be made: TypeError: plain() missing 1 required positional argument: 'width'"),
+        (plain, {}, "the rule mine.py:it needs width; give it as an option"),
+        (lambda a, b=1, *, c: a, {}, "the rule mine.py:it needs a and c; give them as an option"),
         (Thing, {"width": "wide"}, "the rule mine.py:it: width must be an int, not 'wide'"),
         (_fails, {}, "the rule mine.py:it cannot be made: KeyError: 'x' (line"),
         (lambda: 3, {}, "the rule mine.py:it must be a Thing or make one, not a int"),

@@ -106,9 +106,9 @@ class Evil:
     [
         ("w.safetensors", None, "w.safetensors cannot be read (No such file or directory); give a file that exists"),
         ("w.safetensors", b"no", "w.safetensors is no safetensors file ("),
-        ("w.pt", b"no", "w.pt is no file of weights ("),
+        ("w.pt", b"no", "w.pt holds more than weights, or none; save model.state_dict() alone with torch.save"),
         ("w.pt", [1, 2], "w.pt holds a list that is no state_dict of tensors; save model.state_dict()"),
-        ("w.pt", {"a": Evil()}, "w.pt is no file of weights (UnpicklingError"),
+        ("w.pt", {"a": Evil()}, "w.pt holds more than weights, or none; save model.state_dict() alone with torch.save"),
     ],
 )
 def test_what_is_no_file_of_weights_is_one_sentence(

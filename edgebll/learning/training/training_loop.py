@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edgebll.data import Dataset, epoch_order
 from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
+from edgebll.kernel.runs.divergence import diverged
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.learning import BlockStep, SideStreams, Stepped
@@ -130,9 +131,7 @@ class TrainingLoop:
                 self.folder.record("train", epoch=told.epoch, step=told.step - 1, block=step.name, lr=told.lr, **named)
                 losses.append(named.get("loss", math.nan))
                 if not math.isfinite(named.get("loss", 0.0)):
-                    raise EdgebllError(
-                        f"the loss of {step.name} is not a number any more at step {told.step}; try a smaller --lr"
-                    )
+                    raise diverged(step.name, told.step)
             self.listener.stepped(told.step, losses, self.config.batch_size)
         self._clocked = time.monotonic()
 

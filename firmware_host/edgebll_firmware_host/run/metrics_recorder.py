@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgebll.kernel.errors import BoardError
+from edgebll.kernel.runs.divergence import LossWatch
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.tasks import CLASSIFICATION, Task
@@ -56,6 +57,7 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.account = Account(self.folder.path)
+        self._watch = LossWatch(self.blocks)
 
     @property
     def accuracy(self) -> float | None:
@@ -71,12 +73,14 @@ class Recorder:
         """Record one Report; `clock_offset_ns` is the board's clock minus the host's, as known by now.
 
         Raises:
-            BoardError: the last block's evaluation lacks a value. StorageError: the disk refuses.
+            BoardError: the last block's evaluation lacks a value. StorageError: the disk refuses. EdgebllError: the loss of a
+                step that all blocks have done is no number.
         """
         self.account.run = self.folder.path
         self.account.count(board, report, clock_offset_ns)
         if report.kind == TRAIN:
             self._trained(report)
+            self._watch.take(report.block, report.step + 1, report.values.get("loss", 0.0))  # replayed or not
         elif report.kind == EVAL and report.block == self.blocks[-1]:
             self._evaluated(board, report)
 

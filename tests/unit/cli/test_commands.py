@@ -105,7 +105,7 @@ def test_an_option_comes_from_the_environment_unless_given(tmp_path: Path) -> No
         (["--resume"], 3, "is not a run folder"),
         (["--device", "tpu"], 2, "must be one of cpu, cuda, auto, not 'tpu'"),
         (["--evaluate-epochs", "0"], 2, "evaluate epochs must be at least 1"),
-        (["--lr", "1e30", "--schedule", "constant", "--epochs", "3"], 1, "try a smaller --lr"),
+        (["--lr", "1e30", "--schedule", "constant", "--epochs", "3"], 1, "run again with a smaller --lr"),
     ],
 )
 def test_train_refuses_in_one_sentence(tmp_path: Path, arguments: list[str], code: int, text: str) -> None:

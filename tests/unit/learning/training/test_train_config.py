@@ -61,7 +61,7 @@ def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
 
 
 def test_a_diverging_run_ends_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(EdgebllError, match="try a smaller --lr"):
+    with pytest.raises(EdgebllError, match="run again with a smaller --lr"):
         train(replace(QUICK, lr=1e30, schedule="constant"), tmp_path / "run")
     assert not (tmp_path / "run" / "summary.json").exists()
     assert metrics(tmp_path / "run")[-1]["loss"] is None

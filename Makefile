@@ -63,14 +63,15 @@ docs: $(VENV)/.docs-ready
 drawings: setup
 	$(BIN)/python docs/drawings/draw.py
 
-# Tests with processes of their own come last and three at a time: they watch the clock, but mostly wait.
+# Tests with processes of their own come last and four at a time: they watch the clock, but mostly wait.
 test: lint
-	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/property tests/conformance
-	$(BIN)/pytest -n 3 --dist loadfile tests/integration
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow" tests/unit tests/property tests/conformance
+	$(BIN)/pytest -n 4 --dist loadfile -m "not slow" tests/integration
 
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
 test-more: setup cpp-headers
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
+	$(BIN)/pytest -n auto --dist loadfile -m slow tests/unit tests/property
 
 # Headers of ONNX Runtime's C API for examples/cpp, from Debian's package into build/; without them its test says what it needs.
 cpp-headers: setup

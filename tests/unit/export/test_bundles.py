@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from support.graphs import run_model
+from support.slow import slow_after
 from torch import nn
 
 from edgebll.kernel.bundle import open_bundle, write_manifest
@@ -35,15 +36,18 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "num_blocks", "rule", "batch_size", "shape"),
-    [
-        ("mlp", 4, BLL(), 32, (1, 28, 28)),
-        ("resnet8", 4, BLL(), 32, (1, 28, 28)),
-        ("resnet8", 4, Greedy(), 32, (1, 28, 28)),
-        ("resnet8", 1, Backprop(), 32, (1, 28, 28)),
-        ("resnet8", 2, BLL(pool="max", normalize="center_l2", feedback="ema", decorrelate=0.5), 32, (1, 8, 8)),
-        ("resnet8", 2, BLL(pool="std", normalize="layer_norm", feedback="sgd", label_smoothing=0.1), 32, (3, 8, 8)),
-        ("resnet18:16", 4, BLL(), 4, (1, 12, 12)),  # of a quarter of its width
-    ],
+    slow_after(
+        2,
+        [
+            ("mlp", 4, BLL(), 32, (1, 28, 28)),
+            ("resnet8", 4, BLL(), 32, (1, 28, 28)),
+            ("resnet8", 4, Greedy(), 32, (1, 28, 28)),
+            ("resnet8", 1, Backprop(), 32, (1, 28, 28)),
+            ("resnet8", 2, BLL(pool="max", normalize="center_l2", feedback="ema", decorrelate=0.5), 32, (1, 8, 8)),
+            ("resnet8", 2, BLL(pool="std", normalize="layer_norm", feedback="sgd", label_smoothing=0.1), 32, (3, 8, 8)),
+            ("resnet18:16", 4, BLL(), 4, (1, 12, 12)),  # of a quarter of its width
+        ],
+    ),
 )
 def test_every_block_equals_eager_over_twenty_steps(
     name: str, num_blocks: int, rule: Rule, batch_size: int, shape: tuple[int, ...], tmp_path: Path

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from support.plain_training import BATCH, LR, TOLERANCE, batches, by_graph, by_pytorch, largest_error, network_of, normal
+from support.slow import slow_after
 from torch import nn
 
 from edgebll.kernel.bundle import open_bundle
@@ -96,7 +97,7 @@ def test_a_frozen_block_is_its_forward_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", [BLL(feedback="chain"), InfoPro(), Greedy()], ids=["chained", "infopro", "greedy"])
-@pytest.mark.parametrize("freeze", ["block0", "block[12]"])
+@pytest.mark.parametrize("freeze", slow_after(1, ["block[12]", "block0"]))
 def test_every_stream_of_a_rule_goes_through_frozen_blocks(rule: Rule, freeze: str, tmp_path: Path) -> None:
     network = make_network("resnet8", num_blocks=4, num_classes=10, input_shape=(1, 8, 8), seed=0)
     export_bundle(network, rule=rule, optimizer=SGD(), batch_size=4, path=tmp_path, fine_tuning=FineTuning((freeze,)))

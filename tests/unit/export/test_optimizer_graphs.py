@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from support.graphs import run_model
+from support.slow import slow_after
 from torch import Tensor
 
 from edgebll.kernel.bundle import open_bundle
@@ -51,7 +52,7 @@ def test_every_optimizer_has_a_case() -> None:
     assert {optimizer.name for optimizer in CASES} == set(OPTIMIZERS)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", slow_after(1, NETWORKS))
 @pytest.mark.parametrize("optimizer", CASES, ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
 def test_ten_steps_equal_eager(name: str, optimizer: Optimizer, tmp_path: Path) -> None:
     manifest = export_bundle(network(name), rule=NETWORKS[name][1], optimizer=optimizer, batch_size=16, path=tmp_path / "b")
@@ -62,7 +63,7 @@ def test_ten_steps_equal_eager(name: str, optimizer: Optimizer, tmp_path: Path) 
     assert sum(row.by_rounding for row in rows) <= len(rows) // 2
 
 
-@pytest.mark.parametrize("optimizer", CASES, ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
+@pytest.mark.parametrize("optimizer", slow_after(1, CASES[2:]), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
 def test_updates_of_small_tensors_are_fused(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One chain for all small tensors, bit-identical to one chain for each."""
     fused = step_model("resnet8", optimizer)

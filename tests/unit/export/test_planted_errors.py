@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.networks import small_network
 from support.planted import of_parameter, plant
+from support.slow import slow_after
 from support.zoo_zero_gradients import ZERO_GRADIENTS, bottleneck, norm_chain
 
 from edgebll.kernel.bundle import open_bundle
@@ -39,7 +40,9 @@ def _board(path: Path) -> list[tuple[str, GoldenRow]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "rule", "optimizer"), _MODELS, ids=[f"{name}-{type(by).__name__}" for name, _, _, by in _MODELS]
+    ("name", "make", "rule", "optimizer"),
+    slow_after(2, _MODELS),
+    ids=[f"{name}-{type(by).__name__}" for name, _, _, by in _MODELS],
 )
 def test_a_gradient_wrong_by_one_percent_is_found(
     name: str, make: Callable[[], BlockNetwork], rule: str, optimizer: Optimizer, tmp_path: Path

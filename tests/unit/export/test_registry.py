@@ -8,6 +8,7 @@ import pytest
 from onnx import helper
 from support.graphs import to_model, with_gradients
 from support.lowering_cases import all_cases, case_inputs, recorded_operators
+from support.slow import slow_after
 
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 from edgebll_export.composites import COMPOSITES
@@ -55,7 +56,7 @@ def test_it_fits_the_oldest_tensorrt_in_half_precision(name: str) -> None:
         assert kinds == [dtype_name(value.dtype) for value in function(*inputs)]
 
 
-@pytest.mark.parametrize("opset", [18, MAX_OPSET])
+@pytest.mark.parametrize("opset", slow_after(1, [MAX_OPSET, 18]))
 def test_it_fits_later_opsets(opset: int) -> None:
     """Operators whose attributes became inputs, or that were changed otherwise, are made as that version has them."""
     for name, case in CASES.items():

@@ -26,6 +26,7 @@ def cell(folder: Path, batch: int = BATCH) -> Cell:
     return found
 
 
+@pytest.mark.slow
 def test_a_cell_is_measured_once_on_both_runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest block holds at least its weights and momenta, and its activations; no block takes ten times that."""
     assert measured_outcome(cell(tmp_path), tmp_path)["state"] == "open"

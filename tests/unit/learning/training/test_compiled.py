@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 import torch
+from support.slow import slow_after
 from torch import Tensor
 from torch._dynamo.utils import counters
 
@@ -46,7 +47,7 @@ def run(steps: list[BlockStep], calls: list[CompiledStep] | list[BlockStep], pla
 
 @pytest.mark.parametrize(
     ("network", "blocks", "rule", "channels_last"),
-    [("resnet8", 2, "bll", True), ("resnet8", 2, "backlink", True), ("mlp", 2, "greedy", False)],
+    slow_after(2, [("mlp", 2, "greedy", False), ("resnet8", 2, "bll", True), ("resnet8", 2, "backlink", True)]),
 )
 def test_a_compiled_step_does_what_the_step_does_and_is_compiled_once(
     network: str, blocks: int, rule: str, channels_last: bool

@@ -72,15 +72,27 @@ def by_graph(bundle: Path, seen: Sequence[tuple[Tensor, Tensor]], block: str = "
         yield {**constants, **state}
 
 
-def by_pytorch(block: nn.Module, start: Mapping[str, np.ndarray], seen: Sequence[tuple[Tensor, Tensor]]) -> nn.Module:
-    """Train the block itself, in the modes its layers are in, with the classifier that the bundle starts from."""
-    head = nn.Linear(start["head.weight"].shape[1], CLASSES)
+def by_pytorch(
+    block: nn.Module,
+    start: Mapping[str, np.ndarray],
+    seen: Sequence[tuple[Tensor, Tensor]],
+    dtype: torch.dtype = torch.float32,
+) -> nn.Module:
+    """Train the block itself, in the modes its layers are in, with the classifier that the bundle starts from.
+
+    Args:
+        block: of tensors of `dtype`; it is changed.
+        start: the bundle's state.
+        seen: inputs and labels of each step; a block that works in place gets a copy.
+        dtype: what to compute in.
+    """
+    head = nn.Linear(start["head.weight"].shape[1], CLASSES, dtype=dtype)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(start["head.weight"]))
         head.bias.copy_(torch.from_numpy(start["head.bias"]))
     parameters = [p for p in [*block.parameters(), *head.parameters()] if p.requires_grad]
     for x, y in seen:
-        a = block(x)
+        a = block(x.to(dtype, copy=True))
         for p in parameters:
             p.grad = None
         F.cross_entropy(head(a.flatten(2).mean(2) if a.dim() > 2 else a), y).backward()

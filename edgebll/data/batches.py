@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from edgebll.data.dataset import Dataset, Ints
-from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.spec.last_batch import DROP, MASK, check_last_batch
 
+UNIFORM, BALANCED = "uniform", "balanced"
+SAMPLINGS = (UNIFORM, BALANCED)
 _MAX_SEED = 2**32 - 1
 
 
@@ -19,19 +23,103 @@ def batch_order(num_samples: int, batch_size: int, seed: int, epoch: int) -> Int
         ConfigError: the samples do not fill one batch, or the seed or epoch is out of range.
     """
     check_batch_size(num_samples, batch_size)
-    for name, value in (("seed", seed), ("epoch", epoch)):
-        if not 0 <= value <= _MAX_SEED:
-            raise ConfigError(f"the {name} must lie in 0..{_MAX_SEED}, but is {value}")
-    # RandomState, unlike default_rng, promises the same numbers in all releases.
-    permutation = np.random.RandomState([seed, epoch]).permutation(num_samples).astype(np.int64)
+    permutation = _permutation(num_samples, seed, epoch)
     num_batches = num_samples // batch_size
     return permutation[: num_batches * batch_size].reshape(num_batches, batch_size)
 
 
-def epoch_order(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Ints:
-    """The order of an epoch of a run: that of `batch_order`, but samples that come while the run goes on first as they come."""
-    order = batch_order(len(dataset), batch_size, seed, epoch)
-    return np.arange(order.size).reshape(order.shape) if dataset.arriving and not epoch else order
+def epoch_order(
+    dataset: Dataset, batch_size: int, seed: int, epoch: int, sampling: str = UNIFORM, last_batch: str = DROP
+) -> tuple[Ints, Ints]:
+    """The batches of an epoch of a run; of samples that come while the run goes on, the first is in the order they come.
+
+    Args:
+        dataset: the samples.
+        batch_size: samples of a batch.
+        seed: of the run.
+        epoch: from 0; another order in each.
+        sampling: UNIFORM, each sample once; or BALANCED, as many draws as there are samples, with replacement, each class as
+            likely as any other.
+        last_batch: "drop" or "mask"; then what is left is a batch that is filled up with its own samples, again from its first.
+
+    Returns:
+        Sample indices of every batch (num_batches, batch_size), and how many of each count (num_batches,).
+
+    Raises:
+        ConfigError: the samples do not fill one batch, or a number is out of range. DataError: samples have not one class each.
+    """
+    check_last_batch(last_batch)
+    count = len(dataset)
+    if last_batch == DROP:
+        check_batch_size(count, batch_size)
+    elif batch_size < 1:
+        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    if dataset.arriving and not epoch:
+        order = np.arange(count)
+    elif sampling == UNIFORM:
+        order = _permutation(count, seed, epoch)
+    else:
+        order = _drawn(class_weights(dataset, sampling), seed, epoch)
+    full, left = divmod(count, batch_size)
+    counts = np.full(full, batch_size, np.int64)
+    if last_batch == MASK and left:
+        order = np.concatenate([order, np.resize(order[full * batch_size :], batch_size - left)])
+        counts = np.append(counts, left)
+    return order[: len(counts) * batch_size].reshape(len(counts), batch_size), counts
+
+
+def batches_of(num_samples: int, batch_size: int, last_batch: str) -> int:
+    """How many batches an epoch has.
+
+    Args:
+        num_samples: of the data set.
+        batch_size: samples of a batch.
+        last_batch: "drop" or "mask".
+    """
+    return -(-num_samples // batch_size) if last_batch == MASK else num_samples // batch_size
+
+
+def class_weights(dataset: Dataset, sampling: str) -> npt.NDArray[np.float64]:
+    """How likely each sample is drawn (N,), so that each class is as likely as any other.
+
+    Raises:
+        ConfigError: unknown sampling. DataError: samples have not one class each.
+    """
+    check_sampling(sampling, dataset)
+    counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
+    weights = 1.0 / counts[dataset.labels]
+    return np.asarray(weights / weights.sum())
+
+
+def check_sampling(sampling: str, dataset: Dataset) -> None:
+    """Raise ConfigError unless it is one of SAMPLINGS, DataError unless the data set can be sampled so."""
+    if sampling not in SAMPLINGS:
+        raise ConfigError(f"the sampling must be one of {', '.join(SAMPLINGS)}, not {sampling!r}")
+    if sampling == BALANCED and dataset.arriving:
+        raise DataError(f"samples of {dataset.name} come while the run goes on, so none can be drawn by class; use uniform")
+    labels = dataset.labels
+    if sampling == BALANCED and (labels is None or labels.dtype != np.int64 or labels.ndim != 1 or labels.min() < 0):
+        raise DataError(
+            f"{dataset.name} has not one class for each sample, so none can be drawn by class; use sampling uniform"
+        )
+
+
+def _permutation(count: int, seed: int, epoch: int) -> Ints:
+    order: Ints = _random(seed, epoch).permutation(count).astype(np.int64)
+    return order
+
+
+def _drawn(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> Ints:
+    ends = np.cumsum(weights)
+    drawn = np.searchsorted(ends, _random(seed, epoch).random_sample(len(weights)) * ends[-1], side="right")
+    return np.asarray(np.minimum(drawn, len(weights) - 1), np.int64)
+
+
+def _random(seed: int, epoch: int) -> np.random.RandomState:
+    for name, value in (("seed", seed), ("epoch", epoch)):
+        if not 0 <= value <= _MAX_SEED:
+            raise ConfigError(f"the {name} must lie in 0..{_MAX_SEED}, but is {value}")
+    return np.random.RandomState([seed, epoch])  # which, unlike default_rng, promises the same numbers in all releases
 
 
 def eval_batches(num_samples: int, batch_size: int) -> Iterator[tuple[Ints, int]]:

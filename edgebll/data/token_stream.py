@@ -5,12 +5,14 @@ The sequential run, the cluster and anything else that schedules the blocks cons
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edgebll.data import Dataset, epoch_order, eval_batches, training_batch
+from edgebll.data import Dataset, eval_batches, training_batch
+from edgebll.data.batches import UNIFORM, batches_of, epoch_order
 from edgebll.data.dataset import FLOAT32, Ints
 from edgebll.kernel.errors import BundleError, ConfigError, DataError
+from edgebll.kernel.spec.last_batch import COUNT, DROP, MASK
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.tasks import task_of_record
@@ -36,6 +38,8 @@ class StreamSpec:
         evaluate: stream the test data after every epoch.
         snapshot_every: training steps between snapshots; 0 for none.
         augment: one of `edgebll.data.AUGMENTATIONS`, for the training data.
+        sampling: "uniform" or "balanced", see `edgebll.data.batches.epoch_order`.
+        last_batch: "drop" or "mask", which the bundle's steps must be made for.
     """
 
     run: str
@@ -47,14 +51,16 @@ class StreamSpec:
     evaluate: bool = True
     snapshot_every: int = 0
     augment: str = "none"
+    sampling: str = UNIFORM
+    last_batch: str = DROP
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.snapshot_every < 0:
             raise ConfigError("the numbers of epochs and of steps between snapshots must not be negative")
 
     def steps_per_epoch(self, train: Dataset) -> int:
-        """Training steps of one epoch; the last partial batch is dropped."""
-        return len(train) // self.batch_size
+        """Training steps of one epoch."""
+        return batches_of(len(train), self.batch_size, self.last_batch)
 
     def total_tokens(self, train: Dataset, test: Dataset) -> int:
         """Number of tokens of the whole stream, END included."""
@@ -86,11 +92,10 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, w
         raise ConfigError(f"the run has {total_steps} steps, so it cannot go on from step {start}")
     first = max(0, start - 1) // per_epoch if per_epoch else 0  # the evaluation after an epoch's last step comes after it
     for epoch in range(first, max(1, spec.epochs)):
-        order = epoch_order(train, spec.batch_size, spec.seed, epoch) if spec.epochs else ()
-        for indices in order[max(0, start - epoch * per_epoch) :]:
+        for indices, count in _batches(spec, train, epoch, max(0, start - epoch * per_epoch)) if spec.epochs else ():
             yield from _awaited(train, indices, wait)
             x, y = training_batch(train, indices, spec.augment, spec.seed, epoch)
-            scalars = {"lr": spec.schedule.rate(step, total_steps)}
+            scalars = {"lr": spec.schedule.rate(step, total_steps)} | ({COUNT: float(count)} if spec.last_batch == MASK else {})
             yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
             sequence, step = sequence + 1, step + 1
             if spec.snapshot_every and step % spec.snapshot_every == 0:
@@ -108,6 +113,12 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, w
 def _awaited(dataset: Dataset, indices: Ints, wait: bool) -> Iterator[Token]:
     while not wait and not dataset.ready(indices):
         yield NOT_YET
+
+
+def _batches(spec: StreamSpec, train: Dataset, epoch: int, first: int) -> Iterable[tuple[Ints, int]]:
+    """Batches of an epoch from one on: indices (B,), and how many count."""
+    order, counts = epoch_order(train, spec.batch_size, spec.seed, epoch, spec.sampling, spec.last_batch)
+    return zip(order[first:], counts[first:].tolist(), strict=True)
 
 
 def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:

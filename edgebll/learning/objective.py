@@ -55,21 +55,21 @@ class BlockPlace:
         dtype, shape = self.task.target(self.outputs or (self.num_classes,))
         return TensorSpec("y", dtype, (batch_size, *shape))
 
-    def loss(self, numbers: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def loss(self, numbers: Tensor, y: Tensor, label_smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
         """The task's loss of what an auxiliary network, or the last block, gives.
 
         Args:
             numbers: (B, C), or the task's outputs as they are.
             y: targets (B, ...).
             label_smoothing: of the rule, for tasks of classes.
+            weight: of each sample (B,), see `Objective.weighted`; None for 1.
 
         Raises:
             ConfigError: smoothing is asked of a task without classes.
         """
         outputs = (len(numbers), *(self.outputs or (self.num_classes,)))
-        loss: Tensor = smoothed(self.task, label_smoothing).loss(
-            numbers if numbers.shape == outputs else numbers.reshape(outputs), y
-        )
+        given = numbers if numbers.shape == outputs else numbers.reshape(outputs)
+        loss: Tensor = smoothed(self.task, label_smoothing).loss(given, y, weight)
         return loss
 
     @classmethod
@@ -125,6 +125,14 @@ class Objective:
         """
         return self
 
+    def weighted(self, weight: Tensor) -> Objective:
+        """The objective of a batch whose samples have these weights (B,), 0 or 1; not every objective has one.
+
+        Raises:
+            NotImplementedError: it compares samples with each other.
+        """
+        raise NotImplementedError
+
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
         """What the step sends other blocks besides a, from the renewed feedback tensors and the block's input x (B, ...)."""
         return {}
@@ -170,18 +178,25 @@ class PredictiveObjective(Objective):
         make_head: builds it.
         label_smoothing: of the rule.
         place: where the block stands, which says what the task is; None for classification.
+        weight: of each sample, see `weighted`.
     """
 
     make_head: Callable[[], nn.Module]
     label_smoothing: float = 0.0
     place: BlockPlace | None = None
+    weight: Tensor | None = None
 
     def head(self) -> nn.Module:
         """A new auxiliary network."""
         return self.make_head()
 
+    def weighted(self, weight: Tensor) -> Objective:
+        """The task's loss with these weights."""
+        return replace(self, weight=weight)
+
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The task's loss of what the head gives."""
-        if self.place is None:
-            return cross_entropy(head(a), y, self.label_smoothing), {}
-        return self.place.loss(head(a), y, self.label_smoothing), {}
+        if self.place is not None:
+            return self.place.loss(head(a), y, self.label_smoothing, self.weight), {}
+        loss: Tensor = smoothed(CLASSIFICATION, self.label_smoothing).loss(head(a), y, self.weight)
+        return loss, {}

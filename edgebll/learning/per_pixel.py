@@ -7,6 +7,7 @@ block at the resolution it has. A block without space, (B, F), learns the shares
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -29,7 +30,7 @@ class PerPixel(Reshaped):
     """
 
     def __init__(self, inner: Objective, space: tuple[int, ...]) -> None:
-        super().__init__(inner)
+        super().__init__(inner, math.prod(space))
         self.space = space
 
     def output(self, a: Tensor) -> Tensor:
@@ -46,10 +47,6 @@ class PerPixel(Reshaped):
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """Targets (B h w, F) for labels y (B, C, H, W)."""
         return self.inner.beta(feedback, self.labels(y))
-
-    def given(self, received: Tensors, x: Tensor) -> Objective:
-        """The objective of one step; x (B, ...) is the block's input as it is."""
-        return PerPixel(self.inner.given(received, x), self.space)
 
 
 def per_pixel(objective: Callable[[BlockPlace], Objective], place: BlockPlace) -> PerPixel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 
 from edgebll.kernel.spec.manifest import TensorSpec
@@ -13,10 +15,12 @@ class Reshaped(Objective):
 
     Args:
         inner: the objective of the new shape.
+        parts: how many samples each sample becomes.
     """
 
-    def __init__(self, inner: Objective) -> None:
+    def __init__(self, inner: Objective, parts: int = 1) -> None:
         self.inner = inner
+        self.parts = parts
         self.metrics = inner.metrics
 
     def output(self, a: Tensor) -> Tensor:
@@ -49,7 +53,17 @@ class Reshaped(Objective):
 
     def given(self, received: Tensors, x: Tensor) -> Objective:
         """The objective of one step; x (B, ...) is the block's input as it is."""
-        return type(self)(self.inner.given(received, x))
+        return self._around(self.inner.given(received, x))
+
+    def weighted(self, weight: Tensor) -> Objective:
+        """Each part of a sample has the sample's weight (B,)."""
+        spread = weight if self.parts == 1 else weight.unsqueeze(1).expand(-1, self.parts).flatten()
+        return self._around(self.inner.weighted(spread))
+
+    def _around(self, inner: Objective) -> Objective:
+        made = copy.copy(self)
+        made.inner = inner
+        return made
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
         """As the inner objective has it; x (B, ...) is the block's input as it is."""

@@ -15,10 +15,12 @@ from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
+from edgebll.kernel.spec.last_batch import DROP, MASK, check_last_batch
 from edgebll.kernel.tasks import Task
 from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
 from edgebll.learning.forward_step import ForwardStep, has_something_to_train
+from edgebll.learning.masked_batches import mask_batches
 from edgebll.learning.modules.module_checks import check_copied
 from edgebll.learning.modules.pure_module import seeded
 from edgebll.learning.networks import BlockNetwork
@@ -112,7 +114,12 @@ class Rule:
 
 
 def make_steps(
-    network: BlockNetwork, rule: Rule, optimizer: Optimizer, batch_size: int, precision: str = "float32"
+    network: BlockNetwork,
+    rule: Rule,
+    optimizer: Optimizer,
+    batch_size: int,
+    precision: str = "float32",
+    last_batch: str = DROP,
 ) -> list[BlockStep]:
     """The steps of all blocks of a network under a rule.
 
@@ -122,6 +129,7 @@ def make_steps(
         optimizer: updates all of them.
         batch_size: samples of every batch; the exported graphs are static.
         precision: one of PRECISIONS.
+        last_batch: "mask" for steps that are told how many samples of a batch count, see `edgebll.learning.masked_batches`.
 
     Raises:
         ConfigError: the rule cannot train so many blocks or for this task, unknown precision, batch_size < 1, or all of the
@@ -137,13 +145,17 @@ def make_steps(
     """
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    check_last_batch(last_batch)
     rule.check(len(network.blocks))
     rule.check_task(smoothed(network.task, rule.label_smoothing))
     if not any(map(has_something_to_train, network.blocks)):
         raise ConfigError("every parameter of the network is frozen, so there is nothing to train; leave at least one free")
     numbers = make_precision(precision)
     optimizers = block_optimizers(network, optimizer)
-    return [rule.make_step(network, index, own, batch_size, numbers) for index, own in enumerate(optimizers)]
+    steps = [rule.make_step(network, index, own, batch_size, numbers) for index, own in enumerate(optimizers)]
+    if last_batch == MASK:
+        mask_batches(steps)
+    return steps
 
 
 def block_step(
@@ -180,7 +192,7 @@ def objective_of(rule: Rule, place: BlockPlace) -> Objective:
         )
     shapes = (*place.shapes[:1], *(shape[1:] for shape in place.shapes[1:]))
     inside = replace(place, output_shape=place.output_shape[1:], positions=0, shapes=shapes, outputs=place.outputs[1:])
-    return PerPosition(_folded(rule, inside))
+    return PerPosition(_folded(rule, inside), place.positions)
 
 
 def _folded(rule: Rule, place: BlockPlace) -> Objective:

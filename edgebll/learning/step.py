@@ -121,13 +121,13 @@ class BlockStep:
             state: as `initial_state` or an earlier step returned it.
             x: (B, ...).
             y: targets (B, ...); for classification one-hot (B, C) or (B, T, C), float32.
-            scalars: {"lr": 0-d float32}.
+            scalars: those of spec.scalars, 0-d float32.
             received: the tensors of spec.received; may be left out where there are none.
         """
         came = received or {}
         with torch.no_grad():
             state = self._prepare(state, came)
-        objective, taker = self.objective.given(came, x), self.differentiation
+        objective, taker = self.objective.given({**came, **scalars}, x), self.differentiation
         leaves = taker.leaves((self._net, self._head), self.trained, state)
         now = {**state, **leaves}
         with torch.enable_grad(), in_block(self.name), contextlib.ExitStack() as opened:

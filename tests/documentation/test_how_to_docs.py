@@ -87,6 +87,17 @@ def test_a_board_trains_in_a_program_of_its_own_without_torch(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == ["block0.safetensors", "block1.safetensors"]
 
 
+def test_a_task_of_ones_own_trains_over_boards(tmp_path: Path) -> None:
+    assert run("add-a-task", tmp_path) == ["{'scale': 0.5}"]
+    for program, command, *words in Document("docs/how-to/add-a-task.md").commands():
+        assert program == "edgebll"
+        few = ["--limit", "128"] if command != "export" else []
+        line = [sys.executable, "-c", "from edgebll.cli import main; main()", command, *words, *few]
+        result = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("runs/boards: worst error ")
+
+
 def test_a_trained_network_leaves_as_one_model_and_as_weights(tmp_path: Path) -> None:
     model, *shapes = run("use-a-trained-network", tmp_path)
     assert model == "resnet8 float32 logits True"

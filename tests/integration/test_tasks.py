@@ -72,3 +72,41 @@ def _cut_off(run: Path) -> Path:
     shutil.rmtree(run / "snapshots" / "step000000010")
     assert [path.name for path in (run / "snapshots").iterdir()] == ["step000000005"]
     return run
+
+
+def test_a_batch_that_is_not_full_is_trained_on_over_boards_too(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"network": "mlp", "network_option": {"width": 12, "depth": 2}, "lr": 0.05, "threads": 1}
+    options |= {"last_batch": "mask", "sampling": "balanced", "limit": 40}
+    trained = edgebll.train(tmp_path / "trained", blocks=2, epochs=2, batch_size=16, checkpoint_steps=2, **options)
+    assert (trained.summary["steps"], trained.summary["samples"]) == (6, 80)
+    bundle = edgebll.export(trained, tmp_path / "bundle", state="initial")
+    assert bundle.manifest.blocks[0].scalars == ("lr", "count")
+    edgebll.verify(bundle, steps=2).check()
+    run: dict[str, Any] = {"epochs": 2, "limit": 40}
+    alone = edgebll.simulate(bundle, tmp_path / "alone", boards=0, snapshot_every=4, **run)
+    assert alone.summary["steps"] == 6
+    assert alone.metrics == pytest.approx(trained.metrics, rel=1e-3, abs=2e-3), "graphs and PyTorch see the same batches"
+    assert edgebll.simulate(bundle, tmp_path / "boards", boards=2, **run).state_sha256 == alone.state_sha256
+    uniform = edgebll.simulate(bundle, tmp_path / "uniform", boards=0, sampling="uniform", **run)
+    assert uniform.state_sha256 != alone.state_sha256
+    (alone.path / "summary.json").unlink()
+    shutil.rmtree(alone.path / "bundle")
+    assert edgebll.simulate(resume=alone.path).state_sha256 == alone.state_sha256, "from the middle of an epoch's end"
+
+
+def test_one_sample_a_batch(tmp_path: Path) -> None:
+    """Without batch norm, which has nothing to take statistics of."""
+    (tmp_path / "plain.py").write_text(
+        "from torch import nn\n"
+        "def net(num_classes):\n"
+        "    first = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU())\n"
+        "    return [first, nn.Linear(8, num_classes)]\n"
+    )
+    options: dict[str, Any] = {"network": f"{tmp_path}/plain.py:net", "batch_size": 1, "limit": 8, "epochs": 1, "lr": 0.05}
+    for task in ("classification", "regression", "multilabel"):
+        folder = tmp_path / task
+        trained = edgebll.train(folder / "trained", task=task, threads=1, **options)
+        bundle = edgebll.export(trained, folder / "bundle", state="initial")
+        edgebll.verify(bundle, steps=1).check()
+        alone = edgebll.simulate(bundle, folder / "alone", boards=0, limit=8)
+        assert alone.metrics == pytest.approx(trained.metrics, rel=1e-3, abs=3e-3)

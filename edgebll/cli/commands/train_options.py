@@ -96,6 +96,19 @@ AugmentOption = Annotated[
         "reflect (the same with a reflected border)."
     ),
 ]
+SamplingOption = Annotated[
+    str,
+    typer.Option(
+        help="How training samples are drawn: uniform (each once an epoch) or balanced (each class as often, with replacement)."
+    ),
+]
+LastBatchOption = Annotated[
+    str,
+    typer.Option(
+        help="What becomes of samples that fill no batch at the end of an epoch: drop, or mask (a batch whose step is told how "
+        "many count)."
+    ),
+]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads of PyTorch. [default: the usable cores]", show_default=False)]
 CheckpointStepsOption = Annotated[
     int, typer.Option(help="A checkpoint every so many steps, besides one after every evaluation.")

@@ -18,6 +18,10 @@ _OPTIONS = "_options"
 _BY_NAME = ("network", "optimizer")
 
 
+#: Fields that recipes need not speak of where they are as usual.
+_USUAL = ("sampling", "last_batch")
+
+
 def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[dict[str, Any]]:
     """One entry for each: name, full (its value at full scale), here (at `scale`), source, and ours (whether we chose it).
 
@@ -64,7 +68,7 @@ def _values(cell: Cell) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
-        if field.name in NO_CHOICE:
+        if field.name in NO_CHOICE or (field.name in _USUAL and value == field.default):
             continue
         if field.name.endswith(_OPTIONS):
             what = field.name.removesuffix(_OPTIONS)

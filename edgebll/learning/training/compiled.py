@@ -71,14 +71,14 @@ class CompiledStep:
     ) -> Stepped:
         """One step, see BlockStep."""
         came = received or {}
-        values = [*state.values(), x, y, scalars["lr"], *came.values()]
+        values = [*state.values(), x, y, *scalars.values(), *came.values()]
         with torch.no_grad():
             if self._program is not None:
                 return self._named(list(self._program(*values)))
             if self.is_compiled:
                 started = time.monotonic()
                 try:
-                    return self._named(self._first(state, list(came), values))
+                    return self._named(self._first(state, list(scalars), list(came), values))
                 except (TorchDynamoException, CalledProcessError, OSError) as error:
                     reason = " ".join(str(error).strip().splitlines()[:2]) or type(error).__name__
                     self._say(f"the step of {self._step.name} cannot be compiled here ({reason}); it runs uncompiled")
@@ -96,9 +96,11 @@ class CompiledStep:
         sent = dict(zip(self._sent, found[count + 2 :], strict=True))
         return Stepped(new, found[count], found[count + 1], sent)
 
-    def _first(self, state: Mapping[str, Tensor], received: Sequence[str], values: Sequence[Tensor]) -> list[Tensor]:
+    def _first(
+        self, state: Mapping[str, Tensor], scalars: Sequence[str], received: Sequence[str], values: Sequence[Tensor]
+    ) -> list[Tensor]:
         """Compile, or share what is compiled already; returns the first step's results."""
-        traced = self._traced(list(state), received, values)
+        traced = self._traced(list(state), scalars, received, values)
         key = _key(traced, values)
         program = None if key is None else self._programs.get(key)
         if program is None:
@@ -112,14 +114,16 @@ class CompiledStep:
         self._strange = [(i, stride) for i, stride in enumerate(wanted) if found[i].stride() != stride]
         return found
 
-    def _traced(self, state: Sequence[str], received: Sequence[str], values: Sequence[Tensor]) -> fx.GraphModule:
+    def _traced(
+        self, state: Sequence[str], scalars: Sequence[str], received: Sequence[str], values: Sequence[Tensor]
+    ) -> fx.GraphModule:
         """The step as a graph of operators from `values` to the new state, a, metrics and what is sent."""
         count = len(state)
 
         def flat(*given: Tensor) -> list[Tensor]:
-            x, y, lr = given[count : count + 3]
-            came = dict(zip(received, given[count + 3 :], strict=True))
-            stepped = self._step(dict(zip(state, given, strict=False)), x, y, {"lr": lr}, came)
+            x, y, *others = given[count:]
+            told, came = dict(zip(scalars, others, strict=False)), dict(zip(received, others[len(scalars) :], strict=True))
+            stepped = self._step(dict(zip(state, given, strict=False)), x, y, told, came)
             self._state, self._sent = list(stepped.state), list(stepped.sent)
             return [*stepped.state.values(), stepped.a, stepped.metrics, *stepped.sent.values()]
 

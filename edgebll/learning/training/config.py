@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import Dataset
+from edgebll.data.batches import UNIFORM
 from edgebll.data.registry import settled_name
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.own_code import CodeOrigin
@@ -15,6 +16,7 @@ from edgebll.kernel.own_code.code_copies import COPIES
 from edgebll.kernel.own_code.registry import Registry
 from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.spec.last_batch import DROP, check_last_batch
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 from edgebll.kernel.tasks import CLASSIFICATION, TASK_REGISTRY, Task
@@ -46,6 +48,8 @@ class TrainConfig:
         data_options: how own data are prepared, see `edgebll.data.own.data_options` (text values are converted).
         limit: at most so many training samples; None for all.
         augment: one of `edgebll.data.AUGMENTATIONS`.
+        sampling: how training samples are drawn, one of `edgebll.data.batches.SAMPLINGS`.
+        last_batch: what becomes of an epoch's last samples, "drop" or "mask", see `edgebll.learning.masked_batches`.
         task: name of what is learnt, see `edgebll.kernel.tasks`; None for what the data set suggests.
         task_options: its options (text values are converted).
         network: name of a shipped network.
@@ -105,6 +109,8 @@ class TrainConfig:
     code: dict[str, CodeOrigin] = field(default_factory=dict)
     fine_tuning: FineTuning = field(default_factory=FineTuning)
     weights: StartWeights = field(default_factory=StartWeights)
+    sampling: str = UNIFORM
+    last_batch: str = DROP
     task: str | None = None
     task_options: dict[str, Any] = field(default_factory=dict)
 
@@ -116,6 +122,7 @@ class TrainConfig:
             raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
         if self.device not in DEVICES:
             raise ConfigError(f"the device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        check_last_batch(self.last_batch)
         self.make_schedule()
 
     def make_optimizer(self) -> Optimizer:

@@ -67,6 +67,8 @@ def train(
     adapt: Patterns = None,
     limit: int | None = None,
     augment: str = "none",
+    sampling: str = "uniform",
+    last_batch: str = "drop",
     threads: int | None = None,
     checkpoint_steps: int = 500,
     evaluate_epochs: int = 1,
@@ -123,6 +125,8 @@ def train(
         adapt: patterns of the layers with an adapter; by default all linear layers and convolutions.
         limit: use at most so many training samples.
         augment: what happens to training images, "none", "standard" or "reflect".
+        sampling: how training samples are drawn, "uniform" or "balanced" by class.
+        last_batch: "drop" leaves an epoch's last samples out if they fill no batch, "mask" trains on them too.
         threads: of PyTorch; by default the usable cores.
         checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.
         evaluate_epochs: an evaluation after every so many epochs, and after the last one.

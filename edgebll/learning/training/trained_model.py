@@ -99,7 +99,8 @@ def build_model(record: RunRecord, constants: States | None = None, *, plain: Bl
     network = with_constants(fine_tuned(plain, config.fine_tuning), constants or {}, "the run")
     rule = config.make_rule()
     optimizer = config.make_optimizer()
-    return Model(plain, network, rule, optimizer, make_steps(network, rule, optimizer, config.batch_size, config.precision))
+    steps = make_steps(network, rule, optimizer, config.batch_size, config.precision, config.last_batch)
+    return Model(plain, network, rule, optimizer, steps)
 
 
 def _plain_network(record: RunRecord) -> BlockNetwork:

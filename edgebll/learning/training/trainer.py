@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.data import LoadedData, batch_order, check_augmentation, load_data
+from edgebll.data import LoadedData, check_augmentation, load_data
+from edgebll.data.batches import epoch_order
 from edgebll.data.own.given_samples import keep_samples, kept_name
 from edgebll.data.registry import named_options
 from edgebll.kernel.errors import ConfigError, EdgebllError
@@ -59,7 +60,8 @@ def train(
     check_fits(model.steps, data[0], "choose another network or data set")
     if config.fine_tuning:
         listener.noted(model.savings())
-    batch_order(len(data[0]), config.batch_size, config.seed, 0)  # refuses a batch size the data cannot fill
+    # Refuses a batch size the data cannot fill, and samples that cannot be drawn like this.
+    epoch_order(data[0], config.batch_size, config.seed, 0, config.sampling, config.last_batch)
     config = replace(config, blocks=len(model.network.blocks))
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         if samples is not None:

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgebll.data import Dataset, epoch_order
+from edgebll.data import Dataset
+from edgebll.data.batches import batches_of, epoch_order
 from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
 from edgebll.kernel.runs.divergence import diverged
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.spec.last_batch import COUNT, MASK
 from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.learning.training.checkpoint import (
     INITIAL,
@@ -51,7 +53,7 @@ class TrainingLoop:
         self.folder.tell = self._removed
         self.listener = listener
         self.schedule = config.make_schedule()
-        self.steps_per_epoch = len(data[0]) // config.batch_size
+        self.steps_per_epoch = batches_of(len(data[0]), config.batch_size, config.last_batch)
         self.total_steps = self.steps_per_epoch * config.epochs
         self.evaluation: Evaluation | None = None
         self.train_seconds = 0.0
@@ -92,13 +94,15 @@ class TrainingLoop:
     def _epoch(self, states: States, epoch: int, first: int) -> None:
         config, before = self.config, epoch * self.steps_per_epoch
         self._clocked = time.monotonic()
-        order = epoch_order(self.train_data.dataset, config.batch_size, config.seed, epoch)
+        how = (config.batch_size, config.seed, epoch, config.sampling, config.last_batch)
+        order, counts = epoch_order(self.train_data.dataset, *how)
         batches = EpochBatches(self.train_data, order, config.augment, config.seed, epoch)
         rates = [self.schedule.rate(before + index, self.total_steps) for index in range(self.steps_per_epoch)]
-        on_device = torch.tensor(rates, dtype=torch.float32).to(self.placement.device)
+        told = {"lr": rates, **({COUNT: counts.tolist()} if config.last_batch == MASK else {})}
+        on_device = {name: torch.tensor(own, dtype=torch.float32).to(self.placement.device) for name, own in told.items()}
         is_evaluated = (epoch + 1) % config.evaluate_epochs == 0 or epoch + 1 == config.epochs
         for index in range(first, self.steps_per_epoch):
-            metrics = self._batch(states, *batches.batch(index), {"lr": on_device[index].clone()})
+            metrics = self._batch(states, *batches.batch(index), {n: own[index].clone() for n, own in on_device.items()})
             done, is_end = before + index + 1, index + 1 == self.steps_per_epoch and is_evaluated
             is_saved = is_end or done % config.checkpoint_steps == 0
             if self._pending.add(done, epoch, rates[index], metrics) or is_saved:
@@ -160,6 +164,8 @@ class TrainingLoop:
 
     def _summary(self, states: States) -> dict[str, Any]:
         samples = self.total_steps * self.config.batch_size
+        if self.config.last_batch == MASK:
+            samples = self.config.epochs * len(self.train_data.dataset)
         return {
             "kind": KIND,
             "data": self.config.data,

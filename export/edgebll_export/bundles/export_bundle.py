@@ -12,10 +12,12 @@ import onnx
 import torch
 from torch import Tensor
 
+from edgebll.data.batches import UNIFORM
 from edgebll.kernel.bundle import CONSTANTS, bundle_writer, write_manifest
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import check_edges
 from edgebll.kernel.spec.fine_tuning import FINE_TUNING, FineTuning
+from edgebll.kernel.spec.last_batch import DROP
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.state.block_state import save_tensors
@@ -55,6 +57,7 @@ def export_bundle(
     precision: str = "float32",
     examples: Any = None,
     fine_tuning: FineTuning | None = None,
+    last_batch: str = DROP,
 ) -> Manifest:
     """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
 
@@ -72,6 +75,8 @@ def export_bundle(
         examples: a batch of real samples (N, *input_shape), which golden vectors are drawn from; by default the network's own
             example_inputs or input_range, else N(0, 1).
         fine_tuning: which parts of the network are trained; by default all, or what the network's own plan says.
+        last_batch: "mask" for steps that are told how many samples of a batch count, so that runs can train on those that fill
+            none; "drop" leaves these out.
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
@@ -93,7 +98,7 @@ def export_bundle(
     """
     network = with_constants(fine_tuned(network, fine_tuning or FineTuning()), states or {}, "the given states")
     inputs = network.inputs.with_examples(examples)
-    steps = make_steps(network, rule, optimizer, batch_size, precision)
+    steps = make_steps(network, rule, optimizer, batch_size, precision, last_batch)
     edges = rule.edges([step.name for step in steps])
     check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
@@ -201,6 +206,7 @@ def export_run(
 
     trained = run if isinstance(run, TrainedRun) else load_run(run)
     own = {"data_options": trained.data_options} if trained.data_options else {}
+    sampled = {} if trained.config.sampling == UNIFORM else {"sampling": trained.config.sampling}
     is_plain = bool(fine_tuning) or merge
     return export_bundle(
         trained.plain if is_plain else trained.network,
@@ -210,9 +216,10 @@ def export_run(
         path=out_path,
         schedule=trained.schedule,
         states=trained.plain_states(state) if is_plain else trained.states(state),
-        provenance={"data": trained.data, **own, "augment": trained.augment, "state": state},
+        provenance={"data": trained.data, **own, "augment": trained.augment, **sampled, "state": state},
         target=target,
         precision=precision or trained.precision,
         examples=examples,
         fine_tuning=fine_tuning,
+        last_batch=trained.config.last_batch,
     )

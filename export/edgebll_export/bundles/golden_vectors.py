@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.spec.last_batch import COUNT, MASK, last_batch_of
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.tasks import Task
 from edgebll.learning import BlockStep, SideStreams
@@ -68,21 +69,27 @@ def eager_records(
     streams = SideStreams([step.spec for step in steps], edges)
     first = steps[0].spec
     drawn = inputs or Inputs(first.input.shape[1:], first.input.dtype)
-    outputs = steps[-1].spec.output.shape[1:]
-    for _ in range(num_steps):
+    outputs, masked = steps[-1].spec.output.shape[1:], last_batch_of(step.spec.scalars for step in steps) == MASK
+    for index in range(num_steps):
+        told = {"lr": lr} | ({COUNT: float(_counted(first.input.shape[0], index))} if masked else {})
         x = drawn.draw(first.input.shape[0], generator)
         y = _targets(steps[-1].task, x, outputs, generator)
         records = []
         for step in steps:
             received = streams.take(step.name)
-            given = (current[step.name], x, y, {"lr": torch.tensor(lr)}, received)
+            given = (current[step.name], x, y, {name: torch.tensor(value) for name, value in told.items()}, received)
             new, a, metrics, sent = example_step(step, *given, drawn.source)
             current[step.name] = new
             streams.put(step.name, sent)
             came, state, gone = (_arrays(tensors) for tensors in (received, new, sent))
-            records.append(StepRecord(x.numpy(), y.numpy(), {"lr": lr}, state, a.numpy(), metrics.numpy(), came, gone))
+            records.append(StepRecord(x.numpy(), y.numpy(), told, state, a.numpy(), metrics.numpy(), came, gone))
             x = a
         yield records
+
+
+def _counted(batch_size: int, index: int) -> int:
+    """How many samples count in a step, where steps are told: all, fewer, and so on."""
+    return batch_size - index % 2 * (batch_size // 3)
 
 
 def _targets(task: Task, x: Tensor, outputs: tuple[int, ...], generator: np.random.Generator) -> Tensor:

@@ -32,6 +32,14 @@ ScheduleOption = Annotated[
 WarmupOption = Annotated[int | None, typer.Option(help="Steps of linear warm-up. [default: the bundle's]", show_default=False)]
 SeedOption = Annotated[int, typer.Option(help="Decides the order of samples.")]
 LimitOption = Annotated[int | None, typer.Option(help="Use at most so many training samples.")]
+SamplingOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How training samples are drawn: uniform (each once an epoch) or balanced (each class as often, with "
+        "replacement). [default: the bundle's]",
+        show_default=False,
+    ),
+]
 AugmentOption = Annotated[
     str | None, typer.Option(help="none, standard or reflect, see `edgebll train`. [default: the bundle's]", show_default=False)
 ]
@@ -72,6 +80,7 @@ def simulate(
     seed: SeedOption = 0,
     limit: LimitOption = None,
     augment: AugmentOption = None,
+    sampling: SamplingOption = None,
     threads: ThreadsOption = 1,
     cap_threads: CapThreadsOption = True,
     memory_check: MemoryCheckOption = True,
@@ -112,6 +121,7 @@ def run(
     seed: SeedOption = 0,
     limit: LimitOption = None,
     augment: AugmentOption = None,
+    sampling: SamplingOption = None,
     snapshot_every: SnapshotOption = 0,
     snapshot_seconds: SnapshotSecondsOption = SNAPSHOT_SECONDS,
     keep_snapshots: KeepSnapshotsOption = KEPT_SNAPSHOTS,

@@ -33,6 +33,7 @@ def simulate(
     seed: int = 0,
     limit: int | None = None,
     augment: str | None = None,
+    sampling: str | None = None,
     threads: int = 1,
     cap_threads: bool = True,
     memory_check: bool = True,
@@ -67,6 +68,7 @@ def simulate(
         seed: decides the order of samples.
         limit: use at most so many training samples.
         augment: "none", "standard" or "reflect"; by default the bundle's.
+        sampling: how training samples are drawn, "uniform" or "balanced" by class; by default the bundle's.
         threads: of each board's training step.
         cap_threads: use no more threads on a board than it has processors.
         memory_check: refuse to begin where blocks need more memory, by an estimate, than there is.
@@ -111,6 +113,7 @@ def simulate(
         seed=seed,
         limit=limit,
         augment=augment,
+        sampling=sampling,
         window=window,
         snapshot_every=snapshot_every,
         snapshot_seconds=snapshot_seconds,
@@ -148,6 +151,7 @@ def run(
     seed: int = 0,
     limit: int | None = None,
     augment: str | None = None,
+    sampling: str | None = None,
     snapshot_every: int = 0,
     snapshot_seconds: float = SNAPSHOT_SECONDS,
     keep_snapshots: int = KEPT_SNAPSHOTS,
@@ -176,6 +180,7 @@ def run(
         seed: decides the order of samples.
         limit: use at most so many training samples.
         augment: "none", "standard" or "reflect"; by default the bundle's.
+        sampling: how training samples are drawn, "uniform" or "balanced" by class; by default the bundle's.
         snapshot_every: save all states every so many steps; 0 for never.
         snapshot_seconds: save all states every so many seconds; 0 for never.
         keep_snapshots: how many of the newest snapshots stay on the disk.
@@ -212,6 +217,7 @@ def run(
         seed=seed,
         limit=limit,
         augment=augment,
+        sampling=sampling,
         window=window,
         snapshot_every=snapshot_every,
         snapshot_seconds=snapshot_seconds,

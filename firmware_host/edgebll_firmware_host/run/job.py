@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import Dataset, LoadedData, check_augmentation, load_data
+from edgebll.data.batches import UNIFORM, check_sampling
 from edgebll.data.token_stream import StreamSpec, fitted, stream
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.last_batch import last_batch_of
 from edgebll.kernel.wire import Token
 from edgebll_firmware_host.engines.engine_choice import Where
 from edgebll_firmware_host.run.recorded_run import RecordedRun
@@ -89,10 +91,13 @@ def make_job(
         seed=spec.seed,
         snapshot_every=spec.snapshot_every,
         augment=spec.augment or "none",
+        sampling=spec.sampling or UNIFORM,
+        last_batch=last_batch_of(block.scalars for block in bundle.manifest.blocks),
     )
     loaded = _data(recorded, tell)
     recorded = replace(recorded, spec=replace(spec, data=loaded.name, data_options=loaded.options or None))
     train, test = (fitted(bundle.manifest, split, str(bundle.path)) for split in loaded.splits)
+    check_sampling(spec.sampling or UNIFORM, train)
     check_augmentation(stream_spec.augment, train)
     if stream_spec.epochs and not stream_spec.steps_per_epoch(train):
         raise ConfigError(f"{len(train)} training samples do not fill one batch of {stream_spec.batch_size}; raise --limit")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
+from edgebll.data.batches import UNIFORM
 from edgebll.data.registry import recorded_options
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, ConfigError
@@ -41,6 +42,7 @@ class RunSpec:
         seed: decides the order of samples.
         limit: at most so many training samples; None takes all.
         augment: "none", "standard" or "reflect"; None takes the bundle's.
+        sampling: "uniform" or "balanced"; None takes the bundle's.
         window: batches in flight, at least 1; None takes 8, or the inventory's.
         snapshot_every: training steps between snapshots; 0 takes none by the step.
         snapshot_seconds: seconds between snapshots; 0 takes none by the clock.
@@ -64,6 +66,7 @@ class RunSpec:
     seed: int = 0
     limit: int | None = None
     augment: str | None = None
+    sampling: str | None = None
     window: int | None = None
     snapshot_every: int = 0
     snapshot_seconds: float = SNAPSHOT_SECONDS
@@ -145,6 +148,9 @@ def settled(spec: Spec, bundle: Bundle) -> Spec:
     augment = spec.augment or bundle.manifest.recipe.get("augment", "none")
     if not isinstance(augment, str):
         raise BundleError(f"{bundle.path}: the recipe's augment must be a text, not {augment!r}; export the bundle again")
+    sampling = spec.sampling or bundle.manifest.recipe.get("sampling", UNIFORM)
+    if not isinstance(sampling, str):
+        raise BundleError(f"{bundle.path}: the recipe's sampling must be a text, not {sampling!r}; export the bundle again")
     schedule = schedule_of(spec, bundle)
     return replace(
         spec,
@@ -152,6 +158,7 @@ def settled(spec: Spec, bundle: Bundle) -> Spec:
         data=data,
         data_options=recorded_options(spec.data, _table(bundle.manifest.recipe.get("data_options")), spec.data_options),
         augment=augment,
+        sampling=sampling,
         lr=schedule.lr,
         schedule=schedule.kind,
         warmup_steps=schedule.warmup_steps,

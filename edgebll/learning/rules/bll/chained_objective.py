@@ -49,6 +49,10 @@ class ChainedObjective(BLLObjective):
         #: Whether T_{k+1} is the identity.
         self.is_first = place.index == place.num_blocks - 2
 
+    def weighted(self, weight: Tensor) -> Objective:
+        """Not with a table that other blocks wait for."""
+        raise NotImplementedError
+
     def received(self, batch_size: int) -> tuple[TensorSpec, ...]:
         """The next block's targets."""
         if self.is_first:

@@ -72,4 +72,4 @@ class LeastSquaresObjective(BLLObjective):
     def _seen(self, y: Tensor) -> Tensor:
         """Z (B, D + 1)."""
         seen: Tensor = self.place.task.feedback_target(y)
-        return torch.cat([torch.ones_like(seen[:, :1]), seen], 1)
+        return self.masked(torch.cat([torch.ones_like(seen[:, :1]), seen], 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,6 +25,7 @@ class BLLObjective(Objective):
     def __init__(self, rule: BLL, place: BlockPlace) -> None:
         self.rule = rule
         self.place = place
+        self.weight: Tensor | None = None
         terms = {"loss_match": rule.match, "loss_pred": rule.predict, "loss_corr": rule.decorrelate}
         self.metrics = tuple(name for name, weight in terms.items() if weight)
 
@@ -33,6 +35,14 @@ class BLLObjective(Objective):
         return (
             PredictiveHead(place.output_shape, place.num_classes, self.rule.head_size) if self.rule.predict else nn.Identity()
         )
+
+    def weighted(self, weight: Tensor) -> Objective:
+        """Samples of no weight match nothing, and W is not fitted to them."""
+        if self.rule.decorrelate:
+            raise NotImplementedError
+        made = copy.copy(self)
+        made.weight = weight
+        return made
 
     def feedback_state(self) -> dict[str, Tensor]:
         """W (features, C), zero until its class is first seen."""
@@ -71,7 +81,7 @@ class BLLObjective(Objective):
         """Renew W from this batch's class means; see BLL.feedback."""
         if not feedback:
             return {}
-        old, rule = feedback[FEEDBACK], self.rule
+        old, rule, y = feedback[FEEDBACK], self.rule, self.masked(y)
         counts = y.sum(0)
         sums = self.pooled(a).t() @ y
         present = (counts > 0).to(a.dtype)
@@ -84,6 +94,10 @@ class BLLObjective(Objective):
             new = old - rule.feedback_lr * ((old - sums / safe) + rule.feedback_decay * old)
         return {FEEDBACK: present * new + (1.0 - present) * old}
 
+    def masked(self, rows: Tensor) -> Tensor:
+        """Rows (B, D), zero where a sample has no weight."""
+        return rows if self.weight is None else rows * self.weight.unsqueeze(1)
+
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """beta_n = W y_n, shape (B, features)."""
         return F.linear(y, feedback[FEEDBACK])
@@ -92,13 +106,16 @@ class BLLObjective(Objective):
         """Weighted sum of the terms whose weight is not zero."""
         rule, terms = self.rule, {}
         if rule.match:
-            distance = (self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1).mean()
+            distance = self._mean((self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1))
             terms["loss_match"] = rule.match_at(self.place) / (8.0 * rule.sigma**2) * distance
         if rule.predict:
-            terms["loss_pred"] = rule.predict * self.place.loss(head(a), y, rule.label_smoothing)
+            terms["loss_pred"] = rule.predict * self.place.loss(head(a), y, rule.label_smoothing, self.weight)
         if rule.decorrelate:
             terms["loss_corr"] = rule.decorrelate * self._correlation(self.pooled(a), y)
         return torch.stack(list(terms.values())).sum(), terms
+
+    def _mean(self, values: Tensor) -> Tensor:
+        return values.mean() if self.weight is None else (values * self.weight).sum() / self.weight.sum().clamp(min=1.0)
 
     def _correlation(self, a: Tensor, y: Tensor) -> Tensor:
         unit = a / (a.square().sum(1, keepdim=True) + _EPSILON).sqrt()

@@ -66,9 +66,9 @@ def test_samples_are_waited_for_in_their_order(tmp_path: Path) -> None:
 def test_the_first_epoch_is_in_order_and_the_next_is_shuffled(tmp_path: Path) -> None:
     with attached(source(tmp_path)) as name:
         train = load_data(name).train
-        assert epoch_order(train, 4, 0, 0).tolist() == np.arange(16).reshape(4, 4).tolist()
-        assert sorted(epoch_order(train, 4, 0, 1).ravel()) == list(range(16))
-        assert epoch_order(train, 4, 0, 1).ravel().tolist() != list(range(16))
+        assert epoch_order(train, 4, 0, 0)[0].tolist() == np.arange(16).reshape(4, 4).tolist()
+        assert sorted(epoch_order(train, 4, 0, 1)[0].ravel()) == list(range(16))
+        assert epoch_order(train, 4, 0, 1)[0].ravel().tolist() != list(range(16))
 
 
 def test_what_came_is_read_again_and_gone_on_with(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""A batch that is filled up trains as the batch of its samples alone, where no statistics are taken over a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.tasks import TASKS
+from edgebll.learning import SGD, BlockStep, make_rule, make_steps
+from edgebll.learning.masked_batches import counted
+from edgebll.learning.networks import BlockNetwork
+
+LR = torch.tensor(0.1)
+RULES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bll, ema": ("bll", {"label_smoothing": 0.1}),
+    "bll, lstsq": ("bll", {"feedback": "lstsq", "ridge": 0.5, "pool": "none"}),
+    "bll, sgd": ("bll", {"feedback": "sgd"}),
+    "greedy": ("greedy", {}),
+    "pred": ("pred", {}),
+}
+
+
+def network(task: str) -> BlockNetwork:
+    """Without batch norm."""
+    torch.manual_seed(1)
+    first = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU())
+    ends: dict[str, list[nn.Module]] = {
+        "segmentation": [nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 1)],
+        "reconstruction": [nn.Flatten(), nn.Linear(4 * 4, 16), nn.Unflatten(1, (1, 4, 4))],
+    }
+    last = nn.Sequential(*ends.get(task, [nn.Flatten(), nn.Linear(4 * 4, 3)]))
+    return BlockNetwork([first, last], None, (1, 4, 4), task=TASKS[task]())
+
+
+def trained(steps: list[BlockStep], batches: list[tuple[Any, Any, int]]) -> list[torch.Tensor]:
+    """All states and losses after some steps."""
+    states = [step.initial_state() for step in steps]
+    losses = []
+    for x, y, count in batches:
+        for index, step in enumerate(steps):
+            scalars = {"lr": LR, "count": torch.tensor(float(count))}
+            stepped = step(states[index], x, y, {name: scalars[name] for name in step.spec.scalars})
+            states[index], x = stepped.state, stepped.a
+            losses.append(stepped.metrics)
+    return [*losses, *(value for state in states for value in state.values())]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("variant", RULES)
+def test_what_fills_a_batch_up_changes_nothing(variant: str, task: str) -> None:
+    name, options = RULES[variant]
+    if task not in ("classification", "segmentation"):
+        options = {key: value for key, value in options.items() if key != "label_smoothing"}
+    made, generator = network(task), np.random.default_rng(2)
+    rule = make_rule(name, **options)
+    masked, plain = make_steps(made, rule, SGD(lr=0.1), 6, last_batch="mask"), make_steps(made, rule, SGD(lr=0.1), 4)
+    assert masked[0].spec.scalars == ("lr", "count")
+    filled, alone = [], []
+    for _ in range(3):
+        x = torch.randn(6, 1, 4, 4)
+        y = x if made.task.of_input else torch.from_numpy(made.task.examples(6, made.shapes[-1], generator))
+        filled.append((x, y, 4))
+        alone.append((x[:4], y[:4], 4))
+    for ours, theirs in zip(trained(masked, filled), trained(plain, alone), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_full_batch_trains_as_if_nobody_had_told() -> None:
+    made = network("classification")
+    x, y = torch.randn(6, 1, 4, 4), torch.eye(3)[torch.arange(6) % 3]
+    both = [make_steps(made, make_rule("bll"), SGD(lr=0.1), 6, last_batch=how) for how in ("mask", "drop")]
+    for ours, theirs in zip(*(trained(steps, [(x, y, 6)] * 2) for steps in both), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_a_count_off_by_rounding_is_the_same_count() -> None:
+    for count in (3.0, 3.0000002, 2.9999998):
+        assert counted(torch.tensor(count), 5, torch.device("cpu")).tolist() == [1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sim", {}),
+        ("predsim", {}),
+        ("bll", {"feedback": "chain"}),
+        ("bll", {"decorrelate": 0.1}),
+        ("infopro", {}),
+    ],
+)
+def test_rules_that_compare_samples_refuse(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"the rule of block0 compares samples with each other.*; drop the last batch, or use"
+    ):
+        make_steps(network("classification"), make_rule(name, **options), SGD(lr=0.1), 6, last_batch="mask")
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the last batch must be one of drop, mask, not 'keep'"):
+        make_steps(network("classification"), make_rule("greedy"), SGD(lr=0.1), 6, last_batch="keep")

@@ -6,7 +6,9 @@ and a function of the block's state cannot. What is only written, such as the at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -15,6 +17,23 @@ from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.modules.module_record import Change, ModuleRecord
+
+_LEFT: ContextVar[bool] = ContextVar("left", default=False)
+
+
+@contextlib.contextmanager
+def leaving_memory() -> Iterator[None]:
+    """While open, modules keep in their attributes what their calls leave there, as in a plain training loop."""
+    token = _LEFT.set(True)
+    try:
+        yield
+    finally:
+        _LEFT.reset(token)
+
+
+def is_memory_left() -> bool:
+    """Whether `leaving_memory` is open in this thread."""
+    return _LEFT.get()
 
 
 def check_memory(record: ModuleRecord, again: Callable[[], Any]) -> None:
@@ -32,17 +51,28 @@ def check_memory(record: ModuleRecord, again: Callable[[], Any]) -> None:
     if not changes:
         return
     _check_registered(changes)
-    first = {(change.path, change.name): change.value for change in changes}
+    first = {(change.path, change.name): change for change in changes}
     after = again()
-    second = record.changes()
+    second = {(change.path, change.name): change for change in record.changes()}
     record.restore()
     same = _equal(after, again())
-    for change in second:
-        if not same or _counts(first.get((change.path, change.name)), change.value):
-            raise ConfigError(
-                f"{change.layer} keeps the attribute {change.name!r} from one call of forward to the next, which no training "
-                "step can; make it a buffer (self.register_buffer in __init__), which is part of the block's state"
-            )
+    for key, change in {**first, **second}.items():
+        if not same or _counts(first.get(key), second.get(key)):
+            raise ConfigError(kept_attributes(change.layer, [change.name]))
+
+
+def kept_attributes(layer: str, names: Sequence[str]) -> str:
+    """The sentence that refuses attributes which the next call reads.
+
+    Args:
+        layer: that has them, as messages call it.
+        names: of the attributes.
+    """
+    kind = "the attribute" if len(names) == 1 else "one of the attributes"
+    return (
+        f"{layer} keeps {kind} {', '.join(map(repr, names))} from one call of forward to the next, which no training step can; "
+        "make it a buffer (self.register_buffer in __init__), which is part of the block's state"
+    )
 
 
 def _check_registered(changes: Sequence[Change]) -> None:
@@ -54,8 +84,12 @@ def _check_registered(changes: Sequence[Change]) -> None:
             )
 
 
-def _counts(first: Any, second: Any) -> bool:
-    return isinstance(second, (int, float)) and first != second
+def _counts(first: Change | None, second: Change | None) -> bool:
+    """Whether a number, or a truth value, is another after the second call than after the first; None: as before any call."""
+    changed = second or first
+    if changed is None or not isinstance(changed.value, (int, float)):
+        return False
+    return first is None or second is None or first.value != second.value
 
 
 def _equal(first: Any, second: Any) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from edgebll.learning.modules.constant_tensors import constant_tensors
-from edgebll.learning.modules.forward_memory import check_memory
+from edgebll.learning.modules.forward_memory import check_memory, is_memory_left
 from edgebll.learning.modules.module_checks import check_module, frozen_layers
 from edgebll.learning.modules.module_record import ModuleRecord
 from edgebll.learning.modules.module_slots import Slot, Substitution, other_names, tensor_slots
@@ -97,6 +97,8 @@ class PureModule:
 
     def is_watched(self, train: bool) -> bool:
         """Whether the next call in a mode is looked at for attributes that it changes; counts the calls."""
+        if is_memory_left():
+            return False
         self._calls[train] += 1
         return self._leaves_something or self._calls[train] <= _WATCHED or get_proxy_mode() is not None
 

@@ -33,6 +33,7 @@ from edgebll_export.bundles.example_steps import input_record
 from edgebll_export.bundles.golden_file import golden_tensors
 from edgebll_export.bundles.golden_vectors import eager_records
 from edgebll_export.bundles.own_module_step import OwnModuleStep
+from edgebll_export.bundles.repeat_check import check_all_repeatable
 from edgebll_export.graph.peak_memory import note_peak
 from edgebll_export.targets import ONNX, Target
 
@@ -81,7 +82,8 @@ def export_bundle(
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
             on the examples, or gives NaN or infinite numbers.
-        ConfigError: the rule cannot train this network, or a plan means nothing of it.
+        ConfigError: the rule cannot train this network, a plan means nothing of it, or a block is no function of its state and
+            inputs: it keeps something between calls, or draws random numbers that are not PyTorch's.
         BundleError: its edges cannot run, see `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
 
@@ -102,8 +104,9 @@ def export_bundle(
     edges = rule.edges([step.name for step in steps])
     check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
-    # Before anything is traced, so that what fails fails with the user's own line; as functions, once, for what modules keep.
-    list(eager_records(steps, start, edges, 1, optimizer.lr, inputs=inputs))
+    # Before anything is traced, so that what fails fails with the user's own line; as functions, for what modules keep.
+    for called in eager_records(steps, start, edges, 1, optimizer.lr, inputs=inputs):
+        check_all_repeatable(steps, start, called)
     own = [OwnModuleStep(step) for step in steps]
     records = list(zip(*eager_records(own, start, edges, GOLDEN_STEPS, optimizer.lr, inputs=inputs), strict=True))
     blocks = [block_models(step, target) for step in steps]

@@ -28,6 +28,7 @@ from edgebll_export.bundles.block_check import BlockCheck, VerifyRow
 from edgebll_export.bundles.example_steps import RECIPE, verify_inputs
 from edgebll_export.bundles.golden_vectors import eager_records
 from edgebll_export.bundles.own_module_step import OwnModuleStep
+from edgebll_export.bundles.repeat_check import check_all_repeatable
 
 #: What ONNX Runtime computes in on processors.
 _ON_PROCESSORS = ("float32", "mixed")
@@ -52,7 +53,8 @@ def verify_bundle(
             not from N(0, 1), else N(0, 1).
 
     Raises:
-        BundleError: the bundle is broken. ConfigError: the network cannot be rebuilt, or steps < 1.
+        BundleError: the bundle is broken.
+        ConfigError: the network cannot be rebuilt, steps < 1, or a block is no function of its state and inputs.
         VerifyError: ONNX Runtime refuses a graph, or does not compute in the bundle's precision.
         ExportError: a block fails on the examples, or gives NaN or infinite numbers, with which nothing can be compared.
     """
@@ -66,7 +68,10 @@ def verify_bundle(
     checks = [BlockCheck(bundle, step, limit) for step in eager]
     before = {name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()}
     own = [OwnModuleStep(step) for step in eager]
-    for records in eager_records(own, states, bundle.manifest.edges, steps, eager[0].optimizer.lr, inputs=inputs):
+    recorded = eager_records(own, states, bundle.manifest.edges, steps, eager[0].optimizer.lr, inputs=inputs)
+    for index, records in enumerate(recorded):
+        if index == 0:
+            check_all_repeatable(eager, states, records)
         for check, record in zip(checks, records, strict=True):
             check.compare(before[check.step.name], record)
             before[check.step.name] = record.state

@@ -43,10 +43,10 @@ class DataKind:
 OF_CODE = DataKind(
     CODE, "FILE.py:NAME or MODULE:NAME of your own code", lambda path: is_code(str(path)), CodeOptions, read_code
 )
-#: In the order in which a path is tried.
 #: Kinds whose samples are numbers as they were measured, and what says by what they are normalised.
 _NUMBERS = {RECORD, ARRAYS, TABLE, CODE}
 _NORMALIZED = ("normalize", "mean", "std")
+#: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
     DataKind(RECORD, "a record of a live source", is_record, RecordOptions, read_record),
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),

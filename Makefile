@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo test test-more cpp-headers soak lint docs drawings bench bench-compile bench-forms bench-peer bench-recovery bench-merged learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo test test-more cpp-headers soak lint docs drawings bench bench-compile bench-fine-tuning bench-forms bench-peer bench-recovery bench-merged learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -22,6 +22,7 @@ help:
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
 	@echo "            bench-merged: merged models against PyTorch's own export"
+	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
 	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
@@ -96,6 +97,9 @@ bench-forms: setup
 
 bench-peer: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/peer.py
+
+bench-fine-tuning: setup
+	OMP_NUM_THREADS=1 $(BIN)/python bench/fine_tuning.py
 
 bench-recovery: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/recovery.py

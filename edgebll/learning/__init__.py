@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebll.kernel.own_code.registry import Registry
+from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.learning.finetuning.tuned_network import fine_tuned
 from edgebll.learning.modules.seeded_dropout import MaskedDropout, SeededDropout
 from edgebll.learning.objective import BlockPlace, Objective
@@ -48,6 +49,7 @@ __all__ = [
     "BlockPlace",
     "BlockStep",
     "FeedbackAlignment",
+    "FineTuning",
     "Greedy",
     "InfoPro",
     "MaskedDropout",

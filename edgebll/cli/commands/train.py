@@ -61,6 +61,7 @@ from edgebll.cli.fine_tuning_options import (
 from edgebll.cli.output import JsonOption, print_json, say, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.runs.metric_text import metric_text
+from edgebll.kernel.support.bounds import spelled_as_options
 from edgebll.kernel.support.optional_imports import import_torch
 
 
@@ -123,7 +124,7 @@ def train(
     import_torch("train", "training")
     from edgebll.learning.training import entry_point
 
-    with RunProgress("training") as progress, _hint_on_interrupt(out):
+    with spelled_as_options(), RunProgress("training") as progress, _hint_on_interrupt(out):
         if resume and not overwrite:
             result = entry_point.go_on(out, _given(context, entry_point.NOT_CONFIG), data_dir, progress)
         else:

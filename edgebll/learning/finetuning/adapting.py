@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.fine_tuning import HEAD, FineTuning
+from edgebll.kernel.support.bounds import WrongValue
 from edgebll.learning.adapters.low_rank import LowRank
 from edgebll.learning.finetuning.freezing import head_of
 from edgebll.learning.finetuning.part_names import Part, matched
@@ -40,9 +41,7 @@ def adapted_layers(network: BlockNetwork, plan: FineTuning) -> list[Part]:
         chosen = [part for part in able if part in wanted]
         if not chosen:
             shown = ", ".join(part.names[0] for part in able[:3])
-            raise ConfigError(
-                f"adapt {' '.join(plan.adapt)!r} means no linear layer or convolution; it has, for example, {shown}"
-            )
+            raise WrongValue("adapt", f"{' '.join(plan.adapt)!r} means no linear layer or convolution; the network has {shown}")
     held = set(matched(network, plan.freeze, "freeze"))
     if plan.trainable == HEAD:
         held.add(head_of(network))

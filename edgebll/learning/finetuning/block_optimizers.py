@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import WrongValue
 from edgebll.learning.finetuning.part_names import matched
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.optimizers.optimizer import Optimizer
@@ -45,7 +46,7 @@ def _numbers(network: BlockNetwork, patterns: Mapping[str, float], option: str) 
     for pattern, number in patterns.items():
         parts = [part for part in matched(network, [pattern], option) if part.path in trained[part.block] and part.is_parameter]
         if not parts:
-            raise ConfigError(f"{option} {pattern!r} means only what is frozen; leave it out, or let some of it train")
+            raise WrongValue(option, f"{pattern!r} means only what is frozen; leave it out, or let some of it train")
         for part in parts:
             found[part.block][_NET + part.path] = number
     return found

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import WrongValue
 from edgebll.learning.networks.block_network import BlockNetwork
 
 _NEAR = 3
@@ -62,23 +62,23 @@ def matched(network: BlockNetwork, patterns: Iterable[str], option: str) -> list
         option: that gave them, for messages, e.g. "freeze".
 
     Raises:
-        ConfigError: a pattern means no parameter; names some that are near.
+        WrongValue: a pattern means no parameter; names some that are near.
     """
     parts, found = parts_of(network), set()
     for pattern in patterns:
         named = [part for part in parts if any(fnmatchcase(name, pattern) for name in part.names)]
         inside = {part for part in parts if any(one.holds(part) for one in named)}
         if not any(part.is_parameter for part in inside):
-            raise ConfigError(_nothing(parts, pattern, option))
+            raise WrongValue(option, _nothing(parts, pattern))
         found |= inside
     return [part for part in parts if part in found]
 
 
-def _nothing(parts: list[Part], pattern: str, option: str) -> str:
+def _nothing(parts: list[Part], pattern: str) -> str:
     """What to say of a pattern that means no parameter."""
     holders = [part for part in parts if any(part.holds(other) for other in parts if other.is_parameter)]
     by_name = {name: part.names[0] for part in reversed(holders) for name in part.names}
     near = difflib.get_close_matches(pattern.rstrip(".*"), by_name, _NEAR, 0.5)
     shown = list(dict.fromkeys(by_name[name] for name in near)) or [part.names[0] for part in holders[:_NEAR]]
     kind = "near are" if near else "it has, for example,"
-    return f"{option} {pattern!r} means no parameter of the network; {kind} {', '.join(shown)}"
+    return f"{pattern!r} means no parameter of the network; {kind} {', '.join(shown)}"

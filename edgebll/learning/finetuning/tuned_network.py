@@ -25,8 +25,7 @@ def fine_tuned(network: BlockNetwork, plan: FineTuning) -> BlockNetwork:
 
     Examples:
         >>> import edgebll
-        >>> from edgebll.kernel.spec.fine_tuning import FineTuning
-        >>> from edgebll.learning import fine_tuned, make_steps
+        >>> from edgebll.learning import FineTuning, fine_tuned, make_steps
         >>> network = edgebll.make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
         >>> tuned = fine_tuned(network, FineTuning(freeze=("block0",)))
         >>> [len(step.trained) for step in make_steps(tuned, edgebll.BLL(), edgebll.SGD(), batch_size=16)]

@@ -10,8 +10,9 @@ from edgebll.kernel.bundle import Bundle, check_bundle_place, open_bundle
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.support.bounds import Bounds, WrongValue
-from edgebll.learning import PRECISIONS
+from edgebll.learning import PRECISIONS, fine_tuned, make_steps
 from edgebll.learning.finetuning.plan_options import PatternNumbers, Patterns, plan_of
+from edgebll.learning.finetuning.savings import savings
 from edgebll.learning.training import load_run
 from edgebll_export.bundles.export_bundle import export_run
 from edgebll_export.targets import make_target
@@ -110,6 +111,10 @@ def export(
         fine_tuning=plan,
         merge=merge,
     )
+    if plan:
+        how = (trained.rule, trained.optimizer, manifest.batch_size, manifest.precision)
+        steps = (make_steps(network, *how) for network in (trained.plain, fine_tuned(trained.plain, plan)))
+        listener.noted(savings(*steps))
     for block, notes in manifest.recipe.get("notes", {}).items():
         for note in notes:
             listener.noted(f"{block}: {note}")

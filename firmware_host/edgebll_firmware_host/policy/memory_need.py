@@ -1,9 +1,9 @@
 """How much memory a board needs for its blocks, estimated from the bundle before anything is loaded.
 
 Of each block: its state in the two sets that a step reads and writes, and in two copies where a snapshot is taken, sent and
-written; what its graphs' results take at once, as their files tell, times what ONNX Runtime's arena was seen to take for it;
-and the runtime's own. Of a board: the tokens that may wait there, up to the window. How far off it was:
-docs/explanation/reliability.md.
+written; what is frozen, which its graphs hold and a runtime packs for its products; what its graphs' results take at once, as
+their files tell, times what ONNX Runtime's arena was seen to take for it; and the runtime's own. Of a board: the tokens that
+may wait there, up to the window. How far off it was: docs/explanation/reliability.md.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.bundle import CONSTANTS, Bundle
 from edgebll.kernel.spec.manifest import BlockSpec
 
-#: Copies of the state; bytes for each byte of results alive at once, of a step and of a forward pass; a block's own bytes.
-STATE_COPIES, STEP_FACTOR, FORWARD_FACTOR, BLOCK_BYTES = 4, 2.0, 1.5, 6 << 20
+#: Copies of the state and of what is frozen; bytes for each byte of results alive at once, of a step and of a forward pass; a
+#: block's own bytes.
+STATE_COPIES, CONSTANT_COPIES, STEP_FACTOR, FORWARD_FACTOR, BLOCK_BYTES = 4, 3, 2.0, 1.5, 6 << 20
 #: Bytes a board needs once: the runtime's library.
 BOARD_BYTES = 12 << 20
 #: Where a file does not tell, of an earlier release: at least so much for each byte that a block takes and gives.
@@ -58,10 +59,15 @@ def needs(bundle: Bundle, window: int) -> Needs:
     specs = bundle.manifest.blocks
     states = {spec.name: STATE_COPIES * spec.state_bytes for spec in specs}
     return Needs(
-        {spec.name: states[spec.name] + _results(bundle, spec) + BLOCK_BYTES for spec in specs},
+        {spec.name: states[spec.name] + _frozen(bundle, spec) + _results(bundle, spec) + BLOCK_BYTES for spec in specs},
         states,
         {spec.name: window * (spec.input.size_bytes + spec.labels.size_bytes) for spec in specs},
     )
+
+
+def _frozen(bundle: Bundle, spec: BlockSpec) -> int:
+    entry = bundle.manifest.files.get(f"{spec.name}/{CONSTANTS}")
+    return 0 if entry is None else CONSTANT_COPIES * entry.size_bytes
 
 
 def _results(bundle: Bundle, spec: BlockSpec) -> int:

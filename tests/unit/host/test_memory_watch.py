@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from support.fake_board import welcome
 from support.tiny_bundle import make_tiny_bundle
 
+from edgebll.kernel.bundle import CONSTANTS
 from edgebll.kernel.errors import BoardError
+from edgebll.kernel.spec.manifest import FileEntry
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.policy.memory_need import BLOCK_BYTES, BOARD_BYTES, STATE_COPIES, Needs, needs
+from edgebll_firmware_host.policy.memory_need import BLOCK_BYTES, BOARD_BYTES, CONSTANT_COPIES, STATE_COPIES, Needs, needs
 from edgebll_firmware_host.run.memory_watch import MemoryWatch
 
 NEEDS = Needs({"block0": 1, "block1": 1}, {"block0": 1, "block1": 1}, {"block0": 0, "block1": 0})
@@ -80,3 +83,11 @@ def test_what_blocks_need_counts_states_tokens_and_the_runtime(tmp_path: Path) -
     assert one.of(("block0",)) >= BOARD_BYTES + BLOCK_BYTES + STATE_COPIES * spec.state_bytes + token
     assert one.of(("block0",), "tensorrt") == BOARD_BYTES + STATE_COPIES * spec.state_bytes + token
     assert one.of(()) == 0
+
+
+def test_what_blocks_need_counts_what_is_frozen_in_their_graphs(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "tiny", features=64, batch_size=32)
+    block, frozen = bundle.manifest.blocks[0].name, 1 << 20
+    entry = {f"{block}/{CONSTANTS}": FileEntry("0" * 64, frozen)}
+    other = replace(bundle, manifest=replace(bundle.manifest, files={**bundle.manifest.files, **entry}))
+    assert needs(other, 1).of((block,)) - needs(bundle, 1).of((block,)) == CONSTANT_COPIES * frozen

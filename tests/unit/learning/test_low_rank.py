@@ -142,7 +142,7 @@ def test_layers_whose_weights_others_read_have_no_adapter(plan: FineTuning, reas
     [
         (
             {"adapt": ("block0.1",)},
-            r"adapt 'block0\.1' means no linear layer or convolution; it has, for example, block0\.0\.1",
+            r"adapt 'block0\.1' means no linear layer or convolution; the network has block0\.0\.1",
         ),
         ({"adapt": ("blok0",)}, "adapt 'blok0' means no parameter of the network; near are block0"),
         ({"adapt": ("block1.1",), "trainable": "head"}, "every layer that would have an adapter is frozen, or is the head"),

@@ -11,7 +11,8 @@ from support.slow import slow_after
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from edgebll.learning import SGD, BlockStep, SideStreams, make_rule, make_steps
+from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.learning import SGD, BlockStep, SideStreams, fine_tuned, make_rule, make_steps
 from edgebll.learning.networks import make_network
 from edgebll.learning.training import compiled
 from edgebll.learning.training import torch_device as placement
@@ -69,6 +70,21 @@ def test_a_compiled_step_does_what_the_step_does_and_is_compiled_once(
     moved = [name for name in expected if "running_mean" in name]
     assert moved
     assert all(bool(expected[name].any()) for name in moved)
+
+
+def test_frozen_weights_are_in_the_program() -> None:
+    """A block that does not train, and one with adapters: both compiled, and programs with weights in them are not shared."""
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0, options={"width": 16})
+    tuned = fine_tuned(network, FineTuning(("block0",), adapter="lora", rank=2))
+    steps, place = make_steps(tuned, make_rule("bll"), SGD(), BATCH), TensorPlacement(torch.device("cpu"))
+    place.put_constants(steps)
+    programs: Programs = {}
+    calls = [CompiledStep(step, programs, lambda text: None, "aot_eager") for step in steps]
+    ours, expected = run(steps, calls, place), run(steps, steps, place)
+    assert [call.is_compiled for call in calls] == [True, True]
+    assert programs == {}
+    for name, value in expected.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_blocks_with_the_same_program_share_it() -> None:

@@ -20,7 +20,7 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_the_example_trains(tmp_path: Path) -> None:
-    files = dict(re.findall(r"```python file=(\S+)\n(.*?)```", PAGE, re.DOTALL))
+    files = dict(re.findall(r'```python title="([^"]+)"\n(.*?)```', PAGE, re.DOTALL))
     assert set(files) == {"curve.py", "run.py"}
     for name, text in files.items():
         (tmp_path / name).write_text(text)

@@ -18,7 +18,7 @@ from edgebll_devices.hardware.profiles import default_folder, load_profiles
 
 def files_of(page: str) -> dict[str, str]:
     """The files that a page shows, by name."""
-    return dict(re.findall(r"```python file=(\S+)\n(.*?)```", Document(f"docs/how-to/{page}.md").text, re.DOTALL))
+    return dict(re.findall(r'```python title="([^"]+)"\n(.*?)```', Document(f"docs/how-to/{page}.md").text, re.DOTALL))
 
 
 def ran(arguments: list[str], folder: Path) -> list[str]:
@@ -52,7 +52,7 @@ def test_rules_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pytest
     """The commands and the program; the runs of the first are not run again."""
     page = Document("docs/how-to/compare-rules.md")
     monkeypatch.chdir(tmp_path)
-    for name, text in re.findall(r"```\w+ file=(\S+)\n(.*?)```", page.text, re.DOTALL):
+    for name, text in re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', page.text, re.DOTALL):
         Path(name).write_text(text)
     sweep, compare = (words for words in page.commands() if words[0] == "edgebll")
     swept = CliRunner().invoke(app, [*sweep[1:], "-j", "1"])

@@ -12,7 +12,7 @@ from support.command_calls import call
 from support.documents import Document
 
 PAGE = Document("docs/how-to/use-your-own-code.md")
-FILES: dict[str, str] = dict(re.findall(r"```python file=(\S+)\n(.*?)```", PAGE.text, re.DOTALL))
+FILES: dict[str, str] = dict(re.findall(r'```python title="([^"]+)"\n(.*?)```', PAGE.text, re.DOTALL))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from edgebll.kernel.runs.run_folder import open_run
 def told(page: str, folder: Path) -> dict[str, str]:
     """Write the files of a tutorial, run its commands in this folder in order, and return what each printed."""
     document = Document(f"docs/tutorials/{page}.md")
-    for name, text in re.findall(r"```python file=(\S+)\n(.*?)```", document.text, re.DOTALL):
+    for name, text in re.findall(r'```python title="([^"]+)"\n(.*?)```', document.text, re.DOTALL):
         (folder / name).write_text(text, encoding="utf-8")
     return {" ".join(words): _output(words, folder) for words in document.commands()}
 

@@ -118,7 +118,7 @@ def test_the_page_on_own_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     page = Document("docs/how-to/use-your-own-data.md")
-    for name, block in re.findall(r"```python file=(\S+)\n(.*?)```", page.text, re.DOTALL):
+    for name, block in re.findall(r'```python title="([^"]+)"\n(.*?)```', page.text, re.DOTALL):
         Path(name).write_text(block)
         exec(compile(block, name, "exec"), {"__name__": name})
     for program, *words in page.commands():

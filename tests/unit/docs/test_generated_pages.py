@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +65,10 @@ def test_the_site_loads_nothing_from_elsewhere() -> None:
     assert "font: false" in settings
     assert "http" not in settings
     assert "strict: true" in settings
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_a_fence_says_its_language_and_title_as_the_site_reads_them(page: Path) -> None:
+    """Anything else there, and the block is no code any more but a paragraph."""
+    heads = re.findall(r"^```(.*)$", page.read_text("utf-8"), re.MULTILINE)
+    assert [head for head in heads if not re.fullmatch(r'(?:[a-z+]+(?: title="[^"]+")?)?', head)] == []

@@ -22,7 +22,7 @@ from edgebll.learning.folded import Folded, folded_shape
 from edgebll.learning.forward_step import ForwardStep, has_something_to_train
 from edgebll.learning.masked_batches import mask_batches
 from edgebll.learning.modules.module_checks import check_copied
-from edgebll.learning.modules.pure_module import seeded
+from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective, smoothed
 from edgebll.learning.optimizers.optimizer import Optimizer

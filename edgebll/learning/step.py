@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.learning.modules.differentiation import Differentiation, ModuleCall
-from edgebll.learning.modules.pure_module import PureModule, seeded
+from edgebll.learning.modules.pure_module import PureModule
+from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.modules.user_code import in_block
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.objective import BlockPlace, Objective

@@ -57,6 +57,11 @@ def zeros(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:
     return {spec.name: torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in specs}
 
 
+def scalar_tensors(values: Mapping[str, float]) -> dict[str, Tensor]:
+    """The scalars of a step as 0-d tensors, of float32 whatever PyTorch's default is."""
+    return {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
+
+
 def tensor_spec(name: str, value: Tensor) -> TensorSpec:
     """Spec of a torch tensor.
 

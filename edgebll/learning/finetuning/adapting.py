@@ -13,7 +13,7 @@ from edgebll.kernel.support.bounds import WrongValue
 from edgebll.learning.adapters.low_rank import LowRank
 from edgebll.learning.finetuning.freezing import head_of
 from edgebll.learning.finetuning.part_names import Part, matched
-from edgebll.learning.modules.pure_module import seeded
+from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.network_copy import copied
 

@@ -13,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from edgebll.learning.modules.constant_tensors import constant_tensors
 from edgebll.learning.modules.forward_memory import check_memory, is_memory_left
 from edgebll.learning.modules.module_checks import check_module, frozen_layers
+from edgebll.learning.modules.module_locks import ModuleLock
 from edgebll.learning.modules.module_record import ModuleRecord
 from edgebll.learning.modules.module_slots import Slot, Substitution, other_names, tensor_slots
 from edgebll.learning.modules.seeded_layers import Place, stand_ins, standing_in
@@ -39,6 +40,7 @@ class PureModule:
         own: name -> the module's own parameter, of those.
         aliases: further names of `initial`'s tensors, as a layer by two paths or tied weights have -> the first.
         generators: name of a state tensor -> the seeded dropout that has it.
+        lock: of the module: whoever puts other tensors or layers into it holds it.
         notes: sentences on what is not as a plain training loop would have it.
 
     Raises:
@@ -48,6 +50,7 @@ class PureModule:
     def __init__(self, module: nn.Module, prefix: str) -> None:
         check_module(module)
         seeded_layers = stand_ins(module)
+        self.lock = ModuleLock(module)
         self.module = next((one.layer for one in seeded_layers if one.own is module), module)
         self.prefix = prefix
         self.modes = {layer: layer.training for layer in module.modules()}
@@ -132,6 +135,15 @@ class PureCall:
 
     def __enter__(self) -> PureCall:
         owner = self._owner
+        self._stack.enter_context(owner.lock.held())
+        try:
+            self._open(owner)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _open(self, owner: PureModule) -> None:
         device = next((value.device for value in self._tensors.values()), None)
         counters = {n: torch.zeros(shape, dtype=dtype, device=device) for n, (shape, dtype) in owner.counters.items()}
         self._inside = Substitution(owner.slots, {**self._tensors, **self._fresh(), **counters})
@@ -141,11 +153,10 @@ class PureCall:
         if owner.is_watched(self._train):
             self._record = ModuleRecord(owner.module)
             self._stack.callback(owner.put_back, self._record)
-        return self
 
     def __exit__(self, *_: object) -> None:
-        self._kept = self._current()
-        self._stack.close()
+        with self._stack:
+            self._kept = self._current()
 
     def __call__(self, *inputs: Tensor) -> Any:
         """What the module returns; in training mode each call also moves the buffers that it would."""
@@ -189,14 +200,6 @@ class PureCall:
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """While open, PyTorch's generator starts from `seed`; afterwards it is as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 @contextlib.contextmanager

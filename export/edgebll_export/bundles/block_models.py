@@ -12,7 +12,7 @@ from torch import Tensor
 from edgebll.kernel.errors import ExportError
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.learning import BlockStep
-from edgebll.learning.step_tensors import zeros
+from edgebll.learning.step_tensors import scalar_tensors, zeros
 from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import ONNX, Target
 from edgebll_export.tracing.operator_places import place
@@ -77,7 +77,7 @@ def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> t
 
 
 def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:
-    scalars = {name: torch.tensor(0.1) for name in step.spec.scalars}
+    scalars = scalar_tensors(dict.fromkeys(step.spec.scalars, 0.1))
     received = zeros(step.spec.received)
     inputs = {**state, "x": x, **({"y": y} if step.spec.takes_labels else {}), **scalars, **received}
 

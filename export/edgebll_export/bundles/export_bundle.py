@@ -32,6 +32,7 @@ from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
 from edgebll_export.bundles.golden_file import golden_tensors
 from edgebll_export.bundles.golden_vectors import eager_records
+from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.repeat_check import check_all_repeatable
 from edgebll_export.graph.peak_memory import note_peak
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 GOLDEN_STEPS = 3
 
 
+@one_at_a_time
 def export_bundle(
     network: BlockNetwork,
     *,

@@ -15,6 +15,7 @@ from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.tasks import Task
 from edgebll.learning import BlockStep, SideStreams
 from edgebll.learning.networks.inputs import Inputs
+from edgebll.learning.step_tensors import scalar_tensors
 from edgebll_export.bundles.example_steps import example_step
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 
@@ -77,7 +78,7 @@ def eager_records(
         records = []
         for step in steps:
             received = streams.take(step.name)
-            given = (current[step.name], x, y, {name: torch.tensor(value) for name, value in told.items()}, received)
+            given = (current[step.name], x, y, scalar_tensors(told), received)
             new, a, metrics, sent = example_step(step, *given, drawn.source)
             current[step.name] = new
             streams.put(step.name, sent)

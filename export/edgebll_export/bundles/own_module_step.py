@@ -67,6 +67,7 @@ class _OwnAutograd(Differentiation):
         """The module itself, holding the values of `tensors`."""
         values = {**{name: tensors[name] for name in module.initial}, **self._values}
         with contextlib.ExitStack() as stack:
+            stack.enter_context(module.lock.held())
             stack.enter_context(standing_in(module.places))  # PyTorch's dropout would draw anew each time
             stack.enter_context(untouched(module.module))
             stack.enter_context(_holding(module, values))

@@ -19,6 +19,7 @@ from edgebll.kernel.own_code.error_place import summary
 from edgebll.learning import BlockStep
 from edgebll.learning.modules.forward_memory import kept_attributes, leaving_memory
 from edgebll.learning.modules.module_record import Change, ModuleRecord
+from edgebll.learning.step_tensors import scalar_tensors
 from edgebll_export.bundles.golden_vectors import StepRecord
 from edgebll_export.bundles.layer_calls import differing_layer, drawing_layer
 from edgebll_export.bundles.repetition import GeneratorWatch, copied_results, repeating, same_results
@@ -53,9 +54,10 @@ def check_repeatable(step: BlockStep, state: Mapping[str, Tensor], record: StepR
     Raises:
         ConfigError: results differ, or numbers are drawn from Python's or numpy's generators; names the layer if it is known.
     """
-    first = _Point(state, torch.from_numpy(record.x), torch.from_numpy(record.y), _tensors(record.received))
+    scalars = scalar_tensors({**record.scalars, "lr": _LR})
+    first = _Point(state, torch.from_numpy(record.x), torch.from_numpy(record.y), scalars, _tensors(record.received))
     x = first.x[:1].expand_as(first.x)
-    other = _Point(_tensors(record.state), x, first.y, first.received)
+    other = _Point(_tensors(record.state), x, first.y, scalars, first.received)
     with repeating(), leaving_memory():
         _Repetition(step, first, other).check()
 
@@ -67,6 +69,7 @@ class _Point:
     state: Mapping[str, Tensor]
     x: Tensor
     y: Tensor
+    scalars: Mapping[str, Tensor]
     received: Mapping[str, Tensor]
 
 
@@ -108,8 +111,7 @@ class _Repetition:
         try:
             if not call.train:
                 return copied_results({"a": step.forward(point.state, point.x.clone())})
-            given = (point.y, {"lr": torch.tensor(_LR, dtype=torch.float32)}, point.received)
-            state, a, metrics, sent = step(point.state, point.x.clone(), *given)
+            state, a, metrics, sent = step(point.state, point.x.clone(), point.y, point.scalars, point.received)
         except EdgebllError:
             raise
         except Exception as error:  # anything can happen in code of the user's

@@ -10,6 +10,7 @@ from torch import Tensor
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
 from edgebll.learning import BlockStep
+from edgebll.learning.step_tensors import scalar_tensors
 from edgebll_export.bundles.golden_vectors import StepRecord
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.rounding_bounds import Function
@@ -41,8 +42,11 @@ def step_probe(step: OwnModuleStep, before: Mapping[str, Array], record: StepRec
         new = {name + NEXT: value for name, value in stepped.state.items()}
         return {**new, "a": stepped.a, "metrics": stepped.metrics, **stepped.sent}
 
-    scalars = {name: torch.tensor(value) for name, value in record.scalars.items()}
-    inputs = {**_tensors(before), **scalars, **_tensors({**record.received, "x": record.x, "y": record.y})}
+    inputs = {
+        **_tensors(before),
+        **scalar_tensors(record.scalars),
+        **_tensors({**record.received, "x": record.x, "y": record.y}),
+    }
     return run, inputs, step_results(record)
 
 

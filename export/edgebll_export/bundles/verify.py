@@ -27,6 +27,7 @@ from edgebll.learning.networks.network_copy import with_constants
 from edgebll_export.bundles.block_check import BlockCheck, VerifyRow
 from edgebll_export.bundles.example_steps import RECIPE, verify_inputs
 from edgebll_export.bundles.golden_vectors import eager_records
+from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.repeat_check import check_all_repeatable
 
@@ -34,6 +35,7 @@ from edgebll_export.bundles.repeat_check import check_all_repeatable
 _ON_PROCESSORS = ("float32", "mixed")
 
 
+@one_at_a_time
 def verify_bundle(
     path: Path | str,
     *,

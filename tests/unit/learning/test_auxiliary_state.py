@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import DGL, SGD, BlockPlace, BlockStep, make_steps
-from edgebll.learning.modules.pure_module import PureModule, seeded
+from edgebll.learning.modules.pure_module import PureModule
+from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks import Inputs, make_network
 from edgebll.learning.objective import Objective, PredictiveObjective
 from edgebll.learning.precision import make_precision

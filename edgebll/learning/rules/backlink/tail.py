@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll.learning.modules.pure_module import PureModule, seeded
+from edgebll.learning.modules.pure_module import PureModule
+from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.step import NET
 from edgebll.learning.step_tensors import tensor_spec

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo test test-more cpp-headers soak lint docs drawings bench bench-compile bench-fine-tuning bench-forms bench-peer bench-recovery bench-merged learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo test test-more cpp-headers soak lint docs drawings bench bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
+	@echo "            bench-images: loading a folder of images beside the training steps that it feeds"
 	@echo "            bench-merged: merged models against PyTorch's own export"
 	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
 	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
@@ -103,6 +104,9 @@ bench-fine-tuning: setup
 
 bench-recovery: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/recovery.py
+
+bench-images: setup
+	OMP_NUM_THREADS=1 $(BIN)/python bench/image_loading.py
 
 bench-merged: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/merged.py

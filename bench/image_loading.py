@@ -49,14 +49,13 @@ def main() -> None:
             row = [f"{network}, {side} pixels", f"{first:.1f}", f"{again:.2f}", f"{1e3 * found['batch']:.2f}"]
             rows.append([*row, f"{1e3 * found['step']:.1f}", share])
             print(rows[-1], flush=True)
-    text = (
+    conditions = (
         f"Conditions: {machine()}, one thread; {IMAGES} JPEGs of 640x480, batches of {BATCH}, augmentation standard, medians "
+        f"taken in turn ({time.perf_counter() - began:.0f} s in all): `python bench/image_loading.py --seconds {seconds:g}`."
     )
-    text += f"taken in turn ({time.perf_counter() - began:.0f} s in all): `python bench/image_loading.py --seconds {seconds:g}`.\n\n"
     heads = ["trained", "first load, s", "later load, s", "a batch, ms", "its training steps, ms", "of a step"]
-    write_section(
-        "image-loading", "## Batches of a folder of images beside their training steps\n\n" + text + table(heads, rows)
-    )
+    title = "## Batches of a folder of images beside their training steps"
+    write_section("image-loading", f"{title}\n\n{conditions}\n\n{table(heads, rows)}")
 
 
 def _draw(folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edgebll.data.dataset import Dataset, Ints
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.spec.last_batch import DROP, MASK, check_last_batch
+from edgebll.kernel.support.bounds import COUNT
 
 UNIFORM, BALANCED = "uniform", "balanced"
 SAMPLINGS = (UNIFORM, BALANCED)
@@ -52,8 +53,7 @@ def epoch_order(
     count = len(dataset)
     if last_batch == DROP:
         check_batch_size(count, batch_size)
-    elif batch_size < 1:
-        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    COUNT.check("the batch size", batch_size)
     if dataset.arriving and not epoch:
         order = np.arange(count)
     elif sampling == UNIFORM:
@@ -131,8 +131,7 @@ def eval_batches(num_samples: int, batch_size: int) -> Iterator[tuple[Ints, int]
     Raises:
         ConfigError: batch_size < 1.
     """
-    if batch_size < 1:
-        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    COUNT.check("the batch size", batch_size)
     for start in range(0, num_samples, batch_size):
         count = min(batch_size, num_samples - start)
         indices = np.zeros(batch_size, np.int64)

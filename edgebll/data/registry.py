@@ -17,6 +17,7 @@ from edgebll.data.own.code_data import code_reference, is_code, named_code
 from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
 from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.support.user_folders import xdg_base
 
 SPLITS = ("train", "test")
@@ -172,8 +173,8 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
     Raises:
         ConfigError: limit < 1.
     """
-    if limit is not None and limit < 1:
-        raise ConfigError(f"the limit must be at least 1 sample, not {limit}")
+    if limit is not None:
+        COUNT.check("limit", limit)
     if limit is None or limit >= len(dataset):
         return dataset
     labels = None if dataset.labels is None else dataset.labels[:limit].copy()

@@ -16,7 +16,9 @@ from torch import nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
 from edgebll.kernel.spec.last_batch import DROP, MASK, check_last_batch
+from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.tasks import Task
+from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
 from edgebll.learning.forward_step import ForwardStep, has_something_to_train
@@ -143,8 +145,7 @@ def make_steps(
         >>> [(step.name, step.spec.output.shape) for step in steps]
         [('block0', (16, 256)), ('block1', (16, 10))]
     """
-    if batch_size < 1:
-        raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
+    COUNT.check("the batch size", batch_size)
     check_last_batch(last_batch)
     rule.check(len(network.blocks))
     rule.check_task(smoothed(network.task, rule.label_smoothing))
@@ -152,7 +153,8 @@ def make_steps(
         raise ConfigError("every parameter of the network is frozen, so there is nothing to train; leave at least one free")
     numbers = make_precision(precision)
     optimizers = block_optimizers(network, optimizer)
-    steps = [rule.make_step(network, index, own, batch_size, numbers) for index, own in enumerate(optimizers)]
+    with telling_of_memory(f"{rule.name} on batches of {batch_size}", "the batch size, or options of the rule and the network"):
+        steps = [rule.make_step(network, index, own, batch_size, numbers) for index, own in enumerate(optimizers)]
     if last_batch == MASK:
         mask_batches(steps)
     return steps

@@ -12,12 +12,12 @@ from edgebll.cli.output import JsonOption, print_json, print_table, show_long_wo
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support import bounds
-from edgebll.kernel.support.bounds import Bounds, spelled_as_options
+from edgebll.kernel.support.bounds import COUNT, Bounds, spelled_as_options
 
 if TYPE_CHECKING:
     from edgebll_devices.benchmark.latency import Latency
 
-_SECONDS, _BATCH = Bounds("seconds", 0.0, 3600.0, above=True), Bounds("", 1)
+_SECONDS = Bounds("seconds", 0.0, 3600.0, above=True)
 _MIB = 1 << 20
 
 
@@ -50,7 +50,7 @@ def bench(
         bounds.THREADS.check("threads", threads)
         _SECONDS.check("seconds", seconds)
         if batch is not None:
-            _BATCH.check("batch", batch)
+            COUNT.check("batch", batch)
     show_long_work()
     if path.is_dir():
         if batch is not None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from edgebll.kernel.bundle import Bundle
-from edgebll.kernel.errors import ConfigError, MissingExtraError
+from edgebll.kernel.errors import MissingExtraError
 from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.runtime_names import RUNTIMES, check_runtime
 from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.support.bounds import THREADS
 
 
 class Loader(NamedTuple):
@@ -87,8 +88,7 @@ def load_block(
         LoadHalted: `load_context` stopped it.
     """
     check_runtime(runtime)
-    if threads < 1:
-        raise ConfigError(f"the number of threads must be at least 1, not {threads}")
+    THREADS.check("the number of threads", threads)
     reason = missing(runtime)
     if reason is not None:
         raise MissingExtraError(reason)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
 
 #: What trains besides what is frozen by name: all of the network, or its last layer alone.
@@ -75,8 +76,7 @@ class FineTuning:
     def _check_adapter(self) -> None:
         if self.adapter not in (NO_ADAPTER, LORA):
             raise ConfigError(f"the adapter must be {NO_ADAPTER} or {LORA}, not {self.adapter!r}")
-        if self.rank < 1:
-            raise ConfigError(f"the rank of an adapter must be at least 1, not {self.rank}")
+        COUNT.check("the rank of an adapter", self.rank)
         if self.alpha is not None and not (math.isfinite(self.alpha) and self.alpha > 0):
             raise ConfigError(f"the alpha of an adapter must be a number above 0, not {self.alpha}")
         if self.adapter == NO_ADAPTER and (self.adapt or self.alpha is not None or self.rank != FineTuning.rank):

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import LEARNING_RATE, NOT_NEGATIVE
 
 KINDS = ("constant", "cosine", "step")
 
@@ -41,12 +42,10 @@ class Schedule:
     decay: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ConfigError(f"the learning rate must be a number above 0, not {self.lr}")
+        LEARNING_RATE.check("the learning rate", self.lr)
         if self.kind not in KINDS:
             raise ConfigError(f"the schedule must be one of {', '.join(KINDS)}, not {self.kind!r}")
-        if self.warmup_steps < 0:
-            raise ConfigError(f"the number of warm-up steps must not be negative, but is {self.warmup_steps}")
+        NOT_NEGATIVE.check("the number of warm-up steps", self.warmup_steps)
         if not all(0 < milestone < 1 for milestone in self.milestones):
             raise ConfigError(f"milestones are fractions of the run between 0 and 1, not {list(self.milestones)}")
         if not (math.isfinite(self.decay) and self.decay > 0):

@@ -13,7 +13,7 @@ class WrongValue(ConfigError):  # noqa: N818  (its base class ends in Error)
     """An option has a value that it cannot have.
 
     Args:
-        name: of the option, as Python spells it.
+        name: of the option, as Python spells it, or what the number is, in words.
         problem: the rest of the sentence.
     """
 
@@ -32,6 +32,7 @@ class Bounds:
         below: what it must be less than; None for no such bound.
         above: whether `least` itself is too small.
         note: what a bound means, e.g. "two heartbeats".
+        far: what it must be less than as well, so that it fits wherever it goes; told of only where it does not.
     """
 
     unit: str
@@ -39,12 +40,13 @@ class Bounds:
     below: float | None = None
     above: bool = False
     note: str = ""
+    far: float | None = None
 
     def check(self, name: str, value: float) -> None:
         """Refuse a number beyond the bounds, and what is none (NaN).
 
         Args:
-            name: of the option, as Python spells it, e.g. "snapshot_seconds".
+            name: of the option, as Python spells it, e.g. "snapshot_seconds", or what the number is, e.g. "the learning rate".
             value: the number.
 
         Raises:
@@ -53,6 +55,8 @@ class Bounds:
         enough = value > self.least if self.above else value >= self.least
         if not enough or not (self.below is None or value < self.below):
             raise WrongValue(name, f"must be {self}, not {_number(value)}")
+        if self.far is not None and not value < self.far:
+            raise WrongValue(name, f"must be less than {_number(self.far)}, not {_number(value)}")
 
     def __str__(self) -> str:
         unit = f"a number of {self.unit}, " if self.unit else ""
@@ -61,6 +65,11 @@ class Bounds:
         return f"{unit}{'above' if self.above else 'at least'} {_number(self.least)}{note}{most}"
 
 
+#: Sizes and counts of more than this fit no axis of a tensor in all runtimes, nor a step number in all files.
+FAR = 1 << 31
+#: Numbers of more digits are written short.
+_DIGITS = 15
+
 #: Silence after which a board counts as lost: it must be able to miss one heartbeat. And one that a board forgives its host.
 DEADLINE = Bounds("seconds", 1.0, 1e6, note="two heartbeats")
 HOST_SILENCE = Bounds("seconds", 0.0, 1e6, above=True)
@@ -68,13 +77,23 @@ HOST_SILENCE = Bounds("seconds", 0.0, 1e6, above=True)
 PATIENCE = Bounds("seconds", 0.0, 1e9, note="no recovery")
 LEAVING = Bounds("seconds", 0.0, 1e6, note="not at all")
 SNAPSHOT_SECONDS = Bounds("seconds", 0.0, 1e9, note="none by the clock")
-KEEP_SNAPSHOTS = Bounds("", 1)
+KEEP_SNAPSHOTS = Bounds("", 1, far=FAR)
 GIB_PER_DAY = Bounds("GiB", 0.0, 1e6, note="no limit")
 MEMORY_MIB = Bounds("MiB", 0, 1 << 30, note="no check")
 THREADS = Bounds("", 1, 1025)
-WINDOW = Bounds("", 1)
+WINDOW = Bounds("", 1, far=FAR)
 LOCAL_BOARDS = Bounds("", 0, 65536, note="all blocks in this process")
-NOT_NEGATIVE = Bounds("", 0)
+NOT_NEGATIVE = Bounds("", 0, far=FAR)
+SEED = Bounds("", 0, 1 << 32)
+#: Whatever an option of a network, rule, optimiser or data means: seeds are the largest whole numbers, computing is float32.
+OPTION_INT = Bounds("", -(1 << 32), far=1 << 32)
+OPTION_FLOAT = Bounds("", -3e38, far=3e38)
+#: Seeds of a table are trained one after another, and processes side by side.
+SEEDS = Bounds("", 1, far=1 << 20)
+PROCESSES = Bounds("", 1, 1025)
+COUNT = Bounds("", 1, far=FAR)
+#: Rates are float32 on boards.
+LEARNING_RATE = Bounds("", 0.0, above=True, far=3e38)
 
 
 @contextlib.contextmanager
@@ -83,8 +102,12 @@ def spelled_as_options() -> Iterator[None]:
     try:
         yield
     except WrongValue as error:
+        if not error.name.isidentifier():  # in words
+            raise
         raise ConfigError(f"--{error.name.replace('_', '-')} {error.problem}") from error
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if isinstance(value, int) or value.is_integer() else f"{value:g}"
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**_DIGITS * 10**_DIGITS else "one of very many digits"
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 10**_DIGITS else f"{value:g}"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import OPTION_FLOAT, OPTION_INT
 
 #: Options of a network, a rule, an optimiser or data: by name, or as texts KEY=VALUE.
 KeyValues = Mapping[str, Any] | Iterable[str]
@@ -111,10 +112,17 @@ def _convert(value: Any, default: Any, what: str) -> Any:
             value = kind(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{what} must be a finite number, not {value}")
+    _check_far(value, what)
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if not fits:
         raise ConfigError(f"{what} must be {_WORDS.get(kind, f'a {kind.__name__}')}, not {value!r}")
     return value
+
+
+def _check_far(value: Any, what: str) -> None:
+    """Raise ConfigError for a number that fits nowhere in torch and numpy; what is less, its owner judges."""
+    if isinstance(value, int | float):
+        (OPTION_INT if isinstance(value, int) else OPTION_FLOAT).check(what, value)
 
 
 def _numbers(value: Any, what: str) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, make
 from edgebll.kernel.support.plain_dataclasses import from_plain
 from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
+from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.networks.architecture import INPUTS, Architecture
 from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit
 from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS
@@ -81,7 +82,8 @@ def make_network(
         >>> network.shapes
         [(1, 28, 28), (16, 14, 14), (32, 7, 7), (10,)]
     """
-    with torch.random.fork_rng(devices=[]):
+    lower = "its options, as with --network-option KEY=VALUE, or take a smaller network"
+    with torch.random.fork_rng(devices=[]), telling_of_memory(f"the network {name}", lower):
         torch.manual_seed(seed)
         found = NETWORK_REGISTRY.find(name, recorded)
         if found.origin is None:

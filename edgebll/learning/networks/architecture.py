@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import COUNT
 from edgebll.learning.networks.unit_network import UnitNetwork
 
 #: Architecture.inputs -> the number of axes of a sample, or None for any, and what such samples are called.
@@ -38,8 +38,8 @@ class Architecture:
 
     def __post_init__(self) -> None:
         for option, value in asdict(self).items():
-            if isinstance(value, int) and value < 1:
-                raise ConfigError(f"{self.name}'s {option} must be at least 1, not {value}")
+            if isinstance(value, int):
+                COUNT.check(f"{self.name}'s {option}", value)
 
     def options(self) -> dict[str, Any]:
         """All options by name."""

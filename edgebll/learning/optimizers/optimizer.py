@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import LEARNING_RATE
 
 Tensors = Mapping[str, Tensor]
 #: Added to the norm before dividing by it, as torch.nn.utils.clip_grad_norm_ does.
@@ -48,8 +49,7 @@ class Optimizer(ABC):
             cls.name = cls.__name__.lower()
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ConfigError(f"the learning rate must be a number above 0, not {self.lr}")
+        LEARNING_RATE.check("the learning rate", self.lr)
         check_not_negative("the norm to clip at", self.clip_norm)
 
     def options(self) -> dict[str, Any]:

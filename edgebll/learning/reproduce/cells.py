@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import SEEDS
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
 from edgebll.learning import RULE_REGISTRY, is_one_block
 from edgebll.learning.reproduce.recipe import SCALES, NetworkSetting, Recipe, RuleRow
@@ -67,8 +68,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
         ConfigError: a wrong entry in the recipe, a rule in `only` that the table does not have, or seeds < 1.
     """
     count = recipe.seeds_at(scale) if seeds is None else seeds
-    if count < 1:
-        raise ConfigError(f"the number of seeds must be at least 1, not {count}")
+    SEEDS.check("the number of seeds", count)
     rows = _chosen(recipe, only)
     found = [
         _cell(recipe, scale, setting, row, blocks, seed)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import SEEDS
 from edgebll.kernel.support.toml_files import read_toml
 from edgebll.learning.reproduce.grid import expanded
 from edgebll.learning.reproduce.recipe import ACCURACY, COST, FULL, SMALL, Recipe
@@ -50,13 +51,12 @@ def _check(recipe: Recipe) -> None:
     rules, settings = [row.name for row in recipe.rules], [setting.name for setting in recipe.settings]
     counts = {count for setting in recipe.settings for count in setting.blocks}
     _known(f"{where}: baseline", [recipe.baseline] if recipe.baseline else [], rules)
-    if recipe.seeds < 1:
-        raise ConfigError(f"{where}: seeds must be at least 1, not {recipe.seeds}")
+    SEEDS.check(f"{where}: seeds", recipe.seeds)
     for name, scale in ((FULL, recipe.full), (SMALL, recipe.small)):
         _known(f"{where}: {name}.settings", scale.settings, settings)
         _known(f"{where}: {name}.blocks", scale.blocks, counts)
-        if scale.seeds is not None and scale.seeds < 1:
-            raise ConfigError(f"{where}: {name}.seeds must be at least 1, not {scale.seeds}")
+        if scale.seeds is not None:
+            SEEDS.check(f"{where}: {name}.seeds", scale.seeds)
     for published in recipe.published:
         _known(f"{where}: published.setting", [published.setting], settings)
         _known(f"{where}: published.values", published.values, rules)

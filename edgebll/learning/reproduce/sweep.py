@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.limits import usable_cores
+from edgebll.kernel.support.bounds import PROCESSES
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.one_run import DONE, FAILED, SKIPPED
 from edgebll.learning.reproduce.parameters import check_sources
@@ -191,8 +192,7 @@ def planned(
     """
     if minutes is not None and not minutes > 0:
         raise ConfigError(f"the minutes must be above 0, not {minutes:g}")
-    if at_once < 1:
-        raise ConfigError(f"the number of trainings at once must be at least 1, not {at_once}")
+    PROCESSES.check("the number of trainings at once", at_once)
     if recipe.sources:
         check_sources(recipe)
     cells = cells_of(recipe, scale, seeds, only)

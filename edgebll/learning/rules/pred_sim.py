@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.tasks import MultiLabel, Task
 from edgebll.learning.heads import CONVOLUTIONS, pool_to
 from edgebll.learning.objective import BlockPlace, Head, Objective, PredictiveObjective, Tensors
@@ -207,5 +208,4 @@ def _check_similar(rule: str, task: Task) -> None:
 
 
 def _check_decoder(size: int) -> None:
-    if size < 1:
-        raise ConfigError(f"the decoder_size must be at least 1, not {size}")
+    COUNT.check("the decoder_size", size)

@@ -18,6 +18,7 @@ from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.spec.last_batch import DROP, check_last_batch
 from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.support import bounds
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 from edgebll.kernel.tasks import CLASSIFICATION, TASK_REGISTRY, Task
 from edgebll.kernel.version import __version__
@@ -115,9 +116,10 @@ class TrainConfig:
     task_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("blocks", "epochs", "batch_size", "threads", "checkpoint_steps", "evaluate_epochs"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        for name in ("blocks", "epochs", "batch_size", "checkpoint_steps", "evaluate_epochs", "limit"):
+            if getattr(self, name) is not None:
+                bounds.COUNT.check(name.replace("_", " "), getattr(self, name))
+        bounds.THREADS.check("threads", self.threads)
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
         if self.device not in DEVICES:

@@ -16,6 +16,7 @@ from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.own_code.code_copies import copy_code
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
+from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, TrainingProgress, load_checkpoint, save_states
 from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
@@ -54,14 +55,15 @@ def train(
     loaded = _load_data(config, data_dir, listener)
     name = loaded.name if samples is None else kept_name(Path(out))
     data = loaded.splits
+    # Refuses a batch size the data cannot fill, and samples that cannot be drawn like this.
+    with telling_of_memory(f"the order of batches of {config.batch_size}", "--batch-size"):
+        epoch_order(data[0], config.batch_size, config.seed, 0, config.sampling, config.last_batch)
     config = replace(config, data=name, data_options=loaded.options).for_task(data[0].task)
     record = RunRecord(config, data[0].num_classes, data[0].input_shape, data[0].outputs)
     model = new_model(record, listener)
     check_fits(model.steps, data[0], "choose another network or data set")
     if config.fine_tuning:
         listener.noted(model.savings())
-    # Refuses a batch size the data cannot fill, and samples that cannot be drawn like this.
-    epoch_order(data[0], config.batch_size, config.seed, 0, config.sampling, config.last_batch)
     config = replace(config, blocks=len(model.network.blocks))
     with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
         if samples is not None:

@@ -19,6 +19,7 @@ from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.spec.last_batch import COUNT, MASK
 from edgebll.learning import BlockStep, SideStreams, Stepped
+from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.training.checkpoint import (
     INITIAL,
     Checkpoint,
@@ -205,11 +206,8 @@ def _apply(
     received: dict[str, Tensor],
 ) -> Stepped:
     try:
-        return call(state, x, y, scalars, received)
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(
-            f"the GPU has too little memory for {step.name} on batches of {len(x)}; choose smaller batches or more blocks"
-        ) from error
+        with telling_of_memory(f"{step.name} on batches of {len(x)}", "--batch-size, or cut the network into more blocks"):
+            return call(state, x, y, scalars, received)
     except ValueError as error:  # batch norm refuses a batch that leaves it one value a channel
         if isinstance(error, EdgebllError):
             raise

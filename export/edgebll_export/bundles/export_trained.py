@@ -9,15 +9,13 @@ from edgebll.data.example_samples import training_samples
 from edgebll.kernel.bundle import Bundle, check_bundle_place, open_bundle
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
-from edgebll.kernel.support.bounds import Bounds, WrongValue
+from edgebll.kernel.support.bounds import COUNT, WrongValue
 from edgebll.learning import PRECISIONS, fine_tuned, make_steps
 from edgebll.learning.finetuning.plan_options import PatternNumbers, Patterns, plan_of
 from edgebll.learning.finetuning.savings import savings
 from edgebll.learning.training import load_run
 from edgebll_export.bundles.export_bundle import export_run
 from edgebll_export.targets import make_target
-
-_BATCH_SIZE = Bounds("", 1)
 
 
 def export(
@@ -89,7 +87,7 @@ def export(
     if state not in ("trained", "initial"):
         raise WrongValue("state", f"must be trained or initial, not {state!r}")
     if batch_size is not None:
-        _BATCH_SIZE.check("batch_size", batch_size)
+        COUNT.check("batch_size", batch_size)
     chosen, listener, folder = make_target(target, opset, threads), as_listener(progress), Path(out)
     trained = load_run(Path(run))
     if precision is not None and precision not in PRECISIONS:

@@ -19,6 +19,7 @@ from edgebll.kernel.spec.fine_tuning import plan_in
 from edgebll.kernel.spec.last_batch import last_batch_of
 from edgebll.kernel.state.block_state import State
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
+from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.support.plain_dataclasses import PlainError
 from edgebll.kernel.tasks import task_of_record
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, fine_tuned, make_steps
@@ -60,8 +61,7 @@ def verify_bundle(
         VerifyError: ONNX Runtime refuses a graph, or does not compute in the bundle's precision.
         ExportError: a block fails on the examples, or gives NaN or infinite numbers, with which nothing can be compared.
     """
-    if steps < 1:
-        raise ConfigError(f"the number of steps must be at least 1, not {steps}")
+    COUNT.check("the number of steps", steps)
     bundle = open_bundle(path)
     limit = default_tolerance(bundle) if tolerance is None else tolerance
     inputs = verify_inputs(bundle, network, examples)

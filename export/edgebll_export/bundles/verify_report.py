@@ -11,12 +11,12 @@ from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import VerifyError
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
-from edgebll.kernel.support.bounds import Bounds
+from edgebll.kernel.support.bounds import COUNT, Bounds
 from edgebll.learning.networks import BlockNetwork
 from edgebll_export.bundles.block_check import VerifyRow
 from edgebll_export.bundles.verify import default_tolerance, verify_bundle
 
-_STEPS, _TOLERANCE = Bounds("", 1), Bounds("", 0.0, above=True)
+_TOLERANCE = Bounds("", 0.0, above=True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def compare(
     progress: EventCallback | Listener | None = None,
 ) -> VerifyReport:
     """What `verify` does, with a report whatever comes of it; arguments and other errors are the same."""
-    _STEPS.check("steps", steps)
+    COUNT.check("steps", steps)
     if tolerance is not None:
         _TOLERANCE.check("tolerance", tolerance)
     path = Path(bundle)

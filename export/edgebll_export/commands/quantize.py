@@ -13,6 +13,7 @@ from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import COUNT, spelled_as_options
 from edgebll.kernel.support.option_values import parse_options
 from edgebll.kernel.support.optional_imports import import_exporter
 
@@ -34,8 +35,8 @@ def quantize(
     from edgebll.data.registry import load_dataset, recorded_options
     from edgebll_export.bundles.quantize import quantize_bundle
 
-    if samples < 1:
-        raise ConfigError(f"--samples must be at least 1, not {samples}")
+    with spelled_as_options():
+        COUNT.check("samples", samples)
     manifest = open_bundle(bundle, verify=False).manifest
     name = data or manifest.recipe.get("data")
     if not isinstance(name, str):

@@ -16,7 +16,7 @@ from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import TOLERANCE, Difference
 from edgebll.kernel.support.atomic_files import check_parents, write_atomic
-from edgebll.kernel.support.bounds import Bounds, WrongValue
+from edgebll.kernel.support.bounds import COUNT, WrongValue
 from edgebll.kernel.tasks import Task
 from edgebll.kernel.version import __version__
 from edgebll.learning.networks import BlockNetwork
@@ -39,7 +39,6 @@ _HALF_TOLERANCE = 2e-2
 _COMPARED, _SIZES = 32, (1, 7, 24)
 _CALIBRATED_AT_ONCE = 32
 _ON_PROCESSORS = ("float32", "mixed")
-_COUNT = Bounds("", 1)
 
 
 def merge(
@@ -136,13 +135,13 @@ def _checked_options(file: Path, batch: int | str | None, int8: bool, float16: b
         raise WrongValue("out", f"must name a file that ends in .onnx, not {file.name!r}")
     if int8 and float16:
         raise ConfigError("a model is int8 or float16, not both; leave one out")
-    _COUNT.check("samples", samples)
+    COUNT.check("samples", samples)
     check_parents(file)
     if batch is None or batch == DYNAMIC:
         return None
     if isinstance(batch, str) and not batch.isdigit():
         raise WrongValue("batch", f"must be a number of samples or {DYNAMIC}, not {batch!r}")
-    _COUNT.check("batch", int(batch))
+    COUNT.check("batch", int(batch))
     return int(batch)
 
 

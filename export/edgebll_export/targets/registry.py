@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.bounds import THREADS
 from edgebll_export.targets.target import ONNX, Target
 from edgebll_export.targets.tensorrt import VERSIONS, tensorrt
 
@@ -31,8 +32,10 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
     """
     if name not in TARGETS:
         raise ConfigError(f"the target must be one of {', '.join(TARGETS)}, not {name!r}")
-    if threads is not None and (threads < 1 or name != "onnx"):
-        raise ConfigError(f"threads are a number of at least 1 for the target onnx, not {threads} for {name}")
+    if threads is not None and name != "onnx":
+        raise ConfigError(f"the target {name} computes on a GPU, so threads of a processor mean nothing; leave threads out")
+    if threads is not None:
+        THREADS.check("threads", threads)
     if name == "onnx":
         if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
             raise ConfigError(f"the opset must lie between {MIN_OPSET} and {MAX_OPSET}, but is {opset}")

@@ -76,10 +76,13 @@ class RunSpec:
     def __post_init__(self) -> None:
         bounds.NOT_NEGATIVE.check("epochs", self.epochs)
         bounds.NOT_NEGATIVE.check("snapshot_every", self.snapshot_every)
+        bounds.SEED.check("seed", self.seed)
         bounds.SNAPSHOT_SECONDS.check("snapshot_seconds", self.snapshot_seconds)
         bounds.KEEP_SNAPSHOTS.check("keep_snapshots", self.keep_snapshots)
         if self.window is not None:
             bounds.WINDOW.check("window", self.window)
+        if self.limit is not None:
+            bounds.COUNT.check("limit", self.limit)
 
     def given(self) -> list[str]:
         """Names of the fields that are not at their defaults."""

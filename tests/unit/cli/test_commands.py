@@ -93,7 +93,7 @@ def test_an_option_comes_from_the_environment_unless_given(tmp_path: Path) -> No
         (["--rule-option", "match=nan"], 2, "match must be a finite number, not nan"),
         (["--rule-option", "match_growth=inf"], 2, "match_growth must be a finite number, not inf"),
         (["--rule-option", "match=1", "--rule-option", "match=2"], 2, "given twice"),
-        (["--lr", "nan"], 2, "the learning rate must be a number above 0, not nan"),
+        (["--lr", "nan"], 2, "the learning rate must be above 0, not nan"),
         (["--optimizer", "lion"], 2, "unknown optimizer 'lion'; known are sgd, adam, adamw"),
         (["--optimizer", "adam", "--momentum", "0.9"], 2, "the optimizer adam has no option 'momentum'"),
         (["--momentum", "0.9", "--optimizer-option", "momentum=0.9"], 2, "is given twice"),

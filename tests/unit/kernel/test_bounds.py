@@ -24,6 +24,7 @@ SECONDS = Bounds("seconds", 1.0, 1e6, note="two heartbeats")
         (SECONDS, (1.0, 10, 999_999.9), (0.99, 1e6, -1, math.nan, math.inf)),
         (Bounds("", 0.0, above=True), (1e-9, 1e300, math.inf), (0, -1, math.nan)),
         (Bounds("", 1), (1, 10**9), (0, -5, math.nan)),
+        (Bounds("", 1, far=1 << 31), (1, (1 << 31) - 1), (0, 1 << 31, 10**20, 10**400, math.inf, math.nan)),
     ],
 )
 def test_ends_are_as_they_say(numbers: Bounds, inside: tuple[float, ...], outside: tuple[float, ...]) -> None:
@@ -42,6 +43,10 @@ def test_a_sentence_says_what_was_expected_and_what_came() -> None:
     )
     with pytest.raises(ConfigError, match=r"^--snapshot-seconds must be above 0, not -2$"), spelled_as_options():
         Bounds("", 0, above=True).check("snapshot_seconds", -2)
+    with pytest.raises(ConfigError, match=r"^the number of steps must be less than 100, not 1e\+300$"), spelled_as_options():
+        Bounds("", 0, far=100).check("the number of steps", 1e300)
+    with pytest.raises(ConfigError, match=r"^steps must be less than 100, not one of very many digits$"):
+        Bounds("", 0, far=100).check("steps", 10**5000)
 
 
 @pytest.mark.parametrize("value", [0.5, 1e6, math.nan])

@@ -45,7 +45,7 @@ def test_the_rate_stays_between_zero_and_the_peak(kind: str, warmup: int, total:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"lr": 0.0}, "learning rate must be a number above 0, not 0.0"),
+        ({"lr": 0.0}, "learning rate must be above 0, not 0"),
         ({"lr": float("nan")}, "learning rate"),
         ({"lr": 0.1, "kind": "linear"}, "one of constant, cosine, step, not 'linear'"),
         ({"lr": 0.1, "warmup_steps": -1}, "warm-up"),

@@ -29,6 +29,7 @@ rule = "bll"
 COMMAND = (sys.executable, "-c", "from edgebll.cli import main; main()", "sweep", "mine.toml", "-j", "2")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_in_order_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.toml").write_text(RECIPE)

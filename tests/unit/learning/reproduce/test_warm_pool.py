@@ -44,6 +44,7 @@ def blocks():
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_its_cell_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What such a cell prints is no answer of its process; another call does it after all."""
     monkeypatch.chdir(tmp_path)

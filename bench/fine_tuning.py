@@ -27,7 +27,7 @@ from timing import medians
 import edgebll
 from edgebll.data import load_dataset
 from edgebll.kernel.bundle import Bundle
-from edgebll.learning.finetuning.plan_options import plan_of
+from edgebll.learning.finetuning.tuning_options import tuning_of
 from edgebll_devices.runtimes import BlockRuntime, load_block
 
 PLANS: dict[str, dict[str, Any]] = {
@@ -103,7 +103,7 @@ def step_times(folder: Path) -> dict[str, float]:
             path = folder / f"step-{plan.replace(' ', '-')}"
             edgebll.export_bundle(
                 network, rule=edgebll.BLL(), optimizer=edgebll.SGD(), batch_size=STEP_BATCH, path=path,
-                fine_tuning=plan_of(options),
+                fine_tuning=tuning_of(options),
             )  # fmt: skip
             bundle = edgebll.open_bundle(path)
             blocks = [stack.enter_context(load_block("onnxruntime", bundle, spec.name)) for spec in bundle.manifest.blocks]

@@ -32,7 +32,7 @@ def networks(
     """List the networks: inputs, options, layers, parameters, and how many units each block of a split has.
 
     Sizes are those at the default options for the task the network is known from. With --blocks or --cut, and for networks of
-    your own, show the plan of a cut before anything is trained: parameters and multiply-accumulates of every block, the shape
+    your own, show the blocks of a cut before anything is trained: parameters and multiply-accumulates of every block, the shape
     of what it gives, and the bytes a sample on the link to the next one.
     """
     import_torch("train", "listing networks")
@@ -65,7 +65,7 @@ def _show_plan(
     json: bool,
 ) -> None:
     from edgebll.learning.networks import make_network, usual_blocks
-    from edgebll.learning.networks.block_plan import block_plan
+    from edgebll.learning.networks.cut_preview import cut_preview
     from edgebll.learning.networks.unit_network import INTO_BLOCKS
 
     shape, num_classes = task_of(name, input_shape, classes)
@@ -78,16 +78,16 @@ def _show_plan(
         input_shape=shape,
         seed=0,
     )
-    plan, told = block_plan(network), network.description["options"]["split"]
+    shown, told = cut_preview(network), network.description["options"]["split"]
     if json:
-        print_json({"network": name, "split": told, "blocks": [asdict(block) for block in plan]})
+        print_json({"network": name, "split": told, "blocks": [asdict(block) for block in shown]})
         return
     rows = [
         (p.name, f"{p.first} .. {p.last}", f"{p.parameters:,}", f"{p.macs:,}", _by_x(p.output_shape), f"{p.link_bytes:,}")
-        for p in plan
+        for p in shown
     ]
     columns = ("block", "layers", "parameters", "multiply-adds", "output", "link, B/sample")
-    title = f"{name} in {len(plan)} blocks, samples of {_by_x(shape)}, {num_classes} classes; the same again: --cut {told}"
+    title = f"{name} in {len(shown)} blocks, samples of {_by_x(shape)}, {num_classes} classes; the same again: --cut {told}"
     print_table(columns, rows, title=title, right=("parameters", "multiply-adds", "link, B/sample"))
 
 

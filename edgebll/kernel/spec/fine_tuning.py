@@ -15,7 +15,7 @@ from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
 ALL, HEAD = "all", "head"
 #: Adapters that layers may have.
 NO_ADAPTER, LORA = "none", "lora"
-#: Entry of a manifest's recipe, see `plan_in`.
+#: Entry of a manifest's recipe, see `tuning_in`.
 FINE_TUNING = "fine_tuning"
 
 
@@ -92,8 +92,8 @@ class FineTuning:
         return self != FineTuning()
 
 
-def plan_in(recipe: Mapping[str, Any], where: str) -> FineTuning:
-    """The plan in a manifest's recipe; that of older bundles trains all.
+def tuning_in(recipe: Mapping[str, Any], where: str) -> FineTuning:
+    """The tuning in a manifest's recipe; that of older bundles trains all.
 
     Args:
         recipe: of the manifest.

@@ -18,13 +18,13 @@ NET = "net."
 _A, _B, _BASE = "lora_a", "lora_b", "base."
 
 
-def network_tensors(state: State, constants: State, plan: FineTuning) -> dict[str, Array]:
+def network_tensors(state: State, constants: State, tuning: FineTuning) -> dict[str, Array]:
     """A block's tensors by the names they have in the user's own block.
 
     Args:
         state: of the block, e.g. of a bundle or a snapshot.
         constants: what is frozen in it, e.g. `Bundle.constants`.
-        plan: what the network was fine-tuned by.
+        tuning: what the network was fine-tuned by.
 
     Examples:
         >>> import numpy as np
@@ -37,8 +37,8 @@ def network_tensors(state: State, constants: State, plan: FineTuning) -> dict[st
     """
     found = {name.removeprefix(NET): value for name, value in {**constants, **state}.items() if name.startswith(NET)}
     leads = [name.removesuffix(_A) for name in found if name == _A or name.endswith(f".{_A}")]
-    for lead in leads if plan.adapter != NO_ADAPTER else ():
-        _merge(found, lead, plan.scale)
+    for lead in leads if tuning.adapter != NO_ADAPTER else ():
+        _merge(found, lead, tuning.scale)
     return found
 
 

@@ -20,12 +20,12 @@ from edgebll.learning.networks.network_copy import copied
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def adapted_layers(network: BlockNetwork, plan: FineTuning) -> list[Part]:
-    """The layers that a plan puts adapters on.
+def adapted_layers(network: BlockNetwork, tuning: FineTuning) -> list[Part]:
+    """The layers that a tuning puts adapters on.
 
     Args:
         network: before anything is done to it.
-        plan: with an adapter.
+        tuning: with an adapter.
 
     Raises:
         ConfigError: there are none.
@@ -36,14 +36,16 @@ def adapted_layers(network: BlockNetwork, plan: FineTuning) -> list[Part]:
             "the network has no linear layer or convolution to put an adapter on; freeze parts of it instead, without one"
         )
     chosen = able
-    if plan.adapt:
-        wanted = set(matched(network, plan.adapt, "adapt"))
+    if tuning.adapt:
+        wanted = set(matched(network, tuning.adapt, "adapt"))
         chosen = [part for part in able if part in wanted]
         if not chosen:
             shown = ", ".join(part.names[0] for part in able[:3])
-            raise WrongValue("adapt", f"{' '.join(plan.adapt)!r} means no linear layer or convolution; the network has {shown}")
-    held = set(matched(network, plan.freeze, "freeze"))
-    if plan.trainable == HEAD:
+            raise WrongValue(
+                "adapt", f"{' '.join(tuning.adapt)!r} means no linear layer or convolution; the network has {shown}"
+            )
+    held = set(matched(network, tuning.freeze, "freeze"))
+    if tuning.trainable == HEAD:
         held.add(head_of(network))
     left = [part for part in chosen if part not in held]
     if not left:
@@ -68,13 +70,13 @@ def _adaptable(network: BlockNetwork) -> Iterator[Part]:
                 yield Part(index, path, is_parameter=False)
 
 
-def adapted(network: BlockNetwork, parts: Iterable[Part], plan: FineTuning) -> BlockNetwork:
+def adapted(network: BlockNetwork, parts: Iterable[Part], tuning: FineTuning) -> BlockNetwork:
     """The network with adapters on these layers, drawn from a seed; the rest is as it was.
 
     Args:
         network: it; it is not changed.
         parts: of it.
-        plan: says rank and alpha.
+        tuning: says rank and alpha.
 
     Raises:
         ConfigError: a block cannot be copied.
@@ -86,7 +88,7 @@ def adapted(network: BlockNetwork, parts: Iterable[Part], plan: FineTuning) -> B
         places = [(path, parent, key, layer) for path, parent, key, layer in _places(root) if (index, path) in wanted]
         with seeded(index):
             for _, parent, key, layer in places:
-                parent._modules[key] = LowRank(layer, plan.rank, plan.scale)  # type: ignore[arg-type]
+                parent._modules[key] = LowRank(layer, tuning.rank, tuning.scale)  # type: ignore[arg-type]
         return root["block"]
 
     return copied(network, {}, adapt)

@@ -1,4 +1,4 @@
-"""The optimiser of each block of a network whose plan gives some parameters another learning rate or weight decay."""
+"""The optimiser of each block of a network whose tuning gives some parameters another learning rate or weight decay."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def block_optimizers(network: BlockNetwork, optimizer: Optimizer) -> list[Optimi
     """The optimiser of each block.
 
     Args:
-        network: whose plan is followed; auxiliary networks descend as the optimiser does.
+        network: whose tuning is followed; auxiliary networks descend as the optimiser does.
         optimizer: of all of them.
 
     Raises:
         ConfigError: a pattern means nothing that trains, or the optimiser has no weight decay.
     """
-    plan = network.fine_tuning
-    if plan.decay_for and not hasattr(optimizer, "weight_decay"):
+    tuning = network.fine_tuning
+    if tuning.decay_for and not hasattr(optimizer, "weight_decay"):
         raise ConfigError(f"the optimizer {optimizer.name} has no weight decay that decay_for could change; leave it out")
-    rates, decays = _numbers(network, plan.lr_for, "lr_for"), _numbers(network, plan.decay_for, "decay_for")
+    rates, decays = _numbers(network, tuning.lr_for, "lr_for"), _numbers(network, tuning.decay_for, "decay_for")
     return [ParameterGroups.of(optimizer, *pair) for pair in zip(rates, decays, strict=True)]
 
 
 def check_numbers(network: BlockNetwork) -> None:
-    """Raise ConfigError if a pattern of the network's plan means nothing that trains."""
+    """Raise ConfigError if a pattern of the network's tuning means nothing that trains."""
     for option in ("lr_for", "decay_for"):
         _numbers(network, getattr(network.fine_tuning, option), option)
 

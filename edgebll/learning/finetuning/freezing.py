@@ -16,20 +16,20 @@ from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.network_copy import copied
 
 
-def frozen_parts(network: BlockNetwork, plan: FineTuning) -> list[Part]:
-    """What a plan freezes.
+def frozen_parts(network: BlockNetwork, tuning: FineTuning) -> list[Part]:
+    """What a tuning freezes.
 
     Args:
         network: it.
-        plan: says what.
+        tuning: says what.
 
     Raises:
         ConfigError: a pattern means no parameter of the network.
     """
-    found = set(matched(network, plan.freeze, "freeze"))
+    found = set(matched(network, tuning.freeze, "freeze"))
     parts = parts_of(network)
-    if plan.trainable == HEAD or plan.adapter != NO_ADAPTER:
-        free = [head_of(network)] if plan.trainable == HEAD else []
+    if tuning.trainable == HEAD or tuning.adapter != NO_ADAPTER:
+        free = [head_of(network)] if tuning.trainable == HEAD else []
         found |= {part for part in parts if part.is_parameter and not any(one.holds(part) for one in free)}
     return [part for part in parts if part in found]
 

@@ -1,4 +1,4 @@
-"""A network as it is fine-tuned: what a plan says is done to a copy of its layers, and the network remembers the plan."""
+"""A network as it is fine-tuned: what a tuning says is done to a copy of its layers, and the network remembers the tuning."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from edgebll.learning.finetuning.freezing import frozen, frozen_parts
 from edgebll.learning.networks.block_network import BlockNetwork
 
 
-def fine_tuned(network: BlockNetwork, plan: FineTuning) -> BlockNetwork:
-    """The network as a plan has it trained; `make_steps`, training and export take it as any other.
+def fine_tuned(network: BlockNetwork, tuning: FineTuning) -> BlockNetwork:
+    """The network as a tuning has it trained; `make_steps`, training and export take it as any other.
 
     Args:
         network: it; it is not changed.
-        plan: what is trained of it; with the default nothing is done.
+        tuning: what is trained of it; with the default nothing is done.
 
     Raises:
         ConfigError: a pattern means nothing of the network, nothing is left to train, no layer can be adapted, or the network
-            follows another plan already.
+            follows another tuning already.
 
     Examples:
         >>> import edgebll
@@ -31,16 +31,16 @@ def fine_tuned(network: BlockNetwork, plan: FineTuning) -> BlockNetwork:
         >>> [len(step.trained) for step in make_steps(tuned, edgebll.BLL(), edgebll.SGD(), batch_size=16)]
         [0, 5]
     """
-    if not plan or network.fine_tuning == plan:
+    if not tuning or network.fine_tuning == tuning:
         return network
     if network.fine_tuning:
-        raise ConfigError("the network is fine-tuned by another plan already; begin with the network it was made from")
-    result = frozen(network, frozen_parts(network, plan))
-    if plan.adapter != NO_ADAPTER:
-        result = adapted(result, adapted_layers(network, plan), plan)
+        raise ConfigError("the network is fine-tuned by another tuning already; begin with the network it was made from")
+    result = frozen(network, frozen_parts(network, tuning))
+    if tuning.adapter != NO_ADAPTER:
+        result = adapted(result, adapted_layers(network, tuning), tuning)
     if not any(parameter.requires_grad for parameter in result.parameters()):
-        raise ConfigError("the plan freezes every parameter of the network, so nothing trains; leave at least one free")
+        raise ConfigError("the tuning freezes every parameter of the network, so nothing trains; leave at least one free")
     result = copy.copy(result) if result is network else result
-    result.fine_tuning = plan
+    result.fine_tuning = tuning
     check_numbers(result)
     return result

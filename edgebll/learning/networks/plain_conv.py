@@ -28,14 +28,14 @@ class PlainConv(Architecture):
         width: channels of the first convolution; the others keep their ratio to it.
         hidden: features of the two hidden linear layers.
         dropout: probability of dropout on their outputs.
-        plan: channels of the convolutions at the default width, by stage; each stage ends in 2x2 max pooling.
+        stage_channels: channels of the convolutions at the default width, by stage; each stage ends in 2x2 max pooling.
     """
 
     width: int = 64
     hidden: int = 512
     dropout: float = 0.5
 
-    plan: ClassVar[tuple[tuple[int, ...], ...]]
+    stage_channels: ClassVar[tuple[tuple[int, ...], ...]]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,9 +46,9 @@ class PlainConv(Architecture):
         """The network's units: one a layer. Maps of one pixel are not pooled any more."""
         units = []
         shape = input_shape
-        for stage in self.plan:
+        for stage in self.stage_channels:
             for index, channels in enumerate(stage):
-                width = max(1, channels * self.width // self.plan[0][0])
+                width = max(1, channels * self.width // self.stage_channels[0][0])
                 stride = 2 if index + 1 == len(stage) and min(shape[1:]) > 1 else 1
                 units.append(Unit(_convolution(width, shape, stride), 1, partial(_convolution, width)))
                 shape = (width, shape[1] // stride, shape[2] // stride)
@@ -57,7 +57,7 @@ class PlainConv(Architecture):
             last = index == 2
             units.append(Unit(_linear(size, dropout, last, shape), 1, partial(_linear, size, dropout, last)))
             shape = (size,)
-        stages = (*(len(stage) for stage in self.plan[:-1]), len(self.plan[-1]) + 3)
+        stages = (*(len(stage) for stage in self.stage_channels[:-1]), len(self.stage_channels[-1]) + 3)
         return UnitNetwork(units, None, num_classes, input_shape, self.name, self.options(), stages)
 
 
@@ -79,7 +79,7 @@ class VGG16(PlainConv):
 
     name: ClassVar[str] = "vgg16"
     summary: ClassVar[str] = "VGG16 with batch norm and linear layers for small images (BackLink)."
-    plan: ClassVar[tuple[tuple[int, ...], ...]] = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
+    stage_channels: ClassVar[tuple[tuple[int, ...], ...]] = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 
 
 @dataclass(frozen=True)
@@ -94,4 +94,4 @@ class AlexNet(PlainConv):
 
     name: ClassVar[str] = "alexnet"
     summary: ClassVar[str] = "AlexNet with 3x3 convolutions and batch norm, for small images (BackLink)."
-    plan: ClassVar[tuple[tuple[int, ...], ...]] = ((96,), (256,), (384, 384, 256))
+    stage_channels: ClassVar[tuple[tuple[int, ...], ...]] = ((96,), (256,), (384, 384, 256))

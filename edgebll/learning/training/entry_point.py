@@ -17,7 +17,7 @@ from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_folder import read_config
 from edgebll.kernel.runs.run_result import RunResult
 from edgebll.kernel.support.option_values import KeyValues
-from edgebll.learning.finetuning.plan_options import PatternNumbers, Patterns
+from edgebll.learning.finetuning.tuning_options import PatternNumbers, Patterns
 from edgebll.learning.training import trainer
 from edgebll.learning.training.config import HOW, parse_run
 from edgebll.learning.training.torch_device import CPU, resolve_device

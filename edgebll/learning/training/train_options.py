@@ -13,7 +13,7 @@ from edgebll.kernel.limits import usable_cores
 from edgebll.kernel.own_code import reference_of
 from edgebll.kernel.support.option_values import parse_options
 from edgebll.learning import is_one_block
-from edgebll.learning.finetuning.plan_options import PLAN_OPTIONS, plan_of
+from edgebll.learning.finetuning.tuning_options import TUNING_OPTIONS, tuning_of
 from edgebll.learning.networks import usual_blocks
 from edgebll.learning.networks.pretrained_weights import StartWeights
 from edgebll.learning.networks.unit_network import INTO_BLOCKS
@@ -45,9 +45,9 @@ def config_of(options: Mapping[str, Any]) -> TrainConfig:
     values["rule_options"] = parse_options("rule", values.pop("rule_option"))
     values["optimizer_options"] = optimizer_options(values)
     weights = StartWeights.of(values["weights"], values["weights_except"])
-    others = (*OPTIMIZER_SHORTHANDS, *PLAN_OPTIONS, "weights", "weights_except")
+    others = (*OPTIMIZER_SHORTHANDS, *TUNING_OPTIONS, "weights", "weights_except")
     config = {name: value for name, value in values.items() if name not in others}
-    return TrainConfig(**config, fine_tuning=plan_of(values), weights=weights)
+    return TrainConfig(**config, fine_tuning=tuning_of(values), weights=weights)
 
 
 def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
@@ -84,9 +84,9 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
         elif name == "weights_except":
             old = recorded.weights.left_out
             different = StartWeights.of("", value).left_out != old
-        elif name in PLAN_OPTIONS:
+        elif name in TUNING_OPTIONS:
             old, option = getattr(recorded.fine_tuning, name), _SPELLED.get(name, option)
-            different = plan_of({**was["fine_tuning"], name: value}) != recorded.fine_tuning
+            different = tuning_of({**was["fine_tuning"], name: value}) != recorded.fine_tuning
         else:
             different = old != value
         if different:

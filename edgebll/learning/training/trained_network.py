@@ -9,7 +9,7 @@ from pathlib import Path
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.trained_place import TrainedPlace, find_trained
-from edgebll.kernel.spec.fine_tuning import FineTuning, plan_in
+from edgebll.kernel.spec.fine_tuning import FineTuning, tuning_in
 from edgebll.kernel.spec.manifest import BlockSpec, Manifest
 from edgebll.kernel.state.block_state import State, state_sha256
 from edgebll.kernel.state.network_tensors import NET, network_tensors
@@ -134,7 +134,7 @@ def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) 
         precision=manifest.precision,
         bundle=bundle,
         network=network or _rebuilt(manifest, folder),
-        fine_tuning=plan_in(manifest.recipe, str(folder)),
+        fine_tuning=tuning_in(manifest.recipe, str(folder)),
         task=task_of_record(manifest.task, str(folder)),
     )
 

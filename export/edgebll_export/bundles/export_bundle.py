@@ -77,15 +77,15 @@ def export_bundle(
         precision: one of `edgebll.learning.PRECISIONS`.
         examples: a batch of real samples (N, *input_shape), which golden vectors are drawn from; by default the network's own
             example_inputs or input_range, else N(0, 1).
-        fine_tuning: which parts of the network are trained; by default all, or what the network's own plan says.
+        fine_tuning: which parts of the network are trained; by default all, or what the network's own tuning says.
         last_batch: "mask" for steps that are told how many samples of a batch count, so that runs can train on those that fill
             none; "drop" leaves these out.
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
             on the examples, or gives NaN or infinite numbers.
-        ConfigError: the rule cannot train this network, a plan means nothing of it, or a block is no function of its state and
-            inputs: it keeps something between calls, or draws random numbers that are not PyTorch's.
+        ConfigError: the rule cannot train this network, a tuning means nothing of it, or a block is no function of its state
+            and inputs: it keeps something between calls, or draws random numbers that are not PyTorch's.
         BundleError: its edges cannot run, see `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
 
@@ -127,8 +127,8 @@ def export_bundle(
 def _told(network: BlockNetwork, steps: list[BlockStep]) -> dict[str, Any]:
     """What a manifest's recipe says of how blocks train."""
     notes = {step.name: list(step.notes) for step in steps if step.notes}
-    plan = {FINE_TUNING: to_plain(network.fine_tuning)} if network.fine_tuning else {}
-    return {**plan, **({"notes": notes} if notes else {})}
+    tuning = {FINE_TUNING: to_plain(network.fine_tuning)} if network.fine_tuning else {}
+    return {**tuning, **({"notes": notes} if notes else {})}
 
 
 def _start(step: BlockStep, given: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.support.bounds import COUNT, WrongValue
 from edgebll.learning import PRECISIONS, fine_tuned, make_steps
-from edgebll.learning.finetuning.plan_options import PatternNumbers, Patterns, plan_of
 from edgebll.learning.finetuning.savings import savings
+from edgebll.learning.finetuning.tuning_options import PatternNumbers, Patterns, tuning_of
 from edgebll.learning.training import load_run
 from edgebll_export.bundles.export_bundle import export_run
 from edgebll_export.targets import make_target
@@ -94,7 +94,7 @@ def export(
         raise WrongValue("precision", f"must be one of {', '.join(PRECISIONS)}, not {precision!r}")
     chosen.suited(precision or trained.precision)
     check_bundle_place(folder)
-    plan = plan_of(given)
+    tuning = tuning_of(given)
     listener.noted(f"exporting {trained.path}; this takes some seconds a block")
     where = Path(data_dir) if data_dir is not None else None
     examples = training_samples(trained.data, trained.steps[0].spec.input, where, listener.noted, trained.data_options)
@@ -106,12 +106,12 @@ def export(
         target=chosen,
         precision=precision,
         examples=examples,
-        fine_tuning=plan,
+        fine_tuning=tuning,
         merge=merge,
     )
-    if plan:
+    if tuning:
         how = (trained.rule, trained.optimizer, manifest.batch_size, manifest.precision)
-        steps = (make_steps(network, *how) for network in (trained.plain, fine_tuned(trained.plain, plan)))
+        steps = (make_steps(network, *how) for network in (trained.plain, fine_tuned(trained.plain, tuning)))
         listener.noted(savings(*steps))
     for block, notes in manifest.recipe.get("notes", {}).items():
         for note in notes:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError, VerifyError
-from edgebll.kernel.spec.fine_tuning import plan_in
+from edgebll.kernel.spec.fine_tuning import tuning_in
 from edgebll.kernel.spec.last_batch import last_batch_of
 from edgebll.kernel.state.block_state import State
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
@@ -115,7 +115,7 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
     except PlainError as error:
         raise BundleError(f"{error}; export the bundle again") from error
     kept = {spec.name: _tensors(bundle.constants(spec.name)) for spec in manifest.blocks}
-    network = with_constants(fine_tuned(network, plan_in(manifest.recipe, where)), kept, where)
+    network = with_constants(fine_tuned(network, tuning_in(manifest.recipe, where)), kept, where)
     last_batch = last_batch_of(block.scalars for block in manifest.blocks)
     steps = make_steps(network, rule, optimizer, manifest.batch_size, manifest.precision, last_batch)
     for step, spec in zip(steps, manifest.blocks, strict=True):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.learning import SGD, AdamW, Backprop, Optimizer, fine_tuned, make_steps
-from edgebll.learning.finetuning.plan_options import plan_of
+from edgebll.learning.finetuning.tuning_options import tuning_of
 from edgebll.learning.networks import BlockNetwork
 
 LR, DECAY = 0.05, 0.02
@@ -84,8 +84,8 @@ def test_patterns_that_mean_nothing_that_trains_are_refused(plan: FineTuning, re
 )
 def test_numbers_that_are_none_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        plan_of(options)
+        tuning_of(options)
 
 
 def test_texts_and_tables_mean_the_same() -> None:
-    assert plan_of({"lr_for": ["a[=]b=0.5", "c=2"]}) == plan_of({"lr_for": {"a[=]b": 0.5, "c": 2.0}})
+    assert tuning_of({"lr_for": ["a[=]b=0.5", "c=2"]}) == tuning_of({"lr_for": {"a[=]b": 0.5, "c": 2.0}})

@@ -9,7 +9,7 @@ import pytest
 
 from edgebll.kernel.errors import ConfigError, MissingExtraError
 from edgebll.learning.networks import make_network, rebuild_network
-from edgebll.learning.networks.block_plan import block_plan
+from edgebll.learning.networks.cut_preview import cut_preview
 
 #: What this project asks of the two packages, as they document it: `list_models`, and `get_model` or `create_model`.
 TORCHVISION = """
@@ -51,7 +51,7 @@ def test_a_model_goes_by_its_packages_name(packages: None, name: str, channels: 
     assert network.description["options"] == {"width_mult": 0.5, "num_blocks": 3, "split": "0.1,2"}
     assert network.description["code"] == {"reference": name, "files": {}, "package": f"{name.partition(':')[0]} 1.2"}
     again = rebuild_network(network.description, 5, shape)
-    assert [block.parameters for block in block_plan(again)] == [4 * (9 * channels + 1), 4 * (9 * 4 + 1), 25]
+    assert [block.parameters for block in cut_preview(again)] == [4 * (9 * channels + 1), 4 * (9 * 4 + 1), 25]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ _SAMPLES, _FLOAT_BYTES = 2, 4
 
 
 @dataclass(frozen=True)
-class PlannedBlock:
+class PreviewedBlock:
     """One block of a network that is cut.
 
     Attributes:
@@ -37,7 +37,7 @@ class PlannedBlock:
     link_bytes: int
 
 
-def block_plan(network: BlockNetwork) -> list[PlannedBlock]:
+def cut_preview(network: BlockNetwork) -> list[PreviewedBlock]:
     """The blocks of a network with their sizes; the network is not changed.
 
     Args:
@@ -45,9 +45,9 @@ def block_plan(network: BlockNetwork) -> list[PlannedBlock]:
 
     Examples:
         >>> import edgebll
-        >>> from edgebll.learning.networks.block_plan import block_plan
+        >>> from edgebll.learning.networks.cut_preview import cut_preview
         >>> network = edgebll.make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
-        >>> [(block.macs, block.output_shape, block.link_bytes) for block in block_plan(network)]
+        >>> [(block.macs, block.output_shape, block.link_bytes) for block in cut_preview(network)]
         [(147456, (256,), 1024), (68096, (10,), 0)]
     """
     x, found = network.inputs.first(_SAMPLES), []
@@ -56,7 +56,7 @@ def block_plan(network: BlockNetwork) -> list[PlannedBlock]:
         layers = list(_layers(block)) or [""]
         parameters = sum(parameter.numel() for parameter in block.parameters() if parameter.requires_grad)
         link = 0 if index == len(network.blocks) - 1 else _FLOAT_BYTES * prod(shape)
-        found.append(PlannedBlock(f"block{index}", layers[0], layers[-1], parameters, macs, shape, link))
+        found.append(PreviewedBlock(f"block{index}", layers[0], layers[-1], parameters, macs, shape, link))
     return found
 
 

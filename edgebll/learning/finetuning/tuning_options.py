@@ -1,4 +1,4 @@
-"""The options of a fine-tuning plan as commands and functions take them."""
+"""The options of a fine-tuning tuning as commands and functions take them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Patterns = str | Iterable[str] | None
 PatternNumbers = Mapping[str, float] | Iterable[str] | None
 
 
-def plan_of(options: Mapping[str, Any]) -> FineTuning:
-    """The plan that options mean.
+def tuning_of(options: Mapping[str, Any]) -> FineTuning:
+    """The tuning that options mean.
 
     Args:
         options: values by the names of FineTuning's attributes; None, and what is missing, is the default. Others do not count.
@@ -24,7 +24,7 @@ def plan_of(options: Mapping[str, Any]) -> FineTuning:
     Raises:
         ConfigError: a value is out of range.
     """
-    given = {name: options[name] for name in PLAN_OPTIONS if options.get(name) is not None}
+    given = {name: options[name] for name in TUNING_OPTIONS if options.get(name) is not None}
     return FineTuning(**{name: _CONVERTERS[name](value) for name, value in given.items()})
 
 
@@ -60,4 +60,4 @@ _CONVERTERS: dict[str, Any] = {
     "alpha": float,
     "adapt": _patterns,
 }
-PLAN_OPTIONS = tuple(_CONVERTERS)
+TUNING_OPTIONS = tuple(_CONVERTERS)

@@ -114,10 +114,10 @@ def test_plans_out_of_range_are_refused() -> None:
         FineTuning(("",))
 
 
-def test_a_network_follows_one_plan() -> None:
+def test_a_network_follows_one_tuning() -> None:
     tuned = fine_tuned(network_of_three(), FineTuning(("block0",)))
     assert fine_tuned(tuned, FineTuning(("block0",))) is tuned
-    with pytest.raises(ConfigError, match="fine-tuned by another plan already"):
+    with pytest.raises(ConfigError, match="fine-tuned by another tuning already"):
         fine_tuned(tuned, FineTuning(("block1",)))
 
 

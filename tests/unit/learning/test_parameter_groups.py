@@ -20,7 +20,7 @@ from edgebll.learning.networks import BlockNetwork
 
 LR, DECAY = 0.05, 0.02
 PLAN = FineTuning(lr_for={"0": 0.1, "0.bias": 4.0}, decay_for={"*.bias": 0.0, "block0.2.weight": 0.3})
-#: What the plan means, written out: (parameter, factor, weight decay).
+#: What the tuning means, written out: (parameter, factor, weight decay).
 GROUPS = [("0.weight", 0.1, DECAY), ("0.bias", 4.0, 0.0), ("2.weight", 1.0, 0.3), ("2.bias", 1.0, 0.0)]
 KINDS: dict[str, tuple[Optimizer, Callable[[Any], torch.optim.Optimizer]]] = {
     "sgd": (

@@ -39,7 +39,7 @@ def fine_tuned(network: BlockNetwork, tuning: FineTuning) -> BlockNetwork:
     if tuning.adapter != NO_ADAPTER:
         result = adapted(result, adapted_layers(network, tuning), tuning)
     if not any(parameter.requires_grad for parameter in result.parameters()):
-        raise ConfigError("the tuning freezes every parameter of the network, so nothing trains; leave at least one free")
+        raise ConfigError("every parameter of the network is frozen, so nothing trains; leave at least one free")
     result = copy.copy(result) if result is network else result
     result.fine_tuning = tuning
     check_numbers(result)

@@ -14,7 +14,7 @@ from edgebll.kernel.errors import ConfigError
     ("options", "sentence"),
     [
         (["--freeze", "blok0.*"], "--freeze 'blok0.*' means no parameter of the network; near are block0"),
-        (["--freeze", "*"], "the plan freezes every parameter of the network, so nothing trains; leave at least one free"),
+        (["--freeze", "*"], "every parameter of the network is frozen, so nothing trains; leave at least one free"),
         (["--train", "tail"], "what is trained must be all or head, not 'tail'"),
         (["--lr-for", "block0"], "a number for a pattern must be PATTERN=NUMBER, e.g. block0.*=0.1, not 'block0'"),
         (["--freeze", "block0", "--lr-for", "block0.*=0.1"], "--lr-for 'block0.*' means only what is frozen"),

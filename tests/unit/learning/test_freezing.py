@@ -98,8 +98,8 @@ def test_a_buffer_that_a_layer_of_ones_own_may_write_into_stays_state() -> None:
             r"freeze 'features' means no parameter of the network; it has, for example, block0, block0\.0",
         ),
         (FineTuning(("block0.2",)), r"freeze 'block0\.2' means no parameter"),
-        (FineTuning(("block*",)), "freezes every parameter of the network, so nothing trains"),
-        (FineTuning(("block2",), "head"), "freezes every parameter of the network, so nothing trains"),
+        (FineTuning(("block*",)), "every parameter of the network is frozen, so nothing trains"),
+        (FineTuning(("block2",), "head"), "every parameter of the network is frozen, so nothing trains"),
     ],
 )
 def test_what_cannot_be_frozen_is_refused(plan: FineTuning, reason: str) -> None:

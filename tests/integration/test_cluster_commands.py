@@ -79,7 +79,9 @@ def test_a_board_is_drained_and_added_again_and_so_is_a_new_one(
     assert [found["incarnation"] for found in seen[:2]] == [1, 2]
     assert any(150 <= step < 400 for step in snapshots), "it was moved at a snapshot of its own"
     assert (tmp_path / "two.toml").read_text() == inventory
-    assert status(trial.run)["phase"] == "ended"
+    ended = status(trial.run)
+    assert ended["phase"] == "ended"
+    assert {board["state"] for board in ended["boards"].values()} == {"let go"}
     late = CliRunner().invoke(app, ["cluster", "drain", str(tmp_path), "board0"])
     assert late.exit_code == 3
 

@@ -50,7 +50,9 @@ def test_a_host_that_is_told_to_end_ends_its_boards(
         host.process.send_signal(number)
         code, errors = host.end()
     assert code == ends_with
-    assert one_sentence(errors) == f"edgebll: {words}"
+    hint, end = (line for line in errors.splitlines() if line.startswith("edgebll:"))
+    assert end == f"edgebll: {words}"
+    assert re.search(rf"begin it again with `edgebll simulate --resume {tmp_path}/run`$", hint)
     assert not (host.run / "summary.json").exists()
     await_gone(pids)
 

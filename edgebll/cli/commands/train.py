@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,8 @@ from edgebll.cli.fine_tuning_options import (
     RankOption,
     TrainableOption,
 )
-from edgebll.cli.output import JsonOption, print_json, say, with_source
+from edgebll.cli.interrupted_run import hint_on_interrupt
+from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.support.bounds import spelled_as_options
@@ -124,7 +124,7 @@ def train(
     import_torch("train", "training")
     from edgebll.learning.training import entry_point
 
-    with spelled_as_options(), RunProgress("training") as progress, _hint_on_interrupt(out):
+    with spelled_as_options(), RunProgress("training") as progress, hint_on_interrupt(out):
         if resume and not overwrite:
             result = entry_point.go_on(out, _given(context, entry_point.NOT_CONFIG), data_dir, progress)
         else:
@@ -140,16 +140,6 @@ def _given(context: typer.Context, others: Sequence[str]) -> dict[str, Any]:
         for name, value in context.params.items()
         if name not in (*others, "json") and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     }
-
-
-@contextlib.contextmanager
-def _hint_on_interrupt(out: Path) -> Any:
-    try:
-        yield
-    except KeyboardInterrupt:
-        if (out / "checkpoint").exists() and not (out / "summary.json").exists():
-            say(f"edgebll: the run is not whole; go on with `edgebll train --out {out} --resume`")
-        raise
 
 
 def _without_loss(metrics: Mapping[str, float]) -> Mapping[str, float]:

@@ -96,6 +96,8 @@ class RunFolder:
             write_json(target / CONFIG, dict(config))
             metrics, _ = reopen_metrics(target, 0)
         except BaseException:
+            with contextlib.suppress(OSError):
+                target.rmdir()  # what is empty is no run, and --resume would look for one there
             os.close(lock)
             raise
         return cls(target, dict(config), lock, metrics, previous)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import shlex
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import typer
 
-from edgebll.cli.output import print_json, say
+from edgebll.cli.interrupted_run import hint_on_interrupt
+from edgebll.cli.output import print_json
 from edgebll.cli.progress import RunProgress
-from edgebll.kernel.errors import ConfigError, EdgebllError
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.runs.metric_text import metric_text
-from edgebll.kernel.runs.run_folder import read_config
-from edgebll.kernel.runs.run_lock import SUMMARY
 from edgebll.kernel.runs.run_result import RunResult
 from edgebll.kernel.support.bounds import spelled_as_options
-from edgebll_firmware_host.run_files.snapshot_store import has_snapshot
 
 #: Options that a run that is resumed takes besides.
 _WITH_RESUME = ("resume", "json", "cluster", "preflight")
@@ -39,7 +34,7 @@ def execute(context: typer.Context, function: Callable[..., RunResult], title: s
         options = {name: options[name] for name in _WITH_RESUME if name in options}
     else:
         _check_needed(context)
-    with spelled_as_options(), _hint_on_interrupt(run), RunProgress(title) as progress:
+    with spelled_as_options(), hint_on_interrupt(run), RunProgress(title) as progress:
         result = function(**options, progress=progress)
     _print_result(result, json=json)
 
@@ -66,18 +61,6 @@ def _check_only_resume(context: typer.Context) -> None:
 def _as_typed(context: typer.Context, name: str) -> str:
     parameter = next(one for one in context.command.params if one.name == name)
     return parameter.opts[0] if parameter.param_type_name == "option" else name.upper()
-
-
-@contextlib.contextmanager
-def _hint_on_interrupt(run: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        with contextlib.suppress(EdgebllError):
-            if has_snapshot(run) and not (run / SUMMARY).exists():
-                kind = read_config(run)["kind"]
-                say(f"edgebll: the run is not whole; go on with `edgebll {kind} --resume {shlex.quote(str(run))}`")
-        raise
 
 
 def _print_result(result: RunResult, *, json: bool) -> None:

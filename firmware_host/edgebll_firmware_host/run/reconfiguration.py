@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebll.kernel.errors import ConfigError, LinkTimeout
@@ -26,6 +26,7 @@ from edgebll_firmware_host.run_files.status_files import (
     ADD,
     DRAIN,
     ENDED,
+    LET_GO,
     BoardStatus,
     Request,
     Status,
@@ -35,6 +36,8 @@ from edgebll_firmware_host.run_files.status_files import (
 
 #: How long to wait between two looks for boards where there is nothing else to do.
 _LOOK_S = 0.05
+#: States of boards that a run has, or may take.
+_OF_THE_RUN = ("working", "leaving", "spare")
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,8 @@ class Reconfiguration:
             return
         now, now_s = self._now, time.monotonic()
         boards = tuple(self._board(now, board) for board in self.members.of(now.cluster))
+        if phase == ENDED:  # none of them does anything for this run any more
+            boards = tuple(replace(board, state=LET_GO) if board.state in _OF_THE_RUN else board for board in boards)
         status = Status(
             written_s=time.time(),
             phase=phase,

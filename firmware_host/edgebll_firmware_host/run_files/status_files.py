@@ -26,13 +26,16 @@ DRAIN, ADD = "drain", "add"
 EVERY_S = 1.0
 #: The phase of a run that goes on no more.
 ENDED = "ended"
+#: The state of its boards then.
+LET_GO = "let go"
 
 
 @dataclass(frozen=True)
 class BoardStatus:
-    """A board: its blocks, and how long it has been silent; `state`: "working", "leaving", "spare", "away" or "drained".
+    """A board: its blocks, and how long it has been silent.
 
-    What else its entry says stands there too, so that a board that is added again is what it was.
+    `state`: "working", "leaving", "spare", "away" or "drained"; those that the run had are "let go" when it has ended. What
+    else its entry says stands there too, so that a board that is added again is what it was.
     """
 
     name: str

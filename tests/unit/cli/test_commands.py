@@ -191,4 +191,4 @@ def test_an_interrupt_ends_with_code_130(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys.modules[evaluate.__module__], "check_fits", interrupted)
     result = call(*TRAIN, "--checkpoint-steps", "1", "--out", tmp_path / "run", code=130)
     assert "interrupted" in result.stderr
-    assert "go on with `edgebll train --out" in result.stderr
+    assert "go on with `edgebll train --resume --out" in result.stderr

@@ -12,6 +12,7 @@ from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import Reach, Size, largest, movement
 from edgebll_export.bundles.random_rounding import RandomRounding
+from edgebll_export.bundles.repetition import copied_results, repeating, same_results
 
 Function = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
@@ -29,12 +30,21 @@ def growing_reaches(
 ) -> Iterator[dict[str, Reach]]:
     """The reach of each result, as far as is known after each run; it only grows, so that who has seen enough may stop.
 
+    A function that gives other results by itself has no reach: rounding is not what moves it.
+
     Args:
         function: of the named inputs, to results by name; the result "w.next" is what becomes of the state tensor "w".
         inputs: where it is looked at.
         expected: what it gives there.
         trials: largest number of runs.
     """
+    if _is_repeatable(function, inputs):
+        yield from _growing(function, inputs, expected, trials)
+
+
+def _growing(
+    function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array], trials: int
+) -> Iterator[dict[str, Reach]]:
     before = {name: inputs[name.removesuffix(NEXT)].detach().numpy() for name in expected if _is_state(name, inputs)}
     found: dict[str, Reach] = {name: _nothing(value) for name, value in expected.items()}
     for moved, results in _moved_runs(function, inputs, trials):
@@ -50,9 +60,23 @@ def growing_reaches(
 
 
 def reaches(function: Function, inputs: Mapping[str, Tensor], expected: Mapping[str, Array]) -> dict[str, Reach]:
-    """The reach of each result after TRIALS runs, see `growing_reaches`."""
+    """The reach of each result after TRIALS runs, see `growing_reaches`; of a function that is known to be one."""
     nothing: dict[str, Reach] = {name: _nothing(value) for name, value in expected.items()}
-    return [nothing, *growing_reaches(function, inputs, expected, TRIALS)][-1]
+    return [nothing, *_growing(function, inputs, expected, TRIALS)][-1]
+
+
+def _is_repeatable(function: Function, inputs: Mapping[str, Tensor]) -> bool:
+    """Whether two runs without rounding at random agree; they are given copies, for functions may write into their inputs."""
+    try:
+        with repeating():
+            first, second = (copied_results(function(_copies(inputs))) for _ in range(2))
+    except EdgebllError:
+        return False
+    return same_results(first, second)
+
+
+def _copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone().requires_grad_(value.requires_grad) for name, value in inputs.items()}
 
 
 def _nothing(value: Array) -> Reach:

@@ -17,6 +17,7 @@ from edgebll.kernel.support.atomic_files import check_parents, write_atomic
 from edgebll_export.bundles.block_models import check_model
 from edgebll_export.functions.step_call import Call
 from edgebll_export.functions.step_check import Comparison, compare
+from edgebll_export.functions.step_repeat import eager_results
 from edgebll_export.functions.step_trace import traced_call
 from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import Target, make_target
@@ -77,7 +78,8 @@ def export_step(
         ConfigError: the example does not fit the function or holds what cannot be an input.
         VerifyError: ONNX Runtime's results differ.
         StorageError: the file cannot be written.
-        ExportError: the function is not pure, random, or uses what cannot be exported; says what and where.
+        ExportError: the function is not pure, random, gives other results when it is called again, or uses what cannot be
+            exported; says what and where.
 
     Examples:
         >>> import torch
@@ -91,7 +93,7 @@ def export_step(
     if path is not None:
         check_parents(Path(path))
     call = Call(function, example)
-    expected = call.eager()
+    expected = eager_results(call)
     traced = traced_call(call)
     model, used = lower(traced, call.name, chosen)
     check_model(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -131,3 +132,13 @@ def test_of_comparisons_those_turn_that_rounding_turns() -> None:
 
     elements = reaches(above, {"x": x}, {"above": above({"x": x})["above"].numpy()})["above"]
     assert elements.tolist() == [False, True, True, False]
+
+
+def test_what_moves_by_itself_is_not_moved_by_rounding() -> None:
+    """A function that gives other results when it is called again has no reach that could excuse an error."""
+    scales = itertools.cycle([1.0, 0.5])
+
+    def function(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"y": tensors["x"] * next(scales)}
+
+    assert not list(growing_reaches(function, {"x": torch.ones(3)}, {"y": np.ones(3, np.float32)}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +59,17 @@ def through_a_view(x: Tensor) -> Tensor:
     return x * 2
 
 
+def rarely_dropped(x: Tensor) -> Tensor:
+    return x * (random.random() > 1e-9)
+
+
+CALLS = itertools.count(1)
+
+
+def counting(x: Tensor) -> Tensor:
+    return x / next(CALLS)
+
+
 BATCH_NORM, TOTAL = torch.nn.BatchNorm1d(3, affine=False), torch.zeros(2, 3)
 
 
@@ -92,6 +105,12 @@ def by_data(x: Tensor) -> Tensor:
         ),
         (lambda x: F.dropout(x, 0.5), r"draws random numbers \(aten.*, in line \d+"),
         (lambda x: torch.rand_like(x), "draws random numbers"),
+        (rarely_dropped, r"rarely_dropped draws random numbers from Python's random, .*as an argument"),
+        (lambda x: x * np.random.rand(), r"<lambda> draws random numbers from numpy\.random, .*as an argument"),
+        (
+            counting,
+            r"counting gives other results when it is called again on the same example; .*as an argument, and return it",
+        ),
         (lambda x: MODEL(x), r"uses a trainable tensor \(4x3\) that is not among its arguments.*functional_call"),
         (lambda x: {"loss": 1.5}, "returns a float as 'loss'; return tensors only"),
         (lambda x: None, "returns no tensor"),

@@ -127,6 +127,12 @@ def toggled(module: Any, h: Tensor) -> Tensor:
     return h if module.c else -h
 
 
+def alternating(module: Any, h: Tensor) -> Tensor:
+    """Goes to and fro, and reads that only in batches larger than are tried."""
+    module.c = not module.c
+    return -h if module.c and len(h) > 1000 else h
+
+
 def every_third(module: Any, h: Tensor) -> Tensor:
     """Does something else at each third call."""
     module.c = (module.c + module.training) % 3

@@ -46,6 +46,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "forward hook": (blocks.forward_hooked, rf"block0: layer '0' \(Linear\){AGAIN}"),
     "gradient hook": (blocks.gradient_hooked, rf"block0: it{AGAIN}"),
     "toggle": (lambda: Keeps(False, blocks.toggled), KEEPS),
+    "alternating": (lambda: Keeps(False, blocks.alternating), KEEPS),
     "every third": (lambda: Keeps(0, blocks.every_third), KEEPS),
     "saturating": (lambda: Keeps(0.0, blocks.saturating), KEEPS),
     "for evaluation": (lambda: Keeps(torch.zeros(6), blocks.for_evaluation), KEEPS),

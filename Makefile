@@ -101,6 +101,7 @@ bench-peer: setup
 
 bench-fine-tuning: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/fine_tuning.py
+	$(MAKE) drawings
 
 bench-recovery: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/recovery.py

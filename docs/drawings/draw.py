@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import batch_life
+import fine_tuning
 import recovery
 import rooms
 import system
 
 FOLDER = Path(__file__).parent
-DRAWINGS = {"batch-life": batch_life.draw, "recovery": recovery.draw, "rooms": rooms.draw, "system": system.draw}
+DRAWINGS = {
+    "batch-life": batch_life.draw,
+    "fine-tuning": fine_tuning.draw,
+    "recovery": recovery.draw,
+    "rooms": rooms.draw,
+    "system": system.draw,
+}
 
 
 def main() -> None:

@@ -91,3 +91,19 @@ def test_a_unet_in_three_blocks_segments_and_has_the_same_bits_on_three_boards(
     assert len(lines) == 24
     right = sum(a == b for true, found in lines for a, b in zip(true, found, strict=True))
     assert right >= 0.85 * 24 * 24
+
+
+def test_a_network_is_fine_tuned_on_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = told("fine-tune", tmp_path)
+    assert "new 100 to learn from, 188 to test" in outputs["python halves.py"]
+    state = {
+        name: [block.state_bytes for block in open_bundle(f"bundles/{name}").manifest.blocks]
+        for name in ("all", "later", "head", "lora")
+    }
+    assert state["later"] == [0, 0, *state["all"][2:]]
+    assert state["head"][:3] == [0, 0, 0]
+    assert sum(state["lora"]) < 0.15 * sum(state["all"])
+    assert summary(Path("runs/lora"))["accuracy"] > summary(Path("runs/head"))["accuracy"] > 0.5
+    (scores,) = onnxruntime.InferenceSession("digits.onnx").run(None, {"x": np.zeros((3, 1, 8, 8), np.float32)})
+    assert scores.shape == (3, 5)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -18,12 +19,36 @@ _MODELESS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ReLU, nn.Identity, n
 _REPLACED = {SpectralNorm: "spectral_norm", WeightNorm: "weight_norm"}
 
 
+def check_made(blocks: Sequence[nn.Module]) -> None:
+    """Refuse modules whose tensors are not there yet, or that stand for others.
+
+    Args:
+        blocks: of a network.
+
+    Raises:
+        ConfigError: a layer is lazy, compiled or on the device "meta"; or torch.inference_mode() is on, which has no gradients.
+    """
+    _check_mode()
+    for index, block in enumerate(blocks):
+        for path, layer in block.named_modules():
+            where = f"layer {path!r} of block {index}" if path else f"block {index}"
+            if isinstance(getattr(layer, "_orig_mod", None), nn.Module):
+                raise ConfigError(f"{where} was compiled by torch.compile; give the module that was compiled, its _orig_mod")
+            for name, tensor in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
+                if is_lazy(tensor):
+                    kind = type(layer).__name__
+                    raise ConfigError(f"{where} ({kind}) has no {name!r} yet; run one batch through the network first")
+                if tensor.is_meta:
+                    raise ConfigError(f"{where} has {name!r} on the device meta, without numbers; make the network on the cpu")
+
+
 def check_module(module: nn.Module) -> None:
     """Refuse layers whose training is no function of tensors, and hooks that run when a gradient lies in a parameter.
 
     Raises:
         ConfigError: there is one; says where and what to do.
     """
+    _check_mode()
     for path, layer in module.named_modules():
         _check_layer(f"layer {path!r}" if path else "the block", layer)
     for name, parameter in module.named_parameters():
@@ -32,6 +57,13 @@ def check_module(module: nn.Module) -> None:
                 f"the parameter {name!r} has a hook that runs once its gradient is accumulated, which no training step can; "
                 "use register_hook, which is given the gradient and may return another"
             )
+
+
+def _check_mode() -> None:
+    if torch.is_inference_mode_enabled():
+        raise ConfigError("within torch.inference_mode() nothing has a gradient; make, train and export networks outside of it")
+    if torch.is_anomaly_enabled():
+        raise ConfigError("torch.autograd.detect_anomaly() cannot look into steps that are traced; train and export without it")
 
 
 def _check_layer(where: str, layer: nn.Module) -> None:

@@ -13,6 +13,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
+from edgebll.learning.modules.module_checks import check_made
 from edgebll.learning.modules.module_record import untouched
 from edgebll.learning.networks.inputs import FLOAT32, Inputs, make_inputs
 from edgebll.learning.networks.shared_tensors import check_shared
@@ -103,6 +104,7 @@ class BlockNetwork(nn.Module):
             raise ConfigError("a block network needs at least one block")
         if num_classes is not None and task.classes:
             check_classes(num_classes)
+        check_made(blocks)
         check_shared(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.task = task
@@ -152,8 +154,14 @@ def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
     except Exception as error:  # anything can happen in a module of the user's own
         where = user_line(error)
         reason = f"{described(error)}{f' ({where})' if where else ''}"
-        raise ConfigError(f"block {index} does not take its input of shape {tuple(x.shape)}: {reason}") from error
+        raise ConfigError(f"block {index} does not take its input of shape {tuple(x.shape)}: {reason}{_cure(block)}") from error
     if not isinstance(result, Tensor) or result.dtype != torch.float32 or result.shape[:1] != x.shape[:1]:
         got = f"{result.dtype} {tuple(result.shape)}" if isinstance(result, Tensor) else f"a {type(result).__name__}"
         raise ConfigError(f"block {index} must return one float32 tensor with the batch axis first, not {got}")
     return result
+
+
+def _cure(block: nn.Module) -> str:
+    """What else may be wrong where a block fails, to append to a sentence."""
+    odd = {str(value.dtype).removeprefix("torch.") for value in block.parameters() if value.is_floating_point()} - {"float32"}
+    return f"; its parameters are {', '.join(sorted(odd))}, make it float32 with .float()" if odd else ""

@@ -82,15 +82,18 @@ def _counted(parts: Mapping[str, Dataset], names: list[str]) -> dict[str, Any]:
 
 
 def _counts(part: Dataset, num_classes: int) -> Any:
-    """How many labels there are of each class."""
-    return np.bincount(part.labels[np.arange(len(part))].ravel(), minlength=num_classes) if num_classes else ()
+    """How many labels there are of each class; those that stand for none do not count."""
+    if not num_classes:
+        return ()
+    labels = part.labels[np.arange(len(part))].ravel()
+    return np.bincount(labels[(labels >= 0) & (labels < num_classes)], minlength=num_classes)
 
 
 def _title(label: Any, names: list[str]) -> str:
     """A label in a word or a few."""
     if np.ndim(label):
         return " ".join(f"{value:g}" for value in label)
-    return names[label] if names else f"{label:g}"
+    return names[label] if 0 <= label < len(names) else f"{label:g}"
 
 
 def _draw(dataset: Dataset, names: list[str], picture: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.kernel.errors import DataError
-from edgebll.kernel.tasks import CLASSIFICATION, LabelSpec, Reconstruction, Regression, Segmentation, Task
+from edgebll.kernel.tasks import Classification, LabelSpec, Reconstruction, Regression, Segmentation, Task
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -63,18 +63,11 @@ class Dataset:
         self._check_samples()
         self._check_labels()
         if self.task is None:
-            object.__setattr__(self, "task", self._natural_task())
+            object.__setattr__(self, "task", natural_task(self.labels))
         outputs = self.task.outputs(self.label_spec)
         if self.labels is not None and not self.task.of_input:
             self.task.check_labels(self.labels, self.name, self.num_classes)
         self.task.target(outputs)
-
-    def _natural_task(self) -> Task:
-        if self.labels is None:
-            return Reconstruction()
-        if self.labels.dtype == np.float32:
-            return Regression()
-        return CLASSIFICATION if self.labels.ndim <= _SEQUENCES else Segmentation()
 
     def _check_labels(self) -> None:
         count, labels = len(self.samples), self.labels
@@ -192,6 +185,21 @@ class Dataset:
         if self.task.of_input or self.labels is None:
             return np.asarray(self.inputs(indices) if x is None else x, np.float32)
         return np.asarray(self.task.targets(self.labels[indices], self.num_classes))
+
+
+def natural_task(labels: Labels, ignore_index: int | None = None) -> Task:
+    """The task that labels suggest: classes, numbers, masks or, without labels, the samples.
+
+    Args:
+        labels: as `Dataset.labels`.
+        ignore_index: of whole labels, the one that stands for none; None if each is a class.
+    """
+    if labels is None:
+        return Reconstruction()
+    if labels.dtype == np.float32:
+        return Regression()
+    kind = Classification if labels.ndim <= _SEQUENCES else Segmentation
+    return kind(ignore_index=ignore_index)
 
 
 def pixel_table(mean: tuple[float, ...], std: tuple[float, ...], largest: int = 255) -> Floats:

@@ -17,6 +17,8 @@ from edgebll.kernel.support.option_values import parse_options
 
 app = make_group("data", "List data sets, get their files, and check your own data.")
 _LINE_S = 2.0
+#: So many classes of data, and values of an option, are printed; --json has all.
+_SHOWN = 20
 
 
 @app.callback()
@@ -78,11 +80,20 @@ def check(
         f"{data}: {found['kind']}, {samples['train']} training and {samples['test']} test samples of {shape}, for {task}"
     )
     if found["classes"]:
-        print_table(("class", "train", "test"), [(c["name"], str(c["train"]), str(c["test"])) for c in found["classes"]])
+        rows = [(c["name"], str(c["train"]), str(c["test"])) for c in found["classes"]]
+        print_table(("class", "train", "test"), rows[:_SHOWN])
+        if len(rows) > _SHOWN:
+            typer.echo(f"and {len(rows) - _SHOWN} more classes; --json has all")
     for reason in found["skipped"]:
         typer.echo(f"left out: {reason}")
     for name, value in found["options"].items():
-        typer.echo(f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}")
+        typer.echo(f"{name}={_listed(value) if isinstance(value, list) else value}")
+
+
+def _listed(values: list[object]) -> str:
+    """Values with commas between, at most so many."""
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ",".join(map(str, values[:_SHOWN])) + more
 
 
 class _Lines:

@@ -43,9 +43,9 @@ class DataKind:
 OF_CODE = DataKind(
     CODE, "FILE.py:NAME or MODULE:NAME of your own code", lambda path: is_code(str(path)), CodeOptions, read_code
 )
-#: Kinds whose samples are numbers as they were measured, and what says by what they are normalised.
+#: Kinds whose samples are numbers as they were measured, and what says by what they are normalised and which label is none.
 _NUMBERS = {RECORD, ARRAYS, TABLE, CODE}
-_NORMALIZED = ("normalize", "mean", "std")
+_NORMALIZED = ("normalize", "mean", "std", "ignore_index")
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
     DataKind(RECORD, "a record of a live source", is_record, RecordOptions, read_record),

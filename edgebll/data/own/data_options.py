@@ -32,6 +32,7 @@ class OwnDataOptions:
         test: part of the samples that is held out for evaluation, 0 to 1, where the data do not say which those are.
         split_seed: decides which.
         classes: their names, in the order of their labels; empty for those the data have, sorted.
+        ignore_index: the label that stands for none and is no class, such as 255 in masks or -1; a run takes its task's.
         labels: what they are: "classes", "numbers", or "none", with which samples are without; empty for what they look like.
         normalize: "yes": by mean and deviation of each channel of the training samples; "no"; empty for the kind's own default.
         mean: what each channel has on average, and is lowered by; empty until it is found out.
@@ -46,6 +47,7 @@ class OwnDataOptions:
     test: float = 0.2
     split_seed: int = 0
     classes: tuple[str, ...] = ()
+    ignore_index: int | None = None
     labels: str = ""
     normalize: str = ""
     mean: tuple[float, ...] = ()
@@ -120,7 +122,7 @@ def _from_text(text: str, hint: Any) -> Any:
         return [_from_text(part.strip(), item) for part in text.split(",") if part.strip()]
     if hint is bool:
         return _TRUTH.get(text.lower(), text)
-    if hint in (int, float):
+    if hint in (int, float, int | None):
         with contextlib.suppress(ValueError):
-            return hint(text)
+            return float(text) if hint is float else int(text)
     return text

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.data.own.array_files import ArrayOptions, pool_of
+from edgebll.data.own.array_files import ArrayOptions, Arrays, pool_of
+from edgebll.data.own.label_numbers import likely_blank
 from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import gathered
 from edgebll.data.own.record_data import attached
+from edgebll.kernel.errors import DataError
 from edgebll.kernel.support.atomic_files import check_parents, storage_errors, sync_folder
 from edgebll.kernel.support.scratch_files import scratch_folder, sweep
 
@@ -61,7 +63,8 @@ def samples_on_disk(data: Any, run: Path | None) -> Iterator[Path]:
     """
     what = f"the {type(data).__name__} given as data"
     arrays = gathered(data, what)
-    pool_of(what, arrays, ArrayOptions())  # refuses what is none before anything is written
+    # Refuses what is none before anything is written; what stands for no label is known with the run's task only.
+    pool_of(what, arrays, ArrayOptions(ignore_index=_likely_blank(arrays)))
     with contextlib.ExitStack() as stack:
         if run is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgebll-")))
@@ -76,7 +79,15 @@ def samples_on_disk(data: Any, run: Path | None) -> Iterator[Path]:
                 np.save(
                     folder / f"{name}.npy", array.astype(np.float32) if array.dtype.kind == "f" else array, allow_pickle=False
                 )
-        yield folder
+        try:
+            yield folder
+        except DataError as error:  # tells of the samples as the user knows them
+            raise DataError(str(error).replace(str(folder), what)) from error
+
+
+def _likely_blank(arrays: Arrays) -> int | None:
+    found = [likely_blank(array) for name, array in arrays.items() if name.startswith("y")]
+    return next((blank for blank in found if blank is not None), None)
 
 
 def kept_name(run: Path) -> str:

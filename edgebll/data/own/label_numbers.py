@@ -14,6 +14,8 @@ from edgebll.data.own.data_options import CLASSES, NONE, NUMBERS, OwnDataOptions
 from edgebll.kernel.errors import DataError
 
 _SHOWN = 5
+#: What masks of bytes have where there is no label.
+_BLANK = 255
 T = TypeVar("T", bound=OwnDataOptions)
 
 
@@ -35,8 +37,35 @@ def settle_labels(name: str, values: npt.NDArray[Any] | None, options: T) -> tup
         return None, replace(options, labels=NONE, classes=())
     if kind == NUMBERS:
         return _of_numbers(name, values), replace(options, labels=NUMBERS, classes=())
-    labels, classes = label_numbers(name, values, options.classes)
+    if options.ignore_index is None:
+        _refuse_blank(name, values, options.classes)
+    labels, classes = label_numbers(name, values, options.classes, options.ignore_index)
     return labels, replace(options, labels=CLASSES, classes=classes)
+
+
+def likely_blank(values: npt.NDArray[Any], classes: Sequence[str] = ()) -> int | None:
+    """The label that seems to stand for none: a negative one, or 255 where the class before it, 254, does not occur.
+
+    Args:
+        values: labels as they came (N, ...).
+        classes: names of the classes in their order; empty if nobody gave them.
+    """
+    if values.dtype.kind not in "iuf" or not values.size or not np.isfinite(values).all():
+        return None
+    low, high = int(values.min()), int(values.max())
+    if low < 0:
+        return low
+    return high if high == _BLANK and len(classes) <= _BLANK and not (values == _BLANK - 1).any() else None
+
+
+def _refuse_blank(name: str, values: npt.NDArray[Any], classes: Sequence[str]) -> None:
+    blank = likely_blank(values, classes)
+    if blank is not None:
+        row = int(np.argwhere(values == blank)[0][0])
+        raise DataError(
+            f"{name}: labels must be classes numbered from 0 without a gap, but that of sample {row} is {blank}; if it "
+            f"stands for no label, add --task-option ignore_index={blank} with --task, or --data-option ignore_index={blank}"
+        )
 
 
 def _looks(values: npt.NDArray[Any] | None) -> str:
@@ -57,13 +86,16 @@ def _of_numbers(name: str, values: npt.NDArray[Any]) -> Floats:
     return numbers
 
 
-def label_numbers(name: str, values: npt.NDArray[Any], classes: Sequence[str] = ()) -> tuple[Ints, tuple[str, ...]]:
+def label_numbers(
+    name: str, values: npt.NDArray[Any], classes: Sequence[str] = (), ignore_index: int | None = None
+) -> tuple[Ints, tuple[str, ...]]:
     """The class of each label.
 
     Args:
         name: of the data, for messages.
         values: whole numbers from 0, which are the classes, or texts, which are their names; (N,), (N, T) or masks (N, H, W).
         classes: names of the classes in their order; empty for those that occur: texts sorted, numbers up to the largest.
+        ignore_index: the number that stands for no label, and is kept; None for none.
 
     Returns:
         The classes int64 of the shape of `values`, and their names.
@@ -80,10 +112,13 @@ def label_numbers(name: str, values: npt.NDArray[Any], classes: Sequence[str] = 
             f"{name}: labels must be whole numbers from 0 or names of classes, one a sample, not {values.dtype} {values.shape}"
         )
     labels = values.astype(np.int64)
-    low, high = int(labels.min()), int(labels.max())
+    seen = labels if ignore_index is None else labels[labels != ignore_index]
+    if not seen.size:
+        raise DataError(f"{name}: every label is {ignore_index}, which counts as none; give samples with labels")
+    low, high = int(seen.min()), int(seen.max())
     if low < 0 or high >= (len(classes) or max(2, labels.size)):
         most = (len(classes) or labels.size) - 1
-        wrong = (labels < 0) | (labels > most)
+        wrong = ((labels < 0) | (labels > most)) & (labels != ignore_index)
         row, came = int(np.argwhere(wrong)[0][0]), labels[wrong][0]
         raise DataError(f"{name}: labels must lie in 0..{most}, but that of sample {row} is {came}; number them from 0")
     return labels, tuple(classes) or tuple(str(label) for label in range(high + 1))

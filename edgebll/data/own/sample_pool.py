@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgebll.data.dataset import Dataset, Floats, Ints, pixel_table
+from edgebll.data.dataset import Dataset, Floats, Ints, natural_task, pixel_table
 from edgebll.data.own.data_options import CLASSES, NONE, YES, OwnDataOptions
 from edgebll.data.own.held_out import TEST, TRAIN, decide, shuffled_rows
 from edgebll.data.own.sample_rows import SampleRows
@@ -84,7 +84,8 @@ class DataSplits:
             samples = SampleRows(pool.samples, rows, *((mean, std) if options.mean else ()))
         # Gathered like an array, and with what `Dataset` asks of one.
         labels = None if pool.labels is None else pool.labels[rows]
-        return Dataset(pool.name, cast(Any, samples), labels, len(options.classes), table)
+        task = natural_task(labels, options.ignore_index)
+        return Dataset(pool.name, cast(Any, samples), labels, len(options.classes), table, task=task)
 
 
 def split_pool(pool: SamplePool) -> DataSplits:
@@ -99,6 +100,7 @@ def split_pool(pool: SamplePool) -> DataSplits:
     elif options.labels in ("", CLASSES) and len(classes) < 2:
         raise DataError(f"{pool.name} has one class only, {classes[0] if classes else 'unnamed'}; a network learns to tell two")
     strata = labels if labels is not None and labels.ndim == 1 and labels.dtype == np.int64 else np.zeros(len(pool.parts), int)
+    strata = np.where(strata < 0, len(classes), strata)  # those without a label, as one class
     parts = decide(pool.parts, strata, options.test, options.split_seed)
     rows = {part: shuffled_rows(parts == part, options.split_seed) for part in (TRAIN, TEST)}
     return DataSplits(pool, rows, _measured(pool, rows[TRAIN], options))

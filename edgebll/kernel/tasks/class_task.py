@@ -80,7 +80,11 @@ class ClassTask(Task):
         seen = labels if self.ignore_index is None else labels[labels != self.ignore_index]
         low, high = (int(seen.min()), int(seen.max())) if seen.size else (0, 0)
         if low < 0 or high >= num_classes:
-            raise DataError(f"{where}: labels must lie in 0..{num_classes - 1}, but reach from {low} to {high}")
+            odd = low if low < 0 else high
+            advice = (
+                f"; if {odd} stands for no label, add --task-option ignore_index={odd}" if self.ignore_index is None else ""
+            )
+            raise DataError(f"{where}: labels must lie in 0..{num_classes - 1}, but reach from {low} to {high}{advice}")
         if not seen.size:
             raise DataError(f"{where}: every label is {self.ignore_index}, which counts as none; give samples with labels")
 

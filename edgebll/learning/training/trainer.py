@@ -11,7 +11,7 @@ from typing import Any
 from edgebll.data import LoadedData, check_augmentation, load_data
 from edgebll.data.batches import epoch_order
 from edgebll.data.own.given_samples import keep_samples, kept_name
-from edgebll.data.registry import named_options
+from edgebll.data.registry import is_own, named_options
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.own_code.code_copies import copy_code
 from edgebll.kernel.runs.listener import Listener
@@ -129,8 +129,12 @@ def _placed(config: TrainConfig) -> TrainConfig:
 
 
 def _load_data(config: TrainConfig, data_dir: Path | str | None, listener: Listener) -> LoadedData:
-    loaded = load_data(config.data, data_dir, config.limit, config.data_options, listener.said)
-    task = config.made_task() or loaded.train.task
+    task, options = config.made_task(), config.data_options
+    blank = getattr(task, "ignore_index", None)
+    if blank is not None and is_own(config.data):
+        options = {"ignore_index": blank, **options}  # own labels are checked as they are read
+    loaded = load_data(config.data, data_dir, config.limit, options, listener.said)
+    task = task or loaded.train.task
     loaded = replace(loaded, train=loaded.train.for_task(task), test=loaded.test.for_task(task))
     check_augmentation(config.augment, loaded.train)
     return loaded

@@ -109,7 +109,11 @@ def test_labels_suggest_the_task(tmp_path: Path, y: Any, options: dict[str, str]
     [
         ({"a": np.zeros((4, 2))}, {}, "needs arrays x and y, or x_train, y_train, x_test and y_test, but has a"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(3, int)}, {}, "4 samples in x, but 3 labels in y"),
-        ({"x": np.zeros((4, 2)), "y": np.array([0, 1, -1, 1])}, {}, "labels must lie in 0..3, but that of sample 2 is -1"),
+        (
+            {"x": np.zeros((4, 2)), "y": np.array([0, 1, -1, 1])},
+            {},
+            "but that of sample 2 is -1; if it stands for no label, add",
+        ),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 9, 1])}, {}, "labels must lie in 0..3, but that of sample 2 is 9"),
         ({"x": np.zeros((4, 2)), "y": np.arange(4)}, {"classes": "a,b,c"}, "in 0..2, but that of sample 3 is 3"),
         (

@@ -92,7 +92,7 @@ def by_pytorch(
         head.bias.copy_(torch.from_numpy(start["head.bias"]))
     parameters = [p for p in [*block.parameters(), *head.parameters()] if p.requires_grad]
     for x, y in seen:
-        a = block(x.to(dtype, copy=True))
+        a = block(x.to(dtype if x.is_floating_point() else x.dtype, copy=True))
         for p in parameters:
             p.grad = None
         F.cross_entropy(head(a.flatten(2).mean(2) if a.dim() > 2 else a), y).backward()

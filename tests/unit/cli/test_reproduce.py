@@ -98,7 +98,7 @@ def test_time_runs_out_with_a_way_to_go_on(tmp_path: Path) -> None:
         (["bll-table1", "--scale", "huge"], "the scale must be full or small, not 'huge'"),
         (["bll-table1", "--seeds", "0"], "the number of seeds must be at least 1, not 0"),
         (["bll-table1", "--minutes", "0"], "the minutes must be above 0, not 0"),
-        (["bll-table1", "--parallel", "0"], "the number of trainings at once must be at least 1, not 0"),
+        (["bll-table1", "--parallel", "0"], "the number of trainings at once must be at least 1"),
         (["bll-table1", "--only", "dgl"], "the table bll-table1 has no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, batch"),
     ],
 )

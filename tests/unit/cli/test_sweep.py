@@ -85,7 +85,7 @@ def test_runs_that_cannot_be_done_are_named_with_an_exit_code(recipe: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--jobs", "0"], "the number of trainings at once must be at least 1, not 0"),
+        (["--jobs", "0"], "the number of trainings at once must be at least 1"),
         (["--minutes", "-1"], "the minutes must be above 0, not -1"),
         (["--device", "tpu"], "the device must be one of"),
         (["--scale", "big"], "the scale must be full or small, not 'big'"),

@@ -118,7 +118,7 @@ def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
     [
         (("mnist", "train"), "unknown data set 'mnist'; known are digits, fashion-mnist, cifar-10, cifar-100, reverse, shapes"),
         (("digits", "validation"), "the split must be"),
-        (("digits", "test", None, 0), "at least 1 sample"),
+        (("digits", "test", None, 0), "limit must be at least 1, not 0"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: tuple[str, str], reason: str) -> None:

@@ -41,7 +41,7 @@ def test_every_optimizer_learns_digits(tmp_path: Path, optimizer: str) -> None:
         ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
         ({"optimizer": "adam", "optimizer_options": {"momentum": 0.9}}, "no option 'momentum'"),
         ({"data": "mnist"}, "unknown data set"),
-        ({"limit": 0}, "at least 1 sample"),
+        ({"limit": 0}, "limit must be at least 1, not 0"),
         ({"batch_size": 1}, "cannot train on a batch of shape"),
     ],
 )

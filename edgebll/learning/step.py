@@ -8,7 +8,7 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
     net.       parameters and buffers of the block's module (running statistics are buffers)
     head.      the same of the objective's auxiliary network
     feedback.  the feedback head
-    momentum., moment1., moment2.  the optimiser's    scale.     the loss scale of mixed precision
+    momentum., moment1., moment2., accumulated.  the optimiser's    scale.     the loss scale of mixed precision
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class BlockStep:
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
         state = {**self._net.initial, **self._head.initial, **self._feedback}
-        state.update(self.optimizer.initial_moments({name: state[name] for name in self.trained}))
+        state.update(self.optimizer.initial_state({name: state[name] for name in self.trained}))
         state.update(self.precision.initial_state())
         return {name: value.clone() for name, value in self._net.with_aliases(state).items()}
 

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from edgebll.cli.commands.train_options import (
+    AccumulateOption,
     AugmentOption,
     BatchSizeOption,
     BlocksOption,
@@ -89,6 +90,7 @@ def train(
     momentum: MomentumOption = None,
     nesterov: NesterovOption = None,
     weight_decay: WeightDecayOption = None,
+    accumulate: AccumulateOption = None,
     precision: PrecisionOption = "float32",
     weights: WeightsOption = None,
     weights_except: WeightsExceptOption = None,

@@ -85,6 +85,13 @@ NesterovOption = Annotated[
 WeightDecayOption = Annotated[
     float | None, typer.Option(help="Short for --optimizer-option weight_decay=NUMBER.", show_default=False)
 ]
+AccumulateOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Weights move once every so many steps, along the mean of their gradients. [default: every step]",
+        show_default=False,
+    ),
+]
 PrecisionOption = Annotated[
     str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
 ]

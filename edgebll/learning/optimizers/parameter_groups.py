@@ -15,7 +15,7 @@ from edgebll.learning.optimizers.optimizer import Optimizer, Tensors
 class ParameterGroups(Optimizer):
     """The optimiser `base` on groups of parameters, each with a learning rate and a weight decay of its own.
 
-    The norm of gradients is clipped over all groups together, and moments are those of `base`.
+    The norm of gradients is clipped over all groups together, as they are accumulated, and moments are those of `base`.
 
     Attributes:
         lr: of `base`.
@@ -35,7 +35,7 @@ class ParameterGroups(Optimizer):
         """Groups of an optimiser; itself where no parameter differs."""
         if not rates and not decays:
             return base
-        return cls(base.lr, clip_norm=base.clip_norm, base=base, rates=rates, decays=decays)
+        return cls(base.lr, clip_norm=base.clip_norm, accumulate=base.accumulate, base=base, rates=rates, decays=decays)
 
     def options(self) -> dict[str, Any]:
         """Those of `base`."""

@@ -54,6 +54,7 @@ def train(
     momentum: float | None = None,
     nesterov: bool | None = None,
     weight_decay: float | None = None,
+    accumulate: int | None = None,
     precision: str = "float32",
     weights: Place | None = None,
     weights_except: Patterns = None,
@@ -112,6 +113,7 @@ def train(
         momentum: short for optimizer_option={"momentum": ...}.
         nesterov: short for optimizer_option={"nesterov": ...}.
         weight_decay: short for optimizer_option={"weight_decay": ...}.
+        accumulate: short for optimizer_option={"accumulate": ...}: an update every so many steps; by default every step.
         precision: numbers of the forward and backward pass, "float32", "mixed" or "bfloat16".
         weights: file of the weights that the network begins with, a state_dict saved by torch.save or safetensors.
         weights_except: patterns of names that the file leaves out and that stay as they are drawn, e.g. "head.*".

@@ -53,13 +53,13 @@ def test_every_option_reaches_the_run(tmp_path: Path) -> None:
         "checkpoint_steps": 7,
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    short = ["--momentum=0.5", "--no-nesterov", "--weight-decay=0.001", "--optimizer-option", "clip-norm=3"]
+    short = ["--momentum=0.5", "--no-nesterov", "--weight-decay=0.001", "--accumulate=2", "--optimizer-option", "clip-norm=3"]
     call(*TRAIN, *arguments, *short, "--rule-option", "match=2", "--rule-option", "pool=max", "--out", tmp_path / "run")
     config = open_run(tmp_path / "run")[0]
     assert {name: config[name] for name in options} == options
     assert (config["network"], config["blocks"], config["limit"]) == ("mlp", 2, 128)
     assert (config["rule_options"]["match"], config["rule_options"]["pool"]) == (2.0, "max")
-    expected = {"momentum": 0.5, "nesterov": False, "weight_decay": 0.001, "clip_norm": 3.0}
+    expected = {"momentum": 0.5, "nesterov": False, "weight_decay": 0.001, "clip_norm": 3.0, "accumulate": 2}
     assert (config["optimizer"], config["optimizer_options"]) == ("sgd", expected)
 
 
@@ -94,6 +94,7 @@ def test_an_option_comes_from_the_environment_unless_given(tmp_path: Path) -> No
         (["--rule-option", "match_growth=inf"], 2, "match_growth must be a finite number, not inf"),
         (["--rule-option", "match=1", "--rule-option", "match=2"], 2, "given twice"),
         (["--lr", "nan"], 2, "the learning rate must be above 0, not nan"),
+        (["--accumulate", "0"], 2, "accumulate must lie in 1..65536 steps of an update, but is 0"),
         (["--optimizer", "lion"], 2, "unknown optimizer 'lion'; known are sgd, adam, adamw"),
         (["--optimizer", "adam", "--momentum", "0.9"], 2, "the optimizer adam has no option 'momentum'"),
         (["--momentum", "0.9", "--optimizer-option", "momentum=0.9"], 2, "is given twice"),
@@ -130,7 +131,14 @@ def test_resume_keeps_the_options_of_the_run(run: Path) -> None:
     call("train", "--out", run, "--resume", "--network", "mlp", "--rule-option", f"match={BLL().match}")
     call("train", "--out", run, "--resume", "--optimizer", "sgd", "--momentum", "0.9", "--optimizer-option", "clip_norm=0")
     call("train", "--out", run, "--resume", "--device", "auto", "--compile", "--channels-last")  # a run may go on elsewhere
-    others = (("--epochs", "7"), ("--seed", "1"), ("--rule-option", "match=17"), ("--lr", "1"), ("--weight-decay", "1"))
+    others = (
+        ("--epochs", "7"),
+        ("--seed", "1"),
+        ("--rule-option", "match=17"),
+        ("--lr", "1"),
+        ("--weight-decay", "1"),
+        ("--accumulate", "2"),
+    )
     for option, value in (*others, ("--optimizer", "adam"), ("--optimizer-option", "clip_norm=17")):
         assert f"leave {option} out" in sentence(call("train", "--out", run, "--resume", option, value, code=2))
 

@@ -32,6 +32,8 @@ CASES = [
     Adam(weight_decay=0.01, beta1=0.8, clip_norm=0.1),
     AdamW(),
     AdamW(weight_decay=0.1, clip_norm=0.1),
+    SGD(accumulate=3),
+    AdamW(clip_norm=0.2, accumulate=3),
 ]
 NETWORKS: dict[str, tuple[int, Rule, tuple[int, ...]]] = {
     "mlp": (2, BLL(), (1, 8, 8)),

@@ -37,6 +37,14 @@ CASES: dict[str, tuple[Optimizer, Rule]] = {
         AdamW(lr=3e-3, weight_decay=0.1),
         lambda p, lr: torch.optim.AdamW(p, lr, weight_decay=0.1),
     ),
+    "sgd, accumulated": (
+        SGD(lr=0.2, nesterov=False, weight_decay=0.0, accumulate=2),
+        lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9),
+    ),
+    "adamw, accumulated and clipped": (
+        AdamW(lr=1e-2, weight_decay=0.1, clip_norm=0.5, accumulate=3),
+        lambda p, lr: torch.optim.AdamW(p, lr, weight_decay=0.1),
+    ),
 }
 
 
@@ -77,15 +85,17 @@ def in_torch(optimizer: Optimizer, rule: Rule, dtype: torch.dtype) -> tuple[list
     """Losses and final weights of a plain PyTorch loop."""
     model = copy.deepcopy(network()).to(dtype).train()
     theirs, losses = rule(model.parameters(), lr=optimizer.lr), []
-    for x, y, part in batches():
+    for index, (x, y, part) in enumerate(batches(), 1):
         theirs.param_groups[0]["lr"] = part * optimizer.lr
-        theirs.zero_grad()
         loss = nn.functional.cross_entropy(model(torch.from_numpy(x).to(dtype)), torch.from_numpy(y).to(dtype))
-        loss.backward()
+        (loss / optimizer.accumulate).backward()
+        losses.append(loss.item())
+        if index % optimizer.accumulate:
+            continue
         if optimizer.clip_norm:
             nn.utils.clip_grad_norm_(model.parameters(), optimizer.clip_norm)
         theirs.step()
-        losses.append(loss.item())
+        theirs.zero_grad()
     return losses, model.state_dict()
 
 

@@ -145,7 +145,7 @@ def test_samples_of_a_program_stay_with_the_run(tmp_path: Path) -> None:
     assert read_config(given.path)["data"] == str(given.path / "data")
     assert edgebll.evaluate(given).loss == edgebll.evaluate(kept, data=pairs).loss == kept.loss
     with pytest.raises(DataError, match="the list given as data"):
-        edgebll.train(tmp_path / "wrong", data=[(np.zeros(3), -1), (np.zeros(3), 1)], **TINY)
+        edgebll.train(tmp_path / "wrong", data=[(np.zeros(3), -1), (np.zeros(3), 1)], **{**TINY, "data_option": None})
     with pytest.raises(ConfigError, match="the batch size must lie in"):
         edgebll.train(tmp_path / "wrong", data=pairs[:4], **options)
     assert not [path for path in tmp_path.iterdir() if "wrong" in path.name]

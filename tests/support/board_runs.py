@@ -42,7 +42,8 @@ def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) 
             continue
         x, y = make_batch(bundle, sequence)
         tensors: dict[str, Array] = {"x": x, "y": np.ascontiguousarray(y)} if kind in (TRAIN, EVAL) else {}
-        yield Token(run, "block0", kind, sequence - first, step, len(x), {"lr": 0.05}, tensors=tensors)
+        lr = min(0.05, 4.0 / x[0].size)  # wide blocks diverge at more
+        yield Token(run, "block0", kind, sequence - first, step, len(x), {"lr": lr}, tensors=tensors)
         step += kind == TRAIN
 
 

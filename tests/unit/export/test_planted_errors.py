@@ -58,7 +58,7 @@ def test_a_gradient_wrong_by_one_percent_is_found(
     assert parameters - by_board == set()
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed"])
+@pytest.mark.parametrize("precision", slow_after(1, ["mixed", "float32"]))
 @pytest.mark.parametrize("optimizer", [SGD(lr=0.1), Adam(), AdamW(lr=0.01)], ids=lambda optimizer: optimizer.name)
 def test_steps_along_rounding_are_no_errors(optimizer: Optimizer, precision: str, tmp_path: Path) -> None:
     """Adam takes a whole step along a gradient that is nothing but rounding, to either side."""

@@ -46,6 +46,7 @@ def test_the_reference_runtime_has_every_operator(lowered: tuple[set[str], dict[
     assert {operator: name for operator, name in used.items() if operator not in OPERATORS} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_it_fits_the_oldest_tensorrt_in_half_precision(name: str) -> None:
     inputs = [value.half() if value.is_floating_point() else value for value in case_inputs(name, CASES[name])]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.direct_host import DirectHost, agent_process
 from support.pipelines import SHORT, summary, write_cluster
+from support.slow import slow_after
 from support.terminals import BOARD, EDGEBLL, Terminal, ended
 
 NAME = "Bröt\N{SNOWMAN}"
@@ -33,7 +34,7 @@ def call(program: str, *arguments: object, **environment: str) -> subprocess.Com
     return subprocess.run(command, capture_output=True, timeout=120, check=False, env=given)
 
 
-@pytest.mark.parametrize("poor", POOR)
+@pytest.mark.parametrize("poor", slow_after(1, POOR))
 def test_a_run_under_a_name_it_cannot_show(dense_bundle: Path, tmp_path: Path, poor: str) -> None:
     run = tmp_path / NAME
     result = call(EDGEBLL, "simulate", dense_bundle, *SHORT, "--boards", 0, "--out", run, **POOR[poor])
@@ -61,7 +62,7 @@ def test_boards_with_names_it_cannot_show(dense_bundle: Path, tmp_path: Path, po
     assert list(summary(run)["placement"]) == ["Küche"]
 
 
-@pytest.mark.parametrize("poor", POOR)
+@pytest.mark.parametrize("poor", slow_after(1, POOR))
 def test_what_was_typed_wrongly(tmp_path: Path, poor: str) -> None:
     for arguments, code in ((("eval", tmp_path / NAME), 3), (("train", f"--{NAME}"), 2), (("simulate", NAME), 2)):
         result = call(EDGEBLL, *arguments, **POOR[poor])
@@ -69,7 +70,7 @@ def test_what_was_typed_wrongly(tmp_path: Path, poor: str) -> None:
         assert result.stderr
 
 
-@pytest.mark.parametrize("poor", POOR)
+@pytest.mark.parametrize("poor", slow_after(1, POOR))
 def test_a_board_of_such_a_name(tmp_path: Path, poor: str) -> None:
     serve = ("serve", "--listen", "tcp://127.0.0.1:0", "--name", NAME, "--state", tmp_path / NAME)
     with Terminal() as terminal:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.plain_training import BATCH, CLASSES, LR, batches, by_graph, network_of, normal
+from support.slow import slow_after
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -102,7 +103,7 @@ def test_six_steps_with_rates_by_pattern_equal_plain_pytorch(tmp_path: Path) -> 
     check(own, states)
 
 
-@pytest.mark.parametrize("rule", ["bll", "infopro", "backlink", "fa"])
+@pytest.mark.parametrize("rule", slow_after(1, ["bll", "infopro", "backlink", "fa"]))
 def test_every_rule_exports_adapters_that_equal_the_modules_own(rule: str, tmp_path: Path) -> None:
     made = make_rule(rule)
     network = make_network("resnet8", num_blocks=1 if made.one_block else 2, num_classes=CLASSES, input_shape=(1, 8, 8), seed=0)

@@ -70,9 +70,9 @@ class Classification(ClassTask):
         labelled = target.sum(axis=-1) > 0
         right = (z.argmax(axis=-1) == target.argmax(axis=-1)) & labelled
         positions = max(1, int(np.prod(z.shape[1:-1])))
-        found = {"correct": np.count_nonzero(right) / positions, **super().sums(output, y, count)}
+        found = {"correct": float(np.count_nonzero(right) / positions), **super().sums(output, y, count)}
         if self.has_blanks:
-            found["labelled"] = np.count_nonzero(labelled) / positions
+            found["labelled"] = float(np.count_nonzero(labelled) / positions)
         return found
 
     def results(self, sums: dict[str, float]) -> dict[str, float]:  # type: ignore[override]

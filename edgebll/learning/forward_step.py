@@ -16,27 +16,15 @@ from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.learning.modules.user_code import in_block
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.objective import BlockPlace, Objective, Tensors
-from edgebll.learning.optimizers.optimizer import Optimizer
-from edgebll.learning.precision import Precision
 from edgebll.learning.step import BlockStep
 from edgebll.learning.step_tensors import Stepped, zeros
 
 
 class ForwardStep(BlockStep):
-    """The step of a block without a parameter that trains; its arguments are those of BlockStep."""
+    """The step of a block without a parameter that trains; its arguments are those of BlockStep.
 
-    def __init__(
-        self,
-        module: nn.Module,
-        objective: Objective,
-        optimizer: Optimizer,
-        place: BlockPlace,
-        inputs: Inputs,
-        batch_size: int,
-        precision: Precision,
-    ) -> None:
-        served = _served(objective, inputs.first(batch_size))
-        super().__init__(module, served, optimizer, place, inputs, batch_size, precision)
+    Its objective is one without a loss, see `served_streams`.
+    """
 
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the buffers and the feedback head before the first step."""
@@ -75,8 +63,13 @@ def has_something_to_train(module: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _served(objective: Objective, x: Tensor) -> Objective:
-    """What is left of an objective without its loss: its side streams, or nothing."""
+def served_streams(objective: Objective, x: Tensor) -> Objective:
+    """What is left of an objective without its loss: its side streams, or nothing.
+
+    Args:
+        objective: of the block.
+        x: an input (B, ...) of the block.
+    """
     received = zeros(objective.received(len(x)))
     return (
         _Streams(objective) if received or objective.given(received, x).outgoing(objective.feedback_state(), x) else Objective()

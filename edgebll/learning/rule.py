@@ -21,7 +21,7 @@ from edgebll.kernel.tasks import Task
 from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
-from edgebll.learning.forward_step import ForwardStep, has_something_to_train
+from edgebll.learning.forward_step import ForwardStep, has_something_to_train, served_streams
 from edgebll.learning.masked_batches import mask_batches
 from edgebll.learning.modules.module_checks import check_copied
 from edgebll.learning.modules.seeding import seeded
@@ -169,8 +169,11 @@ def block_step(
         module = rule.prepare(network.blocks[index], place)
     if module is not network.blocks[index]:
         check_copied(network.blocks[index], rule.name)
-    kind = BlockStep if has_something_to_train(module) else ForwardStep
-    return kind(module, objective_of(rule, place), optimizer, place, network.inputs_of(index), batch_size, precision)
+    objective, inputs = objective_of(rule, place), network.inputs_of(index)
+    if has_something_to_train(module):
+        return BlockStep(module, objective, optimizer, place, inputs, batch_size, precision)
+    streams = served_streams(objective, inputs.first(batch_size))
+    return ForwardStep(module, streams, optimizer, place, inputs, batch_size, precision)
 
 
 def objective_of(rule: Rule, place: BlockPlace) -> Objective:

@@ -13,6 +13,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.code_origin import CodeOrigin, origin_in
 from edgebll.kernel.own_code.error_place import summary
 from edgebll.kernel.own_code.importing import absolute, import_file, import_named, named_in
+from edgebll.kernel.own_code.recorded_code import check_after_import, check_before_import
 
 #: What can be named -> the group of entry points by which installed packages register theirs.
 GROUPS = {
@@ -60,11 +61,14 @@ def resolve(kind: str, name: str, built_in: Mapping[str, Any], recorded: CodeOri
         ConfigError: there is no such thing, its code cannot be imported, or is no longer what was recorded.
     """
     if recorded is not None:
-        recorded.check(f"the {kind} {name}")
+        what = f"the {kind} {name}"
+        recorded.check(what)
+        check_before_import(what, recorded)
         found = _find(kind, recorded.reference)
         if found is None:
             package = recorded.package or "an installed package"
             raise ConfigError(f"the {kind} {name} is one of {package}, which does not offer it here; install that package")
+        check_after_import(what, found[1], recorded)
         return Resolved(name, *found, recalled=True)
     if name in built_in:
         return Resolved(name, built_in[name])

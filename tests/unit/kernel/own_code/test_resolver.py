@@ -50,7 +50,7 @@ def test_a_file_in_any_folder_with_what_it_imports_from_beside(folder: Path) -> 
     assert found.origin is not None
     assert found.origin.reference == f"{folder}/mine.py:Small"
     assert found.origin.short == "mine.py:Small"
-    assert list(found.origin.files) == [str(folder / "mine.py")], "numbers do not tell where they come from"
+    assert list(found.origin.files) == [str(folder / "mine.py"), str(folder / "beside.py")], "a number came from there"
 
 
 def test_files_that_classes_come_from_are_remembered_too(folder: Path) -> None:

@@ -172,6 +172,8 @@ def _given_up(state: RunState, now_s: float) -> list[Action]:
         return [DeclareBlocked(blocked_s)]
     stalled_s = now_s - state.last_progress_s
     busy_s = max((board.last_busy_s for board in state.boards.values()), default=float("-inf"))
-    idle_s = now_s - max(state.last_report_s, state.last_progress_s, state.last_sent_s, busy_s)
+    # A board that froze a moment ago said last that it was idle: what nobody has heard since does not count.
+    heard_s = min((board.last_heard_s for board in state.boards.values()), default=now_s)
+    idle_s = heard_s - max(state.last_report_s, state.last_progress_s, state.last_sent_s, busy_s)
     all_idle = all(board.idle for board in state.boards.values()) and idle_s > state.idle_s
     return [DeclareStalled(stalled_s)] if state.waiting and (all_idle or stalled_s > state.stall_s) else []

@@ -118,6 +118,16 @@ def test_boards_that_all_have_nothing_to_do_while_tokens_are_under_way_are_a_sta
     assert not stalled(boards={**idle, "b": BoardState(100.0, 100.0)}), "one computes"
 
 
+def test_a_board_that_froze_after_it_said_it_was_idle_is_no_stall() -> None:
+    """Its silence is the reason, and is named when its deadline is over."""
+    boards = {"a": BoardState(100.0, 100.0, idle=True), "b": BoardState(96.0, 96.5, idle=True)}
+    frozen = state(boards=boards, fed=1, idle_s=5.0, deadline_s=5.0, last_progress_s=94.0)
+    assert not any(isinstance(action, DeclareStalled) for action in next_actions(frozen, 100.0).actions)
+    later = next_actions(frozen, 101.1).actions
+    assert [action.board for action in later if isinstance(action, DeclareLost)] == ["b"]
+    assert not any(isinstance(action, DeclareStalled) for action in later)
+
+
 def test_samples_that_were_long_waited_for_are_no_stall() -> None:
     waiting = state(boards={"a": BoardState(1000.0, 1000.0)}, fed=3, done=3)
     waiting.feed(1000.0)

@@ -48,7 +48,7 @@ def test_a_run_under_a_name_it_cannot_show(dense_bundle: Path, tmp_path: Path, p
     assert b"holds a whole run; choose another folder" in again.stderr
 
 
-@pytest.mark.parametrize("poor", ["PYTHONIOENCODING", "ASCII alone"])
+@pytest.mark.parametrize("poor", slow_after(1, ["ASCII alone", "PYTHONIOENCODING"]))
 def test_boards_with_names_it_cannot_show(dense_bundle: Path, tmp_path: Path, poor: str) -> None:
     run = tmp_path / NAME
     with agent_process(tmp_path / "state") as agent:

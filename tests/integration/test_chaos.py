@@ -10,6 +10,7 @@ import pytest
 from support.chaos import FAULTS, SPOILING, schedule
 from support.chaos_boards import Board, boards, make_kinds
 from support.chaos_trial import Trial
+from support.slow import slow_after
 
 from edgebll.kernel.bundle import Bundle
 
@@ -31,7 +32,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[B
         yield made
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", slow_after(6, SEEDS))
 def test_any_faults_leave_the_bits_as_they_are(
     side_bundle: Bundle, undisturbed: str, tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> None:

@@ -29,6 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_run_decides_the_precision_unless_told_otherwise(run: Path, tmp_path: Path) -> None:
     exported = edgebll("export", run, "--out", tmp_path / "a", "--json")
     assert exported.exit_code == 0, exported.output

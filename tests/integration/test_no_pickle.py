@@ -20,6 +20,7 @@ def _run(code: str, *arguments: str, log: Path) -> subprocess.CompletedProcess[s
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     log, run, bundle, again = (tmp_path / name for name in ("log", "run", "bundle", "again"))
     for arguments in (

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.pipelines import SHORT, summary, write_cluster
+from support.slow import slow_after
 from support.terminals import BOARD, EDGEBLL, PATIENCE_S, Terminal, await_file, ended, full_pipe
 
 EPOCHS = ("--epochs", "20")
@@ -35,7 +36,7 @@ def commands(bundle: Path, run: Path) -> dict[str, list[object]]:
     }
 
 
-@pytest.mark.parametrize("which", ["boards", "alone", "train"])
+@pytest.mark.parametrize("which", slow_after(2, ["boards", "train", "alone"]))
 def test_a_terminal_that_is_stopped_holds_no_run_up(dense_bundle: Path, tmp_path: Path, which: str) -> None:
     run = tmp_path / "run"
     with Terminal() as terminal:
@@ -50,7 +51,7 @@ def test_a_terminal_that_is_stopped_holds_no_run_up(dense_bundle: Path, tmp_path
     assert b"accuracy" in shown
 
 
-@pytest.mark.parametrize("which", ["boards", "train"])
+@pytest.mark.parametrize("which", slow_after(1, ["boards", "train"]))
 def test_who_reads_again_is_told_how_many_lines_he_missed(dense_bundle: Path, tmp_path: Path, which: str) -> None:
     run = tmp_path / "run"
     with full_pipe() as (reader, writer):

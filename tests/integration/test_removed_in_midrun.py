@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.direct_host import agent_process
 from support.pipelines import HostProcess, invoke, summary, write_cluster
+from support.slow import slow_after
 
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.state.block_state import load_tensors, state_sha256
@@ -96,7 +97,7 @@ def check_whole(run: Path, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "spoil", "hurt"),
-    [("2", export_over, lose_the_boards), ("0", write_over, None), ("run", shutil.rmtree, None)],
+    slow_after(1, [("2", export_over, lose_the_boards), ("0", write_over, None), ("run", shutil.rmtree, None)]),
 )
 def test_a_bundle_that_is_gone_or_another_is_needed_no_more(
     bundle: Path,
@@ -127,7 +128,7 @@ def test_a_run_is_resumed_without_its_bundle(bundle: Path, tmp_path: Path, expec
     check_whole(host.run, expected)
 
 
-@pytest.mark.parametrize("kind", ["2", "0", "run"])
+@pytest.mark.parametrize("kind", slow_after(1, ["2", "0", "run"]))
 def test_a_run_folder_that_is_removed_is_made_again(bundle: Path, tmp_path: Path, expected: str, kind: str) -> None:
     with running(kind, bundle, tmp_path) as host:
         with stopped(host):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.map_network import register_map_network
+from support.slow import slow_after
 
 import edgebll
 from edgebll.data import reverse, shapes
@@ -38,7 +39,7 @@ def test_there_is_a_case_for_every_task() -> None:
     assert CASES.keys() == {*TASKS, "sequences"}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", slow_after(3, sorted(CASES, key=("multilabel", "regression", "classification").__contains__)))
 def test_a_task_from_training_to_recovery(case: str, tmp_path: Path) -> None:
     options = {"network": "mlp", "network_option": {"width": 12, "depth": 2}, "lr": 0.05, "threads": 1, **CASES[case]}
     if "task_option" in options:
@@ -94,6 +95,7 @@ def test_a_batch_that_is_not_full_is_trained_on_over_boards_too(tmp_path: Path) 
     assert edgebll.simulate(resume=alone.path).state_sha256 == alone.state_sha256, "from the middle of an epoch's end"
 
 
+@pytest.mark.slow
 def test_one_sample_a_batch(tmp_path: Path) -> None:
     """Without batch norm, which has nothing to take statistics of."""
     (tmp_path / "plain.py").write_text(

@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.documents import Document
 from support.pipelines import invoke, summary
+from support.slow import slow_after
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -59,7 +60,7 @@ CASES: dict[str, tuple[Callable[[], BlockNetwork], str]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", list(CASES))
+@pytest.mark.parametrize("dtype", slow_after(1, CASES))
 def test_boards_give_the_bits_of_a_sequential_run(dtype: str, tmp_path: Path) -> None:
     make, data = CASES[dtype]
     with torch.random.fork_rng():

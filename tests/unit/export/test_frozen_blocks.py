@@ -96,7 +96,9 @@ def test_a_frozen_block_is_its_forward_pass(tmp_path: Path) -> None:
     assert bundle.constants("block2") == {}
 
 
-@pytest.mark.parametrize("rule", [BLL(feedback="chain"), InfoPro(), Greedy()], ids=["chained", "infopro", "greedy"])
+@pytest.mark.parametrize(
+    "rule", slow_after(1, [BLL(feedback="chain"), InfoPro(), Greedy()]), ids=["chained", "infopro", "greedy"]
+)
 @pytest.mark.parametrize("freeze", slow_after(1, ["block[12]", "block0"]))
 def test_every_stream_of_a_rule_goes_through_frozen_blocks(rule: Rule, freeze: str, tmp_path: Path) -> None:
     network = make_network("resnet8", num_blocks=4, num_classes=10, input_shape=(1, 8, 8), seed=0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.layer_blocks import BLOCKS
 from support.plain_training import TOLERANCE, error_of, normal
+from support.slow import slow_after
 from support.swin_v2 import SwinV2Block
 from torch import nn
 
@@ -14,14 +15,20 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.learning import SGD, Greedy, make_steps
 from edgebll.learning.networks import BlockNetwork
 
+#: What others of these stand for, or what takes a second each.
+_SECONDS = {name for name in BLOCKS if "lstm" in name or "orthogonal" in name or "fake" in name or "bags" in name} | {
+    *("gru", "rnn", "ctc", "stft", "spectral norm"),
+} - {"lstm"}
+
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
-@pytest.mark.parametrize("name", list(BLOCKS))
+@pytest.mark.parametrize("name", slow_after(len(BLOCKS) - len(_SECONDS), sorted(BLOCKS, key=_SECONDS.__contains__)))
 def test_six_steps_are_those_of_pytorch(name: str, tmp_path: Path) -> None:
     make_block, shape = BLOCKS[name]
     assert error_of(make_block, tmp_path, normal(*shape)) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_six_steps_of_a_swin_v2_block_are_those_of_pytorch(tmp_path: Path) -> None:
     assert error_of(SwinV2Block, tmp_path, normal(4, 4, 8)) < TOLERANCE
 

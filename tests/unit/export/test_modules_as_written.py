@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support.plain_training import TOLERANCE, batches, error_of, export, network_of, normal
+from support.slow import slow_after
 from support.untouched_modules import differences, fingerprint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -180,7 +181,7 @@ def test_six_steps_equal_plain_pytorch(name: str, tmp_path: Path) -> None:
     assert error_of(make_block, tmp_path, normal(*shape)) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", slow_after(3, BLOCKS))
 def test_export_and_verify_leave_the_module_as_it_was(name: str, tmp_path: Path) -> None:
     make_block, shape = BLOCKS[name]
     block = make_block()

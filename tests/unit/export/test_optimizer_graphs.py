@@ -26,14 +26,14 @@ from edgebll_export.passes.fuse_updates import MAX_ELEMENTS, fuse_updates
 
 CASES = [
     SGD(),
+    Adam(weight_decay=0.01, beta1=0.8, clip_norm=0.1),
+    AdamW(clip_norm=0.2, accumulate=3),
     SGD(momentum=0.0, nesterov=False, weight_decay=0.0),
     SGD(clip_norm=0.1),
     Adam(),
-    Adam(weight_decay=0.01, beta1=0.8, clip_norm=0.1),
     AdamW(),
     AdamW(weight_decay=0.1, clip_norm=0.1),
     SGD(accumulate=3),
-    AdamW(clip_norm=0.2, accumulate=3),
 ]
 NETWORKS: dict[str, tuple[int, Rule, tuple[int, ...]]] = {
     "mlp": (2, BLL(), (1, 8, 8)),
@@ -55,7 +55,7 @@ def test_every_optimizer_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", slow_after(1, NETWORKS))
-@pytest.mark.parametrize("optimizer", CASES, ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
+@pytest.mark.parametrize("optimizer", slow_after(3, CASES), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
 def test_ten_steps_equal_eager(name: str, optimizer: Optimizer, tmp_path: Path) -> None:
     manifest = export_bundle(network(name), rule=NETWORKS[name][1], optimizer=optimizer, batch_size=16, path=tmp_path / "b")
     assert manifest.optimizer == optimizer.options()
@@ -65,7 +65,7 @@ def test_ten_steps_equal_eager(name: str, optimizer: Optimizer, tmp_path: Path) 
     assert sum(row.by_rounding for row in rows) <= len(rows) // 2
 
 
-@pytest.mark.parametrize("optimizer", slow_after(1, CASES[2:]), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
+@pytest.mark.parametrize("optimizer", slow_after(1, CASES[1:]), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
 def test_updates_of_small_tensors_are_fused(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One chain for all small tensors, bit-identical to one chain for each."""
     fused = step_model("resnet8", optimizer)

@@ -59,7 +59,9 @@ def test_a_gradient_wrong_by_one_percent_is_found(
 
 
 @pytest.mark.parametrize("precision", slow_after(1, ["mixed", "float32"]))
-@pytest.mark.parametrize("optimizer", [SGD(lr=0.1), Adam(), AdamW(lr=0.01)], ids=lambda optimizer: optimizer.name)
+@pytest.mark.parametrize(
+    "optimizer", slow_after(1, [Adam(), SGD(lr=0.1), AdamW(lr=0.01)]), ids=lambda optimizer: optimizer.name
+)
 def test_steps_along_rounding_are_no_errors(optimizer: Optimizer, precision: str, tmp_path: Path) -> None:
     """Adam takes a whole step along a gradient that is nothing but rounding, to either side."""
     export_bundle(

@@ -29,6 +29,7 @@ def lowered() -> tuple[set[str], dict[str, onnx.ModelProto]]:
     return seen, models
 
 
+@pytest.mark.slow  # half a minute of tracing, and so the next two
 def test_every_registered_operator_is_reached_by_a_test(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
     """Each lowering appears in the traces of some family's cases, which compare it with float64 autograd."""
     tables = {"": LOWERINGS, "complex ": COMPLEX_LOWERINGS}
@@ -37,10 +38,12 @@ def test_every_registered_operator_is_reached_by_a_test(lowered: tuple[set[str],
     assert {name for name, entry in entries.items() if entry.function not in reached} == set()
 
 
+@pytest.mark.slow
 def test_every_composite_is_reached_by_a_test(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
     assert set(COMPOSITES) - lowered[0] == set()
 
 
+@pytest.mark.slow
 def test_the_reference_runtime_has_every_operator(lowered: tuple[set[str], dict[str, onnx.ModelProto]]) -> None:
     used = {node.op_type: name for name, model in lowered[1].items() for node in model.graph.node}
     assert {operator: name for operator, name in used.items() if operator not in OPERATORS} == {}

@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 from support.graphs import run_model
+from support.slow import slow_after
 from torch import nn
 
 from edgebll.kernel.bundle import open_bundle
@@ -38,7 +39,7 @@ def _bundle(path: Path, target: str, precision: str = "float32", network: BlockN
     return path
 
 
-@pytest.mark.parametrize("name", VERSIONS)
+@pytest.mark.parametrize("name", slow_after(1, VERSIONS))
 def test_graphs_for_tensorrt_hold_only_what_its_table_lists(name: str, tmp_path: Path) -> None:
     bundle = open_bundle(_bundle(tmp_path / "bundle", name))
     for block in bundle.manifest.blocks:

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from support.plain_rules import CLASSES, LOSSES, SPACE, linear_head, one_hot
+from support.slow import slow_after
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -110,7 +111,7 @@ def folded(a: Tensor) -> Tensor:
 CASES = [(name, kind) for name in LOSSES for kind in BLOCKS if kind != "frames" or name in ("bll", "sim", "infopro")]
 
 
-@pytest.mark.parametrize(("name", "kind"), CASES)
+@pytest.mark.parametrize(("name", "kind"), slow_after(len(CASES) // 3, CASES))
 def test_six_steps_equal_plain_pytorch(name: str, kind: str) -> None:
     rule, options, loss = LOSSES[name]
     made = network(kind)

@@ -1,0 +1,1 @@
+"""Microcontrollers: plans of blocks, which a small C runtime executes."""

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from edgebll.kernel.bundle.graph_signature import Signature, check_signature
+from edgebll.kernel.bundle.onnx_file import DTYPES, OPSETS, read_model, read_tensor
 from edgebll.kernel.bundle.protobuf import Field, parse
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll_devices.runtimes.graph_signature import Signature, check_signature
 from edgebll_devices.runtimes.reference.interpreter import Program
-from edgebll_devices.runtimes.reference.onnx_file import DTYPES, OPSETS, read_model, read_tensor
 
 
 def _model(**changes: object) -> onnx.ModelProto:

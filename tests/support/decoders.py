@@ -23,6 +23,7 @@ from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.data.idx import parse_idx, read_idx
 from edgebll.kernel.bundle import MAX_MANIFEST_BYTES, parse_manifest
 from edgebll.kernel.bundle.graph_check import check_graph
+from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.keys import load_key_pair, make_key_pair
 from edgebll.kernel.keys.allowed_hosts import load_hosts
 from edgebll.kernel.pairing.code_exchange import HOST, Side, decode_opening, encode_line
@@ -32,7 +33,6 @@ from edgebll.kernel.support.toml_files import MAX_TOML_BYTES
 from edgebll.kernel.wire import PROTOCOL_VERSION
 from edgebll.kernel.wire.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
 from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
-from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_firmware_host.inventory import load_cluster
 from support.idx_files import idx_bytes
 from support.messages import example_messages

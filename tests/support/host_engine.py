@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.bundle.graph_signature import Signature, signature
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll_devices.runtimes.graph_signature import Signature, signature
 from edgebll_devices.runtimes.onnxruntime_session import load_session
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda

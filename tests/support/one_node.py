@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, TypeProto, ValueInfoProto, helper
 
+from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll_devices.runtimes.reference.interpreter import Program
-from edgebll_devices.runtimes.reference.onnx_file import read_model
 
 Arrays = Sequence[np.ndarray | None]
 

@@ -12,10 +12,10 @@ import numpy as np
 import onnxruntime
 
 from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.bundle.graph_signature import Signature, check_signature, signature
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.limits import usable_processors
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
-from edgebll_devices.runtimes.graph_signature import Signature, check_signature, signature
 
 _log = logging.getLogger(__name__)
 

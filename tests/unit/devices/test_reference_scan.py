@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from support.graphs import run_model
 
+from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import BundleError
 from edgebll_devices.runtimes.reference.interpreter import Program
-from edgebll_devices.runtimes.reference.onnx_file import read_model
 
 ROWS, COLUMNS = 5, 3
 NODE = helper.make_node

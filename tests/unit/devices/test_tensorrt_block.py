@@ -14,12 +14,12 @@ from support.host_engine import HostEngine, load_on_host
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.bundle.graph_signature import Signature
 from edgebll.kernel.errors import BoardError, BundleError
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.learning import SGD, make_rule
 from edgebll.learning.networks import make_network
 from edgebll_devices.runtimes import load_block
-from edgebll_devices.runtimes.graph_signature import Signature
 from edgebll_devices.runtimes.tensorrt.block import TensorRTBlock
 from edgebll_devices.runtimes.tensorrt.buffers import ALIGNMENT, Layout
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda

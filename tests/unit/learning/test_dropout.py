@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import ConfigError, ExportError
 from edgebll.learning import SGD, Backprop, MaskedDropout, SeededDropout, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll_devices.runtimes.reference.interpreter import Program
-from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_export import export_bundle, make_target, verify_bundle
 
 #: Deviations are counted in standard deviations of truly random masks.

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from edgebll.kernel.bundle import Bundle, check_state
+from edgebll.kernel.bundle.graph_signature import Signature, check_signature, signature
+from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import BoardError, BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.kernel.state.block_state import Array, State
-from edgebll_devices.runtimes.graph_signature import Signature, check_signature, signature
 from edgebll_devices.runtimes.reference.interpreter import Program
-from edgebll_devices.runtimes.reference.onnx_file import read_model
 
 
 class ReferenceBlock(BlockRuntime):

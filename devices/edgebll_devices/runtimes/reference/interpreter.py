@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from edgebll.kernel.bundle.onnx_file import Node, OnnxGraph
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.execution.block_runtime import Tensor
-from edgebll_devices.runtimes.reference.onnx_file import Node, OnnxGraph
 from edgebll_devices.runtimes.reference.operators import OPERATORS
 
 

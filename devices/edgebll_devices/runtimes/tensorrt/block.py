@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgebll.kernel.bundle import check_state
+from edgebll.kernel.bundle.graph_signature import Signature, Tensors, check_signature, signature
 from edgebll.kernel.errors import BoardError, BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 from edgebll.kernel.state.block_state import Array, State
-from edgebll_devices.runtimes.graph_signature import Signature, Tensors, check_signature, signature
 from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
 from edgebll_devices.runtimes.tensorrt.cuda_graph import Replay

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import BoardError, BundleError
 from edgebll.kernel.execution.load_context import LoadContext
-from edgebll_devices.runtimes.reference.onnx_file import read_model
 from edgebll_devices.runtimes.tensorrt.callbacks import BuildProgress, Messages, make_logger, make_monitor
 from edgebll_devices.runtimes.tensorrt.find_library import Library
 from edgebll_devices.runtimes.tensorrt.precision import state_precisions

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from edgebll.kernel.bundle.graph_signature import Signature
 from edgebll.kernel.errors import BoardError, BundleError
 from edgebll.kernel.spec.manifest import TensorSpec
-from edgebll_devices.runtimes.graph_signature import Signature
 from edgebll_devices.runtimes.tensorrt.find_library import Library
 
 

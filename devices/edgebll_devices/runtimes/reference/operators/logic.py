@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebll.kernel.bundle.onnx_file import dtype_of
 from edgebll.kernel.errors import BundleError
-from edgebll_devices.runtimes.reference.onnx_file import dtype_of
 from edgebll_devices.runtimes.reference.operators.registry import Function, Value, operator, same_dtype
 
 

@@ -15,7 +15,7 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.manifest import MAX_RANK, MAX_TENSOR_BYTES, TensorSpec
 from edgebll.kernel.state.block_state import Array
 
-#: Opsets whose operators the reference runtime implements.
+#: Opsets whose operators are read.
 OPSETS = range(17, 23)
 #: ONNX number -> dtype.
 DTYPES = {1: "float32", 2: "uint8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
@@ -129,7 +129,7 @@ def read_model(content: bytes) -> OnnxGraph:
     """Read an ONNX file's content.
 
     Raises:
-        BundleError: not an ONNX file, another opset or domain, or something the reference runtime does not know.
+        BundleError: not an ONNX file, another opset or domain, or something that is not known here.
     """
     model = parse(memoryview(content), _MODEL)
     opsets = {entry.get("domain", ""): entry.get("version", 0) for entry in model["opset_import"]}

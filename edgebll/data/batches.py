@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.dataset import Dataset, Ints
-from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.data.sampling import UNIFORM, draw_weights
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.last_batch import DROP, MASK, check_last_batch
 from edgebll.kernel.support.bounds import COUNT
 
-UNIFORM, BALANCED = "uniform", "balanced"
-SAMPLINGS = (UNIFORM, BALANCED)
 _MAX_SEED = 2**32 - 1
 
 
@@ -39,15 +38,15 @@ def epoch_order(
         batch_size: samples of a batch.
         seed: of the run.
         epoch: from 0; another order in each.
-        sampling: UNIFORM, each sample once; or BALANCED, as many draws as there are samples, with replacement, each class as
-            likely as any other.
+        sampling: "uniform", each sample once; or as many draws as there are samples, with replacement: "balanced", each class
+            as likely as any other, or by the data set's own weights, see `edgebll.data.sampling`.
         last_batch: "drop" or "mask"; then what is left is a batch that is filled up with its own samples, again from its first.
 
     Returns:
         Sample indices of every batch (num_batches, batch_size), and how many of each count (num_batches,).
 
     Raises:
-        ConfigError: the samples do not fill one batch, or a number is out of range. DataError: samples have not one class each.
+        ConfigError: the samples do not fill one batch, or a number is out of range. DataError: samples cannot be drawn so.
     """
     check_last_batch(last_batch)
     count = len(dataset)
@@ -59,7 +58,7 @@ def epoch_order(
     elif sampling == UNIFORM:
         order = _permutation(count, seed, epoch)
     else:
-        order = _drawn(class_weights(dataset, sampling), seed, epoch)
+        order = _drawn(draw_weights(dataset, sampling), seed, epoch)
     full, left = divmod(count, batch_size)
     counts = np.full(full, batch_size, np.int64)
     if last_batch == MASK and left:
@@ -79,31 +78,6 @@ def batches_of(num_samples: int, batch_size: int, last_batch: str) -> int:
     return -(-num_samples // batch_size) if last_batch == MASK else num_samples // batch_size
 
 
-def class_weights(dataset: Dataset, sampling: str) -> npt.NDArray[np.float64]:
-    """How likely each sample is drawn (N,), so that each class is as likely as any other.
-
-    Raises:
-        ConfigError: unknown sampling. DataError: samples have not one class each.
-    """
-    check_sampling(sampling, dataset)
-    counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
-    weights = 1.0 / counts[dataset.labels]
-    return np.asarray(weights / weights.sum())
-
-
-def check_sampling(sampling: str, dataset: Dataset) -> None:
-    """Raise ConfigError unless it is one of SAMPLINGS, DataError unless the data set can be sampled so."""
-    if sampling not in SAMPLINGS:
-        raise ConfigError(f"the sampling must be one of {', '.join(SAMPLINGS)}, not {sampling!r}")
-    if sampling == BALANCED and dataset.arriving:
-        raise DataError(f"samples of {dataset.name} come while the run goes on, so none can be drawn by class; use uniform")
-    labels = dataset.labels
-    if sampling == BALANCED and (labels is None or labels.dtype != np.int64 or labels.ndim != 1 or labels.min() < 0):
-        raise DataError(
-            f"{dataset.name} has not one class for each sample, so none can be drawn by class; use sampling uniform"
-        )
-
-
 def _permutation(count: int, seed: int, epoch: int) -> Ints:
     order: Ints = _random(seed, epoch).permutation(count).astype(np.int64)
     return order
@@ -112,7 +86,8 @@ def _permutation(count: int, seed: int, epoch: int) -> Ints:
 def _drawn(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> Ints:
     ends = np.cumsum(weights)
     drawn = np.searchsorted(ends, _random(seed, epoch).random_sample(len(weights)) * ends[-1], side="right")
-    return np.asarray(np.minimum(drawn, len(weights) - 1), np.int64)
+    last = np.flatnonzero(weights)[-1]  # a draw that rounds up to the end is of the last that weighs something
+    return np.asarray(np.minimum(drawn, last), np.int64)
 
 
 def _random(seed: int, epoch: int) -> np.random.RandomState:

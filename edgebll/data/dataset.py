@@ -43,6 +43,7 @@ class Dataset:
         dtype: what a network gets its samples as, see `as_dtype`.
         task: what is learnt; None for what the labels suggest: classes, numbers, masks or, without labels, the samples.
         arriving: whether samples still come, or came, while a run goes on: its first pass takes them in their order.
+        weights: float64 (N,), how likely each sample is drawn, where the run's sampling says it; see `edgebll.data.sampling`.
 
     Raises:
         DataError: the arrays do not fit each other, num_classes or the task.
@@ -58,6 +59,7 @@ class Dataset:
     dtype: str = FLOAT32
     task: Task = field(default=None)  # type: ignore[assignment]  # what __post_init__ finds
     arriving: bool = False
+    weights: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         self._check_samples()

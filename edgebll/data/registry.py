@@ -16,6 +16,7 @@ from edgebll.data.loaded_data import LoadedData
 from edgebll.data.own.code_data import code_reference, is_code, named_code
 from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
+from edgebll.data.sampling import UNIFORM, with_weights
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.support.user_folders import xdg_base
@@ -109,6 +110,7 @@ def load_data(
     limit: int | None = None,
     options: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] | None = None,
+    sampling: str = UNIFORM,
 ) -> LoadedData:
     """Load what a run needs of a data set: other arguments and errors are those of `load_dataset`.
 
@@ -118,15 +120,17 @@ def load_data(
         limit: at most so many training samples.
         options: of own data.
         tell: takes a sentence before what takes long, and one on files that cannot be read.
+        sampling: how the run draws training samples; own weights are read with them.
     """
     if not is_own(name):
-        train = load_dataset(name, "train", data_dir, limit, options)
+        train = limited(with_weights(load_dataset(name, "train", data_dir, None, options), sampling, name, {}), limit)
         return LoadedData(train, load_dataset(name, "test", data_dir), name)
     splits = read_own_data(Path(name), options or {}, tell or _silent)
     if splits.skipped and tell is not None:
         tell(files_left_out(Path(name), splits.skipped))
-    train, test = limited(splits.dataset("train"), limit), splits.dataset("test")
-    return LoadedData(train, test, settled_name(name), written(splits.options))
+    found = written(splits.options)
+    train, test = limited(with_weights(splits.dataset("train"), sampling, name, found), limit), splits.dataset("test")
+    return LoadedData(train, test, settled_name(name), found)
 
 
 def is_own(name: str) -> bool:
@@ -178,7 +182,8 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
     if limit is None or limit >= len(dataset):
         return dataset
     labels = None if dataset.labels is None else dataset.labels[:limit].copy()
-    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=labels)
+    weights = None if dataset.weights is None else dataset.weights[:limit]
+    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=labels, weights=weights)
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edgebll.data import Dataset, eval_batches, training_batch
-from edgebll.data.batches import UNIFORM, batches_of, epoch_order
+from edgebll.data.batches import batches_of, epoch_order
 from edgebll.data.dataset import FLOAT32, Ints
+from edgebll.data.sampling import UNIFORM
 from edgebll.kernel.errors import BundleError, ConfigError, DataError
 from edgebll.kernel.spec.last_batch import COUNT, DROP, MASK
 from edgebll.kernel.spec.lr_schedule import Schedule
@@ -38,7 +39,7 @@ class StreamSpec:
         evaluate: stream the test data after every epoch.
         snapshot_every: training steps between snapshots; 0 for none.
         augment: one of `edgebll.data.AUGMENTATIONS`, for the training data.
-        sampling: "uniform" or "balanced", see `edgebll.data.batches.epoch_order`.
+        sampling: "uniform", "balanced" or own weights, see `edgebll.data.batches.epoch_order`.
         last_batch: "drop" or "mask", which the bundle's steps must be made for.
     """
 

@@ -106,7 +106,8 @@ AugmentOption = Annotated[
 SamplingOption = Annotated[
     str,
     typer.Option(
-        help="How training samples are drawn: uniform (each once an epoch) or balanced (each class as often, with replacement)."
+        help="How training samples are drawn: uniform (each once an epoch), balanced (each class as often, with replacement) "
+        "or weights:FILE.npy (by a weight for each sample; weights:NAME for an array of the data)."
     ),
 ]
 LastBatchOption = Annotated[

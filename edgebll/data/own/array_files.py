@@ -128,6 +128,24 @@ def _groups(name: str, arrays: Arrays) -> list[tuple[str, str, int]]:
     raise DataError(f"{name} needs arrays x and y, or x_train, y_train, x_test and y_test, but has {has}; name them so")
 
 
+def named_array(path: Path, name: str) -> npt.NDArray[Any]:
+    """One array by its name.
+
+    Args:
+        path: an .npz file, or a folder of .npy files.
+        name: of the array.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    if path.suffix != ".npz":
+        return _load(path / f"{name}.npy")
+    arrays = _load_npz(path)
+    if name not in arrays:
+        raise DataError(f"{path} has no array {name!r}; it has {', '.join(sorted(arrays)) or 'none'}")
+    return arrays[name]
+
+
 def _load(path: Path) -> npt.NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

@@ -85,6 +85,19 @@ def read_table(path: Path, options: TableOptions, tell: Callable[[str], None]) -
     return _windows(str(path), numbers, labels, parts, recordings, options)
 
 
+def whole_column(path: Path, name: str) -> Floats:
+    """A column of numbers of all rows (rows,).
+
+    Args:
+        path: of the file, or of a folder with train.csv and test.csv.
+        name: of the column.
+
+    Raises:
+        DataError: there is no such column, or something else than a finite number in it.
+    """
+    return np.concatenate([open_csv(file).numbers([name])[:, 0] for file, _ in _files(path)])
+
+
 def _files(path: Path) -> list[tuple[Path, int]]:
     """The files of a table, and what each is for."""
     if not path.is_dir():

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import Dataset
-from edgebll.data.batches import UNIFORM
 from edgebll.data.registry import settled_name
+from edgebll.data.sampling import UNIFORM, settled_sampling
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.own_code import CodeOrigin
 from edgebll.kernel.own_code.code_copies import COPIES
@@ -49,7 +49,7 @@ class TrainConfig:
         data_options: how own data are prepared, see `edgebll.data.own.data_options` (text values are converted).
         limit: at most so many training samples; None for all.
         augment: one of `edgebll.data.AUGMENTATIONS`.
-        sampling: how training samples are drawn, one of `edgebll.data.batches.SAMPLINGS`.
+        sampling: how training samples are drawn, see `edgebll.data.sampling`.
         last_batch: what becomes of an epoch's last samples, "drop" or "mask", see `edgebll.learning.masked_batches`.
         task: name of what is learnt, see `edgebll.kernel.tasks`; None for what the data set suggests.
         task_options: its options (text values are converted).
@@ -168,6 +168,7 @@ class TrainConfig:
         own = {name: value for name, value in changes.pop("optimizer_options").items() if name not in ("name", "lr")}
         weights = self.weights.settled()
         changes |= {"data": settled_name(self.data), "lr": self.make_optimizer().lr, "weights": weights}
+        changes["sampling"] = settled_sampling(self.sampling)
         return replace(self, optimizer_options=own, code=code, **changes)
 
     def for_task(self, task: Task) -> TrainConfig:

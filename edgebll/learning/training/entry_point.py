@@ -127,7 +127,8 @@ def train(
         adapt: patterns of the layers with an adapter; by default all linear layers and convolutions.
         limit: use at most so many training samples.
         augment: what happens to training images, "none", "standard" or "reflect".
-        sampling: how training samples are drawn, "uniform" or "balanced" by class.
+        sampling: how training samples are drawn, "uniform", "balanced" by class, or by own weights, "weights:FILE.npy" or
+            "weights:NAME" of an array of the data.
         last_batch: "drop" leaves an epoch's last samples out if they fill no batch, "mask" trains on them too.
         threads: of PyTorch; by default the usable cores.
         checkpoint_steps: a checkpoint every so many steps, besides one after every evaluation.

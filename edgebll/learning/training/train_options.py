@@ -8,6 +8,7 @@ from typing import Any
 
 from edgebll.data.registry import settled_name
 from edgebll.data.same_options import same_options
+from edgebll.data.sampling import settled_sampling
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import usable_cores
 from edgebll.kernel.own_code import reference_of
@@ -67,6 +68,8 @@ def check_same(recorded: TrainConfig, given: Mapping[str, Any]) -> None:
             different = old != settled_name(value)
         elif name == "data_option":
             different = not same_options(recorded.data, recorded.data_options, parse_options("data", value))
+        elif name == "sampling":
+            different = old != settled_sampling(value)
         elif name in recorded.code:
             different = reference_of(value) != recorded.code[name].reference
         elif name == "task_option":

@@ -133,7 +133,7 @@ def _load_data(config: TrainConfig, data_dir: Path | str | None, listener: Liste
     blank = getattr(task, "ignore_index", None)
     if blank is not None and is_own(config.data):
         options = {"ignore_index": blank, **options}  # own labels are checked as they are read
-    loaded = load_data(config.data, data_dir, config.limit, options, listener.said)
+    loaded = load_data(config.data, data_dir, config.limit, options, listener.said, config.sampling)
     task = task or loaded.train.task
     loaded = replace(loaded, train=loaded.train.for_task(task), test=loaded.test.for_task(task))
     check_augmentation(config.augment, loaded.train)

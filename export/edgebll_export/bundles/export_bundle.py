@@ -12,7 +12,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from edgebll.data.batches import UNIFORM
+from edgebll.data.sampling import UNIFORM
 from edgebll.kernel.bundle import CONSTANTS, bundle_writer, write_manifest
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import check_edges

@@ -35,8 +35,8 @@ LimitOption = Annotated[int | None, typer.Option(help="Use at most so many train
 SamplingOption = Annotated[
     str | None,
     typer.Option(
-        help="How training samples are drawn: uniform (each once an epoch) or balanced (each class as often, with "
-        "replacement). [default: the bundle's]",
+        help="How training samples are drawn: uniform (each once an epoch), balanced (each class as often, with replacement) "
+        "or weights:FILE.npy (by a weight for each sample; weights:NAME for an array of the data). [default: the bundle's]",
         show_default=False,
     ),
 ]

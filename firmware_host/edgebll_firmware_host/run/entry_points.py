@@ -68,7 +68,8 @@ def simulate(
         seed: decides the order of samples.
         limit: use at most so many training samples.
         augment: "none", "standard" or "reflect"; by default the bundle's.
-        sampling: how training samples are drawn, "uniform" or "balanced" by class; by default the bundle's.
+        sampling: how training samples are drawn, "uniform", "balanced" by class, or by own weights, "weights:FILE.npy"; by
+            default the bundle's.
         threads: of each board's training step.
         cap_threads: use no more threads on a board than it has processors.
         memory_check: refuse to begin where blocks need more memory, by an estimate, than there is.
@@ -180,7 +181,8 @@ def run(
         seed: decides the order of samples.
         limit: use at most so many training samples.
         augment: "none", "standard" or "reflect"; by default the bundle's.
-        sampling: how training samples are drawn, "uniform" or "balanced" by class; by default the bundle's.
+        sampling: how training samples are drawn, "uniform", "balanced" by class, or by own weights, "weights:FILE.npy"; by
+            default the bundle's.
         snapshot_every: save all states every so many steps; 0 for never.
         snapshot_seconds: save all states every so many seconds; 0 for never.
         keep_snapshots: how many of the newest snapshots stay on the disk.

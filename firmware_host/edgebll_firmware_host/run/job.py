@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import Dataset, LoadedData, check_augmentation, load_data
-from edgebll.data.batches import UNIFORM, check_sampling
+from edgebll.data.sampling import UNIFORM, check_sampling
 from edgebll.data.token_stream import StreamSpec, fitted, stream
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
@@ -115,4 +115,4 @@ def make_job(
 def _data(recorded: RecordedRun, tell: Callable[[str], None] | None) -> LoadedData:
     spec = recorded.spec
     folder = Path(spec.data_dir) if spec.data_dir is not None else None
-    return load_data(spec.data or "", folder, spec.limit, spec.data_options, tell)
+    return load_data(spec.data or "", folder, spec.limit, spec.data_options, tell, spec.sampling or UNIFORM)

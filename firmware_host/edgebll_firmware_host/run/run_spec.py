@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
-from edgebll.data.batches import UNIFORM
 from edgebll.data.registry import recorded_options
+from edgebll.data.sampling import UNIFORM, settled_sampling
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
@@ -42,7 +42,7 @@ class RunSpec:
         seed: decides the order of samples.
         limit: at most so many training samples; None takes all.
         augment: "none", "standard" or "reflect"; None takes the bundle's.
-        sampling: "uniform" or "balanced"; None takes the bundle's.
+        sampling: "uniform", "balanced" or own weights, see `edgebll.data.sampling`; None takes the bundle's.
         window: batches in flight, at least 1; None takes 8, or the inventory's.
         snapshot_every: training steps between snapshots; 0 takes none by the step.
         snapshot_seconds: seconds between snapshots; 0 takes none by the clock.
@@ -161,7 +161,7 @@ def settled(spec: Spec, bundle: Bundle) -> Spec:
         data=data,
         data_options=recorded_options(spec.data, _table(bundle.manifest.recipe.get("data_options")), spec.data_options),
         augment=augment,
-        sampling=sampling,
+        sampling=settled_sampling(sampling),
         lr=schedule.lr,
         schedule=schedule.kind,
         warmup_steps=schedule.warmup_steps,

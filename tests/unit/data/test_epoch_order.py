@@ -56,7 +56,7 @@ def test_what_cannot_be_is_refused() -> None:
     numbers = Dataset("numbers", np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32))
     with pytest.raises(DataError, match="numbers has not one class for each sample, so none can be drawn by class"):
         epoch_order(numbers, 2, 0, 0, "balanced")
-    with pytest.raises(ConfigError, match="the sampling must be one of uniform, balanced, not 'fair'"):
+    with pytest.raises(ConfigError, match=r"must be one of uniform, balanced, weights:FILE\.npy or weights:NAME, not 'fair'"):
         epoch_order(EVEN, 2, 0, 0, "fair")
     with pytest.raises(ConfigError, match="the last batch must be one of drop, mask, not 'pad'"):
         epoch_order(EVEN, 2, 0, 0, last_batch="pad")

@@ -39,7 +39,7 @@ def epoch_order(
         seed: of the run.
         epoch: from 0; another order in each.
         sampling: "uniform", each sample once; or as many draws as there are samples, with replacement: "balanced", each class
-            as likely as any other, or by the data set's own weights, see `edgebll.data.sampling`.
+            as likely as any other and none without a label, or by the data set's own weights, see `edgebll.data.sampling`.
         last_batch: "drop" or "mask"; then what is left is a batch that is filled up with its own samples, again from its first.
 
     Returns:

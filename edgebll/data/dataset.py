@@ -68,7 +68,9 @@ class Dataset:
             object.__setattr__(self, "task", natural_task(self.labels))
         outputs = self.task.outputs(self.label_spec)
         if self.labels is not None and not self.task.of_input:
-            self.task.check_labels(self.labels, self.name, self.num_classes)
+            # Labels that are still to come are checked as they come: each is one of the classes.
+            known = np.arange(self.num_classes) if self.arriving else self.labels
+            self.task.check_labels(known, self.name, self.num_classes)
         self.task.target(outputs)
 
     def _check_labels(self) -> None:
@@ -174,19 +176,20 @@ class Dataset:
             result[:, channel] = values[samples[:, channel]]
         return result
 
-    def targets(self, indices: Ints, x: Samples | None = None) -> Floats:
+    def targets(self, indices: Ints, x: Samples | None = None, labels: Labels = None) -> Floats:
         """Targets of samples, as the task makes them of labels.
 
         Args:
             indices: of the samples (B,).
             x: the samples as the network gets them, where that is not `inputs(indices)`; for tasks whose target is the sample.
+            labels: those of the samples (B, ...), where they were moved with them; None for those that the data set has.
 
         Returns:
             (B, *target_shape), for classification one-hot float32.
         """
         if self.task.of_input or self.labels is None:
             return np.asarray(self.inputs(indices) if x is None else x, np.float32)
-        return np.asarray(self.task.targets(self.labels[indices], self.num_classes))
+        return np.asarray(self.task.targets(self.labels[indices] if labels is None else labels, self.num_classes))
 
 
 def natural_task(labels: Labels, ignore_index: int | None = None) -> Task:

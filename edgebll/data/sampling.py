@@ -85,7 +85,8 @@ def draw_weights(dataset: Dataset, sampling: str) -> Doubles:
 
     Args:
         dataset: the samples, with their weights where the sampling has some.
-        sampling: "balanced", with which each class is as likely as any other, or own weights.
+        sampling: "balanced", with which each class is as likely as any other and no sample without a label is drawn, or own
+            weights.
 
     Raises:
         ConfigError: unknown sampling. DataError: samples have not one class each, or those that are left weigh nothing.
@@ -93,8 +94,10 @@ def draw_weights(dataset: Dataset, sampling: str) -> Doubles:
     check_sampling(sampling, dataset)
     if dataset.weights is not None:
         return np.asarray(dataset.weights / dataset.weights.sum())
-    counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
-    weights = 1.0 / counts[dataset.labels]
+    labelled = _labelled(dataset)
+    seen = dataset.labels[labelled]
+    weights = np.zeros(len(dataset))
+    weights[labelled] = 1.0 / np.bincount(seen, minlength=dataset.num_classes)[seen]
     return np.asarray(weights / weights.sum())
 
 
@@ -109,10 +112,18 @@ def check_sampling(sampling: str, dataset: Dataset) -> None:
     if sampling == BALANCED and dataset.arriving:
         raise DataError(f"samples of {dataset.name} come while the run goes on, so none can be drawn by class; use uniform")
     labels = dataset.labels
-    if sampling == BALANCED and (labels is None or labels.dtype != np.int64 or labels.ndim != 1 or labels.min() < 0):
+    if sampling == BALANCED and (
+        labels is None or labels.dtype != np.int64 or labels.ndim != 1 or labels[_labelled(dataset)].min(initial=0) < 0
+    ):
         raise DataError(
             f"{dataset.name} has not one class for each sample, so none can be drawn by class; use sampling uniform"
         )
+
+
+def _labelled(dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """Which samples have a label (N,)."""
+    blank = getattr(dataset.task, "ignore_index", None)
+    return np.ones(len(dataset), bool) if blank is None else np.asarray(dataset.labels != blank)
 
 
 def _place_of(sampling: str) -> _Place | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgebll.data.dataset import pixel_table
 from edgebll.data.token_stream import StreamSpec, stream
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.tasks import Classification, Regression, Segmentation
 from edgebll.kernel.wire import TRAIN
 
 names = st.sampled_from(sorted(AUGMENTATIONS))
@@ -120,6 +122,44 @@ def test_a_stream_has_the_batches_of_the_trainer(name: str) -> None:
         assert np.array_equal(tensors["x"], x)
         assert np.array_equal(tensors["y"], y)
     assert len(given) == 4
+
+
+@given(seeds, epochs, st.sampled_from([("reflect", None), ("reflect", 255), ("standard", 255), ("standard", -1)]))
+def test_masks_move_with_their_images(seed: int, epoch: int, how: tuple[str, int | None]) -> None:
+    """A mask that is told from the pixels of its image is so still when both have moved; a black border has no label."""
+    name, blank = how
+    pixels = np.random.default_rng(0).integers(1, 256, (20, 3, 9, 7), np.uint8)
+    masks = (pixels[:, 0] % 4).astype(np.int64)
+    dataset = Dataset("masks", pixels, masks, 4, pixel_table((0.3,) * 3, (0.2,) * 3), task=Segmentation(ignore_index=blank))
+    x, y = training_batch(dataset.as_dtype("uint8"), np.arange(20), name, seed, epoch)
+    assert np.array_equal(y.sum(axis=1) > 0, x[:, 0] > 0)
+    assert np.array_equal(y.argmax(axis=1)[x[:, 0] > 0], (x[:, 0] % 4)[x[:, 0] > 0])
+    assert (name == "standard") == bool((x == 0).any())
+
+
+def test_maps_of_numbers_move_with_their_images() -> None:
+    pixels = np.random.default_rng(0).integers(1, 256, (20, 1, 9, 7), np.uint8)
+    dataset = Dataset("depths", pixels, pixels.astype(np.float32), 0, pixel_table((0.3,), (0.2,)), task=Regression())
+    x, y = training_batch(dataset.as_dtype("uint8"), np.arange(20), "reflect", 0, 0)
+    assert np.array_equal(y, x)
+    assert not np.array_equal(x, pixels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "task", "name", "words"),
+    [
+        (np.zeros((40, 9, 7), np.int64), 2, Segmentation(), "standard", "gives images a black border, for which noise has no"),
+        (np.zeros((40, 9, 7), np.float32), 0, Regression(), "standard", "black border.* use --augment reflect, or name the"),
+        (np.zeros((40, 3, 3), np.int64), 2, Segmentation(), "reflect", r"moves images of \(9, 7\) pixels, .*\(3, 3\) a sample"),
+        (np.zeros((40, 5), np.int64), 2, Classification(), "reflect", r"labels of noise are \(5,\) a sample and cannot move"),
+    ],
+)
+def test_labels_that_cannot_move_are_refused(labels: Any, classes: int, task: Any, name: str, words: str) -> None:
+    dataset = replace(_dataset(), labels=labels, num_classes=classes, task=task)
+    check_augmentation("none", dataset)
+    with pytest.raises(ConfigError, match=words):
+        check_augmentation(name, dataset)
+    check_augmentation(name, replace(_dataset(), labels=np.zeros((40, 5), np.float32), num_classes=0, task=Regression()))
 
 
 @pytest.mark.parametrize(

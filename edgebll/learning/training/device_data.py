@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgebll.data import AUGMENTATIONS, Dataset
-from edgebll.data.augment import Augmentation, geometry
+from edgebll.data.augment import Augmentation, geometry, moved_labels
 from edgebll.data.dataset import FLOAT32, Ints
 from edgebll.learning.training.torch_device import TensorPlacement
 
@@ -62,15 +62,18 @@ class DeviceData:
             return None
         return self.sent(dataset.targets(np.arange(len(dataset))))
 
-    def targets(self, indices: Tensor, x: Tensor) -> Tensor:
+    def targets(self, indices: Tensor, x: Tensor, labels: Any = None) -> Tensor:
         """`Dataset.targets` of samples: (B, *target_shape).
 
         Args:
             indices: of the samples (B,).
             x: the samples as the network gets them.
+            labels: those of the samples, an array of numpy (B, ...), where they were moved with them; else None.
         """
         if self.dataset.task.of_input:
             return x.float()
+        if labels is not None:
+            return self.sent(self.dataset.targets(indices.cpu().numpy(), None, labels))
         if self._targets is not None:
             return self._targets[indices]
         return self.sent(self.dataset.targets(indices.cpu().numpy()))
@@ -122,6 +125,7 @@ class EpochBatches:
         self._data = data
         self._order = data.sent(order)
         self._augmented = augment != "none"
+        self._drawn = augment, order, seed, epoch
         if self._augmented:
             rows, columns = _sources(AUGMENTATIONS[augment], order, data.dataset.input_shape, seed, epoch)
             self._rows, self._columns = data.sent(rows), data.sent(columns)
@@ -129,11 +133,18 @@ class EpochBatches:
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Batch `index`: x (B, *input_shape) of the data set's dtype, and the targets y (B, *target_shape)."""
         indices = self._order[index]
-        if self._augmented:
-            x = self._data.crops(indices, self._rows[index].long(), self._columns[index].long())
-        else:
+        if not self._augmented:
             x = self._data.inputs(indices)
-        return x, self._data.targets(indices, x)
+            return x, self._data.targets(indices, x)
+        x = self._data.crops(indices, self._rows[index].long(), self._columns[index].long())
+        return x, self._data.targets(indices, x, self._moved_labels(index))
+
+    def _moved_labels(self, index: int) -> Any:
+        """Labels that lie over the images of a batch, moved with them; None for others."""
+        augment, order, seed, epoch = self._drawn
+        augmentation = AUGMENTATIONS[augment]
+        how = geometry(augmentation, order[index], seed, epoch)
+        return moved_labels(self._data.dataset, augmentation, order[index], how)
 
 
 def _sources(augmentation: Augmentation, order: Ints, shape: tuple[int, ...], seed: int, epoch: int) -> tuple[Any, Any]:

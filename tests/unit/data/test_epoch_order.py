@@ -8,6 +8,7 @@ import pytest
 from edgebll.data import Dataset, batch_order
 from edgebll.data.batches import batches_of, epoch_order
 from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.tasks import Classification
 
 
 def data(labels: list[int], classes: int = 3) -> Dataset:
@@ -42,6 +43,16 @@ def test_classes_are_drawn_alike() -> None:
     assert np.abs(shares - 1 / 3).max() < 0.05
     within = np.bincount(order.ravel(), minlength=1000)[990:]
     assert within.min() > 0, "each sample of a class may be drawn"
+
+
+@pytest.mark.parametrize("blank", [255, -1, 1])
+def test_samples_without_a_label_are_never_drawn(blank: int) -> None:
+    labels = np.array([blank] * 50 + [0] * 45 + [2] * 5 + [blank] * 50)
+    dataset = Dataset("toy", np.zeros((150, 2), np.float32), labels, 3, task=Classification(ignore_index=blank))
+    order, _ = epoch_order(dataset, 10, 3, 0, "balanced")
+    drawn = np.bincount(order.ravel(), minlength=150)
+    assert drawn[:50].sum() + drawn[100:].sum() == 0
+    assert abs(int(drawn[95:100].sum()) - 75) < 25, "the rare class as often as the other"
 
 
 def test_draws_follow_from_seed_and_epoch() -> None:

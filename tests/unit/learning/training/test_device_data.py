@@ -13,6 +13,7 @@ from edgebll.data import AUGMENTATIONS, Dataset, batch_order, training_batch
 from edgebll.data.dataset import pixel_table
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.data.reverse import load_reverse
+from edgebll.kernel.tasks import Segmentation
 from edgebll.learning.training.device_data import DeviceData, EpochBatches
 from edgebll.learning.training.torch_device import TensorPlacement
 
@@ -42,6 +43,13 @@ def check(dataset: Dataset, augment: str, placement: TensorPlacement, seed: int 
 @pytest.mark.parametrize("placement", [CPU, LAST], ids=["channels first", "channels last"])
 def test_images_equal_those_of_numpy(augment: str, channels: int, placement: TensorPlacement) -> None:
     check(images(channels), augment, placement)
+
+
+@pytest.mark.parametrize(("augment", "blank"), [("reflect", None), ("standard", 255)])
+def test_masks_move_as_those_of_numpy(augment: str, blank: int | None) -> None:
+    plain = images()
+    masks = np.random.default_rng(1).integers(0, 7, (50, 9, 12))
+    check(replace(plain, labels=masks, task=Segmentation(ignore_index=blank)), augment, CPU)
 
 
 def test_another_epoch_and_seed_are_drawn_anew() -> None:

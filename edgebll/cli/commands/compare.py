@@ -13,7 +13,7 @@ from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.comparison import compare_runs
 from edgebll.kernel.comparison.run_groups import option_text
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.plots.comparison_picture import SHARES
+from edgebll.kernel.runs.metric_text import SHARES
 
 if TYPE_CHECKING:
     from edgebll.kernel.comparison.compare_runs import RunComparison

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgebll.kernel.comparison.learnt_options import NOT_LEARNT, learnt_options, manifest_options
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY
 from edgebll.kernel.runs.run_record import open_run, read_json
 
-#: Entries of run.json that do not say what is learnt: who wrote it, where and by what it is computed, how often it is saved.
-NOT_LEARNT = frozenset(
-    (
-        *(
-            "edgebll",
-            "run_version",
-            "run",
-            "seed",
-            "bundle",
-            "manifest_sha256",
-            "data_dir",
-            "num_classes",
-            "input_shape",
-            "outputs",
-        ),
-        *(
-            "threads",
-            "checkpoint_steps",
-            "evaluate_epochs",
-            "device",
-            "compile",
-            "channels_last",
-            "cap_threads",
-            "memory_check",
-        ),
-        *("boards", "cluster", "window", "runtime", "deadline", "patience", "measure", "weights"),
-        *("snapshot_every", "snapshot_seconds", "keep_snapshots"),
-    )
-)
-#: Where a run over boards keeps its bundle, and what of its manifest says what is learnt.
-_MANIFEST, _OF_MANIFEST = "bundle/manifest.json", ("network", "rule", "optimizer", "batch_size", "precision")
+#: Where a run over boards keeps its bundle.
+_MANIFEST = "bundle/manifest.json"
 
 
 @dataclass(frozen=True)
@@ -106,35 +77,15 @@ def read_run(folder: Path) -> SeededRun:
     seed = config.get("seed")
     if not isinstance(seed, int):
         raise BundleError(f"{folder / CONFIG} has no seed, but {seed!r}; run it again")
-    told = {name: value for name, value in config.items() if name not in NOT_LEARNT}
+    options = learnt_options(config)
     if (folder / _MANIFEST).is_file():
-        manifest = read_json(folder, _MANIFEST, "is not whole")
-        told |= {name: manifest[name] for name in _OF_MANIFEST if name in manifest}
+        options |= manifest_options(read_json(folder, _MANIFEST, "is not whole"))
     measured = summary.get("metrics") if isinstance(summary.get("metrics"), dict) else None
     metrics = _numbers(measured or {name: summary.get(name) for name in ("accuracy", "loss")})
     if not metrics:
         raise BundleError(f"{folder} was not evaluated, so there is nothing to compare; run it again with at least one epoch")
     figures = metrics | _numbers({name: value for name, value in summary.items() if name not in (*NOT_LEARNT, *metrics)})
-    return SeededRun(folder, seed, flattened(told), figures, tuple(metrics), str(config.get("manifest_sha256", "")))
-
-
-def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of options by "owner.name": {"rule": "bll", "rule_options": {"match": 1}} as {"rule": "bll", "rule.match": 1}.
-
-    Manifests say the same as {"rule": {"name": "bll", "options": {"match": 1}}}. Lists become text.
-    """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        owner = name.removesuffix("_options")
-        if isinstance(value, Mapping):
-            inner = dict(value)
-            if "name" in inner:
-                found[owner] = inner.pop("name")
-            inner |= inner.pop("options", {})
-            found |= {f"{owner}.{key}": one for key, one in flattened(inner).items()}
-        else:
-            found[name] = json.dumps(value) if isinstance(value, list) else value
-    return found
+    return SeededRun(folder, seed, options, figures, tuple(metrics), str(config.get("manifest_sha256", "")))
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.plots.style import COLOURS, save_figure
+from edgebll.kernel.runs.metric_text import SHARES
 from edgebll.kernel.runs.metrics_file import METRICS
 
 if TYPE_CHECKING:
     from edgebll.kernel.comparison.group_difference import GroupDifference
     from edgebll.kernel.comparison.run_groups import RunGroup
 
-#: Figures that are parts of one, shown in percent.
-SHARES = ("accuracy",)
 _GREY = "#888888"
 
 

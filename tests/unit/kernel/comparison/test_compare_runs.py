@@ -85,6 +85,43 @@ def test_several_comparisons_share_the_risk(tmp_path: Path) -> None:
     assert found.difference(1) is None
 
 
+def test_runs_that_begin_with_other_weights_are_told_apart(tmp_path: Path) -> None:
+    """By what is in the files, not by where they lie; a run of before there were any begins with drawn ones."""
+    drawn = {"file": "", "sha256": "", "left_out": []}
+    write_group(tmp_path, "old", [0.7])
+    write_group(tmp_path, "drawn", [0.7], first_seed=1, weights=drawn)
+    write_group(tmp_path, "a", [0.8], weights={"file": "/here/a.pt", "sha256": "a" * 64, "left_out": []})
+    write_group(tmp_path, "copy", [0.8], first_seed=1, weights={"file": "/there/b.pt", "sha256": "a" * 64, "left_out": []})
+    write_group(tmp_path, "b", [0.9], weights={"file": "/here/a.pt", "sha256": "b" * 64, "left_out": []})
+    write_group(tmp_path, "part", [0.9], weights={"file": "/here/a.pt", "sha256": "b" * 64, "left_out": ["head.*"]})
+    found = edgebll.compare(sorted(tmp_path.iterdir()))
+    assert found.options == ("weights", "weights.left_out")
+    assert [sorted(run.path.name for run in group.runs) for group in found.groups] == [
+        ["a-0", "copy-1"],
+        ["b-0"],
+        ["drawn-1", "old-0"],
+        ["part-0"],
+    ]
+    assert found.groups[1].title == "weights bbbbbbbbbbbb, weights.left_out []"
+
+
+def test_own_data_and_code_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    def place(folder: str, content: str) -> dict[str, Any]:
+        origin = {"reference": f"{folder}/net.py:make", "files": {f"{folder}/net.py": content * 64}, "package": ""}
+        options = {"kind": "arrays", "digest": content * 64, "code": origin, "test": 0.2}
+        named = {"network": f"{folder}/net.py:make", "code": {"network": origin}}
+        return {"data": f"{folder}/data", "data_options": options, **named}
+
+    write_group(tmp_path, "a", [0.7], **place("/runs/seed0", "a"))
+    write_group(tmp_path, "b", [0.8], first_seed=1, **place("/runs/seed1", "a"))
+    assert (len(edgebll.compare([tmp_path]).groups), edgebll.compare([tmp_path]).options) == (1, ())
+    write_group(tmp_path, "c", [0.9], **place("/runs/seed0", "c"))
+    found = edgebll.compare([tmp_path])
+    assert len(found.groups) == 2
+    assert sorted(found.options) == ["code.network", "data.digest"]
+    assert found.groups[1].options["data.digest"] == "c" * 12
+
+
 @pytest.mark.parametrize(
     ("ours", "verdict"),
     [

@@ -13,6 +13,7 @@ import pytest
 from support.command_calls import call
 from support.documents import Document
 from support.own_files import write_images
+from support.seeded_runs import rewrite
 
 import edgebll
 from edgebll.kernel.errors import ConfigError, DataError
@@ -150,6 +151,33 @@ def test_samples_of_a_program_stay_with_the_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the batch size must lie in"):
         edgebll.train(tmp_path / "wrong", data=pairs[:4], **options)
     assert not [path for path in tmp_path.iterdir() if "wrong" in path.name]
+
+
+def test_samples_of_a_program_go_where_the_run_is_moved_to(tmp_path: Path) -> None:
+    pairs = [(np.random.default_rng(index).normal(index % 3, 1, 6), index % 3) for index in range(48)]
+    options = {**TINY, "data_option": None, "checkpoint_steps": 1}
+    runs = [edgebll.train(tmp_path / "runs" / str(seed), data=pairs, seed=seed, **options) for seed in range(2)]
+    with pytest.raises(_Stopped):
+        edgebll.train(tmp_path / "stopped", data=pairs, **options, progress=stop_after(5))
+    bundle = edgebll.export(runs[0], tmp_path / "bundle", state="initial")
+    boards = edgebll.simulate(bundle, tmp_path / "runs" / "boards", boards=0, data=pairs)
+    for run in (*runs, boards):
+        assert json.loads((run.path / "run.json").read_text())["data"] == "./data"
+    for again in (
+        lambda: edgebll.train(runs[0].path, data=runs[0].path / "data", **options, overwrite=True),
+        lambda: edgebll.simulate(bundle, runs[0].path, boards=0, overwrite=True),
+    ):
+        with pytest.raises(ConfigError, match=r"lie in .*, where the run is to begin; choose another folder"):
+            again()
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    (tmp_path / "stopped").rename(tmp_path / "gone-on")
+    assert edgebll.evaluate(tmp_path / "moved" / "0").loss == runs[0].loss
+    assert edgebll.evaluate(tmp_path / "moved" / "boards").loss == boards.loss
+    assert edgebll.train(tmp_path / "gone-on", resume=True).state_sha256 == runs[0].state_sha256
+    assert len(edgebll.compare([tmp_path / "moved" / "0", tmp_path / "moved" / "1"]).groups) == 1
+    before = tmp_path / "moved" / "1"  # releases of before wrote down where the folder was
+    rewrite(before / "run.json", {"data": str(tmp_path / "runs" / "1" / "data")})
+    assert edgebll.evaluate(before).loss == runs[1].loss
 
 
 def test_recipes_name_own_data_and_know_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,9 +34,9 @@ from edgebll.kernel.errors import BundleError, StorageError
 from edgebll.kernel.runs.incarnation_number import INCARNATION, last_incarnation, write_incarnation
 from edgebll.kernel.runs.metrics_file import METRICS, reopen_metrics
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY, check_replaceable, clear_place, lock_folder, previous_run
-from edgebll.kernel.runs.run_record import finite, open_run, read_config
+from edgebll.kernel.runs.run_record import finite, open_run, read_config, write_record
 from edgebll.kernel.runs.run_repair import in_place, remake
-from edgebll.kernel.support.atomic_files import check_parents, storage_errors, write_json
+from edgebll.kernel.support.atomic_files import check_parents, storage_errors
 
 __all__ = ["INCARNATION", "METRICS", "RunFolder", "open_run", "read_config"]
 
@@ -93,7 +93,7 @@ class RunFolder:
             target.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(target)
         try:
-            write_json(target / CONFIG, dict(config))
+            write_record(target, CONFIG, config)
             metrics, _ = reopen_metrics(target, 0)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -218,7 +218,7 @@ class RunFolder:
             StorageError: the disk refuses; the run is then not whole and the earlier one is still there.
         """
         self.sync()
-        write_json(self.path / SUMMARY, finite(summary))
+        write_record(self.path, SUMMARY, finite(summary))
         if self.previous is not None:
             shutil.rmtree(self.previous, ignore_errors=True)
         self.close()

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.kernel.errors import BundleError
+from edgebll.kernel.runs.kept_data import as_read, as_written
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY
+from edgebll.kernel.support.atomic_files import write_json
 
 
 def read_config(path: Path | str) -> dict[str, Any]:
@@ -18,7 +20,8 @@ def read_config(path: Path | str) -> dict[str, Any]:
     Raises:
         BundleError: `path` is not a run folder, or run.json is damaged.
     """
-    return read_json(Path(path), CONFIG, "is not a run folder; make one with `edgebll train`, `simulate` or `run`")
+    found = read_json(Path(path), CONFIG, "is not a run folder; make one with `edgebll train`, `simulate` or `run`")
+    return as_read(found, Path(path))
 
 
 def open_run(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -28,7 +31,22 @@ def open_run(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
         BundleError: not a run folder, damaged, or the run did not finish.
     """
     config = read_config(path)
-    return config, read_json(Path(path), SUMMARY, "holds a run that did not finish; finish it with --resume or run it again")
+    summary = read_json(Path(path), SUMMARY, "holds a run that did not finish; finish it with --resume or run it again")
+    return config, as_read(summary, Path(path))
+
+
+def write_record(path: Path, name: str, document: Mapping[str, Any]) -> None:
+    """Write a file of a run folder that `read_config` or `open_run` reads.
+
+    Args:
+        path: the folder.
+        name: CONFIG or SUMMARY.
+        document: its content.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    write_json(path / name, as_written(document, path))
 
 
 def read_json(folder: Path, name: str, absent: str) -> dict[str, Any]:

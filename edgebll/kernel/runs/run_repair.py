@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from edgebll.kernel.errors import StorageError
 from edgebll.kernel.runs.metrics_file import METRICS
 from edgebll.kernel.runs.run_lock import CONFIG, SNAPSHOTS, lock_folder
-from edgebll.kernel.support.atomic_files import storage_errors, write_json
+from edgebll.kernel.runs.run_record import write_record
+from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.scratch_files import ScratchFile
 
 #: What a run that goes on may itself have put where its folder was.
@@ -58,7 +59,7 @@ def remake(path: Path, lock: int, metrics: BinaryIO, config: Mapping[str, Any]) 
     try:
         with storage_errors(place):
             if not (place / CONFIG).exists():
-                write_json(place / CONFIG, dict(config))
+                write_record(place, CONFIG, config)
             record = _record(place, metrics)
     except BaseException:
         if held != lock:

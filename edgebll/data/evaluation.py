@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,7 @@ def evaluate(
     Args:
         path: a run folder or a bundle.
         data: name of the data set, the path of own data, or samples as they are, see `train`; by default what the run was
-            trained on.
+            trained on. Of a live source that its own code made, the record.
         data_option: options of own data; by default those of the training, where data are of the same kind.
         split: "test" or "train".
         limit: use at most so many samples.
@@ -89,12 +90,12 @@ def evaluate(
     if int8 and subject.bundle is None:
         raise WrongValue("int8", f"needs a quantised bundle, and {path} is a training run; use `edgebll export` and `quantize`")
     options, folder = parse_options("data", data_option), Path(data_dir) if data_dir is not None else None
-    dataset = _dataset(subject, data, options, split, folder, limit)
     count = threads or default_threads()
-    if subject.bundle is None:
-        found = _evaluator()(subject.path, dataset, count)
-    else:
-        found = evaluate_bundle(subject.bundle, dataset, runtime, count, int8=int8)
+    with _dataset(subject, data, options, split, folder, limit) as dataset:
+        if subject.bundle is None:
+            found = _evaluator()(subject.path, dataset, count)
+        else:
+            found = evaluate_bundle(subject.bundle, dataset, runtime, count, int8=int8)
     summary = {"path": str(subject.path), "data": dataset.name, "data_source": dataset.source, "split": split}
     scores = {"accuracy": found.get("accuracy"), "loss": found["loss"], "metrics": found, "count": len(dataset)}
     result = RunResult.of(subject.path, {**summary, **scores, "state_sha256": subject.state_sha256})
@@ -102,17 +103,18 @@ def evaluate(
     return result
 
 
+@contextlib.contextmanager
 def _dataset(
     subject: _Subject, data: Any, options: Mapping[str, Any], split: str, folder: Path | None, limit: int | None
-) -> Dataset:
-    """What a network is evaluated on; the arguments are those of `evaluate`."""
+) -> Iterator[Dataset]:
+    """What a network is evaluated on, a live source for the length of the context; the arguments are those of `evaluate`."""
     with named_data(data, None) as (given, kept):
         name = given or subject.data
         if name is None:
             raise ConfigError(f"{subject.path} does not say which data set it was trained on; give one with --data")
         options = recorded_options(given, subject.data_options, options)
         dataset = load_dataset(name, split, folder, limit, options)
-        return dataset if kept is None else replace(dataset, name=type(data).__name__)
+        yield dataset if kept is None else replace(dataset, name=type(data).__name__)
 
 
 def _evaluator() -> Callable[[Path, Dataset, int], dict[str, float]]:

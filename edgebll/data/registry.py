@@ -13,11 +13,12 @@ from edgebll.data import cifar, fashion_mnist, reverse, shapes
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.data.loaded_data import LoadedData
-from edgebll.data.own.code_data import code_reference, is_code, named_code
+from edgebll.data.own.code_data import is_code, named_code
 from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
 from edgebll.data.sampling import UNIFORM, with_weights
 from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.own_code import reference_of
 from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.support.user_folders import xdg_base
 
@@ -142,7 +143,7 @@ def settled_name(name: str) -> str:
     """A name that means the same in every folder."""
     if not is_own(name):
         return name
-    return code_reference(name) if is_code(name) else str(Path(name).absolute())
+    return reference_of(name) if is_code(name) else str(Path(name).absolute())
 
 
 def recorded_options(data: str | None, recorded: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from support.command_calls import call, sentence
 
 import edgebll
 from edgebll.data import LiveSource
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.runs.run_folder import read_config
 
 COUNT, CLASSES = 100, ("rest", "walk", "run")
@@ -91,6 +91,57 @@ def test_a_run_on_boards_is_resumed_with_its_source(bundle: Path, tmp_path: Path
     resumed = edgebll.simulate(resume=tmp_path / "run", data=source(tmp_path / "record", first=60))
     alone = edgebll.simulate(bundle, tmp_path / "alone", data=tmp_path / "record", boards=0)
     assert resumed.state_sha256 == alone.state_sha256
+
+
+CAMERA = """
+from pathlib import Path
+
+from edgebll.data import LiveSource
+
+
+def frames():
+    with Path("opened").open("a") as log:
+        log.write("x")
+    number = 0
+    while True:
+        yield [float(number % 2), 1.0], number % 2
+        number += 1
+
+
+def camera():
+    return LiveSource(frames, "record", count=60, classes=("off", "on"))
+"""
+
+
+def test_a_source_of_code_is_read_by_trainings_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("room.py").write_text(CAMERA)
+    told = sentence(call("data", "check", "room.py:camera", code=4))
+    assert "is read by trainings alone and has not recorded anything" in told
+    assert not Path("opened").exists()
+    with pytest.raises(ConfigError, match="the batch size must lie in"):
+        edgebll.train("wrong", data="room.py:camera", **{**TINY, "batch_size": 999})
+    first = edgebll.train("first", data="room.py:camera", **TINY)
+    second = edgebll.train("second", data="room.py:camera", **TINY)
+    assert second.state_sha256 == first.state_sha256
+    for thread in threading.enumerate():
+        if thread.name == "live-source":
+            thread.join(20)
+            assert not thread.is_alive()
+    opened = Path("opened").read_text()
+    assert edgebll.evaluate("first").loss == first.loss
+    assert "48 training and 12 test samples" in call("data", "check", "room.py:camera").stdout
+    boards = edgebll.simulate(edgebll.export(first, "bundle", state="initial"), "boards", boards=0)
+    assert boards.state_sha256 == edgebll.simulate("bundle", "again", boards=0).state_sha256
+    assert Path("opened").read_text() == opened
+
+
+def test_a_source_that_is_given_to_an_evaluation_is_waited_for(tmp_path: Path) -> None:
+    trained = edgebll.train(tmp_path / "run", data=source(tmp_path / "record"), **TINY)
+    gate = threading.Event()
+    threading.Timer(0.3, gate.set).start()
+    live = source(tmp_path / "other", gate=gate, closed_at=52)
+    assert edgebll.evaluate(trained, data=live).loss == trained.loss
 
 
 def test_a_source_in_a_file_works_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

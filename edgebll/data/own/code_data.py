@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from edgebll.data.own.array_files import ArrayOptions, pool_of
+from edgebll.data.own.live_reading import samples_of
 from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import WORDS, digest_arrays, gathered
 from edgebll.data.own.record_data import RecordSplits, splits_of
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.own_code import CodeOrigin, Resolved, known_names, make, resolve
+from edgebll.kernel.own_code import CodeOrigin, check_defined, known_names, make, resolve
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 
 CODE = "code"
@@ -37,12 +37,6 @@ class CodeOptions(ArrayOptions):
 def is_code(name: str) -> bool:
     """Whether a name is that of code, or one that an installed package offers."""
     return (":" in name and not Path(name).exists()) or (name.isidentifier() and name in known_names(_KIND, {}))
-
-
-def code_reference(name: str) -> str:
-    """The name of code as it means the same in every folder."""
-    where, _, path = name.rpartition(":")
-    return f"{Path(where).expanduser().absolute()}:{path}" if where.endswith(".py") or "/" in where else name
 
 
 def with_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,24 +63,8 @@ def named_code(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "code": to_plain(origin)}
 
 
-def _check_own(name: str, found: Resolved, recorded: CodeOrigin) -> None:
-    """Refuse to call whatever a run or a bundle names: only what a package offers as data, and what is in the files named."""
-    origin, value = found.origin, found.value
-    if origin is None or ":" not in origin.reference:
-        return
-    module = sys.modules.get(getattr(value, "__module__", None) or "")
-    code = getattr(value, "__code__", None)
-    file = code.co_filename if code is not None else getattr(module, "__file__", None)
-    called = callable(value) and not isinstance(value, (Iterable, Sized))
-    if not origin.files or origin.files != recorded.files or (called and file not in origin.files):
-        raise ConfigError(
-            f"the data set {name} is not code of a file of your own that was written down with its content; nothing else is "
-            "called, for a run or a bundle may name anything: make a function for it in a file of your own, and name that"
-        )
-
-
 def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> SamplePool | RecordSplits:
-    """The samples that code makes, all of them in memory; or as they come, of a live source.
+    """The samples that code makes, all of them in memory; or of a live source, see `edgebll.data.own.live_reading`.
 
     Args:
         path: the name of the code.
@@ -102,10 +80,12 @@ def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> 
     except PlainError as error:
         raise ConfigError(f"{error}; name the data anew with --data") from error
     found = resolve(_KIND, name, {}, recorded)
-    _check_own(name, found, recorded)
+    if found.origin is not None:
+        check_defined(f"the data set {name}", found.value, found.origin)
     made = make(found, _KIND, options.arguments, (Iterable, Sized), words=WORDS)
     origin = to_plain(found.origin) if found.origin is not None else {}
     if isinstance(made, LiveSource):
-        return splits_of(made.arriving(), replace(options, code=origin), made.count)
+        arriving = samples_of(made, name)
+        return splits_of(arriving, replace(options, code=origin), arriving.expected)
     arrays = gathered(made, name)
     return pool_of(name, arrays, replace(options, digest=digest_arrays(arrays), code=origin))

@@ -13,15 +13,13 @@ import numpy as np
 
 from edgebll.data.own.array_files import ArrayOptions, Arrays, pool_of
 from edgebll.data.own.label_numbers import likely_blank
+from edgebll.data.own.live_reading import attached
 from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import gathered
-from edgebll.data.own.record_data import attached
 from edgebll.kernel.errors import DataError
+from edgebll.kernel.runs.kept_data import RUN_DATA
 from edgebll.kernel.support.atomic_files import check_parents, storage_errors, sync_folder
 from edgebll.kernel.support.scratch_files import scratch_folder, sweep
-
-#: Where a run keeps the samples that a program gave it, in its folder.
-RUN_DATA = "data"
 
 
 def is_name(data: Any) -> bool:
@@ -88,11 +86,6 @@ def samples_on_disk(data: Any, run: Path | None) -> Iterator[Path]:
 def _likely_blank(arrays: Arrays) -> int | None:
     found = [likely_blank(array) for name, array in arrays.items() if name.startswith("y")]
     return next((blank for blank in found if blank is not None), None)
-
-
-def kept_name(run: Path) -> str:
-    """The name of data that a run keeps in its folder."""
-    return str(run.absolute() / RUN_DATA)
 
 
 def keep_samples(folder: Path, run: Path) -> None:

@@ -27,7 +27,8 @@ class LiveSource:
 
     A training takes the samples in the order in which they come, and waits for those that have not come yet. Of `count` samples
     every so many-th is held out for evaluation. A run that is resumed reads the record first, and goes on with what comes then;
-    the record is a data set by itself, on which the same training gives the same bits.
+    the record is a data set by itself, on which the same training gives the same bits. A source that is made by named code is
+    read by trainings only, and closed at their end; all else reads its record.
 
     Args:
         samples: an iterable of pairs (sample, label), or a function that begins one, e.g. a generator function; it is read in
@@ -72,14 +73,25 @@ class LiveSource:
         if self._arriving is None:
             pairs = iter(self)
             record = self._record(pairs) if not (self.path / FACTS).exists() else open_record(self.path)
-            given, facts = (self.count, self.classes), record.facts
-            if given != (facts.count, facts.classes):
-                raise DataError(
-                    f"the record {self.path} is one of {facts.count} samples of {', '.join(facts.classes)}, but the source has "
-                    f"{self.count} of {', '.join(self.classes)}; choose another record"
-                )
+            self.check_alike(record.facts.count, record.facts.classes)
             self._arriving = ArrivingSamples(record, pairs)
         return self._arriving
+
+    def check_alike(self, count: int, classes: tuple[str, ...]) -> None:
+        """Refuse a record of other samples than the source's.
+
+        Args:
+            count: samples that the record is to have.
+            classes: names of its classes.
+
+        Raises:
+            DataError: they are not those of the source.
+        """
+        if (self.count, self.classes) != (count, classes):
+            raise DataError(
+                f"the record {self.path} is one of {count} samples of {', '.join(classes) or 'no class'}, but the source has "
+                f"{self.count} of {', '.join(self.classes) or 'no class'}; choose another record"
+            )
 
     def _record(self, pairs: Iterator[Any]) -> SampleRecord:
         """A new record with the first sample, which tells what all are."""

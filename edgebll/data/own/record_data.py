@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,18 +13,20 @@ import numpy.typing as npt
 
 from edgebll.data.dataset import Dataset, Floats, Ints, pixel_table
 from edgebll.data.own.data_options import CLASSES, NO, NONE, NUMBERS, YES, OwnDataOptions
-from edgebll.data.own.live_source import ArrivingSamples, LiveSource
+from edgebll.data.own.live_reading import source_at
+from edgebll.data.own.live_source import ArrivingSamples
 from edgebll.data.own.sample_record import FACTS, open_record
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import ConfigError, DataError
 
 RECORD = "record"
-_ATTACHED = dict[Path, LiveSource]()
+#: Parts are taken as the fractions that are meant by them: 0.2 as 1/5, 0.333333 as 1/3.
+_FINEST = 10_000
 
 
 @dataclass(frozen=True)
 class RecordOptions(OwnDataOptions):
-    """Options of a record; those of every kind come before, and `test` is held out evenly: of five samples each fifth.
+    """Options of a record; those of every kind come before, and `test` is held out evenly: with 0.2, each fifth sample.
 
     Attributes:
         count: samples that are taken; 0 for all that there are, or are to come.
@@ -41,20 +43,9 @@ class RecordOptions(OwnDataOptions):
             raise ConfigError(f"the data option count must not be negative, but is {self.count}")
 
 
-@contextlib.contextmanager
-def attached(source: LiveSource) -> Iterator[str]:
-    """The name of a live source's record; within the context, whoever reads that reads the source as well."""
-    _ATTACHED[source.path] = source
-    try:
-        yield str(source.path)
-    finally:
-        del _ATTACHED[source.path]
-        source.close()
-
-
 def is_record(path: Path) -> bool:
     """Whether there is a record, or a live source that is to make one."""
-    return path.absolute() in _ATTACHED or (path / FACTS).is_file()
+    return source_at(path) is not None or (path / FACTS).is_file()
 
 
 def read_record(path: Path, options: RecordOptions, tell: Callable[[str], None]) -> RecordSplits:
@@ -69,7 +60,7 @@ def read_record(path: Path, options: RecordOptions, tell: Callable[[str], None])
         DataError: there is no record, or too few samples for both parts. ConfigError: the options do not fit a record.
         StorageError: the record cannot be begun.
     """
-    source = _ATTACHED.get(path.absolute())
+    source = source_at(path)
     arriving = source.arriving() if source is not None else ArrivingSamples(open_record(path), None)
     count, most = options.count or arriving.expected, arriving.record.facts.count
     if count > most:
@@ -135,10 +126,10 @@ class RecordSplits:
         return Dataset(name, samples, labels, len(record.facts.classes), table, arriving=True)
 
     def _rows(self, split: str) -> Ints:
-        """Rows of the record for a split: of every so many the last is held out."""
-        count, test = self._count, self.options.test
-        every = round(1 / test) if test > 0 else count + 1
-        is_test = np.arange(count) % every == every - 1
+        """Rows of the record for a split: of the first n samples floor(n test) are held out, for every n."""
+        count, part = self._count, Fraction(self.options.test).limit_denominator(_FINEST)
+        held_out = np.arange(count + 1) * part.numerator // part.denominator
+        is_test = np.diff(held_out) > 0
         rows = np.flatnonzero(is_test if split == "test" else ~is_test)
         if not len(rows):
             raise DataError(f"the record {self._arriving.record.path} has too few samples, {count}, for {split} samples too")

@@ -1,6 +1,6 @@
 """A record of samples on the disk, to which is only ever appended: what came from a live source, as it came.
 
-    record.json    what a sample is: written first, never changed
+    record.json    what a sample is: written once the other two are there, and never changed
     samples.bin    the samples, one after another
     index.bin      of each sample its label, int64, and the CRC-32 of sample and label, uint32, both little-endian
 
@@ -25,7 +25,7 @@ from edgebll.data.dataset import Ints
 from edgebll.kernel.errors import DataError, StorageError
 from edgebll.kernel.support.atomic_files import check_parents, storage_errors, write_json
 from edgebll.kernel.support.plain_dataclasses import from_plain, to_plain
-from edgebll.kernel.support.scratch_files import lock
+from edgebll.kernel.support.scratch_files import lock, sweep
 
 FACTS, SAMPLES, INDEX = "record.json", "samples.bin", "index.bin"
 _INDEX = np.dtype([("label", "<i8"), ("crc", "<u4")])
@@ -175,7 +175,11 @@ class SampleRecord:
 
 
 def create_record(path: Path, facts: RecordFacts) -> SampleRecord:
-    """Begin a record.
+    """Begin a record, also where an earlier beginning was cut off.
+
+    Args:
+        path: its folder, which is made.
+        facts: of its samples.
 
     Raises:
         StorageError: there is something at `path`, or the disk refuses.
@@ -183,7 +187,8 @@ def create_record(path: Path, facts: RecordFacts) -> SampleRecord:
     check_parents(path)
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
+        sweep(path, FACTS)
+        if any(one.name not in (SAMPLES, INDEX) or one.stat().st_size for one in path.iterdir()):
             raise StorageError(f"{path} is no record, and not empty; choose another folder to record to")
         for name in (SAMPLES, INDEX):
             (path / name).touch()

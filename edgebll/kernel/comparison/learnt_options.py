@@ -52,7 +52,7 @@ def learnt_options(config: Mapping[str, Any]) -> dict[str, Any]:
         The options, those of rules, networks and optimisers as "rule.match".
     """
     told = {name: value for name, value in config.items() if name not in NOT_LEARNT}
-    return flattened({**told, **_weights(told), **_data(told), **_code(told)})
+    return flattened({**told, **_weights(told), **_data(told), **_sampling(told), **_code(told)})
 
 
 def manifest_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +107,12 @@ def _data(told: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in options.items() if name != "code"}
     known |= {name: str(known[name])[:_SHOWN] for name in ("digest", "decoded") if name in known}
     return {"data": Path(data).name, "data_options": known}
+
+
+def _sampling(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Own weights of samples, "weights:FILE#SHA-256", by the file's name and what is in it."""
+    place, mark, sha256 = str(told.get("sampling", "")).rpartition("#")
+    return {"sampling": f"{place.rpartition('/')[2]}#{sha256[:_SHOWN]}"} if mark else {}
 
 
 def _code(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from edgebll.kernel.own_code.code_origin import CodeOrigin, origin_of_class
 from edgebll.kernel.own_code.making import full_options, make
+from edgebll.kernel.own_code.recorded_code import check_defined
 from edgebll.kernel.own_code.resolver import GROUPS, Resolved, known_names, name_of, reference_of, resolve
 
 __all__ = [
     "GROUPS",
     "CodeOrigin",
     "Resolved",
+    "check_defined",
     "full_options",
     "known_names",
     "make",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.own_code.error_place import summary
+from edgebll.kernel.own_code.recorded_code import is_defined
 from edgebll.kernel.own_code.resolver import Resolved
 from edgebll.kernel.support.option_values import convert_arguments, convert_options
 
@@ -130,7 +131,7 @@ def _check_meant(found: Resolved, what: str, base: type[Any] | tuple[type[Any], 
     origin = found.origin
     if isinstance(value, type) and issubclass(value, base):
         return
-    if origin is not None and (":" not in origin.reference or _defined_in(value, origin.files)):
+    if origin is not None and (":" not in origin.reference or is_defined(value, origin.files)):
         return
     returned = _returned(value)
     if isinstance(returned, type) and issubclass(returned, base):
@@ -146,11 +147,6 @@ def _returned(function: Any) -> Any:
     with contextlib.suppress(Exception):  # an annotation may be any expression
         return inspect.get_annotations(function, eval_str=True).get("return")
     return None
-
-
-def _defined_in(value: Any, files: Mapping[str, str]) -> bool:
-    code = getattr(value, "__code__", None)
-    return code is not None and code.co_filename in files
 
 
 def _is_dataclass(value: Any) -> bool:

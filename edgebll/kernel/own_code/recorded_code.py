@@ -6,8 +6,10 @@ Whoever wrote the record need not be the user, and importing runs code. So this 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping, Sized
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.code_origin import CodeOrigin, is_own_file
@@ -58,6 +60,39 @@ def check_after_import(what: str, found: CodeOrigin, recorded: CodeOrigin) -> No
     """
     if stray := [file for file in found.files if file not in recorded.files]:
         raise _unsaid(what, Path(stray[0]))
+
+
+def check_defined(what: str, value: Any, found: CodeOrigin) -> None:
+    """Refuse what is not the user's own, for kinds of things that anything may be: whatever can be iterated over is data.
+
+    Args:
+        what: what needs it.
+        value: what was found.
+        found: where, after `check_before_import` and `check_after_import`.
+
+    Raises:
+        ConfigError: it is neither defined in a file of the user's that the record names with its content, nor offered by an
+            installed package.
+    """
+    if ":" not in found.reference:
+        return
+    if not found.files or (callable(value) and not isinstance(value, (Iterable, Sized)) and not is_defined(value, found.files)):
+        raise ConfigError(
+            f"{what} is not code of a file of your own that was written down with its content; nothing else is called, for a "
+            "run or a bundle may name anything: make a function for it in a file of your own, and name that"
+        )
+
+
+def is_defined(value: Any, files: Mapping[str, str]) -> bool:
+    """Whether a function or class is defined in one of these files.
+
+    Args:
+        value: it.
+        files: by absolute path.
+    """
+    code = getattr(value, "__code__", None)
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return (code.co_filename if code is not None else getattr(module, "__file__", None)) in files
 
 
 def _check_not_sent(what: str, file: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 from edgebll.data import LoadedData, check_augmentation, load_data
 from edgebll.data.batches import epoch_order
-from edgebll.data.own.given_samples import keep_samples, kept_name
+from edgebll.data.own.given_samples import keep_samples
+from edgebll.data.own.live_reading import reading_sources
 from edgebll.data.registry import is_own, named_options
 from edgebll.kernel.errors import ConfigError, EdgebllError
 from edgebll.kernel.own_code.code_copies import copy_code
+from edgebll.kernel.runs.kept_data import check_outside, kept_name
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
 from edgebll.learning.allocation import telling_of_memory
@@ -26,6 +28,7 @@ from edgebll.learning.training.trained_model import build_model, new_model, rebu
 from edgebll.learning.training.training_loop import TrainingLoop
 
 
+@reading_sources()
 def train(
     config: TrainConfig,
     out: Path | str,
@@ -53,6 +56,8 @@ def train(
     listener = listener or Listener()
     config = replace(config, data_options=named_options(config.data, config.data_options))
     loaded = _load_data(config, data_dir, listener)
+    if samples is None:
+        check_outside(loaded.name, Path(out))
     name = loaded.name if samples is None else kept_name(Path(out))
     data = loaded.splits
     # Refuses a batch size the data cannot fill, and samples that cannot be drawn like this.
@@ -76,6 +81,7 @@ def train(
         return TrainingLoop(record, model, data, folder, listener).go(start)
 
 
+@reading_sources()
 def resume(
     out: Path | str,
     *,

@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgebll.data.own.given_samples import keep_samples, kept_name
+from edgebll.data.own.given_samples import keep_samples
+from edgebll.data.own.live_reading import reading_sources
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.execution.step_timing import step_seconds
+from edgebll.kernel.runs.kept_data import check_outside, kept_name
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.runs.run_result import RunResult
@@ -85,6 +87,7 @@ def begin_on_cluster(
     return _begin(job, out, listener, overwrite=overwrite, samples=samples)
 
 
+@reading_sources()
 def go_on(kind: str, run: Path, listener: Listener, *, cluster: Path | None = None, preflight: bool = True) -> RunResult:
     """Go on with the run at `run` from its newest whole snapshot, or from its start.
 
@@ -136,7 +139,9 @@ def _where(recorded: RecordedRun, cluster: Path | None, listener: Listener, *, p
 
 
 def _begin(job: Job, out: Path, listener: Listener, *, overwrite: bool, samples: Path | None) -> RunResult:
-    if samples is not None:
+    if samples is None:
+        check_outside(job.recorded.spec.data or "", out)
+    else:
         job = replace(job, recorded=replace(job.recorded, spec=replace(job.recorded.spec, data=kept_name(out))))
     with RunFolder.create(out, job.recorded.document(job.shown), overwrite=overwrite) as folder:
         if samples is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,37 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.gated_source import CLASSES, Gate, pairs, source
 from support.own_files import pixels
 
 from edgebll.data import LiveSource, epoch_order, load_data
-from edgebll.data.own.record_data import attached
-from edgebll.data.own.sample_record import INDEX, SAMPLES, create_record, open_record
+from edgebll.data.own.live_reading import attached
+from edgebll.data.own.sample_record import FACTS, INDEX, SAMPLES, create_record, open_record
 from edgebll.kernel.errors import ConfigError, DataError, StorageError
-
-CLASSES = ("off", "on")
-
-
-def pairs(start: int = 0) -> Iterator[tuple[Any, int]]:
-    for number in itertools.count(start):
-        yield np.array([number, -number], np.float32), number % 2
-
-
-class Gate:
-    """A source that gives so many samples, and the rest when it is opened."""
-
-    def __init__(self, free: int) -> None:
-        self._free, self.opened, self.taken = free, threading.Event(), 0
-
-    def __iter__(self) -> Iterator[tuple[Any, int]]:
-        for pair in pairs():
-            if self.taken >= self._free:
-                assert self.opened.wait(20)
-            self.taken += 1
-            yield pair
-
-
-def source(tmp_path: Path, samples: Any = pairs, count: int = 20) -> LiveSource:
-    return LiveSource(samples, tmp_path / "record", count=count, classes=CLASSES)
 
 
 def test_samples_are_waited_for_in_their_order(tmp_path: Path) -> None:
@@ -111,6 +86,21 @@ def test_a_record_alone_is_a_data_set_of_what_it_has(tmp_path: Path) -> None:
     assert other.rows == 0
     with pytest.raises(DataError, match="have changed since the training began"):
         load_data(str(tmp_path / "other"), options=options)
+
+
+def test_a_record_that_was_hardly_begun_is_begun_again(tmp_path: Path) -> None:
+    """Whoever began it was killed before it said what a sample is: there is nothing to lose, unless there is."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    (folder / SAMPLES).touch()
+    (folder / f".{FACTS}.0123456789abcdef.partial").write_text("{")
+    with attached(source(tmp_path)) as name:
+        assert load_data(name).train.inputs(np.arange(3))[:, 0].tolist() == [0, 1, 2]
+    (folder / FACTS).unlink()
+    kept = (folder / SAMPLES).read_bytes()
+    with attached(source(tmp_path)) as name, pytest.raises(StorageError, match="is no record, and not empty"):
+        load_data(name)
+    assert (folder / SAMPLES).read_bytes() == kept != b""
 
 
 @pytest.mark.parametrize(("name", "cut"), [(SAMPLES, 3), (INDEX, 5), (INDEX, 12), (SAMPLES, 8)])

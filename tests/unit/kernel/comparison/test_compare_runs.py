@@ -109,7 +109,8 @@ def test_own_data_and_code_are_told_apart_by_their_content(tmp_path: Path) -> No
     def place(folder: str, content: str) -> dict[str, Any]:
         origin = {"reference": f"{folder}/net.py:make", "files": {f"{folder}/net.py": content * 64}, "package": ""}
         options = {"kind": "arrays", "digest": content * 64, "code": origin, "test": 0.2}
-        named = {"network": f"{folder}/net.py:make", "code": {"network": origin}}
+        named: dict[str, Any] = {"network": f"{folder}/net.py:make", "code": {"network": origin}}
+        named["sampling"] = f"weights:{folder}/w.npy#{content * 64}"
         return {"data": f"{folder}/data", "data_options": options, **named}
 
     write_group(tmp_path, "a", [0.7], **place("/runs/seed0", "a"))
@@ -118,7 +119,8 @@ def test_own_data_and_code_are_told_apart_by_their_content(tmp_path: Path) -> No
     write_group(tmp_path, "c", [0.9], **place("/runs/seed0", "c"))
     found = edgebll.compare([tmp_path])
     assert len(found.groups) == 2
-    assert sorted(found.options) == ["code.network", "data.digest"]
+    assert sorted(found.options) == ["code.network", "data.digest", "sampling"]
+    assert found.groups[1].options["sampling"] == "w.npy#cccccccccccc"
     assert found.groups[1].options["data.digest"] == "c" * 12
 
 

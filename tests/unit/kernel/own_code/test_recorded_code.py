@@ -57,6 +57,13 @@ def test_what_came_with_a_bundle_proves_nothing_of_itself(record: str, name: str
     assert not ran.exists()
 
 
+def test_what_it_imports_must_be_written_down_too(ran: Path) -> None:
+    Path("good.py").write_text("import evil\n\ndef f():\n    return evil.f()\n")
+    good = Path("good.py").absolute()
+    with pytest.raises(ConfigError, match=r"is made of .*evil\.py, whose content was not written down with it"):
+        resolve("task", "x", {}, CodeOrigin(f"{good}:f", {str(good): sha256_file(good)}))
+
+
 def test_a_manifest_of_a_stranger_runs_nothing(ran: Path) -> None:
     with pytest.raises(BundleError, match="whose content was not written down"):
         task_of_record({"name": "x", "code": {"reference": "evil:f", "files": {}, "package": ""}}, "manifest.json")

@@ -42,9 +42,10 @@ def evaluate_bundle(
             for name in names
         ]
         for indices, count in eval_batches(len(dataset), manifest.batch_size):
-            a: Array = dataset.inputs(indices)
+            x = dataset.inputs(indices)
+            a: Array = x
             for block in loaded:
                 a = block.evaluate(a)
-            for name, value in task.sums(a, dataset.targets(indices), count).items():
+            for name, value in task.sums(a, dataset.targets(indices, x), count).items():
                 totals[name] += value
     return task.results(totals)

@@ -109,11 +109,12 @@ def as_samples(what: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _check_finite(what: str, values: npt.NDArray[Any]) -> None:
     start = 0
-    for piece in SampleRows(values, np.arange(len(values))).pieces():
-        if not np.isfinite(piece).all():
-            row = start + int(np.argwhere(~np.isfinite(piece))[0][0])
-            raise DataError(f"{what} has a number that is not finite in sample {row}; mend it or take the sample out")
-        start += len(piece)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite in it, and refused
+        for piece in SampleRows(values, np.arange(len(values))).pieces():
+            if not np.isfinite(piece).all():
+                row = start + int(np.argwhere(~np.isfinite(piece))[0][0])
+                raise DataError(f"{what} has a number that is not finite in sample {row}; mend it or take the sample out")
+            start += len(piece)
 
 
 def _groups(name: str, arrays: Arrays) -> list[tuple[str, str, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 from edgebll.data.dataset import Floats
 from edgebll.data.own.class_folders import ClassFiles, find_class_files, has_class_files
 from edgebll.data.own.data_options import YES, OwnDataOptions
-from edgebll.data.own.decoded_classes import decode_classes, files_left_out, parts_left
+from edgebll.data.own.decoded_classes import decode_classes, files_left_out, parts_left, raise_of_machine
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.held_out import decide
 from edgebll.data.own.log_mel import log_mel, read_wave, wave_rate
@@ -107,8 +107,8 @@ def _rate(found: ClassFiles) -> int:
     for file in found.files:
         try:
             return wave_rate(file)
-        except Exception:  # a damaged file may raise anything; `decode_classes` says why
-            continue
+        except Exception as error:  # a damaged file may raise anything; `decode_classes` says why
+            raise_of_machine(error, file)
     raise DataError(
         f"{found.folder}: not one sound can be read, e.g. {found.name_of(0)}; give WAV files of whole numbers (PCM)"
     )

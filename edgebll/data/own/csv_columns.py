@@ -39,15 +39,16 @@ class CsvFile:
         """Columns of numbers: float32 (rows, len(names)).
 
         Raises:
-            DataError: there is no such column, or something else than a finite number in one; says in which line.
+            DataError: there is no such column, or something else than a finite number of float32 in one; says in which line.
         """
         try:
-            values = self._load(names, np.float64)
+            with np.errstate(over="ignore"):
+                values = self._load(names, np.float64).astype(np.float32)
         except ValueError:
             values = None
         if values is None or not np.isfinite(values).all():
             raise self._no_number(names)
-        return values.astype(np.float32)
+        return values
 
     def texts(self, name: str) -> npt.NDArray[np.str_]:
         """A column of texts (rows,).
@@ -108,6 +109,11 @@ class CsvFile:
                         f"{self.path}, line {number}: the column {name} has {cells[place]!r}, which is no number; "
                         "mend it, leave the line out, or name other columns with the data option columns"
                     )
+                if not _fits(cells[place]):
+                    return DataError(
+                        f"{self.path}, line {number}: the column {name} has {cells[place]}, but the largest number of float32 "
+                        f"is {np.finfo(np.float32).max:.3g}; mend it or give the column in a larger unit"
+                    )
         return DataError(f"{self.path} cannot be read as numbers; write one line a row with {self.delimiter!r} between")
 
     def _short_line(self) -> DataError:
@@ -124,6 +130,12 @@ def is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def _fits(text: str) -> bool:
+    """Whether a number is finite in float32 too."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(np.float32(float(text))))
 
 
 def open_csv(path: Path) -> CsvFile:

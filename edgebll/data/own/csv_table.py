@@ -126,12 +126,11 @@ def _labels(name: str, files: Sequence[CsvFile], options: TableOptions) -> tuple
     """Labels of all rows: one column of classes or numbers, several of numbers, or none."""
     if not options.target or options.labels == NONE:
         return settle_labels(name, None, replace(options, labels=NONE))
-    if len(options.target) > 1 or options.labels == NUMBERS:
+    several = len(options.target) > 1 or options.labels == NUMBERS
+    texts = np.array([""]) if several else np.concatenate([file.texts(options.target[0]) for file in files])
+    if several or (not options.labels and not options.classes and _has_fractions(texts)):
         numbers = np.concatenate([file.numbers(options.target) for file in files])
         return settle_labels(name, numbers, replace(options, labels=NUMBERS))
-    texts = np.concatenate([file.texts(options.target[0]) for file in files])
-    if not options.labels and not options.classes and _has_fractions(texts):
-        return settle_labels(name, texts.astype(np.float32)[:, None], replace(options, labels=NUMBERS))
     return settle_labels(name, texts, replace(options, labels=CLASSES, classes=options.classes or _names(texts)))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.support.option_values import TRUTH_WORDS
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 
 T = TypeVar("T", bound="OwnDataOptions")
@@ -20,7 +21,6 @@ T = TypeVar("T", bound="OwnDataOptions")
 FOUND_OUT = ("kind", "digest", "decoded", "code", "arguments", "count")
 YES, NO = "yes", "no"
 CLASSES, NUMBERS, NONE = "classes", "numbers", "none"
-_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _from_text(text: str, hint: Any) -> Any:
         (item, _) = typing.get_args(hint)
         return [_from_text(part.strip(), item) for part in text.split(",") if part.strip()]
     if hint is bool:
-        return _TRUTH.get(text.lower(), text)
+        return TRUTH_WORDS.get(text.lower(), text)
     if hint in (int, float, int | None):
         with contextlib.suppress(ValueError):
             return float(text) if hint is float else int(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy.typing as npt
 from edgebll.data.own.class_folders import ClassFiles
 from edgebll.data.own.decoded_cache import Decoded, DecodedFiles, decoded_files
 from edgebll.data.own.held_out import LEFT_OUT
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.errors import DataError, EdgebllError
 from edgebll.kernel.limits import usable_cores
 
+#: What the system says where a damaged file sends its decoder to a place that there is not.
+_OF_FILES = (errno.EINVAL, errno.EOVERFLOW)
 _CHUNK = 256
 _REASON_CHARS = 200
 
@@ -39,13 +42,14 @@ def decode_classes(
         begun: called where it was not done earlier, before the first file.
 
     Raises:
-        DataError: of a class not one file can be decoded.
+        DataError: of a class not one file can be decoded, or the machine refuses to read one.
     """
 
     def one(path: Path) -> Decoded:
         try:
             return decode(path)
         except Exception as error:  # decoders raise anything on damaged files
+            raise_of_machine(error, path)
             return " ".join(str(error).split())[:_REASON_CHARS] or type(error).__name__
 
     def rows() -> Iterator[Decoded]:
@@ -63,6 +67,25 @@ def decode_classes(
                 f"{found.name_of(places[0])}: {decoded.faults[places[0]]}; give other files or take the class out"
             )
     return decoded
+
+
+def raise_of_machine(error: Exception, path: Path) -> None:
+    """Refuse to go on where a file may be whole, and only this machine cannot read it now: it would be left out for good.
+
+    Args:
+        error: what a decoder raised.
+        path: of the file.
+
+    Raises:
+        DataError: memory is short, or the system refuses the file. EdgebllError: what was raised on purpose.
+    """
+    if isinstance(error, EdgebllError):
+        raise error
+    if isinstance(error, MemoryError):
+        raise DataError(f"there is not enough memory to decode {path}; free some, or take the file out") from error
+    if isinstance(error, OSError) and error.errno is not None and error.errno not in _OF_FILES:
+        told = f"{path} cannot be read ({error.strerror or error}), which is no fault of its content"
+        raise DataError(f"{told}; mend that and try again") from error
 
 
 def parts_left(found: ClassFiles, decoded: DecodedFiles) -> npt.NDArray[np.int8]:

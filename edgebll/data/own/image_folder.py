@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgebll.data.own.class_folders import ClassFiles, find_class_files, has_class_files
 from edgebll.data.own.data_options import YES, OwnDataOptions, check_word
-from edgebll.data.own.decoded_classes import decode_classes, files_left_out, parts_left
+from edgebll.data.own.decoded_classes import decode_classes, files_left_out, parts_left, raise_of_machine
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.image_decoding import CROP, SQUASH, decode, decoder, measure
 from edgebll.data.own.sample_pool import SamplePool
@@ -130,5 +130,6 @@ def _channels(found: ClassFiles, channels: dict[int, int]) -> int:
 def _head(path: Path) -> tuple[int, int, int] | None:
     try:
         return measure(path)
-    except Exception:  # decoders raise anything on damaged files; `decode_classes` says why
+    except Exception as error:  # decoders raise anything on damaged files; `decode_classes` says why
+        raise_of_machine(error, path)
         return None

@@ -77,7 +77,8 @@ def _looks(values: npt.NDArray[Any] | None) -> str:
 
 def _of_numbers(name: str, values: npt.NDArray[Any]) -> Floats:
     try:
-        numbers = values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            numbers = values.astype(np.float32)
     except ValueError as error:
         raise DataError(f"{name}: labels must be numbers, but {error}; mend them or say labels=classes") from error
     if not np.isfinite(numbers).all():

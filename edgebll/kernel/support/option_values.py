@@ -22,7 +22,8 @@ _EXAMPLES = {
     "optimizer": "clip_norm=1",
     "data": "size=64",
 }
-_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+#: Words for truth values, in lower case.
+TRUTH_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 #: Annotation, as a type or its name -> a value of that type.
 _ANNOTATED: dict[Any, Any] = {name: value for value in (False, 0, 0.0, "") for name in (type(value), type(value).__name__)}
 _WORDS: dict[type[Any], str] = {bool: "true or false", int: "an int", str: "a text", tuple: "numbers such as 1,2.5,1"}
@@ -94,7 +95,7 @@ def _looked_like(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lower() in ("true", "false"):
-        return _TRUTH[value.lower()]
+        return TRUTH_WORDS[value.lower()]
     with contextlib.suppress(ValueError, SyntaxError):
         number = ast.literal_eval(value)
         return number if isinstance(number, int | float) else value
@@ -106,7 +107,7 @@ def _convert(value: Any, default: Any, what: str) -> Any:
     if kind is tuple:
         return _numbers(value, what)
     if isinstance(value, str) and kind is bool:
-        value = _TRUTH.get(value.lower(), value)
+        value = TRUTH_WORDS.get(value.lower(), value)
     elif isinstance(value, str) and kind in (int, float):
         with contextlib.suppress(ValueError):
             value = kind(value)

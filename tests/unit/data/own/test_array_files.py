@@ -129,6 +129,8 @@ def test_labels_suggest_the_task(tmp_path: Path, y: Any, options: dict[str, str]
         ),
         ({"x": np.zeros((4, 2))}, {"labels": "classes"}, "has no labels, but the data option labels is classes"),
         ({"x": np.array([[1.0], [2.0], [np.nan], [0.0]]), "y": np.arange(4) % 2}, {}, "not finite in sample 2"),
+        ({"x": np.array([[1.0], [-1e39], [2.0], [0.0]]), "y": np.arange(4) % 2}, {}, "not finite in sample 1"),
+        ({"x": np.zeros((4, 2)), "y": np.array([0.5, 1e39, 1, 1])}, {}, "the label of sample 1 is not a finite number"),
         ({"x": np.array([["a"], ["b"]]), "y": np.arange(2)}, {}, "must be numbers"),
         ({"x": np.zeros(4), "y": np.arange(4)}, {}, r"must be numbers \(samples, ...\), not float64 \(4,\)"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(4, int)}, {}, "one class only, 0"),

@@ -106,6 +106,8 @@ def test_a_table_without_names_has_its_class_last(tmp_path: Path) -> None:
         ("a,b,label\n1,2,x\n,3,y\n", {}, "t.csv, line 3: the column a has '', which is no number"),
         ("a,b,label\n1,inf,x\n1,3,y\n", {}, "t.csv, line 2: the column b has 'inf'"),
         ("a,b,label\n1,2,x\n\n\n1,off,y\n", {}, "t.csv, line 5: the column b has 'off'"),
+        ("a,b,label\n1,2,x\n1,-4e38,y\n", {}, r"line 3: the column b has -4e38, but the largest .* float32 is 3\.4e\+38"),
+        ("a,label\n1,0.5\n2,1e39\n", {}, "t.csv, line 3: the column label has 1e39, but the largest number of float32 is"),
         ("a,b,label\n1,2,x\n1,2\n", {}, "t.csv, line 3: 2 values, but there are 3 columns"),
         ("a,b,label\n1,2,x\n1,2,\n", {}, "line 3: the column label is empty"),
         ("a,b,label\n1,2,x\n1,2,y\n", {"target": "class"}, "no column 'class'; it has a, b, label"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +76,47 @@ def test_damaged_files_are_left_out_and_named(tmp_path: Path) -> None:
     data = load_data(str(folder), tell=told.append)
     assert len(data.train) + len(data.test) == 38
     assert any("2 files are left out" in text and "cat/003.png" in text and "truncated" in text for text in told), told
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), r"there is not enough memory to decode .*cat/003\.png; free some, or take the file out"),
+        (OSError(errno.EMFILE, "Too many open files"), r"003\.png cannot be read \(Too many open files\), which is no fault"),
+    ],
+)
+@pytest.mark.parametrize("reader", ["decode", "measure"])
+def test_what_is_no_fault_of_a_file_leaves_none_out(
+    error: Exception, reason: str, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, whole = write_images(tmp_path / "photos"), getattr(image_folder, reader)
+
+    def short(path: Path, *how: Any) -> Any:
+        if path.parts[-2:] == ("cat", "003.png"):
+            raise error
+        return whole(path, *how)
+
+    monkeypatch.setattr(image_folder, reader, short)
+    with pytest.raises(DataError, match=reason):
+        load_data(str(folder))
+    monkeypatch.setattr(image_folder, reader, whole)
+    data = load_data(str(folder))
+    assert len(data.train) + len(data.test) == 40
+
+
+def test_a_place_that_there_is_not_is_a_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged TIFF sends its reader before the file's beginning."""
+    folder = write_images(tmp_path / "photos")
+
+    def lost(path: Path, *how: Any) -> Any:
+        if path.parts[-2:] == ("cat", "003.png"):
+            with path.open("rb", buffering=0) as stream:
+                stream.seek(-1)
+        return decode(path, *how)
+
+    monkeypatch.setattr(image_folder, "decode", lost)
+    data = load_data(str(folder))
+    assert len(data.train) + len(data.test) == 39
 
 
 def test_images_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,11 @@
-"""Convolutions and pooling of any geometry: value and gradients on ONNX Runtime against float64 autograd."""
+"""Convolutions and pooling of any geometry: value and gradients on ONNX Runtime against float64 autograd.
+
+Over one and two axes also in the forms for microcontrollers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +15,10 @@ from support.graphs import assert_lowered_equals_float64
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgebll_export import make_target
+
 Sizes = tuple[int, ...]
+TARGETS = [make_target("onnx"), make_target("microcontroller")]
 
 
 def sizes(draw: st.DrawFn, axes: int, low: int, high: int) -> Sizes:
@@ -45,6 +52,11 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+def _check_targets(function: Callable[..., Tensor], inputs: list[Tensor], axes: int) -> None:
+    for target in TARGETS if axes < 3 else TARGETS[:1]:
+        assert_lowered_equals_float64(function, inputs, target=target)
+
+
 def _reach(case: dict[str, Any]) -> list[int]:
     return [d * (k - 1) + 1 for k, d in zip(case["kernel"], case["options"]["dilation"], strict=True)]
 
@@ -52,7 +64,7 @@ def _reach(case: dict[str, Any]) -> list[int]:
 def _check(case: dict[str, Any], name: str, shapes: list[Sizes], **options: Any) -> None:
     function = getattr(F, f"{name}{case['axes']}d")
     inputs = [tensor(*shape) for shape in (shapes if case["bias"] else shapes[:2])]
-    assert_lowered_equals_float64(lambda *values: function(*values, **case["options"], **options), inputs)
+    _check_targets(lambda *values: function(*values, **case["options"], **options), inputs, case["axes"])
 
 
 @settings(max_examples=40, deadline=None)
@@ -111,7 +123,7 @@ def test_max_pooling(case: dict[str, Any], data: st.DataObject) -> None:
     assume(_fits(case, dilation) and _sees(case, dilation, int(case["ceil"])))
     function = getattr(F, f"max_pool{case['axes']}d")
     options = (case["kernel"], case["stride"], case["padding"], dilation, case["ceil"])
-    assert_lowered_equals_float64(lambda x: function(x, *options), [ties(2, 3, *case["space"])])
+    _check_targets(lambda x: function(x, *options), [ties(2, 3, *case["space"])], case["axes"])
 
 
 @settings(max_examples=40, deadline=None)
@@ -123,7 +135,7 @@ def test_average_pooling(case: dict[str, Any], count_padding: bool, divisor: int
     options = [case["kernel"], case["stride"], case["padding"], case["ceil"], count_padding]
     if case["axes"] > 1:
         options.append(divisor)
-    assert_lowered_equals_float64(lambda x: function(x, *options), [tensor(2, 3, *case["space"])])
+    _check_targets(lambda x: function(x, *options), [tensor(2, 3, *case["space"])], case["axes"])
 
 
 @settings(max_examples=30, deadline=None)
@@ -131,4 +143,4 @@ def test_average_pooling(case: dict[str, Any], count_padding: bool, divisor: int
 def test_adaptive_pooling(kind: str, axes: list[tuple[int, int]]) -> None:
     function = getattr(F, f"adaptive_{kind}_pool{len(axes)}d")
     x = ties(2, 3, *(size for size, _ in axes))
-    assert_lowered_equals_float64(lambda x: function(x, tuple(cells for _, cells in axes)), [x])
+    _check_targets(lambda x: function(x, tuple(cells for _, cells in axes)), [x], len(axes))

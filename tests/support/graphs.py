@@ -36,9 +36,9 @@ def run_model(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> dict[str
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def run_lowered(function: Function, inputs: list[torch.Tensor]) -> list[np.ndarray]:
+def run_lowered(function: Function, inputs: list[torch.Tensor], target: Target = ONNX) -> list[np.ndarray]:
     """Outputs of the lowered function."""
-    model = to_model(function, inputs)
+    model = to_model(function, inputs, target)
     wanted = {value.name for value in model.graph.input}
     fed = {f"i{k}": value.numpy() for k, value in enumerate(inputs) if f"i{k}" in wanted}
     results = run_model(model, fed)
@@ -64,12 +64,12 @@ def with_gradients(function: Callable[..., torch.Tensor]) -> Function:
 
 
 def assert_lowered_equals_float64(
-    function: Callable[..., torch.Tensor], inputs: list[torch.Tensor], tolerance: float = 2e-5
+    function: Callable[..., torch.Tensor], inputs: list[torch.Tensor], tolerance: float = 2e-5, target: Target = ONNX
 ) -> None:
     """Value and gradients of the lowered float32 function against autograd in float64, relative to the largest element."""
     both = with_gradients(function)
     expected = both(*(value.double() if value.is_floating_point() else value for value in inputs))
-    for position, (actual, exact) in enumerate(zip(run_lowered(both, inputs), expected, strict=True)):
+    for position, (actual, exact) in enumerate(zip(run_lowered(both, inputs, target), expected, strict=True)):
         scale = max(float(exact.abs().max()), 1e-6)
         error = float(np.abs(actual - exact.numpy()).max()) / scale
         assert actual.shape == tuple(exact.shape), f"output {position}"

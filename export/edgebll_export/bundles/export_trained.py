@@ -50,7 +50,7 @@ def export(
         out: the bundle folder to write; an earlier bundle there is replaced.
         state: weights boards start from, "trained" or "initial".
         batch_size: samples of a training step; by default the run's.
-        target: what runs the graphs, "onnx", "tensorrt-8.5", "tensorrt-8.6", "tensorrt-10" or "tensorrt-11".
+        target: what runs the graphs, "onnx", "tensorrt-8.5", "tensorrt-8.6", "tensorrt-10", "tensorrt-11" or "microcontroller".
         opset: of the target "onnx", at least 17; by default 17.
         threads: of a processor that computes a block, for the target "onnx"; by default not known.
         precision: numbers to compute in, "float32", "mixed" or "bfloat16"; by default the run's.

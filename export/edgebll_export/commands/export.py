@@ -38,7 +38,7 @@ def export(
     state: Annotated[str, typer.Option(help="Weights boards start from: trained or initial.")] = "trained",
     batch_size: Annotated[int | None, typer.Option(help="Samples of a training step. [default: the run's]")] = None,
     target: Annotated[
-        str, typer.Option(help="What runs the graphs: onnx, tensorrt-8.5, tensorrt-8.6, tensorrt-10 or tensorrt-11.")
+        str, typer.Option(help="What runs the graphs: onnx, tensorrt-8.5, -8.6, -10 or -11, or microcontroller.")
     ] = "onnx",
     opset: Annotated[int | None, typer.Option(help="Opset of the target onnx, at least 17. [default: 17]")] = None,
     threads: Annotated[

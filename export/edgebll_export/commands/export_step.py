@@ -29,7 +29,7 @@ def export_step(
         ),
     ] = None,
     target: Annotated[
-        str, typer.Option(help="What runs the graph: onnx, tensorrt-8.5, tensorrt-8.6, tensorrt-10 or tensorrt-11.")
+        str, typer.Option(help="What runs the graph: onnx, tensorrt-8.5, -8.6, -10 or -11, or microcontroller.")
     ] = "onnx",
     opset: Annotated[int | None, typer.Option(help="Opset of the target onnx, at least 17. [default: 17]")] = None,
     check: Annotated[bool, typer.Option(help="Compare ONNX Runtime with PyTorch on the example.")] = True,

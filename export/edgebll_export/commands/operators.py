@@ -20,12 +20,11 @@ def operators(
     if markdown and json:
         raise ConfigError("--markdown and --json exclude each other; choose one")
     import_exporter("listing operators")
-    from edgebll_export import TARGETS
-    from edgebll_export.lowering.operator_table import as_markdown, operator_rows
+    from edgebll_export.lowering.operator_table import FULL_TARGETS, as_markdown, operator_rows
 
     rows = operator_rows()
     if json:
-        print_json([{**asdict(row), "targets": list(TARGETS)} for row in rows])
+        print_json([{**asdict(row), "targets": list(FULL_TARGETS)} for row in rows])
     elif markdown:
         typer.echo(as_markdown(rows), nl=False)
     else:

@@ -97,6 +97,7 @@ class GraphBuilder:
         refusal = self.target.refusal(operator, dtypes, len(outputs), attributes)
         if refusal is not None:
             raise ExportError(refusal)
+        self.target.check_axes(operator, [*(value.stored for value in inputs if value is not None), *(s for _, s in outputs)])
         names = ["" if value is None else value.name for value in inputs]
         key = (operator, *names, *(f"{k}={v!r}" for k, v in sorted(attributes.items())))
         if key not in self._made:

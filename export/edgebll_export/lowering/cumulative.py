@@ -25,7 +25,7 @@ def cumsum(g: GraphBuilder, x: Value, axis: int, *, dtype: str | None = None) ->
     x = summable(g, x, dtype)
     if not x.shape:
         return x
-    if g.target.is_tensorrt and category(x.dtype) == 2:
+    if (g.target.is_tensorrt or g.target.compact) and category(x.dtype) == 2:
         return apply_matrix(g, x, axis, np.tri(x.shape[axis], dtype=np.float32))
     return g.op("CumSum", [x, g.constant(np.array(axis % len(x.shape), np.int64))], x.shape)
 

@@ -51,7 +51,7 @@ def nll_loss(
     """-x at the target's class, weighted: each, their sum, or their sum over the weights' sum, and that sum of weights."""
     axis, column, hit = _hit(g, x, target, ignored)
     total = reduce(g, "ReduceSum", _weighted(g, ones_where(g, hit, x.dtype), weight, axis), None, False)
-    picked = weight is None and math.prod(x.shape) > _PICKED_FROM
+    picked = weight is None and not g.target.compact and math.prod(x.shape) > _PICKED_FROM
     chosen = _picked(g, x, column, axis, ignored) if picked else _weighted(g, where(g, hit, x, 0.0), weight, axis)
     losses = g.elementwise("Neg", [reduce(g, "ReduceSum", chosen, [axis] if reduction == _NONE else None, False)])
     return (binary(g, "Div", losses, total) if reduction == _MEAN else losses), total

@@ -11,17 +11,22 @@ from edgebll_export.composites import COMPOSITES, Composite
 from edgebll_export.lowering_registry import COMPLEX_LOWERINGS, LOWERINGS, Lowering
 from edgebll_export.substitutes import SUBSTITUTES
 from edgebll_export.targets import TARGETS
+from edgebll_export.targets.microcontroller import MICROCONTROLLER, operator_list
 from edgebll_export.tracing.decompositions import DECOMPOSED
 
+#: Targets that take whatever has a lowering.
+FULL_TARGETS = tuple(name for name in TARGETS if name != MICROCONTROLLER)
 _IN_PARTS = "Traced in parts, by PyTorch's decomposition."
 _HEAD = f"""# Operators
 
 What `edgebll export` and `edgebll export-step` turn into ONNX, forward and gradient: the operators PyTorch records (ATen), by
 family. `edgebll operators --markdown` writes this page from the registry.
 
-Every entry is lowered for every target ({", ".join(TARGETS)}), in float32 and half precision, and is
-compared with float64 autograd on ONNX Runtime; tests hold all of that. An operator that is not listed is refused at export with
-its name and its place in the network: write it with others, or [register a lowering](../how-to/add-an-operator.md).
+Every entry is lowered for the targets {", ".join(FULL_TARGETS)}, in float32 and half
+precision, and is compared with float64 autograd on ONNX Runtime; tests hold all of that. An operator that is not
+listed is refused at export with its name and its place in the network: write it with others, or
+[register a lowering](../how-to/add-an-operator.md). What [microcontrollers](#on-a-microcontroller) have no operators for is
+refused likewise.
 
 Random operators have no form that gives the same numbers everywhere. For nn.Dropout and its kin a seeded layer stands in while
 a block trains (`edgebll.learning.SeededDropout`, whose generator is part of the block's state); dropout that is no layer of its
@@ -32,6 +37,10 @@ operators are traced as their pure counterparts.
 """
 _FUNCTIONS = """These functions of PyTorch look at values, count on strides or have no static gradient; while tracing, others
 that compute the same take their place. What of their options has no static form is refused with its name."""
+
+_SMALL = """Graphs for the target `microcontroller` hold these operators of ONNX, and no others. Entries above that need
+more, such as sorting, general powers or integer arithmetic, are refused. `devices/firmware/OPERATORS.md` says what each takes
+and gives. Written with them are {composed}, and all pooling and norms."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def as_markdown(rows: Sequence[OperatorRow]) -> str:
         lines += [f"## {family.capitalize()}", "", "| operators | |", "|---|---|"]
         lines += [_line(row) for row in rows if row.family == family]
         lines.append("")
-    return "\n".join([*lines, *_functions()])
+    return "\n".join([*lines, *_functions(), *_on_a_microcontroller()])
 
 
 def _functions() -> list[str]:
@@ -99,7 +108,19 @@ def _functions() -> list[str]:
     return ["## Functions", "", _FUNCTIONS, "", "| functions | |", "|---|---|", *rows, ""]
 
 
+def _on_a_microcontroller() -> list[str]:
+    """The section on the target's own list."""
+    known = operator_list()
+    rows = [f"| {kernel} | {_code(names)} |" for kernel, names in known.kernels.items()]
+    text = _SMALL.format(composed=_code(sorted(known.composed)))
+    return ["## On a microcontroller", "", text, "", "| kernel | operators |", "|---|---|", *rows, ""]
+
+
+def _code(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _line(row: OperatorRow) -> str:
-    names = ", ".join(f"`{name}`" for name in row.operators)
+    names = _code(row.operators)
     description = row.description.replace("|", "\\|").replace("[", "\\[")  # a bracket would begin a link
     return f"| {names} | {description} |"

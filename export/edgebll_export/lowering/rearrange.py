@@ -25,6 +25,10 @@ def flip(g: GraphBuilder, x: Value, axes: Sequence[int]) -> Value:
     if not x.shape:
         return x
     chosen = [axis % len(x.shape) for axis in axes]
+    if g.target.compact:
+        for axis in chosen:
+            x = pick(g, x, axis, np.arange(x.shape[axis])[::-1].astype(np.int64))
+        return x
     ends = [-1 - x.shape[axis] for axis in chosen]
     index = [g.constant(np.array(part, np.int64)) for part in ([-1] * len(chosen), ends, chosen, [-1] * len(chosen))]
     return g.op("Slice", [x, *index], x.shape) if chosen else x
@@ -61,6 +65,9 @@ def split_with_sizes(g: GraphBuilder, x: Value, sizes: Sequence[int], axis: int 
     if len(sizes) == 1:
         return [x]
     x = g.dense(x)
+    if g.target.compact:
+        ends = np.cumsum(sizes).tolist()
+        return [crop(g, x, [axis], [end - size], [end], [1]) for end, size in zip(ends, sizes, strict=True)]
     outputs = [(x.dtype, (*x.shape[:axis], size, *x.shape[axis + 1 :])) for size in sizes]
     return g.node("Split", [x, g.constant(np.array(sizes, np.int64))], outputs, axis=axis)
 

@@ -122,6 +122,8 @@ def pad(g: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int], 
     if not any(before) and not any(after):
         return x
     shape = [size + b + a for size, b, a in zip(x.shape, before, after, strict=True)]
+    if g.target.compact and min(*before, *after) < 0:
+        return _cut_and_padded(g, x, before, after, number)
     inputs = [x, g.constant(np.array([*before, *after], np.int64))]
     if number != 0.0:
         inputs.append(g.constant(np.asarray(number, x.dtype)))
@@ -129,6 +131,14 @@ def pad(g: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int], 
     if number == 0.0:
         note_padded(g, result, x, before, after)
     return result
+
+
+def _cut_and_padded(g: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int], number: float) -> Value:
+    """`pad` by a crop, and by a Pad whose counts are not negative."""
+    axes = range(len(x.shape))
+    starts, ends = [max(-b, 0) for b in before], [n + min(a, 0) for n, a in zip(x.shape, after, strict=True)]
+    kept = crop(g, x, axes, starts, ends, [1] * len(axes))
+    return pad(g, kept, [max(b, 0) for b in before], [max(a, 0) for a in after], number)
 
 
 @lowering("aten.constant_pad_nd.default", family=_FAMILY)

@@ -13,6 +13,7 @@ from edgebll_export.passes.drop_axes import drop_axes
 from edgebll_export.passes.fuse_updates import fuse_updates
 from edgebll_export.passes.merge_equal import merge_equal
 from edgebll_export.passes.merge_reshapes import merge_reshapes
+from edgebll_export.passes.plain_forms import plain_forms
 from edgebll_export.passes.scale_factors import scale_factors
 from edgebll_export.passes.scan_updates import scan_updates
 from edgebll_export.passes.simplify import simplify
@@ -33,18 +34,23 @@ PASSES: tuple[Pass, ...] = (
     scan_updates,
 )
 
-__all__ = ["PASSES", "Pass", "run_passes"]
+#: Of a compact target: none that joins updates, moves factors or hides transposes, because a planner looks for them.
+COMPACT_PASSES: tuple[Pass, ...] = (plain_forms, simplify, merge_reshapes, merge_equal)
+
+__all__ = ["COMPACT_PASSES", "PASSES", "Pass", "run_passes"]
 
 
-def run_passes(nodes: Nodes, names: Names, passes: Sequence[Pass] = PASSES) -> Nodes:
+def run_passes(nodes: Nodes, names: Names, passes: Sequence[Pass] | None = None) -> Nodes:
     """The nodes after all passes, in topological order, without those that no output needs.
 
     Args:
         nodes: in topological order; every output of the graph is copied by an Identity node.
         names: of all values of the graph.
-        passes: in this order.
+        passes: in this order; by default those that suit the target.
     """
     nodes = without_dead_nodes(nodes)
+    if passes is None:
+        passes = COMPACT_PASSES if names.target.compact else PASSES
     for one in passes:
         nodes = without_dead_nodes(in_order(one(nodes, [node.input[0] for node in nodes if node.op_type == "Identity"], names)))
     return nodes

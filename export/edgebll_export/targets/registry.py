@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.bounds import THREADS
+from edgebll_export.targets.microcontroller import MICROCONTROLLER, microcontroller
 from edgebll_export.targets.target import ONNX, Target
 from edgebll_export.targets.tensorrt import VERSIONS, tensorrt
 
-TARGETS = ("onnx", *VERSIONS)
+TARGETS = ("onnx", *VERSIONS, MICROCONTROLLER)
 MIN_OPSET, MAX_OPSET = 17, 23
 
 
@@ -18,7 +19,7 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
 
     Args:
         name: as in TARGETS.
-        opset: for "onnx", a version from MIN_OPSET to MAX_OPSET; TensorRT's targets have their own.
+        opset: for "onnx", a version from MIN_OPSET to MAX_OPSET; the other targets have their own.
         threads: for "onnx", how many threads of the processor compute a block, where that is known: some forms suit one, as
             `Target.scans`, others more, because ONNX Runtime computes several operators on one thread only.
 
@@ -33,14 +34,15 @@ def make_target(name: str = "onnx", opset: int | None = None, threads: int | Non
     if name not in TARGETS:
         raise ConfigError(f"the target must be one of {', '.join(TARGETS)}, not {name!r}")
     if threads is not None and name != "onnx":
-        raise ConfigError(f"the target {name} computes on a GPU, so threads of a processor mean nothing; leave threads out")
+        where = "on one core" if name == MICROCONTROLLER else "on a GPU"
+        raise ConfigError(f"the target {name} computes {where}, so threads of a processor mean nothing; leave threads out")
     if threads is not None:
         THREADS.check("threads", threads)
     if name == "onnx":
         if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
             raise ConfigError(f"the opset must lie between {MIN_OPSET} and {MAX_OPSET}, but is {opset}")
         return replace(ONNX, opset=opset or ONNX.opset, threads=threads, scans=threads == 1)
-    target = tensorrt(name)
+    target = microcontroller() if name == MICROCONTROLLER else tensorrt(name)
     if opset not in (None, target.opset):
         raise ConfigError(f"the target {name} has opset {target.opset}; leave the opset out or choose the target onnx")
     return target

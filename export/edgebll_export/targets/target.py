@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,8 @@ class Target:
         fast_masks: 0-1 masks by a steep HardSigmoid, faster on ONNX Runtime; elsewhere by a comparison.
         threads: of the processor that compute a block, where that is known.
         scans: updates of large tensors row by row in a Scan, faster on ONNX Runtime where a block has one thread.
+        compact: graphs of few operators, nodes and constants, for an interpreter, whatever ONNX Runtime would like better.
+        max_axes: of a value at most, where there is a limit.
         precisions: precisions of `edgebll.learning.PRECISIONS` that run there.
         refusal: says why a node cannot run there.
     """
@@ -51,6 +53,8 @@ class Target:
     fast_masks: bool = True
     threads: int | None = None
     scans: bool = False
+    compact: bool = False
+    max_axes: int | None = None
     precisions: tuple[str, ...] = ("float32", "mixed")
     refusal: Refusal = _by_onnxruntime
 
@@ -63,6 +67,16 @@ class Target:
         if precision not in self.precisions:
             raise ExportError(f"the target {self.name} does not compute in {precision}; it has {', '.join(self.precisions)}")
         return replace(self, opset=max(self.opset, _BFLOAT16_OPSET)) if precision == "bfloat16" else self
+
+    def check_axes(self, operator: str, shapes: Iterable[Sequence[int]]) -> None:
+        """Refuse values of more axes than the target has.
+
+        Raises:
+            ExportError: names the operator.
+        """
+        axes = max(map(len, shapes))
+        if self.max_axes is not None and axes > self.max_axes:
+            raise ExportError(f"the target {self.name} has {self.max_axes} axes at most, and {operator} has a value of {axes}")
 
     @property
     def is_tensorrt(self) -> bool:

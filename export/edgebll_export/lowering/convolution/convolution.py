@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgebll_export.graph.builder import GraphBuilder, Value
-from edgebll_export.lowering.convolution import columns, dense, depthwise, direct, unfolded, winograd
+from edgebll_export.lowering.convolution import columns, dense, depthwise, direct, single, unfolded, winograd
 from edgebll_export.lowering.convolution import form_choice as choice
 from edgebll_export.lowering.convolution.geometry import ConvolutionGeometry
 from edgebll_export.lowering.convolution.windows import each, pad_space
@@ -39,6 +39,7 @@ WEIGHT_GRADIENTS = {
     "dense": dense.weight_gradient,
     "unfolded": unfolded.weight_gradient,
     "winograd": winograd.weight_gradient,
+    "single": single.weight_gradient,
 }
 
 
@@ -49,6 +50,8 @@ def _setting(g: GraphBuilder, x: Value) -> choice.FormSetting:
 
 def _gradient_forms(g: GraphBuilder, x: Value, geometry: ConvolutionGeometry) -> tuple[str, str]:
     """The rule was measured on ONNX Runtime; TensorRT chooses among kernels itself and has the most for Conv and MatMul."""
+    if g.target.compact:
+        return "transposed", "single"
     if g.target.is_tensorrt:
         return _tensorrt_input_gradient(geometry, x.dtype), "taps"
     setting = _setting(g, x)

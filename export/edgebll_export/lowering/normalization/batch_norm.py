@@ -45,8 +45,7 @@ def batch_norm(
     channels = x.shape[1]
     scale, shift = _single(g, weight) or _filled(g, channels, 1.0), _single(g, bias) or _filled(g, channels, 0.0)
     if not training and running_mean is not None and running_var is not None:
-        inputs = [x, scale, shift, to_copy(g, running_mean, _STATISTICS), to_copy(g, running_var, _STATISTICS)]
-        y = g.op("BatchNormalization", inputs, x.shape, epsilon=float(eps))
+        y = _by_running(g, x, (scale, shift), to_copy(g, running_mean, _STATISTICS), to_copy(g, running_var, _STATISTICS), eps)
         return to_copy(g, y, dtype), running_mean, _inverse_std(g, running_var, eps), running_mean, running_var
     if not g.target.batch_statistics:
         y, mean, var = _by_parts(g, x, scale, shift, eps)
@@ -56,6 +55,16 @@ def batch_norm(
     new_mean = _moved(g, running_mean, mean, momentum)
     new_var = _moved(g, running_var, mul(g, var, count / max(1, count - 1)), momentum)
     return to_copy(g, y, dtype), mean, _inverse_std(g, var, eps), new_mean, new_var
+
+
+def _by_running(g: GraphBuilder, x: Value, learnt: tuple[Value, Value], mean: Value, var: Value, eps: float) -> Value:
+    """Evaluation mode, with running statistics."""
+    if not g.target.compact:
+        return g.op("BatchNormalization", [x, *learnt, mean, var], x.shape, epsilon=float(eps))
+    shaped, (scale, shift) = _Channels(g, len(x.shape)), learnt
+    centred = binary(g, "Sub", x, shaped.wide(mean))
+    slope = binary(g, "Mul", scale, _inverse_std(g, var, eps))
+    return binary(g, "Add", binary(g, "Mul", centred, shaped.wide(slope)), shaped.wide(shift))
 
 
 def _single(g: GraphBuilder, vector: Value | None) -> Value | None:

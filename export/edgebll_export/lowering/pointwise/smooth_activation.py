@@ -37,12 +37,20 @@ def _product(g: GraphBuilder, *factors: Value) -> Value:
 
 def _one_plus_erf(g: GraphBuilder, x: Value) -> Value:
     """In the form in which ONNX Runtime recognises GELU and fuses it, where no gradient needs the parts."""
+    if g.target.compact:
+        return _sum(g, _shared_erf(g, x), 1.0)
     return _sum(g, g.elementwise("Erf", [binary(g, "Div", x, math.sqrt(2.0))]), 1.0)
+
+
+def _shared_erf(g: GraphBuilder, x: Value) -> Value:
+    return g.elementwise("Erf", [mul(g, x, math.sqrt(0.5))])
 
 
 def _normal_share(g: GraphBuilder, x: Value) -> Value:
     """(1 + erf(x / sqrt 2)) / 2; the last two steps are the linear part of HardSigmoid, one pass over the tensor for two."""
-    return g.elementwise("HardSigmoid", [g.elementwise("Erf", [mul(g, x, math.sqrt(0.5))])], alpha=0.5, beta=0.5)
+    if g.target.compact:
+        return mul(g, _one_plus_erf(g, x), 0.5)
+    return g.elementwise("HardSigmoid", [_shared_erf(g, x)], alpha=0.5, beta=0.5)
 
 
 def _tanh_of_cubic(g: GraphBuilder, x: Value, square: Value) -> Value:

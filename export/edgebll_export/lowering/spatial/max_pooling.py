@@ -32,6 +32,7 @@ from edgebll_export.lowering.convolution.windows import Windows, pad_space, plan
 from edgebll_export.lowering.pointwise.promotion import to_copy
 from edgebll_export.lowering.reduction import reduce
 from edgebll_export.lowering.shape import cat
+from edgebll_export.lowering.spatial import compact_pooling
 from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "pooling"
@@ -55,6 +56,8 @@ def _taps(g: GraphBuilder, x: Value, windows: Windows) -> list[Value]:
 
 def _maximum(g: GraphBuilder, x: Value, windows: Windows) -> Value:
     """(B, C, *space) to (B, C, *out)."""
+    if g.target.compact:
+        return _compact_maximum(g, x, windows)
     axes, shape = len(windows.size), (*x.shape[:2], *windows.out)
     if math.prod(windows.out) == 1 and windows.size == windows.kernel and not any(windows.padding):
         return reduce(g, "ReduceMax", x, list(range(2, 2 + axes)), True)
@@ -69,16 +72,29 @@ def _maximum(g: GraphBuilder, x: Value, windows: Windows) -> Value:
     return g.op("MaxPool", [x], shape, **attributes)
 
 
+def _compact_maximum(g: GraphBuilder, x: Value, windows: Windows) -> Value:
+    if _are_apart(windows) and len(windows.size) < 3:
+        return compact_pooling.maximum_apart(g, _fitted(g, x, windows), windows)
+    first, *others = _taps(g, x, windows)
+    return g.elementwise("Max", [first, *others]) if others else first
+
+
+def _are_apart(windows: Windows) -> bool:
+    """Whether windows lie side by side."""
+    return windows.kernel == windows.stride and set(windows.dilation) == {1}
+
+
 def _gradient(g: GraphBuilder, grad: Value, x: Value, windows: Windows) -> Value:
     """From (B, C, *out) to (B, C, *space)."""
-    apart = windows.kernel == windows.stride and set(windows.dilation) == {1}
-    found = (_gradient_apart if apart else _gradient_overlapping)(g, grad, x, windows)
+    found = (_gradient_apart if _are_apart(windows) else _gradient_overlapping)(g, grad, x, windows)
     return pad_space(g, found, [-count for count in windows.padding], [-count for count in windows.after])
 
 
 def _gradient_apart(g: GraphBuilder, grad: Value, x: Value, windows: Windows) -> Value:
     """Windows side by side."""
     fitted = _fitted(g, x, windows)
+    if g.target.compact:
+        return compact_pooling.gradient_apart(g, grad, fitted, windows)
     tiles = Windows.of(fitted.shape[2:], windows.kernel)
     scores = np.arange(math.prod(windows.kernel), 0, -1, dtype=np.float32).reshape(windows.kernel)
     by_place = np.tile(scores, windows.out)[None, None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ import numpy.typing as npt
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.lowering.axis_matrices import apply_matrix
 from edgebll_export.lowering.convolution.windows import Windows, planes
+from edgebll_export.lowering.pointwise.elementwise import binary
+from edgebll_export.lowering.reduction import reduce
+from edgebll_export.lowering.spatial import compact_pooling
 from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "pooling"
@@ -39,7 +42,7 @@ def _apply(g: GraphBuilder, x: Value, matrices: Sequence[Matrix]) -> Value:
     """Each matrix times x along its axis; the last axes of x have matrices."""
     lead, out = x.shape[: len(x.shape) - len(matrices)], tuple(len(matrix) for matrix in matrices)
     x = g.dense(x)
-    if math.prod(matrix.size for matrix in matrices) <= _DENSE_ENTRIES:
+    if math.prod(matrix.size for matrix in matrices) <= _DENSE_ENTRIES and not g.target.compact:
         both = matrices[0]
         for matrix in matrices[1:]:
             both = np.kron(both, matrix)
@@ -58,11 +61,28 @@ def _transposed(matrices: Sequence[Matrix]) -> list[Matrix]:
 @lowering("aten._adaptive_avg_pool2d.default", "aten._adaptive_avg_pool3d.default", family=_FAMILY)
 def adaptive_avg_pool(g: GraphBuilder, x: Value, cells: Sequence[int]) -> Value:
     """(..., *space) to (..., *cells)."""
-    return _apply(g, x, [_adaptive_matrix(n, m) for n, m in zip(x.shape[-len(cells) :], cells, strict=True)])
+    space = x.shape[-len(cells) :]
+    if math.prod(cells) == 1 and g.target.compact:
+        return reduce(g, "ReduceMean", x, list(range(-len(cells), 0)), True)
+    windows = compact_pooling.adaptive_windows(space, cells) if _is_compact(g, len(cells)) else None
+    if windows is not None:
+        return compact_pooling.average(g, g.dense(x), windows, None, ())
+    return _apply(g, x, [_adaptive_matrix(n, m) for n, m in zip(space, cells, strict=True)])
+
+
+def _is_compact(g: GraphBuilder, axes: int) -> bool:
+    """Whether averages are convolutions of one channel, which compact targets have over two axes."""
+    return g.target.compact and axes < 3
 
 
 def _adaptive_backward(g: GraphBuilder, grad: Value, x: Value, axes: int) -> Value:
-    sizes = zip(x.shape[-axes:], grad.shape[-axes:], strict=True)
+    space, cells = x.shape[-axes:], grad.shape[-axes:]
+    if math.prod(cells) == 1 and g.target.compact:
+        return replace(binary(g, "Mul", grad, 1.0 / math.prod(space)), shape=x.shape)
+    windows = compact_pooling.adaptive_windows(space, cells) if _is_compact(g, axes) else None
+    if windows is not None:
+        return compact_pooling.average_gradient(g, grad, windows, None, ())
+    sizes = zip(space, cells, strict=True)
     return _apply(g, grad, _transposed([_adaptive_matrix(n, m) for n, m in sizes]))
 
 
@@ -109,6 +129,16 @@ class _Average:
             matrix[i, low:high] = 1 if self.divisor is not None else 1 / counted
         return matrix
 
+    def factors(self) -> list[Matrix]:
+        """For each axis, the kernel's size over the elements that count, at every place along it."""
+        if self.divisor is not None:
+            return []
+        return [size / np.rint(1 / matrix.max(1)) for size, matrix in zip(self.windows.kernel, self.matrices(), strict=True)]
+
+    def suits_compact(self, g: GraphBuilder) -> bool:
+        """Whether it is a convolution on this target: no window reaches beyond the padding."""
+        return _is_compact(g, len(self.windows.size)) and max(self.windows.overhang) <= 0
+
     @property
     def is_plain(self) -> bool:
         """Whether AveragePool computes the same: it has no divisor, and counts differently where a window reaches out."""
@@ -133,7 +163,9 @@ def _register(axes: int) -> None:
     @lowering(f"aten.avg_pool{axes}d.default", family=_FAMILY)
     def forward(g: GraphBuilder, x: Value, *options: Any) -> Value:
         average = _average(x, axes, *options)
-        if not average.is_plain:
+        if average.suits_compact(g):
+            return compact_pooling.average(g, g.dense(x), average.windows, average.divisor, average.factors())
+        if not average.is_plain or g.target.compact:
             return _apply(g, x, average.matrices())
         source, out = planes(g, g.dense(x), axes), average.windows.out
         shape = (*source.shape[:2], *out)
@@ -143,7 +175,10 @@ def _register(axes: int) -> None:
 
     @lowering(f"aten.avg_pool{axes}d_backward.default", family=_FAMILY)
     def backward(g: GraphBuilder, grad: Value, x: Value, *options: Any) -> Value:
-        return _apply(g, grad, _transposed(_average(x, axes, *options).matrices()))
+        average = _average(x, axes, *options)
+        if average.suits_compact(g):
+            return compact_pooling.average_gradient(g, grad, average.windows, average.divisor, average.factors())
+        return _apply(g, grad, _transposed(average.matrices()))
 
     forward.__doc__ = f"Mean of each window over {axes} axes."
     backward.__doc__ = f"Gradient of the mean over {axes} axes: the transposed matrices."

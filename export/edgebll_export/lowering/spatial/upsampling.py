@@ -64,6 +64,11 @@ def _matrices(
     return [_matrix(one_axis, size, new_size, align, scale) for size, new_size, scale in triples]
 
 
+def _by_repeating(g: GraphBuilder, axes: int, aten: str) -> bool:
+    """Whether there are operators that repeat elements and sum what was repeated."""
+    return axes == 2 and "nearest" in aten and not g.target.compact
+
+
 def _repeated(shape: Sequence[int], size: Sequence[int], scales: Sequence[float | None]) -> bool:
     """Whether every element is repeated the same whole number of times."""
     whole = all(new % old == 0 for old, new in zip(shape[2:], size, strict=True))
@@ -91,7 +96,7 @@ def _register(aten: str, one_axis: OneAxis, axes: int, aligned: bool) -> None:
 
     @lowering(f"aten.{aten}.default", family=_FAMILY)
     def forward(g: GraphBuilder, x: Value, size: Sequence[int], *rest: Any) -> Value:
-        if axes == 2 and "nearest" in aten and _repeated(x.shape, size, rest):
+        if _by_repeating(g, axes, aten) and _repeated(x.shape, size, rest):
             return _repeat(g, x, size)
         for place, matrix in enumerate(_matrices(one_axis, x.shape[-axes:], size, *options(rest))):
             x = apply_matrix(g, x, place - axes, matrix)
@@ -99,7 +104,7 @@ def _register(aten: str, one_axis: OneAxis, axes: int, aligned: bool) -> None:
 
     @lowering(f"aten.{aten}_backward.default", family=_FAMILY)
     def backward(g: GraphBuilder, grad: Value, size: Sequence[int], shape: Sequence[int], *rest: Any) -> Value:
-        if axes == 2 and "nearest" in aten and _repeated(shape, size, rest):
+        if _by_repeating(g, axes, aten) and _repeated(shape, size, rest):
             return _summed(g, grad, shape)
         for place, matrix in enumerate(_matrices(one_axis, shape[-axes:], size, *options(rest))):
             grad = apply_matrix(g, grad, place - axes, np.ascontiguousarray(matrix.T))

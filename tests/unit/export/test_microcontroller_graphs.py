@@ -1,0 +1,79 @@
+"""Blocks for microcontrollers: listed operators alone, the same training as the user's module, few nodes and constants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from support.slow import slow_after
+from support.small_networks import foreign_operators, small_network_of
+from torch import nn
+
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.learning import SGD, Adam, AdamW, Optimizer, make_rule, make_steps
+from edgebll.learning.networks import BlockNetwork
+from edgebll_export import export_bundle, make_target, verify_bundle
+from edgebll_export.bundles.block_models import block_models
+
+TARGET = make_target("microcontroller")
+PLAIN = SGD(momentum=0.0, nesterov=False, weight_decay=0.0)
+MOMENTUM = SGD(nesterov=False, weight_decay=0.0)
+#: Network, rule and optimiser; the first are the quick ones.
+CASES: list[tuple[str, str, Optimizer]] = [
+    ("mlp", "bll", MOMENTUM),
+    ("mlp", "backprop", Adam()),
+    ("lenet", "bll", SGD()),
+    ("mlp", "greedy", PLAIN),
+    ("mlp", "predsim", SGD()),
+    ("mlp", "dgl", AdamW(clip_norm=0.5)),
+    ("lenet", "backprop", PLAIN),
+    ("lenet", "greedy", Adam(weight_decay=0.01)),
+    ("lenet", "dgl", MOMENTUM),
+    ("resnet", "bll", MOMENTUM),
+    ("resnet", "greedy", SGD()),
+    ("resnet", "predsim", PLAIN),
+    ("resnet", "dgl", Adam()),
+    ("resnet", "backprop", SGD(accumulate=2)),
+    ("dscnn", "bll", MOMENTUM),
+    ("dscnn", "greedy", SGD()),
+    ("dscnn", "backprop", AdamW()),
+    ("lenet", "fa", SGD()),
+    ("lenet", "infopro", SGD()),
+]
+
+
+def exported(network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, batch_size: int = 4) -> Bundle:
+    """A bundle whose graphs hold listed operators alone."""
+    how: dict[str, Any] = {"rule": make_rule(rule), "optimizer": optimizer, "batch_size": batch_size}
+    export_bundle(network, path=path, target=TARGET, **how)
+    bundle = open_bundle(path)
+    for block in bundle.manifest.blocks:
+        for graph in block.graphs:
+            assert not foreign_operators(onnx.load_from_string(bundle.graph(block.name, graph)))
+    return bundle
+
+
+@pytest.mark.parametrize(("name", "rule", "optimizer"), slow_after(3, CASES))
+def test_blocks_train_as_the_users_module_does(name: str, rule: str, optimizer: Optimizer, tmp_path: Path) -> None:
+    network = small_network_of(name)
+    if rule in ("backprop", "fa"):
+        network = BlockNetwork([nn.Sequential(*network.blocks)], network.num_classes, network.input_shape)
+    bundle = exported(network, rule, optimizer, tmp_path / "bundle")
+    assert bundle.manifest.target == "microcontroller"
+    rows = verify_bundle(tmp_path / "bundle", steps=3, network=network)
+    assert {"step", "forward"} <= {row.graph for row in rows}
+    assert not [row for row in rows if row.failed]
+
+
+#: Nodes and bytes of constants of the step graph of a block, BLL with momentum, batches of 1: most that there may be.
+SIZES = [("mlp", 0, 85, 150), ("mlp", 1, 23, 56), ("resnet", 0, 245, 780), ("dscnn", 0, 361, 1100)]
+
+
+@pytest.mark.parametrize(("name", "index", "nodes", "constants"), slow_after(2, SIZES))
+def test_graphs_stay_small(name: str, index: int, nodes: int, constants: int) -> None:
+    step = make_steps(small_network_of(name), make_rule("bll"), MOMENTUM, 1)[index]
+    graph = block_models(step, TARGET).models["step"].graph
+    assert len(graph.node) <= nodes
+    assert sum(len(constant.raw_data) for constant in graph.initializer) <= constants

@@ -1,0 +1,118 @@
+"""Which kernels become one: those that make the peak of memory smaller, or keep it and take fewer instructions.
+
+Consumers are visited from the last to the first. A merger is tried whole, with the order and the lifetimes that follow from
+it, so none is accepted that makes the arena larger by what it keeps alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from edgebll.kernel.microcontroller.dependencies import in_order, is_allowed
+from edgebll.kernel.microcontroller.kernels import PlannedKernel
+from edgebll.kernel.microcontroller.lifetimes import peak_bytes, storages
+from edgebll.kernel.microcontroller.merging import absorbed, inlined
+from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer
+from edgebll.kernel.microcontroller.work import total_work
+
+Cost = tuple[int, int]
+Kernels = list[PlannedKernel]
+
+
+@dataclass(frozen=True)
+class GraphEnds:
+    """What lies before and behind the kernels of a graph.
+
+    Attributes:
+        inputs: buffers that are written before.
+        outputs: buffers that are read afterwards.
+        fits: whether a kernel can be written down: it has no more operands and needs no more registers than there are.
+    """
+
+    inputs: tuple[PlannedBuffer, ...]
+    outputs: frozenset[PlannedBuffer]
+    fits: Callable[[PlannedKernel], bool]
+
+    def peak(self, order: Sequence[PlannedKernel]) -> int:
+        """Bytes that an order needs at once."""
+        return peak_bytes(storages(order, self.inputs, self.outputs), len(order))
+
+
+def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Kernels:
+    """Fewer kernels that compute the same, in an allowed order.
+
+    Args:
+        kernels: in an allowed order.
+        ends: of the graph.
+    """
+    fusion = _Fusion(list(kernels), ends)
+    while fusion.sweep():
+        pass
+    return fusion.kernels
+
+
+class _Fusion:
+    """The kernels as they are, and what they cost."""
+
+    def __init__(self, kernels: Kernels, ends: GraphEnds) -> None:
+        self.kernels, self._ends = kernels, ends
+        self._cost: Cost = (ends.peak(kernels), total_work(kernels))
+
+    def sweep(self) -> bool:
+        """Visit every kernel once; whether any merger was accepted."""
+        any_merged = False
+        for reader in reversed(self.kernels):
+            current: PlannedKernel | None = reader
+            while current is not None and current in self.kernels:
+                current = self._merge_into(current)
+                any_merged = any_merged or current is not None
+        return any_merged
+
+    def _merge_into(self, reader: PlannedKernel) -> PlannedKernel | None:
+        """The kernel that took the reader's place, if one did."""
+        for view in (*reader.element_views, *reader.summand_views):
+            buffer = view.buffer
+            if buffer.role is not BufferRole.TEMPORARY:
+                continue
+            makers = [kernel for kernel in self.kernels if buffer in kernel.writes]
+            if len(makers) != 1 or makers[0] is reader:
+                continue
+            for gone, new in self._candidates(makers[0], reader, buffer):
+                if self._accept(gone, new):
+                    return new[-1]
+        return None
+
+    def _candidates(
+        self, maker: PlannedKernel, reader: PlannedKernel, buffer: PlannedBuffer
+    ) -> Iterator[tuple[Kernels, Kernels]]:
+        """Kernels that would go, and those that would take their place, the reader's or the merged one last."""
+        readers = [kernel for kernel in self.kernels if buffer in kernel.reads]
+        protected = buffer in self._ends.outputs or buffer.home is not None
+        if maker.source is None and len(maker.stores) == 1 and not protected:
+            new = [inlined(maker, one, buffer) for one in readers if one is not reader]
+            new.append(inlined(maker, reader, buffer))
+            found = [kernel for kernel in new if kernel is not None]
+            if len(found) == len(new):
+                yield [maker, *readers], found
+        keeps = protected or len(readers) > 1
+        for place in (maker.place, reader.place):
+            one = absorbed(maker, reader, buffer, keeps, place)
+            if one is None:
+                break
+            yield [maker, reader], [one]
+
+    def _accept(self, gone: Kernels, new: Kernels) -> bool:
+        """Put `new` in the place of `gone` if that is allowed and better."""
+        if not all(self._ends.fits(kernel) and is_allowed(kernel) for kernel in new):
+            return False
+        rest = [kernel for kernel in self.kernels if all(kernel is not one for one in gone)]
+        order = in_order([*rest, *new])
+        if order is None:
+            return False
+        work = self._cost[1] + total_work(new) - total_work(gone)
+        cost = (self._ends.peak(order), work)
+        if cost >= self._cost:
+            return False
+        self.kernels, self._cost = order, cost
+        return True

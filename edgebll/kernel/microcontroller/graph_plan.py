@@ -1,0 +1,162 @@
+"""From one graph of a block to its plan: translated, updated in place, fused, scheduled, placed, written down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgebll.kernel.bundle.graph_signature import Signature, check_signature, signature
+from edgebll.kernel.bundle.onnx_file import read_model
+from edgebll.kernel.errors import BundleError
+from edgebll.kernel.microcontroller import element_nodes, product_nodes, reduction_nodes, shape_nodes  # noqa: F401  (they register)
+from edgebll.kernel.microcontroller.arena import arena_offsets
+from edgebll.kernel.microcontroller.buffer_places import PLAN_DTYPES, BufferPlaces
+from edgebll.kernel.microcontroller.dependencies import in_order
+from edgebll.kernel.microcontroller.emission import Emitter, fits
+from edgebll.kernel.microcontroller.expressions import load
+from edgebll.kernel.microcontroller.fusion import GraphEnds, fused
+from edgebll.kernel.microcontroller.kernels import PlannedKernel, element_kernel
+from edgebll.kernel.microcontroller.lifetimes import Storage, peak_bytes, storages
+from edgebll.kernel.microcontroller.plan_check import check_plan
+from edgebll.kernel.microcontroller.plan_kernels import GraphPlan
+from edgebll.kernel.microcontroller.plan_parts import Port, PortRole, StepGraph
+from edgebll.kernel.microcontroller.scheduling import scheduled
+from edgebll.kernel.microcontroller.state_updates import with_updates
+from edgebll.kernel.microcontroller.tensor_places import StateLayout, TensorPlace
+from edgebll.kernel.microcontroller.translation import output_views, translated
+from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer, StridedView
+from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+
+_GRAPHS = {"step": StepGraph.STEP, "forward": StepGraph.FORWARD, "feedback": StepGraph.FEEDBACK}
+
+
+@dataclass(frozen=True)
+class PlannedGraph:
+    """The plan of one graph, and what is known of it here alone.
+
+    Attributes:
+        plan: what a board gets.
+        inputs: where to put what the graph takes, but for the state.
+        outputs: where to find what it gives, but for the state.
+        lower_bound_bytes: of the arena for the order that was chosen: what is alive at once at the most.
+        lifetimes: what lies in the arena, and when, for whoever wants to see or check it.
+        offsets: byte offset of each buffer of the arena.
+    """
+
+    plan: GraphPlan
+    inputs: tuple[TensorPlace, ...]
+    outputs: tuple[TensorPlace, ...]
+    lower_bound_bytes: int
+    lifetimes: tuple[Storage, ...]
+    offsets: Mapping[PlannedBuffer, int]
+
+
+def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: StateLayout) -> PlannedGraph:
+    """Plan one graph.
+
+    Args:
+        content: of its ONNX file.
+        where: names it in errors.
+        spec: of the block.
+        graph: "step", "forward" or "feedback".
+        state: of the block.
+
+    Raises:
+        BundleError: the graph cannot run on a microcontroller; the sentence says why.
+    """
+    try:
+        read = read_model(content)
+    except BundleError as error:
+        raise BundleError(f"{where}: {error}; export the bundle again") from error
+    taken = signature(spec, graph)
+    check_signature(where, taken, Signature(read.inputs, read.outputs))
+    places = {place.tensor.name: place.offset for place in state.tensors}
+    buffers = {tensor.name: _input_buffer(tensor, tensor.name in places) for tensor in taken.inputs}
+    try:
+        translation = translated(read, buffers)
+        views = output_views(translation, taken.outputs)
+        return _Planning(spec, graph, taken, buffers, places, state.size_bytes).plan(translation.kernels, views)
+    except BundleError as error:
+        raise BundleError(f"{where}: {error}") from error
+
+
+def _input_buffer(tensor: TensorSpec, is_state: bool) -> PlannedBuffer:
+    role = BufferRole.STATE if is_state else BufferRole.INPUT
+    return PlannedBuffer(tensor.name, tensor.shape, role, tensor.dtype)
+
+
+@dataclass(frozen=True)
+class _Planning:
+    """What one graph's planning goes by."""
+
+    spec: BlockSpec
+    graph: str
+    signature: Signature
+    buffers: Mapping[str, PlannedBuffer]
+    places: Mapping[str, int]
+    state_bytes: int
+
+    def plan(self, kernels: list[PlannedKernel], views: Mapping[str, StridedView]) -> PlannedGraph:
+        kernels, results = self._with_results(kernels, views)
+        inputs = tuple(buffer for buffer in self.buffers.values() if buffer.role is BufferRole.INPUT)
+        ends = GraphEnds(inputs, frozenset(results.values()), fits)
+        first = in_order(kernels)
+        assert first is not None  # noqa: S101  (updates that would close a circle are copies)
+        order = scheduled(fused(first, ends), inputs, ends.outputs)
+        lifetimes = storages(order, inputs, ends.outputs)
+        offsets, arena_bytes = arena_offsets(lifetimes)
+        state_offsets = {self.buffers[name]: at for name, at in self.places.items() if name in self.buffers}
+        placement = BufferPlaces({**offsets, **state_offsets})
+        emitter = Emitter(placement)
+        written = tuple(emitter.kernel(kernel) for kernel in order)
+        given = tuple(TensorPlace(t, offsets[self.buffers[t.name]]) for t in self.signature.inputs if t.name not in self.places)
+        found = tuple(TensorPlace(t, offsets[results[t.name]]) for t in self.signature.outputs if t.name in results)
+        ports = (*self._ports(given), *self._ports(found))
+        content = bytes(placement.constants.content)
+        plan = GraphPlan(_GRAPHS[self.graph], self.state_bytes, arena_bytes, ports, content, written)
+        check_plan(plan)
+        return PlannedGraph(plan, given, found, peak_bytes(lifetimes, len(order)), tuple(lifetimes), offsets)
+
+    def _with_results(
+        self, kernels: list[PlannedKernel], views: Mapping[str, StridedView]
+    ) -> tuple[list[PlannedKernel], dict[str, PlannedBuffer]]:
+        """The kernels with all that leaves the next state and the outputs where they belong, and the buffers of the outputs."""
+        updates = {
+            self.buffers[name]: views[name + NEXT] for name in self.places if self.graph == "step" and name in self.buffers
+        }
+        for buffer, view in updates.items():
+            if buffer.dtype != "float32" and not (view.buffer is buffer and view.is_whole):
+                raise BundleError(f"the step changes {buffer.name!r}, which is {buffer.dtype}; a state that changes is float32")
+        kernels = with_updates(kernels, updates)
+        results: dict[str, PlannedBuffer] = {}
+        for tensor in self.signature.outputs:
+            if tensor.name.removesuffix(NEXT) in self.places:
+                continue
+            if tensor.dtype != "float32":
+                raise BundleError(f"the output {tensor.name!r} is {tensor.dtype}; outputs are float32")
+            view = views[tensor.name]
+            if view.buffer.role is not BufferRole.TEMPORARY or view.buffer.home is not None or not view.is_whole:
+                result = PlannedBuffer(tensor.name, tensor.shape).whole()
+                kernels, view = [*kernels, element_kernel(result, load(view), float(len(kernels)))], result
+            results[tensor.name] = view.buffer
+        return kernels, results
+
+    def _ports(self, places: Sequence[TensorPlace]) -> list[Port]:
+        return [
+            Port(*self._role(place.tensor.name), PLAN_DTYPES[place.tensor.dtype], place.offset, math.prod(place.tensor.shape))
+            for place in places
+        ]
+
+    def _role(self, name: str) -> tuple[PortRole, int]:
+        """What an input or output is, and its number among those of that kind."""
+        fixed = {"x": PortRole.X, "y": PortRole.Y, "a": PortRole.A, "beta": PortRole.A, "metrics": PortRole.METRIC}
+        if name in fixed:
+            return fixed[name], 0
+        if name in self.spec.scalars:
+            return PortRole.SCALAR, self.spec.scalars.index(name)
+        for role, tensors in ((PortRole.RECEIVED, self.spec.received), (PortRole.SENT, self.spec.sent)):
+            names = [tensor.name for tensor in tensors]
+            if name in names:
+                return role, names.index(name)
+        raise BundleError(f"{self.spec.name} has no input or output {name!r}")

@@ -1,0 +1,89 @@
+"""A block whose plans run in numpy, in the C runtime's order: the same bits as a microcontroller's, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebll.kernel.bundle import Bundle, check_state
+from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
+from edgebll.kernel.microcontroller.block_plan import BlockPlan, plan_block
+from edgebll.kernel.microcontroller.ordered_memory import Bytes
+from edgebll.kernel.microcontroller.ordered_reference import run_ordered
+from edgebll.kernel.microcontroller.plan_format import decode
+from edgebll.kernel.microcontroller.tensor_places import TensorPlace
+from edgebll.kernel.state.block_state import Array, State
+
+
+class OrderedBlock(BlockRuntime):
+    """A block computed from its encoded plans; it takes what the planner wrote and nothing else of the graphs.
+
+    Args:
+        bundle: exported for the target "microcontroller".
+        block: name of one of its blocks.
+        plan: of the block, where it was made before.
+    """
+
+    def __init__(self, bundle: Bundle, block: str, plan: BlockPlan | None = None) -> None:
+        self.spec = bundle.manifest.block(block)
+        self.plan = plan or plan_block(bundle, block)
+        self._plans = {name: decode(content) for name, content in self.plan.encoded.items()}
+        self._state: Bytes = np.zeros(self.plan.state_bytes, np.uint8)
+        self.load_state(bundle.state(block))
+
+    def train(
+        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
+    ) -> Trained:
+        """See BlockRuntime."""
+        self._check("x", x, self.spec.input)
+        self._check("y", y, self.spec.labels)
+        values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
+        results = self._run("step", {"x": x, "y": y, **values, **self._received(received)})
+        sent = {tensor.name: results[tensor.name] for tensor in self.spec.sent}
+        numbers = results["metrics"].tolist() if self.spec.metrics else ()
+        return results["a"], dict(zip(self.spec.metrics, numbers, strict=True)), sent
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        """See BlockRuntime."""
+        self._check("x", x, self.spec.input)
+        return self._run("forward", {"x": x})["a"]
+
+    def feedback(self, y: Tensor) -> Tensor:
+        """See BlockRuntime."""
+        if self.spec.beta is None:
+            raise ConfigError(f"{self.spec.name} has no feedback head; the rule of this bundle does not use one")
+        self._check("y", y, self.spec.labels)
+        return self._run("feedback", {"y": y})["beta"]
+
+    def _run(self, graph: str, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        planned, plan = self.plan.graphs[graph], self._plans[graph]
+        arena: Bytes = np.zeros(plan.arena_bytes, np.uint8)
+        for place in planned.inputs:
+            _at(arena, place)[...] = inputs[place.tensor.name]
+        run_ordered(plan, self._state, arena)
+        results = {}
+        for place in planned.outputs:
+            results[place.tensor.name] = _at(arena, place).copy()
+            results[place.tensor.name].flags.writeable = False
+        return results
+
+    def state(self) -> dict[str, Array]:
+        """See BlockRuntime."""
+        return {place.tensor.name: _at(self._state, place).copy() for place in self.plan.state.tensors}
+
+    def load_state(self, state: State) -> None:
+        """See BlockRuntime."""
+        check_state(self.spec, state, self.spec.name)
+        for place in self.plan.state.tensors:
+            _at(self._state, place)[...] = state[place.tensor.name]
+
+    def close(self) -> None:
+        """See BlockRuntime."""
+        self._plans = {}
+
+
+def _at(region: Bytes, place: TensorPlace) -> Tensor:
+    """A tensor in a region, as a view of it."""
+    return np.ndarray(place.tensor.shape, np.dtype(place.tensor.dtype), region.data, place.offset)

@@ -30,16 +30,20 @@ inline Value owned(OrtValue* value) {
   return Value(value, [](OrtValue* one) { ort().ReleaseValue(one); });
 }
 
-// A value of ONNX Runtime with its own memory, and a tensor's content in it.
-inline Value to_value(const Tensor& tensor) {
-  static const std::map<std::string, ONNXTensorElementDataType> kinds = {
+inline const std::map<std::string, ONNXTensorElementDataType>& kinds() {
+  static const std::map<std::string, ONNXTensorElementDataType> table = {
       {"F32", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT}, {"F16", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16},
       {"I64", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64}, {"I32", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32},
       {"U8", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8},  {"BOOL", ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL}};
+  return table;
+}
+
+// A value of ONNX Runtime with its own memory, and a tensor's content in it.
+inline Value to_value(const Tensor& tensor) {
   OrtAllocator* allocator = nullptr;
   check(ort().GetAllocatorWithDefaultOptions(&allocator));
   OrtValue* made = nullptr;
-  check(ort().CreateTensorAsOrtValue(allocator, tensor.shape.data(), tensor.shape.size(), kinds.at(tensor.dtype), &made));
+  check(ort().CreateTensorAsOrtValue(allocator, tensor.shape.data(), tensor.shape.size(), kinds().at(tensor.dtype), &made));
   Value value = owned(made);
   void* data = nullptr;
   check(ort().GetTensorMutableData(made, &data));
@@ -47,10 +51,27 @@ inline Value to_value(const Tensor& tensor) {
   return value;
 }
 
-inline const float* floats(const Value& value) {
+// A tensor with a copy of a value's content.
+inline Tensor to_tensor(const Value& value) {
+  OrtTensorTypeAndShapeInfo* info = nullptr;
+  check(ort().GetTensorTypeAndShape(value.get(), &info));
+  const std::unique_ptr<OrtTensorTypeAndShapeInfo, void (*)(OrtTensorTypeAndShapeInfo*)> held(
+      info, [](OrtTensorTypeAndShapeInfo* one) { ort().ReleaseTensorTypeAndShapeInfo(one); });
+  ONNXTensorElementDataType kind = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+  check(ort().GetTensorElementType(info, &kind));
+  size_t rank = 0;
+  check(ort().GetDimensionsCount(info, &rank));
+  Tensor made;
+  for (const auto& [name, known] : kinds()) {
+    if (known == kind) made.dtype = name;
+  }
+  made.shape.resize(rank);
+  check(ort().GetDimensions(info, made.shape.data(), rank));
   void* data = nullptr;
   check(ort().GetTensorMutableData(value.get(), &data));
-  return static_cast<const float*>(data);
+  const char* begin = static_cast<const char*>(data);
+  made.bytes.assign(begin, begin + made.count() * element_bytes(made.dtype));
+  return made;
 }
 
 class Block {
@@ -76,7 +97,7 @@ class Block {
 
   void load_state(const Tensors& tensors) {
     for (const auto& [name, shaped] : state_tensors_) {
-      const Tensor& given = tensors.at(name);
+      const Tensor& given = tensor_of(tensors, name);
       if (given.shape != shaped.shape || given.dtype != shaped.dtype) throw std::runtime_error("another state: " + name);
       state_[name] = to_value(given);
     }
@@ -88,8 +109,10 @@ class Block {
     std::vector<const OrtValue*> values;
     for (const std::string& name : inputs_) {
       const auto mine = state_.find(name);
+      const auto other = given.find(name);
+      if (mine == state_.end() && other == given.end()) throw std::runtime_error("the step needs " + name);
       in.push_back(name.c_str());
-      values.push_back(mine != state_.end() ? mine->second.get() : given.at(name).get());
+      values.push_back(mine != state_.end() ? mine->second.get() : other->second.get());
     }
     for (const std::string& name : outputs_) out.push_back(name.c_str());
     std::vector<OrtValue*> made(out.size(), nullptr);

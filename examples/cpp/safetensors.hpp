@@ -25,12 +25,26 @@ struct Tensor {
   }
   size_t count() const {
     size_t product = 1;
-    for (int64_t size : shape) product *= static_cast<size_t>(size);
+    for (int64_t size : shape) {
+      if (size < 0 || (size > 0 && product > kMost / static_cast<size_t>(size))) {
+        throw std::runtime_error("a tensor is larger than any file");
+      }
+      product *= static_cast<size_t>(size);
+    }
     return product;
   }
+
+ private:
+  static constexpr size_t kMost = SIZE_MAX / 8;  // elements, of 8 bytes at most
 };
 
 using Tensors = std::map<std::string, Tensor>;
+
+inline const Tensor& tensor_of(const Tensors& tensors, const std::string& name) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) throw std::runtime_error("there is no tensor " + name);
+  return found->second;
+}
 
 // As much of JSON as the header needs: objects, lists of whole numbers, and texts without escapes.
 class HeaderReader {
@@ -41,7 +55,7 @@ class HeaderReader {
     if (!accept(wanted)) fail(std::string("expected ") + wanted);
   }
   bool accept(char wanted) {
-    while (here_ < end_ && std::strchr(" \t\r\n", *here_) != nullptr) ++here_;
+    skip_spaces();
     if (here_ == end_ || *here_ != wanted) return false;
     ++here_;
     return true;
@@ -59,7 +73,7 @@ class HeaderReader {
     expect('[');
     if (accept(']')) return found;
     do {
-      accept('\0');  // passes over spaces
+      skip_spaces();
       int64_t number = 0;
       const char* start = here_;
       while (here_ < end_ && *here_ >= '0' && *here_ <= '9' && here_ - start < 18) number = number * 10 + (*here_++ - '0');
@@ -72,6 +86,10 @@ class HeaderReader {
   [[noreturn]] void fail(const std::string& what) const { throw std::runtime_error("the header is damaged: " + what); }
 
  private:
+  void skip_spaces() {
+    while (here_ < end_ && (*here_ == ' ' || *here_ == '\t' || *here_ == '\r' || *here_ == '\n')) ++here_;
+  }
+
   const char* here_;
   const char* end_;
 };

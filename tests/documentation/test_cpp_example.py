@@ -1,11 +1,18 @@
-"""The C++ program of examples/cpp: compiled without a warning, it trains blocks to their golden vectors."""
+"""The C++ program of examples/cpp: compiled without a warning, it trains blocks to their golden vectors.
+
+It is compiled with the compiler's sanitisers, so a read beyond a buffer ends it. Where CPP_EXAMPLE is "required", as in
+`.ci/run`, a machine without a compiler or the header fails instead of passing the test over.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,20 +27,28 @@ SOURCE = ROOT / "examples" / "cpp"
 COMPILER = shutil.which("c++") or shutil.which("g++")
 HEADERS = find_headers()
 
-pytestmark = [
-    pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler: apt install g++"),
-    pytest.mark.skipif(
-        HEADERS is None, reason=f"needs {HEADER}: run `make cpp-headers`, or set ONNXRUNTIME_INCLUDE to its folder"
-    ),
-]
+#: A read beyond a buffer, or what C++ does not define, ends the program with a code of its own.
+SANITISED = ["-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SANITISERS = {"ASAN_OPTIONS": "detect_leaks=0:exitcode=99", "UBSAN_OPTIONS": "exitcode=99"}
+
+
+def check_tools(compiler: str | None, headers: Path | None, required: bool) -> None:
+    """Skip what cannot be compiled here, or fail where it must be."""
+    missing = [
+        *(["a C++ compiler: apt install g++"] if compiler is None else []),
+        *([f"{HEADER}: run `make cpp-headers`, or set ONNXRUNTIME_INCLUDE to its folder"] if headers is None else []),
+    ]
+    if missing:
+        (pytest.fail if required else pytest.skip)("needs " + "; and ".join(missing))
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled program."""
+    check_tools(COMPILER, HEADERS, os.environ.get("CPP_EXAMPLE") == "required")
     folder = tmp_path_factory.mktemp("cpp")
     library = link_library(folder)
-    strict = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    strict = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *SANITISED]
     files = [str(SOURCE / "train_block.cpp"), str(library), "-o", str(folder / "train_block")]
     command = [str(COMPILER), *strict, "-isystem", str(HEADERS), *files, f"-Wl,-rpath,{folder}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -48,7 +63,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def run(program: Path, folder: Path, code: int) -> str:
-    done = subprocess.run([str(program), str(folder)], capture_output=True, text=True, timeout=60, check=False)
+    command, watched = [str(program), str(folder)], {**os.environ, **SANITISERS}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=watched)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code < 2 else done.stderr
 
@@ -90,3 +106,55 @@ def test_it_says_what_is_missing_or_damaged(bundle: Bundle, program: Path, tmp_p
     (folder / "state.safetensors").write_bytes(state)
     (folder / "step.onnx").write_bytes(b"no graph")
     assert "ONNX Runtime: " in run(program, folder, 2)
+
+
+def without(name: str) -> Callable[[dict[str, np.ndarray]], Any]:
+    return lambda golden: golden.pop(name)
+
+
+def put(name: str, value: np.ndarray) -> Callable[[dict[str, np.ndarray]], Any]:
+    return lambda golden: golden.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (put("0/a", np.zeros((1000, 1000), np.float32)), "another dtype or shape of 0/a than the step gives"),
+        (put("0/metrics", np.zeros((1,), np.float32)), "another dtype or shape of 0/metrics"),
+        (put("1/a", np.zeros((1 << 20,), np.int64)), "another dtype or shape of 1/a"),
+        (put("0/next/net.2.0.weight", np.zeros((1 << 20,), np.float32)), "another dtype or shape of 0/next/net.2.0.weight"),
+        (put("rounding/0/a", np.zeros((), np.float32)), "rounding/0/a is not two numbers"),
+        (put("rounding/0/a", np.zeros((2,), np.int64)), "is I64 where F32 was expected"),
+        (put("0/x", np.zeros((1, 1, 6, 6), np.float32)), "ONNX Runtime: "),
+        (without("0/a"), "there is no tensor 0/a"),
+        (without("1/lr"), "there is no tensor 1/lr"),
+        (without("final/net.2.0.weight"), "there is no tensor final/net.2.0.weight"),
+    ],
+)
+def test_golden_vectors_that_do_not_fit_are_told_and_not_read(
+    damage: Callable[[dict[str, np.ndarray]], Any], words: str, bundle: Bundle, program: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle.path / "block0", tmp_path / "block0"))
+    golden = dict(load_tensors(folder / "golden.safetensors"))
+    damage(golden)
+    save_tensors(folder / "golden.safetensors", golden)
+    assert words in run(program, folder, 2)
+
+
+def test_a_size_beyond_all_numbers_is_refused(bundle: Bundle, program: Path, tmp_path: Path) -> None:
+    """2^31 * 2^31 * 4 elements are 2^64, which a count of 64 bits holds as 0."""
+    folder = Path(shutil.copytree(bundle.path / "block0", tmp_path / "block0"))
+    entry = {"dtype": "F32", "shape": [1 << 31, 1 << 31, 4], "data_offsets": [0, 0]}
+    header = json.dumps({"0/x": entry}).encode()
+    (folder / "golden.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert "a tensor is larger than any file" in run(program, folder, 2)
+
+
+def test_what_continuous_integration_needs_is_not_passed_over() -> None:
+    assert "export CPP_EXAMPLE=required" in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    for compiler, headers in ((None, ROOT), ("c++", None)):
+        with pytest.raises(pytest.fail.Exception, match=r"needs (a C\+\+ compiler|onnxruntime_c_api\.h)"):
+            check_tools(compiler, headers, required=True)
+        with pytest.raises(pytest.skip.Exception):
+            check_tools(compiler, headers, required=False)
+    check_tools("c++", ROOT, required=True)

@@ -54,16 +54,20 @@ def as_labels(block: str, value: Any, expected: TensorSpec, task: Task | None, n
         num_classes: of the network.
 
     Raises:
-        DataError: as for `as_numbers`, or a class that there is not.
+        DataError: as for `as_numbers`, a class that there is not, or targets that are none of the task, e.g. shares of classes
+            whose sum is not 1.
     """
     array = _array(block, "y", value)
     fewer = array.ndim == len(expected.shape) - 1
     if task is not None and fewer and (array.dtype.kind in "iu" or not isinstance(task, ClassTask)):
         task.check_labels(array, f"{block}, y", num_classes)
-        array = task.targets(array, num_classes)
-    elif array.dtype.kind in "iub":
+        return as_numbers(block, "y", task.targets(array, num_classes), expected)
+    if array.dtype.kind in "iub":
         array = array.astype(expected.dtype)
-    return as_numbers(block, "y", array, expected)
+    targets = as_numbers(block, "y", array, expected)
+    if task is not None:
+        task.check_labels(targets, f"{block}, y", num_classes)
+    return targets
 
 
 def _array(block: str, name: str, value: Any) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 from edgebll.kernel.bundle import check_state
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime
+from edgebll.kernel.spec.last_batch import COUNT, MASK, step_scalars
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.kernel.state.block_state import Array, State, load_tensors, save_tensors
 from edgebll.kernel.tasks import Task
@@ -57,7 +58,9 @@ class TrainableBlock:
         """What the last training step has for other blocks besides a, by name; empty but for rules with side streams."""
         return self._sent
 
-    def train(self, x: Any, y: Any, lr: float, *, received: Mapping[str, Any] | None = None) -> tuple[Array, dict[str, float]]:
+    def train(
+        self, x: Any, y: Any, lr: float, *, received: Mapping[str, Any] | None = None, count: int | None = None
+    ) -> tuple[Array, dict[str, float]]:
         """One training step; the weights move on only if it succeeds.
 
         Args:
@@ -65,14 +68,16 @@ class TrainableBlock:
             y: labels as the task has them: class numbers (B,), or one-hot rows or other targets as `spec.labels` says.
             lr: learning rate, above 0 and finite, or 0 to learn nothing.
             received: what other blocks sent, exactly `spec.received`; None where that is empty.
+            count: samples that count, from the front, 1 to B, where the bundle was exported for batches that are not full
+                (`last_batch="mask"`); fill the others up with samples of the same kind. By default all.
 
         Returns:
             The block's output a (B, ...) from before the update, for the next block; and the metrics by name, "loss" among
             them. Where the loss is NaN, numbers in the graph overflowed: restore a state from before.
 
         Raises:
-            DataError: x, y or what is received does not fit, or is not finite. ConfigError: the learning rate is none, or the
-                block is closed or used by another thread. BoardError: the runtime failed.
+            DataError: x, y or what is received does not fit, or is not finite. ConfigError: the learning rate or the count is
+                none, or the block is closed or used by another thread. BoardError: the runtime failed.
         """
         if not (isinstance(lr, (int, float, np.number)) and np.isfinite(lr) and lr >= 0):
             raise ConfigError(f"the learning rate must be a finite number, at least 0, not {lr!r}")
@@ -80,8 +85,8 @@ class TrainableBlock:
         with self._in_use() as runtime:
             given = as_numbers(self.name, "x", x, spec.input)
             labels = self._labels(y)
-            rates = dict.fromkeys(spec.scalars, float(lr))
-            a, metrics, sent = runtime.train(given, labels, rates, self._received(received or {}))
+            scalars = step_scalars(spec.scalars, float(lr), self._counted(count))
+            a, metrics, sent = runtime.train(given, labels, scalars, self._received(received or {}))
             self._sent = MappingProxyType(sent)
         return a, metrics
 
@@ -161,16 +166,43 @@ class TrainableBlock:
         self.load_state(state)
 
     def close(self) -> None:
-        """Free the runtime; nothing else may be called afterwards, but this again."""
-        if self._runtime is not None:
-            self._runtime.close()
-            self._runtime = None
+        """Free the runtime; nothing else may be called afterwards, but this again.
+
+        Raises:
+            ConfigError: another thread is in a call; the end of `with` waits for that.
+        """
+        with self._alone():
+            self._free()
 
     def __enter__(self) -> TrainableBlock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        with self._busy:
+            self._free()
+
+    def _free(self) -> None:
+        if self._runtime is not None:
+            self._runtime.close()
+            self._runtime = None
+
+    def _counted(self, count: int | None) -> int:
+        """How many samples of a batch count.
+
+        Raises:
+            ConfigError: so many cannot, or the step was not made for less than all.
+        """
+        size = self.batch_size
+        if count is None or not self.spec.scalars:  # nothing in it learns
+            return size
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 1 <= count <= size:
+            raise ConfigError(f"{self.name} expected a whole number of 1 to {size} samples that count, not {count!r}")
+        if COUNT not in self.spec.scalars and count != size:
+            raise ConfigError(
+                f"{self.name} trains on batches of {size} samples that all count, not {count}; export the bundle with "
+                f'last_batch="{MASK}" for batches that are not full'
+            )
+        return int(count)
 
     def _labels(self, y: Any) -> Array:
         if not self.spec.takes_labels:  # nothing in it learns
@@ -187,11 +219,16 @@ class TrainableBlock:
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[BlockRuntime]:
-        if not self._busy.acquire(blocking=False):
-            raise ConfigError(f"{self.name} is used by another thread; let one at a time call it")
-        try:
+        with self._alone():
             if self._runtime is None:
                 raise ConfigError(f"{self.name} is closed; load it again")
             yield self._runtime
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._busy.acquire(blocking=False):
+            raise ConfigError(f"{self.name} is used by another thread; let one at a time call it")
+        try:
+            yield
         finally:
             self._busy.release()

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.spec.last_batch import DROP, MASK
 from edgebll.learning import SGD, AdamW, Optimizer, fine_tuned, make_rule
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export import export_bundle, make_target
@@ -67,9 +68,25 @@ def frozen(path: Path, target: str = "onnx") -> Bundle:
     return _export(tuned, "bll", SGD(), path, target)
 
 
+def masked(path: Path, target: str = "onnx") -> Bundle:
+    """One linear layer, a frozen one before it, whose step is told how many samples count, trained by plain SGD."""
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        blocks = [nn.Linear(6, 6).requires_grad_(False), nn.Linear(6, 3)]
+    network = BlockNetwork(blocks, num_classes=3, input_shape=(6,))
+    optimizer = SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0)
+    return _export(network, "bll", optimizer, path, target, last_batch=MASK)
+
+
 def _export(
-    network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, target: str, threads: int | None = None
+    network: BlockNetwork,
+    rule: str,
+    optimizer: Optimizer,
+    path: Path,
+    target: str,
+    threads: int | None = None,
+    last_batch: str = DROP,
 ) -> Bundle:
-    made, chosen = make_rule(rule), make_target(target, threads=threads)
-    export_bundle(network, rule=made, optimizer=optimizer, batch_size=BATCH_SIZE, path=path, target=chosen)
+    how = {"rule": make_rule(rule), "optimizer": optimizer, "batch_size": BATCH_SIZE, "last_batch": last_batch}
+    export_bundle(network, path=path, target=make_target(target, threads=threads), **how)  # type: ignore[arg-type]
     return open_bundle(path)

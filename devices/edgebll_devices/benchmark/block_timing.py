@@ -10,6 +10,7 @@ import numpy as np
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.runtime_table import load_block
 from edgebll.kernel.limits.resident_peak import ResidentPeak
+from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.kernel.state.block_state import Array
 from edgebll_devices.benchmark.latency import Latency, measure
@@ -57,8 +58,8 @@ def time_block(bundle: Bundle, block: str, runtime: str, *, threads: int, second
 
 
 def _still(spec: BlockSpec) -> dict[str, float]:
-    """A learning rate of 0: the same work, and weights stay what they are, however long it goes on."""
-    return dict.fromkeys(spec.scalars, 0.0)
+    """All samples at a learning rate of 0: the same work, and weights stay what they are, however long it goes on."""
+    return step_scalars(spec.scalars, 0.0, spec.input.shape[0])
 
 
 def _numbers(recorded: Array | None, tensor: TensorSpec) -> Array:

@@ -75,7 +75,7 @@ def warn_of_cap(threads: int) -> None:
     if threads > math.ceil(processors):
         _log.warning("%d threads on %g processors wait for each other: steps may take many times as long", threads, processors)
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    if limit.isdigit() and 0 < int(limit) < threads:
+    if limit.isdecimal() and 0 < int(limit) < threads:
         _log.warning("OMP_NUM_THREADS=%s keeps ONNX Runtime from using %d threads; unset it", limit, threads)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.runtime_table import load_block
+from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.tasks import task_of_record
 
 _WARM_UP, _TIMED = 2, 5
@@ -29,7 +30,7 @@ def step_seconds(bundle: Bundle, *, runtime: str = "onnxruntime", threads: int =
     seconds = []
     for block in manifest.blocks:
         with load_block(runtime, bundle, block.name, threads=threads) as loaded:
-            scalars = dict.fromkeys(block.scalars, 0.0)
+            scalars = step_scalars(block.scalars, 0.0, manifest.batch_size)
             received = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in block.received}
             times = []
             a: np.ndarray[Any, Any] = x

@@ -18,7 +18,7 @@ def usable_cores() -> int:
 def default_threads() -> int:
     """The usable processors, or as many as OMP_NUM_THREADS allows: the limit of PyTorch and of ONNX Runtime alike."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(usable_cores(), int(limit)) if limit.isdigit() and int(limit) else usable_cores()
+    return min(usable_cores(), int(limit)) if limit.isdecimal() and int(limit) else usable_cores()
 
 
 def usable_processors(root: Path = Path("/")) -> float:
@@ -37,6 +37,6 @@ def _quota(group: Group) -> float | None:
         quota, period = words if len(words) == 2 else ("max", "")
     else:
         quota, period = group.text("cpu.cfs_quota_us"), group.text("cpu.cfs_period_us")
-    if not quota.isdigit() or not period.isdigit() or not int(quota) or not int(period):
+    if not quota.isdecimal() or not period.isdecimal() or not int(quota) or not int(period):
         return None
     return int(quota) / int(period)

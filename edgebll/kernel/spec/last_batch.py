@@ -21,6 +21,17 @@ def last_batch_of(scalars: Iterable[Iterable[str]]) -> str:
     return MASK if any(COUNT in names for names in scalars) else DROP
 
 
+def step_scalars(names: Iterable[str], lr: float, count: int) -> dict[str, float]:
+    """The scalar inputs of one training step.
+
+    Args:
+        names: those that the block's step takes.
+        lr: learning rate.
+        count: samples of the batch that count, from the front.
+    """
+    return {name: float(count if name == COUNT else lr) for name in names}
+
+
 def check_last_batch(name: str) -> None:
     """Raise ConfigError unless it is DROP or MASK."""
     if name not in (DROP, MASK):

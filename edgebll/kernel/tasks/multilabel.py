@@ -52,8 +52,10 @@ class MultiLabel(Task):
         return shape
 
     def check_labels(self, labels: Values, where: str, num_classes: int) -> None:
-        """Only 0 and 1."""
+        """Only 0 and 1, or classes that there are."""
         super().check_labels(labels, where, num_classes)
+        if labels.ndim == 1 and not (labels.dtype.kind in "iu" and ((labels >= 0) & (labels < num_classes)).all()):
+            raise DataError(f"{where}: labels of multilabel must be classes 0..{num_classes - 1}, or 0 or 1 for each class")
         if labels.ndim > 1 and not np.isin(labels, (0, 1)).all():
             raise DataError(f"{where}: labels of multilabel must be 0 or 1, one for each class; mend the data")
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ExportError
+from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.learning import BlockStep
 from edgebll.learning.step_tensors import scalar_tensors, zeros
@@ -77,7 +78,7 @@ def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> t
 
 
 def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:
-    scalars = scalar_tensors(dict.fromkeys(step.spec.scalars, 0.1))
+    scalars = scalar_tensors(step_scalars(step.spec.scalars, 0.1, x.shape[0]))
     received = zeros(step.spec.received)
     inputs = {**state, "x": x, **({"y": y} if step.spec.takes_labels else {}), **scalars, **received}
 

@@ -5,7 +5,7 @@ import pytest
 from edgebll.kernel.limits import default_threads, usable_cores
 
 
-@pytest.mark.parametrize("limit", ["", "0", "many", "100000"])
+@pytest.mark.parametrize("limit", ["", "0", "many", "\u00b2", "100000"])
 def test_without_a_limit_all_usable_cores_are_taken(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", limit)
     assert default_threads() == usable_cores()

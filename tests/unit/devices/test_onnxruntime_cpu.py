@@ -173,7 +173,9 @@ def test_runtimes_import_no_more_than_they_need(bundle: Bundle, runtime: str, bl
     assert float(done.stdout) > 0
 
 
-@pytest.mark.parametrize(("limit", "threads", "warned"), [("1", 2, True), ("2", 2, False), ("", 2, False), ("1", 1, False)])
+@pytest.mark.parametrize(
+    ("limit", "threads", "warned"), [("1", 2, True), ("2", 2, False), ("", 2, False), ("\u00b2", 2, False), ("1", 1, False)]
+)
 def test_a_limit_on_threads_from_outside_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, limit: str, threads: int, warned: bool
 ) -> None:

@@ -109,6 +109,9 @@ GOOD_X, GOOD_Y = np.zeros((BATCH_SIZE, 1, 6, 6), np.float32), np.zeros(BATCH_SIZ
         (lambda b: b.train(GOOD_X, GOOD_Y + 5, 0.1), DataError, "block0, y: labels must lie in 0..4, but reach from 5 to 5"),
         (lambda b: b.train(GOOD_X, GOOD_Y - 1, 0.1), DataError, "reach from -1 to -1"),
         (lambda b: b.train(GOOD_X, np.zeros((8, 4), np.float32), 0.1), DataError, r"expected y of shape \(8, 5\)"),
+        (lambda b: b.train(GOOD_X, np.ones((8, 5), np.float32), 0.1), DataError, "block0, y: soft labels must be shares"),
+        (lambda b: b.train(GOOD_X, -np.eye(8, 5, dtype=int), 0.1), DataError, "soft labels must be shares"),
+        (lambda b: b.feedback(np.zeros((8, 5))), DataError, "soft labels must be shares"),
         (lambda b: b.train(GOOD_X, GOOD_Y, float("nan")), ConfigError, "learning rate must be a finite number"),
         (lambda b: b.train(GOOD_X, GOOD_Y, "fast"), ConfigError, "at least 0, not 'fast'"),
         (lambda b: b.train(GOOD_X, GOOD_Y, 0.1, received={"z": GOOD_X}), DataError, "expected to receive nothing and got z"),
@@ -166,10 +169,41 @@ def test_a_closed_block_and_one_in_use_say_so(bundle: Path) -> None:
         thread.start()
         thread.join()
     assert "block0 is used by another thread" in str(told[0])
+    with block._in_use(), pytest.raises(ConfigError, match="block0 is used by another thread"):
+        block.close()
+    assert block.state()
     block.close()
     block.close()
     with pytest.raises(ConfigError, match="block0 is closed; load it again"):
         block.predict(GOOD_X)
+
+
+def test_the_end_of_with_waits_for_a_call_under_way(bundle: Path) -> None:
+    inside, leave, came_back = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        with block._in_use() as runtime:
+            inside.set()
+            assert leave.wait(20)
+            runtime.state()
+            came_back.set()
+
+    def end() -> None:
+        with block:
+            pass
+        ended.append(came_back.is_set())
+
+    ended: list[bool] = []
+    block = load_block(bundle, 0)
+    threads = [threading.Thread(target=call), threading.Thread(target=end)]
+    threads[0].start()
+    assert inside.wait(20)
+    threads[1].start()
+    threads[1].join(0.1)  # it must not end, however long it is waited for
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert ended == [True]
 
 
 def test_no_torch_and_no_onnx(bundle: Path) -> None:

@@ -71,7 +71,9 @@ __all__ = [
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (SGD, Adam, AdamW)}
 RULE_REGISTRY = Registry("rule", RULES, Rule)
-OPTIMIZER_REGISTRY: Registry[Optimizer] = Registry("optimizer", OPTIMIZERS, Optimizer)  # type: ignore[type-abstract]
+#: A bundle has an optimiser's options beside its name and where its code is.
+_BESIDE = frozenset({"name", "code"})
+OPTIMIZER_REGISTRY: Registry[Optimizer] = Registry("optimizer", OPTIMIZERS, Optimizer, _BESIDE)  # type: ignore[type-abstract]
 
 
 def make_rule(name: str, **options: Any) -> Rule:

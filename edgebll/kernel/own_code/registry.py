@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, Resolved, full_options, known_names, make, origin_of_class, resolve
 from edgebll.kernel.support.plain_dataclasses import from_plain, to_plain
 
@@ -28,11 +29,13 @@ class Registry(Generic[T]):
         kind: one of `edgebll.kernel.own_code.GROUPS`.
         built_in: name -> class of those that edgebll brings.
         base: the class they all have.
+        reserved: names that no option may have, because records have other things under them, beside the options.
     """
 
     kind: str
     built_in: Mapping[str, type[T]]
     base: type[T]
+    reserved: frozenset[str] = frozenset()
 
     def names(self) -> list[str]:
         """Names that stand alone: those built in and those that installed packages offer."""
@@ -59,7 +62,9 @@ class Registry(Generic[T]):
         """The options with which `make` makes the same again, those left out too; arguments and errors are those of `make`."""
         found = self.find(name, recorded)
         if isinstance(found.value, type | self.base):
-            return make(found, self.kind, options, self.base).options()
+            made = make(found, self.kind, options, self.base)
+            self._check_names(made)
+            return made.options()
         return full_options(found, self.kind, options)
 
     def record(self, thing: T, name: str) -> dict[str, Any]:
@@ -68,7 +73,11 @@ class Registry(Generic[T]):
         Args:
             thing: it.
             name: its own name.
+
+        Raises:
+            ConfigError: an option has a reserved name.
         """
+        self._check_names(thing)
         origin = None if self.built_in.get(name) is type(thing) else origin_of_class(type(thing))
         return {"name": name} if origin is None else {"name": origin.short, "code": to_plain(origin)}
 
@@ -86,3 +95,11 @@ class Registry(Generic[T]):
         """
         recorded = None if code is None else from_plain(CodeOrigin, code, f"{where}: code of the {self.kind}")
         return self.make(name, options, recorded)
+
+    def _check_names(self, thing: T) -> None:
+        names: list[str] = [field.name for field in fields(thing)] if is_dataclass(thing) else []
+        for name in self.reserved.intersection(names):
+            raise ConfigError(
+                f"the {self.kind} {type(thing).__name__} has an option called {name!r}, which a bundle has for something "
+                "else; call it otherwise"
+            )

@@ -84,8 +84,9 @@ def export_bundle(
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
             on the examples, or gives NaN or infinite numbers.
-        ConfigError: the rule cannot train this network, a tuning means nothing of it, or a block is no function of its state
-            and inputs: it keeps something between calls, or draws random numbers that are not PyTorch's.
+        ConfigError: the rule cannot train this network, a tuning means nothing of it, an option of the optimiser is called
+            "name" or "code", or a block is no function of its state and inputs: it keeps something between calls, or draws
+            random numbers that are not PyTorch's.
         BundleError: its edges cannot run, see `edgebll.kernel.spec.edge_check.check_edges`.
         StorageError: the folder cannot be written.
 
@@ -100,6 +101,7 @@ def export_bundle(
         >>> manifest.batch_size, manifest.blocks[0].output.shape
         (16, (16, 16))
     """
+    descent = {**optimizer.options(), **OPTIMIZER_REGISTRY.record(optimizer, optimizer.name)}
     network = with_constants(fine_tuned(network, fine_tuning or FineTuning()), states or {}, "the given states")
     inputs = network.inputs.with_examples(examples)
     steps = make_steps(network, rule, optimizer, batch_size, precision, last_batch)
@@ -120,7 +122,7 @@ def export_bundle(
                 save_tensors(folder / step.name / CONSTANTS, {name: value.numpy() for name, value in step.constants.items()})
         recipe = {**asdict(schedule or Schedule(optimizer.lr)), **input_record(inputs), **_told(network, steps)}
         recipe |= provenance or {}
-        manifest = _manifest(network, rule, optimizer, steps, [block.spec for block in blocks], recipe)
+        manifest = _manifest(network, rule, descent, steps, [block.spec for block in blocks], recipe)
         return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
 
 
@@ -150,7 +152,7 @@ def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], 
 def _manifest(
     network: BlockNetwork,
     rule: Rule,
-    optimizer: Optimizer,
+    optimizer: dict[str, Any],
     steps: list[BlockStep],
     specs: list[BlockSpec],
     recipe: dict[str, Any],
@@ -159,7 +161,7 @@ def _manifest(
         format_version=FORMAT_VERSION,
         network=network.description,
         rule={**RULE_REGISTRY.record(rule, rule.name), "options": rule.options()},
-        optimizer={**optimizer.options(), **OPTIMIZER_REGISTRY.record(optimizer, optimizer.name)},
+        optimizer=optimizer,
         recipe=recipe,
         batch_size=steps[0].spec.input.shape[0],
         num_classes=network.num_classes,

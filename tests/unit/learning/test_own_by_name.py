@@ -95,6 +95,18 @@ def test_what_a_bundle_remembers_makes_the_same_again(own: Path) -> None:
     assert RULE_REGISTRY.record(make_rule(f"{own}:strong"), "bll") == {"name": "bll"}, "a factory's rule is what it is"
 
 
+@pytest.mark.parametrize("option", ["name", "code"])
+def test_an_optimizer_whose_option_a_bundle_would_lose_is_refused(option: str, own: Path) -> None:
+    file = own.with_name(f"own_{option}.py")
+    file.write_text(OWN.replace('"""p - lr g."""', f'{option}: str = "mine"'))
+    words = f"the optimizer Plain has an option called '{option}', which a bundle has for something else; call it otherwise"
+    with pytest.raises(ConfigError, match=words):
+        TrainConfig(optimizer=f"{file}:Plain").completed()
+    optimizer = make_optimizer(f"{file}:Plain")
+    with pytest.raises(ConfigError, match=words):
+        OPTIMIZER_REGISTRY.record(optimizer, "plain")
+
+
 def test_a_network_in_blocks_of_its_own_is_rebuilt_from_its_description(own: Path) -> None:
     shape = (1, 8, 8)
     network = make_network(f"{own}:hidden", num_classes=10, input_shape=shape, seed=3, options={"width": "16"})

@@ -30,7 +30,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.learning.finetuning.tuning_options import tuning_of
 from edgebll_devices.runtimes import BlockRuntime, load_block
 
-PLANS: dict[str, dict[str, Any]] = {
+TUNINGS: dict[str, dict[str, Any]] = {
     "everything": {},
     "without two blocks": {"freeze": ["block[01]"]},
     "adapters and last layer": {"adapter": "lora", "rank": 2, "trainable": "head"},
@@ -42,9 +42,9 @@ STEP_BATCH, STEP_IMAGE, BUDGET_S = 32, (1, 28, 28), 8.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one plan comes to: accuracies in percent, bytes of all blocks' states, and the time of a step over that of all."""
+    """What one tuning comes to: accuracies in percent, bytes of all blocks' states, and the time of a step over that of all."""
 
-    plan: str
+    tuning: str
     accuracies: tuple[float, ...]
     state_bytes: int
     step: float
@@ -62,20 +62,20 @@ def write_halves(folder: Path) -> None:
 
 
 def accuracies(folder: Path, seeds: int) -> dict[str, list[float]]:
-    """Test accuracies of every plan, in percent."""
-    found: dict[str, list[float]] = {plan: [] for plan in PLANS}
+    """Test accuracies of every tuning, in percent."""
+    found: dict[str, list[float]] = {tuning: [] for tuning in TUNINGS}
     for seed in range(seeds):
         old = folder / f"old{seed}"
         how: dict[str, Any] = {"network": "resnet8", "blocks": BLOCKS, "batch_size": 32, "threads": 1}
         edgebll.train(old, data=str(folder / "old.npz"), epochs=5, seed=seed, optimizer_option={"clip_norm": 1}, **how)
-        for plan, options in PLANS.items():
-            place = folder / f"{plan.replace(' ', '-')}{seed}"
+        for tuning, options in TUNINGS.items():
+            place = folder / f"{tuning.replace(' ', '-')}{seed}"
             bundle = edgebll.export(old, place / "bundle", batch_size=BATCH, **options)
             result = edgebll.simulate(
                 bundle, place / "run", data=str(folder / "new.npz"), epochs=EPOCHS, lr=LR, boards=0, seed=seed
             )
-            found[plan].append(100 * float(result.accuracy or 0.0))
-            print(f"seed {seed}, {plan}: {found[plan][-1]:.1f} %", flush=True)
+            found[tuning].append(100 * float(result.accuracy or 0.0))
+            print(f"seed {seed}, {tuning}: {found[tuning][-1]:.1f} %", flush=True)
     return found
 
 
@@ -95,34 +95,34 @@ def stepping(bundle: Bundle, blocks: Sequence[BlockRuntime]) -> Callable[[], Non
 
 
 def step_times(folder: Path) -> dict[str, float]:
-    """Time of a step of every plan over that of training everything."""
+    """Time of a step of every tuning over that of training everything."""
     with ExitStack() as stack:
         runs = {}
-        for plan, options in PLANS.items():
+        for tuning, options in TUNINGS.items():
             network = edgebll.make_network("resnet8", num_blocks=BLOCKS, num_classes=5, input_shape=STEP_IMAGE, seed=0)
-            path = folder / f"step-{plan.replace(' ', '-')}"
+            path = folder / f"step-{tuning.replace(' ', '-')}"
             edgebll.export_bundle(
                 network, rule=edgebll.BLL(), optimizer=edgebll.SGD(), batch_size=STEP_BATCH, path=path,
                 fine_tuning=tuning_of(options),
             )  # fmt: skip
             bundle = edgebll.open_bundle(path)
             blocks = [stack.enter_context(load_block("onnxruntime", bundle, spec.name)) for spec in bundle.manifest.blocks]
-            runs[plan] = stepping(bundle, blocks)
+            runs[tuning] = stepping(bundle, blocks)
         seconds = medians(runs, BUDGET_S * len(runs))
-    return {plan: value / seconds["everything"] for plan, value in seconds.items()}
+    return {tuning: value / seconds["everything"] for tuning, value in seconds.items()}
 
 
 def measure(seeds: int) -> list[Outcome]:
-    """All plans."""
+    """All tunings."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_halves(folder)
         found, times = accuracies(folder, seeds), step_times(folder)
         sizes = {}
-        for plan in PLANS:
-            manifest = edgebll.open_bundle(folder / f"{plan.replace(' ', '-')}0" / "bundle").manifest
-            sizes[plan] = sum(block.state_bytes for block in manifest.blocks)
-    return [Outcome(plan, tuple(found[plan]), sizes[plan], times[plan]) for plan in PLANS]
+        for tuning in TUNINGS:
+            manifest = edgebll.open_bundle(folder / f"{tuning.replace(' ', '-')}0" / "bundle").manifest
+            sizes[tuning] = sum(block.state_bytes for block in manifest.blocks)
+    return [Outcome(tuning, tuple(found[tuning]), sizes[tuning], times[tuning]) for tuning in TUNINGS]
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
@@ -130,7 +130,7 @@ def report(outcomes: Sequence[Outcome]) -> str:
     whole = outcomes[0].state_bytes
     rows = [
         [
-            one.plan, f"{statistics.mean(one.accuracies):.1f}", f"{min(one.accuracies):.1f} to {max(one.accuracies):.1f}",
+            one.tuning, f"{statistics.mean(one.accuracies):.1f}", f"{min(one.accuracies):.1f} to {max(one.accuracies):.1f}",
             f"{one.state_bytes / 1024:.1f}", f"{one.state_bytes / whole:.1%}", f"{one.step:.2f}",
         ]
         for one in outcomes

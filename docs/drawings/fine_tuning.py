@@ -15,13 +15,13 @@ def rows() -> list[tuple[str, float, float]]:
     """What trains, accuracy in percent, and state in KiB."""
     section = _RESULTS.read_text("utf-8").split("<!-- begin fine-tuning -->")[1].split("<!-- end")[0]
     cells = re.findall(r"^\| ([a-z][^|]*) \| ([\d.]+) \| [^|]* \| ([\d.]+) \|", section, re.MULTILINE)
-    return [(plan, float(accuracy), float(state)) for plan, accuracy, state in cells]
+    return [(tuning, float(accuracy), float(state)) for tuning, accuracy, state in cells]
 
 
 def draw() -> str:
     """The drawing's content."""
     found = rows()
-    told = "; ".join(f"{plan}: {accuracy:.1f} %, {state:.1f} KiB" for plan, accuracy, state in found)
+    told = "; ".join(f"{tuning}: {accuracy:.1f} %, {state:.1f} KiB" for tuning, accuracy, state in found)
     height = _TOP + _ROW * len(found) + 8
     drawing = Drawing(height, "Fine-tuning a part of a network", f"Accuracy and state by what trains. {told}.")
     drawing.words(24, 34, "Learning 5 to 9 from 100 images, knowing 0 to 4", look="strong", anchor="start")
@@ -29,9 +29,9 @@ def draw() -> str:
         drawing.box(x, 48, 14, 14, look=look)
         drawing.words(x + 22, 60, text, look="small", anchor="start")
     largest = max(state for *_, state in found)
-    for number, (plan, accuracy, state) in enumerate(found):
+    for number, (tuning, accuracy, state) in enumerate(found):
         y = _TOP + _ROW * number
-        drawing.words(24, y + 22, plan, look="small", anchor="start")
+        drawing.words(24, y + 22, tuning, look="small", anchor="start")
         bars = ((accuracy / 100, "teal", f"{accuracy:.1f} %"), (state / largest, "amber", f"{state:.1f} KiB"))
         for place, (part, look, text) in enumerate(bars):
             top, width = y + place * (_BAR + 4), max(2.0, round(_WIDTH * part, 1))

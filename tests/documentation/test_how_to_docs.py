@@ -42,7 +42,7 @@ def test_a_rule_and_an_objective_export_and_equal_autograd(page: str, trained: s
     assert all(line.endswith(" ok") for line in lines)
 
 
-def test_a_plan_freezes_a_block_and_a_layer(tmp_path: Path) -> None:
+def test_a_tuning_freezes_a_block_and_a_layer(tmp_path: Path) -> None:
     first, last = run("fine-tune", tmp_path)
     assert re.fullmatch(r"block0 state 0, frozen [1-9]\d* bytes, reports \[\]", first)
     assert re.fullmatch(r"block1 state [1-9]\d*, frozen [1-9]\d* bytes, reports \['loss'\]", last)

@@ -26,8 +26,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two blocks that do not train, then two that do."""
     path = tmp_path_factory.mktemp("bundle") / "frozen"
     network = make_network("mlp", num_blocks=4, num_classes=10, input_shape=(1, 8, 8), seed=3)
-    plan = FineTuning(("block[01]",))
-    export_bundle(network, rule=BLL(), optimizer=SGD(), batch_size=16, path=path, fine_tuning=plan)
+    tuning = FineTuning(("block[01]",))
+    export_bundle(network, rule=BLL(), optimizer=SGD(), batch_size=16, path=path, fine_tuning=tuning)
     return path
 
 

@@ -40,7 +40,7 @@ def networks(
     from edgebll.learning.networks.network_catalogue import catalogue
 
     if name is not None and (blocks is not None or split != "even" or name not in NETWORKS):
-        _show_plan(name, blocks, split, network_option, input_shape, classes, json)
+        _show_blocks(name, blocks, split, network_option, input_shape, classes, json)
         return
     entries = [entry for entry in catalogue() if name in (None, entry.name)]
     if json:
@@ -55,7 +55,7 @@ def networks(
             typer.echo(f"{other}: of {NETWORK_REGISTRY.find(other).package}.")
 
 
-def _show_plan(
+def _show_blocks(
     name: str,
     blocks: int | None,
     split: str,

@@ -1,4 +1,4 @@
-"""What the command line says of a plan that cannot be: one sentence, an exit code, and nothing written."""
+"""What the command line says of a tuning that cannot be: one sentence, an exit code, and nothing written."""
 
 from __future__ import annotations
 

@@ -119,8 +119,8 @@ def test_a_cut_is_shown_before_anything_is_trained(tmp_path: Path) -> None:
     """Multiply-accumulates and bytes by hand: 4x4 and 2x2 maps of a 3x3 convolution, then a linear layer."""
     (tmp_path / "net.py").write_text(OWN)
     own = ["networks", f"{tmp_path}/net.py:make", "--input-shape", "3x8x8", "--classes", "5", "--network-option", "width=4"]
-    plan = json.loads(call(*own, "--json").stdout)
-    blocks = [(b["macs"], b["parameters"], b["output_shape"], b["link_bytes"]) for b in plan["blocks"]]
+    shown = json.loads(call(*own, "--json").stdout)
+    blocks = [(b["macs"], b["parameters"], b["output_shape"], b["link_bytes"]) for b in shown["blocks"]]
     assert blocks == [(16 * 27 * 4, 112, [4, 4, 4], 256), (4 * 36 * 4, 148, [16], 64), (16 * 5, 85, [5], 0)]
     table = call(*own, "--cut", "0.1").stdout
     assert "in 2 blocks, samples of 3x8x8, 5 classes; the same again: --cut 0.1" in " ".join(table.split())
@@ -146,5 +146,5 @@ def test_networks_of_installed_packages_are_listed_and_go_by_their_names(
     (tmp_path / "obliging.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
     assert "obliging-net: of obliging 1.5." in call("networks").stdout
-    plan = call("networks", "obliging-net", "--input-shape", "3x8x8", "--classes", "5", "--json").stdout
-    assert len(json.loads(plan)["blocks"]) == 3
+    shown = call("networks", "obliging-net", "--input-shape", "3x8x8", "--classes", "5", "--json").stdout
+    assert len(json.loads(shown)["blocks"]) == 3

@@ -118,9 +118,9 @@ def test_no_backward_pass_is_computed_for_what_is_frozen(tmp_path: Path) -> None
     network = network_of(block, torch.zeros(4, 3))
     found = {}
     for freeze in ("", "0", "2", "[02]"):
-        plan = FineTuning((f"block0.{freeze}",)) if freeze else None
+        tuning = FineTuning((f"block0.{freeze}",)) if freeze else None
         export_bundle(
-            network, rule=Greedy(head_size=1), optimizer=PLAIN, batch_size=BATCH, path=tmp_path / "bundle", fine_tuning=plan
+            network, rule=Greedy(head_size=1), optimizer=PLAIN, batch_size=BATCH, path=tmp_path / "bundle", fine_tuning=tuning
         )
         found[freeze] = products(tmp_path / "bundle", "block0")
     whole = found[""]

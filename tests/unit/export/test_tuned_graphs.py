@@ -28,11 +28,11 @@ def block() -> nn.Module:
     return layers
 
 
-def export(plan: FineTuning, folder: Path, examples: Tensor) -> None:
+def export(tuning: FineTuning, folder: Path, examples: Tensor) -> None:
     optimizer = SGD(lr=LR, momentum=MOMENTUM, nesterov=False, weight_decay=DECAY)
     network = network_of(block(), examples)
     export_bundle(
-        network, rule=Greedy(head_size=1), optimizer=optimizer, batch_size=BATCH, path=folder, fine_tuning=plan
+        network, rule=Greedy(head_size=1), optimizer=optimizer, batch_size=BATCH, path=folder, fine_tuning=tuning
     )  # fmt: skip
 
 
@@ -91,8 +91,8 @@ def test_six_steps_with_adapters_equal_plain_pytorch(tmp_path: Path) -> None:
 
 def test_six_steps_with_rates_by_pattern_equal_plain_pytorch(tmp_path: Path) -> None:
     seen = batches(normal(*SHAPE))
-    plan = FineTuning(("block0.[01]",), lr_for={"3.weight": 0.5, "*.bias": 3.0}, decay_for={"3.*": 0.2})
-    export(plan, tmp_path, seen[0][0])
+    tuning = FineTuning(("block0.[01]",), lr_for={"3.weight": 0.5, "*.bias": 3.0}, decay_for={"3.*": 0.2})
+    export(tuning, tmp_path, seen[0][0])
     states = [dict(state) for state in by_graph(tmp_path, seen)]
     own = started(states[0], "net.3.weight", "net.3.bias", "head.weight", "head.bias")
     factors, decays = {"net.3.weight": 0.5, "net.3.bias": 3.0}, {"net.3.weight": 0.2, "net.3.bias": 0.2}
@@ -107,6 +107,6 @@ def test_six_steps_with_rates_by_pattern_equal_plain_pytorch(tmp_path: Path) -> 
 def test_every_rule_exports_adapters_that_equal_the_modules_own(rule: str, tmp_path: Path) -> None:
     made = make_rule(rule)
     network = make_network("resnet8", num_blocks=1 if made.one_block else 2, num_classes=CLASSES, input_shape=(1, 8, 8), seed=0)
-    plan = FineTuning(adapter="lora", rank=1, trainable="head")
-    export_bundle(network, rule=made, optimizer=SGD(), batch_size=4, path=tmp_path, fine_tuning=plan)
+    tuning = FineTuning(adapter="lora", rank=1, trainable="head")
+    export_bundle(network, rule=made, optimizer=SGD(), batch_size=4, path=tmp_path, fine_tuning=tuning)
     assert not [row for row in verify_bundle(tmp_path, steps=2) if row.failed]

@@ -29,6 +29,8 @@ def state(
     from edgebll.learning.training.trained_network import open_trained
 
     trained = open_trained(path)
+    if trained.without:
+        raise ConfigError(trained.without)
     if trained.network is None:
         say(
             f"edgebll: the code of the network {trained.name!r} is not known here; its tensors keep the names they have in the "

@@ -49,6 +49,8 @@ def state_dict(
         <All keys matched successfully>
     """
     trained = open_trained(Path(path), network)
+    if trained.without:
+        raise ConfigError(f"{trained.without}, or give the network as network=")
     if trained.network is None:
         raise ConfigError(
             f"the network {trained.name!r} of {path} was made in Python and is in no file that it could be imported from, so "

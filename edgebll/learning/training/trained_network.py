@@ -38,7 +38,8 @@ class TrainedNetwork:
         network: the network before anything was frozen, with weights that are not the trained ones; None where its code is not
             known here.
         fine_tuning: which parts of it were trained.
-        task: what it is for.
+        task: what it is for; None where its code is not here.
+        without: why the network or the task that a bundle tells of cannot be made here; empty where it can, or tells of none.
     """
 
     path: Path
@@ -54,7 +55,8 @@ class TrainedNetwork:
     bundle: Bundle | None
     network: BlockNetwork | None
     fine_tuning: FineTuning = field(default_factory=FineTuning)
-    task: Task = CLASSIFICATION
+    task: Task | None = CLASSIFICATION
+    without: str = ""
 
     @property
     def name(self) -> str:
@@ -118,6 +120,9 @@ def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork
 def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) -> TrainedNetwork:
     bundle = open_bundle(folder)
     manifest = bundle.manifest
+    task, without = _task_of(manifest, folder)
+    if network is None and task is not None:
+        network, without = _rebuilt(manifest, task, folder)
     data, options = place.data, place.data_options
     if data is None and isinstance(manifest.recipe.get("data"), str):
         data, options = manifest.recipe["data"], manifest.recipe.get("data_options", {})
@@ -133,19 +138,32 @@ def _of_bundle(place: TrainedPlace, folder: Path, network: BlockNetwork | None) 
         data_options=options,
         precision=manifest.precision,
         bundle=bundle,
-        network=network or _rebuilt(manifest, folder),
+        network=network,
         fine_tuning=tuning_in(manifest.recipe, str(folder)),
-        task=task_of_record(manifest.task, str(folder)),
+        task=task if network is None else network.task,
+        without=without if network is None else "",
     )
 
 
-def _rebuilt(manifest: Manifest, folder: Path) -> BlockNetwork | None:
-    """The network that a manifest tells of; None if it is nobody's that is known here."""
-    if manifest.network.get("name") not in NETWORKS and "code" not in manifest.network:
-        return None
+def _task_of(manifest: Manifest, folder: Path) -> tuple[Task | None, str]:
+    """The task that a manifest tells of; or None, and why a user's own cannot be made here."""
     try:
-        task, outputs = task_of_record(manifest.task, str(folder)), manifest.blocks[-1].output.shape[1:]
-        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs)
+        return task_of_record(manifest.task, str(folder)), ""
+    except BundleError as error:
+        if "code" not in manifest.task:
+            raise
+        return None, str(error)
+
+
+def _rebuilt(manifest: Manifest, task: Task, folder: Path) -> tuple[BlockNetwork | None, str]:
+    """The network that a manifest tells of; or None, and why it cannot be made here if it says whose it is."""
+    if manifest.network.get("name") not in NETWORKS and "code" not in manifest.network:
+        return None, ""
+    try:
+        outputs = manifest.blocks[-1].output.shape[1:]
+        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs), ""
+    except ConfigError as error:
+        return None, str(error)
     except PlainError as error:
         raise BundleError(f"{folder}: {error}; export the bundle again") from error
     except KeyError as error:

@@ -33,6 +33,7 @@ from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.precision import make_precision
 from edgebll.learning.step_tensors import zeros
 from edgebll_export.bundles.block_models import check_model
+from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.verify import rebuild_steps
 from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import ONNX, Target, make_target
@@ -42,6 +43,7 @@ _PRODUCTS = ("Conv", "Gemm", "MatMul")
 _OPTIONS = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
+@one_at_a_time
 def quantize_bundle(
     path: Path | str, out: Path | str, samples: Array, *, data: str = "", network: BlockNetwork | None = None
 ) -> Manifest:

@@ -15,6 +15,7 @@ import onnx
 
 from edgebll.kernel.support.atomic_files import check_parents, write_atomic
 from edgebll_export.bundles.block_models import check_model
+from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.functions.step_call import Call
 from edgebll_export.functions.step_check import Comparison, compare
 from edgebll_export.functions.step_repeat import eager_results
@@ -49,6 +50,7 @@ class StepExport:
         return self.comparison.errors
 
 
+@one_at_a_time
 def export_step(
     function: Callable[..., Any],
     example: Any,

@@ -22,6 +22,7 @@ from edgebll.kernel.version import __version__
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.training.trained_network import TrainedNetwork, open_trained
 from edgebll_export.bundles.block_models import check_model
+from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.quantize import quantised
 from edgebll_export.merged.check import difference, graphs_in_turn, modules_in_turn, outputs
 from edgebll_export.merged.forward_graphs import TrainedBlock, trained_blocks
@@ -38,9 +39,12 @@ _HALF_TOLERANCE = 2e-2
 #: Samples to compare on at least, and the batches they go in where any size is taken.
 _COMPARED, _SIZES = 32, (1, 7, 24)
 _CALIBRATED_AT_ONCE = 32
+#: Of a batch size.
+_MOST_DIGITS = 18
 _ON_PROCESSORS = ("float32", "mixed")
 
 
+@one_at_a_time
 def merge(
     run: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -97,7 +101,8 @@ def merge(
     blocks = trained_blocks(trained, trained.network) if trained.network is not None else []
     if not blocks and batch is None and trained.bundle is not None:
         wanted = trained.bundle.manifest.batch_size
-        listener.noted(f"without the code of {trained.name}: the bundle's own graphs are joined, for its batch of {wanted}")
+        why = f" ({trained.without})" if trained.without else ""
+        listener.noted(f"without the code of {trained.name}{why}: the bundle's graphs are joined, for its batch of {wanted}")
     listener.noted(f"merging {trained.path}; this takes some seconds a block")
     model = whole_model(trained, blocks, wanted)
     where = Path(data_dir) if data_dir is not None else None
@@ -124,7 +129,7 @@ def merge(
         size_bytes=len(content),
         samples=len(given),
         max_rel_error=found.max_rel_error,
-        same_class=_same_class(actual, expected, trained.task) if trained.task.classes else None,
+        same_class=_same_class(actual, expected, trained.task),
         state_sha256=trained.state_sha256,
     )
 
@@ -139,10 +144,17 @@ def _checked_options(file: Path, batch: int | str | None, int8: bool, float16: b
     check_parents(file)
     if batch is None or batch == DYNAMIC:
         return None
-    if isinstance(batch, str) and not batch.isdigit():
-        raise WrongValue("batch", f"must be a number of samples or {DYNAMIC}, not {batch!r}")
+    if not _is_whole(batch):
+        raise WrongValue("batch", f"must be a whole number of samples or {DYNAMIC}, not {batch!r}")
     COUNT.check("batch", int(batch))
     return int(batch)
+
+
+def _is_whole(batch: object) -> bool:
+    """Whether it is a whole number, or digits of one that any file could hold."""
+    if isinstance(batch, str):
+        return batch.isdecimal() and len(batch) <= _MOST_DIGITS
+    return isinstance(batch, (int, np.integer)) and not isinstance(batch, bool)
 
 
 def _chain(trained: TrainedNetwork, blocks: list[TrainedBlock], given: Array) -> tuple[Array, float]:
@@ -190,9 +202,19 @@ def _compared(
     return actual, found
 
 
-def _same_class(actual: Array, expected: Array, task: Task) -> float:
+def _same_class(actual: Array, expected: Array, task: Task | None) -> float | None:
+    if task is None or not task.classes:
+        return None
     axis = 1 if task.per_pixel else -1
     return float((actual.argmax(axis) == expected.argmax(axis)).mean())
+
+
+def _told(trained: TrainedNetwork) -> dict[str, object]:
+    """Name and options of the task."""
+    if trained.task is not None:
+        return {"name": trained.task.name, "options": trained.task.options()}
+    record = trained.bundle.manifest.task if trained.bundle is not None else {}
+    return {"name": record.get("name"), "options": record.get("options", {})}
 
 
 def _described(model: onnx.ModelProto, trained: TrainedNetwork, numbers: str, batch: int | None) -> onnx.ModelProto:
@@ -203,7 +225,7 @@ def _described(model: onnx.ModelProto, trained: TrainedNetwork, numbers: str, ba
         "classes": str(trained.num_classes),
         "data": trained.data or "",
         "data_options": json.dumps(trained.data_options),
-        "task": json.dumps({"name": trained.task.name, "options": trained.task.options()}),
+        "task": json.dumps(_told(trained)),
         "state_sha256": trained.state_sha256,
         "numbers": numbers,
         "batch": DYNAMIC if batch is None else str(batch),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import onnx
 
 from edgebll.kernel.errors import ConfigError, ExportError
+from edgebll.learning.step import NET
 from edgebll.learning.training.trained_network import TrainedNetwork
 from edgebll_export.bundles.block_models import check_model
 from edgebll_export.merged.any_batch import FIRST, SECOND, any_batch
@@ -21,7 +22,7 @@ MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
 
 def output_name(trained: TrainedNetwork) -> str:
     """What the merged model's result is called: "logits" of a task with classes."""
-    return "logits" if trained.task.classes else _RESULT
+    return "logits" if trained.task is not None and trained.task.classes else _RESULT
 
 
 def whole_model(trained: TrainedNetwork, blocks: Sequence[TrainedBlock], batch: int | None) -> onnx.ModelProto:
@@ -55,9 +56,11 @@ def _of_bundle(trained: TrainedNetwork, batch: int | None) -> list[onnx.ModelPro
         raise AssertionError(f"{trained.path} has neither modules nor graphs")
     if batch != bundle.manifest.batch_size:
         wanted = "any batch size" if batch is None else f"a batch of {batch}"
+        why = f" ({trained.without})" if trained.without else ""
         raise ConfigError(
             f"{trained.path} has graphs for a batch of {bundle.manifest.batch_size}, and the code of its network "
-            f"{trained.name!r}, which {wanted} needs, is not known here; give it from Python: edgebll.merge(..., network=...)"
+            f"{trained.name!r}, which {wanted} needs, is not known here{why}; give it from Python: "
+            "edgebll.merge(..., network=...)"
         )
     return bundled_graphs(bundle)
 
@@ -67,12 +70,8 @@ def _joined(trained: TrainedNetwork, models: Sequence[onnx.ModelProto]) -> onnx.
 
 
 def _check_size(trained: TrainedNetwork) -> None:
-    size = sum(
-        state[tensor.name].nbytes
-        for block, state in zip(trained.blocks, trained.states.values(), strict=True)
-        for tensor in block.state
-        if tensor.name in block.forward_state
-    )
+    held = [*trained.states.values(), *trained.constants.values()]  # what is learnt, and what is frozen
+    size = sum(value.nbytes for tensors in held for name, value in tensors.items() if name.startswith(NET))
     if size > MAX_WEIGHT_BYTES:
         raise ExportError(
             f"the weights of {trained.path} take {size / (1 << 30):.1f} GiB, and one ONNX file holds 2; deploy the blocks of a "

@@ -145,7 +145,12 @@ def test_what_cannot_be_merged_is_refused_before_anything_is_written(trained: Pa
     file = tmp_path / "model.onnx"
     for options, kind, words in (
         ({"batch": 0}, ConfigError, "batch must be at least 1, not 0"),
-        ({"batch": "many"}, ConfigError, "batch must be a number of samples or dynamic, not 'many'"),
+        ({"batch": "many"}, ConfigError, "batch must be a whole number of samples or dynamic, not 'many'"),
+        ({"batch": "\u00b2"}, ConfigError, "batch must be a whole number"),
+        ({"batch": "9" * 5000}, ConfigError, "batch must be a whole number"),
+        ({"batch": "9" * 18}, ConfigError, "batch must be less than 2147483648"),
+        ({"batch": 2.5}, ConfigError, "batch must be a whole number of samples or dynamic, not 2.5"),
+        ({"batch": True}, ConfigError, "batch must be a whole number"),
         ({"int8": True, "float16": True}, ConfigError, "int8 or float16, not both"),
         ({"int8": True, "samples": 0}, ConfigError, "samples must be at least 1"),
         ({"int8": True, "data": "digits"}, ValueError, "takes samples of shape \\(1, 6, 6\\), but those of digits have"),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import torch
 from support.plain_training import export
 from torch import Tensor, nn
 
+import edgebll
 from edgebll.learning import SGD, Greedy, make_steps
 from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks import BlockNetwork
+from edgebll_export import export_bundle, export_step, verify_bundle
+from edgebll_export.bundles.one_at_a_time import _ALONE
+from edgebll_export.bundles.quantize import quantize_bundle
 
 #: How long one thread waits for another that must not come, in seconds.
 WAIT = 0.1
@@ -70,6 +76,25 @@ def test_exports_at_once_are_those_made_alone(tmp_path: Path) -> None:
         alone, one, other = ((tmp_path / name / "block0" / file).read_bytes() for name in ("alone", "one", "other"))
         assert one == alone, file
         assert other == alone, file
+
+
+@pytest.mark.parametrize("function", [export_bundle, verify_bundle, quantize_bundle, export_step, edgebll.merge])
+def test_what_traces_or_compares_waits_for_other_threads(function: Callable[..., object]) -> None:
+    """It fails at once, as it is given nothing, but not before this thread has let it in."""
+    ended = threading.Event()
+
+    def call() -> None:
+        try:
+            function()
+        except TypeError:
+            ended.set()
+
+    thread = threading.Thread(target=call)
+    with _ALONE:
+        thread.start()
+        assert not ended.wait(WAIT)
+    thread.join()
+    assert ended.is_set()
 
 
 def test_what_a_seed_decides_is_the_same_whatever_another_thread_draws() -> None:

@@ -139,6 +139,13 @@ COMMANDS = (
         ("edgebll devices --cluster cluster.toml --check",),
     ),
     CommandRow(
+        "firmware",
+        "edgebll_devices.commands.firmware:app",
+        "Build or emulate the firmware of microcontrollers.",
+        BOARDS,
+        ("edgebll firmware build --board stm32f405 --out fw", "edgebll firmware run --board mps2-an386"),
+    ),
+    CommandRow(
         "cluster",
         "edgebll_firmware_host.commands.cluster:app",
         "A run that goes on: status, drain, add.",

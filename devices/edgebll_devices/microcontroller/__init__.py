@@ -1,0 +1,1 @@
+"""Microcontrollers on serial lines: the protocol, the ports, and the firmware that answers."""

@@ -126,12 +126,12 @@ def test_whatever_bytes_come_before_them_requests_are_answered(firmware: Firmwar
         (requests.read(0, 0xFFFFFFF0, 100), "no such memory"),
         (requests.read(0, 0, 2000), "no such memory"),
         (requests.read(9, 0, 4), "no room for one more block"),
-        (requests.Request(requests.Op.READ, 0, b"short"), "expects another length"),
+        (requests.BoardRequest(requests.Op.READ, 0, b"short"), "expects another length"),
         (requests.run(0, 0, 1, ()), "does not have the block"),
     ],
 )
 def test_what_cannot_be_is_refused_and_the_next_request_is_answered(
-    link: MicrocontrollerLink, wanted: requests.Request, said: str
+    link: MicrocontrollerLink, wanted: requests.BoardRequest, said: str
 ) -> None:
     with pytest.raises((BoardError, LinkError), match=said):
         link.exchange([wanted])

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from edgebll.kernel.errors import LinkError, LinkTimeout, WireError
 from edgebll.kernel.wire.serial_frames import encode_frame
 from edgebll_devices.microcontroller.refusals import BoardRestarted, refused
-from edgebll_devices.microcontroller.requests import NAK, PROGRESS, REPLY, Reason, Refusal, Reply, Request, parse_refusal
+from edgebll_devices.microcontroller.replies import Reason, Refusal, Reply, parse_refusal
+from edgebll_devices.microcontroller.requests import NAK, PROGRESS, REPLY, BoardRequest
 
 _BITS_A_BYTE = 10  # with start and stop
 #: Longest silence before sending again, beside the first one.
@@ -58,7 +59,7 @@ class Exchange:
     """
 
     def __init__(
-        self, requests: Sequence[Request], first: int, credit_bytes: int, boot: int, timing: LineTiming, now_s: float
+        self, requests: Sequence[BoardRequest], first: int, credit_bytes: int, boot: int, timing: LineTiming, now_s: float
     ) -> None:
         self._requests, self._first, self._credit, self._boot = requests, first, credit_bytes, boot
         self._frames = [b"\0" + encode_frame(each.payload(first + place)) for place, each in enumerate(requests)]

@@ -51,7 +51,7 @@ class NamedBoard:
 
     Attributes:
         name: of the file.
-        folder: of the file.
+        folder: where it lies.
         board: what it says.
     """
 

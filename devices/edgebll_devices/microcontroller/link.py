@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 
 from edgebll.kernel.errors import EdgebllError, LinkError, LinkTimeout, WireError
 from edgebll.kernel.wire.serial_frames import FrameDecoder, encode_frame
-from edgebll_devices.microcontroller import requests
+from edgebll_devices.microcontroller import replies, requests
 from edgebll_devices.microcontroller.exchange import Exchange, LineTiming
 from edgebll_devices.microcontroller.port_address import PortAddress
-from edgebll_devices.microcontroller.ports import Port, open_port, port_problem
+from edgebll_devices.microcontroller.ports import SerialPort, open_port, port_problem
 from edgebll_devices.microcontroller.refusals import BoardRestarted
-from edgebll_devices.microcontroller.requests import BoardReport, Reply, Request
+from edgebll_devices.microcontroller.replies import BoardReport, Reply
+from edgebll_devices.microcontroller.requests import BoardRequest
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class MicrocontrollerLink:
         self.resent = 0
         self._gone_s = gone_s
         self._timing = LineTiming(address.baud)
-        self._port: Port | None = None
+        self._port: SerialPort | None = None
         self._decoder = FrameDecoder(_MAX_REPLY_BYTES)
         self._sequence = 0
 
@@ -74,7 +75,7 @@ class MicrocontrollerLink:
         self.report = report
         return report
 
-    def exchange(self, wanted: Sequence[Request]) -> list[bytes]:
+    def exchange(self, wanted: Sequence[BoardRequest]) -> list[bytes]:
         """Carry requests, in order, each of which is done once.
 
         Args:
@@ -115,14 +116,14 @@ class MicrocontrollerLink:
         for reply in self._read(port, under_way.wait_s(now_s)):
             under_way.take(reply, time.monotonic())
 
-    def _read(self, port: Port, timeout_s: float) -> list[Reply]:
-        replies = []
+    def _read(self, port: SerialPort, timeout_s: float) -> list[Reply]:
+        found = []
         for payload in self._decoder.feed(port.read(timeout_s)):
             try:
-                replies.append(requests.parse_reply(payload))
+                found.append(replies.parse_reply(payload))
             except WireError as error:
                 _log.debug("%s: %s", self.address, error)
-        return replies
+        return found
 
     def _again(self, sequence: int, until_s: float, error: Exception) -> None:
         """Open the port anew; the microcontroller may go on if it has not been restarted meanwhile."""
@@ -164,14 +165,14 @@ class MicrocontrollerLink:
                 self.close()
                 raise problem
 
-    def _ask_once(self, port: Port) -> BoardReport | None:
+    def _ask_once(self, port: SerialPort) -> BoardReport | None:
         asked = requests.info(random.randrange(1, 1 << 32)).payload(self._sequence)
         port.write(b"\0" + encode_frame(asked))
         until_s = time.monotonic() + _ASK_S + 2 * self._timing.line_s(len(asked) + 256)
         while (left_s := until_s - time.monotonic()) > 0:
             for reply in self._read(port, left_s):
                 if reply.op == requests.Op.INFO | requests.REPLY and reply.sequence == self._sequence & 0xFFFF:
-                    return requests.parse_report(reply.body)
+                    return replies.parse_report(reply.body)
         return None
 
     def close(self) -> None:

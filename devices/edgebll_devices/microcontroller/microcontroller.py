@@ -12,7 +12,8 @@ from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.link import AWAITED_S, MicrocontrollerLink
 from edgebll_devices.microcontroller.pool_layout import MemoryNeed, PlacedBlock, PoolLayout
 from edgebll_devices.microcontroller.port_address import PortAddress
-from edgebll_devices.microcontroller.requests import BoardReport, Request, Span
+from edgebll_devices.microcontroller.replies import BoardReport
+from edgebll_devices.microcontroller.requests import BoardRequest, Span
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Microcontroller:
                 raise BoardError(f"{name} cannot be placed on a microcontroller that was not greeted")
             return self._layout.place(name, need)
 
-    def exchange(self, wanted: Sequence[Request]) -> list[bytes]:
+    def exchange(self, wanted: Sequence[BoardRequest]) -> list[bytes]:
         """Carry requests without another block's in between.
 
         Args:
@@ -119,7 +120,7 @@ class Microcontroller:
             self._layout = None
 
 
-def _free(slot: int) -> Request:
+def _free(slot: int) -> BoardRequest:
     return requests.set_up(slot, bytes(requests.HASH_BYTES), 0, Span(0, 0), Span(0, 0), _NO_PLANS)
 
 

@@ -17,7 +17,7 @@ from edgebll_devices.microcontroller.port_address import PortAddress
 _WRITE_S, _CONNECT_S, _CHUNK = 2.0, 2.0, 65536
 
 
-class Port(Protocol):
+class SerialPort(Protocol):
     """One end of a line of bytes."""
 
     def read(self, timeout_s: float) -> bytes:
@@ -54,7 +54,7 @@ class DevicePort:
         self._serial.reset_input_buffer()
 
     def read(self, timeout_s: float) -> bytes:
-        """See Port."""
+        """See SerialPort."""
         ready, _, _ = select.select([self._serial.fileno()], [], [], timeout_s)
         if not ready:
             return b""
@@ -64,11 +64,11 @@ class DevicePort:
         return data
 
     def write(self, data: bytes) -> None:
-        """See Port."""
+        """See SerialPort."""
         self._serial.write(data)
 
     def close(self) -> None:
-        """See Port."""
+        """See SerialPort."""
         with contextlib.suppress(OSError):
             self._serial.close()
 
@@ -97,7 +97,7 @@ class SocketPort:
             raise
 
     def read(self, timeout_s: float) -> bytes:
-        """See Port."""
+        """See SerialPort."""
         ready, _, _ = select.select([self._socket], [], [], timeout_s)
         if not ready:
             return b""
@@ -107,15 +107,15 @@ class SocketPort:
         return data
 
     def write(self, data: bytes) -> None:
-        """See Port."""
+        """See SerialPort."""
         self._socket.sendall(data)
 
     def close(self) -> None:
-        """See Port."""
+        """See SerialPort."""
         self._socket.close()
 
 
-def open_port(address: PortAddress) -> Port:
+def open_port(address: PortAddress) -> SerialPort:
     """Open a port, after starting the emulator where it is one.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgebll.kernel.errors import BoardError, EdgebllError, LinkError
-from edgebll_devices.microcontroller.requests import Reason, Refusal, Request
+from edgebll_devices.microcontroller.replies import Reason, Refusal
+from edgebll_devices.microcontroller.requests import BoardRequest
 
 
 class BoardRestarted(LinkError):  # noqa: N818  (what happened is not always an error)
@@ -26,7 +27,7 @@ _WRONG = {
 _GRAPHS = ("step", "forward", "feedback")
 
 
-def refused(refusal: Refusal, request: Request) -> EdgebllError:
+def refused(refusal: Refusal, request: BoardRequest) -> EdgebllError:
     """The error that a refusal is.
 
     Args:
@@ -42,10 +43,6 @@ def refused(refusal: Refusal, request: Request) -> EdgebllError:
         return BoardError(
             f"the microcontroller refuses the plan of {name} (error {refusal.detail} at byte {where}); export the bundle "
             "again, or build and flash the firmware of this release"
-        )
-    if refusal.reason == Reason.RUN_FAILED:
-        return BoardError(
-            f"the microcontroller could not run a plan (error {refusal.detail}); flash the firmware of this release"
         )
     if refusal.reason in _WRONG:
         return BoardError(f"{what} {_WRONG[Reason(refusal.reason)]}")

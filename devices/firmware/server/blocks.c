@@ -1,21 +1,24 @@
 #include "blocks.h"
 
-/* This build has no interpreter of plans: it answers INFO, WRITE and READ. */
-uint32_t block_plan_version(void)
+#include <stddef.h>
+
+/* One run at a time, whoever's. */
+static struct edgebll_work work;
+
+static void call(void *context)
 {
-    return 0;
+    (*(void (**)(void))context)();
 }
 
-uint32_t block_check(const block_t *block, uint32_t *where)
+int block_check(struct edgebll_plan *checked, const uint8_t *bytes, uint32_t count, uint32_t state_bytes, uint32_t arena_bytes)
 {
-    (void)block;
-    *where = 0;
-    return 1;
+    work.hook = NULL;
+    return edgebll_plan_check(checked, bytes, count, state_bytes, arena_bytes, &work);
 }
 
-uint32_t block_run(const block_t *block, void (*progress)(void))
+void block_run(const struct edgebll_plan *checked, uint8_t *state, uint8_t *arena, void (*progress)(void))
 {
-    (void)block;
-    (void)progress;
-    return 1;
+    work.hook = call;
+    work.hook_context = &progress;
+    edgebll_plan_run(checked, state, arena, &work);
 }

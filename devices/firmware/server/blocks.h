@@ -4,23 +4,15 @@
 
 #include <stdint.h>
 
-/* Version of SPEC.md. */
-uint32_t block_plan_version(void);
-
-/* A plan, and the memory it works on. */
-typedef struct {
-    const uint8_t *plan;
-    uint8_t *state, *arena;
-    uint32_t plan_bytes, state_bytes, arena_bytes;
-} block_t;
+#include "edgebll_plan.h"
 
 /*
  * Check a plan before anything of it runs: that it reads and writes nothing outside its own bytes, the state and the arena.
- * 0, or why not; `where` is the byte of the plan that says so.
+ * 0, or an enum edgebll_error; checked->error_at says where.
  */
-uint32_t block_check(const block_t *block, uint32_t *where);
+int block_check(struct edgebll_plan *checked, const uint8_t *bytes, uint32_t count, uint32_t state_bytes, uint32_t arena_bytes);
 
-/* Run a checked plan. `progress` is called now and then. 0, or how it failed. */
-uint32_t block_run(const block_t *block, void (*progress)(void));
+/* Run a checked plan. `progress` is called now and then. */
+void block_run(const struct edgebll_plan *checked, uint8_t *state, uint8_t *arena, void (*progress)(void));
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "blocks.h"
 #include "board.h"
 #include "bytes.h"
 #include "frames.h"
@@ -74,7 +73,7 @@ static uint8_t *info(uint8_t *to)
 {
     uint32_t name_bytes = sizeof BOARD_NAME - 1u;
     to = put16(to, LINK_VERSION);
-    to = put16(to, block_plan_version());
+    to = put16(to, EDGEBLL_PLAN_VERSION);
     to = put32(to, boot);
     to = put16(to, last);
     to = put32(to, board_memory.pool_bytes);

@@ -45,8 +45,7 @@ typedef enum {
     NAK_PLAN = 10,       /* a plan was refused; detail says why */
     NAK_NOT_SET_UP = 11, /* the slot has no such plan */
     NAK_RUN_NUMBER = 12, /* not the run after the last one; detail is the last one */
-    NAK_INPUTS = 13,     /* the inputs in the pool are not those of the request */
-    NAK_RUN_FAILED = 14  /* the plan ended with an error; detail says which */
+    NAK_INPUTS = 13      /* the inputs in the pool are not those of the request */
 } nak_reason;
 
 /* Take a byte from the line, and answer if it ends a request. */

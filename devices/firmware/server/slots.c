@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "blocks.h"
 #include "board.h"
 #include "bytes.h"
 #include "frames.h"
@@ -84,14 +83,7 @@ void slots_written(uint32_t offset, uint32_t bytes)
     }
 }
 
-static block_t block_of(const slot_t *slot, uint32_t plan)
-{
-    block_t block = {board_memory.pool + slot->plans[plan].offset, board_memory.pool + slot->state.offset,
-                     board_memory.pool + slot->arena.offset, slot->plans[plan].bytes, slot->state.bytes, slot->arena.bytes};
-    return block;
-}
-
-static refusal_t check_plans(const slot_t *wanted, uint32_t crc)
+static refusal_t check_plans(slot_t *wanted, uint32_t crc)
 {
     uint32_t found = 0;
     for (uint32_t i = 0; i < PLANS; i++) {
@@ -101,13 +93,14 @@ static refusal_t check_plans(const slot_t *wanted, uint32_t crc)
         return refuse(NAK_PLAN_CRC, 0, 0);
     }
     for (uint32_t i = 0; i < PLANS; i++) {
-        uint32_t where = 0, why = 0;
-        if (wanted->plans[i].bytes != 0) {
-            block_t block = block_of(wanted, i);
-            why = block_check(&block, &where);
+        span_t plan = wanted->plans[i];
+        if (plan.bytes == 0) {
+            continue;
         }
+        int why = block_check(&wanted->checked[i], board_memory.pool + plan.offset, plan.bytes, wanted->state.bytes,
+                              wanted->arena.bytes);
         if (why != 0) {
-            return refuse(NAK_PLAN, why, i << 24 | (where & 0xFFFFFFu));
+            return refuse(NAK_PLAN, (uint32_t)why, i << 24 | (wanted->checked[i].error_at & 0xFFFFFFu));
         }
     }
     return done;
@@ -174,10 +167,9 @@ refusal_t slot_run(uint32_t number, const uint8_t *body, uint32_t count, void (*
             return refusal;
         }
         uint32_t began = board_micros();
-        slot->run = run; /* even where it fails: its state is spoilt then */
-        block_t block = block_of(slot, plan);
-        slot->run_error = block_run(&block, progress);
+        block_run(&slot->checked[plan], board_memory.pool + slot->state.offset, board_memory.pool + slot->arena.offset, progress);
+        slot->run = run;
         slot->run_micros = board_micros() - began;
     }
-    return slot->run_error != 0 ? refuse(NAK_RUN_FAILED, slot->run_error, 0) : done;
+    return done;
 }

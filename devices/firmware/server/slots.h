@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "blocks.h"
 #include "server.h"
 
 #define HASH_BYTES 8u
@@ -23,7 +24,7 @@ typedef struct {
     span_t plans[PLANS];
     uint32_t run;             /* the last one that was done */
     uint32_t run_micros;      /* how long that took */
-    uint32_t run_error;       /* 0, or how it ended */
+    struct edgebll_plan checked[PLANS];
 } slot_t;
 extern slot_t slots[SLOTS];
 

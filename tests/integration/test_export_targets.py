@@ -87,6 +87,9 @@ def _replace_states(path: Path, states: dict[str, dict[str, np.ndarray]]) -> Non
         (["--target", "tensorrt"], "one of onnx, tensorrt-8.5"),
         (["--opset", "12"], "between 17 and 23"),
         (["--precision", "fp8"], "one of float32, mixed, bfloat16"),
+        (["--target", "microcontroller", "--ram", "12q"], "--ram must be a size such as 128k, 1M or 65536, not '12q'"),
+        (["--ram", "128k"], "--ram is for the target microcontroller, not onnx; leave it out"),
+        (["--target", "tensorrt-10", "--flash", "1M"], "--flash is for the target microcontroller, not tensorrt-10"),
     ],
 )
 def test_wrong_words_are_one_sentence(run: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -94,6 +97,22 @@ def test_wrong_words_are_one_sentence(run: Path, tmp_path: Path, arguments: list
     assert result.exit_code == 2
     assert said in result.output
     assert not (tmp_path / "b").exists()
+
+
+def test_memory_of_a_microcontroller_is_told_and_held_to(run: Path, tmp_path: Path) -> None:
+    how = ("--target", "microcontroller", "--precision", "float32", "--batch-size", 4, "--out", tmp_path / "b")
+    exported = edgebll("export", run, *how, "--ram", "4M", "--json")
+    assert exported.exit_code == 0, exported.output
+    rows = json.loads(exported.stdout)["blocks"]
+    for row in rows:
+        assert row["ram_bytes"] > row["state_bytes"] + row["arena_bytes"] + row["plan_bytes"]
+    refused = edgebll("export", run, *how, "--ram", rows[0]["ram_bytes"] - 1)
+    assert refused.exit_code == 5
+    assert "block0 takes" in refused.output
+    assert "Traceback" not in refused.output
+    table = edgebll("export", run, *how, "--flash", "8M")
+    assert table.exit_code == 0, table.output
+    assert "RAM, KiB" in table.stdout
 
 
 def test_quantize_and_evaluate(run: Path, tmp_path: Path) -> None:

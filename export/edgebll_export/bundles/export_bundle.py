@@ -15,6 +15,7 @@ from torch import Tensor
 from edgebll.data.sampling import UNIFORM
 from edgebll.kernel.bundle import CONSTANTS, bundle_writer, write_manifest
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.microcontroller.block_memory import MicrocontrollerLimits
 from edgebll.kernel.spec.edge_check import check_edges
 from edgebll.kernel.spec.fine_tuning import FINE_TUNING, FineTuning
 from edgebll.kernel.spec.last_batch import DROP
@@ -32,11 +33,13 @@ from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
 from edgebll_export.bundles.golden_file import golden_tensors
 from edgebll_export.bundles.golden_vectors import eager_records
+from edgebll_export.bundles.microcontroller_fit import check_fit
 from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.repeat_check import check_all_repeatable
 from edgebll_export.graph.peak_memory import note_peak
 from edgebll_export.targets import ONNX, Target
+from edgebll_export.targets.microcontroller import MICROCONTROLLER
 
 if TYPE_CHECKING:
     from edgebll.learning.training import TrainedRun
@@ -61,6 +64,7 @@ def export_bundle(
     examples: Any = None,
     fine_tuning: FineTuning | None = None,
     last_batch: str = DROP,
+    limits: MicrocontrollerLimits | None = None,
 ) -> Manifest:
     """Export every block of a network: forward pass, feedback head, training step, state and golden vectors.
 
@@ -80,6 +84,7 @@ def export_bundle(
         fine_tuning: which parts of the network are trained; by default all, or what the network's own tuning says.
         last_batch: "mask" for steps that are told how many samples of a batch count, so that runs can train on those that fill
             none; "drop" leaves these out.
+        limits: memory that each block must fit into, for the target "microcontroller".
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
@@ -123,7 +128,10 @@ def export_bundle(
         recipe = {**asdict(schedule or Schedule(optimizer.lr)), **input_record(inputs), **_told(network, steps)}
         recipe |= provenance or {}
         manifest = _manifest(network, rule, descent, steps, [block.spec for block in blocks], recipe)
-        return write_manifest(folder, replace(manifest, target=target.name, precision=precision))
+        written = write_manifest(folder, replace(manifest, target=target.name, precision=precision))
+        if target.name == MICROCONTROLLER:
+            check_fit(folder, limits or MicrocontrollerLimits())
+        return written
 
 
 def _told(network: BlockNetwork, steps: list[BlockStep]) -> dict[str, Any]:
@@ -190,6 +198,7 @@ def export_run(
     examples: Any = None,
     fine_tuning: FineTuning | None = None,
     merge: bool = False,
+    limits: MicrocontrollerLimits | None = None,
 ) -> Manifest:
     """Export what `edgebll train` made.
 
@@ -203,6 +212,7 @@ def export_run(
         examples: as for `export_bundle`.
         fine_tuning: which parts of the network boards train; by default those that the run trained.
         merge: add the run's adapters to the weights and let boards train the plain network, or what `fine_tuning` says of it.
+        limits: as for `export_bundle`.
 
     Raises:
         BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
@@ -229,4 +239,5 @@ def export_run(
         examples=examples,
         fine_tuning=fine_tuning,
         last_batch=trained.config.last_batch,
+        limits=limits,
     )

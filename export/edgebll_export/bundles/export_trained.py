@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgebll.data.example_samples import training_samples
 from edgebll.kernel.bundle import Bundle, check_bundle_place, open_bundle
+from edgebll.kernel.microcontroller.block_memory import MicrocontrollerLimits
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.support.bounds import COUNT, WrongValue
@@ -16,6 +17,7 @@ from edgebll.learning.finetuning.tuning_options import PatternNumbers, Patterns,
 from edgebll.learning.training import load_run
 from edgebll_export.bundles.export_bundle import export_run
 from edgebll_export.targets import make_target
+from edgebll_export.targets.microcontroller import MICROCONTROLLER
 
 
 def export(
@@ -28,6 +30,8 @@ def export(
     opset: int | None = None,
     threads: int | None = None,
     precision: str | None = None,
+    ram: str | int | None = None,
+    flash: str | int | None = None,
     freeze: Patterns = None,
     trainable: str = "all",
     lr_for: PatternNumbers = None,
@@ -54,6 +58,8 @@ def export(
         opset: of the target "onnx", at least 17; by default 17.
         threads: of a processor that computes a block, for the target "onnx"; by default not known.
         precision: numbers to compute in, "float32", "mixed" or "bfloat16"; by default the run's.
+        ram: memory for data that each block must fit into, for the target "microcontroller", e.g. "128k"; by default any.
+        flash: the same of memory for the program, which plans and the initial state of a block may be kept in.
         freeze: patterns of what boards do not train, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`; by
             default, without all of the next, boards train what the run trained, and as it did.
         trainable: what boards train of the rest, "all", or "head" for the last layer with parameters.
@@ -89,6 +95,7 @@ def export(
     if batch_size is not None:
         COUNT.check("batch_size", batch_size)
     chosen, listener, folder = make_target(target, opset, threads), as_listener(progress), Path(out)
+    limits = _limits(target, ram, flash)
     trained = load_run(Path(run))
     if precision is not None and precision not in PRECISIONS:
         raise WrongValue("precision", f"must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -108,6 +115,7 @@ def export(
         examples=examples,
         fine_tuning=tuning,
         merge=merge,
+        limits=limits,
     )
     if tuning:
         how = (trained.rule, trained.optimizer, manifest.batch_size, manifest.precision)
@@ -117,3 +125,10 @@ def export(
         for note in notes:
             listener.noted(f"{block}: {note}")
     return open_bundle(folder, verify=False)
+
+
+def _limits(target: str, ram: str | int | None, flash: str | int | None) -> MicrocontrollerLimits:
+    for name, size in (("ram", ram), ("flash", flash)):
+        if size is not None and target != MICROCONTROLLER:
+            raise WrongValue(name, f"is for the target {MICROCONTROLLER}, not {target}; leave it out")
+    return MicrocontrollerLimits.of(ram, flash)

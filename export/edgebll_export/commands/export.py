@@ -27,8 +27,13 @@ from edgebll.kernel.support.bounds import spelled_as_options
 from edgebll.kernel.support.optional_imports import import_exporter
 
 if TYPE_CHECKING:
+    from edgebll.kernel.bundle import Bundle
     from edgebll.kernel.spec.manifest import Manifest
     from edgebll_export.bundles.block_check import VerifyRow
+
+_MICROCONTROLLER = "microcontroller"
+#: Columns of sizes, where a row has them.
+_SIZES = {"state, KiB": "state_bytes", "arena, KiB": "arena_bytes", "plans, KiB": "plan_bytes", "RAM, KiB": "ram_bytes"}
 
 
 def export(
@@ -52,6 +57,14 @@ def export(
     precision: Annotated[
         str | None, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16. [default: the run's]")
     ] = None,
+    ram: Annotated[
+        str | None,
+        typer.Option(help="RAM that each block must fit into, for the target microcontroller, e.g. 128k. [default: any]"),
+    ] = None,
+    flash: Annotated[
+        str | None,
+        typer.Option(help="Flash that plans and state of each block must fit into, for that target. [default: any]"),
+    ] = None,
     freeze: FreezeOption = None,
     trainable: TrainableOption = "all",
     lr_for: LrForOption = None,
@@ -73,19 +86,23 @@ def export(
     from edgebll_export.bundles.export_trained import export as export_trained
 
     with spelled_as_options(), RunProgress("export") as progress:
-        manifest = export_trained(**options, progress=progress).manifest
+        bundle = export_trained(**options, progress=progress)
+    manifest, rows = bundle.manifest, _block_rows(bundle.manifest)
+    if manifest.target == _MICROCONTROLLER:
+        _add_memory(rows, bundle)
     if json:
         numbers = {"batch_size": manifest.batch_size, "target": manifest.target, "precision": manifest.precision}
         notes = manifest.recipe.get("notes", {})
-        print_json({"bundle": str(out), **numbers, "blocks": _block_rows(manifest), "notes": notes})
+        print_json({"bundle": str(out), **numbers, "blocks": rows, "notes": notes})
         return
-    rows = [
-        (r["name"], r["input"], r["output"], str(r["state_tensors"]), f"{r['state_bytes'] / 1024:.1f}")
-        for r in _block_rows(manifest)
+    sizes = {column: key for column, key in _SIZES.items() if key in rows[0]}
+    columns = ("block", "input", "output", "tensors", *sizes)
+    cells = [
+        (r["name"], r["input"], r["output"], str(r["state_tensors"]), *(f"{r[key] / 1024:.1f}" for key in sizes.values()))
+        for r in rows
     ]
-    columns = ("block", "input", "output", "tensors", "state, KiB")
     title = f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}, for {manifest.target} in {manifest.precision}"
-    print_table(columns, rows, title=title, right=columns[3:])
+    print_table(columns, cells, title=title, right=columns[3:])
 
 
 def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:
@@ -99,6 +116,14 @@ def _block_rows(manifest: Manifest) -> list[dict[str, Any]]:
         }
         for block in manifest.blocks
     ]
+
+
+def _add_memory(rows: Sequence[dict[str, Any]], bundle: Bundle) -> None:
+    """What each block takes of a microcontroller, and of its RAM with the firmware."""
+    from edgebll.kernel.microcontroller.block_memory import block_memories
+
+    for row, memory in zip(rows, block_memories(bundle), strict=True):
+        row |= {"arena_bytes": memory.arena_bytes, "plan_bytes": memory.plan_bytes, "ram_bytes": memory.ram_bytes}
 
 
 def verify(

@@ -14,8 +14,8 @@ from edgebll.kernel.tasks import CLASSIFICATION, ClassTask, Task
 from edgebll.learning.networks import BlockNetwork, PlacedUnit
 
 Tensors = Mapping[str, Tensor]
-
-
+#: A mean over nothing is 0, not NaN.
+TINY = 1e-12
 #: A network on its current state: its inputs to what its forward returns.
 Head = Callable[..., Any]
 
@@ -71,6 +71,25 @@ class BlockPlace:
         given = numbers if numbers.shape == outputs else numbers.reshape(outputs)
         loss: Tensor = smoothed(self.task, label_smoothing).loss(given, y, weight)
         return loss
+
+    def labelled(self, y: Tensor, weight: Tensor | None = None) -> Tensor | None:
+        """How much each sample counts in what is made of targets besides the task's own loss, (B,); None where each counts 1.
+
+        That is how much of it has a label: a share of the pixels that a point of a map covers, 1 or 0 of a sample. Of tasks
+        without classes, samples of no weight do not count.
+
+        Args:
+            y: targets (B, ...).
+            weight: of each sample besides (B,), see `Objective.weighted`; None for 1.
+        """
+        if isinstance(self.task, ClassTask):
+            known = y.sum(1) if self.task.has_blanks else None
+        else:
+            weights = self.task.weights(y)
+            known = None if weights is None else (weights > 0).to(y.dtype)
+        if known is None or weight is None:
+            return known if weight is None else weight
+        return known * weight
 
     @classmethod
     def of(cls, network: BlockNetwork, index: int) -> BlockPlace:
@@ -147,6 +166,18 @@ class Objective:
             y: targets (B, ...), for classification one-hot (B, C).
         """
         raise NotImplementedError
+
+
+def mean_over(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of values (B,) by the weights (B,) of their samples; None for 1 each. 0-d, and 0 where nothing weighs."""
+    return values.mean() if weight is None else (values * weight).sum() / weight.sum().clamp(min=TINY)
+
+
+def mean_over_pairs(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of values (B, B) of pairs of samples, each by the product of the two weights (B,); None for 1 each."""
+    if weight is None:
+        return values.mean()
+    return (values * weight.unsqueeze(0) * weight.unsqueeze(1)).sum() / weight.sum().square().clamp(min=TINY)
 
 
 def smoothed(task: Task, label_smoothing: float) -> Task:

@@ -1,8 +1,9 @@
 """Which view of a block's map a local loss has where every pixel has a label: each point of the map is a sample.
 
 A block output (B, F, h, w) becomes B h w samples (F). Its labels are the shares of the classes among the pixels that a point
-covers: masks (B, C, H, W), one-hot, averaged to (h, w). So every rule that knows features and classes trains segmentation, each
-block at the resolution it has. A block without space, (B, F), learns the shares of the whole image.
+covers: masks (B, C, H, W), one-hot, averaged to (h, w). Their sum is the share of those pixels that have a label, by which the
+point counts. So every rule that knows features and classes trains segmentation, each block at the resolution it has. A block
+without space, (B, F), learns the shares of the whole image.
 """
 
 from __future__ import annotations

@@ -89,11 +89,15 @@ class InfoProObjective(Objective):
         if pixels is not None:
             terms["loss_rec"] = self.weights[0] * self._reconstruction(pixels)
         if scores is not None:
-            contrast = self.rule.loss == "contrast"
-            smoothing = self.rule.label_smoothing
-            error = supervised_contrast(scores, y, self.rule.temperature) if contrast else self.place.loss(scores, y, smoothing)
-            terms["loss_y"] = self.weights[1] * error
+            terms["loss_y"] = self.weights[1] * self._error(scores, y)
         return torch.stack(list(terms.values())).sum(), terms
+
+    def _error(self, scores: Tensor, y: Tensor) -> Tensor:
+        """L_y."""
+        rule = self.rule
+        if rule.loss == "contrast":
+            return supervised_contrast(scores, y, rule.temperature, self.place.labelled(y))
+        return self.place.loss(scores, y, rule.label_smoothing)
 
     def _reconstruction(self, pixels: Tensor) -> Tensor:
         """BCE(sigmoid(z), t) = softplus(z) - t z."""
@@ -135,11 +139,19 @@ def image_decoder(shape: tuple[int, ...], image: tuple[int, ...], width: int) ->
     return nn.Sequential(nn.Identity() if same else stretch, first, BATCH_NORMS[axes](width), nn.ReLU(), second)
 
 
-def supervised_contrast(features: Tensor, y: Tensor, temperature: float) -> Tensor:
-    """The contrastive loss of features (B, F), not yet normalised, with labels y (B, C); 0 where no sample has a partner."""
+def supervised_contrast(features: Tensor, y: Tensor, temperature: float, known: Tensor | None = None) -> Tensor:
+    """The contrastive loss of features (B, F), not yet normalised, with labels y (B, C); 0 where no sample has a partner.
+
+    Args:
+        features: of the head.
+        y: targets.
+        temperature: products are divided by it.
+        known: 1 for each sample with a label, 0 for others (B,), which are nobody's rivals; None for 1.
+    """
     z = features / features.square().sum(1, keepdim=True).clamp(min=_TINY).sqrt()
     own = torch.eye(len(z), dtype=z.dtype, device=z.device)
-    log_share = F.log_softmax(z @ z.t() / temperature - _SELF * own, dim=1)
+    apart = own if known is None else 1.0 - (1.0 - own) * known
+    log_share = F.log_softmax(z @ z.t() / temperature - _SELF * apart, dim=1)
     partners = (y @ y.t()) * (1.0 - own)
     count = partners.sum(1)
     has = (count > 0).to(z.dtype)

@@ -7,6 +7,8 @@ of the BLL and AugLocal papers. With h_n the block output of sample n, g a 3x3 c
     X_n = (s_n - mean s_n) / (|s_n - mean s_n| + 1e-8),   S = clamp(X X^T, -1, 1),   T the same of the one-hot labels
 
     L_sim  = 1/B^2 sum_nm (S_nm - T_nm)^2        L_pred = CE(W pool(h) + b, y), W zero at first
+
+over the samples that have a label, B of them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.bounds import COUNT
 from edgebll.kernel.tasks import MultiLabel, Task
 from edgebll.learning.heads import CONVOLUTIONS, pool_to
-from edgebll.learning.objective import BlockPlace, Head, Objective, PredictiveObjective, Tensors
+from edgebll.learning.objective import BlockPlace, Head, Objective, PredictiveObjective, Tensors, mean_over_pairs
 from edgebll.learning.rule import Rule
 
 #: Added to the norm of a sample's features.
@@ -116,7 +118,7 @@ class SimilarityObjective(Objective):
         """The weighted sum, and its terms."""
         mapped, logits = head(a)
         distance = similarity_matrix(mapped) - similarity_matrix(y)
-        terms = {"loss_sim": self.similarity * distance.square().mean()}
+        terms = {"loss_sim": self.similarity * mean_over_pairs(distance.square(), self.place.labelled(y))}
         if logits is not None:
             terms["loss_pred"] = self.predict * self.place.loss(logits, y, self.label_smoothing)
         return torch.stack(list(terms.values())).sum(), terms

@@ -82,24 +82,27 @@ def test_a_feedback_head_sees_means_of_many_numbers() -> None:
 
 
 def test_every_point_of_a_map_is_a_sample_with_shares_of_classes() -> None:
+    """Shares are those among the labelled pixels that a point covers; it counts by how many of them there are."""
     task, outputs = Segmentation(ignore_index=9), (3, 4, 4)
     labels = RANDOM.integers(0, 3, (5, 4, 4))
     labels[0, :2, :3] = 9
     a, y = RANDOM.standard_normal((5, 6, 2, 2)), task.targets(labels, 3).astype(np.float64)
     objective = objective_of(BLL(feedback="lstsq", predict=0.0), place(task, outputs))
     new = objective.renew_feedback(objective.feedback_state(), torch.tensor(a), torch.tensor(y))
-    sums, shares, errors = np.zeros((6, 3)), np.zeros(3), []
+    sums, totals, errors = np.zeros((6, 3)), np.zeros(3), []
     points = [(n, i, j) for n in range(5) for i in range(2) for j in range(2)]
-    share = {}
+    seen = {(n, i, j): [c for c in labels[n, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].flat if c != 9] for n, i, j in points}
     for n, i, j in points:
-        covered = labels[n, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
-        share[n, i, j] = np.array([(covered == c).sum() / 4 for c in range(3)])
-        shares += share[n, i, j]
-        sums += np.outer(a[n, :, i, j], share[n, i, j])
-    means = sums / shares
+        for c in seen[n, i, j]:
+            totals[c] += 1
+            sums[:, c] += a[n, :, i, j]
+    means = sums / totals
     np.testing.assert_allclose(new[FEEDBACK].numpy(), means, rtol=1e-9)
     for n, i, j in points:
-        errors.append(((a[n, :, i, j] - means @ share[n, i, j]) ** 2).sum() / 8)
+        if seen[n, i, j]:
+            target = np.mean([means[:, c] for c in seen[n, i, j]], axis=0)
+            errors += [((a[n, :, i, j] - target) ** 2).sum() / 8] * len(seen[n, i, j])
+    assert len(errors) == np.count_nonzero(labels != 9)
     loss, _ = objective.loss(objective.head(), new, torch.tensor(a), torch.tensor(y))
     assert loss.item() == pytest.approx(np.mean(errors), rel=1e-9)
 

@@ -85,7 +85,7 @@ class ChainedObjective(BLLObjective):
         present = (counts > 0).to(a.dtype)
         means = (y.t() @ self.pooled(a)) / (counts + (1.0 - present)).unsqueeze(1)
         seen = present.unsqueeze(1)
-        error = seen / seen.sum() * (inputs @ feedback[WEIGHT].t() + feedback[BIAS] - means)
+        error = seen / seen.sum().clamp(min=1.0) * (inputs @ feedback[WEIGHT].t() + feedback[BIAS] - means)
         weight = feedback[WEIGHT] - self.rule.feedback_lr * (error.t() @ inputs)
         bias = feedback[BIAS] - self.rule.feedback_lr * error.sum(0)
         table = seen * (inputs @ weight.t() + bias) + (1.0 - seen) * feedback[TARGETS]
@@ -93,7 +93,7 @@ class ChainedObjective(BLLObjective):
 
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """beta_n = T_k[y_n], shape (B, F_k)."""
-        return y @ feedback[TARGETS]
+        return self.whole(y) @ feedback[TARGETS]
 
     def _inputs(self, weight: Tensor) -> Tensor:
         """u(T_{k+1}), shape (C, F_{k+1})."""

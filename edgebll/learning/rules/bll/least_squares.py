@@ -49,27 +49,32 @@ class LeastSquaresObjective(BLLObjective):
         return {FEEDBACK: torch.zeros(self.features_of(self.place.output_shape), columns)}
 
     def renew_feedback(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Renew W from this batch, see the module."""
+        """Renew W from this batch, see the module; it stays where no sample counts."""
         if not feedback:
             return {}
-        old, rule, z = feedback[FEEDBACK], self.rule, self._seen(y)
-        outputs = self.pooled(a)
+        old, counts = feedback[FEEDBACK], self.place.labelled(y, self.weight)
+        new = self._renewed(old, self._seen(y), self.pooled(a))
+        return {FEEDBACK: new if counts is None else torch.where(counts.sum() > 0, new, old)}
+
+    def _renewed(self, old: Tensor, z: Tensor, outputs: Tensor) -> Tensor:
+        rule = self.rule
         if rule.feedback == "sgd":
             gradient = (z @ old.t() - outputs).t() @ z / z.square().sum()
-            return {FEEDBACK: old - rule.feedback_lr * (gradient + rule.feedback_decay * old)}
+            return old - rule.feedback_lr * (gradient + rule.feedback_decay * old)
         gram = z.t() @ z
         eye = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         ridge = rule.ridge + _RELATIVE_RIDGE * (gram * eye).sum() / z.shape[1]
         fitted = (outputs.t() @ z) @ torch.linalg.inv_ex(gram + ridge * eye)[0]
         if rule.feedback == "ema":
-            fitted = rule.feedback_momentum * old + (1.0 - rule.feedback_momentum) * fitted
-        return {FEEDBACK: fitted}
+            return rule.feedback_momentum * old + (1.0 - rule.feedback_momentum) * fitted
+        return fitted
 
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """beta_n = W z_n, shape (B, features)."""
         return self._seen(y) @ feedback[FEEDBACK].t()
 
     def _seen(self, y: Tensor) -> Tensor:
-        """Z (B, D + 1)."""
+        """Z (B, D + 1); a row of zeros for a sample that does not count."""
         seen: Tensor = self.place.task.feedback_target(y)
-        return self.masked(torch.cat([torch.ones_like(seen[:, :1]), seen], 1))
+        rows, counts = torch.cat([torch.ones_like(seen[:, :1]), seen], 1), self.place.labelled(y, self.weight)
+        return rows if counts is None else rows * counts.unsqueeze(1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgebll.learning.heads import PredictiveHead
-from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors
+from edgebll.learning.objective import TINY, BlockPlace, Head, Objective, Tensors, mean_over, mean_over_pairs
 
 if TYPE_CHECKING:
     from edgebll.learning.rules.bll.rule import BLL
@@ -100,28 +100,29 @@ class BLLObjective(Objective):
 
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """beta_n = W y_n, shape (B, features)."""
-        return F.linear(y, feedback[FEEDBACK])
+        return F.linear(self.whole(y), feedback[FEEDBACK])
+
+    def whole(self, y: Tensor) -> Tensor:
+        """Shares of classes (B, C) as shares of what has a label: 1 in sum, or all 0."""
+        known = self.place.labelled(y)
+        return y if known is None else y / known.unsqueeze(1).clamp(min=TINY)
 
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted sum of the terms whose weight is not zero."""
-        rule, terms = self.rule, {}
+        rule, terms, counts = self.rule, {}, self.place.labelled(y, self.weight)
         if rule.match:
-            distance = self._mean((self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1))
+            distance = mean_over((self.pooled(a) - self.beta(feedback, y).detach()).square().sum(1), counts)
             terms["loss_match"] = rule.match_at(self.place) / (8.0 * rule.sigma**2) * distance
         if rule.predict:
             terms["loss_pred"] = rule.predict * self.place.loss(head(a), y, rule.label_smoothing, self.weight)
         if rule.decorrelate:
-            terms["loss_corr"] = rule.decorrelate * self._correlation(self.pooled(a), y)
+            terms["loss_corr"] = rule.decorrelate * mean_over_pairs(self._correlations(self.pooled(a), y), counts)
         return torch.stack(list(terms.values())).sum(), terms
 
-    def _mean(self, values: Tensor) -> Tensor:
-        return values.mean() if self.weight is None else (values * self.weight).sum() / self.weight.sum().clamp(min=1.0)
-
-    def _correlation(self, a: Tensor, y: Tensor) -> Tensor:
+    def _correlations(self, a: Tensor, y: Tensor) -> Tensor:
+        """Squared cosines of all pairs (B, B), 0 for pairs that do not count."""
         unit = a / (a.square().sum(1, keepdim=True) + _EPSILON).sqrt()
         squares = (unit @ unit.t()).square()
         if self.rule.decorrelate_pairs == "different":
-            squares = squares * (1.0 - y @ y.t())
-        else:
-            squares = squares * (1.0 - torch.eye(a.shape[0], dtype=a.dtype, device=a.device))
-        return squares.mean()
+            return squares * (1.0 - y @ y.t())
+        return squares * (1.0 - torch.eye(a.shape[0], dtype=a.dtype, device=a.device))

@@ -11,7 +11,8 @@ is constant for fixed variance. In closed form, with a_n the pooled output of sa
 
 For targets that are no classes, W has a constant besides and is the batch's least-squares solution: see
 `edgebll.learning.rules.bll.least_squares`. For segmentation each point of a block's map is a sample with the shares of the
-classes for its label, and W_c the mean of a over positions, weighted by the share of class c.
+classes for its label, and W_c the mean of a over positions, weighted by the share of class c. Samples without a label count in
+no term; a point of a map counts by the share of its pixels that have one.
 
 W is fitted to every batch before it is used, never by the gradient of the block. In place of one layer W from the label to each
 block, feedback may be a network of its own, a chain of layers from the label backwards: see

@@ -1,7 +1,8 @@
-"""The measuring processes of `edgebll.learning.reproduce.cost`: python -m edgebll_export.step_cost CONTENDER CONFIG BUNDLE.
+"""The measuring processes of `edgebll.learning.reproduce.cost`: python -m edgebll_export.step_cost CONTENDER FOLDER.
 
-CONTENDER is torch, cuda or onnxruntime, which print their figures as JSON, or export, which writes the bundle. CONFIG is a
-TrainConfig as JSON. The onnxruntime process never imports torch.
+CONTENDER is torch, cuda or onnxruntime, which print their figures as JSON, or export, which writes the bundle that onnxruntime
+measures into FOLDER. FOLDER holds what `edgebll.learning.reproduce.measured_model` wrote. The onnxruntime process never imports
+torch.
 """
 
 from __future__ import annotations
@@ -16,59 +17,63 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebll.kernel.limits.resident_peak import ResidentPeak
+from edgebll.kernel.spec.last_batch import COUNT
 
 if TYPE_CHECKING:
-    from edgebll.learning import BlockStep, Optimizer, Rule
-    from edgebll.learning.networks import BlockNetwork
+    from edgebll.learning import BlockStep
 
 #: The first step is not timed.
 _STEPS = 3
 _LR = 0.01
+_BUNDLE = "bundle"
 
 
 def main() -> None:
     """Measure, or export, what the command line asks for."""
-    contender, config, bundle = sys.argv[1:]
+    contender, folder = sys.argv[1], Path(sys.argv[2])
     if contender == "export":
-        _export(json.loads(config), Path(bundle))
+        _export(folder)
         found: dict[str, Any] = {}
     elif contender == "onnxruntime":
-        found = _onnxruntime(Path(bundle))
+        found = _onnxruntime(folder / _BUNDLE)
     else:
-        found = _torch(json.loads(config), contender)
+        found = _torch(folder, contender)
     print(json.dumps(found))
 
 
-def _torch(config: dict[str, Any], contender: str) -> dict[str, Any]:
+def _torch(folder: Path, contender: str) -> dict[str, Any]:
     """Peaks and seconds of the eager steps."""
     import numpy as np
     import torch
 
-    from edgebll.learning import make_steps
+    from edgebll.learning.reproduce.measured_model import MeasuredModel
+    from edgebll.learning.training.torch_device import TensorPlacement
 
     torch.set_num_threads(1)
-    device = torch.device("cuda" if contender == "cuda" else "cpu")
+    place = TensorPlacement.on("cuda" if contender == "cuda" else "cpu")
     torch.manual_seed(0)
 
     def trainable(step: BlockStep) -> Callable[[], None]:
-        """The block's step, keeping its state, on random inputs."""
-        state = {name: value.to(device) for name, value in step.initial_state().items()}
-        x = torch.randn(step.spec.input.shape, device=device)
-        targets = step.task.examples(len(x), steps[-1].spec.output.shape[1:], np.random.default_rng(0))
-        y = torch.from_numpy(targets).to(device)
-        received = {tensor.name: torch.zeros(tensor.shape, device=device) for tensor in step.spec.received}
-        scalars = {"lr": torch.tensor(_LR, device=device)}
+        """The block's step, keeping its state, on samples at the first block and random inputs at the others."""
+        state, size = place.put_all(step.initial_state()), step.spec.input.shape[0]
+        first = step is steps[0]
+        x = place.put(inputs.draw(size, np.random.default_rng(0)) if first else torch.randn(step.spec.input.shape))
+        targets = step.task.examples(size, steps[-1].spec.output.shape[1:], np.random.default_rng(0))
+        y = place.put(torch.from_numpy(targets))
+        received = place.put_all({tensor.name: torch.zeros(tensor.shape) for tensor in step.spec.received})
+        scalars = place.put_all({name: torch.tensor(value) for name, value in _scalars(step.spec.scalars, size).items()})
 
         def run() -> None:
             state.update(step(state, x, y, scalars, received).state)
-            if device.type == "cuda":
+            if contender == "cuda":
                 torch.cuda.synchronize()
 
         return run
 
     counter = _Cuda() if contender == "cuda" else ResidentPeak()
-    network, rule, optimizer = _model(config)
-    steps = make_steps(network, rule, optimizer, config["batch_size"], config["precision"])
+    model, inputs = MeasuredModel.read(folder).build()
+    steps = model.steps
+    place.put_constants(steps)
     peaks, seconds = [], []
     for step in steps:
         counter.reset()
@@ -89,49 +94,45 @@ def _onnxruntime(folder: Path) -> dict[str, Any]:
 
     random = np.random.default_rng(0)
     bundle = open_bundle(folder)
-    task = task_of_record(bundle.manifest.task, str(folder))
+    task, blocks = task_of_record(bundle.manifest.task, str(folder)), bundle.manifest.blocks
+    samples = bundle.golden(blocks[0].name)["0/x"]
     counter, peaks, seconds = ResidentPeak(), [], []
-    for spec in bundle.manifest.blocks:
+    for spec in blocks:
         counter.reset()
-        x = random.standard_normal(spec.input.shape, np.float32)
-        y = task.examples(len(x), bundle.manifest.blocks[-1].output.shape[1:], random)
+        x = samples if spec is blocks[0] else random.standard_normal(spec.input.shape, np.float32)
+        y = task.examples(len(x), blocks[-1].output.shape[1:], random)
         received = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in spec.received}
-        given: Any = (x, y, {"lr": _LR}, *([received] if received else []))
+        given: Any = (x, y, _scalars(spec.scalars, len(x)), *([received] if received else []))
         with load_block("onnxruntime", bundle, spec.name, threads=1) as block:
             seconds.append(_seconds(partial(block.train, *given)))
         peaks.append(counter.peak())
     return {"peak_bytes": peaks, "seconds": seconds}
 
 
-def _export(config: dict[str, Any], bundle: Path) -> None:
+def _export(folder: Path) -> None:
     import torch
 
+    from edgebll.learning.reproduce.measured_model import MeasuredModel
     from edgebll_export import export_bundle
 
     torch.set_num_threads(1)
-    network, rule, optimizer = _model(config)
-    batch_size, precision = config["batch_size"], config["precision"]
-    export_bundle(network, rule=rule, optimizer=optimizer, batch_size=batch_size, precision=precision, path=bundle)
-
-
-def _model(config: dict[str, Any]) -> tuple[BlockNetwork, Rule, Optimizer]:
-    """Network, rule and optimiser of a TrainConfig, for the samples that the network is known from."""
-    from edgebll.learning import make_rule
-    from edgebll.learning.networks import make_architecture, make_network
-    from edgebll.learning.training import TrainConfig
-
-    told = TrainConfig(**config)
-    shape, classes = make_architecture(told.network, told.network_options).example
-    network = make_network(
-        told.network,
-        num_blocks=told.blocks,
-        split=told.split,
-        options=told.network_options,
-        num_classes=classes,
-        input_shape=shape,
-        seed=told.seed,
+    measured = MeasuredModel.read(folder)
+    (model, inputs), config = measured.build(), measured.record.config
+    export_bundle(
+        model.network,
+        rule=model.rule,
+        optimizer=model.optimizer,
+        batch_size=config.batch_size,
+        precision=config.precision,
+        path=folder / _BUNDLE,
+        examples=inputs.examples,
+        last_batch=config.last_batch,
     )
-    return network, make_rule(told.rule, **told.rule_options), told.make_optimizer()
+
+
+def _scalars(names: tuple[str, ...], size: int) -> dict[str, float]:
+    """Those of a step on a full batch."""
+    return {name: float(size) if name == COUNT else _LR for name in names}
 
 
 def _seconds(run: Callable[[], object]) -> float:

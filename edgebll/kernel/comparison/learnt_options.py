@@ -22,6 +22,7 @@ NOT_LEARNT = frozenset(
             "num_classes",
             "input_shape",
             "outputs",
+            "task_named",
         ),
         *(
             "threads",

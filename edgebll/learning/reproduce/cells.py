@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,10 @@ from edgebll.learning.reproduce.recipe import SCALES, NetworkSetting, Recipe, Ru
 from edgebll.learning.training import TrainConfig
 from edgebll.learning.training.config import HOW
 
-#: What is learnt, which the data set says where the recipe does not.
-_TASK = ("task", "task_options")
 #: Fields of TrainConfig that a table sets itself.
 _TABLES_OWN = ("rule", "rule_options", "seed", "blocks", "threads", *HOW)
 #: Fields that do not change what is learnt, and need no source.
-NO_CHOICE = ("seed", "threads", "checkpoint_steps", "evaluate_epochs", "blocks", "rule", "rule_options", *_TASK, *HOW)
+NO_CHOICE = ("seed", "threads", "checkpoint_steps", "evaluate_epochs", "blocks", "rule", "rule_options", *HOW)
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,25 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
     """
     count = recipe.seeds_at(scale) if seeds is None else seeds
     SEEDS.check("the number of seeds", count)
-    rows = _chosen(recipe, only)
+    return cells_with(recipe, scale, count, [row.name for row in _chosen(recipe, only)])
+
+
+def cells_with(recipe: Recipe, scale: str, seeds: int, names: Collection[str]) -> list[Cell]:
+    """The runs of some rules; nothing is asked of the others, whose code may be missing.
+
+    Args:
+        recipe: of the table.
+        scale: "full" or "small".
+        seeds: how many, from 0.
+        names: of the rules, as the recipe has them.
+
+    Raises:
+        ConfigError: a wrong entry in the recipe.
+    """
+    rows = [row for row in recipe.rules if row.name in names]
     found = [
         _cell(recipe, scale, setting, row, blocks, seed)
-        for seed in range(count)
+        for seed in range(seeds)
         for setting in recipe.settings_at(scale)
         for row in rows
         for blocks in ((1,) if _alone(row) else setting.blocks)

@@ -1,8 +1,8 @@
 """One run of a table of costs: peak memory and time of the training steps of every block, measured in processes of their own.
 
-The blocks of one network are measured one after another on random data, in two ways: the eager step on PyTorch, as the trainer
-runs it, and the exported step on ONNX Runtime, as a board does, in a process without torch. Where PyTorch has a GPU, a third
-one counts its allocator's peak there.
+The blocks of one network are measured one after another, in two ways: the eager step on PyTorch, as the trainer runs it, and
+the exported step on ONNX Runtime, as a board does, in a process without torch. Where PyTorch has a GPU, a third one counts its
+allocator's peak there.
 
 On a processor the peak is how far the resident set rises above where it stood before the block's state was made, over all
 steps; glibc is told to give freed memory back at once, so that a peak is what was alive.
@@ -24,6 +24,7 @@ from edgebll.kernel.support.atomic_files import write_json
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.learning.reproduce.cells import Cell
 from edgebll.learning.reproduce.machine import machine
+from edgebll.learning.reproduce.measured_model import MeasuredModel
 from edgebll.learning.reproduce.one_run import DONE, OPEN, SKIPPED
 from edgebll.learning.training.config import HOW
 from edgebll.learning.training.gpu_info import describe_gpu
@@ -35,27 +36,33 @@ _NOT_MEASURED = ("threads", "checkpoint_steps", "evaluate_epochs", *HOW)
 LIMIT_S = 1800.0
 
 
-def measure_cell(cell: Cell, runs: Path, say: Callable[[str], None]) -> str:
+def measure_cell(cell: Cell, runs: Path, say: Callable[[str], None], data_dir: Path | None = None) -> str:
     """Measure a cell, unless that has been done.
+
+    Args:
+        cell: what to measure.
+        runs: where its figures go.
+        say: told what is measured.
+        data_dir: folder with the data sets' files, which networks of one's own are measured on; by default found.
 
     Returns:
         DONE or SKIPPED.
 
     Raises:
+        ConfigError: the network cannot be made, or does not fit its samples. DataError: the data set is missing.
         EdgebllError: a measuring process failed.
     """
     state = measured_state(cell, runs)
     if state != OPEN or cell.config is None:
         return state
     say(f"{cell.title}: measuring")
-    spec = json.dumps(to_plain(cell.config))
     with tempfile.TemporaryDirectory() as folder:
-        bundle = str(Path(folder) / "bundle")
-        found = {"torch": _worker("torch", spec, bundle)}
+        MeasuredModel.of(cell.config, data_dir).write(Path(folder))
+        found = {"torch": _worker("torch", folder)}
         if found["torch"].pop("cuda"):
-            found["cuda"] = _worker("cuda", spec, bundle)
-        _worker("export", spec, bundle)
-        found["onnxruntime"] = _worker("onnxruntime", spec, bundle)
+            found["cuda"] = _worker("cuda", folder)
+        _worker("export", folder)
+        found["onnxruntime"] = _worker("onnxruntime", folder)
     runs.mkdir(parents=True, exist_ok=True)
     gpu = describe_gpu() if "cuda" in found else ""
     write_json(_file(cell, runs), {"config": to_plain(cell.config), "machine": machine(gpu), **found})
@@ -101,8 +108,8 @@ def _file(cell: Cell, runs: Path) -> Path:
     return runs / f"{cell.folder}.json"
 
 
-def _worker(contender: str, spec: str, bundle: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "edgebll_export.step_cost", contender, spec, bundle]
+def _worker(contender: str, folder: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "edgebll_export.step_cost", contender, folder]
     environment = {**os.environ, **_MALLOC, "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=LIMIT_S, text=True)

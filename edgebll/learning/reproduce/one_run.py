@@ -197,17 +197,21 @@ def outcome_of(cell: Cell, runs: Path) -> dict[str, Any]:
 def _check_same(config: TrainConfig, folder: Path) -> None:
     """Raise ConfigError unless the folder's run was told the same; an option its release did not have yet is at its default."""
     try:
-        recorded = parse_run(read_config(folder), folder).config.completed()
+        record = parse_run(read_config(folder), folder)
+        recorded = record.config.completed()
     except (BundleError, ConfigError) as error:
         raise ConfigError(f"{error}; or remove {folder}") from error
     ignored = {name for name in NO_CHOICE if name not in ("seed", "rule", "rule_options")}
+    if config.task is None and not record.task_named:
+        ignored |= {"task", "task_options"}  # the data suggested it then, and do so again
     for field in dataclasses.fields(TrainConfig):
         old, new = getattr(recorded, field.name), getattr(config, field.name)
         if field.name == "data_options" and same_options(recorded.data, old, new):
             continue
         if old != new and field.name not in ignored:
             raise ConfigError(
-                f"{folder} holds a run with {field.name} {old!r}, but the recipe now says {new!r}; "
+                f"{folder} holds a run with {field.name} {old!r}, but the recipe now says "
+                f"{'nothing of it' if new is None else repr(new)}; "
                 "choose another --out or remove that folder"
             )
 

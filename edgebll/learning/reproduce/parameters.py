@@ -8,18 +8,18 @@ from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.plain_dataclasses import to_plain
-from edgebll.learning.reproduce.cells import NO_CHOICE, Cell, cells_of
+from edgebll.learning.reproduce.cells import NO_CHOICE, Cell, cells_with
 from edgebll.learning.reproduce.recipe import FULL, OURS, SMALL, Recipe
 from edgebll.learning.training import TrainConfig
 
 #: Fields that hold options, each a hyper-parameter: "X_options" of what the field X names.
 _OPTIONS = "_options"
 #: Those whose options are called after what they belong to, "mlp.width"; the others after the field, "data.size".
-_BY_NAME = ("network", "optimizer")
-
-
+_BY_NAME = ("network", "optimizer", "task")
 #: Fields that recipes need not speak of where they are as usual.
 _USUAL = ("sampling", "last_batch")
+#: What it means that a field has no value.
+_NOTHING = {"limit": "all", "task": "as the data suggest"}
 
 
 def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[dict[str, Any]]:
@@ -30,13 +30,13 @@ def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[d
     Args:
         recipe: of the table.
         scale: SMALL or FULL.
-        cells: those of the report; by default all of the recipe.
+        cells: those of the report, whose rules alone are looked at; by default all of the recipe.
 
     Raises:
-        ConfigError: a hyper-parameter has no source in a recipe that has some.
+        ConfigError: a hyper-parameter has no source in a recipe that has some, or a rule cannot be made.
     """
-    rules = {cell.row.name for cell in cells}
-    full, here = ([c for c in cells_of(recipe, s, 1) if c.config and (not rules or c.row.name in rules)] for s in (FULL, scale))
+    rules = {cell.row.name for cell in cells} or {row.name for row in recipe.rules}
+    full, here = ([cell for cell in cells_with(recipe, s, 1, rules) if cell.config] for s in (FULL, scale))
     found = []
     for name in _names(full):
         if name not in recipe.sources and all(_values(cell).get(name) is None for cell in [*full, *here]):
@@ -47,10 +47,16 @@ def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[d
     return found
 
 
-def check_sources(recipe: Recipe) -> None:
-    """Raise ConfigError unless every hyper-parameter of every rule has a source, at both scales."""
-    for scale in (FULL, SMALL):
-        parameters(recipe, scale)
+def check_told(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> None:
+    """Raise ConfigError unless the report can tell every hyper-parameter, in a reproduction with its source at both scales.
+
+    Args:
+        recipe: of the table.
+        scale: SMALL or FULL.
+        cells: those of the report, whose rules alone are looked at; by default all of the recipe.
+    """
+    for each in (FULL, SMALL) if recipe.sources else (scale,):
+        parameters(recipe, each, cells)
 
 
 def _names(cells: Sequence[Cell]) -> list[str]:
@@ -94,25 +100,23 @@ def _source(recipe: Recipe, name: str) -> str:
 
 def _told(name: str, cells: Sequence[Cell]) -> str:
     """The value, or each of the values with the settings or the rules that have it."""
-    having = [(cell, _values(cell)[name]) for cell in cells if name in _values(cell)]
-    values = list(dict.fromkeys(map(_text, (value for _, value in having))))
+    nothing = _NOTHING.get(name, "none")
+    having = [(cell, _text(_values(cell)[name], nothing)) for cell in cells if name in _values(cell)]
+    values = list(dict.fromkeys(text for _, text in having))
     if len(values) <= 1:
         return values[0] if values else "not used"
     owners: tuple[Callable[[Cell], str], ...] = (lambda c: c.setting.name, lambda c: c.row.name, lambda c: c.title)
     for owner in owners:
-        by_value = {text: dict.fromkeys(owner(cell) for cell, value in having if _text(value) == text) for text in values}
+        by_value = {value: dict.fromkeys(owner(cell) for cell, text in having if text == value) for value in values}
         if sum(map(len, by_value.values())) == len({owner(cell) for cell, _ in having}):
             break
     return "; ".join(f"{text} ({', '.join(names)})" for text, names in by_value.items())
 
 
-def _text(value: Any) -> str:
-    return (
-        "all"
-        if value is None
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+def _text(value: Any, nothing: str) -> str:
+    """A value in words; `nothing` for None, and for none of several values."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return nothing if value is None or value == () else str(value)

@@ -131,7 +131,7 @@ def _one_by_one(work: Work, cells: Sequence[Cell], clock: Clock, progress: CellP
             return
         try:
             if work.recipe.kind == COST:
-                state = measure_cell(cell, work.runs, work.say)
+                state = measure_cell(cell, work.runs, work.say, work.data_dir)
             else:
                 state = run_cell(cell, work.runs, clock, work.data_dir, work.say)
         except EdgebllError as error:
@@ -184,6 +184,7 @@ def _told(work: Work) -> dict[str, Any]:
         "table": work.source,
         "scale": work.scale,
         "seeds": max(cell.seed for cell in work.cells) + 1,
+        "rules": list(dict.fromkeys(cell.row.name for cell in work.cells)),
         "runs": str(work.runs.absolute()),
         "data_dir": None if work.data_dir is None else str(work.data_dir),
         "how": dict(work.how),

@@ -13,7 +13,7 @@ from edgebll.kernel.limits import usable_cores
 from edgebll.kernel.support.bounds import PROCESSES
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.one_run import DONE, FAILED, SKIPPED
-from edgebll.learning.reproduce.parameters import check_sources
+from edgebll.learning.reproduce.parameters import check_told
 from edgebll.learning.reproduce.recipe import FULL, Recipe
 from edgebll.learning.reproduce.recipe_file import read_recipe
 from edgebll.learning.reproduce.report import REPORT, write_results
@@ -193,9 +193,8 @@ def planned(
     if minutes is not None and not minutes > 0:
         raise ConfigError(f"the minutes must be above 0, not {minutes:g}")
     PROCESSES.check("the number of trainings at once", at_once)
-    if recipe.sources:
-        check_sources(recipe)
     cells = cells_of(recipe, scale, seeds, only)
+    check_told(recipe, scale, cells)  # before hours of training, not after
     parallel = min(at_once, len(cells))
     threads = max(1, usable_cores() // parallel)
     folder = out / recipe.name / scale

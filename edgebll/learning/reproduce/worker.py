@@ -53,11 +53,12 @@ def _answer(train: Callable[[dict[str, Any]], str], order: dict[str, Any]) -> di
 
 def _trainer(told: dict[str, Any]) -> Callable[[dict[str, Any]], str]:
     """Trains the cell that an order names."""
-    from edgebll.learning.reproduce.cells import cells_of, placed  # seconds of imports, with SIGINT ignored already
+    from edgebll.learning.reproduce.cells import cells_with, placed  # seconds of imports, with SIGINT ignored already
     from edgebll.learning.reproduce.one_run import Clock, run_cell
     from edgebll.learning.reproduce.recipe_file import read_recipe
 
-    cells = {cell.folder: cell for cell in cells_of(read_recipe(told["table"]), told["scale"], told["seeds"])}
+    found = cells_with(read_recipe(told["table"]), told["scale"], told["seeds"], told["rules"])
+    cells = {cell.folder: cell for cell in found}
     runs = Path(told["runs"])
     data_dir = None if told["data_dir"] is None else Path(told["data_dir"])
 

@@ -144,13 +144,22 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def has_checkpoint(run: Path) -> bool:
+    """Whether a run has a checkpoint, whole or damaged."""
+    return _newest(run) is not None
+
+
+def _newest(run: Path) -> Path | None:
+    return next((f for f in (run / CHECKPOINT, run / f"{CHECKPOINT}.old") if (f / PROGRESS).is_file()), None)
+
+
 def load_checkpoint(run: Path, specs: Sequence[BlockSpec]) -> Checkpoint | None:
     """The run's last checkpoint, or None if it has none yet.
 
     Raises:
         BundleError: it is damaged or belongs to another network.
     """
-    folder = next((f for f in (run / CHECKPOINT, run / f"{CHECKPOINT}.old") if (f / PROGRESS).is_file()), None)
+    folder = _newest(run)
     if folder is None:
         return None
     try:

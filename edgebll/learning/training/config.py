@@ -120,8 +120,8 @@ class TrainConfig:
             if getattr(self, name) is not None:
                 bounds.COUNT.check(name.replace("_", " "), getattr(self, name))
         bounds.THREADS.check("threads", self.threads)
-        if not 0 <= self.seed < 2**32:
-            raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, but is {self.seed}")
+        if not bounds.is_whole(self.seed) or not 0 <= self.seed < 2**32:
+            raise ConfigError(f"the seed must be a whole number in 0..{2**32 - 1}, but is {self.seed}")
         if self.device not in DEVICES:
             raise ConfigError(f"the device must be one of {', '.join(DEVICES)}, not {self.device!r}")
         check_last_batch(self.last_batch)
@@ -175,11 +175,11 @@ class TrainConfig:
         """The same config with the task that the data set suggested, where it names none."""
         return self if self.task is not None else replace(self, task=task.name, task_options=task.options())
 
-    def to_run(self, data: Dataset) -> dict[str, Any]:
-        """What goes to run.json for a run on `data`."""
+    def to_run(self, data: Dataset, *, task_named: bool) -> dict[str, Any]:
+        """What goes to run.json for a run on `data`; `task_named` if it was told the task, which data suggest otherwise."""
         head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": __version__}
         shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "outputs": list(data.outputs)}
-        return {**head, **to_plain(self), **shapes, "data_source": data.source}
+        return {**head, **to_plain(self), **shapes, "data_source": data.source, "task_named": task_named}
 
 
 @dataclass(frozen=True)
@@ -191,13 +191,19 @@ class _Code:
 class RunRecord:
     """A training run's run.json: its config, and the shapes of its data and of what the network gives for it.
 
-    Runs of releases that knew classes alone do not say the last.
+    Attributes:
+        config: what it was told.
+        num_classes: of its data.
+        input_shape: of one sample.
+        outputs: of one sample, what the network gives; None where the run knew classes alone.
+        task_named: whether the task was told, not suggested by the data; None where the run does not say.
     """
 
     config: TrainConfig
     num_classes: int
     input_shape: tuple[int, ...]
     outputs: tuple[int, ...] | None = None
+    task_named: bool | None = None
 
     @property
     def task(self) -> Task:
@@ -221,7 +227,7 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
         raise BundleError(f"{where} has version {version!r}, this edgebll reads {RUN_VERSION}; use the release that wrote it")
     for name in ("edgebll", "data_source"):
         values.pop(name, None)
-    shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape", "outputs")}
+    shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape", "outputs", "task_named")}
     _check_code(values, path)
     try:
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))

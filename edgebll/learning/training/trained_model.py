@@ -9,10 +9,10 @@ from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.learning import BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.finetuning.savings import savings
+from edgebll.learning.modules.constant_tensors import constant_tensors
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.networks.network_copy import with_constants
 from edgebll.learning.networks.pretrained_weights import WeightsMisfitError, load_weights
-from edgebll.learning.training.checkpoint import States
 from edgebll.learning.training.config import RunRecord
 from edgebll.learning.training.run_constants import load_constants
 
@@ -58,8 +58,7 @@ def rebuild_model(record: RunRecord, run: Path) -> Model:
         ConfigError: as `build_model`.
         BundleError: what is frozen in it is not whole.
     """
-    model = build_model(record)
-    return build_model(record, load_constants(run)) if any(step.constants for step in model.steps) else model
+    return build_model(record, run=run)
 
 
 def new_model(record: RunRecord, listener: Listener) -> Model:
@@ -83,20 +82,23 @@ def new_model(record: RunRecord, listener: Listener) -> Model:
     return build_model(record, plain=plain)
 
 
-def build_model(record: RunRecord, constants: States | None = None, *, plain: BlockNetwork | None = None) -> Model:
+def build_model(record: RunRecord, *, plain: BlockNetwork | None = None, run: Path | None = None) -> Model:
     """Build the network with its seeded weights, and its training steps.
 
     Args:
         record: what is described.
-        constants: what is frozen in it, where the run has kept that.
         plain: the network before it is fine-tuned, where it is there already.
+        run: the run that has kept what is frozen in it; None for a new one.
 
     Raises:
         ConfigError: unknown task, network, rule or optimiser, wrong options, or more blocks than the network can be cut into.
+        BundleError: what the run has kept is not whole.
     """
     config = record.config
     plain = plain or _plain_network(record)
-    network = with_constants(fine_tuned(plain, config.fine_tuning), constants or {}, "the run")
+    network = fine_tuned(plain, config.fine_tuning)
+    if run is not None and any(map(constant_tensors, network.blocks)):
+        network = with_constants(network, load_constants(run), "the run")
     rule = config.make_rule()
     optimizer = config.make_optimizer()
     steps = make_steps(network, rule, optimizer, config.batch_size, config.precision, config.last_batch)

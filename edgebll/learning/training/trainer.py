@@ -19,12 +19,19 @@ from edgebll.kernel.runs.kept_data import check_outside, kept_name
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
 from edgebll.learning.allocation import telling_of_memory
-from edgebll.learning.training.checkpoint import INITIAL, Checkpoint, TrainingProgress, load_checkpoint, save_states
+from edgebll.learning.training.checkpoint import (
+    INITIAL,
+    Checkpoint,
+    TrainingProgress,
+    has_checkpoint,
+    load_checkpoint,
+    save_states,
+)
 from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
 from edgebll.learning.training.run_constants import save_constants
 from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
-from edgebll.learning.training.trained_model import build_model, new_model, rebuild_model
+from edgebll.learning.training.trained_model import new_model, rebuild_model
 from edgebll.learning.training.training_loop import TrainingLoop
 
 
@@ -55,11 +62,11 @@ def train(
     config = _placed(config.completed())
     listener = listener or Listener()
     config = replace(config, data_options=named_options(config.data, config.data_options))
-    loaded = _load_data(config, data_dir, listener)
+    loaded = load_samples(config, data_dir, listener)
     if samples is None:
         check_outside(loaded.name, Path(out))
     name = loaded.name if samples is None else kept_name(Path(out))
-    data = loaded.splits
+    data, task_named = loaded.splits, config.task is not None
     # Refuses a batch size the data cannot fill, and samples that cannot be drawn like this.
     with telling_of_memory(f"the order of batches of {config.batch_size}", "--batch-size"):
         epoch_order(data[0], config.batch_size, config.seed, 0, config.sampling, config.last_batch)
@@ -70,7 +77,7 @@ def train(
     if config.fine_tuning:
         listener.noted(model.savings())
     config = replace(config, blocks=len(model.network.blocks))
-    with RunFolder.create(out, config.to_run(data[0]), overwrite=overwrite) as folder:
+    with RunFolder.create(out, config.to_run(data[0], task_named=task_named), overwrite=overwrite) as folder:
         if samples is not None:
             keep_samples(samples, folder.path)
         states = {step.name: step.initial_state() for step in model.steps}
@@ -108,12 +115,11 @@ def resume(
         return open_run(path)[1]
     config, listener = _placed(replace(record.config, **(how or {})).for_task(record.task)), listener or Listener()
     record = replace(record, config=config)
-    data = _load_data(record.config, data_dir, listener).splits
-    model = build_model(record)
+    data = load_samples(record.config, data_dir, listener).splits
+    is_new = not has_checkpoint(path)
+    model = new_model(record, listener) if is_new else rebuild_model(record, path)
     check_fits(model.steps, data[0])
     start = load_checkpoint(path, [step.spec for step in model.steps])
-    is_new = start is None
-    model = new_model(record, listener) if is_new else rebuild_model(record, path)
     if start is None:
         start = Checkpoint({step.name: step.initial_state() for step in model.steps}, TrainingProgress.none())
     with RunFolder.resume(path, start.progress.metrics_bytes) as folder:
@@ -134,7 +140,17 @@ def _placed(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def _load_data(config: TrainConfig, data_dir: Path | str | None, listener: Listener) -> LoadedData:
+def load_samples(config: TrainConfig, data_dir: Path | str | None, listener: Listener) -> LoadedData:
+    """The samples of a config, for its task or what they suggest.
+
+    Args:
+        config: names them.
+        data_dir: folder with a data set's files; None where they usually are.
+        listener: is told of what takes long, and of files that cannot be read.
+
+    Raises:
+        ConfigError: they do not go with the config. DataError: they are missing or damaged.
+    """
     task, options = config.made_task(), config.data_options
     blank = getattr(task, "ignore_index", None)
     if blank is not None and is_own(config.data):

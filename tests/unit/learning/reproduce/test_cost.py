@@ -44,7 +44,7 @@ def test_a_cell_is_measured_once_on_both_runtimes(tmp_path: Path, monkeypatch: p
 def test_what_another_recipe_measured_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def worker(contender: str, spec: str, bundle: str) -> dict[str, object]:
+    def worker(contender: str, folder: str) -> dict[str, object]:
         asked.append(contender)
         return {"peak_bytes": [1], "seconds": [1.0], "cuda": False}
 

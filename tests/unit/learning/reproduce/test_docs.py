@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.learning.reproduce.cells import cells_of
-from edgebll.learning.reproduce.parameters import check_sources
+from edgebll.learning.reproduce.parameters import check_told
 from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
 DOCUMENT = Document("docs/how-to/reproduce-papers.md")
@@ -21,7 +21,7 @@ def test_the_recipe_is_complete(tmp_path: Path) -> None:
     (text,) = DOCUMENT.fenced("toml")
     path = tmp_path / "digits.toml"
     path.write_text(text, "utf-8")
-    check_sources(read_recipe(str(path)))
+    check_told(read_recipe(str(path)), "full")
 
 
 def test_the_commands_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from support.recipes import write_recipe
 from support.slow import slow_after
 
 import edgebll
+from edgebll.kernel.errors import ConfigError
 
 
 @pytest.mark.parametrize("jobs", slow_after(1, [2, 1]))
@@ -34,3 +35,25 @@ def test_when_the_disk_refuses_nothing_more_is_begun(tmp_path: Path, jobs: int) 
     found = edgebll.sweep(write_recipe(tmp_path), out=tmp_path / "out", scale="small", seeds=2, jobs=jobs)
     assert {error.exit_code for error in found.errors.values()} == {9}
     assert 1 <= len(found.errors) <= jobs
+
+
+@pytest.mark.parametrize("jobs", slow_after(1, [1, 2]))
+def test_nothing_is_asked_of_rules_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    """The code of one is missing: without `only` that is told before anything is trained, with it the report is whole."""
+    monkeypatch.chdir(tmp_path)
+    missing = '[[rules]]\nname = "Gone"\nrule = "gone.py:Gone"\n\n[[rules]]\nname = "Local"'
+    recipe = write_recipe(tmp_path, ('[[rules]]\nname = "Local"', missing), ("blocks = [2, 3]", "blocks = [2]"))
+    with pytest.raises(ConfigError, match=r"gone\.py cannot be read"):
+        edgebll.sweep(recipe, scale="small", seeds=1, jobs=jobs)
+    assert not Path("sweeps").exists()
+    found = edgebll.sweep(recipe, scale="small", seeds=1, only=["local"], jobs=jobs)
+    assert [line["rule"] for line in found.document["lines"]] == ["BP", "Local"]
+    assert (found.left, found.errors, found.report.is_file()) == (0, {}, True)
+
+
+def test_what_the_report_cannot_tell_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    """The report names what a parameter is at full scale, where this one is none."""
+    recipe = write_recipe(tmp_path, ("epochs = 3", "epoch = 3"))
+    with pytest.raises(ConfigError, match="unknown training option 'epoch'"):
+        edgebll.sweep(recipe, out=tmp_path / "out", scale="small", seeds=1, jobs=1)
+    assert not (tmp_path / "out").exists()

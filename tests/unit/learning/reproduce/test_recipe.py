@@ -11,7 +11,7 @@ from edgebll.data import AUGMENTATIONS, DATASETS
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks import build_units, make_architecture
 from edgebll.learning.reproduce.cells import cells_of
-from edgebll.learning.reproduce.parameters import check_sources, parameters
+from edgebll.learning.reproduce.parameters import check_told, parameters
 from edgebll.learning.reproduce.recipe import SCALES
 from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
@@ -20,7 +20,7 @@ from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 def test_a_shipped_recipe_is_complete(name: str) -> None:
     """Every hyper-parameter has a source; networks can be cut as told; what is reduced is told; each rule has figures."""
     recipe = read_recipe(name)
-    check_sources(recipe)
+    check_told(recipe, "full")
     assert recipe.small.words
     assert not recipe.full.words
     for scale in SCALES:
@@ -68,6 +68,18 @@ def test_only_some_rules_and_always_the_baseline() -> None:
         cells_of(recipe, "small", only=["dgl"])
 
 
+def test_parameters_name_the_task_that_a_recipe_names(tmp_path: Path) -> None:
+    task = 'data = "digits", task = "classification", task_options = { class_weights = [1, 2] }'
+    sources = '[sources]\ntask = "ours"\nclassification = "Somebody 2020"'
+    recipe = read_recipe(str(write_recipe(tmp_path, ('data = "digits"', task), ("[sources]", sources))))
+    found = {entry["name"]: (entry["here"], entry["source"]) for entry in parameters(recipe, "small")}
+    assert found["task"] == ("classification", "ours")
+    assert found["classification.class_weights"] == ("(1.0, 2.0)", "Somebody 2020")
+    assert "task" not in {entry["name"] for entry in parameters(read_recipe("bll-table1"), "small")}
+    with pytest.raises(ConfigError, match=r"\[sources\] does not say where 'task' is from"):
+        check_told(read_recipe(str(write_recipe(tmp_path, ('data = "digits"', task)))), "full")
+
+
 def test_parameters_name_both_scales_and_their_source(tmp_path: Path) -> None:
     recipe = read_recipe(str(write_recipe(tmp_path)))
     found = {entry["name"]: entry for entry in parameters(recipe, "small")}
@@ -103,7 +115,7 @@ def test_parameters_name_both_scales_and_their_source(tmp_path: Path) -> None:
 def test_a_wrong_recipe_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = write_recipe(tmp_path, (old, new))
     with pytest.raises(ConfigError, match=message) as caught:
-        check_sources(read_recipe(str(path)))
+        check_told(read_recipe(str(path)), "full")
     assert "\n" not in str(caught.value)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.recipes import write_recipe
 
-from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.errors import DataError
 from edgebll.learning.reproduce import runner
 from edgebll.learning.reproduce.cells import Cell, cells_of, placed
 from edgebll.learning.reproduce.one_run import DONE, FAILED, OPEN, PAUSED, Clock, outcome_of, run_cell, state_of
@@ -50,8 +50,8 @@ def test_a_whole_run_is_not_run_again(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """The process is killed in its fourth epoch; the run then ends as an undisturbed one."""
     path = write_recipe(tmp_path, ("epochs = 2", "epochs = 60"))
-    told = {"table": str(path), "scale": "small", "seeds": 1, "runs": str(tmp_path / "a"), "data_dir": None}
-    told |= {"how": {"threads": 1}, "parent": os.getpid()}
+    told = {"table": str(path), "scale": "small", "seeds": 1, "rules": ["Local"], "runs": str(tmp_path / "a")}
+    told |= {"data_dir": None, "how": {"threads": 1}, "parent": os.getpid()}
     command = [sys.executable, "-m", "edgebll.learning.reproduce.worker", json.dumps(told)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -115,13 +115,6 @@ def test_a_run_stops_when_told(tmp_path: Path) -> None:
     cell = cells(tmp_path)[0]
     assert run_cell(cell, tmp_path, Clock(0.0, None, lambda: True), say=lambda _: None) == PAUSED
     assert state_of(cell, tmp_path) == PAUSED
-
-
-def test_a_run_of_another_recipe_is_neither_used_nor_replaced(tmp_path: Path) -> None:
-    run_cell(cells(tmp_path)[1], tmp_path, UNLIMITED, say=lambda _: None)
-    other = cells(tmp_path, ("match = 2.0", "match = 3.0"))[1]
-    with pytest.raises(ConfigError, match=r"holds a run with rule_options .*2\.0.*, but the recipe now says .*3\.0"):
-        run_cell(other, tmp_path, UNLIMITED)
 
 
 def test_a_loss_that_is_no_number_is_told_and_not_tried_again(tmp_path: Path) -> None:

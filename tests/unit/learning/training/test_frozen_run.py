@@ -20,7 +20,7 @@ from edgebll.kernel.runs.run_folder import open_run
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.state.block_state import load_tensors
 from edgebll.learning.networks import make_network
-from edgebll.learning.training import Listener, TrainConfig, load_run, resume, train
+from edgebll.learning.training import Listener, TrainConfig, load_run, resume, train, trained_model
 
 PLAN = FineTuning(freeze=("block0",))
 QUICK = TrainConfig(network="mlp", blocks=3, epochs=2, batch_size=32, limit=192, checkpoint_steps=4, fine_tuning=PLAN)
@@ -79,6 +79,20 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(run: Path, step: int, tmp
         train(QUICK, tmp_path / "run", listener=listener)
     assert [loss == loss for loss in listener.losses] == [False, True, True], "a frozen block has no loss"
     assert resume(tmp_path / "run")["state_sha256"] == open_run(run)[1]["state_sha256"]
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_run_that_goes_on_makes_its_network_once(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making it may take long: a user's own code may load weights, and cutting tries it. Before and after a checkpoint."""
+    made: list[str] = []
+    monkeypatch.setattr(trained_model, "make_network", lambda *a, **options: made.append(a[0]) or make_network(*a, **options))
+    with pytest.raises(StopRunError):
+        train(QUICK, tmp_path / "run", listener=StopAt(step))
+    assert made == ["mlp"]
+    resume(tmp_path / "run")
+    assert made == ["mlp", "mlp"]
+    load_run(tmp_path / "run")
+    assert made == ["mlp", "mlp", "mlp"]
 
 
 def lose_the_seal(path: Path) -> None:

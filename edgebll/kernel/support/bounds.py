@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral
+from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 
@@ -33,6 +35,7 @@ class Bounds:
         above: whether `least` itself is too small.
         note: what a bound means, e.g. "two heartbeats".
         far: what it must be less than as well, so that it fits wherever it goes; told of only where it does not.
+        whole: whether it counts things.
     """
 
     unit: str
@@ -41,6 +44,7 @@ class Bounds:
     above: bool = False
     note: str = ""
     far: float | None = None
+    whole: bool = False
 
     def check(self, name: str, value: float) -> None:
         """Refuse a number beyond the bounds, and what is none (NaN).
@@ -52,6 +56,8 @@ class Bounds:
         Raises:
             WrongValue: it is beyond them.
         """
+        if self.whole and not is_whole(value):
+            raise WrongValue(name, f"must be a whole number, not {value!r}")
         enough = value > self.least if self.above else value >= self.least
         if not enough or not (self.below is None or value < self.below):
             raise WrongValue(name, f"must be {self}, not {_number(value)}")
@@ -80,20 +86,41 @@ SNAPSHOT_SECONDS = Bounds("seconds", 0.0, 1e9, note="none by the clock")
 KEEP_SNAPSHOTS = Bounds("", 1, far=FAR)
 GIB_PER_DAY = Bounds("GiB", 0.0, 1e6, note="no limit")
 MEMORY_MIB = Bounds("MiB", 0, 1 << 30, note="no check")
-THREADS = Bounds("", 1, 1025)
+THREADS = Bounds("", 1, 1025, whole=True)
 WINDOW = Bounds("", 1, far=FAR)
 LOCAL_BOARDS = Bounds("", 0, 65536, note="all blocks in this process")
 NOT_NEGATIVE = Bounds("", 0, far=FAR)
-SEED = Bounds("", 0, 1 << 32)
+SEED = Bounds("", 0, 1 << 32, whole=True)
 #: Whatever an option of a network, rule, optimiser or data means: seeds are the largest whole numbers, computing is float32.
 OPTION_INT = Bounds("", -(1 << 32), far=1 << 32)
 OPTION_FLOAT = Bounds("", -3e38, far=3e38)
 #: Seeds of a table are trained one after another, and processes side by side.
-SEEDS = Bounds("", 1, far=1 << 20)
-PROCESSES = Bounds("", 1, 1025)
-COUNT = Bounds("", 1, far=FAR)
+SEEDS = Bounds("", 1, far=1 << 20, whole=True)
+PROCESSES = Bounds("", 1, 1025, whole=True)
+COUNT = Bounds("", 1, far=FAR, whole=True)
 #: Rates are float32 on boards.
 LEARNING_RATE = Bounds("", 0.0, above=True, far=3e38)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of Python or numpy; a truth value is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_whole_options(owner: str, options: Any) -> None:
+    """Refuse what is no whole number for a field of a dataclass that holds one; its default is its author's business.
+
+    Args:
+        owner: whose options they are, for messages, e.g. "sgd".
+        options: the dataclass.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for one in fields(options):
+        value = getattr(options, one.name)
+        if one.type in ("int", int) and value is not one.default and not is_whole(value):
+            raise ConfigError(f"{owner}'s {one.name} must be a whole number, not {value!r}")
 
 
 @contextlib.contextmanager

@@ -19,13 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgebll.learning.modules.layer_proxy import LayerProxy
+
 #: Layers that may be adapted.
 Adaptable = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 _POINTWISE = (F.conv1d, F.conv2d, F.conv3d)
 
 
-class LowRank(nn.Module):
+class LowRank(LayerProxy):
     """A layer with a low-rank correction; see the module. Initial values are drawn from PyTorch's generator.
+
+    Whoever reads its `weight` gets W0 + (alpha / r) B A, as a layer does that multiplies by its parts' weights itself.
 
     Args:
         layer: what is adapted; it becomes the child `base`, whose weights nobody trains.
@@ -35,13 +39,25 @@ class LowRank(nn.Module):
 
     def __init__(self, layer: Adaptable, rank: int, scale: float) -> None:
         super().__init__()
-        self.base: nn.Module = layer
+        self.base: nn.Module = layer  # a rule may put another one here
         self.scale = scale
         weight = layer.weight
         self.lora_a = nn.Parameter(torch.empty(rank, *weight.shape[1:], dtype=weight.dtype))
         self.lora_b = nn.Parameter(torch.zeros(weight.shape[0], rank, dtype=weight.dtype))
         nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
-        self._layer = [layer]  # in a list, so that it is no second child; a rule may put another one in the place of `base`
+        self.stand_for(layer)
+
+    @property
+    def weight(self) -> Tensor:
+        """The corrected weight, of the layer's own shape."""
+        own: Tensor = self.base.weight
+        return own + self.scale * self._kernel(own)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The layer's own."""
+        own: Tensor | None = self.base.bias
+        return own
 
     def forward(self, x: Tensor) -> Tensor:
         """h, of the shape that the layer gives."""
@@ -53,9 +69,12 @@ class LowRank(nn.Module):
         if isinstance(layer, nn.Linear):
             return F.linear(F.linear(x, self.lora_a), self.lora_b)
         if layer.groups > 1:
-            kernel = (self.lora_b @ self.lora_a.flatten(1)).reshape(layer.weight.shape)
-            corrected: Tensor = layer._conv_forward(x, kernel, None)
+            corrected: Tensor = layer._conv_forward(x, self._kernel(layer.weight), None)
             return corrected
         axes = len(layer.kernel_size)
         reduced = layer._conv_forward(x, self.lora_a, None)
         return _POINTWISE[axes - 1](reduced, self.lora_b.reshape(*self.lora_b.shape, *(1,) * axes))
+
+    def _kernel(self, weight: Tensor) -> Tensor:
+        """B A in the shape of a weight."""
+        return (self.lora_b @ self.lora_a.flatten(1)).reshape(weight.shape)

@@ -17,6 +17,8 @@ from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.network_copy import copied
 
+#: Blocks of a network at most, as seeds count.
+_MOST_BLOCKS = 1 << 16
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -70,13 +72,14 @@ def _adaptable(network: BlockNetwork) -> Iterator[Part]:
                 yield Part(index, path, is_parameter=False)
 
 
-def adapted(network: BlockNetwork, parts: Iterable[Part], tuning: FineTuning) -> BlockNetwork:
-    """The network with adapters on these layers, drawn from a seed; the rest is as it was.
+def adapted(network: BlockNetwork, parts: Iterable[Part], tuning: FineTuning, seed: int) -> BlockNetwork:
+    """The network with adapters on these layers; the rest is as it was.
 
     Args:
         network: it; it is not changed.
         parts: of it.
         tuning: says rank and alpha.
+        seed: decides what they begin with.
 
     Raises:
         ConfigError: a block cannot be copied.
@@ -86,7 +89,7 @@ def adapted(network: BlockNetwork, parts: Iterable[Part], tuning: FineTuning) ->
     def adapt(index: int, block: nn.Module) -> nn.Module:
         root = nn.ModuleDict({"block": block})
         places = [(path, parent, key, layer) for path, parent, key, layer in _places(root) if (index, path) in wanted]
-        with seeded(index):
+        with seeded(seed * _MOST_BLOCKS + index):
             for _, parent, key, layer in places:
                 parent._modules[key] = LowRank(layer, tuning.rank, tuning.scale)  # type: ignore[arg-type]
         return root["block"]

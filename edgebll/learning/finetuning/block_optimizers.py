@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import nn
+
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.bounds import WrongValue
 from edgebll.learning.finetuning.part_names import matched
@@ -41,12 +43,20 @@ def check_numbers(network: BlockNetwork) -> None:
 
 def _numbers(network: BlockNetwork, patterns: Mapping[str, float], option: str) -> Numbers:
     """The number of each parameter; where several patterns mean one, the last counts."""
-    trained = [{name for name, p in block.named_parameters() if p.requires_grad} for block in network.blocks]
+    trained = [_first_names(block) for block in network.blocks]
     found: Numbers = [{} for _ in network.blocks]
     for pattern, number in patterns.items():
-        parts = [part for part in matched(network, [pattern], option) if part.path in trained[part.block] and part.is_parameter]
-        if not parts:
+        parts = [part for part in matched(network, [pattern], option) if part.is_parameter]
+        names = [(part.block, trained[part.block][part.path]) for part in parts if part.path in trained[part.block]]
+        if not names:
             raise WrongValue(option, f"{pattern!r} means only what is frozen; leave it out, or let some of it train")
-        for part in parts:
-            found[part.block][_NET + part.path] = number
+        for block, name in names:
+            found[block][_NET + name] = number
     return found
+
+
+def _first_names(block: nn.Module) -> dict[str, str]:
+    """Every name of each parameter that trains -> its first, which the state has it by: tied weights have several."""
+    first: dict[int, str] = {}
+    named = [(name, value) for name, value in block.named_parameters(remove_duplicate=False) if value.requires_grad]
+    return {name: first.setdefault(id(value), name) for name, value in named}

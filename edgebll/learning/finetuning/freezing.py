@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from torch import nn
 
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.fine_tuning import HEAD, NO_ADAPTER, FineTuning
 from edgebll.learning.finetuning.part_names import Part, matched, parts_of
 from edgebll.learning.networks.block_network import BlockNetwork
@@ -24,7 +25,7 @@ def frozen_parts(network: BlockNetwork, tuning: FineTuning) -> list[Part]:
         tuning: says what.
 
     Raises:
-        ConfigError: a pattern means no parameter of the network.
+        ConfigError: a pattern means no parameter of the network, or it has none.
     """
     found = set(matched(network, tuning.freeze, "freeze"))
     parts = parts_of(network)
@@ -35,8 +36,15 @@ def frozen_parts(network: BlockNetwork, tuning: FineTuning) -> list[Part]:
 
 
 def head_of(network: BlockNetwork) -> Part:
-    """The last layer with parameters, which gives the class scores in a network that ends in a linear layer."""
-    part = [part for part in parts_of(network) if part.is_parameter][-1]
+    """The last layer with parameters, which gives the class scores in a network that ends in a linear layer.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    parts = [part for part in parts_of(network) if part.is_parameter]
+    if not parts:
+        raise ConfigError("the network has no parameters, so it has no head to train; end it in a layer that has some")
+    part = parts[-1]
     return Part(part.block, part.path.split(".parametrizations.")[0].rpartition(".")[0], is_parameter=False)
 
 

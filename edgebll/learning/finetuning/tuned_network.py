@@ -12,12 +12,13 @@ from edgebll.learning.finetuning.freezing import frozen, frozen_parts
 from edgebll.learning.networks.block_network import BlockNetwork
 
 
-def fine_tuned(network: BlockNetwork, tuning: FineTuning) -> BlockNetwork:
+def fine_tuned(network: BlockNetwork, tuning: FineTuning, seed: int = 0) -> BlockNetwork:
     """The network as a tuning has it trained; `make_steps`, training and export take it as any other.
 
     Args:
         network: it; it is not changed.
         tuning: what is trained of it; with the default nothing is done.
+        seed: decides what adapters begin with.
 
     Raises:
         ConfigError: a pattern means nothing of the network, nothing is left to train, no layer can be adapted, or the network
@@ -37,7 +38,7 @@ def fine_tuned(network: BlockNetwork, tuning: FineTuning) -> BlockNetwork:
         raise ConfigError("the network is fine-tuned by another tuning already; begin with the network it was made from")
     result = frozen(network, frozen_parts(network, tuning))
     if tuning.adapter != NO_ADAPTER:
-        result = adapted(result, adapted_layers(network, tuning), tuning)
+        result = adapted(result, adapted_layers(network, tuning), tuning, seed)
     if not any(parameter.requires_grad for parameter in result.parameters()):
         raise ConfigError("every parameter of the network is frozen, so nothing trains; leave at least one free")
     result = copy.copy(result) if result is network else result

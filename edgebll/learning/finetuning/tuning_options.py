@@ -8,6 +8,7 @@ from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.support.bounds import is_whole
 
 #: Patterns: one, or several.
 Patterns = str | Iterable[str] | None
@@ -50,13 +51,18 @@ def _numbers(given: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
     return found
 
 
+def _whole(given: Any) -> Any:
+    """A number of numpy's as Python's; what is none is left for FineTuning to refuse."""
+    return int(given) if is_whole(given) else given
+
+
 _CONVERTERS: dict[str, Any] = {
     "freeze": _patterns,
     "trainable": str,
     "lr_for": _numbers,
     "decay_for": _numbers,
     "adapter": str,
-    "rank": int,
+    "rank": _whole,
     "alpha": float,
     "adapt": _patterns,
 }

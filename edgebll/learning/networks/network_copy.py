@@ -38,8 +38,8 @@ def copied(
             made = copy.deepcopy(block, memo)
         except Exception as error:  # anything can happen in a module of the user's own
             raise ConfigError(
-                f"block{index} cannot be copied, which freezing parts of it needs ({described(error)}); keep open files, locks "
-                "and generators out of its attributes"
+                f"block{index} cannot be copied, as it must be where parts of it are frozen or have adapters "
+                f"({described(error)}); keep open files, locks and generators out of its attributes"
             ) from error
         blocks.append(made if changed is None else changed(index, made))
     result = copy.copy(network)

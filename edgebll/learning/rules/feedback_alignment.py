@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgebll.learning.modules.layer_proxy import LayerProxy
 from edgebll.learning.objective import BlockPlace
 from edgebll.learning.rule import Rule
 
@@ -62,7 +63,7 @@ class FeedbackAlignment(Rule):
         return root["block"]
 
 
-class AlignedLayer(nn.Module):
+class AlignedLayer(LayerProxy):
     """A linear layer or convolution that propagates errors through the buffer `feedback` instead of its weight."""
 
     feedback: Tensor
@@ -73,11 +74,11 @@ class AlignedLayer(nn.Module):
         feedback = torch.empty_like(layer.weight, requires_grad=False)
         nn.init.kaiming_uniform_(feedback, a=slope, generator=generator)
         self.register_buffer("feedback", feedback)
-        self._layer = [layer]  # in a list, so that it is no child and its tensors are not named twice
+        self.stand_for(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layer returns."""
-        layer = self._layer[0]
+        layer: Any = self._layer[0]
         result: Tensor
         if isinstance(layer, nn.Linear):
             result = _Linear.apply(x, self.weight, self.bias, self.feedback)  # type: ignore[no-untyped-call]

@@ -96,7 +96,7 @@ def build_model(record: RunRecord, *, plain: BlockNetwork | None = None, run: Pa
     """
     config = record.config
     plain = plain or _plain_network(record)
-    network = fine_tuned(plain, config.fine_tuning)
+    network = fine_tuned(plain, config.fine_tuning, config.seed)
     if run is not None and any(map(constant_tensors, network.blocks)):
         network = with_constants(network, load_constants(run), "the run")
     rule = config.make_rule()

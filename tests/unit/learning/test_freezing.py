@@ -107,6 +107,13 @@ def test_what_cannot_be_frozen_is_refused(plan: FineTuning, reason: str) -> None
         fine_tuned(network_of_three(), plan)
 
 
+def test_a_network_without_parameters_has_no_head() -> None:
+    network = BlockNetwork([nn.Sequential(nn.AvgPool2d(2), nn.Flatten())], 4, (1, 4, 4))
+    for plan in (FineTuning(trainable="head"), FineTuning(trainable="head", adapter="lora")):
+        with pytest.raises(ConfigError, match="the network has no parameters, so it has no head to train; end it in a layer"):
+            fine_tuned(network, plan)
+
+
 def test_plans_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="what is trained must be all or head, not 'tail'"):
         FineTuning(trainable="tail")
@@ -131,7 +138,8 @@ def test_a_network_frozen_by_hand_is_refused_where_nothing_is_left() -> None:
 def test_a_block_that_python_cannot_copy_is_refused() -> None:
     network = network_of_three()
     network.blocks[0].numbers = (number for number in [1])  # type: ignore[assignment]
-    with pytest.raises(ConfigError, match="block0 cannot be copied, which freezing parts of it needs"):
+    reason = r"block0 cannot be copied, as it must be where parts of it are frozen or have adapters \(.*\); keep open files"
+    with pytest.raises(ConfigError, match=reason):
         copied(network, {})
 
 

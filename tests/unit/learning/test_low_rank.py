@@ -111,6 +111,56 @@ def test_every_rule_trains_the_corrections(rule: str) -> None:
     assert [name for name in corrections if torch.equal(first[name], state[name])] == []
 
 
+class Reading(nn.Module):
+    """Multiplies by the weight of its part itself, as attention of many packages does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = nn.Linear(6, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = self.part.in_features**-0.5
+        return scale * nn.functional.linear(x, self.part.weight, self.part.bias).relu()
+
+
+PARENTS: dict[str, nn.Module] = {
+    "reading": Reading(),
+    "encoder": nn.TransformerEncoderLayer(6, 2, 12, dropout=0.0, batch_first=True),
+}
+
+
+@pytest.mark.parametrize("rule", ["backprop", "fa"])
+@pytest.mark.parametrize("kind", PARENTS)
+def test_whoever_reads_an_adapted_weight_gets_the_corrected_one(kind: str, rule: str) -> None:
+    """Forward is that of the merged layers, and corrections learn through what is read."""
+    block, x = PARENTS[kind], torch.randn(4, 3, 6)
+    plan = FineTuning(adapter="lora", rank=2, alpha=3.0)
+    network = BlockNetwork([nn.Sequential(copy.deepcopy(block), nn.Flatten(), nn.Linear(18, 3))], 3, (3, 6))
+    step = make_steps(fine_tuned(network, plan), make_rule(rule), SGD(), 4)[0]
+    state = with_random_corrections(step)
+    arrays, constants = ({name: value.numpy() for name, value in tensors.items()} for tensors in (state, step.constants))
+    merged = {name: torch.from_numpy(np.array(value)) for name, value in network_tensors(arrays, constants, plan).items()}
+    plain = copy.deepcopy(network.blocks[0]).eval()
+    plain.load_state_dict({name: value for name, value in merged.items() if name in plain.state_dict()})
+    with torch.no_grad():
+        torch.testing.assert_close(step.forward(state, x), plain(x), rtol=1e-4, atol=1e-5)
+    new = step(state, x, torch.eye(3)[[0, 1, 2, 0]], {"lr": torch.tensor(0.1)}).state
+    corrections = [name for name in state if ".lora_" in name and name.startswith("net.")]
+    assert corrections
+    assert [name for name in corrections if torch.equal(new[name], state[name])] == []
+
+
+def test_the_seed_decides_what_corrections_begin_with() -> None:
+    network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
+
+    def begun(seed: int) -> list[torch.Tensor]:
+        steps = make_steps(fine_tuned(network, FineTuning(adapter="lora"), seed), BLL(), SGD(), 4)
+        return [value for step in steps for name, value in step.initial_state().items() if name in step.trained and "lora_a" in name]
+
+    assert all(torch.equal(*pair) for pair in zip(begun(3), begun(3), strict=True))
+    assert not any(torch.equal(*pair) for pair in zip(begun(3), begun(4), strict=True))
+
+
 class Tied(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -59,6 +59,35 @@ def test_six_steps_equal_parameter_groups_of_pytorch(kind: str, clip: float) -> 
         assert torch.allclose(state[f"net.{name}"], value, rtol=1e-4, atol=1e-6), name
 
 
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.second(self.first(x).tanh())
+        return found
+
+
+@pytest.mark.parametrize("name", ["first.weight", "second.weight"])
+def test_a_tied_weight_has_its_number_by_any_of_its_names(name: str) -> None:
+    torch.manual_seed(0)
+    module = Tied()
+    plan = FineTuning(lr_for={name: 0.1}, decay_for={f"block0.{name}": 0.3})
+    tuned = fine_tuned(BlockNetwork([module], 6, (6,)), plan)
+    step = make_steps(tuned, Backprop(), SGD(LR, momentum=0.0, nesterov=False, weight_decay=0.0), 4)[0]
+    x, y = torch.randn(4, 6), torch.tensor([0, 1, 2, 3])
+    state = step(step.initial_state(), x, F.one_hot(y, 6).float(), {"lr": torch.tensor(LR)}).state
+    biases = [module.first.bias, module.second.bias]
+    groups = [{"params": [module.first.weight], "lr": 0.1 * LR, "weight_decay": 0.3}, {"params": biases}]
+    optimizer = torch.optim.SGD(groups, lr=LR)
+    F.cross_entropy(module(x), y).backward()
+    optimizer.step()
+    for path, value in module.named_parameters(remove_duplicate=False):
+        torch.testing.assert_close(state[f"net.{path}"], value.detach(), rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("plan", "reason"),
     [

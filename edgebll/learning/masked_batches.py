@@ -57,7 +57,7 @@ def mask_batches(steps: Iterable[BlockStep]) -> None:
         except NotImplementedError as error:
             raise ConfigError(
                 f"the rule of {step.name} compares samples with each other, so a batch that is not full cannot be masked; drop "
-                "the last batch, or use another rule, e.g. bll, greedy or dgl"
+                "the last batch, or use another rule, e.g. bll, greedy or pred"
             ) from error
         step.objective = Masked(step.objective)
         step.spec = replace(step.spec, scalars=(*step.spec.scalars, COUNT))

@@ -16,13 +16,14 @@ from torch import nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
 from edgebll.kernel.spec.last_batch import DROP, MASK, check_last_batch
-from edgebll.kernel.support.bounds import COUNT
+from edgebll.kernel.support.bounds import COUNT, check_whole_options
 from edgebll.kernel.tasks import Task
 from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
 from edgebll.learning.forward_step import ForwardStep, has_something_to_train, served_streams
 from edgebll.learning.masked_batches import mask_batches
+from edgebll.learning.modules.hidden_layers import check_hidden
 from edgebll.learning.modules.module_checks import check_copied
 from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks import BlockNetwork
@@ -66,6 +67,7 @@ class Rule:
             cls.summary = (cls.__doc__ or "").strip().partition("\n")[0]
 
     def __post_init__(self) -> None:
+        check_whole_options(self.name, self)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"the label smoothing must lie in [0, 1), but is {self.label_smoothing}")
 
@@ -134,8 +136,8 @@ def make_steps(
         last_batch: "mask" for steps that are told how many samples of a batch count, see `edgebll.learning.masked_batches`.
 
     Raises:
-        ConfigError: the rule cannot train so many blocks or for this task, unknown precision, batch_size < 1, or all of the
-            network is frozen.
+        ConfigError: the rule cannot train so many blocks or for this task, unknown precision, batch_size < 1, all of the
+            network is frozen, or it keeps layers in plain lists.
 
     Examples:
         >>> import edgebll
@@ -149,6 +151,8 @@ def make_steps(
     check_last_batch(last_batch)
     rule.check(len(network.blocks))
     rule.check_task(smoothed(network.task, rule.label_smoothing))
+    for index, block in enumerate(network.blocks):
+        check_hidden(f"block{index}", block)
     if not any(map(has_something_to_train, network.blocks)):
         raise ConfigError("every parameter of the network is frozen, so there is nothing to train; leave at least one free")
     numbers = make_precision(precision)

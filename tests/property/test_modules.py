@@ -7,13 +7,18 @@ modules every time, is `tests/soak/random_modules.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from support import module_agreement
 from support.module_agreement import check_agreement
-from support.plain_training import by_pytorch
+from support.plain_training import by_pytorch, export
+from support.planted import gradients_times
 from support.random_modules import MAPS, PLANS, VECTORS, Again, Around, Layer, ModulePlan, Step, Traits
+
+from edgebll.learning import SGD
+from edgebll.learning.networks import BlockNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 #: Every one of them at once: a shared batch norm in a checkpoint, hooks, a frozen and a tied weight, work in place.
@@ -72,6 +77,16 @@ def test_a_step_too_few_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         module_agreement, "by_pytorch", lambda block, start, seen, dtype: by_pytorch(block, start, seen[:-1], dtype)
     )
+    with pytest.raises(AssertionError, match="the graph differs from plain PyTorch"):
+        check_agreement(TOGETHER)
+
+
+def test_a_gradient_that_is_a_percent_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(network: BlockNetwork, folder: Path) -> None:
+        with gradients_times(SGD(), 1.01):
+            export(network, folder)
+
+    monkeypatch.setattr(module_agreement, "export", planted)
     with pytest.raises(AssertionError, match="the graph differs from plain PyTorch"):
         check_agreement(TOGETHER)
 

@@ -33,7 +33,7 @@ def plant(sound: Path, planted: Path, network: BlockNetwork, rule: str, optimize
     with bundle_writer(planted) as folder:
         shutil.copytree(sound, folder, dirs_exist_ok=True)
         for step in steps:
-            with _gradients_times(optimizer, factor) as names:
+            with gradients_times(optimizer, factor) as names:
                 model = block_models(step).models["step"]
             (folder / step.name / "step.onnx").write_bytes(model.SerializeToString())
             parameters |= {f"{step.name}/{name}" for name in names}
@@ -42,7 +42,8 @@ def plant(sound: Path, planted: Path, network: BlockNetwork, rule: str, optimize
 
 
 @contextlib.contextmanager
-def _gradients_times(optimizer: Optimizer, factor: float) -> Iterator[set[str]]:
+def gradients_times(optimizer: Optimizer, factor: float) -> Iterator[set[str]]:
+    """While open, optimisers of this kind take every gradient times a factor; gives the names of those they took."""
     kind, names = type(optimizer), set[str]()
     update = kind.update
 

@@ -86,7 +86,7 @@ def load_weights(network: BlockNetwork, weights: StartWeights) -> str:
 
     Raises:
         WeightsMisfitError: names or shapes differ.
-        ConfigError: the file cannot be read, is no file of weights, or holds NaN or infinite numbers.
+        ConfigError: the file cannot be read, is no file of weights, or holds NaN, or numbers that are infinite in the network.
     """
     weights.check()
     given = read_weights(Path(weights.file))
@@ -99,12 +99,16 @@ def load_weights(network: BlockNetwork, weights: StartWeights) -> str:
     offered = {name: tensor for name, tensor in given.items() if name not in left}
     if table := tuple(_misfits(wanted, offered)):
         raise WeightsMisfitError(_sentence(weights.file, table), table)
-    wrong = next((name for name, tensor in offered.items() if not torch.isfinite(tensor).all()), None)
+    values = {name: offered[name].to(tensor.dtype) for name, tensor in wanted.items()}
+    wrong = next((name for name, value in values.items() if not torch.isfinite(value).all()), None)
     if wrong is not None:
-        raise ConfigError(f"{wrong!r} of {weights.file} holds NaN or infinite numbers; give weights of a healthy training")
+        kind = str(wanted[wrong].dtype).removeprefix("torch.")
+        raise ConfigError(
+            f"{wrong!r} of {weights.file} holds NaN, infinite numbers or some beyond {kind}; give weights of a healthy training"
+        )
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(offered[name])
+            tensor.copy_(values[name])
     kept = f"; {len(own) - len(wanted)} stay as they are drawn" if left else ""
     return f"begins with {len(wanted)} tensors of {weights.file}{kept}"
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.support.bounds import LEARNING_RATE
+from edgebll.kernel.support.bounds import LEARNING_RATE, check_whole_options
 from edgebll.learning.optimizers.accumulation import MOST, accumulated, empty_sums
 
 Tensors = Mapping[str, Tensor]
@@ -52,6 +52,7 @@ class Optimizer(ABC):
             cls.name = cls.__name__.lower()
 
     def __post_init__(self) -> None:
+        check_whole_options(self.name, self)
         LEARNING_RATE.check("the learning rate", self.lr)
         check_not_negative("the norm to clip at", self.clip_norm)
         if not 1 <= self.accumulate <= MOST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -33,6 +34,14 @@ def test_ends_are_as_they_say(numbers: Bounds, inside: tuple[float, ...], outsid
     for value in outside:
         with pytest.raises(WrongValue, match="number must be"):
             numbers.check("number", value)
+
+
+def test_what_counts_things_is_whole() -> None:
+    for value in (1, np.int64(3), 1 << 20):
+        bounds.COUNT.check("number", value)
+    for odd in (2.5, 2.0, math.nan, True, "2", None):
+        with pytest.raises(WrongValue, match=f"^number must be a whole number, not {odd!r}$"):
+            bounds.COUNT.check("number", odd)  # type: ignore[arg-type]
 
 
 def test_a_sentence_says_what_was_expected_and_what_came() -> None:

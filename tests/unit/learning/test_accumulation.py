@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.fine_tuning import FineTuning
-from edgebll.learning import SGD, AdamW, Backprop, Optimizer, fine_tuned, make_optimizer, make_steps
+from edgebll.learning import BLL, SGD, AdamW, Backprop, Optimizer, fine_tuned, make_optimizer, make_steps
 from edgebll.learning.networks import BlockNetwork
 
 STEPS, BATCH = 6, 8
@@ -106,3 +106,15 @@ def test_an_update_every_step_is_told_as_before() -> None:
 def test_wrong_numbers_are_refused(value: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make_optimizer("sgd", accumulate=value)
+
+
+@pytest.mark.parametrize("value", [2.5, 2.0, "2", None, True])
+def test_what_is_no_whole_number_is_refused_from_python_too(value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"sgd's accumulate must be a whole number, not {value!r}"):
+        SGD(accumulate=value)
+    with pytest.raises(ConfigError, match=f"bll's head_size must be a whole number, not {value!r}"):
+        BLL(head_size=value)
+    with pytest.raises(ConfigError, match=f"the rank of an adapter must be a whole number, not {value!r}"):
+        FineTuning(adapter="lora", rank=value)
+    with pytest.raises(ConfigError, match=f"the batch size must be a whole number, not {value!r}"):
+        make_steps(network(), Backprop(), SGD(), value)

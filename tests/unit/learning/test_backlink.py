@@ -199,7 +199,7 @@ def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
         (
             nn.Sequential(nn.Linear(4, 4), nn.ReLU()),
             "float32",
-            "needs something to learn in float32 in the last 1 units of block0",
+            "needs something to learn in float32 in the last 1 units of block0; let some of them train, choose another length",
         ),
     ],
 )

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.tasks import TASKS
-from edgebll.learning import SGD, BlockStep, make_rule, make_steps
+from edgebll.learning import SGD, AdamW, BlockStep, Optimizer, fine_tuned, make_rule, make_steps
 from edgebll.learning.masked_batches import counted
 from edgebll.learning.networks import BlockNetwork
 
@@ -70,6 +71,44 @@ def test_what_fills_a_batch_up_changes_nothing(variant: str, task: str) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+#: Tunings and optimisers, each of which changes what becomes of a gradient.
+TOGETHER: dict[str, tuple[FineTuning, Optimizer]] = {
+    "frozen layer, two steps an update": (FineTuning(("block1.*.weight",)), SGD(lr=0.1, accumulate=2)),
+    "frozen block, clipped": (FineTuning(("block0",)), SGD(lr=0.1, clip_norm=0.05)),
+    "rates and decays": (FineTuning(lr_for={"block0": 0.1}, decay_for={"*.bias": 0.3}), AdamW(lr=0.01)),
+    "adapters, two steps an update": (FineTuning(adapter="lora", rank=2), AdamW(lr=0.01, accumulate=2)),
+}
+
+
+@pytest.mark.parametrize("variant", TOGETHER)
+@pytest.mark.parametrize("rule", ["bll", "greedy"])
+def test_nor_under_tunings_and_over_gathered_steps(variant: str, rule: str) -> None:
+    """Three batches, so that an update has been taken and another is half gathered; their counts differ."""
+    tuning, optimizer = TOGETHER[variant]
+    tuned, counts, alone, filled = fine_tuned(network("classification"), tuning), (4, 6, 3), [], []
+    masked = make_steps(tuned, make_rule(rule), optimizer, 6, last_batch="mask")
+    for count in counts:
+        x, y = torch.randn(6, 1, 4, 4), torch.eye(3)[torch.arange(6) % 3]
+        filled.append((x, y, count))
+        alone.append((x[:count], y[:count], count))
+    states = [step.initial_state() for step in masked]
+    for x, y, count in alone:
+        for index, step in enumerate(make_steps(tuned, make_rule(rule), optimizer, count)):
+            stepped = step(states[index], x, y, {"lr": LR} if step.spec.scalars else {})
+            states[index], x = stepped.state, stepped.a
+    ours = trained(masked, filled)[-sum(map(len, states)) :]
+    moved = [not torch.equal(new, old) for step, state in zip(masked, states, strict=True) for new, old in pairs(step, state)]
+    assert any(moved)
+    for own, theirs in zip(ours, (value for state in states for value in state.values()), strict=True):
+        torch.testing.assert_close(own, theirs, rtol=1e-4, atol=1e-6)
+
+
+def pairs(step: BlockStep, state: dict[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """What trains, after and before."""
+    first = step.initial_state()
+    return [(state[name], first[name]) for name in step.trained]
+
+
 def test_a_full_batch_trains_as_if_nobody_had_told() -> None:
     made = network("classification")
     x, y = torch.randn(6, 1, 4, 4), torch.eye(3)[torch.arange(6) % 3]
@@ -95,7 +134,8 @@ def test_a_count_off_by_rounding_is_the_same_count() -> None:
 )
 def test_rules_that_compare_samples_refuse(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(
-        ConfigError, match=r"the rule of block0 compares samples with each other.*; drop the last batch, or use"
+        ConfigError,
+        match=r"the rule of block0 compares samples with each other.*; drop the last batch, or use .* bll, greedy or pred$",
     ):
         make_steps(network("classification"), make_rule(name, **options), SGD(lr=0.1), 6, last_batch="mask")
 

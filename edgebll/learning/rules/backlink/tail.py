@@ -61,7 +61,10 @@ class Tail:
         self._shapes = [value.shape for value in self.again.initial.values()]
         self._sizes = [math.prod(shape) for shape in self._shapes]
         if not self.again.trained or any(value.dtype != torch.float32 for value in self.again.initial.values()):
-            raise ConfigError(f"backlink needs something to learn in float32 in the last {length} units of {self.owner}")
+            raise ConfigError(
+                f"backlink needs something to learn in float32 in the last {length} units of {self.owner}; let some of them "
+                "train, choose another length, or use greedy, which links no blocks"
+            )
 
     def entry_spec(self, name: str, batch_size: int) -> TensorSpec:
         """What the last units begin with; where that is the network's own input, of its dtype."""

@@ -127,11 +127,18 @@ def test_what_is_no_file_of_weights_is_one_sentence(
 
 
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
-    state = pretrained()
-    state["stem.bias"][0] = torch.nan
-    torch.save(state, tmp_path / "w.pt")
-    with pytest.raises(ConfigError, match=r"'stem\.bias' of .* holds NaN or infinite numbers"):
-        begin(tmp_path / "w.pt")
+    """Also a number of a wider type that is infinite in the network's; nothing is loaded."""
+    for odd in (torch.nan, torch.inf, 1e300):
+        state = pretrained()
+        state["stem.bias"] = state["stem.bias"].double()
+        state["stem.bias"][0] = odd
+        torch.save(state, tmp_path / "w.pt")
+        made = network()
+        before = {name: value.clone() for name, value in made.state_dict().items()}
+        reason = r"'stem\.bias' of .* holds NaN, infinite numbers or some beyond float32; give weights of a healthy training"
+        with pytest.raises(ConfigError, match=reason):
+            load_weights(made, StartWeights.of(tmp_path / "w.pt", None))
+        assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
 
 
 def test_training_begins_with_them_and_remembers_the_file(tmp_path: Path) -> None:

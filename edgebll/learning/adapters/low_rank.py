@@ -50,13 +50,15 @@ class LowRank(LayerProxy):
     @property
     def weight(self) -> Tensor:
         """The corrected weight, of the layer's own shape."""
-        own: Tensor = self.base.weight
+        base: Any = self.base
+        own: Tensor = base.weight
         return own + self.scale * self._kernel(own)
 
     @property
     def bias(self) -> Tensor | None:
         """The layer's own."""
-        own: Tensor | None = self.base.bias
+        base: Any = self.base
+        own: Tensor | None = base.bias
         return own
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,11 +38,13 @@ def test_ends_are_as_they_say(numbers: Bounds, inside: tuple[float, ...], outsid
 
 
 def test_what_counts_things_is_whole() -> None:
-    for value in (1, np.int64(3), 1 << 20):
+    whole: list[Any] = [1, np.int64(3), 1 << 20]
+    odd: list[Any] = [2.5, 2.0, math.nan, True, "2", None]
+    for value in whole:
         bounds.COUNT.check("number", value)
-    for odd in (2.5, 2.0, math.nan, True, "2", None):
-        with pytest.raises(WrongValue, match=f"^number must be a whole number, not {odd!r}$"):
-            bounds.COUNT.check("number", odd)  # type: ignore[arg-type]
+    for value in odd:
+        with pytest.raises(WrongValue, match=f"^number must be a whole number, not {value!r}$"):
+            bounds.COUNT.check("number", value)
 
 
 def test_a_sentence_says_what_was_expected_and_what_came() -> None:

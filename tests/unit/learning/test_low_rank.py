@@ -155,7 +155,9 @@ def test_the_seed_decides_what_corrections_begin_with() -> None:
 
     def begun(seed: int) -> list[torch.Tensor]:
         steps = make_steps(fine_tuned(network, FineTuning(adapter="lora"), seed), BLL(), SGD(), 4)
-        return [value for step in steps for name, value in step.initial_state().items() if name in step.trained and "lora_a" in name]
+        return [
+            value for step in steps for name, value in step.initial_state().items() if name in step.trained and "lora_a" in name
+        ]
 
     assert all(torch.equal(*pair) for pair in zip(begun(3), begun(3), strict=True))
     assert not any(torch.equal(*pair) for pair in zip(begun(3), begun(4), strict=True))

@@ -80,7 +80,7 @@ def test_a_tied_weight_has_its_number_by_any_of_its_names(name: str) -> None:
     x, y = torch.randn(4, 6), torch.tensor([0, 1, 2, 3])
     state = step(step.initial_state(), x, F.one_hot(y, 6).float(), {"lr": torch.tensor(LR)}).state
     biases = [module.first.bias, module.second.bias]
-    groups = [{"params": [module.first.weight], "lr": 0.1 * LR, "weight_decay": 0.3}, {"params": biases}]
+    groups: list[dict[str, Any]] = [{"params": [module.first.weight], "lr": 0.1 * LR, "weight_decay": 0.3}, {"params": biases}]
     optimizer = torch.optim.SGD(groups, lr=LR)
     F.cross_entropy(module(x), y).backward()
     optimizer.step()

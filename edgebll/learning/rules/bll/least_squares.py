@@ -64,7 +64,7 @@ class LeastSquaresObjective(BLLObjective):
         gram = z.t() @ z
         eye = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         ridge = rule.ridge + _RELATIVE_RIDGE * (gram * eye).sum() / z.shape[1]
-        fitted = (outputs.t() @ z) @ torch.linalg.inv_ex(gram + ridge * eye)[0]
+        fitted: Tensor = (outputs.t() @ z) @ torch.linalg.inv_ex(gram + ridge * eye)[0]
         if rule.feedback == "ema":
             return rule.feedback_momentum * old + (1.0 - rule.feedback_momentum) * fitted
         return fitted

@@ -15,14 +15,14 @@ from support import module_agreement
 from support.module_agreement import check_agreement
 from support.plain_training import by_pytorch, export
 from support.planted import gradients_times
-from support.random_modules import MAPS, PLANS, VECTORS, Again, Around, Layer, ModulePlan, Step, Traits
+from support.random_modules import MAPS, SKETCHES, VECTORS, Again, Around, Layer, ModuleSketch, Step, Traits
 
 from edgebll.learning import SGD
 from edgebll.learning.networks import BlockNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 #: Every one of them at once: a shared batch norm in a checkpoint, hooks, a frozen and a tied weight, work in place.
-TOGETHER = ModulePlan(
+TOGETHER = ModuleSketch(
     VECTORS,
     (
         Layer("linear", Traits(frozen="first", hooks=("forward",))),
@@ -43,29 +43,29 @@ def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(plan=PLANS)
-@example(plan=TOGETHER)
-def test_graph_function_and_plain_pytorch_agree(plan: ModulePlan) -> None:
-    assume(check_agreement(plan))
+@given(sketch=SKETCHES)
+@example(sketch=TOGETHER)
+def test_graph_function_and_plain_pytorch_agree(sketch: ModuleSketch) -> None:
+    assume(check_agreement(sketch))
 
 
 def test_what_other_tests_have_apart_comes_together() -> None:
-    """One plan in ten, at least, shares, hooks, freezes and checkpoints."""
-    drawn: list[ModulePlan] = []
+    """One sketch in ten, at least, shares, hooks, freezes and checkpoints."""
+    drawn: list[ModuleSketch] = []
 
     @settings(max_examples=100, deadline=None, derandomize=True, phases=[Phase.generate], database=None)
-    @given(plan=PLANS)
-    def draw(plan: ModulePlan) -> None:
-        drawn.append(plan)
+    @given(sketch=SKETCHES)
+    def draw(sketch: ModuleSketch) -> None:
+        drawn.append(sketch)
 
     draw()
-    assert {plan.space for plan in drawn} == {VECTORS, MAPS}
+    assert {sketch.space for sketch in drawn} == {VECTORS, MAPS}
     assert sum(map(has_all, drawn)) >= 0.1 * len(drawn)
 
 
-def has_all(plan: ModulePlan) -> bool:
+def has_all(sketch: ModuleSketch) -> bool:
     """Whether it shares, hooks, freezes and checkpoints."""
-    steps = list(walk(plan.steps))
+    steps = list(walk(sketch.steps))
     traits = [step.traits for step in steps if not isinstance(step, Again)]
     shares = any(isinstance(step, Again) for step in steps[1:])
     checkpoints = any(isinstance(step, Around) and step.how == "checkpoint" for step in steps)
@@ -93,4 +93,4 @@ def test_a_gradient_that_is_a_percent_off_is_found(monkeypatch: pytest.MonkeyPat
 
 def test_what_pytorch_cannot_train_is_refused() -> None:
     """The backward pass of tanh needs its result, which the residual overwrites."""
-    assert check_agreement(ModulePlan(VECTORS, (Layer("linear"), Layer("tanh"), Layer("relu in place"))))
+    assert check_agreement(ModuleSketch(VECTORS, (Layer("linear"), Layer("tanh"), Layer("relu in place"))))

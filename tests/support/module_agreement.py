@@ -28,7 +28,7 @@ from support.plain_training import (
     network_of,
     normal,
 )
-from support.random_modules import SHAPES, ModulePlan, built
+from support.random_modules import SHAPES, ModuleSketch, built
 from support.untouched_modules import differences, fingerprint
 
 #: So many times what rounding alone does is no error of a graph.
@@ -38,22 +38,22 @@ ROUNDING = 20.0
 CHAOTIC = 1e-2 / ROUNDING
 
 
-def check_agreement(plan: ModulePlan) -> bool:
-    """Train a plan's module in six steps by its graph, by its function and in plain PyTorch, and compare.
+def check_agreement(sketch: ModuleSketch) -> bool:
+    """Train a sketch's module in six steps by its graph, by its function and in plain PyTorch, and compare.
 
     What PyTorch itself cannot train must be refused in a sentence.
 
     Returns:
         False where rounding alone decides how the module trains, so that it says nothing of the graph.
     """
-    seen = batches(normal(*SHAPES[plan.space]))
+    seen = batches(normal(*SHAPES[sketch.space]))
     torch.manual_seed(0)
-    block = built(plan)
+    block = built(sketch)
     before = fingerprint(block)
     network = network_of(block, seen[0][0].clone())
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
-        if not trains(plan, seen):
+        if not trains(sketch, seen):
             with pytest.raises(EdgebllError):
                 export(network, bundle)
             return True
@@ -61,7 +61,7 @@ def check_agreement(plan: ModulePlan) -> bool:
         states = list(by_graph(bundle, seen))
     state = by_function(network, seen)
     assert not differences(before, fingerprint(block)), "the module was changed"
-    trained, exact = (by_pytorch(_fresh(plan, dtype), states[0], seen, dtype) for dtype in (torch.float32, torch.float64))
+    trained, exact = (by_pytorch(_fresh(sketch, dtype), states[0], seen, dtype) for dtype in (torch.float32, torch.float64))
     rounding = largest_error(tensors(trained), exact, states[0])
     if not rounding < CHAOTIC:
         return False
@@ -71,14 +71,14 @@ def check_agreement(plan: ModulePlan) -> bool:
     return True
 
 
-def _fresh(plan: ModulePlan, dtype: torch.dtype) -> nn.Module:
+def _fresh(sketch: ModuleSketch, dtype: torch.dtype) -> nn.Module:
     torch.manual_seed(0)
-    return built(plan).to(dtype)
+    return built(sketch).to(dtype)
 
 
-def trains(plan: ModulePlan, seen: Sequence[tuple[Tensor, Tensor]]) -> bool:
+def trains(sketch: ModuleSketch, seen: Sequence[tuple[Tensor, Tensor]]) -> bool:
     """Whether plain PyTorch can take a step: not where work in place destroys what the backward pass needs."""
-    block = _fresh(plan, torch.float32)
+    block = _fresh(sketch, torch.float32)
     try:
         block(seen[0][0].clone()).square().sum().backward()
     except RuntimeError:

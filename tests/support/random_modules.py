@@ -1,6 +1,6 @@
-"""Plans of random modules, and the modules they stand for: what people do with modules, in any combination.
+"""Sketches of random modules, and the modules they stand for: what people do with modules, in any combination.
 
-A plan is plain data, so that hypothesis shrinks it and a found case can be written down as an example.
+A sketch is plain data, so that hypothesis shrinks it and a found case can be written down as an example.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Step = Layer | Again | Around
 
 
 @dataclass(frozen=True)
-class ModulePlan:
+class ModuleSketch:
     """A block: steps in a space, before a layer that is always trained."""
 
     space: str
@@ -122,7 +122,7 @@ LAYERS: dict[str, dict[str, Factory]] = {
 
 
 class ModuleBuilder:
-    """Makes the modules of one plan.
+    """Makes the modules of one sketch.
 
     Args:
         space: VECTORS or MAPS.
@@ -156,10 +156,10 @@ class ModuleBuilder:
         return layer
 
 
-def built(plan: ModulePlan) -> nn.Module:
-    """A new block of a plan; the same weights under the same seed."""
-    builder = ModuleBuilder(plan.space)
-    return nn.Sequential(*map(builder.make, plan.steps), LAYERS[plan.space]["linear"]())
+def built(sketch: ModuleSketch) -> nn.Module:
+    """A new block of a sketch; the same weights under the same seed."""
+    builder = ModuleBuilder(sketch.space)
+    return nn.Sequential(*map(builder.make, sketch.steps), LAYERS[sketch.space]["linear"]())
 
 
 def _give(module: nn.Module, traits: Traits) -> None:
@@ -224,4 +224,4 @@ def _some(step: st.SearchStrategy[Step], most: int) -> st.SearchStrategy[tuple[S
     return st.lists(step, min_size=1, max_size=most).map(tuple)
 
 
-PLANS = st.sampled_from([VECTORS, MAPS]).flatmap(lambda space: st.builds(ModulePlan, st.just(space), steps(space)))
+SKETCHES = st.sampled_from([VECTORS, MAPS]).flatmap(lambda space: st.builds(ModuleSketch, st.just(space), steps(space)))

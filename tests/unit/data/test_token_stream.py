@@ -15,7 +15,7 @@ from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN
 
 #: Training and test samples, batch size, epochs, steps between snapshots, whether to evaluate.
-PLANS = (st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans())
+STREAMS = (st.integers(4, 30), st.integers(1, 20), st.integers(1, 4), st.integers(0, 3), st.integers(0, 5), st.booleans())
 
 
 def dataset(count: int) -> Dataset:
@@ -23,7 +23,7 @@ def dataset(count: int) -> Dataset:
     return Dataset("counting", images, np.arange(count, dtype=np.int64) % 3, 3)
 
 
-@given(*PLANS)
+@given(*STREAMS)
 def test_every_sample_once_an_epoch_in_one_sequence(
     train: int, test: int, batch: int, epochs: int, snapshot_every: int, evaluate: bool
 ) -> None:

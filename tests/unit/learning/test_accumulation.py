@@ -75,9 +75,9 @@ def test_six_steps_equal_a_plain_loop(kind: str, every: int, clip: float) -> Non
                 assert torch.allclose(state[f"net.{name}"], value, rtol=1e-4, atol=1e-6), (index, name)
 
 
-@pytest.mark.parametrize("plan", [FineTuning(), FineTuning(lr_for={"3": 0.5})], ids=["all alike", "groups"])
-def test_between_updates_weights_and_moments_keep_their_bits(plan: FineTuning) -> None:
-    found = states(fine_tuned(network(), plan), AdamW(0.01, accumulate=3))
+@pytest.mark.parametrize("tuning", [FineTuning(), FineTuning(lr_for={"3": 0.5})], ids=["all alike", "groups"])
+def test_between_updates_weights_and_moments_keep_their_bits(tuning: FineTuning) -> None:
+    found = states(fine_tuned(network(), tuning), AdamW(0.01, accumulate=3))
     still = [n for n in found[0] if not n.startswith("accumulated") and "running" not in n and "tracked" not in n]
     for index in range(STEPS):
         moved = [name for name in still if not torch.equal(found[index][name], found[index + 1][name])]

@@ -31,7 +31,7 @@ def trained_names(network: BlockNetwork) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("plan", "trained"),
+    ("tuning", "trained"),
     [
         (FineTuning(("block0", "block1")), ["block2.1.weight", "block2.1.bias", "block2.3.weight", "block2.3.bias"]),
         (FineTuning(("block[01].*", "block2.1")), ["block2.3.weight", "block2.3.bias"]),
@@ -40,8 +40,8 @@ def trained_names(network: BlockNetwork) -> list[str]:
         (FineTuning(("*.bias", "block0", "1*")), ["block1.0.weight", "block1.2.weight", "block2.3.weight"]),
     ],
 )
-def test_patterns_name_parameters_and_modules(plan: FineTuning, trained: list[str]) -> None:
-    assert trained_names(fine_tuned(network_of_three(), plan)) == trained
+def test_patterns_name_parameters_and_modules(tuning: FineTuning, trained: list[str]) -> None:
+    assert trained_names(fine_tuned(network_of_three(), tuning)) == trained
 
 
 def test_the_network_itself_is_not_changed_and_keeps_its_hooks() -> None:
@@ -90,7 +90,7 @@ def test_a_buffer_that_a_layer_of_ones_own_may_write_into_stays_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "reason"),
+    ("tuning", "reason"),
     [
         (FineTuning(("blok0.*",)), r"freeze 'blok0\.\*' means no parameter of the network; near are block0, "),
         (
@@ -102,16 +102,16 @@ def test_a_buffer_that_a_layer_of_ones_own_may_write_into_stays_state() -> None:
         (FineTuning(("block2",), "head"), "every parameter of the network is frozen, so nothing trains"),
     ],
 )
-def test_what_cannot_be_frozen_is_refused(plan: FineTuning, reason: str) -> None:
+def test_what_cannot_be_frozen_is_refused(tuning: FineTuning, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        fine_tuned(network_of_three(), plan)
+        fine_tuned(network_of_three(), tuning)
 
 
 def test_a_network_without_parameters_has_no_head() -> None:
     network = BlockNetwork([nn.Sequential(nn.AvgPool2d(2), nn.Flatten())], 4, (1, 4, 4))
-    for plan in (FineTuning(trainable="head"), FineTuning(trainable="head", adapter="lora")):
+    for tuning in (FineTuning(trainable="head"), FineTuning(trainable="head", adapter="lora")):
         with pytest.raises(ConfigError, match="the network has no parameters, so it has no head to train; end it in a layer"):
-            fine_tuned(network, plan)
+            fine_tuned(network, tuning)
 
 
 def test_plans_out_of_range_are_refused() -> None:
@@ -158,8 +158,8 @@ def test_a_frozen_block_fits_its_part_of_a_chained_feedback_head() -> None:
     rule = BLL(feedback="chain")
     x, y = torch.randn(4, 8), torch.eye(10)[:4]
     sent = []
-    for plan in (FineTuning(), FineTuning(("block1",))):
-        step = make_steps(fine_tuned(network, plan), rule, SGD(), 4)[1]
+    for tuning in (FineTuning(), FineTuning(("block1",))):
+        step = make_steps(fine_tuned(network, tuning), rule, SGD(), 4)[1]
         received = {spec.name: torch.ones(spec.shape).cumsum(1) for spec in step.spec.received}
         sent.append(step(step.initial_state(), x, y, {"lr": torch.tensor(0.1)}, received).sent["table"])
     assert sent[0].abs().max() > 0

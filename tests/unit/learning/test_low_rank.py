@@ -48,8 +48,8 @@ def test_a_correction_is_that_of_the_weight(kind: str, alpha: float | None) -> N
     features = layer(x)[0].numel()
     block = nn.Sequential(copy.deepcopy(layer))
     network = BlockNetwork([block, nn.Sequential(nn.Flatten(), nn.Linear(features, 3))], 3, shape[1:])
-    plan = FineTuning(adapter="lora", rank=2, alpha=alpha, adapt=("block0",))
-    step = make_steps(fine_tuned(network, plan), BLL(pool="none"), SGD(), len(x))[0]
+    tuning = FineTuning(adapter="lora", rank=2, alpha=alpha, adapt=("block0",))
+    step = make_steps(fine_tuned(network, tuning), BLL(pool="none"), SGD(), len(x))[0]
     state = with_random_corrections(step)
     a, b = (state[f"net.0.lora_{which}"].double().numpy() for which in "ab")
     plain = copy.deepcopy(layer).double()
@@ -60,7 +60,7 @@ def test_a_correction_is_that_of_the_weight(kind: str, alpha: float | None) -> N
     found = step.forward(state, x).double()
     assert ((found - expected).abs() <= 1e-5 * expected.abs().max()).all()
     arrays, constants = ({name: value.numpy() for name, value in tensors.items()} for tensors in (state, step.constants))
-    merged = network_tensors(arrays, constants, plan)
+    merged = network_tensors(arrays, constants, tuning)
     assert merged.keys() == {f"0.{name}" for name, _ in layer.named_parameters()}
     weight: Any = merged["0.weight"]
     np.testing.assert_allclose(weight, plain.weight.detach().numpy(), rtol=1e-5, atol=1e-5)
@@ -134,12 +134,12 @@ PARENTS: dict[str, nn.Module] = {
 def test_whoever_reads_an_adapted_weight_gets_the_corrected_one(kind: str, rule: str) -> None:
     """Forward is that of the merged layers, and corrections learn through what is read."""
     block, x = PARENTS[kind], torch.randn(4, 3, 6)
-    plan = FineTuning(adapter="lora", rank=2, alpha=3.0)
+    tuning = FineTuning(adapter="lora", rank=2, alpha=3.0)
     network = BlockNetwork([nn.Sequential(copy.deepcopy(block), nn.Flatten(), nn.Linear(18, 3))], 3, (3, 6))
-    step = make_steps(fine_tuned(network, plan), make_rule(rule), SGD(), 4)[0]
+    step = make_steps(fine_tuned(network, tuning), make_rule(rule), SGD(), 4)[0]
     state = with_random_corrections(step)
     arrays, constants = ({name: value.numpy() for name, value in tensors.items()} for tensors in (state, step.constants))
-    merged = {name: torch.from_numpy(np.array(value)) for name, value in network_tensors(arrays, constants, plan).items()}
+    merged = {name: torch.from_numpy(np.array(value)) for name, value in network_tensors(arrays, constants, tuning).items()}
     plain = copy.deepcopy(network.blocks[0]).eval()
     plain.load_state_dict({name: value for name, value in merged.items() if name in plain.state_dict()})
     with torch.no_grad():
@@ -177,16 +177,16 @@ class Tied(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("plan", "reason"),
+    ("tuning", "reason"),
     [
         (FineTuning(adapter="lora"), "no linear layer or convolution to put an adapter on; freeze parts of it instead"),
         (FineTuning(adapter="lora", adapt=("0",)), "no linear layer or convolution to put an adapter on"),
     ],
 )
-def test_layers_whose_weights_others_read_have_no_adapter(plan: FineTuning, reason: str) -> None:
+def test_layers_whose_weights_others_read_have_no_adapter(tuning: FineTuning, reason: str) -> None:
     last = nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(24, 3)))
     with pytest.raises(ConfigError, match=reason):
-        fine_tuned(BlockNetwork([Tied(), last], 3, (4, 6)), plan)
+        fine_tuned(BlockNetwork([Tied(), last], 3, (4, 6)), tuning)
 
 
 @pytest.mark.parametrize(

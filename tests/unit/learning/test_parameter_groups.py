@@ -19,7 +19,7 @@ from edgebll.learning.finetuning.tuning_options import tuning_of
 from edgebll.learning.networks import BlockNetwork
 
 LR, DECAY = 0.05, 0.02
-PLAN = FineTuning(lr_for={"0": 0.1, "0.bias": 4.0}, decay_for={"*.bias": 0.0, "block0.2.weight": 0.3})
+TUNING = FineTuning(lr_for={"0": 0.1, "0.bias": 4.0}, decay_for={"*.bias": 0.0, "block0.2.weight": 0.3})
 #: What the tuning means, written out: (parameter, factor, weight decay).
 GROUPS = [("0.weight", 0.1, DECAY), ("0.bias", 4.0, 0.0), ("2.weight", 1.0, 0.3), ("2.bias", 1.0, 0.0)]
 KINDS: dict[str, tuple[Optimizer, Callable[[Any], torch.optim.Optimizer]]] = {
@@ -40,7 +40,7 @@ def network() -> BlockNetwork:
 @pytest.mark.parametrize("clip", [0.0, 0.05])
 def test_six_steps_equal_parameter_groups_of_pytorch(kind: str, clip: float) -> None:
     ours, theirs = KINDS[kind]
-    tuned = fine_tuned(network(), PLAN)
+    tuned = fine_tuned(network(), TUNING)
     step = make_steps(tuned, Backprop(), replace(ours, clip_norm=clip), 4)[0]
     state = step.initial_state()
     module = copy.deepcopy(network().blocks[0])
@@ -74,8 +74,8 @@ class Tied(nn.Module):
 def test_a_tied_weight_has_its_number_by_any_of_its_names(name: str) -> None:
     torch.manual_seed(0)
     module = Tied()
-    plan = FineTuning(lr_for={name: 0.1}, decay_for={f"block0.{name}": 0.3})
-    tuned = fine_tuned(BlockNetwork([module], 6, (6,)), plan)
+    tuning = FineTuning(lr_for={name: 0.1}, decay_for={f"block0.{name}": 0.3})
+    tuned = fine_tuned(BlockNetwork([module], 6, (6,)), tuning)
     step = make_steps(tuned, Backprop(), SGD(LR, momentum=0.0, nesterov=False, weight_decay=0.0), 4)[0]
     x, y = torch.randn(4, 6), torch.tensor([0, 1, 2, 3])
     state = step(step.initial_state(), x, F.one_hot(y, 6).float(), {"lr": torch.tensor(LR)}).state
@@ -89,16 +89,16 @@ def test_a_tied_weight_has_its_number_by_any_of_its_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "reason"),
+    ("tuning", "reason"),
     [
         (FineTuning(lr_for={"9.*": 0.1}), r"lr_for '9\.\*' means no parameter of the network"),
         (FineTuning(decay_for={"bias": 0.0}), r"decay_for 'bias' means no parameter of the network; near are block0\.2\.bias"),
         (FineTuning(("0",), lr_for={"0.*": 0.1}), r"lr_for '0\.\*' means only what is frozen; leave it out"),
     ],
 )
-def test_patterns_that_mean_nothing_that_trains_are_refused(plan: FineTuning, reason: str) -> None:
+def test_patterns_that_mean_nothing_that_trains_are_refused(tuning: FineTuning, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        fine_tuned(network(), plan)
+        fine_tuned(network(), tuning)
 
 
 @pytest.mark.parametrize(

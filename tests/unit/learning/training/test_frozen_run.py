@@ -22,8 +22,8 @@ from edgebll.kernel.state.block_state import load_tensors
 from edgebll.learning.networks import make_network
 from edgebll.learning.training import Listener, TrainConfig, load_run, resume, train, trained_model
 
-PLAN = FineTuning(freeze=("block0",))
-QUICK = TrainConfig(network="mlp", blocks=3, epochs=2, batch_size=32, limit=192, checkpoint_steps=4, fine_tuning=PLAN)
+TUNING = FineTuning(freeze=("block0",))
+QUICK = TrainConfig(network="mlp", blocks=3, epochs=2, batch_size=32, limit=192, checkpoint_steps=4, fine_tuning=TUNING)
 
 
 class StopRunError(Exception):

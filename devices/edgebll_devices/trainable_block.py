@@ -18,6 +18,7 @@ from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.last_batch import COUNT, MASK, step_scalars
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.kernel.state.block_state import Array, State, load_tensors, save_tensors
+from edgebll.kernel.support.bounds import is_whole
 from edgebll.kernel.tasks import Task
 from edgebll_devices.block_inputs import as_labels, as_numbers
 
@@ -195,7 +196,7 @@ class TrainableBlock:
         size = self.batch_size
         if count is None or not self.spec.scalars:  # nothing in it learns
             return size
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 1 <= count <= size:
+        if not is_whole(count) or not 1 <= count <= size:
             raise ConfigError(f"{self.name} expected a whole number of 1 to {size} samples that count, not {count!r}")
         if COUNT not in self.spec.scalars and count != size:
             raise ConfigError(

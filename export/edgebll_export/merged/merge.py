@@ -16,7 +16,7 @@ from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import TOLERANCE, Difference
 from edgebll.kernel.support.atomic_files import check_parents, write_atomic
-from edgebll.kernel.support.bounds import COUNT, WrongValue
+from edgebll.kernel.support.bounds import COUNT, WrongValue, is_whole
 from edgebll.kernel.tasks import Task
 from edgebll.kernel.version import __version__
 from edgebll.learning.networks import BlockNetwork
@@ -144,17 +144,10 @@ def _checked_options(file: Path, batch: int | str | None, int8: bool, float16: b
     check_parents(file)
     if batch is None or batch == DYNAMIC:
         return None
-    if not _is_whole(batch):
+    if not (is_whole(batch) or (isinstance(batch, str) and batch.isdecimal() and len(batch) <= _MOST_DIGITS)):
         raise WrongValue("batch", f"must be a whole number of samples or {DYNAMIC}, not {batch!r}")
     COUNT.check("batch", int(batch))
     return int(batch)
-
-
-def _is_whole(batch: object) -> bool:
-    """Whether it is a whole number, or digits of one that any file could hold."""
-    if isinstance(batch, str):
-        return batch.isdecimal() and len(batch) <= _MOST_DIGITS
-    return isinstance(batch, (int, np.integer)) and not isinstance(batch, bool)
 
 
 def _chain(trained: TrainedNetwork, blocks: list[TrainedBlock], given: Array) -> tuple[Array, float]:

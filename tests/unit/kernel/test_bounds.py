@@ -43,8 +43,9 @@ def test_what_counts_things_is_whole() -> None:
     for value in whole:
         bounds.COUNT.check("number", value)
     for value in odd:
-        with pytest.raises(WrongValue, match=f"^number must be a whole number, not {value!r}$"):
-            bounds.COUNT.check("number", value)
+        for counts in (bounds.COUNT, bounds.WINDOW, bounds.NOT_NEGATIVE, bounds.KEEP_SNAPSHOTS, bounds.LOCAL_BOARDS):
+            with pytest.raises(WrongValue, match=f"^number must be a whole number, not {value!r}$"):
+                counts.check("number", value)
 
 
 def test_a_sentence_says_what_was_expected_and_what_came() -> None:

@@ -73,7 +73,7 @@ test: lint
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
 test-more: setup cpp-headers
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
-	$(BIN)/pytest -n 4 --dist loadfile -m slow tests/unit tests/property tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile -m slow tests/unit tests/property tests/conformance tests/integration
 
 # Headers of ONNX Runtime's C API for examples/cpp, from Debian's package into build/; without them its test says what it needs.
 cpp-headers: setup

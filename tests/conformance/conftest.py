@@ -19,6 +19,8 @@ from edgebll_devices.runtimes import tensorrt as tensorrt_runtime
 _NOT_HERE = {"c": "the portable C runtime is not part of this release"}
 #: A runtime for GPUs with doubles in the place of the GPU: everything of it that is ours.
 _DOUBLES = {"tensorrt without a GPU": "tensorrt", "onnxruntime-cuda without a GPU": "onnxruntime-cuda"}
+#: Exports of their own for a suite that seldom finds what the tests of plans do not.
+_SLOW = ("ordered",)
 _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "tiny": lambda path, target: make_tiny_bundle(path),
     "told": lambda path, target: make_tiny_bundle(path, blocks=4, sides=SIDES),
@@ -36,8 +38,9 @@ def _parameters() -> list[object]:
     absent = _NOT_HERE | {
         name: f"{reason} (where it can run: pytest tests/conformance)" for name, reason in reasons.items() if reason
     }
-    here = [name for name, reason in reasons.items() if reason is None]
-    return [*here, *_DOUBLES, *(pytest.param(name, marks=pytest.mark.skip(reason=why)) for name, why in absent.items())]
+    slow = [pytest.param(name, marks=pytest.mark.slow) for name in _SLOW]
+    here = [name for name, reason in reasons.items() if reason is None and name not in _SLOW]
+    return [*here, *slow, *_DOUBLES, *(pytest.param(name, marks=pytest.mark.skip(reason=why)) for name, why in absent.items())]
 
 
 @pytest.fixture(scope="session")
@@ -109,4 +112,5 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> BundleShelf:
 def bundles(request: pytest.FixtureRequest, shelf: BundleShelf) -> Bundles:
     """Bundles whose graphs the runtime under test takes."""
     name = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else ""
-    return Bundles(shelf, "tensorrt-8.5" if name.endswith("tensorrt") else "onnx")
+    target = "microcontroller" if name == "ordered" else "onnx"
+    return Bundles(shelf, "tensorrt-8.5" if name.endswith("tensorrt") else target)

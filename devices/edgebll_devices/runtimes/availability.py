@@ -35,7 +35,7 @@ def missing(runtime: str) -> str | None:
     return _CHECKS[runtime]()
 
 
-def _reference() -> str | None:
+def _always() -> str | None:
     return None
 
 
@@ -72,8 +72,9 @@ def _no_gpu(runtime: str) -> str | None:
 
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "onnxruntime": _onnxruntime,
-    "reference": _reference,
+    "reference": _always,
     "tensorrt": _tensorrt,
     "onnxruntime-cuda": lambda: _onnxruntime_with("onnxruntime-cuda", "cuda"),
     "onnxruntime-tensorrt": lambda: _onnxruntime_with("onnxruntime-tensorrt", "tensorrt"),
+    "ordered": _always,
 }

@@ -35,6 +35,7 @@ LOADERS: dict[str, Loader] = {
     "tensorrt": Loader(f"{_RUNTIMES}.tensorrt:load_tensorrt_block", ("load_context",)),
     "onnxruntime-cuda": _GPU,
     "onnxruntime-tensorrt": _GPU,
+    "ordered": Loader("edgebll.kernel.microcontroller.ordered_block:OrderedBlock", ()),
 }
 #: What says why a runtime cannot be used here, and what loads a quantised forward pass.
 WHY_MISSING = f"{_RUNTIMES}.availability:missing"
@@ -79,7 +80,7 @@ def load_block(
         runtime: one of RUNTIMES.
         bundle: an opened bundle; its files are not needed once this returns.
         block: the block's name.
-        threads: threads of one training step; "reference" always uses one, GPUs do not count.
+        threads: threads of one training step; "reference" and "ordered" always use one, GPUs do not count.
         load_context: whom to tell of work that takes minutes, who may stop it, and where to keep its results.
 
     Raises:

@@ -66,13 +66,6 @@ def plan_block(bundle: Bundle, block: str) -> BlockPlan:
     Raises:
         BundleError: there is no such block, it computes in another precision than float32, or one of its graphs cannot run on a
             microcontroller.
-
-    Examples:
-        >>> import edgebll
-        >>> from edgebll.kernel.microcontroller import plan_block
-        >>> plan = plan_block(edgebll.open_bundle("bundle"), "block0")
-        >>> plan.arena_bytes <= 1.05 * plan.lower_bound_bytes + 8
-        True
     """
     spec = bundle.manifest.block(block)
     if bundle.manifest.precision != "float32":

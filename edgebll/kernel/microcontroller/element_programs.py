@@ -7,7 +7,7 @@ then it stays in a register.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from edgebll.kernel.microcontroller.expressions import ACCUMULATED, Expression, parts
@@ -95,7 +95,12 @@ class _Numbering:
 
 
 def compiled(
-    roots: Sequence[Expression], targets: Sequence[int], leaf: Leaf, slots: OperandSlots, accumulates: bool
+    roots: Sequence[Expression],
+    targets: Sequence[int],
+    leaf: Leaf,
+    slots: OperandSlots,
+    accumulates: bool,
+    integers: Collection[int] = (),
 ) -> tuple[Instruction, ...]:
     """Instructions that leave each root in its target.
 
@@ -105,15 +110,17 @@ def compiled(
         leaf: see Leaf.
         slots: takes the operands.
         accumulates: whether register 0 holds a sum at the start.
+        integers: targets that are not float32. Default: none.
 
     Raises:
         TooLargeError: it takes more than there is.
     """
-    return _Compiler(_Numbering(roots, leaf, slots), targets, accumulates).run()
+    return _Compiler(_Numbering(roots, leaf, slots), targets, accumulates, integers).run()
 
 
 class _Compiler:
-    def __init__(self, numbering: _Numbering, targets: Sequence[int], accumulates: bool) -> None:
+    def __init__(self, numbering: _Numbering, targets: Sequence[int], accumulates: bool, integers: Collection[int]) -> None:
+        self._integers = integers
         self._values, self._roots, self._targets = numbering.values, numbering.roots, list(targets)
         self._program: list[Instruction] = []
         self._uses = [0] * len(self._values)
@@ -169,9 +176,10 @@ class _Compiler:
                 self._place[root] = register
 
     def _move(self, root: int, target: int) -> None:
-        value = self._values[root]
-        if value.code is None and not value.floats:
-            self._program.append(Instruction(Code.LOAD, target, value.slot))
+        if target in self._integers:
+            self._program.append(Instruction(Code.STORE, target, self._source(root)))
+        elif root not in self._place:
+            self._program.append(Instruction(Code.LOAD, target, self._values[root].slot))
         else:
             self._program.append(Instruction(Code.MOVE, target, self._place[root]))
 
@@ -209,7 +217,7 @@ class _Compiler:
     def _target(self, number: int) -> int:
         """Where a result goes: straight to its operand if nothing reads the old content any more, else into a register."""
         for root, target in zip(self._roots, self._targets, strict=True):
-            if root != number or self._slot_reads[target] or target in self._moved_from:
+            if root != number or self._slot_reads[target] or target in self._moved_from or target in self._integers:
                 continue
             if target >= REGISTERS:
                 return target

@@ -32,7 +32,8 @@ def fits(kernel: PlannedKernel) -> bool:
     try:
         for roots, targets in _programs(kernel):
             places = [slots.slot(_by_view(view)) if view else 0 for view in targets]
-            compiled(roots, places, _leaf_by_view, slots, kernel.source is not None and None not in targets)
+            integers = [place for place, view in zip(places, targets, strict=True) if view and view.buffer.dtype != "float32"]
+            compiled(roots, places, _leaf_by_view, slots, kernel.source is not None and None not in targets, integers)
     except TooLargeError:
         return False
     return True
@@ -88,8 +89,10 @@ class Emitter:
         return ElementKernel(loops.extents, _along(slots, loops.strides), program)
 
     def _program(self, kernel: PlannedKernel, slots: OperandSlots, rank: int, sums: bool) -> tuple[Instruction, ...]:
-        targets = [slots.slot(self._placement.operand(view, view.strides, rank)) for view, _ in kernel.stores]
-        return compiled(kernel.roots, targets, self._leaf(rank), slots, sums)
+        operands = [self._placement.operand(view, view.strides, rank) for view, _ in kernel.stores]
+        targets = [slots.slot(operand) for operand in operands]
+        integers = [slot for slot, one in zip(targets, operands, strict=True) if one.dtype is not PlanDtype.FLOAT32]
+        return compiled(kernel.roots, targets, self._leaf(rank), slots, sums, integers)
 
     def _leaf(self, rank: int) -> _Leaf:
         def leaf(part: Expression) -> tuple[Hashable, bool]:

@@ -72,8 +72,8 @@ def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: S
     taken = signature(spec, graph)
     check_signature(where, taken, Signature(read.inputs, read.outputs))
     places = {place.tensor.name: place.offset for place in state.tensors}
-    buffers = {tensor.name: _input_buffer(tensor, tensor.name in places) for tensor in taken.inputs}
     try:
+        buffers = {tensor.name: _input_buffer(tensor, tensor.name in places) for tensor in taken.inputs}
         translation = translated(read, buffers)
         views = output_views(translation, taken.outputs)
         return _Planning(spec, graph, taken, buffers, places, state.size_bytes).plan(translation.kernels, views)
@@ -82,6 +82,8 @@ def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: S
 
 
 def _input_buffer(tensor: TensorSpec, is_state: bool) -> PlannedBuffer:
+    if tensor.dtype not in PLAN_DTYPES:
+        raise BundleError(f"{tensor.name!r} is {tensor.dtype}; microcontrollers take {', '.join(PLAN_DTYPES)}")
     role = BufferRole.STATE if is_state else BufferRole.INPUT
     return PlannedBuffer(tensor.name, tensor.shape, role, tensor.dtype)
 
@@ -125,9 +127,6 @@ class _Planning:
         updates = {
             self.buffers[name]: views[name + NEXT] for name in self.places if self.graph == "step" and name in self.buffers
         }
-        for buffer, view in updates.items():
-            if buffer.dtype != "float32" and not (view.buffer is buffer and view.is_whole):
-                raise BundleError(f"the step changes {buffer.name!r}, which is {buffer.dtype}; a state that changes is float32")
         kernels = with_updates(kernels, updates)
         results: dict[str, PlannedBuffer] = {}
         for tensor in self.signature.outputs:

@@ -24,9 +24,9 @@ class PlanMemory:
     """Arena, state and constants.
 
     Args:
-        arena: bytes.
-        state: bytes.
-        constants: bytes.
+        arena: its bytes, which element programs change.
+        state: of the block; changed likewise.
+        constants: of the plan.
     """
 
     def __init__(self, arena: Bytes, state: Bytes, constants: bytes) -> None:

@@ -27,7 +27,7 @@ def with_updates(kernels: list[PlannedKernel], updates: Mapping[PlannedBuffer, S
 def _in_place(kernels: list[PlannedKernel], state: PlannedBuffer, view: StridedView) -> list[PlannedKernel] | None:
     """The kernels, if the next value can be written where the state is."""
     result = view.buffer
-    if result.role is not BufferRole.TEMPORARY or result.home is not None or not view.is_whole:
+    if result.role is not BufferRole.TEMPORARY or result.home is not None or not view.is_whole or state.dtype != result.dtype:
         return None
     result.home = state
     makers = [kernel for kernel in kernels if result in kernel.writes]

@@ -110,9 +110,11 @@ def test_memory_of_a_microcontroller_is_told_and_held_to(run: Path, tmp_path: Pa
     assert refused.exit_code == 5
     assert "block0 takes" in refused.output
     assert "Traceback" not in refused.output
-    table = edgebll("export", run, *how, "--flash", "8M")
-    assert table.exit_code == 0, table.output
-    assert "RAM, KiB" in table.stdout
+    for shown in (edgebll("export", run, *how, "--flash", "8M"), edgebll("plan", tmp_path / "b", "--boards", 2)):
+        assert shown.exit_code == 0, shown.output
+        assert "RAM, KiB" in shown.stdout
+    planned = json.loads(edgebll("plan", tmp_path / "b", "--json").stdout)["blocks"]
+    assert [row["ram_bytes"] for row in planned] == [row["ram_bytes"] for row in rows]
 
 
 def test_quantize_and_evaluate(run: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.microcontroller.arena import ALIGNMENT
 from edgebll.kernel.microcontroller.block_plan import BlockPlan, plan_block
 from edgebll.kernel.microcontroller.graph_plan import PlannedGraph
 from edgebll.kernel.support.memory_sizes import memory_bytes, size_text
@@ -44,6 +45,16 @@ class BlockMemory:
         graph = max(plan.graphs, key=lambda name: plan.graphs[name].plan.arena_bytes)
         return cls(plan.block, *sizes, f"{_GRAPHS[graph]}, which holds {_alive(plan.graphs[graph])}")
 
+    def sizes(self) -> dict[str, int]:
+        """What people are told, by name."""
+        told = {"state_bytes": self.state_bytes, "arena_bytes": self.arena_bytes, "lower_bound_bytes": self.lower_bound_bytes}
+        return {**told, "plan_bytes": self.plan_bytes, "ram_bytes": self.ram_bytes}
+
+    @property
+    def kept_bytes(self) -> int:
+        """What stays between steps: state and plans."""
+        return self.pool_bytes - -(-self.arena_bytes // ALIGNMENT) * ALIGNMENT
+
     @property
     def ram_bytes(self) -> int:
         """RAM of a board that hosts this block alone."""
@@ -71,6 +82,13 @@ def block_memories(bundle: Bundle) -> list[BlockMemory]:
         ['block0', 'block1']
     """
     return [BlockMemory.of(plan_block(bundle, block.name)) for block in bundle.manifest.blocks]
+
+
+def shared_pool_bytes(blocks: Iterable[BlockMemory]) -> int:
+    """Bytes that blocks of one board take together: as only one is computed at a time, they share the largest arena."""
+    memories = list(blocks)
+    shared = max((one.pool_bytes - one.kept_bytes for one in memories), default=0)
+    return shared + sum(one.kept_bytes for one in memories)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from edgebll.cli.fine_tuning_options import (
 )
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.cli.progress import RunProgress
+from edgebll.cli.size_columns import size_columns
 from edgebll.kernel.support.bounds import spelled_as_options
 from edgebll.kernel.support.optional_imports import import_exporter
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from edgebll_export.bundles.block_check import VerifyRow
 
 _MICROCONTROLLER = "microcontroller"
-#: Columns of sizes, where a row has them.
-_SIZES = {"state, KiB": "state_bytes", "arena, KiB": "arena_bytes", "plans, KiB": "plan_bytes", "RAM, KiB": "ram_bytes"}
 
 
 def export(
@@ -95,11 +94,11 @@ def export(
         notes = manifest.recipe.get("notes", {})
         print_json({"bundle": str(out), **numbers, "blocks": rows, "notes": notes})
         return
-    sizes = {column: key for column, key in _SIZES.items() if key in rows[0]}
-    columns = ("block", "input", "output", "tensors", *sizes)
+    sizes = [size_columns(row) for row in rows]
+    columns = ("block", "input", "output", "tensors", *sizes[0])
     cells = [
-        (r["name"], r["input"], r["output"], str(r["state_tensors"]), *(f"{r[key] / 1024:.1f}" for key in sizes.values()))
-        for r in rows
+        (r["name"], r["input"], r["output"], str(r["state_tensors"]), *told.values())
+        for r, told in zip(rows, sizes, strict=True)
     ]
     title = f"{out}: {len(rows)} blocks, batches of {manifest.batch_size}, for {manifest.target} in {manifest.precision}"
     print_table(columns, cells, title=title, right=columns[3:])
@@ -123,7 +122,7 @@ def _add_memory(rows: Sequence[dict[str, Any]], bundle: Bundle) -> None:
     from edgebll.kernel.microcontroller.block_memory import block_memories
 
     for row, memory in zip(rows, block_memories(bundle), strict=True):
-        row |= {"arena_bytes": memory.arena_bytes, "plan_bytes": memory.plan_bytes, "ram_bytes": memory.ram_bytes}
+        row |= {name: size for name, size in memory.sizes().items() if name != "state_bytes"}
 
 
 def verify(

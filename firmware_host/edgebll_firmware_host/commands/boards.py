@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table
+from edgebll.cli.size_columns import size_columns
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, is_chain, received_name
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edgebll_firmware_host.policy.memory_fit import Room
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
-_MAX_BOARDS = 65535
+_MAX_BOARDS, _MICROCONTROLLER = 65535, "microcontroller"
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Place blocks by the time their steps take on this machine, not by an estimate.")
 ]
@@ -34,7 +35,8 @@ def plan(
     """Show the placement of a bundle's blocks on boards before anything runs, with memory and traffic.
 
     With --measure also the throughput of such a pipeline, were all boards like this machine. Boards of an inventory that answer
-    are asked what memory they have; exit code 2 if blocks do not fit.
+    are asked what memory they have; exit code 2 if blocks do not fit. Of a bundle for microcontrollers also what each block
+    takes of one.
     """
     from edgebll_firmware_host.commands.plan_memory import plan_room
     from edgebll_firmware_host.inventory import load_cluster
@@ -54,6 +56,8 @@ def plan(
         "links": _links(opened, placed),
         "problem": problem,
     }
+    if opened.manifest.target == _MICROCONTROLLER:
+        result["blocks"] = [{"block": name, **memory.sizes()} for name, memory in room.needs.planned().items()]
     if seconds is not None:
         result["samples_per_second"] = opened.manifest.batch_size / step_period(opened.manifest, seconds, placed)
     if json:
@@ -115,12 +119,16 @@ def _print_plan(result: dict[str, Any]) -> None:
     columns = ["board", "blocks", "memory, about, MiB", "free, MiB"]
     rows = []
     for row in result["placement"]:
-        cells = [row["board"], " ".join(row["blocks"]) or "idle", f"{row['memory_bytes'] / 2**20:.1f}"]
-        cells.append("" if row["memory_free_bytes"] is None else f"{row['memory_free_bytes'] / 2**20:.0f}")
+        cells = [row["board"], " ".join(row["blocks"]) or "idle", _mib(row["memory_bytes"], 1)]
+        cells.append("" if row["memory_free_bytes"] is None else _mib(row["memory_free_bytes"], 0))
         rows.append([*cells, *([f"{1e3 * row['step_seconds']:.1f}"] if "step_seconds" in row else [])])
     if "samples_per_second" in result:
         columns.append("step, ms")
     print_table(columns, rows, right=columns[2:])
+    if "blocks" in result:
+        sizes = [size_columns(row) for row in result["blocks"]]
+        table = [[row["block"], *told.values()] for row, told in zip(result["blocks"], sizes, strict=True)]
+        print_table(("on a microcontroller", *sizes[0]), table, right=tuple(sizes[0]))
     cells = [
         [r["from"], r["to"], r["block"], ", ".join(r["tensors"]), f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]
     ]
@@ -128,3 +136,8 @@ def _print_plan(result: dict[str, Any]) -> None:
     if "samples_per_second" in result:
         rate = result["samples_per_second"]
         typer.echo(f"at most {rate:.0f} samples/s, were every board like this machine and the links fast enough")
+
+
+def _mib(count: int, digits: int) -> str:
+    """Bytes in MiB; those of a microcontroller to three digits."""
+    return f"{count / 2**20:.{3 if 0 < count < 1 << 20 else digits}f}"

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
+from edgebll.kernel.support.memory_sizes import size_text
 from edgebll.kernel.wire import Welcome
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.policy.memory_need import Needs
+from edgebll_firmware_host.policy.memory_need import SERIAL, Needs
 
 #: Up to so many boards all orders of them are tried.
 _ALL_ORDERS = 4
@@ -85,9 +86,11 @@ class Room:
         if killed := self._killed(board, blocks):
             return f"board {board.name} was killed with {', '.join(sorted(killed))}, probably for want of memory; {_CURE}"
         by = f" by {self.limited_by[board.name]}" if self.limited_by.get(board.name) else ""
-        has, verb = f"{self.free[board.name] / _MIB:.0f} MiB{by}", "needs" if len(blocks) == 1 else "need"
+        has, verb = f"{_size(self.free[board.name])}{by}", "needs" if len(blocks) == 1 else "need"
+        if board.runtime == SERIAL:
+            return f"board {board.name} has {has} for blocks, but {what} {verb} {_size(need)} there; {_CURE}"
         return (
-            f"board {board.name} has {has}, but {what} {verb} about {need / _MIB:.0f} MiB there; {_CURE}, "
+            f"board {board.name} has {has}, but {what} {verb} about {_size(need)} there; {_CURE}, "
             "or set memory_mib in its entry if you know better"
         )
 
@@ -102,6 +105,10 @@ class Room:
                     f"{need / _MIB:.0f} MiB; {_CURE}"
                 )
         return ""
+
+
+def _size(count: int) -> str:
+    return size_text(count) if count < _MIB else f"{count / _MIB:.0f} MiB"
 
 
 _CURE = "give it more memory, use more boards or smaller batches"

@@ -4,14 +4,18 @@ Of each block: its state in the two sets that a step reads and writes, and in tw
 written; what is frozen, which its graphs hold and a runtime packs for its products; what its graphs' results take at once, as
 their files tell, times what ONNX Runtime's arena was seen to take for it; and the runtime's own. Of a board: the tokens that
 may wait there, up to the window. How far off it was: docs/explanation/reliability.md.
+
+A microcontroller on a serial port takes what the plans of its blocks say, to the byte; what waits, waits at its agent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from edgebll.kernel.bundle import CONSTANTS, Bundle
+from edgebll.kernel.microcontroller.block_memory import BlockMemory, block_memories, shared_pool_bytes
 from edgebll.kernel.spec.manifest import BlockSpec
 
 #: Copies of the state and of what is frozen; bytes for each byte of results alive at once, of a step and of a forward pass; a
@@ -21,7 +25,7 @@ STATE_COPIES, CONSTANT_COPIES, STEP_FACTOR, FORWARD_FACTOR, BLOCK_BYTES = 4, 3, 
 BOARD_BYTES = 12 << 20
 #: Where a file does not tell, of an earlier release: at least so much for each byte that a block takes and gives.
 _UNKNOWN_FACTOR = 8
-_CPU = "onnxruntime"
+_CPU, SERIAL = "onnxruntime", "serial"
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,24 @@ class Needs:
         blocks: of each block where it is computed on a processor by ONNX Runtime.
         states: where it is computed elsewhere, e.g. in a GPU's own memory: copies of its state alone.
         tokens: that may wait for it.
+        planned: what they take of a microcontroller; plans are made when it is asked for.
     """
 
     blocks: Mapping[str, int]
     states: Mapping[str, int]
     tokens: Mapping[str, int]
+    planned: Callable[[], Mapping[str, BlockMemory]] = dict
 
     def of(self, blocks: tuple[str, ...], runtime: str = _CPU) -> int:
-        """Bytes a board needs for these blocks; 0 for none."""
+        """Bytes a board needs for these blocks; 0 for none.
+
+        Raises:
+            BundleError: it is a microcontroller, and they cannot run there.
+        """
         if not blocks:
             return 0
+        if runtime == SERIAL:
+            return shared_pool_bytes(self.planned()[name] for name in blocks)
         each = self.blocks if runtime == _CPU else self.states
         return BOARD_BYTES + sum(each[name] for name in blocks) + max(self.tokens[name] for name in blocks)
 
@@ -62,6 +74,7 @@ def needs(bundle: Bundle, window: int) -> Needs:
         {spec.name: states[spec.name] + _frozen(bundle, spec) + _results(bundle, spec) + BLOCK_BYTES for spec in specs},
         states,
         {spec.name: window * (spec.input.size_bytes + spec.labels.size_bytes) for spec in specs},
+        cache(lambda: {memory.block: memory for memory in block_memories(bundle)}),
     )
 
 

@@ -38,24 +38,31 @@ def _adaptive_matrix(size: int, cells: int) -> Matrix:
     return matrix
 
 
-def _apply(g: GraphBuilder, x: Value, matrices: Sequence[Matrix]) -> Value:
-    """Each matrix times x along its axis; the last axes of x have matrices."""
-    lead, out = x.shape[: len(x.shape) - len(matrices)], tuple(len(matrix) for matrix in matrices)
+def _apply(g: GraphBuilder, x: Value, matrices: Sequence[Matrix], adjoint: bool = False) -> Value:
+    """Each matrix, or its transpose, times x along its axis; the last axes of x have matrices."""
     x = g.dense(x)
-    if math.prod(matrix.size for matrix in matrices) <= _DENSE_ENTRIES and not g.target.compact:
-        both = matrices[0]
-        for matrix in matrices[1:]:
+    if g.target.compact:
+        for place, matrix in enumerate(reversed(matrices), start=1):
+            x = apply_matrix(g, x, -place, _shared(g, matrix, x.dtype, adjoint))
+        return x
+    turned = [matrix.T for matrix in matrices] if adjoint else matrices
+    lead, out = x.shape[: len(x.shape) - len(turned)], tuple(len(matrix) for matrix in turned)
+    if math.prod(matrix.size for matrix in turned) <= _DENSE_ENTRIES:
+        both = turned[0]
+        for matrix in turned[1:]:
             both = np.kron(both, matrix)
         flat = g.reshape(x, (math.prod(lead), both.shape[1]))
         pooled = g.op("MatMul", [flat, g.constant(both.T, x.dtype)], (math.prod(lead), len(both)))
         return g.reshape(pooled, (*lead, *out))
-    for place, matrix in enumerate(reversed(matrices), start=1):
+    for place, matrix in enumerate(reversed(turned), start=1):
         x = apply_matrix(g, x, -place, matrix)
     return x
 
 
-def _transposed(matrices: Sequence[Matrix]) -> list[Matrix]:
-    return [matrix.T for matrix in matrices]
+def _shared(g: GraphBuilder, matrix: Matrix, dtype: str, adjoint: bool) -> Value:
+    """A constant that a Transpose turns where need be, so that both directions and both sides of a product share it."""
+    value = replace(g.constant(matrix, dtype), constant=None)
+    return g.transpose(value, (1, 0)) if adjoint else value
 
 
 @lowering("aten._adaptive_avg_pool2d.default", "aten._adaptive_avg_pool3d.default", family=_FAMILY)
@@ -83,7 +90,7 @@ def _adaptive_backward(g: GraphBuilder, grad: Value, x: Value, axes: int) -> Val
     if windows is not None:
         return compact_pooling.average_gradient(g, grad, windows, None, ())
     sizes = zip(space, cells, strict=True)
-    return _apply(g, grad, _transposed([_adaptive_matrix(n, m) for n, m in sizes]))
+    return _apply(g, grad, [_adaptive_matrix(n, m) for n, m in sizes], adjoint=True)
 
 
 @lowering("aten._adaptive_avg_pool2d_backward.default", family=_FAMILY)
@@ -178,7 +185,7 @@ def _register(axes: int) -> None:
         average = _average(x, axes, *options)
         if average.suits_compact(g):
             return compact_pooling.average_gradient(g, grad, average.windows, average.divisor, average.factors())
-        return _apply(g, grad, _transposed(average.matrices()))
+        return _apply(g, grad, average.matrices(), adjoint=True)
 
     forward.__doc__ = f"Mean of each window over {axes} axes."
     backward.__doc__ = f"Gradient of the mean over {axes} axes: the transposed matrices."

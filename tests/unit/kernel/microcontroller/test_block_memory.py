@@ -18,6 +18,7 @@ from edgebll.kernel.microcontroller.block_memory import (
     BlockMemory,
     MicrocontrollerLimits,
     block_memories,
+    shared_pool_bytes,
 )
 from edgebll.kernel.support.bounds import WrongValue
 from edgebll.kernel.support.memory_sizes import memory_bytes
@@ -67,6 +68,16 @@ def test_flash_holds_the_program_the_plans_and_the_state() -> None:
     assert found == (
         "block1 takes 29.0 KiB of flash (plans 3.0 KiB, state 10.0 KiB, the program the rest), and there are 28.0 KiB"
     )
+
+
+def test_blocks_of_one_board_share_the_largest_arena() -> None:
+    """Only one is computed at a time; state and plans of each stay."""
+    other = replace(MEMORY, block="block0", arena_bytes=999, pool_bytes=7000 + 1000)
+    assert MEMORY.kept_bytes == 54272 - 40960
+    assert other.kept_bytes == 7000
+    assert shared_pool_bytes([MEMORY, other]) == 40960 + MEMORY.kept_bytes + 7000
+    assert shared_pool_bytes([MEMORY]) == MEMORY.pool_bytes
+    assert shared_pool_bytes([]) == 0
 
 
 def test_export_tells_and_refuses(tmp_path: Path) -> None:

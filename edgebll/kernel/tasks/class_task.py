@@ -23,6 +23,8 @@ from edgebll.kernel.tasks.task import Task, TensorLike, Values
 
 #: Shares of a soft label may sum to 1 with such an error.
 _SHARE_ERROR = 1e-3
+#: Part of the labels that is missing in examples of a task that allows it.
+_BLANK_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ class ClassTask(Task):
         return int(math.prod(y.shape[1:])) // int(y.shape[self.class_axis])
 
     def example_labels(self, batch_size: int, positions: Shape, num_classes: int, generator: np.random.Generator) -> Values:
-        """Random classes, one-hot (B, *positions, C)."""
-        values: Values = np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, [batch_size, *positions])]
+        """Random classes, one-hot (B, *positions, C); where labels may be missing, some are, but none of the first sample."""
+        shape = (batch_size, *positions)
+        values: Values = np.eye(num_classes, dtype=np.float32)[generator.integers(0, num_classes, shape)]
+        if self.has_blanks:
+            blank = generator.random(shape) < _BLANK_SHARE
+            blank[0] = False
+            values[blank] = 0.0
         return values

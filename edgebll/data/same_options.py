@@ -25,6 +25,22 @@ def same_options(name: str, recorded: Mapping[str, Any], given: Mapping[str, Any
     return _settled(name, {**recorded, **given}) == _settled(name, recorded)
 
 
+def same_told(name: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether a run that was told `given` would have recorded the same: what is not given is at its default, or found out.
+
+    Args:
+        name: of the data.
+        recorded: all options, as the run has them.
+        given: all that are told now.
+
+    Raises:
+        ConfigError: there is no such option, or its value is none. DataError: there is no such data.
+    """
+    was, told = _settled(name, recorded), _settled(name, given)
+    # A default of 0 is a number that is found out, such as that of channels.
+    return same_options(name, recorded, given) and all(value in (0, was.get(key)) for key, value in told.items())
+
+
 def _settled(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if not is_own(name):
         check_no_options(name, options)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebll.data.same_options import same_options
+from edgebll.data.same_options import same_told
 from edgebll.kernel.errors import BundleError, ConfigError, EdgebllError
 from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.runs.run_folder import open_run, read_config
@@ -206,7 +206,7 @@ def _check_same(config: TrainConfig, folder: Path) -> None:
         ignored |= {"task", "task_options"}  # the data suggested it then, and do so again
     for field in dataclasses.fields(TrainConfig):
         old, new = getattr(recorded, field.name), getattr(config, field.name)
-        if field.name == "data_options" and same_options(recorded.data, old, new):
+        if field.name == "data_options" and same_told(recorded.data, old, new):
             continue
         if old != new and field.name not in ignored:
             raise ConfigError(

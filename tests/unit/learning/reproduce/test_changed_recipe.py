@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.own_files import write_images
 from support.recipes import write_recipe
 
 from edgebll.kernel.errors import ConfigError
@@ -43,6 +45,33 @@ def test_a_run_for_another_task_is_not_taken_for_this_one(tmp_path: Path, before
     assert state_of(cell, tmp_path) == DONE
     with pytest.raises(ConfigError, match=message):
         state_of(cells(tmp_path, ('data = "digits"', after))[0], tmp_path)
+
+
+def test_an_option_of_the_data_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
+    """What the run found out about its data, such as their mean, is no such option."""
+    file = tmp_path / "own.npz"
+    np.savez(file, x=np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32), y=np.arange(500) % 3)
+
+    def cell(options: str) -> Cell:
+        told = f'data = "{file}", data_options = {{ {options} }}'
+        return cells(tmp_path, ('data = "digits"', told), ("limit = 320", "limit = 64"))[0]
+
+    first = cell('test = 0.4, normalize = "yes"')
+    run_cell(first, tmp_path, UNLIMITED, say=lambda _: None)
+    assert [state_of(one, tmp_path) for one in (first, cell('normalize = "yes", test = 0.4'))] == [DONE, DONE]
+    for changed in ('normalize = "yes"', 'test = 0.3, normalize = "yes"'):
+        with pytest.raises(ConfigError, match=r"holds a run with data_options .*, but the recipe now says"):
+            state_of(cell(changed), tmp_path)
+
+
+def test_what_was_found_out_of_images_is_no_change(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "images", height=8, width=8)
+    told = f'data = "{folder}", data_options = {{ test = 0.4 }}'
+    cell = cells(
+        tmp_path, ('data = "digits"', told), ("batch_size = 32, lr = 0.02, limit", "batch_size = 8, lr = 0.02, limit")
+    )[0]
+    run_cell(cell, tmp_path, UNLIMITED, say=lambda _: None)
+    assert state_of(cell, tmp_path) == DONE
 
 
 def test_a_task_that_the_data_suggest_is_the_same_by_its_name(tmp_path: Path) -> None:

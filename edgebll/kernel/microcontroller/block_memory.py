@@ -74,12 +74,6 @@ def block_memories(bundle: Bundle) -> list[BlockMemory]:
 
     Raises:
         BundleError: a block cannot run on a microcontroller.
-
-    Examples:
-        >>> import edgebll
-        >>> from edgebll.kernel.microcontroller.block_memory import block_memories
-        >>> [one.block for one in block_memories(edgebll.open_bundle("bundle")) if one.ram_bytes < 128 << 10]
-        ['block0', 'block1']
     """
     return [BlockMemory.of(plan_block(bundle, block.name)) for block in bundle.manifest.blocks]
 

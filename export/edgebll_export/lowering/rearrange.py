@@ -55,6 +55,11 @@ def repeat(g: GraphBuilder, x: Value, counts: Sequence[int]) -> Value:
     shape = tuple(size * count for size, count in zip(x.shape, counts, strict=True))
     if all(size == 1 or count == 1 for size, count in zip(x.stored, counts, strict=True)):
         return replace(x, shape=shape)
+    if g.target.compact:
+        pairs = list(zip(x.shape, counts, strict=True))
+        apart = g.reshape(g.dense(x), tuple(part for size, count in pairs for part in ((1, size) if count > 1 else (size,))))
+        wide = tuple(part for size, count in pairs for part in ((count, size) if count > 1 else (size,)))
+        return g.reshape(replace(apart, shape=wide), shape)
     return g.op("Tile", [x, g.constant(np.array(counts, np.int64))], shape)
 
 

@@ -52,7 +52,8 @@ LAYERS: dict[str, tuple[Callable[..., Tensor], Shapes]] = {
     "batch norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), [(4, 3, 5, 4), (3,), (3,)]),
     "layer norm": (lambda x, w, b: F.layer_norm(x, (5, 4), w, b), [(3, 5, 4), (5, 4), (5, 4)]),
     "group norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(3, 4, 5), (4,), (4,)]),
-    "instance norm": (lambda x: F.instance_norm(x), [(3, 4, 5)]),
+    "instance norm": (lambda x, w, b: F.instance_norm(x, weight=w, bias=b), [(3, 4, 5), (4,), (4,)]),
+    "repetition": (lambda x: x.repeat(2, 3, 1), [(3, 4)]),
     "attention": (
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         [(2, 2, 5, 4), (2, 2, 5, 4), (2, 2, 5, 4)],

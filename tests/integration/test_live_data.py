@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.command_calls import call, sentence
+from support.gated_source import OPENED
 
 import edgebll
 from edgebll.data import LiveSource
@@ -96,6 +97,8 @@ def test_a_run_on_boards_is_resumed_with_its_source(bundle: Path, tmp_path: Path
 CAMERA = """
 from pathlib import Path
 
+from support.gated_source import OPENED
+
 from edgebll.data import LiveSource
 
 
@@ -103,7 +106,7 @@ def frames():
     with Path("opened").open("a") as log:
         log.write("x")
     number = 0
-    while True:
+    while number < 8 or OPENED.wait(60):
         yield [float(number % 2), 1.0], number % 2
         number += 1
 
@@ -121,6 +124,7 @@ def test_a_source_of_code_is_read_by_trainings_and_closed(tmp_path: Path, monkey
     assert not Path("opened").exists()
     with pytest.raises(ConfigError, match="the batch size must lie in"):
         edgebll.train("wrong", data="room.py:camera", **{**TINY, "batch_size": 999})
+    OPENED.set()  # until now the source could not end by itself
     first = edgebll.train("first", data="room.py:camera", **TINY)
     second = edgebll.train("second", data="room.py:camera", **TINY)
     assert second.state_sha256 == first.state_sha256

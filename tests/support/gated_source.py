@@ -13,6 +13,8 @@ import numpy as np
 from edgebll.data import LiveSource
 
 CLASSES = ("off", "on")
+#: Opens what a source in a file of its own has not given yet.
+OPENED = threading.Event()
 
 
 def pairs(start: int = 0) -> Iterator[tuple[Any, int]]:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import itertools
-import re
 import sys
-import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -17,13 +12,11 @@ from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.importing import FILE_MODULES, absolute
+from edgebll.kernel.own_code.own_files import is_own, own_files
 from edgebll.kernel.support.atomic_files import sha256_file
 
-_HOUSE = Path(__file__).parents[2]
 #: Name in a module of the SHA-256 its file had when it was first asked for.
 _SEEN = "__edgebll_sha256__"
-#: Folders of a Python's own library, this one's or another's.
-_PYTHONS = re.compile(r"python\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,7 @@ class CodeOrigin:
     Attributes:
         reference: "FILE.py:NAME" with the file's absolute path, "MODULE:NAME", or the name of an entry point.
         files: absolute path -> SHA-256 (64 hex digits) of the user's files it is made of: the one that is named, and those
-            that it imports; none where the code is installed.
+            that it imports, wherever in them; none where the code is installed.
         package: name and version of the installed package that it belongs to; empty for a user's own files.
     """
 
@@ -75,9 +68,9 @@ def origin_in(module: ModuleType, reference: str) -> CodeOrigin:
         module: it.
         reference: as it is found again.
     """
-    if not _is_own(module):
+    if not is_own(module):
         return CodeOrigin(reference, package=_package_of(module))
-    return CodeOrigin(reference, {str(file): _content_of(file, one) for file, one in _own_files(module).items()})
+    return CodeOrigin(reference, {str(file): _content_of(file, one) for file, one in own_files(module).items()})
 
 
 def origin_of_class(cls: type[Any]) -> CodeOrigin | None:
@@ -108,76 +101,16 @@ def _copy_in(copies: Path | None, file: Path, sha256: str) -> str:
     return f" ({copy} is a copy)" if copy is not None and copy.is_file() else ""
 
 
-def _content_of(file: Path, module: ModuleType) -> str:
-    """SHA-256 of what a module was made of; a module stays as it was imported when its file changes.
+def _content_of(file: Path, module: ModuleType | None) -> str:
+    """SHA-256 of what a module is made of; a module stays as it was imported when its file changes.
 
     Raises:
         ConfigError: the file has changed since.
     """
     found = sha256_file(file)
-    if vars(module).setdefault(_SEEN, found) != found:
+    if module is not None and vars(module).setdefault(_SEEN, found) != found:
         raise ConfigError(f"{file} has changed since this Python imported it; start Python anew to use it as it is now")
     return found
-
-
-def _own_files(module: ModuleType) -> dict[Path, ModuleType]:
-    """Files of the user's own that a module is made of: its own first, then those of the modules that its names come from."""
-    found: dict[Path, ModuleType] = {}
-    left = [module]
-    while left:
-        one = left.pop(0)
-        file = absolute(str(one.__file__))
-        if file not in found:
-            found[file] = one
-            left += [other for other in _modules_in(one) if _is_own(other)]
-    return found
-
-
-def _modules_in(module: ModuleType) -> Iterator[ModuleType]:
-    """The packages a module lies in, what its names come from, and what it imports: numbers do not tell where they are from."""
-    package = module.__name__
-    while package := package.rpartition(".")[0]:
-        yield from _loaded(package)
-    for value in list(vars(module).values()):
-        yield from _loaded(value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None))
-    for name in _imported(module):
-        yield from _loaded(name)
-
-
-def _loaded(name: object) -> Iterator[ModuleType]:
-    if isinstance(name, str) and name in sys.modules:
-        yield sys.modules[name]
-
-
-def _imported(module: ModuleType) -> Iterator[str]:
-    """Names of all modules that the source of a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            package = (module.__package__ or "").split(".")
-            inside = package[: len(package) - node.level + 1] if node.level else []
-            name = ".".join([*inside, *([node.module] if node.module else [])])
-            yield name
-            yield from (f"{name}.{alias.name}" for alias in node.names)
-
-
-def _is_own(module: ModuleType) -> bool:
-    """Whether a module is a file of the user's, which neither Python nor an installed package brought, nor edgebll."""
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not file.endswith(".py") or not Path(file).is_file():
-        return False
-    return is_own_file(Path(file))
-
-
-def is_own_file(file: Path) -> bool:
-    """Whether a file is the user's: neither this Python's nor another's, of no installed package, and not edgebll's."""
-    path = absolute(file)
-    brought = [_HOUSE, *(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))]
-    installed = {"site-packages", "dist-packages"} & {*path.parts} or any(
-        above in ("lib", "lib64") and _PYTHONS.fullmatch(folder) for above, folder in itertools.pairwise(path.parts)
-    )
-    return not installed and not any(path.is_relative_to(folder) for folder in brought)
 
 
 def _package_of(module: ModuleType) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.own_code.code_origin import CodeOrigin, is_own_file
+from edgebll.kernel.own_code.code_origin import CodeOrigin
 from edgebll.kernel.own_code.importing import absolute
+from edgebll.kernel.own_code.own_files import is_own_file
 
 #: Files that a bundle and a run have in their folder.
 _RECORDS = ("manifest.json", "run.json")

@@ -64,6 +64,41 @@ def test_what_it_imports_must_be_written_down_too(ran: Path) -> None:
         resolve("task", "x", {}, CodeOrigin(f"{good}:f", {str(good): sha256_file(good)}))
 
 
+def test_what_is_imported_when_it_is_called_is_written_down_too(ran: Path) -> None:
+    """The same files are found before and after the call, and files that cannot be imported are in no one's way."""
+    Path("parts").mkdir()
+    Path("parts/__init__.py").write_text("")
+    Path("parts/sizes.py").write_text("from . import units\n\nSIZE = 3 * units.ONE\n")
+    Path("parts/units.py").write_text("ONE = 1\n")
+    Path("broken.py").write_text("def :\n")
+    Path("lazy.py").write_text(
+        "def f():\n    from parts.sizes import SIZE\n    return SIZE\n\ndef g():\n    import broken, json, torch.nn, no_such\n"
+    )
+    found = resolve("task", "lazy.py:f", {})
+    assert found.origin is not None
+    assert sorted(map(str, (Path(file).relative_to(Path.cwd()) for file in found.origin.files))) == [
+        "broken.py",
+        "lazy.py",
+        "parts/__init__.py",
+        "parts/sizes.py",
+        "parts/units.py",
+    ]
+    assert found.value() == 3
+    again = resolve("task", "lazy.py:f", {}, found.origin)
+    assert again.origin == found.origin
+    Path("parts/units.py").write_text("ONE = 2\n")
+    with pytest.raises(ConfigError, match=r"parts/units\.py, which has changed since"):
+        resolve("task", "lazy.py:f", {}, found.origin)
+
+
+def test_packages_of_edgebll_are_nobodys_own(ran: Path) -> None:
+    """Not in a checkout either, where they are no installed package."""
+    Path("host.py").write_text("import edgebll_devices, edgebll_export, edgebll_firmware_host\n\ndef f():\n    return 1\n")
+    origin = resolve("task", "host.py:f", {}).origin
+    assert origin is not None
+    assert [Path(file).name for file in origin.files] == ["host.py"]
+
+
 def test_a_manifest_of_a_stranger_runs_nothing(ran: Path) -> None:
     with pytest.raises(BundleError, match="whose content was not written down"):
         task_of_record({"name": "x", "code": {"reference": "evil:f", "files": {}, "package": ""}}, "manifest.json")

@@ -106,7 +106,7 @@ def frames():
     with Path("opened").open("a") as log:
         log.write("x")
     number = 0
-    while number < 8 or OPENED.wait(60):
+    while number < 12 or OPENED.wait(60):
         yield [float(number % 2), 1.0], number % 2
         number += 1
 
@@ -124,8 +124,12 @@ def test_a_source_of_code_is_read_by_trainings_and_closed(tmp_path: Path, monkey
     assert not Path("opened").exists()
     with pytest.raises(ConfigError, match="the batch size must lie in"):
         edgebll.train("wrong", data="room.py:camera", **{**TINY, "batch_size": 999})
-    OPENED.set()  # until now the source could not end by itself
-    first = edgebll.train("first", data="room.py:camera", **TINY)
+
+    def told_of(event: Any) -> None:
+        if event.kind == "step":  # before it, the source of the training that was refused cannot have come to its end
+            OPENED.set()
+
+    first = edgebll.train("first", data="room.py:camera", **TINY, progress=told_of)
     second = edgebll.train("second", data="room.py:camera", **TINY)
     assert second.state_sha256 == first.state_sha256
     for thread in threading.enumerate():

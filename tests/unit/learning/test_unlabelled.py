@@ -121,7 +121,7 @@ def test_a_step_does_not_see_what_has_no_label(variant: str) -> None:
     name, options = RULES[variant]
     x = torch.randn(len(LABELS), 1, 4, 4)
     other = torch.where(KNOWN[:, None, None, None], x, torch.randn_like(x))
-    rule = make_rule(name, **({"length": 0} if name == "backlink" else {}), **options)
+    rule = make_rule(name, **({"length": 2} if name == "backlink" else {}), **options)
     torch.testing.assert_close(trained(rule, x), trained(rule, other), rtol=1e-5, atol=1e-7)
 
 

@@ -83,12 +83,13 @@ def cells_with(recipe: Recipe, scale: str, seeds: int, names: Collection[str]) -
         ConfigError: a wrong entry in the recipe.
     """
     rows = [row for row in recipe.rules if row.name in names]
+    alone = {row.name for row in rows if _alone(recipe, row)}
     found = [
         _cell(recipe, scale, setting, row, blocks, seed)
         for seed in range(seeds)
         for setting in recipe.settings_at(scale)
         for row in rows
-        for blocks in ((1,) if _alone(row) else setting.blocks)
+        for blocks in ((1,) if row.name in alone else setting.blocks)
         if not row.where_published or recipe.figures(setting.name, row, blocks)
     ]
     folders = [cell.folder for cell in found]
@@ -103,9 +104,12 @@ def placed(cell: Cell, how: Mapping[str, Any]) -> Cell:
     return cell if cell.config is None else dataclasses.replace(cell, config=dataclasses.replace(cell.config, **how))
 
 
-def _alone(row: RuleRow) -> bool:
+def _alone(recipe: Recipe, row: RuleRow) -> bool:
     """Whether a rule trains the whole network as one block."""
-    return is_one_block(row.rule) if row.one_block is None else row.one_block
+    try:
+        return is_one_block(row.rule) if row.one_block is None else row.one_block
+    except ConfigError as error:
+        raise ConfigError(f"{recipe.name}.toml: {row.name}: {error}") from error
 
 
 def _chosen(recipe: Recipe, only: Sequence[str]) -> list[RuleRow]:

@@ -43,7 +43,7 @@ def test_nothing_is_asked_of_rules_that_are_left_out(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     missing = '[[rules]]\nname = "Gone"\nrule = "gone.py:Gone"\n\n[[rules]]\nname = "Local"'
     recipe = write_recipe(tmp_path, ('[[rules]]\nname = "Local"', missing), ("blocks = [2, 3]", "blocks = [2]"))
-    with pytest.raises(ConfigError, match=r"gone\.py cannot be read"):
+    with pytest.raises(ConfigError, match=r"^tiny\.toml: Gone: gone\.py cannot be read"):
         edgebll.sweep(recipe, scale="small", seeds=1, jobs=jobs)
     assert not Path("sweeps").exists()
     found = edgebll.sweep(recipe, scale="small", seeds=1, only=["local"], jobs=jobs)

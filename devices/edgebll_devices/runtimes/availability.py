@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+from edgebll.kernel.execution.load_context import SERIAL_PORTS
 
 #: Nodes the driver makes: on PCs, on Jetsons (older, newer), under Windows' Linux.
 _GPU_NODES = ("nvidia0", "nvidiactl", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg")
@@ -45,6 +48,17 @@ def _onnxruntime() -> str | None:
     return None
 
 
+def _serial() -> str | None:
+    if importlib.util.find_spec("serial") is None:
+        return "the runtime serial is not installed; install it: pip install pyserial"
+    if not os.environ.get(SERIAL_PORTS):
+        return (
+            "the runtime serial needs a microcontroller's port; serve with --serial /dev/ttyACM0, or set "
+            f"{SERIAL_PORTS}=/dev/ttyACM0"
+        )
+    return None
+
+
 def _onnxruntime_with(runtime: str, provider: str) -> str | None:
     if not any(Path(folder, "capi", f"libonnxruntime_providers_{provider}.so").exists() for folder in _ort_folders()):
         return f"the runtime {runtime} needs an ONNX Runtime built with {provider.upper()}; {_ORT_GPU}"
@@ -75,6 +89,7 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "reference": _always,
     "tensorrt": _tensorrt,
     "onnxruntime-cuda": lambda: _onnxruntime_with("onnxruntime-cuda", "cuda"),
+    "serial": _serial,
     "onnxruntime-tensorrt": lambda: _onnxruntime_with("onnxruntime-tensorrt", "tensorrt"),
     "ordered": _always,
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebll.kernel.errors import BoardError
 from edgebll.kernel.support.user_folders import find_home, given_base, xdg_base
 
 _log = logging.getLogger(__name__)
+
+#: Environment variable with the ports of microcontrollers, separated by spaces.
+SERIAL_PORTS = "EDGEBLL_SERIAL"
 
 
 class LoadHalted(BoardError):  # noqa: N818  (what happened is no error of the board)
@@ -35,6 +38,11 @@ def default_engine_dir(state_dir: Path | None = None) -> Path:
     return xdg_base("XDG_CACHE_HOME", ".cache") / "edgebll" / "engines"
 
 
+def default_serial_port() -> str:
+    """The port of the microcontroller that the runtime "serial" uses unless told otherwise: the first of $EDGEBLL_SERIAL."""
+    return os.environ.get(SERIAL_PORTS, "").split(" ")[0]
+
+
 def _never() -> bool:
     return False
 
@@ -48,12 +56,14 @@ class LoadContext:
         halted: whether to stop loading.
         engine_dir: folder for engines built on this machine; None for the default one.
         state_dir: of the board, if it is one.
+        serial_port: of the microcontroller, for the runtime "serial"; empty if there is none.
     """
 
     say: Callable[[str], None] = _log.info
     halted: Callable[[], bool] = _never
     engine_dir: Path | None = None
     state_dir: Path | None = None
+    serial_port: str = field(default_factory=default_serial_port)
 
     @property
     def engines(self) -> Path:

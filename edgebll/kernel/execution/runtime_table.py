@@ -36,6 +36,7 @@ LOADERS: dict[str, Loader] = {
     "onnxruntime-cuda": _GPU,
     "onnxruntime-tensorrt": _GPU,
     "ordered": Loader("edgebll.kernel.microcontroller.ordered_block:OrderedBlock", ()),
+    "serial": Loader(f"{_RUNTIMES}.serial_line:SerialBlock", ("load_context",)),
 }
 #: What says why a runtime cannot be used here, and what loads a quantised forward pass.
 WHY_MISSING = f"{_RUNTIMES}.availability:missing"

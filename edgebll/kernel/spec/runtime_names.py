@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgebll.kernel.errors import ConfigError
 
-RUNTIMES = ("onnxruntime", "reference", "tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt", "ordered")
+RUNTIMES = ("onnxruntime", "reference", "tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt", "ordered", "serial")
 
 
 def check_runtime(name: str) -> str:

@@ -1,0 +1,54 @@
+"""Bundles for microcontrollers, each exported once, and what trains their blocks alike on two runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+from support.small_networks import small_network_of
+
+from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.execution.block_runtime import BlockRuntime
+from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.learning import BLL, SGD
+from edgebll_export import export_bundle, make_target
+
+
+@cache
+def microcontroller_bundle(network: str, batch_size: int = 2) -> Bundle:
+    """A network of SMALL_NETWORKS with BLL and momentum."""
+    path = Path(mkdtemp(prefix="edgebll-mcu-")) / network
+    export_bundle(
+        small_network_of(network),
+        rule=BLL(),
+        optimizer=SGD(momentum=0.9, weight_decay=1e-4),
+        batch_size=batch_size,
+        path=path,
+        target=make_target("microcontroller"),
+    )
+    return open_bundle(path)
+
+
+def batches(spec: BlockSpec, steps: int, seed: int = 0) -> Iterator[tuple[Any, Any]]:
+    """Inputs and one-hot labels of a block, random, the same for the same seed."""
+    chance = np.random.default_rng(seed)
+    for _ in range(steps):
+        x = chance.standard_normal(spec.input.shape).astype(np.float32)
+        yield x, np.eye(spec.labels.shape[1], dtype=np.float32)[chance.integers(spec.labels.shape[1], size=len(x))]
+
+
+def bits(block: BlockRuntime, steps: int, seed: int = 0) -> list[bytes]:
+    """What comes of training, step by step, then of evaluation and feedback, and the state that is left."""
+    found = []
+    for x, y in batches(block.spec, steps, seed):
+        a, metrics, _ = block.train(x, y, dict.fromkeys(block.spec.scalars, 0.05))
+        found += [a.tobytes(), np.array(list(metrics.values()), np.float32).tobytes()]
+    x, y = next(batches(block.spec, 1, seed + 1))
+    found.append(block.evaluate(x).tobytes())
+    if block.spec.beta is not None:
+        found.append(block.feedback(y).tobytes())
+    return [*found, *(value.tobytes() for value in block.state().values())]

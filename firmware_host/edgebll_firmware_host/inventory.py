@@ -14,6 +14,7 @@ blocks = ["block0", "block1"]         # optional: pins these blocks to the board
 threads = 4
 runtime = "onnxruntime"
 memory_mib = 4000                     # optional: memory for its blocks, if it knows wrongly itself; 0: not checked
+port = "/dev/ttyACM0"                 # optional: of the microcontroller, for runtime = "serial", if the board serves several
 cap_threads = true                    # optional: false insists on `threads`, also where the board has fewer processors
 """
 
@@ -25,11 +26,12 @@ from pathlib import Path
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.keys import KeyPair, check_public_key, load_key_pair
-from edgebll.kernel.spec.runtime_names import check_runtime
+from edgebll.kernel.spec.runtime_names import SERIAL, check_runtime
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.plain_dataclasses import short
 from edgebll.kernel.support.toml_files import read_toml
 from edgebll.kernel.transport import check_address, check_security
+from edgebll.kernel.transport.serial_address import parse_port
 
 _MAX_NAME_CHARS = 63
 
@@ -39,7 +41,7 @@ class BoardEntry:
     """A board: its name, where it listens (tcp://HOST:PORT), its public key (Z85), pinned blocks, threads and runtime.
 
     With `cap_threads` it uses no more threads than it has processors. `memory_mib` is what its blocks may take, 0 for no check;
-    None leaves it to the board to say so.
+    None leaves it to the board to say so. `port` is the microcontroller's, of those that the board serves; empty for the first.
 
     Raises:
         ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
@@ -58,6 +60,7 @@ class BoardEntry:
     runtime: str = "onnxruntime"
     cap_threads: bool = True
     memory_mib: int | None = None
+    port: str = ""
 
     def __post_init__(self) -> None:
         check_board_name(self.name)
@@ -67,12 +70,19 @@ class BoardEntry:
                 bounds.MEMORY_MIB.check("memory_mib", self.memory_mib)
             check_address(self.endpoint)
             check_runtime(self.runtime)
+            self._check_port()
             if self.public_key is None:
                 check_security(self.endpoint, None)
             else:
                 check_public_key(self.public_key)
         except ConfigError as error:
             raise ConfigError(f"board {self.name}: {error}") from error
+
+    def _check_port(self) -> None:
+        if self.port and self.runtime != SERIAL:
+            raise ConfigError(f'port = "{self.port}" is for runtime = "{SERIAL}", not for {self.runtime!r}; change one of them')
+        if self.port:
+            parse_port(self.port)
 
     def check_keys(self, keys: KeyPair | None) -> None:
         """Refuse a board for a host with these keys.

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import exported
 from support.fake_cudart import FakeCudart, build_fake_cudart
+from support.firmware_processes import FirmwareProcess
 from support.host_engine import load_on_host
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.execution.load_context import SERIAL_PORTS
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll_devices.runtimes import RUNTIMES, LoadContext, availability, missing
 from edgebll_devices.runtimes import onnxruntime_gpu as ort_gpu
 from edgebll_devices.runtimes import tensorrt as tensorrt_runtime
 
-_NOT_HERE = {"c": "the portable C runtime is not part of this release"}
+_NOT_HERE: dict[str, str] = {}
+#: The firmware of microcontrollers as a process of this machine: all of it but the processor and the UART.
+_FIRMWARE = "serial to a process"
 #: A runtime for GPUs with doubles in the place of the GPU: everything of it that is ours.
 _DOUBLES = {"tensorrt without a GPU": "tensorrt", "onnxruntime-cuda without a GPU": "onnxruntime-cuda"}
 #: Exports of their own for a suite that seldom finds what the tests of plans do not.
 _SLOW = ("ordered",)
+_TARGETS = {"serial": "microcontroller", "ordered": "microcontroller"}
 _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "tiny": lambda path, target: make_tiny_bundle(path),
     "told": lambda path, target: make_tiny_bundle(path, blocks=4, sides=SIDES),
@@ -38,9 +45,11 @@ def _parameters() -> list[object]:
     absent = _NOT_HERE | {
         name: f"{reason} (where it can run: pytest tests/conformance)" for name, reason in reasons.items() if reason
     }
-    slow = [pytest.param(name, marks=pytest.mark.slow) for name in _SLOW]
+    slow = [pytest.param(name, marks=pytest.mark.slow) for name in (*_SLOW, _FIRMWARE)]
     here = [name for name, reason in reasons.items() if reason is None and name not in _SLOW]
-    return [*here, *slow, *_DOUBLES, *(pytest.param(name, marks=pytest.mark.skip(reason=why)) for name, why in absent.items())]
+    here = [name for name in here if name != SERIAL or SERIAL_PORTS in os.environ]
+    skipped = [pytest.param(name, marks=pytest.mark.skip(reason=why)) for name, why in absent.items()]
+    return [*here, *slow, *_DOUBLES, *skipped]
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +58,21 @@ def cudart(tmp_path_factory: pytest.TempPathFactory) -> FakeCudart:
     return FakeCudart(build_fake_cudart(tmp_path_factory.mktemp("cudart")))
 
 
+@pytest.fixture(scope="session")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirmwareProcess]:
+    """A board with memory for every block of the suite."""
+    with FirmwareProcess(tmp_path_factory.mktemp("line") / "port", ram_kib=16 << 10) as process:
+        yield process
+
+
 @pytest.fixture(params=_parameters())
 def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Name of the runtime under test."""
     name = str(request.param)
+    if name == _FIRMWARE:
+        monkeypatch.setenv(SERIAL_PORTS, request.getfixturevalue("firmware").address)
+        yield "serial"
+        return
     if name in _DOUBLES:
         monkeypatch.setitem(availability._CHECKS, _DOUBLES[name], lambda: None)
     if name == "tensorrt without a GPU":
@@ -112,5 +132,4 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> BundleShelf:
 def bundles(request: pytest.FixtureRequest, shelf: BundleShelf) -> Bundles:
     """Bundles whose graphs the runtime under test takes."""
     name = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else ""
-    target = "microcontroller" if name == "ordered" else "onnx"
-    return Bundles(shelf, "tensorrt-8.5" if name.endswith("tensorrt") else target)
+    return Bundles(shelf, "tensorrt-8.5" if name.endswith("tensorrt") else _TARGETS.get(name, "onnx"))

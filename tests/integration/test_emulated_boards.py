@@ -11,11 +11,11 @@ import pytest
 from support.firmware_processes import FirmwareProcess
 from support.slow import slow_after
 
+from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.firmware_boards import board_names, find_board
 from edgebll_devices.microcontroller.firmware_build import FirmwareOptions, build
 from edgebll_devices.microcontroller.link import MicrocontrollerLink
-from edgebll_devices.microcontroller.port_address import parse_port
 from edgebll_devices.microcontroller.refusals import BoardRestarted
 
 MISSING = [name for name in ("qemu-system-arm", "arm-none-eabi-gcc") if shutil.which(name) is None]

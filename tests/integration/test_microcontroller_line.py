@@ -18,12 +18,12 @@ from support.firmware_processes import FirmwareProcess
 from support.noisy_line import NoisyLine
 
 from edgebll.kernel.errors import BoardError, LinkError
+from edgebll.kernel.transport.serial_address import parse_port
 from edgebll.kernel.wire.serial_frames import encode_frame
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.emulators import Emulator
 from edgebll_devices.microcontroller.firmware_boards import find_board
 from edgebll_devices.microcontroller.link import MicrocontrollerLink
-from edgebll_devices.microcontroller.port_address import parse_port
 from edgebll_devices.microcontroller.refusals import BoardRestarted
 
 pytestmark = pytest.mark.timeout(60)

@@ -9,13 +9,13 @@ from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
-from support.small_networks import small_network_of
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.learning import BLL, SGD
 from edgebll_export import export_bundle, make_target
+from support.small_networks import small_network_of
 
 
 @cache

@@ -41,7 +41,7 @@ class Agent:
         self._settings = settings
         self._files = BoardFiles(settings.state_dir, settings.name)
         cache = FileCache(settings.state_dir, owner=self._files.key)
-        self._board_info = BoardInfo(settings.name, self._files)
+        self._board_info = BoardInfo(settings.name, self._files, settings.serial_ports)
         self._endpoints = BoardEndpoints(settings)
         self._board = BoardResources.of(settings, cache, self._endpoints.receiver)
         self._session: Session | None = None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from edgebll.kernel.errors import LinkError, WireError
+from collections.abc import Sequence
+
+from edgebll.kernel.errors import ConfigError, LinkError, WireError
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.spec.manifest import FileEntry, Manifest
+from edgebll.kernel.spec.runtime_names import SERIAL
+from edgebll.kernel.support.plain_dataclasses import short
 from edgebll.kernel.transport import check_security
 from edgebll.kernel.wire import Assign, Offer, state_file, streams_file
 
@@ -50,6 +54,26 @@ def check_assign(assign: Assign, manifest: Manifest, files: dict[str, FileEntry]
         for target in manifest.targets(name):
             if target not in assign.blocks:
                 _check_target(assign, name, target, keys)
+
+
+def assigned_port(assign: Assign, served: Sequence[str]) -> str:
+    """The port of the microcontroller that is to host the blocks; empty where none is.
+
+    Args:
+        assign: the host's order.
+        served: ports that whoever started the agent named: a host opens no others on this machine.
+
+    Raises:
+        ConfigError: the port is not served.
+    """
+    if assign.runtime != SERIAL:
+        return ""
+    port = assign.port or next(iter(served), "")
+    if port not in served:
+        has = f"only {', '.join(served)}" if served else "which serves none"
+        wanted = f"the port {short(port)}" if port else "the port of a microcontroller"
+        raise ConfigError(f"the host wants {wanted} of this board, {has}; serve with --serial /dev/ttyACM0, say")
+    return port
 
 
 def _check_target(assign: Assign, name: str, target: str, keys: KeyPair | None) -> None:

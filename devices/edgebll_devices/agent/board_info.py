@@ -6,8 +6,10 @@ import os
 import platform
 
 from edgebll.kernel.limits import own_bytes, read_memory, usable_cores, usable_processors
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.version import __version__
 from edgebll.kernel.wire import PROTOCOL_VERSION, Welcome
+from edgebll_devices.agent.attached_boards import AttachedBoards
 from edgebll_devices.agent.last_hosting import LastHosting
 from edgebll_devices.storage.board_files import BoardFiles
 
@@ -18,6 +20,7 @@ class BoardInfo:
     Args:
         name: what the board calls itself.
         files: its state folder.
+        serial_ports: of microcontrollers that host blocks for it.
 
     Attributes:
         hosting: the note of which blocks it hosts.
@@ -26,7 +29,8 @@ class BoardInfo:
         StorageError: the state folder cannot be written.
     """
 
-    def __init__(self, name: str, files: BoardFiles) -> None:
+    def __init__(self, name: str, files: BoardFiles, serial_ports: tuple[str, ...] = ()) -> None:
+        self._attached = AttachedBoards(serial_ports)
         self._name, self._identity = name, files.identity()
         self.hosting = LastHosting(files.hosting)
         self._idle_bytes = own_bytes()  # before it hosts anything: what it takes from now on is there for the next blocks
@@ -41,6 +45,7 @@ class BoardInfo:
         from edgebll_devices.runtimes import available_runtimes
 
         memory, killed = read_memory(), self.hosting.starved(run)
+        here, attached = available_runtimes(), self._attached.memory()
         return Welcome(
             name=self._name,
             protocol=PROTOCOL_VERSION,
@@ -48,7 +53,7 @@ class BoardInfo:
             data_endpoint=data_endpoint,
             cores=usable_cores(),
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            runtimes=available_runtimes(),
+            runtimes=tuple(name for name in here if name != SERIAL or attached),
             python=platform.python_version(),
             platform=platform.machine(),
             identity=self._identity,
@@ -59,4 +64,5 @@ class BoardInfo:
             cpus=usable_processors(),
             starved=killed.blocks,
             starved_times=killed.times,
+            microcontrollers=attached,
         )

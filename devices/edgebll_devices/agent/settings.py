@@ -25,6 +25,7 @@ class Settings:
         deadline_s: how long a silent host keeps the board.
         keep_snapshots: states of each block, at the newest snapshots, kept in the cache.
         keep_gib_per_day: how much of that is written in a day, 0 for no limit.
+        serial_ports: of microcontrollers that host blocks for this board.
         leave_s: how long the board works on when it is to end, so that its host can move its blocks; 0 for not at all.
     """
 
@@ -41,3 +42,4 @@ class Settings:
     data_announce: str = ""
     keep_snapshots: int = 2
     keep_gib_per_day: float = 10.0
+    serial_ports: tuple[str, ...] = ()

@@ -15,11 +15,13 @@ import typer
 
 from edgebll.cli.command_group import example
 from edgebll.cli.typed_names import as_text
+from edgebll.kernel.execution.load_context import SERIAL_PORTS
 from edgebll.kernel.keys import allowed_hosts, check_public_key
 from edgebll.kernel.limits import raise_descriptor_limit
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.console_streams import forgive_lost_output
 from edgebll.kernel.support.user_folders import default_state_dir
+from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_devices.agent.settings import Settings
 from edgebll_devices.commands import pair as pair_command
 from edgebll_devices.service.json_log import json_log
@@ -36,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=example(
             "edgebll-board serve --listen tcp://127.0.0.1:7101",
+            "edgebll-board serve --serial /dev/ttyACM0",
             "edgebll-board serve --listen tcp://0.0.0.0:7101 --key /etc/edgebll/board.key --state /var/lib/edgebll",
         )
     )(serve)
@@ -111,6 +114,13 @@ def serve(
             help="How much of that is written to the disk in a day, in GiB; 0 for no limit.",
         ),
     ] = 10.0,
+    serial: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar=SERIAL_PORTS,
+            help="Port of a microcontroller for blocks: /dev/ttyACM0, /dev/ttyUSB0@921600, emulator://BOARD; repeatable.",
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on stderr.")] = False,
 ) -> None:
     """Wait for a host, run the blocks it assigns, and wait for the next one."""
@@ -138,6 +148,7 @@ def serve(
         hosts_file=hosts or folder / allowed_hosts.FILE,
         keep_snapshots=keep_snapshots,
         keep_gib_per_day=keep_gib_per_day,
+        serial_ports=tuple(str(parse_port(port)) for port in serial or ()),
     )
     with json_log(log, log_bytes) as log_file, Agent(settings) as agent:
         if log_file is not None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from edgebll.kernel.errors import BoardError, ConfigError, MissingExtraError
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.user_folders import xdg_base
+from edgebll.kernel.transport.serial_address import DEFAULT_BAUD, MAX_BAUD
 from edgebll_devices.microcontroller.firmware_boards import NamedBoard, firmware_folder
-from edgebll_devices.microcontroller.port_address import DEFAULT_BAUD, MAX_BAUD
 
 ELF, IMAGE = "firmware.elf", "firmware.bin"
 _CROSS = "arm-none-eabi-"

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from edgebll.kernel.errors import EdgebllError, LinkError, LinkTimeout, WireError
+from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll.kernel.wire.serial_frames import FrameDecoder, encode_frame
 from edgebll_devices.microcontroller import replies, requests
 from edgebll_devices.microcontroller.exchange import Exchange, LineTiming
-from edgebll_devices.microcontroller.port_address import PortAddress
 from edgebll_devices.microcontroller.ports import SerialPort, open_port, port_problem
 from edgebll_devices.microcontroller.refusals import BoardRestarted
 from edgebll_devices.microcontroller.replies import BoardReport, Reply

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from edgebll.kernel.errors import BoardError, LinkError
+from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.link import AWAITED_S, MicrocontrollerLink
 from edgebll_devices.microcontroller.pool_layout import MemoryNeed, PlacedBlock, PoolLayout
-from edgebll_devices.microcontroller.port_address import PortAddress
 from edgebll_devices.microcontroller.replies import BoardReport
 from edgebll_devices.microcontroller.requests import BoardRequest, Span
 

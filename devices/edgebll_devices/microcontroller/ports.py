@@ -11,8 +11,8 @@ from typing import Protocol
 import serial
 
 from edgebll.kernel.errors import EdgebllError, LinkError
+from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll_devices.microcontroller.emulators import emulators
-from edgebll_devices.microcontroller.port_address import PortAddress
 
 _WRITE_S, _CONNECT_S, _CHUNK = 2.0, 2.0, 65536
 

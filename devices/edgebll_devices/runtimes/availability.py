@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
-
-from edgebll.kernel.execution.load_context import SERIAL_PORTS
 
 #: Nodes the driver makes: on PCs, on Jetsons (older, newer), under Windows' Linux.
 _GPU_NODES = ("nvidia0", "nvidiactl", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg")
@@ -51,11 +48,6 @@ def _onnxruntime() -> str | None:
 def _serial() -> str | None:
     if importlib.util.find_spec("serial") is None:
         return "the runtime serial is not installed; install it: pip install pyserial"
-    if not os.environ.get(SERIAL_PORTS):
-        return (
-            "the runtime serial needs a microcontroller's port; serve with --serial /dev/ttyACM0, or set "
-            f"{SERIAL_PORTS}=/dev/ttyACM0"
-        )
     return None
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgebll.kernel.bundle import Bundle, check_state
 from edgebll.kernel.errors import BoardError, ConfigError, LinkError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
-from edgebll.kernel.execution.load_context import LoadContext
-from edgebll.kernel.microcontroller import TensorPlace, plan_block
+from edgebll.kernel.execution.load_context import SERIAL_PORTS, LoadContext
+from edgebll.kernel.microcontroller import BlockPlan, TensorPlace, plan_block
 from edgebll.kernel.state.block_state import Array, State
+from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.microcontroller import microcontroller_at
 from edgebll_devices.microcontroller.pool_layout import MemoryNeed, PlacedBlock
-from edgebll_devices.microcontroller.port_address import parse_port
 from edgebll_devices.microcontroller.requests import BoardRequest, Span
 
 #: In the order in which the firmware has them.
@@ -35,14 +37,16 @@ class SerialBlock(BlockRuntime):
         load_context: names the port.
 
     Raises:
-        ConfigError: it names none. BundleError: the block cannot run on microcontrollers. BoardError: there is none at the port,
-            or it has no room.
+        ConfigError: it names none. BundleError: the block cannot run on microcontrollers. BoardError: nobody is at the port, or
+            it has no room.
     """
 
     def __init__(self, bundle: Bundle, block: str, *, load_context: LoadContext) -> None:
         self.spec = bundle.manifest.block(block)
+        if not load_context.serial_port:
+            raise ConfigError(f"the runtime serial needs the port of a microcontroller; set {SERIAL_PORTS}=/dev/ttyACM0, say")
         self._address = parse_port(load_context.serial_port)
-        self._plan = plan_block(bundle, block)
+        self._plan = _planned(_PlanOf(bundle.manifest_sha256, block, bundle))
         self._plans = [self._plan.encoded.get(name, b"") for name in _GRAPHS]
         self._hash = hashlib.sha256(b"".join(self._plans)).digest()[: requests.HASH_BYTES]
         self._life, self._runs, self._frame_bytes = -1, 0, 0
@@ -160,6 +164,21 @@ class SerialBlock(BlockRuntime):
     def _reads(self, span: Span) -> list[BoardRequest]:
         size, end = self._frame_bytes - requests.READ_OVERHEAD, span.offset + span.size_bytes
         return [requests.read(0, start, min(size, end - start)) for start in range(span.offset, end, size)]
+
+
+@dataclass(frozen=True)
+class _PlanOf:
+    """A block to plan; the bundle is the same where its manifest is."""
+
+    manifest_sha256: str
+    block: str
+    bundle: Bundle = field(compare=False)
+
+
+@functools.lru_cache(maxsize=4)
+def _planned(wanted: _PlanOf) -> BlockPlan:
+    """The plans of a block; a recovery soon asks for them again."""
+    return plan_block(wanted.bundle, wanted.block)
 
 
 class _Patience:

@@ -36,6 +36,7 @@ class LoadJob:
         board: the board's name, for messages.
         keys: its key pair, for links to other boards.
         assign: the host's order.
+        serial_port: of the microcontroller that is to host the blocks; empty where none is.
         manifest_bytes: the bundle's manifest.json as the host sent it.
         manifest: the same, parsed.
         files: bundle path -> entry, all in the cache.
@@ -50,6 +51,7 @@ class LoadJob:
     board: str
     keys: KeyPair | None
     assign: Assign
+    serial_port: str
     manifest_bytes: bytes
     manifest: Manifest
     files: Mapping[str, FileEntry]
@@ -107,7 +109,7 @@ class BlockLoader:
 
     def _loaded(self, block: str) -> Loaded:
         assign = self._job.assign
-        return Loaded(assign.run, self._manifest_sha256, block, assign.runtime, assign.threads)
+        return Loaded(assign.run, self._manifest_sha256, block, assign.runtime, assign.threads, self._job.serial_port)
 
     def _waiting(self, folder: Path) -> Waiting[Array] | None:
         """Tokens on side streams in the snapshot to start from; None without a snapshot."""

@@ -29,6 +29,7 @@ class BoardResources:
         runtime_pool: loaded runtimes for the next incarnation.
         links: tries links.
         state_dir: its folder.
+        serial_ports: of microcontrollers that host blocks for it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class BoardResources:
     runtime_pool: RuntimePool
     links: LinkCheck
     state_dir: Path
+    serial_ports: tuple[str, ...]
 
     @classmethod
     def of(cls, settings: Settings, cache: FileCache, receiver: Receiver) -> BoardResources:
@@ -54,6 +56,7 @@ class BoardResources:
             runtime_pool=RuntimePool(),
             links=LinkCheck(settings.keys),
             state_dir=settings.state_dir,
+            serial_ports=settings.serial_ports,
         )
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ class Loaded:
     block: str
     runtime: str
     threads: int
+    serial_port: str = ""
 
 
 class RuntimePool:

@@ -11,7 +11,7 @@ from edgebll.kernel.bundle import parse_manifest
 from edgebll.kernel.errors import BundleError, EdgebllError, WireError
 from edgebll.kernel.spec.manifest import FileEntry, Manifest
 from edgebll.kernel.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
-from edgebll_devices.agent.assignment_check import check_assign, check_snapshot, check_start
+from edgebll_devices.agent.assignment_check import assigned_port, check_assign, check_snapshot, check_start
 from edgebll_devices.agent.link_check import survey
 from edgebll_devices.session.block_loader import LoadJob
 from edgebll_devices.session.board_resources import BoardResources
@@ -159,10 +159,12 @@ class Session:
         files = {name: self._manifest.files[name] for name in self._offer.files}
         check_assign(assign, self._manifest, files, self._board.keys)
         check_start(assign, self._offer)
+        serial_port = assigned_port(assign, self._board.serial_ports)
         job = LoadJob(
             board=self._board.name,
             keys=self._board.keys,
             assign=assign,
+            serial_port=serial_port,
             manifest_bytes=self._offer.manifest,
             manifest=self._manifest,
             files=files,

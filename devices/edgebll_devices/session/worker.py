@@ -91,7 +91,9 @@ class Worker(threading.Thread):
     def _serve(self) -> None:
         start = time.monotonic()
         self._connect_all()
-        loader = BlockLoader(self._job, LoadContext(say=self._say, halted=self._halt.is_set, state_dir=self._job.cache.root))
+        job = self._job
+        context = LoadContext(self._say, self._halt.is_set, state_dir=job.cache.root, serial_port=job.serial_port)
+        loader = BlockLoader(job, context)
         dataflow, sound = BoardDataflow(loader.load(), self._send, self._report), False
         try:
             assign = self._job.assign

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from edgebll.kernel.errors import ConfigError
 
-RUNTIMES = ("onnxruntime", "reference", "tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt", "ordered", "serial")
+#: Computes on a microcontroller behind a serial line.
+SERIAL = "serial"
+#: Runtimes that run plans of blocks, each sum in the order the plan says: their bits are the same wherever they run.
+IN_ORDER = ("ordered", SERIAL)
+RUNTIMES = ("onnxruntime", "reference", "tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt", "ordered", SERIAL)
 
 
 def check_runtime(name: str) -> str:

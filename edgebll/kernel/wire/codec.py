@@ -16,6 +16,7 @@ wherever those are aligned.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import struct
 import sys
@@ -46,6 +47,8 @@ _SMALL_HEADER_BYTES = MAX_ITEMS
 
 Buffer = bytes | bytearray | memoryview
 _NUMBERS = {cls: number for number, cls in MESSAGE_TYPES.items()}
+#: Fields that earlier releases do not know; their defaults are empty.
+_LATER = {cls: [each.name for each in dataclasses.fields(cls) if each.metadata.get("later")] for cls in _NUMBERS}
 _LENGTH = struct.Struct("<I")
 
 
@@ -71,6 +74,9 @@ def encode(message: Message) -> list[Buffer]:
 
 def _fields(message: Message) -> dict[str, Any]:
     fields = {name: to_plain(value) for name, value in vars(message).items() if name != "tensors"}
+    for name in _LATER[type(message)]:
+        if not fields[name]:
+            del fields[name]
     if isinstance(message, Failure):  # told to people: better cut than lost
         fields["message"] = message.message.encode("utf-8", "replace")[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
     return fields

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from edgebll.kernel.state.block_state import Array
 
+#: Metadata of a field that came later: it is not sent where it is empty, so that earlier releases understand the rest.
+LATER = {"later": True}
+
 
 @dataclass(frozen=True)
 class Message:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgebll.kernel.spec.manifest import FileEntry
-from edgebll.kernel.wire.message_base import Message, OfRun
+from edgebll.kernel.wire.message_base import LATER, Message, OfRun
 
 MAX_PROGRESS_CHARS = 500
 
@@ -37,6 +37,7 @@ class Welcome(Message):
             these are 0 or empty from a board that does not know.
         starved: blocks of this run that it hosted when it was killed, probably for want of memory.
         starved_times: how often.
+        microcontrollers: port -> memory for blocks, in bytes, of those that it serves; 0 where none answers.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Welcome(Message):
     cpus: float = 0.0
     starved: tuple[str, ...] = ()
     starved_times: int = 0
+    microcontrollers: dict[str, int] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Assign(OfRun):
         runtime: one of the board's Welcome.runtimes.
         threads: threads of one training step.
         step: training steps before the first token; the states of the offered snapshot are those after so many.
+        port: of the microcontroller, one of Welcome.microcontrollers, for the runtime "serial"; empty for the first.
     """
 
     blocks: tuple[str, ...]
@@ -111,6 +114,7 @@ class Assign(OfRun):
     runtime: str
     threads: int
     step: int = 0
+    port: str = field(default="", metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ BoardArgument = Annotated[str, typer.Argument(metavar="BOARD", help="The board's
 #: How long a host may take to answer.
 ANSWER_S = 15.0
 #: What a run remembers of a board.
-_KNOWN = ("endpoint", "public_key", "threads", "runtime", "cap_threads")
+_KNOWN = ("endpoint", "public_key", "threads", "runtime", "cap_threads", "port")
 
 
 @app.command(epilog=example("edgebll cluster status runs/boards"))

@@ -154,6 +154,7 @@ def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours, step: 
         runtime=link.entry.runtime,
         threads=link.threads,
         step=step,
+        port=link.entry.port,
         incarnation=link.incarnation,
     )
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 from edgebll.kernel.support.memory_sizes import size_text
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.wire import Welcome
 from edgebll_firmware_host.inventory import BoardEntry
-from edgebll_firmware_host.policy.memory_need import SERIAL, Needs
+from edgebll_firmware_host.policy.memory_need import Needs
 
 #: Up to so many boards all orders of them are tried.
 _ALL_ORDERS = 4
@@ -47,14 +48,18 @@ class Room:
         """What boards have by their entries, or else by what they said themselves."""
         boards = {entry.name: (entry, welcome) for entry, welcome in said}
         free = {
-            name: welcome.memory_free_bytes if entry.memory_mib is None else entry.memory_mib << 20
+            name: _said(entry, welcome) if entry.memory_mib is None else entry.memory_mib << 20
             for name, (entry, welcome) in boards.items()
         }
         return cls(
             needs,
             {name: size for name, size in free.items() if size > 0},
-            {name: welcome.memory_limited_by for name, (_, welcome) in boards.items()},
-            {name: welcome.memory_pool for name, (_, welcome) in boards.items() if welcome.memory_pool},
+            {name: _limit(entry, welcome) for name, (entry, welcome) in boards.items()},
+            {
+                name: welcome.memory_pool
+                for name, (entry, welcome) in boards.items()
+                if welcome.memory_pool and not _is_apart(entry)
+            },
             starved or {},
         )
 
@@ -105,6 +110,23 @@ class Room:
                     f"{need / _MIB:.0f} MiB; {_CURE}"
                 )
         return ""
+
+
+def _is_apart(entry: BoardEntry) -> bool:
+    """Whether blocks lie in another memory than that of the machine the agent runs on."""
+    return entry.runtime == SERIAL
+
+
+def _said(entry: BoardEntry, welcome: Welcome) -> int:
+    """What a board says its blocks may take; of a microcontroller it serves, what that has. 0 where it does not say."""
+    if not _is_apart(entry):
+        return welcome.memory_free_bytes
+    sizes = welcome.microcontrollers
+    return sizes.get(entry.port, 0) if entry.port else next(iter(sizes.values()), 0)
+
+
+def _limit(entry: BoardEntry, welcome: Welcome) -> str:
+    return "its microcontroller" if _is_apart(entry) else welcome.memory_limited_by
 
 
 def _size(count: int) -> str:

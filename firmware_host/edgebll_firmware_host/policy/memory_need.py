@@ -17,6 +17,7 @@ from functools import cache
 from edgebll.kernel.bundle import CONSTANTS, Bundle
 from edgebll.kernel.microcontroller.block_memory import BlockMemory, block_memories, shared_pool_bytes
 from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.kernel.spec.runtime_names import SERIAL
 
 #: Copies of the state and of what is frozen; bytes for each byte of results alive at once, of a step and of a forward pass; a
 #: block's own bytes.
@@ -25,7 +26,7 @@ STATE_COPIES, CONSTANT_COPIES, STEP_FACTOR, FORWARD_FACTOR, BLOCK_BYTES = 4, 3, 
 BOARD_BYTES = 12 << 20
 #: Where a file does not tell, of an earlier release: at least so much for each byte that a block takes and gives.
 _UNKNOWN_FACTOR = 8
-_CPU, SERIAL = "onnxruntime", "serial"
+_CPU = "onnxruntime"
 
 
 @dataclass(frozen=True)

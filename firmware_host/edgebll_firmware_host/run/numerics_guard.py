@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgebll.kernel.spec.runtime_names import IN_ORDER
 from edgebll.kernel.support.atomic_files import write_json
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 from edgebll_firmware_host.fleet.board_link import BoardLink
@@ -42,6 +43,8 @@ class Numerics:
     def of(cls, link: BoardLink) -> Numerics:
         """How a greeted board computes."""
         entry = link.entry
+        if entry.runtime in IN_ORDER:  # the plan says in which order, wherever it runs
+            return cls(IN_ORDER[0], 1, "", "", 1)
         engine = entry.name if "tensorrt" in entry.runtime else ""
         return cls(entry.runtime, link.threads, link.welcome.platform, engine, entry.threads)
 

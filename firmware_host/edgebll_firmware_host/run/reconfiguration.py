@@ -247,4 +247,5 @@ class Reconfiguration:
             threads=entry.threads,
             runtime=entry.runtime,
             cap_threads=entry.cap_threads,
+            port=entry.port,
         )

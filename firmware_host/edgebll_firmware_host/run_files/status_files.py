@@ -47,6 +47,7 @@ class BoardStatus:
     threads: int = 1
     runtime: str = "onnxruntime"
     cap_threads: bool = True
+    port: str = ""
 
 
 @dataclass(frozen=True)

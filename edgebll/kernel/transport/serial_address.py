@@ -42,7 +42,7 @@ def parse_port(text: str) -> PortAddress:
         ConfigError: it is none, or the speed is out of range.
 
     Examples:
-        >>> from edgebll_devices.microcontroller.port_address import parse_port
+        >>> from edgebll.kernel.transport.serial_address import parse_port
         >>> parse_port("/dev/ttyUSB0@921600")
         PortAddress(kind='device', place='/dev/ttyUSB0', baud=921600)
     """

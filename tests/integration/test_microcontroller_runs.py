@@ -1,0 +1,73 @@
+"""Runs whose blocks learn on microcontrollers: the bits of a run on one machine, whatever becomes of boards and lines."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.firmware_processes import FirmwareProcess
+from support.microcontroller_bundles import bits, microcontroller_bundle
+from support.slow import slow_after
+
+from edgebll.kernel.errors import BoardError, ConfigError
+from edgebll.kernel.execution.load_context import LoadContext
+from edgebll.kernel.execution.runtime_table import load_block
+from edgebll.kernel.microcontroller.ordered_block import OrderedBlock
+from edgebll_devices.runtimes.golden_replay import failures, replay
+
+pytestmark = pytest.mark.timeout(240)
+NETWORKS = ("mlp", "lenet", "resnet", "dscnn")
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirmwareProcess]:
+    with FirmwareProcess(tmp_path_factory.mktemp("line") / "port", ram_kib=4096) as process:
+        yield process
+
+
+@pytest.mark.parametrize("network", slow_after(1, NETWORKS))
+def test_firmware_gives_the_bits_of_the_ordered_reference(firmware: FirmwareProcess, network: str) -> None:
+    bundle, context = microcontroller_bundle(network), LoadContext(serial_port=firmware.address)
+    for spec in bundle.manifest.blocks:
+        with load_block("serial", bundle, spec.name, load_context=context) as block:
+            assert bits(block, STEPS) == bits(OrderedBlock(bundle, spec.name), STEPS)
+
+
+@pytest.mark.parametrize("network", slow_after(1, NETWORKS))
+def test_firmware_gives_what_pytorch_gave(firmware: FirmwareProcess, network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBLL_SERIAL", firmware.address)
+    bundle = microcontroller_bundle(network)
+    for spec in bundle.manifest.blocks:
+        assert failures(replay(bundle, spec.name, "serial")) == []
+
+
+def test_two_blocks_share_a_board_and_its_arena(firmware: FirmwareProcess) -> None:
+    bundle, context = microcontroller_bundle("mlp"), LoadContext(serial_port=firmware.address)
+    alone = [bits(OrderedBlock(bundle, name), 3) for name in ("block0", "block1")]
+    with contextlib.ExitStack() as stack:
+        blocks = [
+            stack.enter_context(load_block("serial", bundle, name, load_context=context))
+            for name in ("block0", "block1", "block0")
+        ]
+        assert [bits(block, 3) for block in blocks] == [*alone, alone[0]]
+        assert [block.state().keys() for block in blocks[:2]] == [
+            OrderedBlock(bundle, name).state().keys() for name in ("block0", "block1")
+        ]
+
+
+def test_a_block_that_does_not_fit_is_refused_with_its_bytes(tmp_path: Path) -> None:
+    bundle = microcontroller_bundle("mlp")
+    with FirmwareProcess(tmp_path / "small", ram_kib=16) as small:
+        with pytest.raises(BoardError, match=r"block0 needs \d+ bytes of the microcontroller, which has 16384 for blocks"):
+            load_block("serial", bundle, "block0", load_context=LoadContext(serial_port=small.address))
+        with load_block("serial", bundle, "block1", load_context=LoadContext(serial_port=small.address)) as block:
+            assert bits(block, 2) == bits(OrderedBlock(bundle, "block1"), 2)
+
+
+def test_without_a_port_it_says_where_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEBLL_SERIAL", raising=False)
+    with pytest.raises(ConfigError, match="needs the port of a microcontroller; set EDGEBLL_SERIAL"):
+        load_block("serial", microcontroller_bundle("mlp"), "block0")

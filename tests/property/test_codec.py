@@ -34,6 +34,7 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     bytes: st.binary(max_size=50),
     tuple[str, ...]: st.lists(_TEXT, max_size=4).map(tuple),
     dict[str, str]: st.dictionaries(_TEXT, _TEXT, max_size=4),
+    dict[str, int]: st.dictionaries(_TEXT, _INT, max_size=4),
     dict[str, float]: st.dictionaries(_TEXT, st.floats(), max_size=4),
     tuple[Neighbour, ...]: st.lists(
         st.builds(Neighbour, _TEXT, st.lists(_TEXT, max_size=MAX_ADDRESSES).map(tuple), st.none() | _TEXT), max_size=3

@@ -67,6 +67,10 @@ def example_messages() -> dict[str, Message]:
             *("pi-1", 1, "0.1.0", "tcp://127.0.0.1:7201", 4, 8 << 30, ("reference",), "3.10.12", "aarch64", "6" * 32),
             *(300 << 20, "the control group /sys/fs/cgroup/edgebll", 200 << 20, "7" * 16, 0.5, ("block0",), 2),
         ),
+        "welcome-serial": Welcome(
+            *("pi-2", 1, "0.1.0", "tcp://127.0.0.1:7201", 4, 8 << 30, ("serial",), "3.10.12", "aarch64"),
+            microcontrollers={"/dev/ttyACM0": 120032, "/dev/ttyUSB0@921600": 0},
+        ),
         "offer": Offer("r1", b'{"format_version": 1}', ("block0/step.onnx", "block0/forward.onnx")),
         "offer-snapshot": Offer("r1", b"{}", (), {"block0.safetensors": FileEntry(digests[1], 1 << 33)}, incarnation=3),
         "want": Want("r1", digests),
@@ -75,6 +79,7 @@ def example_messages() -> dict[str, Message]:
         "assign": Assign(
             "r1", ("block0", "block1"), {"block2": "tcp://10.0.0.2:7201"}, {"block2": key}, (key,), "onnxruntime", 2
         ),
+        "assign-serial": Assign("r1", ("block0",), {}, {}, (), "serial", 1, port="/dev/ttyACM0"),
         "ready": Ready("r1", 0.5),
         "progress": Progress("r1", "still building block0/step.onnx: 35 s so far"),
         "ping": Ping(123456789012345),

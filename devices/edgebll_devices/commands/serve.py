@@ -15,7 +15,6 @@ import typer
 
 from edgebll.cli.command_group import example
 from edgebll.cli.typed_names import as_text
-from edgebll.kernel.execution.load_context import SERIAL_PORTS
 from edgebll.kernel.keys import allowed_hosts, check_public_key
 from edgebll.kernel.limits import raise_descriptor_limit
 from edgebll.kernel.support import bounds
@@ -117,7 +116,7 @@ def serve(
     serial: Annotated[
         list[str] | None,
         typer.Option(
-            envvar=SERIAL_PORTS,
+            envvar="EDGEBLL_SERIAL",
             help="Port of a microcontroller for blocks: /dev/ttyACM0, /dev/ttyUSB0@921600, emulator://BOARD; repeatable.",
         ),
     ] = None,

@@ -81,7 +81,7 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "reference": _always,
     "tensorrt": _tensorrt,
     "onnxruntime-cuda": lambda: _onnxruntime_with("onnxruntime-cuda", "cuda"),
-    "serial": _serial,
     "onnxruntime-tensorrt": lambda: _onnxruntime_with("onnxruntime-tensorrt", "tensorrt"),
     "ordered": _always,
+    "serial": _serial,
 }

@@ -47,7 +47,6 @@ _SMALL_HEADER_BYTES = MAX_ITEMS
 
 Buffer = bytes | bytearray | memoryview
 _NUMBERS = {cls: number for number, cls in MESSAGE_TYPES.items()}
-#: Fields that earlier releases do not know; their defaults are empty.
 _LATER = {cls: [each.name for each in dataclasses.fields(cls) if each.metadata.get("later")] for cls in _NUMBERS}
 _LENGTH = struct.Struct("<I")
 
@@ -73,10 +72,8 @@ def encode(message: Message) -> list[Buffer]:
 
 
 def _fields(message: Message) -> dict[str, Any]:
-    fields = {name: to_plain(value) for name, value in vars(message).items() if name != "tensors"}
-    for name in _LATER[type(message)]:
-        if not fields[name]:
-            del fields[name]
+    left_out = {"tensors", *(name for name in _LATER[type(message)] if not getattr(message, name))}
+    fields = {name: to_plain(value) for name, value in vars(message).items() if name not in left_out}
     if isinstance(message, Failure):  # told to people: better cut than lost
         fields["message"] = message.message.encode("utf-8", "replace")[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
     return fields

@@ -22,8 +22,6 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder
 BoardArgument = Annotated[str, typer.Argument(metavar="BOARD", help="The board's name.")]
 #: How long a host may take to answer.
 ANSWER_S = 15.0
-#: What a run remembers of a board.
-_KNOWN = ("endpoint", "public_key", "threads", "runtime", "cap_threads", "port")
 
 
 @app.command(epilog=example("edgebll cluster status runs/boards"))
@@ -117,7 +115,7 @@ def _known(run: Path, board: str, *, needed: bool) -> dict[str, Any]:
     Raises:
         ConfigError: it is needed, and there is nothing. BundleError: there is no run.
     """
-    from edgebll_firmware_host.run_files.status_files import read_status
+    from edgebll_firmware_host.run_files.status_files import OF_ENTRY, read_status
 
     try:
         boards = {entry.name: entry for entry in read_status(run).boards}
@@ -126,7 +124,7 @@ def _known(run: Path, board: str, *, needed: bool) -> dict[str, Any]:
             raise
         return {}  # whoever is asked says so
     if board in boards:
-        return {name: getattr(boards[board], name) for name in _KNOWN}
+        return {name: getattr(boards[board], name) for name in OF_ENTRY}
     if needed:
         raise ConfigError(f"{run} knows no board {board!r}, only {', '.join(boards)}; say where it is with --endpoint")
     return {}

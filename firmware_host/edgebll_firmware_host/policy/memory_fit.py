@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from edgebll.kernel.support.memory_sizes import size_text
 from edgebll.kernel.spec.runtime_names import SERIAL
+from edgebll.kernel.support.memory_sizes import size_text
 from edgebll.kernel.wire import Welcome
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.memory_need import Needs

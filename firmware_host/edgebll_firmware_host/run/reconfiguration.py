@@ -27,6 +27,7 @@ from edgebll_firmware_host.run_files.status_files import (
     DRAIN,
     ENDED,
     LET_GO,
+    OF_ENTRY,
     BoardStatus,
     Request,
     Status,
@@ -239,13 +240,8 @@ class Reconfiguration:
         state = "away" if name in self._away and not blocks else state
         return BoardStatus(
             name=name,
-            endpoint=entry.endpoint,
             state=state,
             blocks=blocks,
             silent_s=silent_s,
-            public_key=entry.public_key,
-            threads=entry.threads,
-            runtime=entry.runtime,
-            cap_threads=entry.cap_threads,
-            port=entry.port,
+            **{field: getattr(entry, field) for field in OF_ENTRY},
         )

@@ -30,6 +30,10 @@ ENDED = "ended"
 LET_GO = "let go"
 
 
+#: What a BoardStatus has of the entry of an inventory.
+OF_ENTRY = ("endpoint", "public_key", "threads", "runtime", "cap_threads", "port")
+
+
 @dataclass(frozen=True)
 class BoardStatus:
     """A board: its blocks, and how long it has been silent.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgebll.kernel.microcontroller.block_memory import BlockMemory
-from edgebll_firmware_host.policy.memory_need import BOARD_BYTES, SERIAL, Needs
+from edgebll.kernel.spec.runtime_names import SERIAL
+from edgebll_firmware_host.policy.memory_need import BOARD_BYTES, Needs
 
 
 def planned() -> dict[str, BlockMemory]:

@@ -71,13 +71,19 @@ test: lint
 	$(BIN)/pytest -n 4 --dist loadfile -m "not slow" tests/integration
 
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
-test-more: setup cpp-headers
+test-more: setup cpp-headers mcu-tools
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
 	$(BIN)/pytest -n 4 --dist loadfile -m slow tests/unit tests/property tests/conformance tests/integration
 
 # Headers of ONNX Runtime's C API for examples/cpp, from Debian's package into build/; without them its test says what it needs.
 cpp-headers: setup
 	cd tests && ../$(BIN)/python -m support.onnxruntime_headers
+
+# Emulator and compiler for microcontrollers, from Debian's packages where this user may install them; otherwise their tests say
+# which are missing.
+.PHONY: mcu-tools
+mcu-tools: setup
+	cd tests && ../$(BIN)/python -m support.microcontroller_tools
 
 # Coverage-guided, SECONDS a decoder; what a fuzzer found lies in the current folder.
 .PHONY: fuzz

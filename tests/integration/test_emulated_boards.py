@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-import shutil
 from pathlib import Path
 
 import pytest
 from support.firmware_processes import FirmwareProcess
+from support.microcontroller_tools import emulated_boards
 from support.slow import slow_after
 
 from edgebll.kernel.transport.serial_address import parse_port
@@ -18,13 +18,7 @@ from edgebll_devices.microcontroller.firmware_build import FirmwareOptions, buil
 from edgebll_devices.microcontroller.link import MicrocontrollerLink
 from edgebll_devices.microcontroller.refusals import BoardRestarted
 
-MISSING = [name for name in ("qemu-system-arm", "arm-none-eabi-gcc") if shutil.which(name) is None]
-pytestmark = [
-    pytest.mark.skipif(
-        bool(MISSING), reason=f"{' and '.join(MISSING)} missing: apt-get install qemu-system-arm gcc-arm-none-eabi"
-    ),
-    pytest.mark.timeout(120),
-]
+pytestmark = [emulated_boards(), pytest.mark.timeout(120)]
 BOARDS = ("mps2-an386", "mps2-an385", "mps3-an547", "stm32f405")
 
 

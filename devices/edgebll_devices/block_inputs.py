@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from edgebll.kernel.errors import DataError
-from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import side_inputs
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.tasks import ClassTask, Task
 
@@ -68,6 +70,27 @@ def as_labels(block: str, value: Any, expected: TensorSpec, task: Task | None, n
     if task is not None:
         task.check_labels(targets, f"{block}, y", num_classes)
     return targets
+
+
+def as_side_inputs(spec: BlockSpec, inputs: Mapping[str, Any], count: int) -> dict[str, Array]:
+    """What a block reads of samples besides x, as arrays; names that are too many the runtime refuses.
+
+    Args:
+        spec: of the block.
+        inputs: by name, each (count, ...).
+        count: samples in x.
+
+    Raises:
+        DataError: as for `as_numbers`, or there are not as many samples of each.
+    """
+    known = {tensor.name: tensor for tensor in side_inputs(spec)}
+    found = {
+        name: as_numbers(spec.name, name, value, known[name], any_count=True) if name in known else np.atleast_1d(value)
+        for name, value in inputs.items()
+    }
+    if odd := next((name for name, value in found.items() if len(value) != count), None):
+        raise DataError(f"{spec.name} got {count} samples in x and {len(found[odd])} in {odd}; give as many of each")
+    return found
 
 
 def _array(block: str, name: str, value: Any) -> Array:

@@ -20,7 +20,7 @@ from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.kernel.state.block_state import Array, State, load_tensors, save_tensors
 from edgebll.kernel.support.bounds import is_whole
 from edgebll.kernel.tasks import Task
-from edgebll_devices.block_inputs import as_labels, as_numbers
+from edgebll_devices.block_inputs import as_labels, as_numbers, as_side_inputs
 
 
 class TrainableBlock:
@@ -68,7 +68,8 @@ class TrainableBlock:
             x: a batch (B, ...), as `spec.input` says: what the block before gave, or the network's input.
             y: labels as the task has them: class numbers (B,), or one-hot rows or other targets as `spec.labels` says.
             lr: learning rate, above 0 and finite, or 0 to learn nothing.
-            received: what other blocks sent, exactly `spec.received`; None where that is empty.
+            received: what other blocks sent, and what the block reads of samples besides x, exactly `spec.received`; None
+                where that is empty.
             count: samples that count, from the front, 1 to B, where the bundle was exported for batches that are not full
                 (`last_batch="mask"`); fill the others up with samples of the same kind. By default all.
 
@@ -91,11 +92,12 @@ class TrainableBlock:
             self._sent = MappingProxyType(sent)
         return a, metrics
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any, inputs: Mapping[str, Any] | None = None) -> Array:
         """The forward pass in evaluation mode, with the weights as they are now.
 
         Args:
             x: any number of samples (N, ...) of the block's input; they are computed in batches of `batch_size`.
+            inputs: what the block reads of a sample besides x, by name (N, ...), see `edgebll.kernel.spec.side_inputs`.
 
         Returns:
             (N, ...), class scores where the block is the network's last.
@@ -106,7 +108,11 @@ class TrainableBlock:
         with self._in_use() as runtime:
             given = as_numbers(self.name, "x", x, self.spec.input, any_count=True)
             count, size = len(given), self.batch_size
-            parts = [runtime.evaluate(given[(np.arange(size) + start) % count]) for start in range(0, count, size)]
+            others = as_side_inputs(self.spec, inputs or {}, count)
+            parts = []
+            for start in range(0, count, size):
+                rows = (np.arange(size) + start) % count
+                parts.append(runtime.evaluate(given[rows], {name: value[rows] for name, value in others.items()} or None))
             return np.concatenate(parts)[:count]
 
     def feedback(self, y: Any) -> Array:

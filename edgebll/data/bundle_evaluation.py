@@ -9,6 +9,7 @@ from edgebll.data import Dataset, eval_batches
 from edgebll.data.token_stream import fitted
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.runtime_table import Forward, load_block, load_int8_forward
+from edgebll.kernel.spec.side_inputs import read_by
 from edgebll.kernel.state.block_state import Array
 
 
@@ -44,8 +45,9 @@ def evaluate_bundle(
         for indices, count in eval_batches(len(dataset), manifest.batch_size):
             x = dataset.inputs(indices)
             a: Array = x
-            for block in loaded:
-                a = block.evaluate(a)
+            inputs = dataset.side_inputs(indices)
+            for spec, block in zip(manifest.blocks, loaded, strict=True):
+                a = block.evaluate(a, read_by(spec, inputs) or None)
             for name, value in task.sums(a, dataset.targets(indices, x), count).items():
                 totals[name] += value
     return task.results(totals)

@@ -36,7 +36,8 @@ def check_data(
     Returns:
         "data", "kind", "shape" and "dtype" of a sample, the "task" its labels suggest and the shape of that task's "outputs",
         "classes" with how many labels of each are for training and for evaluation, "skipped" files with the reason, and
-        "options", all of them as a run would write them down.
+        "options", all of them as a run would write them down. Where a sample has more than x, "inputs" has shape and dtype of
+        that by name.
 
     Raises:
         DataError: the data are missing, damaged or not such as can be trained on. ConfigError: an option is wrong.
@@ -77,7 +78,14 @@ def _counted(parts: Mapping[str, Dataset], names: list[str]) -> dict[str, Any]:
     ]
     samples = {split: len(parts[split]) if split in parts else 0 for split in SPLIT_NAMES}
     task, outputs = first.task.name, list(first.outputs)
-    facts = {"shape": list(first.input_shape), "dtype": str(first.samples.dtype), "task": task, "outputs": outputs}
+    facts: dict[str, Any] = {
+        "shape": list(first.input_shape),
+        "dtype": str(first.samples.dtype),
+        "task": task,
+        "outputs": outputs,
+    }
+    if first.side:
+        facts["inputs"] = {spec.name: {"shape": list(spec.shape), "dtype": spec.dtype} for spec in first.side_specs}
     return {**facts, "samples": samples, "classes": classes}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.kernel.errors import DataError
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.tasks import Classification, LabelSpec, Reconstruction, Regression, Segmentation, Task
 
 Floats = npt.NDArray[np.float32]
@@ -43,6 +45,7 @@ class Dataset:
         dtype: what a network gets its samples as, see `as_dtype`.
         task: what is learnt; None for what the labels suggest: classes, numbers, masks or, without labels, the samples.
         arriving: whether samples still come, or came, while a run goes on: its first pass takes them in their order.
+        side: what samples have besides, by name: float32, int64, int32, uint8 or bool (N, ...), given to a network as they are.
         weights: float64 (N,), how likely each sample is drawn, where the run's sampling says it; see `edgebll.data.sampling`.
 
     Raises:
@@ -60,10 +63,14 @@ class Dataset:
     task: Task = field(default=None)  # type: ignore[assignment]  # what __post_init__ finds
     arriving: bool = False
     weights: npt.NDArray[np.float64] | None = None
+    side: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_samples()
         self._check_labels()
+        for name, values in self.side.items():
+            if len(values) != len(self.samples):
+                raise DataError(f"{self.name} has {len(self.samples)} samples, but {len(values)} in {name}; give one for each")
         if self.task is None:
             object.__setattr__(self, "task", natural_task(self.labels))
         outputs = self.task.outputs(self.label_spec)
@@ -175,6 +182,15 @@ class Dataset:
         for channel, values in enumerate(self.table):
             result[:, channel] = values[samples[:, channel]]
         return result
+
+    @property
+    def side_specs(self) -> tuple[TensorSpec, ...]:
+        """What a sample has besides x, without the batch axis."""
+        return tuple(TensorSpec(name, str(values.dtype), tuple(values.shape[1:])) for name, values in self.side.items())
+
+    def side_inputs(self, indices: Ints) -> dict[str, npt.NDArray[Any]]:
+        """What the samples `indices` (B,) have besides x, by name."""
+        return {name: np.asarray(values[indices]) for name, values in self.side.items()}
 
     def targets(self, indices: Ints, x: Samples | None = None, labels: Labels = None) -> Floats:
         """Targets of samples, as the task makes them of labels.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,13 @@ _SAMPLES = 1024
 
 
 def training_samples(
-    data: Any, x: TensorSpec, data_dir: Path | None, tell: Callable[[str], None], options: Any = None
-) -> np.ndarray[Any, Any] | None:
+    data: Any,
+    x: TensorSpec,
+    data_dir: Path | None,
+    tell: Callable[[str], None],
+    options: Any = None,
+    side: Sequence[TensorSpec] = (),
+) -> Any:
     """Samples of a data set as a network takes them; None, and the reason said, if it is not here or no longer fits.
 
     Args:
@@ -29,6 +34,10 @@ def training_samples(
         data_dir: where the files may be.
         tell: takes the reason.
         options: of own data, as a run recorded them; anything but a table for none.
+        side: what the network takes of a sample besides, without the batch axis.
+
+    Returns:
+        An array (N, ...); where there are side inputs a dictionary of such, with "x".
     """
     if not isinstance(data, str):
         return None
@@ -41,4 +50,9 @@ def training_samples(
     if dataset.input_shape != x.shape[1:]:
         tell(f"without samples of {data}: they have the shape {dataset.input_shape}, the network takes {x.shape[1:]}")
         return None
-    return dataset.inputs(np.arange(len(dataset)))
+    if set(dataset.side_specs) != set(side):
+        given, taken = (", ".join(spec.name for spec in specs) or "nothing" for specs in (dataset.side_specs, side))
+        tell(f"without samples of {data}: they have {given} besides x, the network takes {taken}")
+        return None
+    rows = np.arange(len(dataset))
+    return {"x": dataset.inputs(rows), **dataset.side_inputs(rows)} if side else dataset.inputs(rows)

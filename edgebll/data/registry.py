@@ -184,7 +184,8 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
         return dataset
     labels = None if dataset.labels is None else dataset.labels[:limit].copy()
     weights = None if dataset.weights is None else dataset.weights[:limit]
-    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=labels, weights=weights)
+    side = {name: values[:limit] for name, values in dataset.side.items()}
+    return replace(dataset, samples=dataset.samples[:limit].copy(), labels=labels, weights=weights, side=side)
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:

@@ -5,7 +5,7 @@ The sequential run, the cluster and anything else that schedules the blocks cons
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgebll.data import Dataset, eval_batches, training_batch
@@ -15,7 +15,8 @@ from edgebll.data.sampling import UNIFORM
 from edgebll.kernel.errors import BundleError, ConfigError, DataError
 from edgebll.kernel.spec.last_batch import COUNT, DROP, MASK
 from edgebll.kernel.spec.lr_schedule import Schedule
-from edgebll.kernel.spec.manifest import Manifest
+from edgebll.kernel.spec.manifest import BlockSpec, Manifest, TensorSpec
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.tasks import task_of_record
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Token
 
@@ -96,8 +97,9 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, w
         for indices, count in _batches(spec, train, epoch, max(0, start - epoch * per_epoch)) if spec.epochs else ():
             yield from _awaited(train, indices, wait)
             x, y = training_batch(train, indices, spec.augment, spec.seed, epoch)
+            tensors = {"x": x, "y": y, **train.side_inputs(indices)}
             scalars = {"lr": spec.schedule.rate(step, total_steps)} | ({COUNT: float(count)} if spec.last_batch == MASK else {})
-            yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors={"x": x, "y": y})
+            yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors=tensors)
             sequence, step = sequence + 1, step + 1
             if spec.snapshot_every and step % spec.snapshot_every == 0:
                 yield Token(spec.run, spec.block, SNAPSHOT, sequence, step)
@@ -105,8 +107,8 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, w
         for indices, count in eval_batches(len(test), spec.batch_size) if spec.evaluate else ():
             yield from _awaited(test, indices, wait)
             x = test.inputs(indices)
-            y = test.targets(indices, x)
-            yield Token(spec.run, spec.block, EVAL, sequence, step, count, tensors={"x": x, "y": y})
+            tensors = {"x": x, "y": test.targets(indices, x), **test.side_inputs(indices)}
+            yield Token(spec.run, spec.block, EVAL, sequence, step, count, tensors=tensors)
             sequence += 1
     yield Token(spec.run, spec.block, END, sequence, step)
 
@@ -136,8 +138,30 @@ def fitted(manifest: Manifest, dataset: Dataset, where: str) -> Dataset:
             f"{where} was exported for samples of shape {manifest.input_shape} with labels {labels}, but "
             f"{dataset.name} has {dataset.input_shape} with {dataset.target_shape}; use the data set it was made for"
         )
+    check_side_inputs(where, manifest.blocks, dataset, "use the data set it was made for")
     _check_range(manifest, dataset, where)
     return dataset
+
+
+def check_side_inputs(what: str, blocks: Sequence[BlockSpec], dataset: Dataset, advice: str) -> None:
+    """Refuse a data set whose samples have not besides x what a network reads.
+
+    Args:
+        what: the network, for messages.
+        blocks: of it, in order.
+        dataset: the samples.
+        advice: the end of the sentence.
+
+    Raises:
+        DataError: an input is missing, too many, or of another dtype or shape.
+    """
+    wanted, given = of_a_sample(blocks), dataset.side_specs
+    if set(wanted) != set(given):
+        raise DataError(f"{what} takes {_told(wanted)} besides x, but {dataset.name} has {_told(given)}; {advice}")
+
+
+def _told(inputs: Sequence[TensorSpec]) -> str:
+    return ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in inputs) or "nothing"
 
 
 def _check_range(manifest: Manifest, dataset: Dataset, where: str) -> None:

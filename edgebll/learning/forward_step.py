@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import read_by
 from edgebll.learning.modules.user_code import in_block
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.objective import BlockPlace, Objective, Tensors
@@ -43,7 +44,7 @@ class ForwardStep(BlockStep):
         """
         objective = self.objective.given(received or {}, x)
         with torch.no_grad(), in_block(self.name), self.differentiation.on(self._net, state) as net:
-            a = self._output(net, x)
+            a = self._output(net, x, *read_by(self.spec, received or {}).values())
             buffers = net.buffers
             feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, a, y)
             sent = objective.outgoing(feedback, x)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import read_by
 from edgebll.learning.modules.differentiation import Differentiation, ModuleCall
 from edgebll.learning.modules.pure_module import PureModule
 from edgebll.learning.modules.seeding import seeded
@@ -97,8 +98,7 @@ class BlockStep:
     def initial_state(self) -> dict[str, Tensor]:
         """A fresh copy of the state before the first step."""
         state = {**self._net.initial, **self._head.initial, **self._feedback}
-        state.update(self.optimizer.initial_state({name: state[name] for name in self.trained}))
-        state.update(self.precision.initial_state())
+        state |= self.optimizer.initial_state({name: state[name] for name in self.trained}) | self.precision.initial_state()
         return {name: value.clone() for name, value in self._net.with_aliases(state).items()}
 
     @property
@@ -174,7 +174,7 @@ class BlockStep:
             received: the tensors of spec.received.
             opened: further modules that are run are to be opened in it, for gradients are taken before it closes.
         """
-        return ForwardPass(self._output(parts[0], x))
+        return ForwardPass(self._output(parts[0], x, *read_by(self.spec, received).values()))
 
     def _learn(self, state: Tensors, gradients: Tensors, lr: Tensor) -> dict[str, Tensor]:
         """The state tensors that change, with their new values; by default what the optimiser makes of them.
@@ -206,10 +206,10 @@ class BlockStep:
         sent = self.objective.given(zeros(received), x).outgoing(self._feedback, x)
         return received, tuple(tensor_spec(name, value) for name, value in sent.items())
 
-    def _output(self, net: ModuleCall, x: Tensor) -> Tensor:
-        """What a module makes of x, in float32, computed in the step's precision; refused unless it is one tensor."""
+    def _output(self, net: ModuleCall, x: Tensor, *others: Tensor) -> Tensor:
+        """What a module makes of inputs, in float32, computed in the step's precision; refused unless it is one tensor."""
         with self.precision.autocast(x.device):
-            a = net(x)
+            a = net(x, *others)
         if not isinstance(a, Tensor):
             raise ConfigError(
                 f"it returns a {type(a).__name__} in training mode, but must return one tensor; leave out auxiliary outputs, "
@@ -217,10 +217,10 @@ class BlockStep:
             )
         return a.float()
 
-    def forward(self, state: Tensors, x: Tensor) -> Tensor:
-        """Evaluation mode: x (B, ...) to a (B, ...); at the last block what the task judges."""
+    def forward(self, state: Tensors, x: Tensor, inputs: Tensors | None = None) -> Tensor:
+        """Evaluation mode: x (B, ...), and side inputs by name, to a (B, ...); at the last block what the task judges."""
         with torch.no_grad(), in_block(self.name), self._net.on(state, train=False) as net, self.precision.autocast(x.device):
-            a: Tensor = net(x)
+            a: Tensor = net(x, *read_by(self.spec, inputs or {}).values())
         return a.float()
 
     def feedback(self, state: Tensors, y: Tensor) -> Tensor:
@@ -245,6 +245,6 @@ class BlockStep:
             feedback_state=tuple(self._feedback),
             beta=beta,
             output_role="logits" if place.is_last else "activation",
-            received=received,
+            received=(*received, *inputs.side_specs(batch_size)),
             sent=sent,
         )

@@ -60,7 +60,7 @@ def _torch(folder: Path, contender: str) -> dict[str, Any]:
         x = place.put(inputs.draw(size, np.random.default_rng(0)) if first else torch.randn(step.spec.input.shape))
         targets = step.task.examples(size, steps[-1].spec.output.shape[1:], np.random.default_rng(0))
         y = place.put(torch.from_numpy(targets))
-        received = place.put_all({tensor.name: torch.zeros(tensor.shape) for tensor in step.spec.received})
+        received = place.put_all({t.name: torch.zeros(t.shape, dtype=getattr(torch, t.dtype)) for t in step.spec.received})
         scalars = place.put_all({name: torch.tensor(value) for name, value in _scalars(step.spec.scalars, size).items()})
 
         def run() -> None:
@@ -101,7 +101,7 @@ def _onnxruntime(folder: Path) -> dict[str, Any]:
         counter.reset()
         x = samples if spec is blocks[0] else random.standard_normal(spec.input.shape, np.float32)
         y = task.examples(len(x), blocks[-1].output.shape[1:], random)
-        received = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in spec.received}
+        received = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in spec.received}
         given: Any = (x, y, _scalars(spec.scalars, len(x)), *([received] if received else []))
         with load_block("onnxruntime", bundle, spec.name, threads=1) as block:
             seconds.append(_seconds(partial(block.train, *given)))

@@ -37,6 +37,7 @@ _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "scanned": exported.scanned,
     "tokens": exported.tokens,
     "frozen": exported.frozen,
+    "inputs": exported.inputs,
 }
 
 
@@ -112,7 +113,8 @@ class Bundles:
     """The bundles of the suite for one target.
 
     "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet", "mixed", "scanned" and, with whole
-    numbers as inputs, "tokens", and with blocks that do not train, or not all, "frozen" (exported).
+    numbers as inputs, "tokens", with blocks that do not train, or not all, "frozen", and with samples of several
+    inputs, "inputs" (exported).
     """
 
     def __init__(self, shelf: BundleShelf, target: str) -> None:

@@ -15,7 +15,7 @@ from edgebll_devices.runtimes import BlockRuntime, load_block
 from edgebll_devices.runtimes.golden_replay import failures, replay
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet", "mixed", "scanned", "tokens", "frozen"])
+@pytest.mark.parametrize("name", ["mlp", "resnet", "mixed", "scanned", "tokens", "frozen", "inputs"])
 def test_replays_golden_vectors(runtime: str, bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
     for block in bundle.manifest.blocks:

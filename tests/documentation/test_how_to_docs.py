@@ -104,6 +104,20 @@ def test_a_trained_network_leaves_as_one_model_and_as_weights(tmp_path: Path) ->
     assert shapes == ["(1, 10)", "(5, 10)"]
 
 
+def test_a_network_of_several_inputs_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in files_of("several-inputs").items():
+        Path(name).write_text(text)
+    runpy.run_path("make_data.py")
+    outputs = {}
+    for program, *words in Document("docs/how-to/several-inputs.md").commands():
+        result = CliRunner().invoke(app, words)
+        assert (program, result.exit_code) == ("edgebll", 0), result.output
+        outputs[words[0]] = result.stdout
+    assert "besides x: readings, float32 of 5" in outputs["data"]
+    assert ran(["use.py"], tmp_path)[0].count(",") == 7
+
+
 def test_the_profile_is_a_profile(tmp_path: Path) -> None:
     (toml,) = Document("docs/how-to/add-a-board-profile.md").fenced("toml")
     (tmp_path / "my-board.toml").write_text(toml)

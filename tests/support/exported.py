@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.spec.last_batch import DROP, MASK
 from edgebll.learning import SGD, AdamW, Optimizer, fine_tuned, make_rule
 from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.networks.inputs import Inputs
 from edgebll_export import export_bundle, make_target
 
 BATCH_SIZE = 8
@@ -76,6 +77,35 @@ def masked(path: Path, target: str = "onnx") -> Bundle:
     network = BlockNetwork(blocks, num_classes=3, input_shape=(6,))
     optimizer = SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0)
     return _export(network, "bll", optimizer, path, target, last_batch=MASK)
+
+
+class _Read(nn.Module):
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.own, self.others = nn.Linear(features, width), nn.Linear(3, width)
+
+    def forward(self, x: Tensor, readings: Tensor) -> Tensor:
+        return torch.tanh(self.own(x) + self.others(readings))
+
+
+class _Judge(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.kinds, self.last = nn.Embedding(5, width), nn.Linear(width, 3)
+
+    def forward(self, x: Tensor, kind: Tensor, readings: Tensor) -> Tensor:
+        found: Tensor = self.last(x * self.kinds(kind)) + readings
+        return found
+
+
+def inputs(path: Path, target: str = "onnx") -> Bundle:
+    """Samples of a vector, readings and a whole number: the first and the third block read some, the second hands them on."""
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        blocks = [_Read(7, 8), nn.Sequential(nn.Linear(8, 8), nn.Tanh()), _Judge(8)]
+    side = {"readings": Inputs((3,)), "kind": Inputs((), "int64", (0, 4))}
+    network = BlockNetwork(blocks, num_classes=3, input_shape=(7,), side_inputs=side)
+    return _export(network, "bll", SGD(), path, target)
 
 
 def _export(

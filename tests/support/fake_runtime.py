@@ -38,7 +38,7 @@ class FakeRuntime(BlockRuntime):
         self._state["steps"] = np.asarray(self._state["steps"] + 1)
         return a, {"loss": float(np.mean(error * error))}, {}
 
-    def evaluate(self, x: Array) -> Array:
+    def evaluate(self, x: Array, inputs: Mapping[str, Array] | None = None) -> Array:
         z: Array = x @ self._state["w"]
         return z if self.spec.output_role == "logits" else np.maximum(z, 0)
 

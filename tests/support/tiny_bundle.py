@@ -4,12 +4,13 @@ inner block:  a = relu(x w);  w' = w - lr x^T a / B             metrics: loss = 
 last block:   a = x w;        w' = w - lr x^T (a - y) / B       metrics: loss = mean((a - y)^2)
 
 A block at the end of a side stream also subtracts from every column of w' a tenth of the mean of what it receives. Sent are, as
-the streams name them, told: the row means of w', and seen: x.
+the streams name them, told: the row means of w', and seen: x. So it does with a side input, whose mean over its features it
+adds to x w in evaluation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgebll.kernel.bundle import Bundle, bundle_writer, open_bundle, write_manifest
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, received_name
 from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest, TensorSpec
+from edgebll.kernel.spec.side_inputs import carrying, side_inputs
 from edgebll.kernel.state.block_state import save_tensors
 
 _OPSET = 17
@@ -41,8 +43,9 @@ def make_tiny_bundle(
     num_classes: int = 3,
     seed: int = 0,
     sides: Sequence[EdgeSpec] = (),
+    inputs: Mapping[str, Collection[int]] | None = None,
 ) -> Bundle:
-    """Write a bundle of `blocks` dense blocks with these side streams to `path` and open it."""
+    """Write a bundle of `blocks` dense blocks with these side streams, and inputs by who reads them, to `path`; open it."""
     random = np.random.default_rng(seed)
     specs = []
     with bundle_writer(path) as folder:
@@ -50,6 +53,8 @@ def make_tiny_bundle(
             last = index == blocks - 1
             width = num_classes if last else features
             spec = _with_sides(_spec(f"block{index}", batch_size, features, width, num_classes, last), sides)
+            read = [name for name, readers in (inputs or {}).items() if index in readers]
+            spec = replace(spec, received=(*spec.received, *(replace(spec.input, name=name) for name in read)))
             specs.append(spec)
             (folder / spec.name).mkdir()
             _save(folder / spec.name / "forward.onnx", _forward(spec, last))
@@ -69,7 +74,7 @@ def make_tiny_bundle(
             num_classes=num_classes,
             input_shape=(features,),
             blocks=tuple(specs),
-            edges=(*_edges([spec.name for spec in specs]), *sides),
+            edges=carrying((*_edges([spec.name for spec in specs]), *sides), specs),
         )
         write_manifest(folder, manifest)
     return open_bundle(path)
@@ -129,7 +134,14 @@ def _activation(last: bool) -> list[onnx.NodeProto]:
 
 
 def _forward(spec: BlockSpec, last: bool) -> onnx.GraphProto:
-    return helper.make_graph(_activation(last), "forward", [_value(spec.state[0]), _value(spec.input)], [_value(spec.output)])
+    read = side_inputs(spec)
+    nodes = _activation(last)
+    for index, tensor in enumerate(read):
+        nodes[-1].output[0] = f"a.{index}"
+        nodes.append(helper.make_node("ReduceMean", [tensor.name], [f"mean.{index}"], axes=[1], keepdims=1))
+        nodes.append(helper.make_node("Add", [f"a.{index}", f"mean.{index}"], ["a"]))
+    given = [_value(tensor) for tensor in (spec.state[0], spec.input, *read)]
+    return helper.make_graph(nodes, "forward", given, [_value(spec.output)])
 
 
 def _step(spec: BlockSpec, last: bool) -> onnx.GraphProto:

@@ -12,6 +12,7 @@ from edgebll.kernel.execution.runtime_table import load_block
 from edgebll.kernel.limits.resident_peak import ResidentPeak
 from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import read_by
 from edgebll.kernel.state.block_state import Array
 from edgebll_devices.benchmark.latency import Latency, measure
 
@@ -53,7 +54,7 @@ def time_block(bundle: Bundle, block: str, runtime: str, *, threads: int, second
     memory.reset()
     with load_block(runtime, bundle, block, threads=threads) as loaded:
         train = measure(partial(loaded.train, x, y, _still(spec), received), seconds)
-        predict = measure(partial(loaded.evaluate, x), seconds)
+        predict = measure(partial(loaded.evaluate, x, read_by(spec, received) or None), seconds)
         return BlockTiming(block, train, predict, memory.peak())
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from edgebll.kernel.bundle import Bundle, reach_name, state_name
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.kernel.spec.side_inputs import side_inputs
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import TOLERANCE, Size, compare
 from edgebll_devices.runtimes import BlockRuntime, load_block
@@ -132,7 +133,8 @@ def _rows(block: BlockRuntime, golden: _Golden, num_steps: int) -> Iterator[Gold
         for name, value in block.state().items():
             yield golden.row(f"final/{name}", value, replayed=True)
     block.load_state(final)
-    yield golden.row("forward/a", block.evaluate(golden["forward/x"]))
+    inputs = {tensor.name: golden[f"forward/{tensor.name}"] for tensor in side_inputs(spec)}
+    yield golden.row("forward/a", block.evaluate(golden["forward/x"], inputs or None))
     if spec.beta is not None:
         yield golden.row("feedback/beta", block.feedback(golden["feedback/y"]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from edgebll.kernel.bundle import INT8_GRAPH, Bundle
@@ -38,6 +40,6 @@ class Int8Forward:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise BundleError(f"{block}/{INT8_GRAPH}.onnx does not load ({reason}); quantise the bundle again") from error
 
-    def evaluate(self, x: Array) -> Array:
-        """x (B, ...), as the block takes it, to a (B, ...) float32."""
-        return np.asarray(self._session.run(["a"], {"x": x})[0])
+    def evaluate(self, x: Array, inputs: Mapping[str, Array] | None = None) -> Array:
+        """x (B, ...), as the block takes it, and side inputs by name, to a (B, ...) float32."""
+        return np.asarray(self._session.run(["a"], {"x": x, **(inputs or {})})[0])

@@ -69,9 +69,11 @@ class OrtBlock(BlockRuntime):
             value.flags.writeable = False
         return a, dict(zip(self.spec.metrics, self._metrics.tolist(), strict=True)), sent
 
-    def evaluate(self, x: Tensor) -> Tensor:
+    def evaluate(self, x: Tensor, inputs: Tensors | None = None) -> Tensor:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
+        for name, value in self._inputs(inputs).items():
+            self._now.forward.bind_input(name, value)
         return self._apply(self._now.forward, "x", x, "a", self.spec.output)
 
     def feedback(self, y: Tensor) -> Tensor:

@@ -118,10 +118,10 @@ class OrtGpuBlock(BlockRuntime):
         sent = {tensor.name: value for tensor, value in zip(self.spec.sent, others, strict=True)}
         return a, dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
-    def evaluate(self, x: Tensor) -> Tensor:
+    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
-        return self._run(self._now.forward, {"x": x}, "an evaluation")[0]
+        return self._run(self._now.forward, {"x": x, **self._inputs(inputs)}, "an evaluation")[0]
 
     def feedback(self, y: Tensor) -> Tensor:
         """See BlockRuntime."""

@@ -79,6 +79,8 @@ def check(
     typer.echo(
         f"{data}: {found['kind']}, {samples['train']} training and {samples['test']} test samples of {shape}, for {task}"
     )
+    for name, one in found.get("inputs", {}).items():
+        typer.echo(f"besides x: {name}, {one['dtype']} of {'x'.join(map(str, one['shape'])) or 'one number'}")
     if found["classes"]:
         rows = [(c["name"], str(c["train"]), str(c["test"])) for c in found["classes"]]
         print_table(("class", "train", "test"), rows[:_SHOWN])

@@ -18,6 +18,7 @@ from edgebll.data.own.data_options import NO, YES, OwnDataOptions
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.held_out import PART_NAMES, TEST, TRAIN, UNDECIDED
 from edgebll.data.own.label_numbers import settle_labels
+from edgebll.data.own.sample_inputs import first_input, joined, side_arrays
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import DataError
@@ -30,12 +31,20 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class ArrayOptions(OwnDataOptions):
-    """Options of arrays: those of every kind; images of uint8 are normalised unless told otherwise, other numbers are not."""
+    """Options of arrays; images of uint8 are normalised unless told otherwise, other numbers are not.
+
+    Attributes:
+        inputs: names of the arrays that a sample has besides x, or of all where none is called x: then the first is x.
+    """
+
+    inputs: tuple[str, ...] = ()
 
 
 def is_array_file(path: Path) -> bool:
-    """Whether it is an .npz file, or a folder with x.npy or x_train.npy."""
-    return path.suffix == ".npz" or (path / "x.npy").is_file() or (path / "x_train.npy").is_file()
+    """Whether it is an .npz file, or a folder with x.npy or x_train.npy, or with .npy files of other names and no folders."""
+    if path.suffix == ".npz" or (path / "x.npy").is_file() or (path / "x_train.npy").is_file():
+        return True
+    return path.is_dir() and any(path.glob("*.npy")) and not any(one.is_dir() for one in path.iterdir())
 
 
 def read_array_file(path: Path, options: ArrayOptions, tell: Callable[[str], None]) -> SamplePool:
@@ -63,13 +72,13 @@ def pool_of(name: str, arrays: Arrays, options: ArrayOptions) -> SamplePool:
 
     Args:
         name: of the data.
-        arrays: x and y, or x_train, y_train, x_test and y_test.
+        arrays: x and y, or x_train, y_train, x_test and y_test; and side inputs, see `sample_inputs`.
         options: of the data.
 
     Raises:
         DataError: as `read_array_file`.
     """
-    groups = _groups(name, arrays)
+    groups = _groups(name, arrays, first_input(arrays, options.inputs))
     samples = [as_samples(f"{name}: {x}", arrays[x]) for x, _, _ in groups]
     if len({(some.shape[1:], some.dtype) for some in samples}) > 1:
         shapes = " and ".join(f"{x} {some.dtype} {some.shape}" for (x, _, _), some in zip(groups, samples, strict=True))
@@ -79,11 +88,15 @@ def pool_of(name: str, arrays: Arrays, options: ArrayOptions) -> SamplePool:
     for (x, y, _), some in zip(groups, samples, strict=True):
         if y in arrays and len(arrays[y]) != len(some):
             raise DataError(f"{name} has {len(some)} samples in {x}, but {len(arrays[y])} labels in {y}; give one for each")
+    side = joined(name, [side_arrays(name, arrays, y.removeprefix("y"), options.inputs) for _, y, _ in groups])
+    for key, values in side.items():
+        if len(values) != sum(map(len, samples)):
+            raise DataError(f"{name} has {sum(map(len, samples))} samples, but {len(values)} in {key}; give one for each")
     parts = np.concatenate([np.full(len(some), part, np.int8) for (_, _, part), some in zip(groups, samples, strict=True)])
     whole = samples[0] if len(samples) == 1 else np.concatenate(samples)
     pixels = whole.dtype == np.uint8 and whole.ndim == 4
     options = replace(options, normalize=options.normalize or (YES if pixels else NO))
-    return SamplePool(name, whole, labels, parts, options)
+    return SamplePool(name, whole, labels, parts, options, side=side)
 
 
 def as_samples(what: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -117,16 +130,16 @@ def _check_finite(what: str, values: npt.NDArray[Any]) -> None:
             start += len(piece)
 
 
-def _groups(name: str, arrays: Arrays) -> list[tuple[str, str, int]]:
+def _groups(name: str, arrays: Arrays, x: str) -> list[tuple[str, str, int]]:
     """Names of the samples and of the labels of each part, and what it is for."""
-    if "x" in arrays:
-        return [("x", "y", UNDECIDED)]
-    found = [(f"x_{word}", f"y_{word}", part) for word, part in PART_NAMES.items() if f"x_{word}" in arrays]
+    if x in arrays:
+        return [(x, "y", UNDECIDED)]
+    found = [(f"{x}_{word}", f"y_{word}", part) for word, part in PART_NAMES.items() if f"{x}_{word}" in arrays]
     labelled = {y in arrays for _, y, _ in found}
     if {part for _, _, part in found} == {TRAIN, TEST} and len(labelled) == 1:
         return found
     has = ", ".join(sorted(arrays)) or "nothing"
-    raise DataError(f"{name} needs arrays x and y, or x_train, y_train, x_test and y_test, but has {has}; name them so")
+    raise DataError(f"{name} needs arrays {x} and y, or {x}_train, y_train, {x}_test and y_test, but has {has}; name them so")
 
 
 def named_array(path: Path, name: str) -> npt.NDArray[Any]:

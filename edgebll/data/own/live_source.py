@@ -201,7 +201,9 @@ class ArrivingSamples:
 def _checked(pair: Any, where: str, classes: tuple[str, ...]) -> tuple[npt.NDArray[Any], int]:
     """A sample as a record has it, and the number of its class."""
     sample, label = pair_of(pair, where)
-    values = as_samples(where, np.asarray(sample)[None])[0]
+    if len(sample) > 1:
+        raise DataError(f"{where} has several inputs, and a record of a live source holds one array a sample; join them to one")
+    values = as_samples(where, sample["x"][None])[0]
     kind = np.uint8 if values.dtype == np.uint8 and values.ndim == 3 else np.float32
     whole = np.issubdtype(values.dtype, np.integer) and kind is not np.uint8
     if not classes and label is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.own.held_out import PART_NAMES
+from edgebll.data.own.sample_inputs import of_part, parts_of
 from edgebll.kernel.errors import DataError, EdgebllError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -22,8 +23,9 @@ def gathered(value: Any, what: str) -> Arrays:
     Args:
         value: a mapping of such arrays; a mapping with "train" and "test", each any of these; a pair of arrays (x, y); anything
             with a length and places, such as a torch Dataset, or anything that can be iterated over, of pairs
-            (sample, label). Samples are arrays, tensors or images of Pillow, labels whole numbers or names, which are classes,
-            numbers or arrays, or None.
+            (sample, label). Samples are arrays, tensors or images of Pillow, or dictionaries or tuples of these where a sample
+            has several inputs, see `sample_inputs.parts_of`; x of a pair may be such too. Labels are whole numbers or names,
+            which are classes, numbers or arrays, or None.
         what: it is, for messages.
 
     Raises:
@@ -31,17 +33,34 @@ def gathered(value: Any, what: str) -> Arrays:
     """
     if isinstance(value, Mapping):
         if "x" in value or any(str(name).startswith("x_") for name in value):
-            return {str(name): as_array(array, f"{name} of {what}") for name, array in value.items()}
+            return _named(value, what)
         parts = {str(name): part for name, part in value.items() if str(name) in PART_NAMES}
         if len(parts) < len(value) or not parts:
             raise DataError(
                 f"{what} must be {WORDS}, or have train and test, but has {', '.join(map(str, value)) or 'nothing'}"
             )
         found = {name: gathered(part, f"{name} of {what}") for name, part in parts.items()}
-        return {f"{axis}_{name}": array for name, arrays in found.items() for axis, array in arrays.items()}
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(hasattr(part, "shape") for part in value):
-        return {"x": as_array(value[0], f"x of {what}"), "y": as_array(value[1], f"y of {what}")}
+        return {of_part(own, name): array for name, arrays in found.items() for own, array in arrays.items()}
+    if isinstance(value, (tuple, list)) and len(value) == 2 and hasattr(value[1], "shape") and _is_array(value[0]):
+        arrays = {name: as_array(part, f"{name} of {what}") for name, part in parts_of(value[0], f"x of {what}").items()}
+        return {**arrays, "y": as_array(value[1], f"y of {what}")}
     return _of_pairs(_items(value, what), what)
+
+
+def _named(value: Mapping[Any, Any], what: str) -> Arrays:
+    """Arrays by name, of which those of samples may be several."""
+    found: Arrays = {}
+    for name, array in value.items():
+        for part, own in parts_of(array, f"{name} of {what}").items():
+            whole = f"{name}{part.removeprefix('x')}" if isinstance(array, Mapping) else str(name)
+            found[whole] = as_array(own, f"{whole} of {what}")
+    return found
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array, or several by name or in a tuple."""
+    several = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+    return all(hasattr(part, "shape") for part in several)
 
 
 def as_array(value: Any, what: str) -> npt.NDArray[Any]:
@@ -78,7 +97,7 @@ def _items(value: Any, what: str) -> Iterator[Any]:
 
 
 def _of_pairs(items: Iterator[Any], what: str) -> Arrays:
-    samples, labels = list[npt.NDArray[Any]](), list[Any]()
+    samples, labels = list[Arrays](), list[Any]()
     while True:
         where = f"sample {len(samples)} of {what}"
         try:
@@ -90,28 +109,36 @@ def _of_pairs(items: Iterator[Any], what: str) -> Arrays:
         except Exception as error:  # the user's own code
             raise DataError(f"{where} cannot be read: {_told(error)}") from error
         sample, label = pair_of(pair, where)
-        if samples and (sample.shape, sample.dtype) != (samples[0].shape, samples[0].dtype):
-            first = f"{samples[0].dtype} {samples[0].shape}"
-            raise DataError(f"{where} is {sample.dtype} {sample.shape}, but the first is {first}; make all alike")
+        if samples and _shown(sample) != _shown(samples[0]):
+            raise DataError(f"{where} is {_shown(sample)}, but the first is {_shown(samples[0])}; make all alike")
         samples.append(sample)
         labels.append(label)
     if not samples:
         raise DataError(f"{what} gives not one sample; give some")
+    arrays = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
     if all(label is None for label in labels):
-        return {"x": np.stack(samples)}
-    return {"x": np.stack(samples), "y": as_array(labels, f"labels of {what}")}
+        return arrays
+    return {**arrays, "y": as_array(labels, f"labels of {what}")}
 
 
-def pair_of(pair: Any, where: str) -> tuple[npt.NDArray[Any], Any]:
-    """A sample as an array, and its label.
+def _shown(sample: Arrays) -> str:
+    return ", ".join(
+        f"{name.removeprefix('x.') + ' ' if len(sample) > 1 else ''}{value.dtype} {value.shape}"
+        for name, value in sample.items()
+    )
+
+
+def pair_of(pair: Any, where: str) -> tuple[Arrays, Any]:
+    """A sample as arrays, "x" and those of other inputs, and its label.
 
     Raises:
         DataError: it is no pair, or the sample no array.
     """
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise DataError(f"{where} must be a pair (sample, label), not {type(pair).__name__}")
-    label = pair[1]
-    return as_array(pair[0], where), label.item() if hasattr(label, "item") and not getattr(label, "shape", ()) else label
+    parts, label = parts_of(pair[0], where), pair[1]
+    sample = {name: as_array(part, where if len(parts) == 1 else f"{name} of {where}") for name, part in parts.items()}
+    return sample, label.item() if hasattr(label, "item") and not getattr(label, "shape", ()) else label
 
 
 def _told(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgebll.data.dataset import Dataset, Floats, Ints, natural_task, pixel_table
 from edgebll.data.own.data_options import CLASSES, NONE, YES, OwnDataOptions
 from edgebll.data.own.held_out import TEST, TRAIN, decide, shuffled_rows
+from edgebll.data.own.sample_inputs import side_dtype
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import DataError
 
@@ -31,6 +32,7 @@ class SamplePool:
         parts: int8 (N,), what each is for, see `held_out`.
         options: how they were prepared, with all that was found out.
         skipped: files that were left out, each with the reason.
+        side: what samples have besides, by name (N, ...); given to a network as it is.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SamplePool:
     parts: npt.NDArray[np.int8]
     options: OwnDataOptions
     skipped: tuple[str, ...] = ()
+    side: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @property
     def pixels(self) -> bool:
@@ -85,7 +88,8 @@ class DataSplits:
         # Gathered like an array, and with what `Dataset` asks of one.
         labels = None if pool.labels is None else pool.labels[rows]
         task = natural_task(labels, options.ignore_index)
-        return Dataset(pool.name, cast(Any, samples), labels, len(options.classes), table, task=task)
+        side = {name: SampleRows(values, rows, dtype=side_dtype(values)) for name, values in pool.side.items()}
+        return Dataset(pool.name, cast(Any, samples), labels, len(options.classes), table, task=task, side=side)
 
 
 def split_pool(pool: SamplePool) -> DataSplits:

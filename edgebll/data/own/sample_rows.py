@@ -22,14 +22,17 @@ class SampleRows:
         rows: which of its rows, int64 (M,).
         mean: what is subtracted from numbers of each channel, float32 (C,), the first axis of a sample; None for nothing.
         std: what they are divided by then, float32 (C,).
+        dtype: of the rows, where it is not what is said above.
     """
 
-    def __init__(self, base: Any, rows: Ints, mean: Floats | None = None, std: Floats | None = None) -> None:
+    def __init__(
+        self, base: Any, rows: Ints, mean: Floats | None = None, std: Floats | None = None, *, dtype: str | None = None
+    ) -> None:
         self.base, self.rows = base, rows
         self._mean, self._std = mean, std
         pixels = base.dtype == np.uint8 and base.ndim == 4
         whole = np.dtype(np.int64 if np.issubdtype(base.dtype, np.integer) else np.float32)
-        self.dtype = base.dtype if pixels else whole
+        self.dtype = np.dtype(dtype) if dtype is not None else base.dtype if pixels else whole
         self.shape = (len(rows), *base.shape[1:])
         self.ndim = base.ndim
 
@@ -39,7 +42,7 @@ class SampleRows:
     def __getitem__(self, index: Any) -> Any:
         """The samples `index` (B,) as an array (B, ...); of a slice, the same rows without the others."""
         if isinstance(index, slice):
-            return SampleRows(self.base, self.rows[index], self._mean, self._std)
+            return SampleRows(self.base, self.rows[index], self._mean, self._std, dtype=str(self.dtype))
         found = np.asarray(self.base[self.rows[index]]).astype(self.dtype, copy=False)
         if self._mean is None or self._std is None:
             return found

@@ -2,7 +2,7 @@
 
 step.onnx: every state tensor, x, y, every scalar, what is received -> every state tensor + NEXT, a, metrics, what is sent;
 where there is nothing to train without y, unless it has a feedback head, and without metrics.
-forward.onnx: the forward_state tensors, x -> a. feedback.onnx: the feedback_state tensors, y -> beta.
+forward.onnx: the forward_state tensors, x, side inputs -> a. feedback.onnx: the feedback_state tensors, y -> beta.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import side_inputs
 
 Tensors = tuple[TensorSpec, ...]
 
@@ -29,7 +30,7 @@ def signature(spec: BlockSpec, graph: str) -> Signature:
     state = {tensor.name: tensor for tensor in spec.state}
     x, y, a = (_named(tensor, name) for tensor, name in ((spec.input, "x"), (spec.labels, "y"), (spec.output, "a")))
     if graph == "forward":
-        return Signature((*(state[name] for name in spec.forward_state), x), (a,))
+        return Signature((*(state[name] for name in spec.forward_state), x, *side_inputs(spec)), (a,))
     if graph == "feedback" and spec.beta is not None:
         return Signature((*(state[name] for name in spec.feedback_state), y), (_named(spec.beta, "beta"),))
     if graph != "step":

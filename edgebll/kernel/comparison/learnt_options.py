@@ -23,6 +23,7 @@ NOT_LEARNT = frozenset(
             "input_shape",
             "outputs",
             "task_named",
+            "side_inputs",
         ),
         *(
             "threads",

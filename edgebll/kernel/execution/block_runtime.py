@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import side_inputs
 from edgebll.kernel.state.block_state import Array, State
 
 Tensor = np.ndarray[Any, Any]
@@ -41,7 +42,7 @@ class BlockRuntime(abc.ABC):
             x: (B, ...), as spec.input.
             y: targets, as spec.labels; of classification one-hot float32 (B, num_classes).
             scalars: at least those of spec.scalars.
-            received: what other blocks sent, exactly spec.received; None where that is empty.
+            received: what other blocks sent, and side inputs, exactly spec.received; None where that is empty.
 
         Returns:
             The block's output a, as spec.output; the metrics by name; and the tensors of spec.sent by name. All tensors are
@@ -52,8 +53,13 @@ class BlockRuntime(abc.ABC):
         """
 
     @abc.abstractmethod
-    def evaluate(self, x: Tensor) -> Tensor:
-        """Forward pass in evaluation mode with the current state; x and the result as in `train`, and so are the errors."""
+    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Forward pass in evaluation mode with the current state; x and the result as in `train`, and so are the errors.
+
+        Args:
+            x: (B, ...), as spec.input.
+            inputs: the side inputs of spec.received by name; None where there are none.
+        """
 
     @abc.abstractmethod
     def feedback(self, y: Tensor) -> Tensor:
@@ -93,8 +99,15 @@ class BlockRuntime(abc.ABC):
             )
 
     def _received(self, received: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
-        """`received`, checked."""
-        given, expected = received or {}, self.spec.received
+        """`received` of a training step, checked."""
+        return self._checked(received, self.spec.received)
+
+    def _inputs(self, inputs: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+        """`inputs` of an evaluation, checked."""
+        return self._checked(inputs, side_inputs(self.spec))
+
+    def _checked(self, received: Mapping[str, Tensor] | None, expected: Sequence[TensorSpec]) -> Mapping[str, Tensor]:
+        given = received or {}
         if not given and not expected:
             return given
         if len(given) != len(expected) or any(tensor.name not in given for tensor in expected):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from edgebll.kernel.bundle import Bundle
@@ -46,8 +46,8 @@ INT8_FORWARD = f"{_RUNTIMES}.int8_forward:Int8Forward"
 class Forward(Protocol):
     """Anything that evaluates a block."""
 
-    def evaluate(self, x: Array) -> Array:
-        """x (B, ...) to a (B, ...)."""
+    def evaluate(self, x: Array, inputs: Mapping[str, Array] | None = None) -> Array:
+        """x (B, ...), and side inputs by name, to a (B, ...)."""
 
 
 def resolved(target: str) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from edgebll.kernel.errors import LinkError, WireError
 from edgebll.kernel.spec.edge_check import EdgeSpec, received_name
 from edgebll.kernel.spec.manifest import Manifest, TensorSpec
+from edgebll.kernel.spec.side_inputs import carried_inputs, read_by
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.side_stream_queues import Inlet, Outlet, Waiting, check_waiting, flatten
 from edgebll.kernel.tasks import task_of_record
@@ -67,6 +68,7 @@ class HostedBlock:
         self.name = self._spec.name
         self.ended = False
         self._next_block = manifest.next_block(self.name)
+        self._carried, self._handed_on = _side_inputs(manifest, self.name)
         # Only the last block judges; so a task of a user's own must be on its board alone.
         self._task = task_of_record(manifest.task if self._next_block is None else {}, "the manifest")
         self._incoming = {edge.source: edge for edge in manifest.side_streams(self.name)}
@@ -144,8 +146,11 @@ class HostedBlock:
 
     def _check_batch(self, token: Token) -> None:
         tensors = token.tensors
-        if len(tensors) != 2 or "x" not in tensors or "y" not in tensors:
-            raise WireError(f"{self.name} expected the tensors x and y and got {', '.join(sorted(tensors)) or 'none'}")
+        if tensors.keys() != {"x", "y", *self._carried}:
+            names = ", ".join(("x", *self._carried))
+            raise WireError(f"{self.name} expected the tensors {names} and y and got {', '.join(sorted(tensors)) or 'none'}")
+        for name, spec in self._carried.items():
+            self._check_tensor(name, tensors[name], spec)
         self._check_tensor("x", tensors["x"], self._spec.input)
         self._check_tensor("y", tensors["y"], self._spec.labels)
         if token.kind == EVAL:
@@ -171,19 +176,21 @@ class HostedBlock:
         start_ns = time.monotonic_ns()
         values: dict[str, float] = {}
         beside: tuple[Token, ...] = ()
+        inputs = read_by(self._spec, token.tensors)
         if token.kind == TRAIN:
-            received = self._inlet.take() if self._incoming else None
+            received = {**self._inlet.take(), **inputs} or None
             a, values, sent = self._runtime.train(token.tensors["x"], token.tensors["y"], token.scalars, received)
             if self._outlet.edges:
                 beside = tuple(self._beside(edge, token, tensors) for edge, tensors in self._outlet.send(sent))
         else:
-            a = self._runtime.evaluate(token.tensors["x"])
+            a = self._runtime.evaluate(token.tensors["x"], inputs or None)
             if self._next_block is None:
                 values = self._task.sums(a, token.tensors["y"], token.count)
         end_ns = time.monotonic_ns()
         place = (self.name, token.kind, token.sequence, token.step)
         report = Report(self._run, *place, values, start_ns, end_ns, incarnation=self._incarnation)
-        return Applied(self._onward(token, {"x": a, "y": token.tensors["y"]}), report, beside)
+        beyond = {name: token.tensors[name] for name in self._handed_on}
+        return Applied(self._onward(token, {"x": a, "y": token.tensors["y"], **beyond}), report, beside)
 
     def _give_state(self, token: Token) -> Applied:
         final = token.kind == END
@@ -221,6 +228,13 @@ class HostedBlock:
     def close(self) -> None:
         """Free the runtime."""
         self._runtime.close()
+
+
+def _side_inputs(manifest: Manifest, block: str) -> tuple[dict[str, TensorSpec], tuple[str, ...]]:
+    """The side inputs that come to a block, by name, and those that go on from there."""
+    index = [spec.name for spec in manifest.blocks].index(block)
+    here, beyond = (carried_inputs(manifest.blocks[first:]) for first in (index, index + 1))
+    return {tensor.name: tensor for tensor in here}, tuple(tensor.name for tensor in beyond)
 
 
 def _zeros(tensor: TensorSpec) -> Array:

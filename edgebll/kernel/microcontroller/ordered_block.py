@@ -45,10 +45,10 @@ class OrderedBlock(BlockRuntime):
         numbers = results["metrics"].tolist() if self.spec.metrics else ()
         return results["a"], dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
-    def evaluate(self, x: Tensor) -> Tensor:
+    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
-        return self._run("forward", {"x": x})["a"]
+        return self._run("forward", {"x": x, **self._inputs(inputs)})["a"]
 
     def feedback(self, y: Tensor) -> Tensor:
         """See BlockRuntime."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgebll.kernel.errors import BundleError
+from edgebll.kernel.spec.side_inputs import carried_inputs, side_inputs
 
 if TYPE_CHECKING:
     from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
@@ -24,7 +25,8 @@ _CHAIN = (("x", "y"), ("a", "y"))
 class EdgeSpec:
     """A FIFO stream from one block (or HOST) to another, one token a step.
 
-    The chain carries x, y or a, y from HOST to the first block and from each block to the next, for training and evaluation.
+    The chain carries x, y or a, y from HOST to the first block and from each block to the next, for training and evaluation,
+    and after them the side inputs that are read there or later, see `edgebll.kernel.spec.side_inputs`.
     All other edges are side streams, which carry what blocks send each other in training steps: the token of training step t
     is read by the target's training step t + lag, and its first `lag` steps read zeros.
 
@@ -57,20 +59,25 @@ def received_name(source: str, tensor: str) -> str:
 
 def is_chain(edge: EdgeSpec) -> bool:
     """Whether an edge belongs to the chain."""
-    return edge.tensors in _CHAIN
+    return edge.tensors[:2] in _CHAIN
 
 
 def check_edges(edges: Sequence[EdgeSpec], blocks: Sequence[BlockSpec]) -> None:
     """Refuse what cannot run.
 
     Raises:
-        BundleError: the chain is not one edge without lag from HOST through all blocks in order, or a side stream carries what
-            its source does not send, comes too late, or a block receives something else than its side streams carry.
+        BundleError: the chain is not one edge without lag from HOST through all blocks in order, or carries other side inputs
+            than are read; or a side stream carries what its source does not send, comes too late, or a block receives something
+            else than its side streams carry.
     """
     order = [block.name for block in blocks]
     chain = [(edge.source, edge.target, edge.lag) for edge in edges if is_chain(edge)]
     if sorted(chain) != sorted((*ends, 0) for ends in itertools.pairwise([HOST, *order])):
         raise BundleError(f"the chain must run from the host through {', '.join(order)} without lag, but its edges are {chain}")
+    for edge in edges:
+        names = tuple(tensor.name for tensor in carried_inputs(blocks[order.index(edge.target) :])) if is_chain(edge) else ()
+        if is_chain(edge) and edge.tensors[2:] != names:
+            raise BundleError(f"the chain to {edge.target} must carry {', '.join(('x', 'y', *names))}, not {edge.tensors}")
     sides = [edge for edge in edges if not is_chain(edge)]
     if len({(edge.source, edge.target) for edge in sides}) != len(sides):
         raise BundleError("two side streams run between the same blocks; put their tensors into one")
@@ -79,9 +86,10 @@ def check_edges(edges: Sequence[EdgeSpec], blocks: Sequence[BlockSpec]) -> None:
         carried = _carried(edge, order, blocks)  # first: it refuses targets that `fed` does not have
         fed[edge.target] |= carried
     for block in blocks:
-        if fed[block.name] != set(block.received):
-            names = (", ".join(sorted(t.name for t in tensors)) or "nothing" for tensors in (block.received, fed[block.name]))
-            raise BundleError("{} needs {}, but its side streams carry {}, or other shapes".format(block.name, *names))
+        wanted = set(block.received) - set(side_inputs(block))
+        if fed[block.name] != wanted:
+            told = (", ".join(sorted(t.name for t in tensors)) or "nothing" for tensors in (wanted, fed[block.name]))
+            raise BundleError("{} needs {}, but its side streams carry {}, or other shapes".format(block.name, *told))
 
 
 def _carried(edge: EdgeSpec, order: Sequence[str], blocks: Sequence[BlockSpec]) -> set[TensorSpec]:

@@ -84,7 +84,8 @@ class BlockSpec:
         feedback_state: the same for feedback.onnx.
         beta: output of feedback.onnx, or None where the rule has no feedback head.
         output_role: "logits" if a is what the task judges (last block), for classification class scores, else "activation".
-        received: inputs of the step that other blocks send, each named by `received_name`, e.g. "block1.table".
+        received: inputs of the step that other blocks send, each named by `received_name`, e.g. "block1.table", and those of
+            the sample besides x by their own names, which forward.onnx takes too, see `edgebll.kernel.spec.side_inputs`.
         sent: outputs of the step for other blocks, besides a.
     """
 

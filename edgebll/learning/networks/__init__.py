@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, make
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.support.plain_dataclasses import from_plain
 from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
 from edgebll.learning.allocation import telling_of_memory
@@ -18,7 +19,7 @@ from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.networks.mlp import MLP
 from edgebll.learning.networks.network_registry import CONTEXT, NetworkRegistry
-from edgebll.learning.networks.own_network import describe, own_network
+from edgebll.learning.networks.own_network import check_no_side_inputs, describe, own_network
 from edgebll.learning.networks.plain_conv import VGG16, AlexNet
 from edgebll.learning.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
 from edgebll.learning.networks.transformer import Transformer
@@ -56,6 +57,7 @@ def make_network(
     recorded: CodeOrigin | None = None,
     task: Task = CLASSIFICATION,
     outputs: tuple[int, ...] | None = None,
+    side_inputs: Sequence[TensorSpec] = (),
 ) -> BlockNetwork:
     """Build a network with seeded weights; the global random state is left as it was.
 
@@ -71,6 +73,7 @@ def make_network(
         recorded: where a run or a bundle says that it found the network.
         task: what the network is for, see `make_task`.
         outputs: shape of one sample of what it gives, e.g. (3,) for three numbers; by default (num_classes,).
+        side_inputs: what a sample has besides x, without the batch axis; only networks of your own read some.
 
     Raises:
         ConfigError: unknown name or option, a split the network does not allow, fewer than two classes, an input it cannot
@@ -87,10 +90,12 @@ def make_network(
         torch.manual_seed(seed)
         found = NETWORK_REGISTRY.find(name, recorded)
         if found.origin is None:
+            check_no_side_inputs(name, side_inputs)
             return build_units(name, num_classes, input_shape, options or {}, task, outputs).cut(num_blocks, split)
         classes = task.num_classes(_outputs_of(name, task, num_classes, outputs))
-        made = NETWORK_REGISTRY.make(found, options or {}, dict(zip(CONTEXT, (classes, input_shape), strict=True)))
-        network = own_network(made, found, num_blocks, split, classes, input_shape, task)
+        known = (classes, input_shape, {spec.name: spec.shape for spec in side_inputs})
+        made = NETWORK_REGISTRY.make(found, options or {}, dict(zip(CONTEXT, known, strict=True)))
+        network = own_network(made, found, num_blocks, split, classes, input_shape, task, side_inputs)
         describe(network, found.origin, NETWORK_REGISTRY.all_options(name, options or {}, recorded))
         return network
 
@@ -147,6 +152,7 @@ def rebuild_network(
     input_shape: tuple[int, ...],
     task: Task = CLASSIFICATION,
     outputs: tuple[int, ...] | None = None,
+    side_inputs: Sequence[TensorSpec] = (),
 ) -> BlockNetwork:
     """The network that a BlockNetwork's `description` (a bundle's manifest.network) tells of, with weights of its own.
 
@@ -156,6 +162,7 @@ def rebuild_network(
         input_shape: of one sample.
         task: what the network is for.
         outputs: shape of one sample of what it gives; by default (num_classes,).
+        side_inputs: what a sample has besides x, without the batch axis.
 
     Raises:
         ConfigError: it is not a network that has a name, it has other options now, or its code is missing or has changed.
@@ -175,4 +182,5 @@ def rebuild_network(
         recorded=None if code is None else from_plain(CodeOrigin, code, "code of the network"),
         task=task,
         outputs=outputs,
+        side_inputs=side_inputs,
     )

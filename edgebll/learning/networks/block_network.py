@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,8 +15,9 @@ from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
 from edgebll.learning.modules.module_checks import check_made
 from edgebll.learning.modules.module_record import untouched
-from edgebll.learning.networks.inputs import FLOAT32, Inputs, make_inputs
+from edgebll.learning.networks.inputs import Inputs, make_inputs
 from edgebll.learning.networks.shared_tensors import check_shared
+from edgebll.learning.networks.side_reads import reads_of
 
 #: Builds a new unit of some architecture: (shape of one input sample, stride) -> module with maps `stride` times smaller.
 Rebuild = Callable[[tuple[int, ...], int], nn.Module]
@@ -63,10 +64,13 @@ class BlockNetwork(nn.Module):
             are drawn, from them. Where N(0, 1) is nothing the network can take, give these or an input_range.
         input_range: smallest and largest input value, both included, e.g. (0, 9) for tokens of ten kinds.
         task: what the network is for, of `make_task` or a class of one's own.
+        side_inputs: what a sample has besides, by name, e.g. {"readings": (6,)}: a shape for float32, or `Inputs`. A block
+            reads those that arguments of its forward behind the first are called.
 
     Attributes:
         num_classes: C; of tasks without classes, the numbers that the last block gives for a sample.
         inputs: shape, dtype, range and examples of its samples.
+        reads: of each block, names of the side inputs that it reads, in the order of its arguments.
         shapes: of one sample before the first block and after each block.
         placed_units: for each block its units.
         fine_tuning: which parts of it are trained; see `edgebll.learning.fine_tuned`.
@@ -98,6 +102,7 @@ class BlockNetwork(nn.Module):
         example_inputs: Any = None,
         input_range: tuple[float, float] | None = None,
         task: Task = CLASSIFICATION,
+        side_inputs: Mapping[str, tuple[int, ...] | Inputs] | None = None,
     ) -> None:
         super().__init__()
         if not blocks:
@@ -109,7 +114,8 @@ class BlockNetwork(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.task = task
         self.input_shape = tuple(input_shape)
-        self.inputs = make_inputs(self.input_shape, input_dtype, input_range, example_inputs)
+        self.inputs = make_inputs(self.input_shape, input_dtype, input_range, example_inputs, side_inputs)
+        self.reads = reads_of(blocks, tuple(self.inputs.side))
         self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
         self.fine_tuning = FineTuning()
         self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
@@ -118,12 +124,19 @@ class BlockNetwork(nn.Module):
 
     def inputs_of(self, index: int) -> Inputs:
         """What block `index` takes."""
-        return self.inputs if index == 0 else Inputs(self.shapes[index], FLOAT32)
+        if index:
+            return self.inputs.of_block(self.shapes[index], self.reads[index])
+        return replace(self.inputs, side={name: self.inputs.side[name] for name in self.reads[0]})
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What the task judges of a batch x (B, *input_shape): for classification scores (B, C) or (B, T, C)."""
-        for block in self.blocks:
-            x = block(x)
+    def forward(self, x: Tensor, **inputs: Tensor) -> Tensor:
+        """What the task judges of a batch x (B, *input_shape): for classification scores (B, C) or (B, T, C).
+
+        Args:
+            x: of samples.
+            inputs: the side inputs by name, where there are some.
+        """
+        for block, names in zip(self.blocks, self.reads, strict=True):
+            x = block(x, *(inputs[name] for name in names))
         return x
 
 
@@ -131,7 +144,7 @@ def _chain_shapes(
     network: BlockNetwork, units: Sequence[Sequence[Unit]]
 ) -> tuple[list[tuple[int, ...]], list[tuple[PlacedUnit, ...]]]:
     """Shapes before the first and after each block, and units with theirs, found by running a batch of two for evaluation."""
-    x = network.inputs.first(2)
+    x, inputs = network.inputs.first(2), network.inputs.first_of_side(2)
     shapes, placed = [network.input_shape], []
     with untouched(network), torch.no_grad():
         network.eval()
@@ -142,15 +155,15 @@ def _chain_shapes(
                 found.append(PlacedUnit(tuple(x.shape[1:]), unit.rebuild))
             # By _modules: a layer that stands twice is one child, but two steps.
             rest = nn.Sequential(*list(block._modules.values())[len(own) :]) if own else block  # type: ignore[arg-type]
-            x = _apply(rest, x, index)
+            x = _apply(rest, x, index, [inputs[name] for name in network.reads[index]])
             shapes.append(tuple(x.shape[1:]))
             placed.append(tuple(found))
     return shapes, placed
 
 
-def _apply(block: nn.Module, x: Tensor, index: int) -> Tensor:
+def _apply(block: nn.Module, x: Tensor, index: int, others: Sequence[Tensor] = ()) -> Tensor:
     try:
-        result = block(x)
+        result = block(x, *others)
     except Exception as error:  # anything can happen in a module of the user's own
         where = user_line(error)
         reason = f"{described(error)}{f' ({where})' if where else ''}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.manifest import TensorSpec
 
 FLOAT32 = "float32"
+#: The input that every block has.
+X = "x"
 DTYPES = (FLOAT32, "int64", "int32", "uint8", "bool")
 #: Where inputs come from if nothing is known of them but that they are float32.
 NORMAL = "N(0, 1)"
@@ -27,6 +31,8 @@ class Inputs:
         dtype: one of DTYPES.
         range: smallest and largest value, both included; samples are drawn from it where there are no examples.
         examples: real samples (N, *shape) of this dtype.
+        side: what a sample has besides, by name, in the order in which it is given to a module; see
+            `edgebll.kernel.spec.side_inputs`. Examples of all are of the same samples.
 
     Raises:
         ConfigError: an unknown dtype, a range that is none or that the dtype cannot hold, or examples that do not fit or are
@@ -37,6 +43,7 @@ class Inputs:
     dtype: str = FLOAT32
     range: tuple[float, float] | None = None
     examples: Tensor | None = None
+    side: Mapping[str, Inputs] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -82,8 +89,38 @@ class Inputs:
         return {FLOAT32: NORMAL, "bool": "false and true"}.get(self.dtype, "")
 
     def with_examples(self, examples: Any) -> Inputs:
-        """The same inputs with other examples, a tensor or an array (N, *shape); None leaves them as they are."""
-        return self if examples is None else replace(self, examples=as_tensor(examples))
+        """The same inputs with other examples, a tensor or an array (N, *shape); None leaves them as they are.
+
+        Args:
+            examples: where there are side inputs a mapping of such, with "x" and a name of each.
+        """
+        if examples is None:
+            return self
+        if not isinstance(examples, Mapping):
+            return replace(self, examples=as_tensor(examples))
+        if examples.keys() != {X, *self.side}:
+            raise ConfigError(f"examples must be of {', '.join((X, *self.side))}, not of {', '.join(map(str, examples))}")
+        side = {name: inputs.with_examples(examples[name]) for name, inputs in self.side.items()}
+        return replace(self, examples=as_tensor(examples[X]), side=side)
+
+    def of_block(self, shape: tuple[int, ...], names: Sequence[str]) -> Inputs:
+        """What a later block takes: float32 of a shape, and some of the side inputs."""
+        return Inputs(shape, FLOAT32, side={name: self.side[name] for name in names})
+
+    def side_specs(self, size: int) -> tuple[TensorSpec, ...]:
+        """Specs of a batch of the side inputs."""
+        return tuple(TensorSpec(name, one.dtype, (size, *one.shape)) for name, one in self.side.items())
+
+    def draw_all(self, size: int, generator: np.random.Generator) -> dict[str, Tensor]:
+        """A batch of "x" and of all side inputs, see `draw`; examples are of the same samples."""
+        own = [self, *self.side.values()]
+        if self.side and all(one.examples is not None for one in own):
+            count = min(len(one.examples) for one in own if one.examples is not None)
+            rows = torch.from_numpy(generator.choice(count, size, replace=count < size))
+            drawn = [one.examples[rows] for one in own if one.examples is not None]
+        else:
+            drawn = [one.draw(size, generator) for one in own]
+        return dict(zip((X, *self.side), drawn, strict=True))
 
     def draw(self, size: int, generator: np.random.Generator) -> Tensor:
         """A batch (size, *shape): of the examples, each at most once if there are enough, else from the range, else N(0, 1).
@@ -106,6 +143,10 @@ class Inputs:
         if self.range is not None:
             return torch.from_numpy(generator.uniform(low, high, shape).astype(np.float32))
         return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+
+    def first_of_side(self, size: int) -> dict[str, Tensor]:
+        """Batches of the side inputs to find shapes with, see `first`."""
+        return {name: one.first(size) for name, one in self.side.items()}
 
     def first(self, size: int) -> Tensor:
         """A batch (size, *shape) to find shapes with: the first examples, else the middle of the range, else zeros."""
@@ -136,10 +177,17 @@ def as_tensor(examples: Any) -> Tensor:
 
 
 def make_inputs(
-    shape: tuple[int, ...], dtype: str | torch.dtype | None, range: tuple[float, float] | None, examples: Any
+    shape: tuple[int, ...],
+    dtype: str | torch.dtype | None,
+    range: tuple[float, float] | None,
+    examples: Any,
+    side: Mapping[str, tuple[int, ...] | Inputs] | None = None,
 ) -> Inputs:
     """The inputs that a network is declared to have; a dtype that is left out is the examples', else float32."""
-    given = None if examples is None else as_tensor(examples)
+    others = {name: one if isinstance(one, Inputs) else Inputs(tuple(one)) for name, one in (side or {}).items()}
+    own = examples[X] if isinstance(examples, Mapping) and X in examples else examples
+    given = None if own is None else as_tensor(own)
     if dtype is None:
         dtype = FLOAT32 if given is None else given.dtype
-    return Inputs(tuple(shape), str(dtype).removeprefix("torch."), range, given)
+    made = Inputs(tuple(shape), str(dtype).removeprefix("torch."), range, given, others)
+    return made.with_examples(examples) if isinstance(examples, Mapping) else made

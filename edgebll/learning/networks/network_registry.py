@@ -16,7 +16,7 @@ from edgebll.learning.networks.unit_network import UnitNetwork
 KIND = "network"
 #: What a class or factory may make, and what its parameters of these names are given.
 BUILDABLE = (nn.Module, Architecture, UnitNetwork, list, tuple)
-CONTEXT = ("num_classes", "input_shape")
+CONTEXT = ("num_classes", "input_shape", "side_inputs")
 _WORDS = "a torch module, a list of modules (its blocks) or an Architecture"
 
 

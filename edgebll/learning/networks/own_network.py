@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,13 @@ from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, Resolved
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.kernel.tasks import Task
 from edgebll.learning.networks.architecture import Architecture
 from edgebll.learning.networks.block_network import BlockNetwork
 from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS, cut_module
+from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.networks.unit_network import INTO_BLOCKS, UnitNetwork
 
 
@@ -27,6 +29,7 @@ def own_network(
     num_classes: int,
     input_shape: tuple[int, ...],
     task: Task,
+    side_inputs: Sequence[TensorSpec] = (),
 ) -> BlockNetwork:
     """What a user's class or factory made, in blocks.
 
@@ -38,6 +41,7 @@ def own_network(
         num_classes: classes of the task, or the numbers that it judges.
         input_shape: of one sample.
         task: what the network is for.
+        side_inputs: what a sample has besides x, without the batch axis.
 
     Raises:
         ConfigError: it cannot be cut like this, or does not fit the task.
@@ -46,17 +50,52 @@ def own_network(
         made = copy.deepcopy(made)
     if isinstance(made, Architecture):
         made = made.build(num_classes, input_shape)
+    side = {spec.name: Inputs(spec.shape, spec.dtype) for spec in side_inputs}
     if isinstance(made, UnitNetwork):
+        check_no_side_inputs(found.name, side_inputs)
         is_told = num_blocks is not None or split not in INTO_BLOCKS
         units = replace(made, task=task)
         return units.cut(num_blocks if is_told else min(USUAL_BLOCKS, len(units.units)), split)
     if isinstance(made, nn.Module) and not isinstance(made, BlockNetwork):
-        return cut_module(made, found.name, num_blocks, split, num_classes, input_shape, task)
-    network = made if isinstance(made, BlockNetwork) else BlockNetwork(list(made), num_classes, input_shape, task=task)
+        if not side:
+            return cut_module(made, found.name, num_blocks, split, num_classes, input_shape, task)
+        if num_blocks != 1 or split not in INTO_BLOCKS:
+            raise ConfigError(
+                f"{found.name} is one module, and the data have {', '.join(side)} besides x, with which no place is looked for "
+                "to cut it at; give a function that returns a list of its blocks, or train it in one block"
+            )
+        network = BlockNetwork([made], num_classes, input_shape, task=task, side_inputs=side)
+        network.cut_from = (made,)
+        return network
+    network = (
+        made
+        if isinstance(made, BlockNetwork)
+        else BlockNetwork(list(made), num_classes, input_shape, task=task, side_inputs=side)
+    )
     if network.task != task:
         raise ConfigError(f"{found.name} is made for {network.task.name}, not for {task.name}; give its BlockNetwork that task")
     _check_given_blocks(network, found.name, num_blocks, num_classes, input_shape)
+    _check_given_inputs(network, found.name, side_inputs)
     return network
+
+
+def _check_given_inputs(network: BlockNetwork, name: str, side_inputs: Sequence[TensorSpec]) -> None:
+    own = {key: (one.shape, one.dtype) for key, one in network.inputs.side.items()}
+    if own != {spec.name: (spec.shape, spec.dtype) for spec in side_inputs}:
+        given = ", ".join(spec.name for spec in side_inputs) or "nothing"
+        raise ConfigError(
+            f"{name} is made for samples with {', '.join(own) or 'nothing'} besides x, but the data have {given}, or other "
+            "shapes; let it return a list of its blocks, or choose other data"
+        )
+
+
+def check_no_side_inputs(name: str, side_inputs: Sequence[TensorSpec]) -> None:
+    """Raise ConfigError if samples have more than x, for a network that takes x alone."""
+    if side_inputs:
+        raise ConfigError(
+            f"{name} takes x alone, but the data have {', '.join(spec.name for spec in side_inputs)} besides; give a network "
+            "of your own whose blocks read it, or leave it out of the data option inputs"
+        )
 
 
 def describe(network: BlockNetwork, origin: CodeOrigin, options: Mapping[str, Any]) -> None:

@@ -54,7 +54,8 @@ class MeasuredModel:
             return cls(RunRecord(config, classes, shape))
         config = replace(config, data_options=named_options(config.data, config.data_options))
         train = load_samples(config, data_dir, Listener()).train
-        record = RunRecord(config.for_task(train.task), train.num_classes, train.input_shape, train.outputs)
+        known = (train.num_classes, train.input_shape, train.outputs)
+        record = RunRecord(config.for_task(train.task), *known, side_inputs=train.side_specs)
         model = build_model(record)
         check_fits(model.steps, train, "choose another network or data set")
         count = min(config.batch_size, len(train))

@@ -18,6 +18,7 @@ from edgebll.kernel.runs.run_lock import CONFIG
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.spec.last_batch import DROP, check_last_batch
 from edgebll.kernel.spec.lr_schedule import Schedule
+from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
 from edgebll.kernel.tasks import CLASSIFICATION, TASK_REGISTRY, Task
@@ -166,8 +167,7 @@ class TrainConfig:
             code |= {} if origin is None else {what: origin}
             changes[f"{what}_options"] = registry.all_options(name, options, recorded)
         own = {name: value for name, value in changes.pop("optimizer_options").items() if name not in ("name", "lr")}
-        weights = self.weights.settled()
-        changes |= {"data": settled_name(self.data), "lr": self.make_optimizer().lr, "weights": weights}
+        changes |= {"data": settled_name(self.data), "lr": self.make_optimizer().lr, "weights": self.weights.settled()}
         changes["sampling"] = settled_sampling(self.sampling)
         return replace(self, optimizer_options=own, code=code, **changes)
 
@@ -179,7 +179,8 @@ class TrainConfig:
         """What goes to run.json for a run on `data`; `task_named` if it was told the task, which data suggest otherwise."""
         head = {"kind": KIND, "run_version": RUN_VERSION, "edgebll": __version__}
         shapes = {"num_classes": data.num_classes, "input_shape": list(data.input_shape), "outputs": list(data.outputs)}
-        return {**head, **to_plain(self), **shapes, "data_source": data.source, "task_named": task_named}
+        side = {"side_inputs": to_plain(data.side_specs)} if data.side else {}
+        return {**head, **to_plain(self), **shapes, **side, "data_source": data.source, "task_named": task_named}
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ class RunRecord:
         input_shape: of one sample.
         outputs: of one sample, what the network gives; None where the run knew classes alone.
         task_named: whether the task was told, not suggested by the data; None where the run does not say.
+        side_inputs: what a sample has besides x, without the batch axis; run.json says it where there are some.
     """
 
     config: TrainConfig
@@ -204,6 +206,7 @@ class RunRecord:
     input_shape: tuple[int, ...]
     outputs: tuple[int, ...] | None = None
     task_named: bool | None = None
+    side_inputs: tuple[TensorSpec, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -222,12 +225,13 @@ def parse_run(document: Mapping[str, Any], path: Path) -> RunRecord:
         raise BundleError(f"{path} is not a run of `edgebll train`; give the folder of one")
     version = values.pop("run_version", None)
     if version == 1:
-        values = _from_version_1(values)
+        values["optimizer_options"] = {name: values.pop(name) for name in _SGD_FIELDS if name in values}
     elif version != RUN_VERSION:
         raise BundleError(f"{where} has version {version!r}, this edgebll reads {RUN_VERSION}; use the release that wrote it")
     for name in ("edgebll", "data_source"):
         values.pop(name, None)
     shapes = {name: values.pop(name, None) for name in ("num_classes", "input_shape", "outputs", "task_named")}
+    shapes["side_inputs"] = values.pop("side_inputs", [])
     _check_code(values, path)
     try:
         return from_plain(RunRecord, {"config": values, **shapes}, str(where))
@@ -243,8 +247,3 @@ def _check_code(values: Mapping[str, Any], path: Path) -> None:
         raise BundleError(f"{error}; train again") from error
     for what, origin in found.code.items():
         origin.check(f"the {what} {origin.short} of {path}", path / COPIES)
-
-
-def _from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in values.items() if name not in _SGD_FIELDS}
-    return {**kept, "optimizer_options": {name: values[name] for name in _SGD_FIELDS if name in values}}

@@ -78,6 +78,12 @@ class DeviceData:
             return self._targets[indices]
         return self.sent(self.dataset.targets(indices.cpu().numpy()))
 
+    def side_inputs(self, indices: Tensor) -> dict[str, Tensor]:
+        """`Dataset.side_inputs` of samples (B,), by name."""
+        if not self.dataset.side:
+            return {}
+        return {name: self.sent(value) for name, value in self.dataset.side_inputs(indices.cpu().numpy()).items()}
+
     def crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Images put together from pixels of others.
 
@@ -145,6 +151,10 @@ class EpochBatches:
         augmentation = AUGMENTATIONS[augment]
         how = geometry(augmentation, order[index], seed, epoch)
         return moved_labels(self._data.dataset, augmentation, order[index], how)
+
+    def side_inputs(self, index: int) -> dict[str, Tensor]:
+        """What the samples of batch `index` have besides x, by name."""
+        return self._data.side_inputs(self._order[index])
 
 
 def _sources(augmentation: Augmentation, order: Ints, shape: tuple[int, ...], seed: int, epoch: int) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from edgebll.data import Dataset, eval_batches
+from edgebll.data.token_stream import check_side_inputs
 from edgebll.kernel.errors import DataError
 from edgebll.learning import BlockStep
 from edgebll.learning.training.device_data import DeviceData
@@ -52,9 +53,9 @@ def evaluate(
     for indices, count in eval_batches(len(dataset), batch_size):
         chosen = data.sent(indices)
         x = a = data.inputs(chosen)
-        y = data.targets(chosen, x)
+        y, inputs = data.targets(chosen, x), data.side_inputs(chosen)
         for step in steps:
-            a = step.forward(states[step.name], a)
+            a = step.forward(states[step.name], a, inputs)
         for name, value in dataset.task.sums(a.cpu().numpy(), y.cpu().numpy(), count).items():
             totals[name] += value
     return Evaluation(dataset.task.results(totals), len(dataset))
@@ -70,3 +71,4 @@ def check_fits(steps: Sequence[BlockStep], dataset: Dataset, advice: str = "give
             f"the network takes samples of shape {shape} and gives scores {given}, but "
             f"{dataset.name} has samples {dataset.input_shape} with labels {dataset.target_shape}; {advice}"
         )
+    check_side_inputs("the network", [step.spec for step in steps], dataset, advice)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.spec.side_inputs import carrying
 from edgebll.learning import BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.finetuning.savings import savings
 from edgebll.learning.modules.constant_tensors import constant_tensors
@@ -44,7 +45,7 @@ class Model:
     @property
     def edges(self) -> tuple[EdgeSpec, ...]:
         """All streams between the blocks."""
-        return self.rule.edges([step.name for step in self.steps])
+        return carrying(self.rule.edges([step.name for step in self.steps]), [step.spec for step in self.steps])
 
 
 def rebuild_model(record: RunRecord, run: Path) -> Model:
@@ -116,6 +117,7 @@ def _plain_network(record: RunRecord) -> BlockNetwork:
         task=record.task,
         outputs=record.outputs,
         input_shape=record.input_shape,
+        side_inputs=record.side_inputs,
         seed=config.seed,
         recorded=config.code.get("network"),
     )

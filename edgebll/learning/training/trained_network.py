@@ -11,6 +11,7 @@ from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.trained_place import TrainedPlace, find_trained
 from edgebll.kernel.spec.fine_tuning import FineTuning, tuning_in
 from edgebll.kernel.spec.manifest import BlockSpec, Manifest
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.state.block_state import State, state_sha256
 from edgebll.kernel.state.network_tensors import NET, network_tensors
 from edgebll.kernel.support.plain_dataclasses import PlainError
@@ -161,7 +162,8 @@ def _rebuilt(manifest: Manifest, task: Task, folder: Path) -> tuple[BlockNetwork
         return None, ""
     try:
         outputs = manifest.blocks[-1].output.shape[1:]
-        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs), ""
+        side = of_a_sample(manifest.blocks)
+        return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs, side), ""
     except ConfigError as error:
         return None, str(error)
     except PlainError as error:

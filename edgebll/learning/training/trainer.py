@@ -71,7 +71,7 @@ def train(
     with telling_of_memory(f"the order of batches of {config.batch_size}", "--batch-size"):
         epoch_order(data[0], config.batch_size, config.seed, 0, config.sampling, config.last_batch)
     config = replace(config, data=name, data_options=loaded.options).for_task(data[0].task)
-    record = RunRecord(config, data[0].num_classes, data[0].input_shape, data[0].outputs)
+    record = RunRecord(config, data[0].num_classes, data[0].input_shape, data[0].outputs, side_inputs=data[0].side_specs)
     model = new_model(record, listener)
     check_fits(model.steps, data[0], "choose another network or data set")
     if config.fine_tuning:

@@ -18,6 +18,7 @@ from edgebll.kernel.runs.divergence import diverged
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.spec.last_batch import COUNT, MASK
+from edgebll.kernel.spec.side_inputs import read_by
 from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.training.checkpoint import (
@@ -103,7 +104,8 @@ class TrainingLoop:
         on_device = {name: torch.tensor(own, dtype=torch.float32).to(self.placement.device) for name, own in told.items()}
         is_evaluated = (epoch + 1) % config.evaluate_epochs == 0 or epoch + 1 == config.epochs
         for index in range(first, self.steps_per_epoch):
-            metrics = self._batch(states, *batches.batch(index), {n: own[index].clone() for n, own in on_device.items()})
+            scalars = {name: own[index].clone() for name, own in on_device.items()}
+            metrics = self._batch(states, *batches.batch(index), scalars, batches.side_inputs(index))
             done, is_end = before + index + 1, index + 1 == self.steps_per_epoch and is_evaluated
             is_saved = is_end or done % config.checkpoint_steps == 0
             if self._pending.add(done, epoch, rates[index], metrics) or is_saved:
@@ -113,11 +115,14 @@ class TrainingLoop:
         if is_evaluated:
             self._evaluate(states, epoch + 1)
 
-    def _batch(self, states: States, x: Tensor, y: Tensor, scalars: dict[str, Tensor]) -> list[Tensor]:
+    def _batch(
+        self, states: States, x: Tensor, y: Tensor, scalars: dict[str, Tensor], inputs: dict[str, Tensor]
+    ) -> list[Tensor]:
         """One training step of every block, each on the output the one before had for the same batch; returns the metrics."""
         metrics = []
         for step, call in zip(self.steps, self._calls, strict=True):
-            stepped = _apply(step, call, states[step.name], x, y, scalars, self.streams.take(step.name))
+            received = self.streams.take(step.name) | read_by(step.spec, inputs)
+            stepped = _apply(step, call, states[step.name], x, y, scalars, received)
             states[step.name], x = stepped.state, stepped.a
             self.streams.put(step.name, stepped.sent)
             metrics.append(stepped.metrics)

@@ -12,6 +12,7 @@ from torch import Tensor
 from edgebll.kernel.errors import ExportError
 from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
+from edgebll.kernel.spec.side_inputs import side_inputs
 from edgebll.learning import BlockStep
 from edgebll.learning.step_tensors import scalar_tensors, zeros
 from edgebll_export.lowering.lower_trace import lower
@@ -52,13 +53,14 @@ def block_models(step: BlockStep, target: Target = ONNX) -> BlockModels:
 
 
 def _forward(step: BlockStep, state: dict[str, Tensor], x: Tensor, target: Target) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    inputs = {**{name: state[name] for name in step.spec.forward_state}, "x": x}
+    given = {"x": x, **zeros(side_inputs(step.spec))}
+    inputs = {**{name: state[name] for name in step.spec.forward_state}, **given}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"a": step.forward(values, values["x"])}
+        return {"a": step.forward(values, values["x"], values)}
 
     name = f"{step.name}/forward"
-    return _split_inputs(*lower(trace(function, inputs, [step.module], name), name, target), "x")
+    return _split_inputs(*lower(trace(function, inputs, [step.module], name), name, target), *given)
 
 
 def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor, target: Target) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -71,10 +73,11 @@ def _feedback(step: BlockStep, state: dict[str, Tensor], y: Tensor, target: Targ
     return _split_inputs(*lower(trace(function, inputs, name=name), name, target), "y")
 
 
-def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], data: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    if data not in used:
-        raise ExportError(f"{model.graph.name}: the result does not depend on {data}; nothing can be learned from it")
-    return model, tuple(name for name in used if name != data)
+def _split_inputs(model: onnx.ModelProto, used: tuple[str, ...], *given: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    for data in given:
+        if data not in used:
+            raise ExportError(f"{model.graph.name}: the result does not depend on {data}; nothing can be learned from it")
+    return model, tuple(name for name in used if name not in given)
 
 
 def _step(step: BlockStep, state: dict[str, Tensor], x: Tensor, y: Tensor, target: Target) -> onnx.ModelProto:

@@ -12,9 +12,10 @@ from edgebll.data.token_stream import INPUT_RANGE
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, EdgebllError, ExportError
 from edgebll.kernel.own_code.error_place import described, user_line
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.learning import BlockStep, Stepped
 from edgebll.learning.networks import BlockNetwork
-from edgebll.learning.networks.inputs import NORMAL, Inputs
+from edgebll.learning.networks.inputs import NORMAL, Inputs, X
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.tracing.untraceable import known_failure
 
@@ -109,13 +110,21 @@ def verify_inputs(bundle: Bundle, network: BlockNetwork | None, examples: object
     """
     manifest = bundle.manifest
     first = manifest.blocks[0]
-    declared = network.inputs if network is not None else Inputs(manifest.input_shape, first.input.dtype)
+    side = {spec.name: Inputs(spec.shape, spec.dtype) for spec in of_a_sample(manifest.blocks)}
+    declared = network.inputs if network is not None else Inputs(manifest.input_shape, first.input.dtype, side=side)
     inputs = declared.with_examples(examples)
     if inputs.source not in ("", NORMAL) or manifest.recipe.get(RECIPE) in (None, NORMAL) or not manifest.golden_steps:
         return inputs
-    golden = bundle.golden(first.name)
+    reading = {name: next(b.name for b in manifest.blocks if name in {t.name for t in b.received}) for name in side}
+    recorded = {name: _recorded(bundle, block, name) for name, block in {X: first.name, **reading}.items()}
+    return inputs.with_examples(recorded if side else recorded[X])
+
+
+def _recorded(bundle: Bundle, block: str, name: str) -> Tensor:
+    """An input of a block's golden steps, one after another."""
+    golden = bundle.golden(block)
     try:
-        recorded = [golden[f"{step}/x"] for step in range(manifest.golden_steps)]
+        found = [golden[f"{step}/{name}"] for step in range(bundle.manifest.golden_steps)]
     except KeyError as error:
         raise BundleError(f"{bundle.path} has no golden tensor {error}; export the bundle again") from error
-    return inputs.with_examples(torch.cat([torch.from_numpy(x.copy()) for x in recorded]))
+    return torch.cat([torch.from_numpy(value.copy()) for value in found])

@@ -16,11 +16,12 @@ from edgebll.data.sampling import UNIFORM
 from edgebll.kernel.bundle import CONSTANTS, bundle_writer, write_manifest
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.microcontroller.block_memory import MicrocontrollerLimits
-from edgebll.kernel.spec.edge_check import check_edges
+from edgebll.kernel.spec.edge_check import EdgeSpec, check_edges
 from edgebll.kernel.spec.fine_tuning import FINE_TUNING, FineTuning
 from edgebll.kernel.spec.last_batch import DROP
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
+from edgebll.kernel.spec.side_inputs import carrying
 from edgebll.kernel.state.block_state import save_tensors
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.plain_dataclasses import to_plain
@@ -110,7 +111,7 @@ def export_bundle(
     network = with_constants(fine_tuned(network, fine_tuning or FineTuning()), states or {}, "the given states")
     inputs = network.inputs.with_examples(examples)
     steps = make_steps(network, rule, optimizer, batch_size, precision, last_batch)
-    edges = rule.edges([step.name for step in steps])
+    edges = _edges(rule, steps)
     check_edges(edges, [step.spec for step in steps])
     start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
     # Before anything is traced, so that what fails fails with the user's own line; as functions, for what modules keep.
@@ -175,7 +176,7 @@ def _manifest(
         num_classes=network.num_classes,
         input_shape=network.input_shape,
         blocks=tuple(specs),
-        edges=rule.edges([step.name for step in steps]),
+        edges=_edges(rule, steps),
         golden_steps=GOLDEN_STEPS,
         task=task_record(network.task),
         versions={
@@ -185,6 +186,10 @@ def _manifest(
             "python": platform.python_version(),
         },
     )
+
+
+def _edges(rule: Rule, steps: list[BlockStep]) -> tuple[EdgeSpec, ...]:
+    return carrying(rule.edges([step.name for step in steps]), [step.spec for step in steps])
 
 
 def export_run(

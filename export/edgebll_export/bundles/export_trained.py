@@ -10,6 +10,7 @@ from edgebll.kernel.bundle import Bundle, check_bundle_place, open_bundle
 from edgebll.kernel.microcontroller.block_memory import MicrocontrollerLimits
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.support.bounds import COUNT, WrongValue
 from edgebll.learning import PRECISIONS, fine_tuned, make_steps
 from edgebll.learning.finetuning.savings import savings
@@ -104,7 +105,9 @@ def export(
     tuning = tuning_of(given)
     listener.noted(f"exporting {trained.path}; this takes some seconds a block")
     where = Path(data_dir) if data_dir is not None else None
-    examples = training_samples(trained.data, trained.steps[0].spec.input, where, listener.noted, trained.data_options)
+    specs = [step.spec for step in trained.steps]
+    side = of_a_sample(specs)
+    examples = training_samples(trained.data, specs[0].input, where, listener.noted, trained.data_options, side)
     manifest = export_run(
         trained,
         folder,

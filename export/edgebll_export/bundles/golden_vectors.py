@@ -11,10 +11,11 @@ from torch import Tensor
 
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.spec.last_batch import COUNT, MASK, last_batch_of
+from edgebll.kernel.spec.side_inputs import of_a_sample, read_by
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.tasks import Task
 from edgebll.learning import BlockStep, SideStreams
-from edgebll.learning.networks.inputs import Inputs
+from edgebll.learning.networks.inputs import Inputs, X
 from edgebll.learning.step_tensors import scalar_tensors
 from edgebll_export.bundles.example_steps import example_step
 from edgebll_export.bundles.own_module_step import OwnModuleStep
@@ -67,17 +68,20 @@ def eager_records(
     """
     generator = np.random.default_rng(seed)
     current = {step.name: dict(states[step.name]) for step in steps}
-    streams = SideStreams([step.spec for step in steps], edges)
     first = steps[0].spec
-    drawn = inputs or Inputs(first.input.shape[1:], first.input.dtype)
+    specs = [step.spec for step in steps]
+    side = {spec.name: Inputs(spec.shape, spec.dtype) for spec in of_a_sample(specs)}
+    streams = SideStreams(specs, edges)
+    drawn = inputs or Inputs(first.input.shape[1:], first.input.dtype, side=side)
     outputs, masked = steps[-1].spec.output.shape[1:], last_batch_of(step.spec.scalars for step in steps) == MASK
     for index in range(num_steps):
         told = {"lr": lr} | ({COUNT: float(_counted(first.input.shape[0], index))} if masked else {})
-        x = drawn.draw(first.input.shape[0], generator)
+        samples = drawn.draw_all(first.input.shape[0], generator)
+        x = samples[X]
         y = _targets(steps[-1].task, x, outputs, generator)
         records = []
         for step in steps:
-            received = streams.take(step.name)
+            received = streams.take(step.name) | read_by(step.spec, samples)
             given = (current[step.name], x, y, scalar_tensors(told), received)
             new, a, metrics, sent = example_step(step, *given, drawn.source)
             current[step.name] = new

@@ -26,6 +26,7 @@ from torch import Tensor
 from edgebll.kernel.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write_manifest
 from edgebll.kernel.errors import ConfigError, DataError, EdgebllError, ExportError
 from edgebll.kernel.spec.manifest import Manifest
+from edgebll.kernel.spec.side_inputs import check_one_input
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.learning import BlockStep
@@ -59,10 +60,11 @@ def quantize_bundle(
 
     Raises:
         BundleError: the bundle is broken. DataError: samples of another shape.
-        ConfigError: too few samples, or the network cannot be rebuilt.
+        ConfigError: too few samples, the network cannot be rebuilt, or has side inputs.
         ExportError: a block cannot be quantised. StorageError: nothing can be written at `out`.
     """
     bundle = open_bundle(path)
+    check_one_input(bundle.manifest.blocks, f"{path} for int8")
     shape, dtype = bundle.manifest.input_shape, bundle.manifest.blocks[0].input.dtype
     if (samples.shape[1:], samples.dtype.name) != (shape, dtype):
         came = f"{samples.dtype.name} of shape {samples.shape[1:]}"

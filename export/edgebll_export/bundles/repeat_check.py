@@ -110,7 +110,7 @@ class _Repetition:
         point, step = call.point, self._step
         try:
             if not call.train:
-                return copied_results({"a": step.forward(point.state, point.x.clone())})
+                return copied_results({"a": step.forward(point.state, point.x.clone(), point.received)})
             state, a, metrics, sent = step(point.state, point.x.clone(), point.y, point.scalars, point.received)
         except EdgebllError:
             raise

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.spec.manifest import NEXT
+from edgebll.kernel.spec.side_inputs import read_by
 from edgebll.kernel.state.block_state import Array
 from edgebll.learning import BlockStep
 from edgebll.learning.step_tensors import scalar_tensors
@@ -50,12 +51,12 @@ def step_probe(step: OwnModuleStep, before: Mapping[str, Array], record: StepRec
     return run, inputs, step_results(record)
 
 
-def forward_probe(step: BlockStep, state: Mapping[str, Array], x: Array) -> Probe:
-    """The forward pass for an input x."""
-    inputs = _tensors({**state, "x": x})
+def forward_probe(step: BlockStep, state: Mapping[str, Array], record: StepRecord) -> Probe:
+    """The forward pass for the inputs of a record."""
+    inputs = _tensors({**state, "x": record.x, **read_by(step.spec, record.received)})
 
     def run(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"a": step.forward(tensors, tensors["x"])}
+        return {"a": step.forward(tensors, tensors["x"], tensors)}
 
     return run, inputs, {"a": run(inputs)["a"].numpy()}
 

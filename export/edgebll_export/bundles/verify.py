@@ -17,6 +17,7 @@ from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ConfigError, VerifyError
 from edgebll.kernel.spec.fine_tuning import tuning_in
 from edgebll.kernel.spec.last_batch import last_batch_of
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.state.block_state import State
 from edgebll.kernel.state.numerical_comparison import TOLERANCE
 from edgebll.kernel.support.bounds import COUNT
@@ -100,7 +101,8 @@ def _rebuilt(bundle: Bundle) -> BlockNetwork:
             "verify it from Python: edgebll_export.verify_bundle(path, network=your_network)"
         )
     task, outputs = task_of_record(manifest.task, str(bundle.path)), manifest.blocks[-1].output.shape[1:]
-    return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs)
+    side = of_a_sample(manifest.blocks)
+    return rebuild_network(manifest.network, manifest.num_classes, manifest.input_shape, task, outputs, side)
 
 
 def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockStep]:

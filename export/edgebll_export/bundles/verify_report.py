@@ -11,6 +11,7 @@ from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.errors import VerifyError
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.support.bounds import COUNT, Bounds
 from edgebll.learning.networks import BlockNetwork
 from edgebll_export.bundles.block_check import VerifyRow
@@ -116,6 +117,6 @@ def compare(
     limit, manifest = tolerance or default_tolerance(opened), opened.manifest
     folder, tell = Path(data_dir) if data_dir is not None else None, as_listener(progress).noted
     data, options = manifest.recipe.get("data"), manifest.recipe.get("data_options")
-    examples = training_samples(data, manifest.blocks[0].input, folder, tell, options)
+    examples = training_samples(data, manifest.blocks[0].input, folder, tell, options, of_a_sample(manifest.blocks))
     found = verify_bundle(path, steps=steps, tolerance=limit, network=network, examples=examples)
     return VerifyReport(path, steps, limit, tuple(sorted(found, key=lambda row: (row.block, row.graph, row.tensor))))

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ExportError
 from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.kernel.spec.side_inputs import read_by, side_inputs
 from edgebll.kernel.state.block_state import State
 from edgebll.learning.modules.pure_module import PureModule
 from edgebll.learning.modules.user_code import in_block
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.networks.network_copy import with_constants
 from edgebll.learning.step import NET
+from edgebll.learning.step_tensors import zeros
 from edgebll.learning.training.trained_network import TrainedNetwork
 from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import ONNX
@@ -50,20 +52,21 @@ class TrainedBlock:
             for name, value in self._net.initial.items()
         }
 
-    def __call__(self, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """X (B, ...) to a (B, ...) in float32, with the weights in `tensors`."""
+    def __call__(self, tensors: Mapping[str, Tensor], x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """X (B, ...), and side inputs by name, to a (B, ...) in float32, with the weights in `tensors`."""
         with torch.no_grad(), in_block(self.spec.name), self._net.on(tensors, train=False) as net:
-            a: Tensor = net(x)
+            a: Tensor = net(x, *read_by(self.spec, inputs).values())
         return a.float()
 
     def graph(self, batch: int) -> onnx.ModelProto:
-        """The evaluation pass x -> a for a batch of `batch`, with the weights inside."""
-        x = torch.zeros(batch, *self.spec.input.shape[1:], dtype=getattr(torch, self.spec.input.dtype))
+        """The evaluation pass x, side inputs -> a for a batch of `batch`, with the weights inside."""
+        given = zeros(replace(t, shape=(batch, *t.shape[1:])) for t in (self.spec.input, *side_inputs(self.spec)))
         name = f"{self.spec.name}/forward"
-        traced = trace(lambda v: {"a": self(v, v["x"])}, {**self.weights, "x": x}, [self._net.module], name)
+        traced = trace(lambda v: {"a": self(v, v["x"], v)}, {**self.weights, **given}, [self._net.module], name)
         model, used = lower(traced, name, _TARGET)
-        if "x" not in used:
-            raise ExportError(f"{name}: the result does not depend on x; nothing can be computed with it")
+        for data in given:
+            if data not in used:
+                raise ExportError(f"{name}: the result does not depend on {data}; nothing can be computed with it")
         return bound(model, {key: value.numpy() for key, value in self.weights.items()})
 
 

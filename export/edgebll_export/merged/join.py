@@ -1,4 +1,4 @@
-"""Joining models one after another: the output of each is the input of the next."""
+"""Joining models one after another: the output of each is the input x of the next, and other inputs are shared by name."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ INPUT = "x"
 
 
 def join(models: Sequence[onnx.ModelProto], names: Sequence[str], output: str, title: str) -> onnx.ModelProto:
-    """One model x -> `output` of models x -> a.
+    """One model x, others -> `output` of models x, others -> a.
 
     Args:
-        models: in order, of one opset, each with the input "x" and the output "a"; the shapes of neighbours fit.
+        models: in order, of one opset, each with the input "x", maybe others, and the output "a"; the shapes of neighbours fit.
         names: what each is called; its values and weights get "NAME/" in front.
         output: name of the result.
         title: of the graph.
     """
     nodes, weights = [], []
     flowing = INPUT
+    inputs = {value.name: value for model in models for value in model.graph.input if value.name != INPUT}
+    inputs = {INPUT: next(value for value in models[0].graph.input if value.name == INPUT), **inputs}
     for index, (model, name) in enumerate(zip(models, names, strict=True)):
         given = output if index == len(models) - 1 else f"{name}/a"
-        renamed = {INPUT: flowing, "a": given, "": ""}
+        renamed = {**{value.name: value.name for value in model.graph.input}, INPUT: flowing, "a": given, "": ""}
         for tensor in model.graph.initializer:
             kept = onnx.TensorProto()
             kept.CopyFrom(tensor)
@@ -32,8 +34,7 @@ def join(models: Sequence[onnx.ModelProto], names: Sequence[str], output: str, t
             weights.append(kept)
         nodes += [_renamed(node, renamed, name) for node in model.graph.node]
         flowing = given
-    first, last = models[0].graph.input[0], models[-1].graph.output[0]
-    graph = helper.make_graph(nodes, title, [_called(first, INPUT)], [_called(last, output)], weights)
+    graph = helper.make_graph(nodes, title, list(inputs.values()), [_called(models[-1].graph.output[0], output)], weights)
     return helper.make_model(
         graph, producer_name="edgebll", opset_imports=models[0].opset_import, ir_version=models[0].ir_version
     )

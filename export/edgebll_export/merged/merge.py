@@ -24,7 +24,7 @@ from edgebll.learning.training.trained_network import TrainedNetwork, open_train
 from edgebll_export.bundles.block_models import check_model
 from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.quantize import quantised
-from edgebll_export.merged.check import difference, graphs_in_turn, modules_in_turn, outputs
+from edgebll_export.merged.check import Samples, difference, graphs_in_turn, modules_in_turn, outputs
 from edgebll_export.merged.forward_graphs import TrainedBlock, trained_blocks
 from edgebll_export.merged.half_precision import in_float16
 from edgebll_export.merged.merged_model import MergedModel
@@ -60,9 +60,9 @@ def merge(
 ) -> MergedModel:
     """Write a trained network as one ONNX model with its weights inside, for inference anywhere.
 
-    It has one input "x", one output ("logits" of a task with classes, else "output"), operators of the default domain alone and
-    no file beside it. Before it is written it is compared with the chain of blocks; where it differs by more
-    than rounding, nothing is written.
+    It has the input "x", and others by name where the network reads more of a sample, one output ("logits" of a task with
+    classes, else "output"), operators of the default domain alone and no file beside it. Before it is written it is compared
+    with the chain of blocks; where it differs by more than rounding, nothing is written.
 
     Args:
         run: a run folder of `train`, `simulate` or `run`, or a bundle.
@@ -127,7 +127,7 @@ def merge(
         batch=wanted,
         output=output_name(trained),
         size_bytes=len(content),
-        samples=len(given),
+        samples=len(given["x"]),
         max_rel_error=found.max_rel_error,
         same_class=_same_class(actual, expected, trained.task),
         state_sha256=trained.state_sha256,
@@ -150,7 +150,7 @@ def _checked_options(file: Path, batch: int | str | None, int8: bool, float16: b
     return int(batch)
 
 
-def _chain(trained: TrainedNetwork, blocks: list[TrainedBlock], given: Array) -> tuple[Array, float]:
+def _chain(trained: TrainedNetwork, blocks: list[TrainedBlock], given: Samples) -> tuple[Array, float]:
     """What the chain of blocks gives, and how far from it a model may be: a bundle's graphs, as boards have them, else modules.
 
     Raises:
@@ -174,7 +174,7 @@ def _chain(trained: TrainedNetwork, blocks: list[TrainedBlock], given: Array) ->
 
 def _compared(
     model: onnx.ModelProto,
-    given: Array,
+    given: Samples,
     batch: int | None,
     expected: Array,
     tolerance: float,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from edgebll.data.registry import load_dataset
 from edgebll.data.token_stream import INPUT_RANGE
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.runs.listener import Listener
+from edgebll.kernel.spec.side_inputs import check_one_input, of_a_sample
 from edgebll.kernel.state.block_state import Array
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.training.trained_network import TrainedNetwork
@@ -19,8 +21,8 @@ from edgebll_export.bundles.example_steps import verify_inputs
 _SEED = 0
 
 
-def comparison_samples(trained: TrainedNetwork, count: int, data_dir: Path | None, listener: Listener) -> Array:
-    """Samples (count, ...) as the network takes them: of its data set if it is here, else of what is known of its inputs.
+def comparison_samples(trained: TrainedNetwork, count: int, data_dir: Path | None, listener: Listener) -> dict[str, Array]:
+    """Samples as the network takes them, by input (count, ...): of its data set, or of what is known of its inputs.
 
     Args:
         trained: the network.
@@ -32,11 +34,13 @@ def comparison_samples(trained: TrainedNetwork, count: int, data_dir: Path | Non
         ConfigError: the network takes whole numbers, and nothing says which.
     """
     first = trained.blocks[0].input
-    examples = training_samples(trained.data, first, data_dir, listener.noted, trained.data_options)
-    return _known(trained, examples).draw(count, np.random.default_rng(_SEED)).numpy()
+    side = of_a_sample(trained.blocks)
+    examples = training_samples(trained.data, first, data_dir, listener.noted, trained.data_options, side)
+    drawn = _known(trained, examples).draw_all(count, np.random.default_rng(_SEED))
+    return {name: value.numpy() for name, value in drawn.items()}
 
 
-def _known(trained: TrainedNetwork, examples: Array | None) -> Inputs:
+def _known(trained: TrainedNetwork, examples: Any) -> Inputs:
     if trained.bundle is not None and trained.network is not None:
         return verify_inputs(trained.bundle, trained.network, examples)
     if trained.network is not None:
@@ -44,7 +48,8 @@ def _known(trained: TrainedNetwork, examples: Array | None) -> Inputs:
     first, recipe = trained.blocks[0].input, trained.bundle.manifest.recipe if trained.bundle is not None else {}
     low_high = recipe.get(INPUT_RANGE)
     declared = (float(low_high[0]), float(low_high[1])) if isinstance(low_high, list) and len(low_high) == 2 else None
-    return Inputs(first.shape[1:], first.dtype, declared).with_examples(examples)
+    side = {spec.name: Inputs(spec.shape, spec.dtype) for spec in of_a_sample(trained.blocks)}
+    return Inputs(first.shape[1:], first.dtype, declared, side=side).with_examples(examples)
 
 
 def calibration_batches(
@@ -60,9 +65,10 @@ def calibration_batches(
         data_dir: folder with the data set's files.
 
     Raises:
-        ConfigError: nobody says which data set it is, or there are too few samples.
+        ConfigError: nobody says which data set it is, there are too few samples, or the network has side inputs.
         DataError: it is not here, or does not fit the network.
     """
+    check_one_input(trained.blocks, f"int8 of {trained.path}")
     name = data or trained.data
     if name is None:
         raise ConfigError(

@@ -12,6 +12,7 @@ from edgebll.cli.size_columns import size_columns
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, is_chain, received_name
+from edgebll.kernel.spec.side_inputs import chain_bytes
 
 if TYPE_CHECKING:
     from edgebll_firmware_host.inventory import BoardEntry
@@ -108,9 +109,9 @@ def _links(bundle: Bundle, placed: Placement) -> list[dict[str, Any]]:
 
 def _carried_bytes(bundle: Bundle, edge: EdgeSpec) -> int:
     """Bytes of one token."""
-    target = bundle.manifest.block(edge.target)
+    blocks, target = bundle.manifest.blocks, bundle.manifest.block(edge.target)
     if is_chain(edge):
-        return target.input.size_bytes + target.labels.size_bytes
+        return chain_bytes(blocks[blocks.index(target) :])
     names = {received_name(edge.source, name) for name in edge.tensors}
     return sum(tensor.size_bytes for tensor in target.received if tensor.name in names)
 

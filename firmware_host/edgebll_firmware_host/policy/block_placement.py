@@ -9,6 +9,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import is_chain
 from edgebll.kernel.spec.manifest import BlockSpec, Manifest
+from edgebll.kernel.spec.side_inputs import chain_bytes
 from edgebll.kernel.support.even_partition import partition
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.memory_fit import Room, place_in_room
@@ -120,5 +121,5 @@ def step_bytes(block: BlockSpec) -> int:
 def largest_token(bundle: Bundle) -> int:
     """Bytes of the largest message between blocks: while it travels, all boards may have nothing to do."""
     blocks = bundle.manifest.blocks
-    chain = (block.input.size_bytes + block.labels.size_bytes for block in blocks)
+    chain = (chain_bytes(blocks[index:]) for index in range(len(blocks)))
     return max(*chain, *(sum(tensor.size_bytes for tensor in block.sent) for block in blocks))

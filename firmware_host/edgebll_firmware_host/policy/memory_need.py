@@ -18,6 +18,7 @@ from edgebll.kernel.bundle import CONSTANTS, Bundle
 from edgebll.kernel.microcontroller.block_memory import BlockMemory, block_memories, shared_pool_bytes
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.kernel.spec.runtime_names import SERIAL
+from edgebll.kernel.spec.side_inputs import chain_bytes
 
 #: Copies of the state and of what is frozen; bytes for each byte of results alive at once, of a step and of a forward pass; a
 #: block's own bytes.
@@ -74,7 +75,7 @@ def needs(bundle: Bundle, window: int) -> Needs:
     return Needs(
         {spec.name: states[spec.name] + _frozen(bundle, spec) + _results(bundle, spec) + BLOCK_BYTES for spec in specs},
         states,
-        {spec.name: window * (spec.input.size_bytes + spec.labels.size_bytes) for spec in specs},
+        {spec.name: window * chain_bytes(specs[index:]) for index, spec in enumerate(specs)},
         cache(lambda: {memory.block: memory for memory in block_memories(bundle)}),
     )
 

@@ -102,7 +102,7 @@ def test_any_number_of_samples_gives_what_the_modules_give(
         expected = network(x).numpy()
     network.train()
     for sizes in ((1, 7, 24), (32,)):
-        np.testing.assert_allclose(np.asarray(outputs(model, x.numpy(), sizes), np.float32), expected, atol=3e-6)
+        np.testing.assert_allclose(np.asarray(outputs(model, {"x": x.numpy()}, sizes), np.float32), expected, atol=3e-6)
 
 
 def test_what_depends_on_the_batch_in_another_way_is_refused() -> None:

@@ -39,11 +39,11 @@ class ReferenceBlock(BlockRuntime):
         numbers = results["metrics"].tolist() if self.spec.metrics else ()
         return results["a"], dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
-    def evaluate(self, x: Tensor) -> Tensor:
+    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
         state = {name: self._state[name] for name in self.spec.forward_state}
-        a: Tensor = self._run("forward", {**state, "x": x})["a"]
+        a: Tensor = self._run("forward", {**state, "x": x, **self._inputs(inputs)})["a"]
         return a
 
     def feedback(self, y: Tensor) -> Tensor:

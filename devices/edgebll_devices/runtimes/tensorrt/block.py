@@ -18,6 +18,7 @@ from edgebll.kernel.bundle.graph_signature import Signature, Tensors, check_sign
 from edgebll.kernel.errors import BoardError, BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+from edgebll.kernel.spec.side_inputs import side_inputs
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
@@ -57,7 +58,10 @@ class TensorRTBlock(BlockRuntime):
             stored = self._stored()
             self._scratch = cuda.device_buffer(max(engine.scratch_bytes for engine in engines.values()))
             labels, metrics = ("y",) if spec.takes_labels else (), ("metrics",) if spec.metrics else ()
-            self._step_in = ("x", *labels, *spec.scalars, *(tensor.name for tensor in spec.received))
+            read = tuple(tensor.name for tensor in side_inputs(spec))
+            others = (tensor.name for tensor in spec.received if tensor.name not in read)
+            self._forward_in = ("x", *read)
+            self._step_in = (*self._forward_in, *labels, *spec.scalars, *others)
             self._step_out = ("a", *metrics, *(tensor.name for tensor in spec.sent))
             # In this order what a graph takes, or gives, lies in one piece.
             self._in = MirroredTensors(cuda, (stored[name] for name in self._step_in))
@@ -91,7 +95,7 @@ class TensorRTBlock(BlockRuntime):
             here,
             addresses,
             self._replay("step", addresses, self._step_in, self._step_out, parity),
-            self._replay("forward", addresses, ("x",), ("a",), parity),
+            self._replay("forward", addresses, self._forward_in, ("a",), parity),
             self._replay("feedback", addresses, ("y",), ("beta",), parity) if "feedback" in self.spec.graphs else None,
         )
 
@@ -145,10 +149,12 @@ class TensorRTBlock(BlockRuntime):
 
         return step, self._cuda.stream.wait
 
-    def evaluate(self, x: Tensor) -> Tensor:
+    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
         """See BlockRuntime."""
         self._check("x", x, self.spec.input)
         self._in.host["x"][...] = x
+        for name, value in self._inputs(inputs).items():
+            self._in.host[name][...] = value
         self._run(self._now.forward, "an evaluation")
         return self._result("a")
 

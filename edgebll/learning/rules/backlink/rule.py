@@ -75,6 +75,11 @@ class BackLink(Greedy):
         """A step with links to the blocks before and after; without links that of greedy learning."""
         if not self.length or len(network.blocks) == 1:
             return super().make_step(network, index, optimizer, batch_size, precision)
+        if network.inputs.side:
+            raise ConfigError(
+                "backlink lets a block run the last units of the one before, for networks that read x alone, but this one "
+                f"reads {', '.join(network.inputs.side)} too; use another rule, e.g. bll, greedy or dgl"
+            )
         return BackLinkStep(self, network, index, optimizer, batch_size, precision, length=self.length, alpha=self.alpha)
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:

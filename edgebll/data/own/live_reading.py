@@ -42,7 +42,7 @@ def attached(source: LiveSource) -> Iterator[str]:
     """
     with _LOCK:
         reading = _READ.setdefault(source.path, _Reading(source))
-        reading.source.check_alike(source.count, source.classes)
+        source.check_alike(reading.source.count, reading.source.classes)
         reading.readers += 1
     try:
         yield str(source.path)

@@ -1,142 +1,151 @@
-/* Convolutions along output channels: four channels at a time share each input. */
+/* Convolutions: lanes are output channels, which share the input, or output columns, which share the weights. */
+#define EDGEBLL_SELDOM
 #include "plan_words.h"
 
-struct spacing edgebll_spacing(uint32_t distance, uint32_t dilation)
-{
-    struct spacing spacing;
-    spacing.distance = (int32_t)distance;
-    spacing.dilation = (int32_t)dilation;
-    spacing.step = 1;
-    while ((uint32_t)spacing.step * distance % dilation != 0) spacing.step++;
-    spacing.advance = (int32_t)((uint32_t)spacing.step * distance / dilation);
-    return spacing;
-}
-
-/* Place t is at position base + t * distance; it is taken where that is a multiple of the dilation, of an element that is there. */
-struct taken edgebll_taken(int32_t base, const struct spacing *spacing, int32_t places, int32_t elements)
-{
-    struct taken taken = {0, 0, 0, 0, 0};
-    int32_t t = 0, element, by_places, by_elements;
-    taken.step = spacing->step;
-    taken.advance = spacing->advance;
-    if (spacing->dilation != 1) {
-        while (t < spacing->step && base % spacing->dilation != 0) {
-            base += spacing->distance;
-            t++;
-        }
-        if (t == spacing->step) return taken;
-        base /= spacing->dilation;
-    }
-    element = base;
-    if (element < 0) {
-        int32_t skip = (-element + spacing->advance - 1) / spacing->advance;
-        if (skip > (places - t) / spacing->step) return taken;
-        t += skip * spacing->step;
-        element += skip * spacing->advance;
-    }
-    if (t >= places || element >= elements) return taken;
-    taken.start = t;
-    taken.element = element;
-    by_places = (places - 1 - t) / spacing->step + 1;
-    by_elements = (elements - 1 - element) / spacing->advance + 1;
-    taken.count = by_places < by_elements ? by_places : by_elements;
-    return taken;
-}
-
-/* The taps of one output: where the first lies in X and in the kernel, and the ways to the next. */
-struct window {
-    const float *x, *kernel;
-    int32_t channels, rows, columns;
-    int32_t x_channel, x_row, x_column, kernel_channel, kernel_row, kernel_column;
-    int32_t across; /* to the next output channel's kernel */
+/* Along one axis: the taps of an output that meet an element of the input. */
+struct axis {
+    int32_t stride, padding, taps, tap_distance, elements, dilation;
+    int32_t step, advance;         /* from one tap that meets an element to the next, and from this element to the next */
+    int32_t start, element, count; /* the first such tap, its element, and how many there are */
 };
 
-static void four_channels(float *sums, const struct window *w)
+static void set_axis(struct axis *axis, const struct edgebll_kernel *kernel, int number)
 {
-    const float *x_channel = w->x, *kernel_channel = w->kernel;
-    const int32_t x_column = w->x_column, kernel_column = w->kernel_column;
-    float s0 = -0.0f, s1 = -0.0f, s2 = -0.0f, s3 = -0.0f;
-    int32_t channel, row, column;
-    for (channel = w->channels; channel != 0; channel--, x_channel += w->x_channel, kernel_channel += w->kernel_channel) {
-        const float *x_row = x_channel, *kernel_row = kernel_channel;
-        for (row = w->rows; row != 0; row--, x_row += w->x_row, kernel_row += w->kernel_row) {
-            const float *x = x_row, *k0 = kernel_row, *k1 = k0 + w->across, *k2 = k1 + w->across, *k3 = k2 + w->across;
-            for (column = w->columns; column != 0; column--) {
-                float v = *x;
-                s0 = s0 + v * *k0;
-                s1 = s1 + v * *k1;
-                s2 = s2 + v * *k2;
-                s3 = s3 + v * *k3;
-                x += x_column, k0 += kernel_column, k1 += kernel_column, k2 += kernel_column, k3 += kernel_column;
-            }
-        }
-    }
-    sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+    axis->stride = (int32_t)kernel->special[CONV_STRIDE_H + number];
+    axis->padding = kernel->padding[number];
+    axis->taps = (int32_t)kernel->special[CONV_KH + number];
+    axis->tap_distance = (int32_t)kernel->special[CONV_DILATION_H + number];
+    axis->elements = (int32_t)kernel->special[CONV_H + number];
+    axis->dilation = (int32_t)kernel->special[CONV_INPUT_H + number];
+    axis->step = 1;
+    while (axis->step * axis->tap_distance % axis->dilation != 0) axis->step++;
+    axis->advance = axis->step * axis->tap_distance / axis->dilation;
 }
 
-static float one_channel(const struct window *w)
+/* Steps of size `size` that cover `way`. */
+static int32_t steps(int32_t way, int32_t size)
 {
-    const float *x_channel = w->x, *kernel_channel = w->kernel;
-    float sum = -0.0f;
-    int32_t channel, row, column;
-    for (channel = w->channels; channel != 0; channel--, x_channel += w->x_channel, kernel_channel += w->kernel_channel) {
-        const float *x_row = x_channel, *kernel_row = kernel_channel;
-        for (row = w->rows; row != 0; row--, x_row += w->x_row, kernel_row += w->kernel_row) {
-            const float *x = x_row, *k = kernel_row;
-            for (column = w->columns; column != 0; column--, x += w->x_column, k += w->kernel_column) sum = sum + *x * *k;
-        }
-    }
-    return sum;
+    return size == 1 ? way : (way + size - 1) / size;
 }
 
-/* All output channels of one place. */
-static void place(struct edgebll_work *work, struct window *w)
+/* Sets start, element and count for one output. Tap t lies at out * stride - padding + t * distance of the dilated input. */
+static void meet(struct axis *axis, uint32_t out)
+{
+    int32_t element = (int32_t)out * axis->stride - axis->padding, tap = 0, more;
+    axis->count = axis->start = axis->element = 0;
+    if (axis->dilation != 1) {
+        for (; element % axis->dilation != 0; element += axis->tap_distance) {
+            if (++tap == axis->step) return;
+        }
+        element /= axis->dilation;
+    }
+    if (element < 0) {
+        int32_t skip = steps(-element, axis->advance);
+        if (skip > axis->taps) return;
+        tap += skip * axis->step;
+        element += skip * axis->advance;
+    }
+    if (tap >= axis->taps || element >= axis->elements) return;
+    axis->start = tap;
+    axis->element = element;
+    axis->count = steps(axis->taps - tap, axis->step);
+    more = steps(axis->elements - element, axis->advance);
+    if (more < axis->count) axis->count = more;
+}
+
+/* Strides may be anything where only one element lies along a loop: they go nowhere, but must not overflow. */
+static int32_t way(int32_t stride, int32_t count)
+{
+    return (int32_t)((uint32_t)stride * (uint32_t)count);
+}
+
+/* Sets the factors of one output: `x` and `k` are where the input and the kernel of its batch, group and channel begin. */
+static void set_window(struct edgebll_products *p, const struct edgebll_kernel *kernel, const struct axis *rows, const struct axis *columns,
+                       const float *x, const float *k)
+{
+    const int32_t *xs = kernel->operand[EDGEBLL_FACTOR_A].stride, *ks = kernel->operand[EDGEBLL_FACTOR_B].stride;
+    const int by_columns = kernel->flags;
+    int32_t *x_way = by_columns ? p->lanes_way : p->shared_way, *k_way = by_columns ? p->shared_way : p->lanes_way;
+    x += rows->element * xs[3] + columns->element * xs[4];
+    k += rows->start * ks[3] + columns->start * ks[4];
+    p->shared = by_columns ? k : x;
+    p->lanes = by_columns ? x : k;
+    if (p->count[1] == rows->count && p->count[2] == columns->count) return;
+    p->count[1] = rows->count, p->count[2] = columns->count;
+    x_way[1] = way(xs[3], rows->advance), x_way[2] = way(xs[4], columns->advance);
+    k_way[1] = way(ks[3], rows->step), k_way[2] = way(ks[4], columns->step);
+    edgebll_set_loops(p);
+}
+
+/* Lanes from `out` on that have all taps inside the input, at most `most`: only they can share the weights. */
+static uint32_t lanes_inside(const struct axis *columns, uint32_t most)
+{
+    int32_t room = columns->elements - 1 - columns->element - (columns->taps - 1) * columns->tap_distance;
+    uint32_t lanes;
+    if (columns->dilation != 1 || columns->count != columns->taps || columns->start != 0) return 1;
+    lanes = 1 + (uint32_t)room / (uint32_t)columns->stride;
+    return lanes < most ? lanes : most;
+}
+
+/* Sums of n columns from `first` on, of one row of one channel. */
+static void columns_of_row(const struct edgebll_kernel *kernel, struct edgebll_products *p, const struct axis *rows, struct axis *columns,
+                           const float *x, const float *k, uint32_t first, uint32_t n, float *to, int32_t step)
+{
+    uint32_t at, lanes;
+    for (at = 0; at < n; at += lanes) {
+        meet(columns, first + at);
+        set_window(p, kernel, rows, columns, x, k);
+        lanes = lanes_inside(columns, n - at);
+        edgebll_sums(p, to + (int32_t)at * step, step, lanes);
+    }
+}
+
+/* One row of output, for channels at once or for one. */
+static void row(struct edgebll_work *work, struct edgebll_products *p, const struct axis *rows, struct axis *columns, int stored)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
-    uint32_t left, n, i;
-    for (left = kernel->extent[2]; left != 0; left -= n) {
-        n = left < EDGEBLL_STRIP ? left : EDGEBLL_STRIP;
-        for (i = 0; i + 4 <= n; i += 4, w->kernel += 4 * w->across) four_channels(work->registers[0] + i, w);
-        for (; i < n; i++, w->kernel += w->across) work->registers[0][i] = one_channel(w);
-        edgebll_program(work, 0, kernel->instructions, n);
-        if (left > n) edgebll_advance(work, n);
-    }
-}
-
-static void set_rows(struct window *w, const struct edgebll_kernel *kernel, const struct taken *rows, const struct taken *columns)
-{
-    const int32_t *x = kernel->a.stride, *k = kernel->b.stride;
-    w->channels = (int32_t)kernel->special[CONV_I];
-    w->rows = rows->count;
-    w->columns = columns->count;
-    w->x_channel = x[2], w->x_row = x[3] * rows->advance, w->x_column = x[4] * columns->advance;
-    w->kernel_channel = k[2], w->kernel_row = k[3] * rows->step, w->kernel_column = k[4] * columns->step;
-    w->across = k[1];
+    const struct edgebll_operand *a = &kernel->operand[EDGEBLL_FACTOR_A], *b = &kernel->operand[EDGEBLL_FACTOR_B];
+    const uint32_t extent = kernel->extent[work->along], *index = work->index, strip = stored < 0 ? EDGEBLL_STRIP : extent;
+    const float *x = (const float *)(const void *)work->region[a->where & 3] + a->offset;
+    const float *k = (const float *)(const void *)work->region[b->where & 3] + b->offset + (int32_t)index[1] * b->stride[0];
+    int32_t step = stored < 0 ? 1 : kernel->operand[stored].stride[work->along];
+    uint32_t at, n;
+    x += (int32_t)index[0] * a->stride[0] + (int32_t)index[1] * a->stride[1];
+    if (kernel->flags) k += (int32_t)index[2] * b->stride[1];
+    do {
+        for (at = 0; at < extent; at += n) {
+            float *to = stored < 0 ? work->registers[0] : (float *)(void *)work->row[stored];
+            n = extent - at < strip ? extent - at : strip;
+            if (kernel->flags) columns_of_row(kernel, p, rows, columns, x, k, at, n, to, step);
+            else {
+                meet(columns, index[4]);
+                set_window(p, kernel, rows, columns, x, k + (int32_t)at * p->across);
+                edgebll_sums(p, to, step, n);
+            }
+            edgebll_tick(work, n * kernel->special[CONV_I] * (uint32_t)(rows->count * columns->taps));
+            if (stored >= 0) break;
+            edgebll_lanes(work, at);
+            edgebll_program(work, 0, kernel->instructions, n);
+        }
+    } while (edgebll_next(work, 4, 5));
 }
 
 void edgebll_conv(struct edgebll_work *work)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
-    const uint32_t *special = kernel->special;
-    struct spacing row = edgebll_spacing(special[CONV_DILATION_H], special[CONV_INPUT_H]);
-    struct spacing column = edgebll_spacing(special[CONV_DILATION_W], special[CONV_INPUT_W]);
-    uint32_t index[EDGEBLL_MAX_RANK] = {0};
-    struct window w;
+    const int32_t *xs = kernel->operand[EDGEBLL_FACTOR_A].stride, *ks = kernel->operand[EDGEBLL_FACTOR_B].stride;
+    struct edgebll_products p = {0};
+    struct axis rows, columns;
+    const int stored = edgebll_only(kernel, MOVE);
+    set_axis(&rows, kernel, 0);
+    set_axis(&columns, kernel, 1);
+    p.count[0] = (int32_t)kernel->special[CONV_I];
+    p.count[1] = -1; /* none yet */
+    p.shared_way[0] = kernel->flags ? ks[2] : xs[2];
+    p.lanes_way[0] = kernel->flags ? xs[2] : ks[2];
+    p.across = kernel->flags ? way(xs[4], columns.stride) : ks[1];
     do {
-        const float *x = (const float *)(const void *)edgebll_at(work, &kernel->a, index, 2);
-        const float *k = (const float *)(const void *)edgebll_at(work, &kernel->b, index + 1, 1);
-        int32_t above = (int32_t)(index[3] * special[CONV_STRIDE_H]) - kernel->padding[0];
-        struct taken rows = edgebll_taken(above, &row, (int32_t)special[CONV_KH], (int32_t)special[CONV_H]);
-        do {
-            int32_t before = (int32_t)(index[4] * special[CONV_STRIDE_W]) - kernel->padding[1];
-            struct taken columns = edgebll_taken(before, &column, (int32_t)special[CONV_KW], (int32_t)special[CONV_W]);
-            set_rows(&w, kernel, &rows, &columns);
-            w.x = x + rows.element * kernel->a.stride[3] + columns.element * kernel->a.stride[4];
-            w.kernel = k + rows.start * kernel->b.stride[3] + columns.start * kernel->b.stride[4];
-            edgebll_point(work, index, 2);
-            place(work, &w);
-            edgebll_tick(work, kernel->extent[2] * special[CONV_I] * (uint32_t)(rows.count * columns.count));
-        } while (edgebll_next(index, kernel->extent, 4, 5));
-        /* Loop 2, the channels, is done inside `place`. */
-    } while (edgebll_next(index, kernel->extent, 3, 4) || edgebll_next(index, kernel->extent, 0, 2));
+        meet(&rows, work->index[3]);
+        row(work, &p, &rows, &columns, stored);
+    } while (edgebll_next(work, 0, 4));
 }

@@ -1,9 +1,10 @@
 /* Runs the plans of blocks on microcontrollers: training steps, forward passes and feedback heads.
  *
  * A plan is a byte string that edgebll's export wrote; docs/reference/microcontroller-plan.md specifies it. This runtime checks a plan
- * once and then runs it as often as wanted. It is plain C99: no heap, no C library but memcpy and memset, no recursion, no static data,
- * and nothing about any particular processor. Compile all .c files of this folder with -ffp-contract=off (or your compiler's equal)
- * and without -ffast-math; then every float32 result has the same bits on every processor.
+ * once and then runs it as often as wanted. It is plain C99: no heap, no recursion, no static data, nothing about any particular
+ * processor, and of the C library memcpy, memmove, memset and memcmp alone, which compilers want anyway. Compile all .c files of this
+ * folder with -ffp-contract=off (or your compiler's equal) and without -ffast-math; then every float32 result has the same bits on every
+ * processor.
  *
  *     static uint64_t state[...], arena[...];               // 8-byte aligned; edgebll_plan_needs says how large
  *     static struct edgebll_work work;                      // scratch, shared by all plans that do not run at the same time
@@ -88,11 +89,13 @@ struct edgebll_port {
 typedef void (*edgebll_hook)(void *context);
 
 struct edgebll_operand {
+    uint32_t where; /* region + 4 * dtype */
     uint32_t offset;
     int32_t stride[EDGEBLL_MAX_RANK];
-    uint8_t region;
-    uint8_t dtype;
 };
+
+/* Behind the operands of the program: A and B of a matrix product, X and the kernel of a convolution. */
+enum { EDGEBLL_FACTOR_A = EDGEBLL_MAX_OPERANDS, EDGEBLL_FACTOR_B, EDGEBLL_ALL_OPERANDS };
 
 /* A kernel with its words spread out. */
 struct edgebll_kernel {
@@ -100,8 +103,7 @@ struct edgebll_kernel {
     uint32_t special[11];
     int32_t padding[2];
     const uint8_t *program;
-    struct edgebll_operand operand[EDGEBLL_MAX_OPERANDS];
-    struct edgebll_operand a, b;
+    struct edgebll_operand operand[EDGEBLL_ALL_OPERANDS];
     uint8_t opcode, flags, rank, operands, instructions, width;
 };
 
@@ -118,6 +120,11 @@ struct edgebll_work {
     int32_t until_hook;
     uint8_t *region[3];
     struct edgebll_kernel kernel;
+    uint32_t index[EDGEBLL_MAX_RANK];
+    int along; /* the loop that lanes step along; rows do not go over it */
+    /* The first element of each operand at `index`, and how far it moves in bytes when a loop goes on and those inside begin anew. */
+    uint8_t *row[EDGEBLL_ALL_OPERANDS];
+    int32_t carry[EDGEBLL_ALL_OPERANDS][EDGEBLL_MAX_RANK];
     struct edgebll_lane lane[EDGEBLL_REGISTERS + EDGEBLL_MAX_OPERANDS];
     float registers[EDGEBLL_REGISTERS][EDGEBLL_STRIP];
     float sums[EDGEBLL_STRIP];

@@ -1,4 +1,5 @@
 /* Everything that is looked at before a plan runs: the header, the layout, and through plan_check_kernel.c each kernel. */
+#define EDGEBLL_SELDOM
 #include <stddef.h>
 #include <string.h>
 
@@ -58,7 +59,7 @@ static int check_ports(const struct edgebll_plan *plan)
         struct edgebll_port port = port_at(plan, i);
         uint32_t size;
         if (port.role < EDGEBLL_X || port.role > EDGEBLL_SENT || port.dtype > INT64) return EDGEBLL_OPCODE;
-        size = edgebll_size_of(port.dtype);
+        size = edgebll_size_of((uint32_t)port.dtype << 2);
         if (port.offset > plan->arena_bytes || port.offset % size) return EDGEBLL_RANGE;
         if (port.count > (plan->arena_bytes - port.offset) / size) return EDGEBLL_RANGE;
     }
@@ -108,6 +109,7 @@ int edgebll_plan_check(struct edgebll_plan *plan, const void *bytes, uint32_t le
     error = check_header(plan, length);
     if (error) return error;
     if ((uintptr_t)bytes % 4 || plan->state_bytes > state_bytes || plan->arena_bytes > arena_bytes) return EDGEBLL_MEMORY;
+    if ((plan->state_bytes | plan->arena_bytes | plan->length) >> 31) return EDGEBLL_MEMORY;
     error = check_ports(plan);
     if (error) return error;
     at = plan->bytes + plan->kernels_at;

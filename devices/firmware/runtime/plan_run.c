@@ -1,4 +1,5 @@
 /* Runs the kernels of a checked plan one after another. */
+#define EDGEBLL_SELDOM
 #include <stddef.h>
 #include <string.h>
 
@@ -14,66 +15,29 @@ void edgebll_tick(struct edgebll_work *work, uint32_t operations)
     if (work->hook) work->hook(work->hook_context);
 }
 
-int edgebll_next(uint32_t *index, const uint32_t *extent, int from, int to)
-{
-    while (to-- > from) {
-        if (++index[to] < extent[to]) return 1;
-        index[to] = 0;
-    }
-    return 0;
-}
-
-uint8_t *edgebll_at(const struct edgebll_work *work, const struct edgebll_operand *operand, const uint32_t *index, int loops)
-{
-    int32_t element = (int32_t)operand->offset;
-    int i;
-    for (i = 0; i < loops; i++) element += (int32_t)index[i] * operand->stride[i];
-    return work->region[operand->region] + (uint32_t)element * edgebll_size_of(operand->dtype);
-}
-
-void edgebll_point(struct edgebll_work *work, const uint32_t *index, int along)
-{
-    const struct edgebll_kernel *kernel = &work->kernel;
-    int i;
-    for (i = 0; i < kernel->operands; i++) {
-        struct edgebll_lane *lane = &work->lane[EDGEBLL_REGISTERS + i];
-        lane->at = edgebll_at(work, &kernel->operand[i], index, kernel->rank);
-        lane->step = kernel->operand[i].stride[along];
-    }
-}
-
-void edgebll_advance(struct edgebll_work *work, uint32_t elements)
-{
-    const struct edgebll_kernel *kernel = &work->kernel;
-    int i;
-    for (i = 0; i < kernel->operands; i++) {
-        struct edgebll_lane *lane = &work->lane[EDGEBLL_REGISTERS + i];
-        lane->at += (int32_t)elements * lane->step * (int32_t)edgebll_size_of(kernel->operand[i].dtype);
-    }
-}
-
 static void run_element(struct edgebll_work *work)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
     int along = kernel->rank - 1;
-    uint32_t index[EDGEBLL_MAX_RANK] = {0}, left, n;
+    uint32_t at, n, strip = edgebll_strip(work);
     do {
-        edgebll_point(work, index, along);
-        for (left = kernel->extent[along]; left != 0; left -= n) {
-            n = left < EDGEBLL_STRIP ? left : EDGEBLL_STRIP;
+        for (at = 0; at < kernel->extent[along]; at += n) {
+            n = kernel->extent[along] - at;
+            if (n > strip) n = strip;
+            edgebll_lanes(work, at);
             edgebll_program(work, 0, kernel->instructions, n);
             edgebll_tick(work, n * kernel->instructions);
-            if (left > n) edgebll_advance(work, n);
         }
-    } while (edgebll_next(index, kernel->extent, 0, along));
+    } while (edgebll_next(work, 0, along));
 }
 
-static uint32_t row_of(const struct edgebll_work *work, uint32_t number)
+/* The number of the table's row that row r asks for. */
+static uint32_t row_of(const struct edgebll_work *work, uint32_t r)
 {
     const struct edgebll_operand *index = &work->kernel.operand[0];
-    const uint8_t *at = edgebll_at(work, index, &number, 1);
+    const uint8_t *at = work->row[0] + (int32_t)r * index->stride[0] * (int32_t)edgebll_size_of(index->where);
     int32_t row;
-    if (index->dtype == UINT8) row = *at;
+    if (index->where >> 2 == UINT8) row = *at;
     else memcpy(&row, at, 4);
     if (row < 0) return 0;
     return (uint32_t)row < work->kernel.special[0] ? (uint32_t)row : work->kernel.special[0] - 1;
@@ -82,13 +46,12 @@ static uint32_t row_of(const struct edgebll_work *work, uint32_t number)
 static void run_gather(struct edgebll_work *work)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
-    uint32_t i, k, row;
-    for (i = 0; i < kernel->extent[0]; i++) {
-        float *table, *out;
-        row = row_of(work, i);
-        table = (float *)(void *)edgebll_at(work, &kernel->operand[1], &row, 1);
-        out = (float *)(void *)edgebll_at(work, &kernel->operand[2], &i, 1);
-        for (k = 0; k < kernel->extent[1]; k++, table += kernel->operand[1].stride[1], out += kernel->operand[2].stride[1]) {
+    const int32_t *table_stride = kernel->operand[1].stride, *out_stride = kernel->operand[2].stride;
+    uint32_t r, c;
+    for (r = 0; r < kernel->extent[0]; r++) {
+        float *table = (float *)(void *)work->row[1] + (int32_t)row_of(work, r) * table_stride[0];
+        float *out = (float *)(void *)work->row[2] + (int32_t)r * out_stride[0];
+        for (c = 0; c < kernel->extent[1]; c++, table += table_stride[1], out += out_stride[1]) {
             if (kernel->flags) *table = *table + *out;
             else *out = *table;
         }
@@ -98,14 +61,13 @@ static void run_gather(struct edgebll_work *work)
 
 static void run_kernel(struct edgebll_work *work)
 {
-    switch (work->kernel.opcode) {
+    const struct edgebll_kernel *kernel = &work->kernel;
+    edgebll_start(work, kernel->opcode != KERNEL_CONV ? kernel->rank - 1 : kernel->flags ? 4 : 2);
+    switch (kernel->opcode) {
     case KERNEL_ELEMENT: run_element(work); break;
     case KERNEL_REDUCE: edgebll_reduce(work); break;
     case KERNEL_GEMM: edgebll_gemm(work); break;
-    case KERNEL_CONV:
-        if (work->kernel.flags) edgebll_conv_columns(work);
-        else edgebll_conv(work);
-        break;
+    case KERNEL_CONV: edgebll_conv(work); break;
     default: run_gather(work); break;
     }
 }

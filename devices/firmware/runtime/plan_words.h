@@ -4,6 +4,11 @@
 
 #include "edgebll_plan.h"
 
+/* What runs once a plan or once a kernel is compiled for size, whatever the rest is compiled for. */
+#if defined(EDGEBLL_SELDOM) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
+
 enum { HEADER_BYTES = 28, PORT_BYTES = 12, CRC_BYTES = 4 };
 enum { KERNEL_ELEMENT = 1, KERNEL_REDUCE, KERNEL_GEMM, KERNEL_CONV, KERNEL_GATHER };
 enum { REDUCE_MAXIMUM = 1, REDUCE_LANE_KEPT = 2 };
@@ -26,43 +31,59 @@ struct instruction {
 uint32_t edgebll_load32(const uint8_t *at);
 uint32_t edgebll_crc32(const uint8_t *at, uint32_t length);
 
+/* Bytes of an element. */
+static inline uint32_t edgebll_size_of(uint32_t where)
+{
+    return where >> 2 == UINT8 ? 1u : where >> 2 == INT64 ? 8u : 4u;
+}
+
 /* Spreads out the kernel that begins at `at`; `end` is the byte behind the last word. Returns the byte behind the kernel, NULL where words
  * are missing or its length is wrong, and then *error says which. */
 const uint8_t *edgebll_decode(struct edgebll_kernel *kernel, const uint8_t *at, const uint8_t *end, int width, int *error);
 struct instruction edgebll_instruction(const struct edgebll_kernel *kernel, int number);
-
-/* Bytes of an element. */
-uint32_t edgebll_size_of(int dtype);
 int edgebll_check_kernel(const struct edgebll_plan *plan, const struct edgebll_kernel *kernel);
+/* The element programs of any kernel but GATHER; *written gets a bit for each operand that is written. */
+int edgebll_check_programs(const struct edgebll_kernel *kernel, uint32_t *written);
+int edgebll_is_float(const struct edgebll_operand *operand);
+/* Whether REDUCE sums over a loop. */
+int edgebll_reduced(const struct edgebll_kernel *kernel, int loop);
 
-/* Points the lanes of all operands at the given loop indices; they then step along loop `along`. */
-void edgebll_point(struct edgebll_work *work, const uint32_t *index, int along);
-/* Moves the lanes of all operands on by some elements. */
-void edgebll_advance(struct edgebll_work *work, uint32_t elements);
+/* Puts all rows and lanes to loop indices 0; lanes step along loop `along`, over which rows do not go. */
+void edgebll_start(struct edgebll_work *work, int along);
+/* Goes on to the next index of loops first ... last - 1, but for `along`, and moves the rows there. 0 when all were seen: then these indices
+ * are 0 again, while the rows are still at the last, from where loops further out take them on. */
+int edgebll_next(struct edgebll_work *work, int first, int last);
+/* Puts the lanes to the rows, or `elements` further along. */
+void edgebll_lanes(struct edgebll_work *work, uint32_t elements);
 /* Runs instructions first ... last - 1 over n elements. */
 void edgebll_program(struct edgebll_work *work, int first, int last, uint32_t n);
+/* Most elements that a program can treat at once: a strip, but any number where it needs no register. */
+uint32_t edgebll_strip(const struct edgebll_work *work);
+/* The operand that a program of one instruction `operand = code(operand, register 0)`, or `operand = register 0`, writes; else -1. */
+int edgebll_only(const struct edgebll_kernel *kernel, int code);
 /* Counts work done and calls the hook when enough of it has come together. */
 void edgebll_tick(struct edgebll_work *work, uint32_t operations);
-/* Steps an index over loops from ... to - 1; 0 when all were seen, and then they are 0 again. */
-int edgebll_next(uint32_t *index, const uint32_t *extent, int from, int to);
-
-/* The first element of an operand at loop indices, taking the first `loops` into account. */
-uint8_t *edgebll_at(const struct edgebll_work *work, const struct edgebll_operand *operand, const uint32_t *index, int loops);
 
 void edgebll_reduce(struct edgebll_work *work);
 void edgebll_gemm(struct edgebll_work *work);
 void edgebll_conv(struct edgebll_work *work);
-void edgebll_conv_columns(struct edgebll_work *work);
 
-/* Which of a row of places are taken: start, start + step, ...; the element of the first, and how far each next one is. */
-struct taken {
-    int32_t start, count, step, element, advance;
+/* The loops of a sum, those of a single step moved outwards; `skip` leads from the end of a loop to the next step of the one around it. */
+struct edgebll_loops {
+    int32_t count[3], way_a, way_b, skip_a[2], skip_b[2];
 };
-struct spacing {
-    int32_t distance, dilation, step, advance;
+/* Products to be summed over three loops: one factor that lanes share, and one with a place for each lane. */
+struct edgebll_products {
+    const float *shared, *lanes;
+    int32_t count[3], shared_way[3], lanes_way[3];
+    int32_t across; /* from one lane's factor to the next */
+    int32_t terms;
+    struct edgebll_loops loops;
 };
-struct spacing edgebll_spacing(uint32_t distance, uint32_t dilation);
-struct taken edgebll_taken(int32_t base, const struct spacing *spacing, int32_t places, int32_t elements);
+/* To be called when counts or ways have changed. */
+void edgebll_set_loops(struct edgebll_products *products);
+/* The sums of n lanes, each in its order, to to[0], to[step], ... */
+void edgebll_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
 
 float edgebll_exp(float x);
 float edgebll_log(float x);

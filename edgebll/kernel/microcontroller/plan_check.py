@@ -20,6 +20,7 @@ from edgebll.kernel.microcontroller.plan_kernels import (
     ReduceKernel,
 )
 from edgebll.kernel.microcontroller.plan_parts import (
+    FIRST_STRIDE_TOO_LARGE,
     FIRST_WORK_TOO_LARGE,
     MAX_INSTRUCTIONS,
     MAX_OPERANDS,
@@ -46,16 +47,18 @@ def check_plan(plan: GraphPlan) -> None:
     found = find_fault(plan)
     if found:
         fault, number = found
-        place = "a port of the plan" if number < 0 else f"kernel {number} ({type(plan.kernels[number]).__name__}) of the plan"
+        place = "the head of the plan" if number < 0 else f"kernel {number} ({type(plan.kernels[number]).__name__}) of the plan"
         raise BundleError(f"{place}: {SENTENCES[fault]}; that is a fault of what wrote the plan")
 
 
 def find_fault(plan: GraphPlan) -> tuple[PlanFault, int] | None:
-    """The first fault of a plan and the number of its kernel, -1 for a port; None where there is none.
+    """The first fault of a plan and the number of its kernel, -1 before the first; None where there is none.
 
     Args:
         plan: as built or decoded.
     """
+    if max(plan.state_bytes, plan.arena_bytes) >> 31:
+        return PlanFault.MEMORY, -1
     for port in plan.ports:
         if port.offset % port.dtype.size or port.offset + port.count * port.dtype.size > plan.arena_bytes:
             return PlanFault.RANGE, -1
@@ -87,6 +90,7 @@ def _check_kernel(plan: GraphPlan, kernel: PlanKernel) -> None:
 
 def _span(plan: GraphPlan, operand: Operand, extents: Sequence[int]) -> Span:
     """First and last byte of an operand."""
+    demand(all(abs(stride) < FIRST_STRIDE_TOO_LARGE for stride in operand.strides), PlanFault.EXTENT)
     ways = [(extent - 1) * stride for extent, stride in zip(extents, operand.strides, strict=True)]
     low, high = operand.offset + sum(min(way, 0) for way in ways), operand.offset + sum(max(way, 0) for way in ways)
     sizes = {Region.ARENA: plan.arena_bytes, Region.STATE: plan.state_bytes, Region.CONSTANTS: len(plan.constants)}
@@ -109,7 +113,7 @@ def _check_written(kernel: PlanKernel, extents: Sequence[int], number: int, span
     reduced = kernel.reduced if isinstance(kernel, ReduceKernel) else range(0)
     demand(operand.region is not Region.CONSTANTS, PlanFault.CONSTANT)
     longer = [i for i, extent in enumerate(extents) if extent > 1]
-    demand(all((operand.strides[i] == 0) == (i in reduced) for i in longer), PlanFault.OVERLAP)
+    demand(all(operand.strides[i] != 0 for i in longer if i not in reduced), PlanFault.OVERLAP)
     demand(_distinct([(extents[i], abs(operand.strides[i])) for i in longer if i not in reduced]), PlanFault.OVERLAP)
     for other, (there, span) in enumerate(zip(kernel.operands, spans, strict=True)):
         if other != number and not _apart(operand, spans[number], there, span):
@@ -139,7 +143,11 @@ def _written(kernel: PlanKernel) -> set[int]:
     demand(len(kernel.reduced) >= 1 and kernel.kept >= 0, PlanFault.RANK)
     registers: set[int] = set()
     demand(not set(_follow(kernel, kernel.prologue, registers)) and 0 in registers, PlanFault.SLOT)
-    return set(_follow(kernel, kernel.epilogue, given))
+    written = set(_follow(kernel, kernel.epilogue, given))
+    named = {slot - REGISTERS for step in kernel.epilogue for slot in (step.d, *step.sources) if slot >= REGISTERS}
+    moving = [i for i in kernel.reduced if kernel.extents[i] > 1]
+    demand(all(kernel.operands[number].strides[i] == 0 for number in named for i in moving), PlanFault.EXTENT)
+    return written
 
 
 def _follow(kernel: PlanKernel, program: Sequence[Instruction], registers: set[int]) -> Iterator[int]:

@@ -9,6 +9,8 @@ from enum import IntEnum
 REGISTERS, MAX_OPERANDS, MAX_INSTRUCTIONS, MAX_RANK = 8, 16, 127, 6
 #: The product of the extents of a kernel is below this, so that no board overflows an index.
 FIRST_WORK_TOO_LARGE = 1 << 31
+#: Strides are smaller in size than this, also those of loops of extent 1, which go nowhere.
+FIRST_STRIDE_TOO_LARGE = 1 << 27
 
 
 class Region(IntEnum):

@@ -43,7 +43,7 @@ NAN_TOO = np.array(SPECIAL, np.float32)
 def test_random_kernels_give_the_same_bits(kind: int, seed: int) -> None:
     plan = random_plan(Random(seed * 10 + kind), (kind,), 2)
     check_plan(plan)
-    assert_same_bits(plan, seed)
+    assert_same_bits(plan, seed, changes_nothing=seed >= 8)  # taps that all miss the input, rows added to themselves
 
 
 def test_kernels_after_one_another_and_runs_after_one_another() -> None:

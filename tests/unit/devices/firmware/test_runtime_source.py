@@ -1,0 +1,65 @@
+"""What the C runtime's source promises: portable, small, and clean to those who look for faults."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.c_runtime import FLAGS, RUNTIME
+from support.emulated_boards import CORES
+from support.microcontroller_tools import emulated_boards
+
+SOURCES = sorted(RUNTIME.glob("*.c"))
+M0PLUS = ("-mcpu=cortex-m0plus",)
+#: Bytes of code on a Cortex-M4F at -O2.
+SIZE_BAR = 10_752
+
+
+def objects(cpu: tuple[str, ...], folder: Path) -> list[str]:
+    """The runtime as one object for each file."""
+    found = []
+    flags = [flag for flag in FLAGS if flag != "-Wconversion"]
+    for source in SOURCES:
+        found.append(str(folder / f"{source.stem}.o"))
+        command = ["arm-none-eabi-gcc", *cpu, "-mthumb", *flags, "-ffunction-sections", "-c", str(source), "-o", found[-1]]
+        subprocess.run(command, check=True)
+    return found
+
+
+@emulated_boards()
+@pytest.mark.parametrize("cpu", [pytest.param(M0PLUS, id="M0+"), pytest.param(CORES["M4F"].cpu, id="M4F")])
+def test_it_compiles_without_a_word_and_needs_nothing(cpu: tuple[str, ...], tmp_path: Path) -> None:
+    made = objects(cpu, tmp_path)
+    names = subprocess.run(["arm-none-eabi-nm", "-u", *made], check=True, capture_output=True, text=True).stdout
+    wanted = {name for name in re.findall(r"U (\w+)", names) if not name.startswith(("edgebll_", "__aeabi_", "__gnu_thumb1_"))}
+    assert wanted <= {"memcpy", "memmove", "memset", "memcmp"}
+    sizes = subprocess.run(["arm-none-eabi-size", "-t", *made], check=True, capture_output=True, text=True).stdout
+    text, data, bss = (int(number) for number in sizes.splitlines()[-1].split()[:3])
+    assert (data, bss) == (0, 0), "the runtime keeps no static data"
+    if cpu != M0PLUS:
+        assert text <= SIZE_BAR
+
+
+def test_no_heap_no_recursion_no_mathematical_library() -> None:
+    text = "\n".join(source.read_text() for source in SOURCES)
+    assert set(re.findall(r"#include <(\w+\.h)>", text)) <= {"stddef.h", "stdint.h", "string.h"}
+    assert not re.search(r"\b(malloc|calloc|realloc|free|alloca|setjmp|goto)\b", text)
+
+
+def test_files_are_short_and_lines_fit() -> None:
+    for source in (*SOURCES, *RUNTIME.glob("*.h")):
+        lines = source.read_text().splitlines()
+        assert len(lines) <= 250, source
+        assert max(map(len, lines)) <= 160, source
+
+
+def test_cppcheck_finds_nothing() -> None:
+    tool = shutil.which("cppcheck")
+    if tool is None:
+        pytest.skip("no cppcheck here: apt-get install cppcheck")
+    flags = ["--enable=warning,performance,portability", "--std=c99", "--error-exitcode=1", "--quiet"]
+    done = subprocess.run([tool, *flags, str(RUNTIME)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

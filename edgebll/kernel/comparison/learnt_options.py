@@ -35,7 +35,7 @@ NOT_LEARNT = frozenset(
             "cap_threads",
             "memory_check",
         ),
-        *("boards", "cluster", "window", "runtime", "deadline", "patience", "measure"),
+        *("boards", "microcontrollers", "emulate", "cluster", "window", "runtime", "deadline", "patience", "measure"),
         *("snapshot_every", "snapshot_seconds", "keep_snapshots"),
     )
 )

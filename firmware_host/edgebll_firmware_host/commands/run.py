@@ -13,7 +13,7 @@ from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll_firmware_host.commands.boards import MeasureOption
 from edgebll_firmware_host.commands.run_result import execute
 from edgebll_firmware_host.run import entry_points
-from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS
+from edgebll_firmware_host.run.run_spec import EMULATED, SNAPSHOT_SECONDS
 
 BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
 ClusterOption = Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")]
@@ -73,6 +73,10 @@ def simulate(
     data_option: DataKeyValues = None,
     epochs: EpochsOption = 1,
     boards: Annotated[int, typer.Option(help="Agents to start; 0 runs all blocks one after another in this process.")] = 4,
+    microcontrollers: Annotated[
+        int, typer.Option(help="How many of them, the first ones, have their blocks on an emulated microcontroller.")
+    ] = 0,
+    emulate: Annotated[str, typer.Option(help="Which: a board of `edgebll firmware boards`.")] = EMULATED,
     window: WindowOption = None,
     lr: LrOption = None,
     schedule: ScheduleOption = None,

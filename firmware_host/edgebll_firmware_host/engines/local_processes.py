@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from edgebll.kernel.errors import BoardError
 from edgebll.kernel.limits import kills_for_memory
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll_firmware_host.fleet.descriptor_check import check_connections
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
@@ -92,6 +93,7 @@ class LocalProcesses:
         host: window and deadline.
         threads: of every board's training steps, at least 1.
         runtime: of every board.
+        microcontrollers: ports of those that compute for the first boards.
         cap_threads: whether boards use no more threads than they have processors.
         memory_mib: memory of every board in MiB; None for what is free, 0 for no check.
     """
@@ -103,12 +105,14 @@ class LocalProcesses:
         *,
         threads: int = 1,
         runtime: str = "onnxruntime",
+        microcontrollers: Sequence[str] = (),
         cap_threads: bool = True,
         memory_mib: int | None = None,
         host: HostEntry | None = None,
     ) -> None:
         self._num_boards, self._logs = num_boards, logs
         self._threads, self._runtime, self._host = threads, runtime, host or HostEntry()
+        self._ports = {f"board{number}": port for number, port in enumerate(microcontrollers)}
         self._limits: dict[str, Any] = {"cap_threads": cap_threads, "memory_mib": memory_mib}
         self._kills: int | None = None  # by the system for want of memory, when agents were last started
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -154,6 +158,7 @@ class LocalProcesses:
         command = [sys.executable, "-c", first + _AGENT, "serve", "--listen", "tcp://127.0.0.1:0", "--name", name]
         command += ["--state", str(self._state / name), "--deadline", str(max(_BOARD_DEADLINE_S, self._host.deadline_s))]
         command += ["--leave-seconds", "0"]  # this host ends them when it needs them no more, or is gone
+        command += ["--serial", self._ports[name]] if name in self._ports else []
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBLL_") or key in _KEPT}
         environment.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads)))
         with storage_errors(self._log(name)):
@@ -173,7 +178,8 @@ class LocalProcesses:
         words = line.split()
         if words[:3] != ["edgebll-board", name, "serving"] or len(words) < 4:
             raise BoardError(f"the agent {name} did not start; its log is {self._log(name)}{self._last_words(name)}")
-        return BoardEntry(name, words[3], threads=self._threads, runtime=self._runtime, **self._limits)
+        runtime = SERIAL if name in self._ports else self._runtime
+        return BoardEntry(name, words[3], threads=self._threads, runtime=runtime, **self._limits)
 
     def check(self) -> None:
         """Raise BoardError if an agent's process has ended."""

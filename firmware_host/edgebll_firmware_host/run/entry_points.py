@@ -15,7 +15,7 @@ from edgebll.kernel.runs.run_result import RunResult
 from edgebll.kernel.support.option_values import KeyValues, given_options
 from edgebll_firmware_host.run.entry_arguments import Place, check_only_resume, data_name, needed_folder, path_text
 from edgebll_firmware_host.run.launch import begin_on_cluster, begin_simulated, go_on
-from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS, ClusterSpec, SimulateSpec
+from edgebll_firmware_host.run.run_spec import EMULATED, SNAPSHOT_SECONDS, ClusterSpec, SimulateSpec
 
 
 def simulate(
@@ -26,6 +26,8 @@ def simulate(
     data_option: KeyValues | None = None,
     epochs: int = 1,
     boards: int = 4,
+    microcontrollers: int = 0,
+    emulate: str = EMULATED,
     window: int | None = None,
     lr: float | None = None,
     schedule: str | None = None,
@@ -61,6 +63,9 @@ def simulate(
         data_option: options of own data; by default the bundle's, where data are of the same kind.
         epochs: passes over the training data; 0 only evaluates.
         boards: agents to start; 0 runs all blocks one after another in this process.
+        microcontrollers: how many of them, the first ones, have their blocks on an emulated microcontroller; needs a bundle for
+            the target "microcontroller", QEMU and a compiler.
+        emulate: which, a board of `edgebll firmware boards`; "host" is a process of this machine.
         window: batches in flight; by default 8.
         lr: peak learning rate; by default the bundle's.
         schedule: "constant", "cosine" or "step"; by default the bundle's.
@@ -121,6 +126,8 @@ def simulate(
         keep_snapshots=keep_snapshots,
         measure=measure,
         boards=boards,
+        microcontrollers=microcontrollers,
+        emulate=emulate,
         threads=threads,
         cap_threads=cap_threads,
         memory_check=memory_check,

@@ -32,7 +32,18 @@ from edgebll_firmware_host.run_files.kept_bundle import kept_bundle, kept_for
 from edgebll_firmware_host.run_files.snapshot_store import Snapshot, newest_snapshot
 
 #: What summary.json says of a simulated run's machine.
-_SHOWN = ("boards", "window", "threads", "runtime", "deadline", "patience", "cap_threads", "memory_check")
+_SHOWN = (
+    "boards",
+    "microcontrollers",
+    "emulate",
+    "window",
+    "threads",
+    "runtime",
+    "deadline",
+    "patience",
+    "cap_threads",
+    "memory_check",
+)
 
 
 def begin_simulated(
@@ -53,6 +64,7 @@ def begin_simulated(
     """
     bundle = open_bundle(spec.bundle)
     boards = _useful(spec.boards, bundle, listener)
+    spec = replace(spec, microcontrollers=min(boards, spec.microcontrollers))
     spec = settled(replace(spec, boards=boards, window=spec.window or DEFAULT_WINDOW), bundle)
     weights = _measured(bundle, spec.runtime, spec.threads) if spec.measure and boards else None
     where = on_this_machine(spec, 0, listener.noted)

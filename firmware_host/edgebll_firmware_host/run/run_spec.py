@@ -18,10 +18,13 @@ from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.runtime_names import check_runtime
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
+from edgebll.kernel.transport.serial_address import parse_port
 
 #: Seconds between snapshots unless told otherwise.
 SNAPSHOT_SECONDS = 30.0
 DEFAULT_WINDOW = 8
+#: The microcontroller that is emulated unless told otherwise: a Cortex-M4F.
+EMULATED = "mps2-an386"
 
 Spec = TypeVar("Spec", bound="RunSpec")
 
@@ -95,6 +98,8 @@ class SimulateSpec(RunSpec):
 
     Attributes:
         boards: agents to start; 0 runs all blocks one after another in this process.
+        microcontrollers: how many of them, the first ones, have their blocks on an emulated microcontroller.
+        emulate: what that is, a board of `edgebll firmware boards`.
         threads: of each board's training step, at least 1.
         cap_threads: whether a board uses no more threads than it has processors.
         memory_check: whether a run is refused where its blocks need more memory than there is.
@@ -106,6 +111,8 @@ class SimulateSpec(RunSpec):
     kind: ClassVar[str] = "simulate"
 
     boards: int = 4
+    microcontrollers: int = 0
+    emulate: str = EMULATED
     threads: int = 1
     cap_threads: bool = True
     memory_check: bool = True
@@ -120,6 +127,10 @@ class SimulateSpec(RunSpec):
         bounds.DEADLINE.check("deadline", self.deadline)
         bounds.PATIENCE.check("patience", self.patience)
         check_runtime(self.runtime)
+        if not 0 <= self.microcontrollers <= self.boards:
+            raise ConfigError(f"microcontrollers must be 0 to {self.boards}, the number of boards, not {self.microcontrollers}")
+        if self.microcontrollers:
+            parse_port(f"emulator://{self.emulate}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,12 @@ def check_augmentation(name: str, dataset: Dataset) -> None:
         )
     if name != "none" and dataset.labels is not None and not dataset.task.of_input:
         _check_places(name, dataset)
+    for side in dataset.side_specs if name != "none" else ():
+        if tuple(side.shape[-2:]) == dataset.input_shape[1:]:
+            raise ConfigError(
+                f"the augmentation {name} moves images, but not the input {side.name} of {dataset.name}, which lies over them: "
+                f"{side.shape} a sample; use --augment none"
+            )
 
 
 def _check_places(name: str, dataset: Dataset) -> None:

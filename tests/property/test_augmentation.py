@@ -162,6 +162,15 @@ def test_labels_that_cannot_move_are_refused(labels: Any, classes: int, task: An
     check_augmentation(name, replace(_dataset(), labels=np.zeros((40, 5), np.float32), num_classes=0, task=Regression()))
 
 
+def test_inputs_that_lie_over_images_are_refused() -> None:
+    plain = _dataset()
+    check_augmentation("reflect", replace(plain, side={"place": np.zeros((40, 2), np.float32)}))
+    dataset = replace(plain, side={"depth": np.zeros((40, 1, 9, 7), np.float32)})
+    check_augmentation("none", dataset)
+    with pytest.raises(ConfigError, match=r"moves images, but not the input depth of noise, .* \(1, 9, 7\) a sample"):
+        check_augmentation("reflect", dataset)
+
+
 @pytest.mark.parametrize(
     ("name", "dataset", "words"),
     [

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.pipelines import SHORT, HostProcess, invoke, records, summary
 from support.rules import VARIANTS
+from support.slow import slow_after
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
@@ -33,14 +34,23 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {variant: folder / str(number) for number, variant in enumerate(RULES)}
 
 
-@pytest.fixture(scope="module")
-def whole(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A whole run with each bundle, in one process, with all snapshots."""
-    folder = tmp_path_factory.mktemp("whole")
-    for number, bundle in enumerate(bundles.values()):
+class WholeRuns(dict[str, Path]):
+    """A whole run with each bundle, in one process, with all snapshots; made when it is first asked for."""
+
+    def __init__(self, bundles: dict[str, Path], folder: Path) -> None:
+        super().__init__()
+        self._bundles, self._folder = bundles, folder
+
+    def __missing__(self, rule: str) -> Path:
+        self[rule] = self._folder / str(len(self))
         options = ["--boards", 0, "--epochs", 2, "--snapshot-every", 7, "--keep-snapshots", 10, *SHORT]
-        invoke("simulate", bundle, "--out", folder / str(number), *options)
-    return {rule: folder / str(number) for number, rule in enumerate(bundles)}
+        invoke("simulate", self._bundles[rule], "--out", self[rule], *options)
+        return self[rule]
+
+
+@pytest.fixture(scope="module")
+def whole(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> WholeRuns:
+    return WholeRuns(bundles, tmp_path_factory.mktemp("whole"))
 
 
 def cut_off(whole: Path, run: Path, steps: list[int], boards: int = 0) -> None:
@@ -53,10 +63,10 @@ def cut_off(whole: Path, run: Path, steps: list[int], boards: int = 0) -> None:
             shutil.rmtree(path)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", slow_after(2, RULES))
 @pytest.mark.parametrize(("boards", "steps"), [(0, [7]), (0, []), (3, [7, 14])])
 def test_a_resumed_run_has_the_bits_of_a_whole_one(
-    whole: dict[str, Path], rule: str, boards: int, steps: list[int], tmp_path: Path
+    whole: WholeRuns, rule: str, boards: int, steps: list[int], tmp_path: Path
 ) -> None:
     """From the first epoch, from the start as there is no snapshot, and from the second epoch on other boards."""
     run, expected = tmp_path / "run", summary(whole[rule])
@@ -68,7 +78,7 @@ def test_a_resumed_run_has_the_bits_of_a_whole_one(
     assert records(run) == records(whole[rule])
 
 
-def test_a_resumed_run_keeps_as_many_snapshots_as_it_was_told_to(whole: dict[str, Path], tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_as_many_snapshots_as_it_was_told_to(whole: WholeRuns, tmp_path: Path) -> None:
     run = tmp_path / "run"
     cut_off(whole["bll"], run, [7])
     config = json.loads((run / "run.json").read_text())
@@ -78,7 +88,7 @@ def test_a_resumed_run_keeps_as_many_snapshots_as_it_was_told_to(whole: dict[str
     assert [path.name for path in (run / "snapshots").iterdir()] == ["step000000014"]
 
 
-def test_a_run_without_its_record_is_resumed(whole: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_without_its_record_is_resumed(whole: WholeRuns, tmp_path: Path) -> None:
     run = tmp_path / "run"
     cut_off(whole["bll"], run, [7, 14], 2)
     (run / "metrics.jsonl").unlink()
@@ -146,7 +156,7 @@ def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundl
     ],
 )
 def test_what_cannot_be_is_said_in_one_sentence(
-    bundles: dict[str, Path], whole: dict[str, Path], tmp_path: Path, arguments: list[str], code: int, words: str
+    bundles: dict[str, Path], whole: WholeRuns, tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
     cut_off(whole["bll"], tmp_path / "run", [7])
     known = {"run": tmp_path / "run", "bundle": bundles["bll"]}

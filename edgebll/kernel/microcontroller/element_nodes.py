@@ -54,9 +54,9 @@ def _not(t: Translation, node: Node) -> None:
 
 @translates("Cast")
 def _cast(t: Translation, node: Node) -> None:
-    """Numbers become floats when they are loaded, so a cast is the same view."""
+    """Numbers become floats when they are loaded, so a cast is the same view; those cast to integers are whole."""
     view, to = t.view(node.inputs[0]), node.attributes.get("to")
     floats, integers = to == 1, to in (6, 7)
-    if not floats and not (integers and view.buffer.dtype in ("int32", "int64")):
+    if not floats and not (integers and view.buffer.dtype in ("float32", "int32", "int64")):
         raise BundleError(f"it converts {view.buffer.dtype} to the ONNX type {to}")
     t.values[node.outputs[0]] = view

@@ -17,6 +17,7 @@ from edgebll.kernel.errors import EdgebllError, ExportError
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.graph.complex_value import Complex
 from edgebll_export.graph.constant_folding import known_tensors
+from edgebll_export.lowering.pointwise.promotion import cast
 from edgebll_export.lowering.result_check import checked, failure
 from edgebll_export.lowering.shape import filled
 from edgebll_export.lowering_registry import COMPLEX_LOWERINGS, LOWERINGS, Lowering
@@ -68,8 +69,15 @@ class _Lowerer:
                 raise ExportError(f"{self.name}: graphs do not hold the output {name}, such as the indices of maxima")
             if isinstance(self.values[node], Complex):
                 raise ExportError(f"{self.name}: the output {name} is complex; return torch.view_as_real of it")
-            self.builder.output(name, checked(self.builder, self.values[node], node.meta.get("val")))
+            self.builder.output(name, self._result(node))
         return self.builder.build(self.name), tuple(used)
+
+    def _result(self, node: fx.Node) -> Value:
+        """What an output is, in the dtype that PyTorch's has."""
+        fake = node.meta.get("val")
+        value: Value = checked(self.builder, self.values[node], fake)
+        dtype = value.dtype if fake is None else dtype_name(fake.dtype)
+        return value if value.dtype == dtype else cast(self.builder, value, dtype)
 
     def _constant(self, tensor: Tensor) -> Value | Complex:
         """A constant; of one element where all are equal, and numbers that an axis repeats once."""

@@ -39,7 +39,7 @@ _FUNCTIONS = """These functions of PyTorch look at values, count on strides or h
 that compute the same take their place. What of their options has no static form is refused with its name."""
 
 _SMALL = """Graphs for the target `microcontroller` hold these operators of ONNX, and no others. Entries above that need
-more, such as sorting, general powers or integer arithmetic, are refused. `devices/firmware/OPERATORS.md` says what each takes
+more, such as sorting, sines or positions that are computed, are refused. `devices/firmware/OPERATORS.md` says what each takes
 and gives. Written with them are {composed}, and all pooling and norms."""
 
 

@@ -17,6 +17,7 @@ from onnx import helper
 
 from edgebll_export.passes.value_names import Names, Nodes, attribute, with_inputs
 
+_NO_FRACTION = 1.5 * 2.0**23
 _ERF_SCALE = 0.3275911
 _ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
@@ -137,6 +138,17 @@ def _sign(w: FormWriter, node: onnx.NodeProto) -> str:
     return w.put("Sub", above, below)
 
 
+def _round(w: FormWriter, node: onnx.NodeProto) -> str:
+    """To the even one of two whole numbers as near: below 2^22 a sum with 1.5 * 2^23 has no room for a fraction."""
+    (x,) = node.input
+    rounded = w.put("Sub", w.put("Add", x, _NO_FRACTION), _NO_FRACTION)
+    return w.chosen(w.above(2.0**22, w.put("Abs", x)), rounded, x)
+
+
+def _xor(w: FormWriter, node: onnx.NodeProto) -> str:
+    return w.put("Not", w.put("Equal", *node.input, dtype="bool"))
+
+
 def _less(w: FormWriter, node: onnx.NodeProto) -> str:
     return w.above(node.input[1], node.input[0])
 
@@ -180,9 +192,11 @@ FORMS: dict[str, Form] = {
     "Max": _in_pairs,
     "Min": _in_pairs,
     "ReduceMin": _reduce_min,
+    "Round": _round,
     "Sigmoid": lambda w, node: _sigmoid(w, node.input[0]),
     "Sign": _sign,
     "Softmax": _softmax,
     "Softplus": _softplus,
     "Tanh": _tanh,
+    "Xor": _xor,
 }

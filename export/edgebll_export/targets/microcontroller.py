@@ -28,7 +28,7 @@ _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WHOLE = ("int32", "int64")
 _REMEDIES = {
     "GatherElements": "pick by a one-hot matrix",
-    "Pow": "multiply instead, or use torch.sqrt and torch.exp",
+    "Pow": "raise to a constant power, or write it with torch.exp and torch.log",
     "TopK": "use amax or amin, which give the largest or smallest element",
     "ArgMax": "use amax, and compare with it",
     "ArgMin": "use amin, and compare with it",
@@ -60,8 +60,10 @@ class OperatorList:
 def operator_list() -> OperatorList:
     """The list, read once."""
     content = tomllib.loads(Path(__file__).with_name("microcontroller.toml").read_text(encoding="utf-8"))
-    operators = {name: frozenset(group["takes"]) for group in content["operators"] for name in group["names"]}
-    composed = {name: frozenset(content["composed"]["takes"]) for name in content["composed"]["names"]}
+    operators, composed = (
+        {name: frozenset(group["takes"]) for group in content[kind] for name in group["names"]}
+        for kind in ("operators", "composed")
+    )
     kernels: dict[str, tuple[str, ...]] = {}
     for group in content["operators"]:
         kernels[group["kernel"]] = tuple(sorted((*kernels.get(group["kernel"], ()), *group["names"])))
@@ -105,9 +107,11 @@ def _by_types(operator: str, dtypes: Sequence[str], attributes: Mapping[str, Any
     """What depends on more than the first input's type."""
     if operator == "Where" and dtypes[1] != "float32":
         return f"chooses between numbers of float32 alone, not of {dtypes[1]}; convert them with .float() before"
+    if operator == "Gather" and dtypes[1] not in _WHOLE:
+        return "picks by whole numbers that come from outside, not by computed ones"
     if operator == "Cast":
         to = np.dtype(helper.tensor_dtype_to_np_dtype(attributes["to"])).name
-        if to != "float32" and not (to in _WHOLE and dtypes[0] in _WHOLE):
+        if to != "float32" and not (to in _WHOLE and dtypes[0] in ("float32", *_WHOLE)):
             return f"does not convert {dtypes[0]} to {to}; compute in float32"
     return None
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import onnx
 import pytest
+import torch
 from support.slow import slow_after
 from support.small_networks import foreign_operators, small_network_of
-from torch import nn
+from torch import Tensor, nn
 
 from edgebll.kernel.bundle import Bundle, open_bundle
-from edgebll.learning import SGD, Adam, AdamW, Optimizer, make_rule, make_steps
+from edgebll.kernel.microcontroller import plan_block
+from edgebll.learning import SGD, Adam, AdamW, Optimizer, SeededDropout, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork
+from edgebll_devices.runtimes.golden_replay import failures, replay
 from edgebll_export import export_bundle, make_target, verify_bundle
 from edgebll_export.bundles.block_models import block_models
 
@@ -65,6 +68,45 @@ def test_blocks_train_as_the_users_module_does(name: str, rule: str, optimizer: 
     rows = verify_bundle(tmp_path / "bundle", steps=3, network=network)
     assert {"step", "forward"} <= {row.graph for row in rows}
     assert not [row for row in rows if row.failed]
+
+
+class Varied(nn.Module):
+    """What people put in blocks besides convolutions: a counter of calls, dropout, norms, pooling, a join, a shuffle."""
+
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.table = nn.Embedding(9, 8)
+        self.wide = nn.Sequential(nn.Conv1d(8, 8, 3, padding=2, dilation=2, groups=2), nn.GroupNorm(2, 8), nn.GELU())
+        self.deep = nn.Sequential(nn.Conv1d(8, 8, 1), SeededDropout(0.25, seed=3), nn.InstanceNorm1d(8, affine=True), nn.SiLU())
+        self.shuffle = nn.PixelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, 6) to (B, 4, 6)."""
+        if self.training:
+            self.calls += 1
+        rows = self.table(x).transpose(1, 2)
+        joined = torch.cat([self.wide(rows), self.deep(rows) + rows], 1)
+        tiles = self.shuffle(joined.unflatten(2, (2, 3)))
+        return nn.functional.max_pool2d(tiles.softmax(1), (1, 2), ceil_mode=True).flatten(2).amax(
+            2, keepdim=True
+        ) * tiles.flatten(2)
+
+
+def test_layers_of_all_kinds_train_and_are_planned(tmp_path: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        blocks = [Varied(), nn.Sequential(nn.Flatten(), nn.Linear(96, 3))]
+    network = BlockNetwork(blocks, 3, (6,), input_dtype="int64", input_range=(0, 8))
+    bundle = exported(network, "bll", AdamW(clip_norm=1.0), tmp_path / "bundle")
+    assert not [row for row in verify_bundle(tmp_path / "bundle", steps=3, network=network) if row.failed]
+    calls = next(place for place in plan_block(bundle, "block0").state.tensors if place.tensor.name == "net.calls")
+    assert calls.tensor.dtype == "int64"
+    assert not failures(replay(bundle, "block0", "ordered"))  # to the bits of the C runtime
+    golden = bundle.golden("block0")
+    assert golden["final/net.calls"] == bundle.manifest.golden_steps
 
 
 #: Nodes and bytes of constants of the step graph of a block, BLL with momentum, batches of 1: most that there may be.

@@ -62,6 +62,13 @@ LAYERS: dict[str, tuple[Callable[..., Tensor], Shapes]] = {
     "concatenation": (lambda x, y: torch.cat([x, y.flip(1)], 1), [(3, 2, 4), (3, 5, 4)]),
     "padding cut off": (lambda x: F.pad(x, (-1, 2, 1, -1)), [(2, 5, 4)]),
     "upsampling": (lambda x: F.interpolate(x, scale_factor=2), [(2, 3, 3, 4)]),
+    "rms norm": (lambda x, w: F.rms_norm(x, (5,), w), [(3, 5), (5,)]),
+    "powers": (lambda x: x**3 + x**-2 + (x.abs() + 0.1) ** 2.5 + (x.abs() + 0.1) ** -1.3 + 2**x, [(3, 5)]),
+    "largest, with ties": (lambda x: x.round().abs().amax((1, 2)) * x.mean((1, 2)), [(2, 3, 5)]),
+    "rounded": (lambda x: (x * 8).round() * x, [(3, 5)]),
+    "counted": (lambda x: x * (x > 0).sum(1, keepdim=True), [(3, 5)]),
+    "whole numbers": (lambda x: x * (x.long() * 2 - 1).clamp(min=-2), [(3, 5)]),
+    "truth": (lambda x: torch.where((x > 0).any(1, keepdim=True) ^ (x < 1).all(0), x, x * x), [(3, 5)]),
     "running sum": (lambda x: x.cumsum(1), [(3, 5)]),
 }
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -35,7 +35,7 @@ TARGET = make_target("microcontroller")
         ("Tanh", ["float32"], {}, None),
         ("MaxPool", ["float32"], {}, "has no operator MaxPool; devices/firmware/OPERATORS.md lists those it has"),
         ("TopK", ["float32", "int64"], {}, "has no operator TopK; use amax or amin"),
-        ("Pow", ["float32", "float32"], {}, "has no operator Pow; multiply instead"),
+        ("Pow", ["float32", "float32"], {}, "has no operator Pow; raise to a constant power"),
         ("Scan", ["float32"], {}, "has no operator Scan"),
         ("Mul", ["int64", "int64"], {}, "takes no int64 in Mul; convert it with .float() before"),
         ("Mul", ["float16", "float16"], {}, "does not compute in float16; compute in float32"),
@@ -46,7 +46,9 @@ TARGET = make_target("microcontroller")
         ("Where", ["bool", "int64", "int64"], {}, "chooses between numbers of float32 alone, not of int64"),
         ("Cast", ["uint8"], {"to": TensorProto.FLOAT}, None),
         ("Cast", ["int32"], {"to": TensorProto.INT64}, None),
-        ("Cast", ["float32"], {"to": TensorProto.INT64}, "does not convert float32 to int64; compute in float32"),
+        ("Cast", ["float32"], {"to": TensorProto.INT64}, None),
+        ("Cast", ["float32"], {"to": TensorProto.UINT8}, "does not convert float32 to uint8; compute in float32"),
+        ("Gather", ["float32", "float32"], {"axis": 0}, "picks by whole numbers that come from outside, not by computed ones"),
         ("Cast", ["float32"], {"to": TensorProto.DOUBLE}, "does not convert float32 to float64"),
     ],
 )
@@ -71,11 +73,11 @@ class Called(nn.Module):
     ("function", "shape", "said"),
     [
         (lambda x: x.topk(2)[0], (4,), r"block0/forward: a microcontroller has no operator TopK; .*aten\.topk.*layer '0\.1'"),
-        (lambda x: x.abs() ** 0.3, (4,), r"block0/forward: a microcontroller has no operator Pow; .*aten\.pow.*layer '0\.1'"),
+        (lambda x: x.abs() ** x, (4,), r"block0/forward: a microcontroller has no operator Pow; .*aten\.pow.*layer '0\.1'"),
         (
-            lambda x: x.reshape(len(x), 1, 2, 1, 2, 1).flip(4).sum((1, 2)),
+            lambda x: x.reshape(len(x), 1, 2, 1, 2, 1, 1).flip(4).sum((1, 2)),
             (4,),
-            r"block0/forward: the target microcontroller has 5 axes at most, and \w+ has a value of 6 .*layer '0\.1'",
+            r"block0/forward: the target microcontroller has 6 axes at most, and \w+ has a value of 7 .*layer '0\.1'",
         ),
     ],
 )

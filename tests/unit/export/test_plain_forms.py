@@ -30,6 +30,7 @@ CASES: dict[str, tuple[dict[str, Any], Callable[..., Tensor]]] = {
     "Erf": ({}, torch.erf),
     "HardSigmoid": ({"alpha": 1 / 6, "beta": 0.5}, F.hardsigmoid),
     "LeakyRelu": ({"alpha": 1.5}, lambda x: F.leaky_relu(x, 1.5)),
+    "Round": ({}, torch.round),
     "Sigmoid": ({}, torch.sigmoid),
     "Sign": ({}, torch.sign),
     "Softplus": ({}, lambda x: torch.logaddexp(x, torch.zeros_like(x))),

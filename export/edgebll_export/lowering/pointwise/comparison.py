@@ -60,7 +60,7 @@ def where(g: GraphBuilder, condition: Value, x: Value | float, y: Value | float)
         return g.elementwise("Or", [kept, others], dtype="bool")
     inside = computed_in(common)
     left, right = aligned(g, x, y, dtype=inside)
-    return to_copy(g, g.elementwise("Where", [condition, left, right], dtype=inside), common)
+    return to_copy(g, g.elementwise("Where", [condition, left, right], dtype=left.dtype), common)
 
 
 @lowering("aten.masked_fill.Scalar", "aten.masked_fill.Tensor", family=_FAMILY)

@@ -19,6 +19,8 @@ from edgebll_export.lowering.pointwise.promotion import (
 from edgebll_export.lowering_registry import lowering
 
 _FAMILY = "element-wise"
+#: Largest whole power that is computed by squaring.
+_MOST_PRODUCTS = 64
 #: Arithmetic of truth values, which are 0 and 1.
 _OF_TRUTH = {"Mul": "And", "Min": "And", "Add": "Or", "Max": "Or"}
 
@@ -89,7 +91,17 @@ def power(g: GraphBuilder, x: Value, exponent: float) -> Value:
         return binary(g, "Mul", x, x)
     if exponent == 0.5:
         return g.elementwise("Sqrt", [x])
-    return binary(g, "Pow", x, float(exponent))
+    return _power_by_products(g, x, exponent) if g.target.compact else binary(g, "Pow", x, float(exponent))
+
+
+def _power_by_products(g: GraphBuilder, x: Value, exponent: float) -> Value:
+    """Whole powers and their halves by products and a root, others by the logarithm, which takes no negative x either."""
+    whole, half = divmod(abs(exponent), 1)
+    if half not in (0, 0.5) or whole > _MOST_PRODUCTS:
+        return g.elementwise("Exp", [binary(g, "Mul", g.elementwise("Log", [x]), exponent)])
+    result = _integer_power(g, x, int(whole))
+    result = binary(g, "Mul", result, g.elementwise("Sqrt", [x])) if half else result
+    return g.elementwise("Reciprocal", [result]) if exponent < 0 else result
 
 
 def _integer_power(g: GraphBuilder, x: Value, exponent: int) -> Value:

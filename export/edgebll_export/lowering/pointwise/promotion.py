@@ -14,6 +14,8 @@ from edgebll_export.lowering_registry import lowering
 
 #: What a Python number of each category becomes where no tensor is of that category.
 _DEFAULTS = ("bool", "int64", "float32")
+#: Compact targets compute in float32 alone, which holds whole numbers up to 2^24.
+_WHOLE = ("int32", "int64")
 #: ONNX Runtime and TensorRT have few kernels for these; in int32 the result wraps around to the same bits.
 _SMALL = ("uint8", "int8", "int16")
 _HALF_RANGE = (float(np.finfo(np.float16).tiny), float(np.finfo(np.float16).max))
@@ -48,8 +50,10 @@ def _wider(x: str, y: str) -> str:
 
 
 def aligned(g: GraphBuilder, *operands: Value | float, dtype: str | None = None) -> list[Value]:
-    """The operands in one dtype, by default their common one; numbers become constants."""
+    """The operands in one dtype, by default their common one; numbers become constants, and integers floats where compact."""
     common = dtype or common_type(*operands)
+    if g.target.compact and common in _WHOLE:
+        common = "float32"
     return [to_copy(g, x, common) if isinstance(x, Value) else _number(g, x, common) for x in operands]
 
 
@@ -99,8 +103,20 @@ def changes_nothing(x: Value | float, y: Value | float, neutral: float) -> bool:
 
 
 @lowering("aten._to_copy.default", family="element-wise")
-def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Value:
+def converted(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Value:
     """Conversion to another dtype; device and layout do not matter here."""
+    if g.target.compact and dtype in _WHOLE and x.dtype == "float32" and x.constant is None:
+        down, up = g.elementwise("Floor", [x]), g.elementwise("Ceil", [x])
+        sides = [g.elementwise(operator, [part, lift(g, 0.0, x)]) for operator, part in (("Max", down), ("Min", up))]
+        x = g.elementwise("Add", sides)  # cut towards zero
+    return to_copy(g, x, dtype)
+
+
+def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None) -> Value:
+    """X in another dtype.
+
+    On compact targets whole numbers that are computed stay floats, of which none is between two whole numbers.
+    """
     if dtype is None or dtype == x.dtype:
         return x
     if x.constant is not None:
@@ -108,4 +124,14 @@ def to_copy(g: GraphBuilder, x: Value, dtype: str | None = None, **_: Any) -> Va
             return replace(g.constant(x.constant.astype(dtype)), shape=x.shape)
     if g.target.is_tensorrt and x.dtype == "uint8" and dtype not in ("float32", "float16"):  # it casts bytes to these alone
         x = to_copy(g, x, "float32")
+    if g.target.compact and dtype in _WHOLE and x.dtype in ("float32", "bool"):
+        return to_copy(g, x, "float32")
+    if g.target.compact and dtype == "bool":
+        equal = g.elementwise("Equal", aligned(g, x, 0.0, dtype="float32"), dtype="bool")
+        return g.elementwise("Not", [equal])
+    return cast(g, x, dtype)
+
+
+def cast(g: GraphBuilder, x: Value, dtype: str) -> Value:
+    """X in another dtype by an operator."""
     return g.elementwise("Cast", [x], dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

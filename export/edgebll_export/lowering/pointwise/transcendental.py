@@ -64,6 +64,8 @@ def exp2(g: GraphBuilder, x: Value) -> Value:
 @lowering("aten.pow.Tensor_Tensor", "aten.pow.Scalar", family=_FAMILY)
 def power(g: GraphBuilder, x: Value | float, y: Value) -> Value:
     """X to the power y."""
+    if g.target.compact and not isinstance(x, Value) and x > 0:
+        return g.elementwise("Exp", [binary(g, "Mul", as_float(g, y), math.log(x))])
     return binary(g, "Pow", x, y)
 
 

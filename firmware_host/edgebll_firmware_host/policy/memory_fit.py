@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 from edgebll.kernel.spec.runtime_names import SERIAL
-from edgebll.kernel.support.memory_sizes import size_text
 from edgebll.kernel.wire import Welcome
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.memory_need import Needs
@@ -90,12 +89,13 @@ class Room:
         need, what = self.needs.of(blocks, board.runtime), ", ".join(blocks)
         if killed := self._killed(board, blocks):
             return f"board {board.name} was killed with {', '.join(sorted(killed))}, probably for want of memory; {_CURE}"
+        free, verb = self.free[board.name], "needs" if len(blocks) == 1 else "need"
+        if _is_apart(board):
+            there = f"the microcontroller of board {board.name} has {free:,} bytes for blocks"
+            return f"{there}, but {what} {verb} {need:,}; {_CURE}"
         by = f" by {self.limited_by[board.name]}" if self.limited_by.get(board.name) else ""
-        has, verb = f"{_size(self.free[board.name])}{by}", "needs" if len(blocks) == 1 else "need"
-        if board.runtime == SERIAL:
-            return f"board {board.name} has {has} for blocks, but {what} {verb} {_size(need)} there; {_CURE}"
         return (
-            f"board {board.name} has {has}, but {what} {verb} about {_size(need)} there; {_CURE}, "
+            f"board {board.name} has {free / _MIB:.0f} MiB{by}, but {what} {verb} about {need / _MIB:.0f} MiB there; {_CURE}, "
             "or set memory_mib in its entry if you know better"
         )
 
@@ -127,10 +127,6 @@ def _said(entry: BoardEntry, welcome: Welcome) -> int:
 
 def _limit(entry: BoardEntry, welcome: Welcome) -> str:
     return "its microcontroller" if _is_apart(entry) else welcome.memory_limited_by
-
-
-def _size(count: int) -> str:
-    return size_text(count) if count < _MIB else f"{count / _MIB:.0f} MiB"
 
 
 _CURE = "give it more memory, use more boards or smaller batches"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgebll.kernel.microcontroller.block_memory import BlockMemory
 from edgebll.kernel.spec.runtime_names import SERIAL
+from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.policy.block_placement import place_among
+from edgebll_firmware_host.policy.memory_fit import Room
 from edgebll_firmware_host.policy.memory_need import BOARD_BYTES, Needs
 
 
@@ -26,3 +29,17 @@ def test_no_plans_are_made_for_other_boards() -> None:
         raise AssertionError("planned for a board that is no microcontroller")
 
     assert Needs({"block0": 7}, {"block0": 0}, {"block0": 0}, fails).of(("block0",)) == BOARD_BYTES + 7
+
+
+def test_blocks_go_to_the_microcontroller_that_holds_them() -> None:
+    """A large one on a board of its own, and what fits nowhere is refused to the byte."""
+    needs = Needs({"block0": 7, "block1": 8}, {"block0": 0, "block1": 0}, {"block0": 0, "block1": 0}, planned)
+    boards = [BoardEntry(name, f"tcp://127.0.0.1:{at}", runtime=SERIAL) for at, name in enumerate("ab", 7000)]
+    fits = Room(needs, {"a": 2080, "b": 1400})
+    placed = place_among(["block0", "block1"], [1.0, 1.0], boards, "ab", fits)
+    assert placed.blocks == {"b": ("block0",), "a": ("block1",)}
+    assert fits.problem(placed.blocks, boards) == ""
+    short = Room(needs, {"a": 2079, "b": 1400}, {"a": "its microcontroller"})
+    assert short.problem({"a": ("block1",)}, boards).startswith(
+        "the microcontroller of board a has 2,079 bytes for blocks, but block1 needs 2,080; "
+    )

@@ -24,6 +24,7 @@ _ASK_S, _OPEN_S = 0.3, 0.2
 #: How long a port may be gone in the middle of a run, and how long loading waits for one.
 GONE_S, AWAITED_S = 5.0, 20.0
 _MAX_REPLY_BYTES = 1 << 16
+_RESTARTED = "the microcontroller at {} was restarted: what it had learned since the last snapshot is lost"
 
 
 def _never() -> None:
@@ -51,6 +52,7 @@ class MicrocontrollerLink:
         self._port: SerialPort | None = None
         self._decoder = FrameDecoder(_MAX_REPLY_BYTES)
         self._sequence = 0
+        self._astray = False
 
     @property
     def boot(self) -> int:
@@ -73,6 +75,7 @@ class MicrocontrollerLink:
             self._sequence = report.last + 1
             report = self._ask(wait_s, check)
         self.report = report
+        self._astray = False
         return report
 
     def exchange(self, wanted: Sequence[BoardRequest]) -> list[bytes]:
@@ -87,12 +90,11 @@ class MicrocontrollerLink:
         Raises:
             LinkError: the line is gone for good, or the microcontroller was restarted. BoardError: it refused one.
         """
-        report = self.report
-        if report is None:
-            raise LinkError(f"nobody has been greeted at {self.address}; load the block again")
+        report = self._in_step()
         first, self._sequence = self._sequence + 1, self._sequence + len(wanted)
         under_way = Exchange(wanted, first, report.credit_bytes, report.boot, self._timing, time.monotonic())
         gone_until: float | None = None
+        self._astray = True  # until all is answered: of what is refused, nobody knows how much was done
         while not under_way.done:
             try:
                 self._turn(under_way)
@@ -102,8 +104,18 @@ class MicrocontrollerLink:
                 gone_until = gone_until or time.monotonic() + self._gone_s
                 self._again(first - 1, gone_until, error)
                 under_way.go_on(time.monotonic())
+        self._astray = False
         self.resent += under_way.resent
         return [reply or b"" for reply in under_way.replies]
+
+    def _in_step(self) -> BoardReport:
+        """What the microcontroller said of itself; in a new session where the last requests were not all answered."""
+        before = self.report
+        if before is None:
+            raise LinkError(f"nobody has been greeted at {self.address}; load the block again")
+        if self._astray and self.greet(self._gone_s).boot != before.boot:
+            raise BoardRestarted(_RESTARTED.format(self.address))
+        return before
 
     def _turn(self, under_way: Exchange) -> None:
         port = self._port
@@ -136,9 +148,7 @@ class MicrocontrollerLink:
         report = self._ask(left_s, _never)
         self._sequence = kept
         if report.boot != before:
-            raise BoardRestarted(
-                f"the microcontroller at {self.address} was restarted: what it had learned since the last snapshot is lost"
-            )
+            raise BoardRestarted(_RESTARTED.format(self.address))
 
     def _ask(self, wait_s: float, check: Callable[[], None]) -> BoardReport:
         """INFO, until it is answered."""

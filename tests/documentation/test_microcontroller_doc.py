@@ -12,6 +12,7 @@ from edgebll.cli.app import app
 from edgebll.kernel.bundle import open_bundle
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_export_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = Document("docs/how-to/train-on-a-microcontroller.md")

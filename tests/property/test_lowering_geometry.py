@@ -1,6 +1,6 @@
 """Convolutions and pooling of any geometry: value and gradients on ONNX Runtime against float64 autograd.
 
-Over one and two axes also in the forms for microcontrollers.
+A third of those over one and two axes also in the forms for microcontrollers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _check_targets(function: Callable[..., Tensor], inputs: list[Tensor], axes: int) -> None:
-    for target in TARGETS if axes < 3 else TARGETS[:1]:
+    both = axes < 3 and sum(inputs[0].shape) % 3 == 0
+    for target in TARGETS if both else TARGETS[:1]:
         assert_lowered_equals_float64(function, inputs, target=target)
 
 

@@ -23,7 +23,7 @@ from edgebll_export.bundles.block_models import block_models
 TARGET = make_target("microcontroller")
 PLAIN = SGD(momentum=0.0, nesterov=False, weight_decay=0.0)
 MOMENTUM = SGD(nesterov=False, weight_decay=0.0)
-#: Network, rule and optimiser; the first are the quick ones.
+#: Network, rule and optimiser; the first is the quick one.
 CASES: list[tuple[str, str, Optimizer]] = [
     ("mlp", "bll", MOMENTUM),
     ("mlp", "backprop", Adam()),
@@ -58,7 +58,7 @@ def exported(network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path,
     return bundle
 
 
-@pytest.mark.parametrize(("name", "rule", "optimizer"), slow_after(2, CASES))
+@pytest.mark.parametrize(("name", "rule", "optimizer"), slow_after(1, CASES))
 def test_blocks_train_as_the_users_module_does(name: str, rule: str, optimizer: Optimizer, tmp_path: Path) -> None:
     network = small_network_of(name)
     if rule in ("backprop", "fa"):

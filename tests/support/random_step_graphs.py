@@ -18,7 +18,7 @@ from edgebll.kernel.spec.manifest import NEXT
 
 #: Results stay small, so that float32 holds all sums of products of them exactly.
 _BOUND = 4.0
-_SHAPES = [(2, 3), (4, 3), (3, 4), (2, 2, 3), (6,), (1, 2, 4, 4), (12,), (1, 3, 4)]
+_SHAPES = [(2, 3), (4, 3), (3, 4), (2, 2, 3), (6,), (1, 2, 4, 4), (12,), (1, 3, 4), (4, 1), (1, 3)]
 
 
 class StepGraph:
@@ -69,7 +69,8 @@ def _binary(g: StepGraph) -> None:
     shape = g.shapes[a]
     same = [name for name, other in g.shapes.items() if other == shape]
     kept = tuple(1 if g.random.random() < 0.5 else size for size in shape)
-    b = g.random.choice([*same, g.constant(np.full(kept, 2.0, np.float32))])
+    numbers = [name for name, other in g.shapes.items() if not other]
+    b = g.random.choice([*same, *numbers[:2], g.constant(np.full(kept, 2.0, np.float32))])
     operator = g.random.choice(["Add", "Sub", "Mul", "Max", "Min"])
     g.bounded(g.add(operator, g.random.sample([a, b], 2), shape))
 

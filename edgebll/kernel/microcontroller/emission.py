@@ -9,6 +9,7 @@ from edgebll.kernel.microcontroller.element_programs import OperandSlots, TooLar
 from edgebll.kernel.microcontroller.expressions import Expression
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, PlannedKernel, Reduction, RowGather, WindowSum
 from edgebll.kernel.microcontroller.loops import Loops
+from edgebll.kernel.microcontroller.outer_products import OuterProduct, outer_product
 from edgebll.kernel.microcontroller.plan_kernels import (
     ConvKernel,
     ElementKernel,
@@ -17,7 +18,7 @@ from edgebll.kernel.microcontroller.plan_kernels import (
     PlanKernel,
     ReduceKernel,
 )
-from edgebll.kernel.microcontroller.plan_parts import Instruction, Operand, PlanDtype
+from edgebll.kernel.microcontroller.plan_parts import Instruction, Operand, PlanDtype, Region
 from edgebll.kernel.microcontroller.product_loops import ProductLoops, matrix_loops, window_as_product
 from edgebll.kernel.microcontroller.views import BufferRole, StridedView
 
@@ -77,6 +78,11 @@ class Emitter:
             return self._reduce(kernel, source)
         if isinstance(source, RowGather):
             return self._gather(kernel, source)
+        outer = outer_product(kernel)
+        if outer is not None and self._apart(outer, kernel):
+            slots = OperandSlots()
+            program = self._program(outer.without(kernel), slots, len(kernel.shape), True)
+            return self._product(outer.loops(kernel.shape, [one.strides for one in _operands(slots)]), slots, program)
         slots = OperandSlots()
         program = self._program(kernel, slots, len(kernel.shape), source is not None)
         strides = [operand.strides for operand in _operands(slots)]
@@ -93,6 +99,20 @@ class Emitter:
         targets = [slots.slot(operand) for operand in operands]
         integers = [slot for slot, one in zip(targets, operands, strict=True) if one.dtype is not PlanDtype.FLOAT32]
         return compiled(kernel.roots, targets, self._leaf(rank), slots, sums, integers)
+
+    def _apart(self, outer: OuterProduct, kernel: PlannedKernel) -> bool:
+        """Whether no factor lies where the kernel writes, which a sum may not read."""
+        written = [self._bytes_of(view) for view, _ in kernel.stores]
+        return not any(
+            region is other and low <= end and start <= high
+            for region, low, high in (self._bytes_of(outer.a), self._bytes_of(outer.b))
+            for other, start, end in written
+        )
+
+    def _bytes_of(self, view: StridedView) -> tuple[Region, int, int]:
+        """The region of a view, its first and its last element there, for float32."""
+        operand, (low, high) = self._placement.operand(view, view.strides, len(view.shape)), view.span
+        return operand.region, operand.offset - view.offset + low, operand.offset - view.offset + high
 
     def _leaf(self, rank: int) -> _Leaf:
         def leaf(part: Expression) -> tuple[Hashable, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,4 +97,17 @@ def rewritten(roots: Sequence[Expression], change: Callable[[Expression], Expres
             if leaf is None:
                 return None
             made[id(part)] = leaf
+    return [made[id(root)] for root in roots]
+
+
+def replaced(roots: Sequence[Expression], changes: Mapping[int, Expression]) -> list[Expression]:
+    """Expressions with other parts, by the identity of the old ones."""
+    made: dict[int, Expression] = {}
+    for part in parts(roots):
+        if id(part) in changes:
+            made[id(part)] = changes[id(part)]
+            continue
+        arguments = tuple(made[id(argument)] for argument in part.arguments)
+        same = all(one is other for one, other in zip(arguments, part.arguments, strict=True))
+        made[id(part)] = part if same else Expression(part.operator, arguments)
     return [made[id(root)] for root in roots]

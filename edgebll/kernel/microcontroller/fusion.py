@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgebll.kernel.microcontroller.dependencies import in_order, is_allowed
+from edgebll.kernel.microcontroller.hoisting import hoisted
 from edgebll.kernel.microcontroller.kernels import PlannedKernel
 from edgebll.kernel.microcontroller.lifetimes import peak_bytes, storages
 from edgebll.kernel.microcontroller.merging import absorbed, inlined
@@ -47,7 +48,7 @@ def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Kernels:
         ends: of the graph.
     """
     fusion = _Fusion(list(kernels), ends)
-    while fusion.sweep():
+    while fusion.sweep() or fusion.hoist():
         pass
     return fusion.kernels
 
@@ -68,6 +69,17 @@ class _Fusion:
                 current = self._merge_into(current)
                 any_merged = any_merged or current is not None
         return any_merged
+
+    def hoist(self) -> bool:
+        """Compute before a kernel what it would compute repeatedly, wherever that is better; whether it was anywhere."""
+        any_hoisted = False
+        for kernel in list(self.kernels):
+            current: PlannedKernel | None = kernel
+            while current is not None:
+                new = next((new for new in hoisted(current) if self._accept([current], new)), None)
+                current = None if new is None else new[-1]
+                any_hoisted = any_hoisted or new is not None
+        return any_hoisted
 
     def _merge_into(self, reader: PlannedKernel) -> PlannedKernel | None:
         """The kernel that took the reader's place, if one did."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: A last loop shorter than this changes places with a longer one where the order is free.
-_SHORT = 8
-
 
 @dataclass(frozen=True)
 class Loops:
@@ -39,7 +36,7 @@ class Loops:
 
     def longest_last(self) -> Loops:
         """The same in an order that has a long loop last, along which the runtime works."""
-        if not self.extents or self.extents[-1] >= _SHORT:
+        if not self.extents or 2 * self.extents[-1] > max(self.extents):
             return self
         longest = max(range(len(self.extents)), key=lambda axis: (self.extents[axis], axis))
         order = [*(axis for axis in range(len(self.extents)) if axis != longest), longest]

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebll.kernel.bundle.onnx_file import Node
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.microcontroller.expressions import SUM, Expression, load, number
+from edgebll.kernel.microcontroller.expressions import SUM, Expression, load, number, rewritten
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, WindowSum
 from edgebll.kernel.microcontroller.translation import Translation, translates
 from edgebll.kernel.microcontroller.views import StridedView
@@ -38,7 +38,12 @@ def _product(t: Translation, node: Node, a: StridedView, b: StridedView, result:
     if a.shape[-1] != b.shape[-2]:
         raise BundleError(f"a matrix of shape {list(a.shape)} does not fit one of {list(b.shape)}")
     shape = (*a.shape[:-1], b.shape[-1])
-    t.values[node.outputs[0]] = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
+    if a.shape[-1] == 1:
+        one = Expression("mul", (load(a.expanded(shape)), load(b.expanded(shape))))
+        (result,) = rewritten([result], lambda leaf: one if leaf is SUM else leaf) or [one]
+        t.values[node.outputs[0]] = t.computed(node.outputs[0], shape, result)
+    else:
+        t.values[node.outputs[0]] = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
 
 
 def _grouped(view: StridedView, axis: int, groups: int) -> StridedView:

@@ -1,0 +1,180 @@
+"""A block of a bundle as C: its plans and initial state as constants, with the sizes that firmware of one's own needs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.microcontroller import BlockPlan, plan_block
+from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.support.atomic_files import write_atomic
+from edgebll.kernel.version import __version__
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+#: Words of C99 and C++ that a name could be.
+_KEYWORDS = """
+auto asm bool break case catch char class const continue default delete do double else enum explicit export extern
+false float for friend goto if inline int long main mutable namespace new operator private protected public
+register restrict return short signed sizeof static struct switch template this throw true try typedef typename
+union unsigned using virtual void volatile while
+"""
+_WORD, _WORDS_A_LINE = 4, 10
+
+
+@dataclass(frozen=True)
+class CBlock:
+    """A block written in C.
+
+    Attributes:
+        name: of its constant, and of both files.
+        plan: of the block.
+        header: content of NAME.h.
+        source: content of NAME.c.
+    """
+
+    name: str
+    plan: BlockPlan
+    header: str
+    source: str
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of flash."""
+        return self.plan.plan_bytes + self.plan.state_bytes
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write both files, each whole or not at all.
+
+        Args:
+            folder: where; made where it is missing.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        paths = [folder / f"{self.name}.c", folder / f"{self.name}.h"]
+        for path, text in zip(paths, (self.source, self.header), strict=True):
+            write_atomic(path, text.encode("ascii"))
+        return paths
+
+
+def block_as_c(bundle: Bundle, block: str, name: str | None = None) -> CBlock:
+    """Write a block in C.
+
+    Args:
+        bundle: exported for the target "microcontroller".
+        block: name of one of its blocks.
+        name: of the constant in C; by default the block's.
+
+    Raises:
+        ConfigError: the name is none for C. BundleError: there is no such block, it cannot run on a microcontroller, or it
+            takes more than the C library gives.
+    """
+    spec = bundle.manifest.block(block)
+    name = block if name is None else name
+    _check_name(name)
+    _check_inputs(spec, bundle)
+    plan = plan_block(bundle, block)
+    return CBlock(name, plan, "\n".join(_header(bundle, spec, plan, name)) + "\n", _source(plan, name, _initial(bundle, plan)))
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name in _KEYWORDS.split() or name.startswith("edgebll"):
+        raise ConfigError(
+            f"{name!r} cannot name a block in C; give one with --name, of lower-case letters, digits and _, that is no word of "
+            "C and does not begin with edgebll"
+        )
+
+
+def _check_inputs(spec: BlockSpec, bundle: Bundle) -> None:
+    more = [*(tensor.name for tensor in spec.received), *(name for name in spec.scalars if name != "lr")]
+    if more:
+        raise BundleError(
+            f"{bundle.path}/{spec.name} takes {', '.join(more)} besides x, y and lr, which the C library does not give; export "
+            "a network of one input with a rule without side streams, or host the block with `edgebll firmware build`"
+        )
+
+
+def _initial(bundle: Bundle, plan: BlockPlan) -> bytes:
+    """The state region as it is at the start."""
+    state, values = bytearray(plan.state_bytes), bundle.state(plan.block)
+    for place in plan.state.tensors:
+        content = np.ascontiguousarray(values[place.tensor.name], np.dtype(place.tensor.dtype).newbyteorder("<")).tobytes()
+        state[place.offset : place.offset + len(content)] = content
+    return bytes(state)
+
+
+def _header(bundle: Bundle, spec: BlockSpec, plan: BlockPlan, name: str) -> Iterator[str]:
+    upper = name.upper()
+    yield f"/* {spec.name} of the bundle {bundle.manifest_sha256[:16]}, by edgebll {__version__}. Do not change; embed again."
+    yield " *"
+    yield from (f" * {line}" for line in _table(spec))
+    yield " *"
+    yield " * The state, byte by byte: at, dtype, shape, name."
+    yield " *"
+    yield from (f" * {place.offset:8}  {_described(place.tensor)}  {place.tensor.name}" for place in plan.state.tensors)
+    yield " */"
+    yield f"#ifndef {upper}_H"
+    yield f"#define {upper}_H"
+    yield ""
+    yield '#include "edgebll.h"'
+    yield ""
+    yield from (f"#define {upper}_{word} {number}u" for word, number in _numbers(spec, plan).items())
+    yield ""
+    yield "#ifdef __cplusplus"
+    yield 'extern "C"'
+    yield "#endif"
+    yield f"extern const struct edgebll_exported {name};"
+    yield ""
+    yield "#endif"
+
+
+def _table(spec: BlockSpec) -> Iterator[str]:
+    """What goes in and comes out."""
+    yield f"x        {_described(spec.input)}"
+    if spec.takes_labels:
+        yield f"y        {_described(spec.labels)}"
+    yield f"a        {_described(spec.output)}, {'scores' if spec.output_role == 'logits' else 'x of the next block'}"
+    if spec.metrics:
+        yield f"metrics  {', '.join(spec.metrics)}"
+    if spec.beta is not None:
+        yield f"beta     {_described(spec.beta)}"
+
+
+def _described(tensor: TensorSpec) -> str:
+    return f"{tensor.dtype}[{', '.join(map(str, tensor.shape))}]"
+
+
+def _numbers(spec: BlockSpec, plan: BlockPlan) -> Mapping[str, int]:
+    """The sizes, by the last part of their macros. No size is 0, for C has no arrays of that."""
+    labels = math.prod(spec.labels.shape) if spec.takes_labels else 1
+    return {
+        "BATCH": spec.input.shape[0],
+        "X_COUNT": math.prod(spec.input.shape),
+        "Y_COUNT": labels,
+        "A_COUNT": math.prod(spec.output.shape),
+        "STATE_BYTES": max(8, plan.state_bytes),
+        "ARENA_BYTES": max(8, -(-plan.arena_bytes // 8) * 8),
+    }
+
+
+def _source(plan: BlockPlan, name: str, state: bytes) -> str:
+    parts = {**plan.encoded, "state": state}
+    arrays = [f"static const uint32_t {name}_{part}[] = {{\n{_words(content)}\n}};\n" for part, content in parts.items()]
+    fields = [f"    .{part} = {name}_{part},\n    .{part}_bytes = {len(content)}u,\n" for part, content in parts.items()]
+    head = f'/* Belongs to {name}.h. Words of little-endian processors, as all are that plans run on. */\n#include "{name}.h"\n'
+    return "\n".join([head, *arrays, f"const struct edgebll_exported {name} = {{\n{''.join(fields)}}};\n"])
+
+
+def _words(content: bytes) -> str:
+    """Bytes as 32-bit words, which keeps them aligned."""
+    whole = content + bytes(-len(content) % _WORD) or bytes(_WORD)
+    words = [f"0x{word:08x}u" for word in np.frombuffer(whole, "<u4").tolist()]
+    lines = (words[at : at + _WORDS_A_LINE] for at in range(0, len(words), _WORDS_A_LINE))
+    return ",\n".join("    " + ", ".join(line) for line in lines)

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from support.documents import Document
+from support.microcontroller_tools import emulated_boards
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.kernel.bundle import open_bundle
+from edgebll_firmware_host.inventory import load_cluster
+
+
+def section(heading: str) -> Document:
+    page = Document("docs/how-to/train-on-a-microcontroller.md")
+    page.text = page.text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return page
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_export_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_export_and_of_the_simulation_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    page = Document("docs/how-to/train-on-a-microcontroller.md")
-    page.text = page.text.split("## Export\n")[1].split("\n## ")[0]
-    for program, *arguments in page.commands():
+    for program, *arguments in (*section("Export").commands(), *section("Try it without a board").commands()):
         assert program == "edgebll"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, (arguments, result.output)
+    placed = json.loads((tmp_path / "runs" / "simulated" / "summary.json").read_text())["placement"]
+    assert placed == {"board0": ["block0"], "board1": ["block1"]}
     assert open_bundle(tmp_path / "bundles" / "mcu").manifest.target == "microcontroller"
+
+
+def test_the_inventory_is_one(tmp_path: Path) -> None:
+    (tmp_path / "cluster.toml").write_text(section("Run over it").fenced("toml")[0])
+    first, second = load_cluster(tmp_path / "cluster.toml").boards
+    assert (first.runtime, first.port, second.runtime, second.port) == ("serial", "/dev/ttyACM0", "onnxruntime", "")
+
+
+@emulated_boards()
+def test_the_firmware_is_built_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _, *arguments in section("Put the firmware on a board").commands():
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+    assert (tmp_path / "fw" / "firmware.bin").stat().st_size > 8000

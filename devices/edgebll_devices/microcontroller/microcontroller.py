@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from edgebll.kernel.errors import BoardError, LinkError
+from edgebll.kernel.microcontroller.plan_format import VERSION
 from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.link import AWAITED_S, MicrocontrollerLink
@@ -53,6 +54,7 @@ class Microcontroller:
         with self._lock:
             before = self._link.boot
             report = self._link.greet(wait_s, check)
+            check_firmware(report, str(self._link.address))
             if self._layout is None or report.boot != before:
                 self._begin(report)
             return report
@@ -118,6 +120,23 @@ class Microcontroller:
         with self._lock:
             self._link.close()
             self._layout = None
+
+
+def check_firmware(report: BoardReport, port: str) -> None:
+    """Refuse a board whose firmware runs other plans than are made here.
+
+    Args:
+        report: what it said of itself.
+        port: where it is, for the message.
+
+    Raises:
+        BoardError: it does.
+    """
+    if report.plan_version != VERSION:
+        raise BoardError(
+            f"the firmware at {port} runs plans of version {report.plan_version}, this edgebll makes version {VERSION}; "
+            "build and flash it again: edgebll firmware build"
+        )
 
 
 def _free(slot: int) -> BoardRequest:

@@ -21,6 +21,9 @@ def doctor(
     data_dir: Annotated[Path | None, typer.Option(help="Look for data sets only in this folder.")] = None,
     folder: Annotated[Path, typer.Option(help="Where runs will be written.")] = Path(),
     key: Annotated[Path | None, typer.Option(help="A board's key file. [default: /etc/edgebll/board.key]")] = None,
+    serial: Annotated[
+        list[str] | None, typer.Option(help="Ask the microcontroller at this port, e.g. /dev/ttyACM0; repeatable.")
+    ] = None,
     root: Annotated[Path, typer.Option(hidden=True, help="Look at the board whose files are below this folder.")] = Path("/"),
     json: JsonOption = False,
 ) -> None:
@@ -28,6 +31,7 @@ def doctor(
     from edgebll.cli.commands.machine_checks import PROBLEM, ROLES, run_checks
     from edgebll_devices.doctor.board_checks import board_checks, is_board
     from edgebll_devices.doctor.board_probe import BoardProbe
+    from edgebll_devices.doctor.microcontrollers import microcontroller_checks
 
     if role and role not in ROLES:
         raise ConfigError(f"--role must be one of {', '.join(ROLES)}, not {role!r}")
@@ -35,6 +39,7 @@ def doctor(
     board = BoardProbe(root=root, key=key)
     if role == "board" or (not role and is_board(board)):
         checks += board_checks(board)
+    checks += microcontroller_checks(board, serial or ())
     problems = [check for check in checks if check.status == PROBLEM]
     here = {check.topic for check in checks if check.status == "ok"}
     able = [name for name, needs in ROLES.items() if not problems and all(need in here for need in needs)]

@@ -91,7 +91,7 @@ def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]
         run = run_of(str(answer))
         return {**row, "problem": str(answer)} if run is None else {**row, "busy": run}
     limits = ("cpus", "memory_limit_bytes", "memory_limited_by", "memory_free_bytes")
-    names = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity")
+    names = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity", "microcontrollers")
     return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
 
 
@@ -108,7 +108,7 @@ def _cores(cpus: float, cores: int) -> str:
 
 def _print_devices(rows: list[dict[str, Any]]) -> None:
     columns = ("board", "endpoint", "edgebll", "cores", "memory, GiB", "python", "machine", "runtimes")
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for row in rows:
         if "runtimes" not in row:
             what, why = ("busy", f"in the run {row['busy']}") if "busy" in row else ("problem", "")
@@ -125,9 +125,15 @@ def _print_devices(rows: list[dict[str, Any]]) -> None:
             row["platform"],
         )
         cells.append((*fixed, " ".join(row["runtimes"])))
+        cells += [_microcontroller(port, size) for port, size in row["microcontrollers"].items()]
     print_table(
         columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red", "busy": "yellow"}
     )
+
+
+def _microcontroller(port: str, size: int) -> tuple[str, ...]:
+    """The row of a microcontroller below that of the board it is plugged into."""
+    return ("", port, *([""] * 5), f"serial, {size / 1024:.0f} KiB for blocks" if size else "serial, no answer")
 
 
 def _print_state(rows: list[dict[str, Any]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from support.fake_board import welcome
+
 from edgebll.kernel.microcontroller.block_memory import BlockMemory
 from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll_firmware_host.inventory import BoardEntry
@@ -43,3 +45,23 @@ def test_blocks_go_to_the_microcontroller_that_holds_them() -> None:
     assert short.problem({"a": ("block1",)}, boards).startswith(
         "the microcontroller of board a has 2,079 bytes for blocks, but block1 needs 2,080; "
     )
+
+
+def test_a_microcontroller_has_room_for_what_it_says_itself() -> None:
+    """Not for what its agent's machine has; by the port of its entry, else by the first."""
+    needs = Needs({"block0": 7, "block1": 8}, {"block0": 0, "block1": 0}, {"block0": 0, "block1": 0}, planned)
+    entries = [
+        BoardEntry("first", "tcp://127.0.0.1:1", runtime=SERIAL),
+        BoardEntry("second", "tcp://127.0.0.1:2", runtime=SERIAL, port="/dev/ttyACM1"),
+        BoardEntry("laptop", "tcp://127.0.0.1:3"),
+        BoardEntry("known-better", "tcp://127.0.0.1:4", runtime=SERIAL, memory_mib=1),
+        BoardEntry("silent", "tcp://127.0.0.1:5", runtime=SERIAL),
+    ]
+    said = welcome(memory_free_bytes=1 << 30, memory_pool="p", microcontrollers={"/dev/ttyACM0": 1400, "/dev/ttyACM1": 2000})
+    silent = welcome(memory_free_bytes=1 << 30, microcontrollers={"/dev/ttyACM0": 0})
+    room = Room.told(needs, [(entry, silent if entry.name == "silent" else said) for entry in entries])
+    assert room.free == {"first": 1400, "second": 2000, "laptop": 1 << 30, "known-better": 1 << 20}
+    assert room.pools == {"laptop": "p"}
+    assert room.holds(entries[0], ("block0",))
+    assert not room.holds(entries[1], ("block1",))
+    assert room.holds(entries[4], ("block1",))

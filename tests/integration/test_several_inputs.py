@@ -155,11 +155,35 @@ def test_what_does_not_fit_is_refused_in_a_sentence(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=told):
             edgebll.train(out, **{**options, **more})
-    with pytest.raises(ConfigError, match="the network reads readings besides x, and this is made for networks of one input"):
-        edgebll.merge(trained, tmp_path / "int8.onnx", int8=True)
-    with pytest.raises(ConfigError, match="bundle for int8: the network reads readings besides x"):
-        quantize_bundle(bundle.path, out, image)
+    for samples, told in (
+        ({"x": image}, "takes x, readings of each sample, not x, or not as many of each"),
+        ({"x": image, "readings": readings[:7]}, "takes x, readings of each sample, not x, readings, or not as many of each"),
+        (
+            {"x": image, "readings": readings > 0},
+            r"takes float32 readings of shape \(5,\), not bool of shape \(5,\) to calibrate",
+        ),
+    ):
+        with pytest.raises(DataError, match=told):
+            quantize_bundle(bundle.path, out, samples)
     assert not out.exists()
+
+
+def test_in_int8_it_knows_as_much(tmp_path: Path) -> None:
+    """Nearly: a bundle's forward graphs, and the merged model."""
+    data = image_and_readings()
+    options = {**OPTIONS, "network": f"{write_network(tmp_path)}:late", "rule": "greedy", "lr": 0.1, "momentum": 0.9}
+    trained = edgebll.train(tmp_path / "trained", data=data, epochs=EPOCHS, **options)
+    bundle = edgebll.export(trained, tmp_path / "bundle")
+    samples = {"x": data["x"]["image"], "readings": data["x"]["readings"]}
+    quantize_bundle(bundle.path, tmp_path / "int8", samples)
+    whole, small = edgebll.evaluate(bundle), edgebll.evaluate(tmp_path / "int8", int8=True)
+    assert whole.accuracy is not None
+    assert whole.accuracy > 0.9
+    assert small.accuracy == pytest.approx(whole.accuracy, abs=0.05)
+    assert small.loss != whole.loss
+    merged = edgebll.merge(trained, tmp_path / "int8.onnx", int8=True)
+    assert merged.same_class is not None
+    assert merged.same_class > 0.9
 
 
 def test_a_block_in_a_program_of_ones_own_takes_them_by_name(tmp_path: Path) -> None:

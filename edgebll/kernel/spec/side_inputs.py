@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from edgebll.kernel.errors import BundleError, ConfigError
+from edgebll.kernel.errors import BundleError
 
 if TYPE_CHECKING:
     from edgebll.kernel.spec.edge_check import EdgeSpec
@@ -75,14 +75,3 @@ def chain_bytes(blocks: Sequence[BlockSpec]) -> int:
 def read_by(block: BlockSpec, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of side inputs by name those that a block reads."""
     return {tensor.name: values[tensor.name] for tensor in side_inputs(block)}
-
-
-def check_one_input(blocks: Sequence[BlockSpec], what: str) -> None:
-    """Raise ConfigError if a network has side inputs, for what cannot take them yet.
-
-    Args:
-        blocks: of the whole network.
-        what: that is, to begin the sentence.
-    """
-    if names := [tensor.name for tensor in carried_inputs(blocks)]:
-        raise ConfigError(f"{what}: the network reads {', '.join(names)} besides x, and this is made for networks of one input")

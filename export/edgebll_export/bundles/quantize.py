@@ -24,9 +24,9 @@ from onnxruntime import quantization
 from torch import Tensor
 
 from edgebll.kernel.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write_manifest
-from edgebll.kernel.errors import ConfigError, DataError, EdgebllError, ExportError
+from edgebll.kernel.errors import EdgebllError, ExportError
 from edgebll.kernel.spec.manifest import Manifest
-from edgebll.kernel.spec.side_inputs import check_one_input
+from edgebll.kernel.spec.side_inputs import read_by, side_inputs
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.learning import BlockStep
@@ -34,6 +34,7 @@ from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.precision import make_precision
 from edgebll.learning.step_tensors import zeros
 from edgebll_export.bundles.block_models import check_model
+from edgebll_export.bundles.calibration_samples import batches_for
 from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.verify import rebuild_steps
 from edgebll_export.lowering.lower_trace import lower
@@ -46,7 +47,12 @@ _OPTIONS = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias"
 
 @one_at_a_time
 def quantize_bundle(
-    path: Path | str, out: Path | str, samples: Array, *, data: str = "", network: BlockNetwork | None = None
+    path: Path | str,
+    out: Path | str,
+    samples: Array | Mapping[str, Array],
+    *,
+    data: str = "",
+    network: BlockNetwork | None = None,
 ) -> Manifest:
     """Write a copy of a bundle with an int8 forward graph for every block.
 
@@ -54,22 +60,17 @@ def quantize_bundle(
         path: the bundle.
         out: the bundle to write.
         samples: (N, ...) network inputs of the bundle's dtype to calibrate on; N at least one batch, what is over whole batches
-            is left out.
+            is left out. Where there are side inputs a mapping of such, with "x" and a name of each.
         data: where the samples come from, for the manifest.
         network: as for `verify_bundle`.
 
     Raises:
         BundleError: the bundle is broken. DataError: samples of another shape.
-        ConfigError: too few samples, the network cannot be rebuilt, or has side inputs.
+        ConfigError: too few samples, or the network cannot be rebuilt.
         ExportError: a block cannot be quantised. StorageError: nothing can be written at `out`.
     """
     bundle = open_bundle(path)
-    check_one_input(bundle.manifest.blocks, f"{path} for int8")
-    shape, dtype = bundle.manifest.input_shape, bundle.manifest.blocks[0].input.dtype
-    if (samples.shape[1:], samples.dtype.name) != (shape, dtype):
-        came = f"{samples.dtype.name} of shape {samples.shape[1:]}"
-        raise DataError(f"{path} takes {dtype} samples of shape {shape}, not {came} to calibrate on")
-    batches = _batches(samples, bundle.manifest.batch_size)
+    batches = batches_for(bundle, samples if isinstance(samples, Mapping) else {"x": samples})
     with bundle_writer(out) as folder:
         for name in bundle.manifest.files:
             _copy(bundle, folder, name)
@@ -77,12 +78,13 @@ def quantize_bundle(
             if step.precision.name == "bfloat16":  # which ONNX Runtime could not calibrate; its weights are float32 anyway
                 step.precision = make_precision("float32")
             frozen = frozen_forward(step, bundle.state(step.name), make_target(bundle.manifest.target))
-            _check_finite(step.name, _outputs(frozen, batches))
-            model = quantised(frozen, batches)
+            own = [{"x": batch["x"], **read_by(step.spec, batch)} for batch in batches]
+            _check_finite(step.name, _outputs(frozen, own))
+            model = quantised(frozen, own)
             with storage_errors(folder):
                 (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(model.SerializeToString(deterministic=True))
-            batches = _outputs(model, batches)
-        note = {"int8": {"data": data, "samples": sum(len(batch) for batch in batches)}}
+            batches = [{**batch, "x": a} for batch, a in zip(batches, _outputs(model, own), strict=True)]
+        note = {"int8": {"data": data, "samples": sum(len(batch["x"]) for batch in batches)}}
         return write_manifest(folder, replace(bundle.manifest, recipe={**bundle.manifest.recipe, **note}))
 
 
@@ -90,13 +92,6 @@ def _copy(bundle: Bundle, folder: Path, name: str) -> None:
     with storage_errors(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((bundle.path / name).read_bytes())
-
-
-def _batches(samples: Array, batch_size: int) -> list[Array]:
-    count = len(samples) // batch_size
-    if count == 0:
-        raise ConfigError(f"calibration needs at least one batch of {batch_size} samples, but got {len(samples)}")
-    return [samples[i * batch_size : (i + 1) * batch_size] for i in range(count)]
 
 
 def frozen_forward(step: BlockStep, state: Mapping[str, Array], target: Target = ONNX) -> onnx.ModelProto:
@@ -107,23 +102,23 @@ def frozen_forward(step: BlockStep, state: Mapping[str, Array], target: Target =
     tensors: dict[str, Tensor] = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
 
     def function(values: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"a": step.forward(tensors, values["x"])}
+        return {"a": step.forward(tensors, values["x"], values)}
 
-    inputs = zeros([step.spec.input])
+    inputs = zeros([step.spec.input, *side_inputs(step.spec)])
     model, used = lower(
         trace(function, inputs, [step.module]), f"{step.name}/{INT8_GRAPH}", replace(target, matrix_forms=False)
     )
-    if not used:
-        raise ExportError(f"{step.name}: the result does not depend on x; nothing can be quantised")
+    if unread := [name for name in inputs if name not in used]:
+        raise ExportError(f"{step.name}: the result does not depend on {unread[0]}; nothing can be quantised")
     return model
 
 
-def quantised(model: onnx.ModelProto, batches: Sequence[Array]) -> onnx.ModelProto:
+def quantised(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) -> onnx.ModelProto:
     """The model with int8 products; as it is if it has none.
 
     Args:
-        model: with one input "x" and its weights inside.
-        batches: what it takes, to choose the scales of its results by.
+        model: with its weights inside.
+        batches: what it takes by input, to choose the scales of its results by.
 
     Raises:
         ExportError: ONNX Runtime cannot compute it in int8.
@@ -216,17 +211,17 @@ def _silent() -> onnxruntime.SessionOptions:
 
 
 class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, batches: Sequence[Array]) -> None:
-        self._left: Iterator[dict[str, Any]] = iter([{"x": batch} for batch in batches])
+    def __init__(self, batches: Sequence[Mapping[str, Array]]) -> None:
+        self._left: Iterator[dict[str, Any]] = iter([dict(batch) for batch in batches])
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._left, None)
 
 
-def _outputs(model: onnx.ModelProto, batches: Sequence[Array]) -> list[Array]:
+def _outputs(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) -> list[Array]:
     with _refused(model.graph.name):
         session = onnxruntime.InferenceSession(model.SerializeToString(), _silent(), providers=["CPUExecutionProvider"])
-        return [np.asarray(session.run(["a"], {"x": batch})[0]) for batch in batches]
+        return [np.asarray(session.run(["a"], dict(batch))[0]) for batch in batches]
 
 
 @contextlib.contextmanager

@@ -45,7 +45,8 @@ def quantize(
     options = recorded_options(data, recorded if isinstance(recorded, dict) else {}, parse_options("data", data_option))
     dataset = fitted(manifest, load_dataset(name, "train", data_dir, samples, options), str(bundle))
     say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
-    manifest = quantize_bundle(bundle, out, dataset.inputs(np.arange(len(dataset))), data=name)
+    rows = np.arange(len(dataset))
+    manifest = quantize_bundle(bundle, out, {"x": dataset.inputs(rows), **dataset.side_inputs(rows)}, data=name)
     if json:
         print_json({"bundle": str(out), "blocks": [block.name for block in manifest.blocks], **manifest.recipe["int8"]})
     else:

@@ -9,14 +9,15 @@ import numpy as np
 
 from edgebll.data.example_samples import training_samples
 from edgebll.data.registry import load_dataset
-from edgebll.data.token_stream import INPUT_RANGE
+from edgebll.data.token_stream import INPUT_RANGE, check_side_inputs
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.runs.listener import Listener
-from edgebll.kernel.spec.side_inputs import check_one_input, of_a_sample
+from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.state.block_state import Array
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.training.trained_network import TrainedNetwork
 from edgebll_export.bundles.example_steps import verify_inputs
+from edgebll_export.merged.join import INPUT
 
 _SEED = 0
 
@@ -54,8 +55,8 @@ def _known(trained: TrainedNetwork, examples: Any) -> Inputs:
 
 def calibration_batches(
     trained: TrainedNetwork, data: str | None, samples: int, batch: int, data_dir: Path | None
-) -> list[Array]:
-    """Batches of training samples.
+) -> list[dict[str, Array]]:
+    """Batches of training samples, by input.
 
     Args:
         trained: the network.
@@ -65,10 +66,9 @@ def calibration_batches(
         data_dir: folder with the data set's files.
 
     Raises:
-        ConfigError: nobody says which data set it is, there are too few samples, or the network has side inputs.
+        ConfigError: nobody says which data set it is, or there are too few samples.
         DataError: it is not here, or does not fit the network.
     """
-    check_one_input(trained.blocks, f"int8 of {trained.path}")
     name = data or trained.data
     if name is None:
         raise ConfigError(
@@ -84,4 +84,6 @@ def calibration_batches(
         )
     if len(dataset) < batch:
         raise ConfigError(f"int8 needs at least one batch of {batch} samples to choose its scales by, but got {len(dataset)}")
-    return [dataset.inputs(np.arange(start, start + batch)) for start in range(0, len(dataset) - batch + 1, batch)]
+    check_side_inputs(str(trained.path), trained.blocks, dataset, "choose scales on the data it was trained on")
+    rows = [np.arange(start, start + batch) for start in range(0, len(dataset) - batch + 1, batch)]
+    return [{INPUT: dataset.inputs(some), **dataset.side_inputs(some)} for some in rows]

@@ -99,7 +99,7 @@ def test_fewer_digits_take_less_room_and_little_accuracy(
     how: str, share: float, error: float, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = np.random.default_rng(0).standard_normal((64, 1, 6, 6), dtype=np.float32)
-    monkeypatch.setattr("edgebll_export.merged.merge.calibration_batches", lambda *_: [x[:32], x[32:]])
+    monkeypatch.setattr("edgebll_export.merged.merge.calibration_batches", lambda *_: [{"x": x[:32]}, {"x": x[32:]}])
     whole = edgebll.merge(trained, tmp_path / "float32.onnx")
     made = edgebll.merge(trained, tmp_path / "small.onnx", float16=how == "float16", int8=how == "int8")
     assert made.numbers == how

@@ -126,10 +126,10 @@ class MicrocontrollerLimits:
 def _too_much_ram(one: BlockMemory, limit: int) -> str:
     parts = f"state {size_text(one.state_bytes)}, plans {size_text(one.plan_bytes)}, arena {size_text(one.arena_bytes)}"
     taken, firmware = size_text(one.ram_bytes), size_text(FIRMWARE_RAM_BYTES)
-    return (
-        f"{one.block} takes {taken} of RAM ({parts}, firmware {firmware}), and there are {size_text(limit)}; "
-        f"most is alive in its {one.fullest}"
-    )
+    most = "most of it is state: weights, moments and statistics"
+    if one.arena_bytes > one.state_bytes:
+        most = f"most is alive in its {one.fullest}"
+    return f"{one.block} takes {taken} of RAM ({parts}, firmware {firmware}), and there are {size_text(limit)}; {most}"
 
 
 def _alive(graph: PlannedGraph) -> str:
@@ -144,4 +144,5 @@ def _alive(graph: PlannedGraph) -> str:
     if not there:
         return "nothing"
     largest = max((buffer for span in there for buffer in span.buffers), key=lambda buffer: buffer.size_bytes)
-    return f"{len(there)} values then, the largest {'x'.join(map(str, largest.shape)) or 'a number'}"
+    shape = [size for size in largest.shape if size != 1]
+    return f"{len(there)} values then, the largest {'x'.join(map(str, shape)) or 'a number'}"

@@ -26,4 +26,4 @@ def check_fit(folder: Path, limits: MicrocontrollerLimits) -> None:
         raise ExportError(str(error).replace(f"{folder}/", "")) from error
     if problem is not None:
         smaller = f"a smaller batch than {bundle.manifest.batch_size}, " if bundle.manifest.batch_size > 1 else ""
-        raise ExportError(f"{problem}; take {smaller}more blocks or a narrower network")
+        raise ExportError(f"{problem}; take {smaller}more blocks, a narrower network or an optimiser with fewer moments")

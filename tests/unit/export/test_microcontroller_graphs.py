@@ -44,6 +44,10 @@ CASES: list[tuple[str, str, Optimizer]] = [
     ("dscnn", "backprop", AdamW()),
     ("lenet", "fa", SGD()),
     ("lenet", "infopro", SGD()),
+    ("mlp", "sim", SGD()),
+    ("mlp", "pred", SGD()),
+    ("resnet", "auglocal", SGD()),
+    ("resnet", "backlink", SGD()),
 ]
 
 

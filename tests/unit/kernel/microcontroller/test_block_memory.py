@@ -28,7 +28,8 @@ from edgebll_export import export_bundle, make_target
 
 SAID = (
     r"block0 takes \d+\.\d KiB of RAM \(.*\), and there are 20\.0 KiB; most is alive in its training step, which holds \d+ "
-    r"values then, the largest \S*16x16; take a smaller batch than 4, more blocks or a narrower network"
+    r"values then, the largest \S*16x16; take a smaller batch than 4, more blocks, a "
+    r"narrower network or an optimiser with fewer moments"
 )
 MEMORY = BlockMemory(
     "block1", 10240, 40960, 40000, 3072, 54272, "training step, which holds 3 values then, the largest 1x8x16x16"
@@ -60,6 +61,11 @@ def test_a_block_that_does_not_fit_is_named_with_what_takes_most() -> None:
         f"block1 takes 65.0 KiB of RAM ({parts}), and there are 64.0 KiB; "
         "most is alive in its training step, which holds 3 values then, the largest 1x8x16x16"
     )
+
+
+def test_a_large_state_is_called_that() -> None:
+    found = MicrocontrollerLimits.of("64k", None).problem([replace(MEMORY, state_bytes=41000)])
+    assert str(found).endswith("; most of it is state: weights, moments and statistics")
 
 
 def test_flash_holds_the_program_the_plans_and_the_state() -> None:

@@ -9,10 +9,11 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo test test-more cpp-headers soak lint docs drawings bench bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo demo-mcu test test-more cpp-headers soak lint docs drawings bench bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
+	@echo "make demo-mcu  train over two emulated microcontrollers and a Linux board; installs emulator and compiler if it may"
 	@echo "make wheel  build dist/edgebll-*.whl, which boards and other environments install from"
 	@echo "make test   set up and run linters, type checks and tests"
 	@echo "make test-more  do all that the documentation shows, and build all graphs with NVIDIA's compiler (needs no GPU)"
@@ -24,9 +25,11 @@ help:
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
 	@echo "            bench-images: loading a folder of images beside the training steps that it feeds"
 	@echo "            bench-merged: merged models against PyTorch's own export"
+	@echo "            bench-mcu: instructions and bytes of training steps on an emulated microcontroller"
 	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
 	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
+	@echo "make soak-mcu  200 runs over microcontrollers whose power, lines, agents and host fail at random"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make pythons run hosts and boards on all CPythons of supported boards that are on this machine, in one cluster"
@@ -48,6 +51,9 @@ wheel: setup
 
 demo: setup
 	BIN=$(BIN) OUT=$(DEMO) bash bench/demo.sh
+
+demo-mcu: setup mcu-tools
+	BIN=$(BIN) OUT=$(DEMO) bash bench/demo_microcontrollers.sh
 
 lint: setup
 	$(BIN)/ruff check .
@@ -121,11 +127,23 @@ bench-recovery: setup
 bench-images: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/image_loading.py
 
+bench-mcu: setup mcu-tools
+	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller.py
+
+# AIFES is a checkout of AIfES, which is no part of edgebll: docs/how-to/compare-with-aifes.md.
+.PHONY: bench-aifes
+bench-aifes: setup mcu-tools
+	$(BIN)/python bench/aifes.py $(AIFES)
+
 bench-merged: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/merged.py
 
 soak: setup
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/soak.py
+
+.PHONY: soak-mcu
+soak-mcu: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/microcontrollers.py
 
 learn: setup
 	$(BIN)/python bench/learning.py

@@ -18,7 +18,7 @@ from edgebll_devices.microcontroller.firmware_boards import NamedBoard, firmware
 
 ELF, IMAGE = "firmware.elf", "firmware.bin"
 _CROSS = "arm-none-eabi-"
-_FLAGS = (
+FLAGS = (
     *("-std=c99", "-O2", "-ffp-contract=off", "-fno-math-errno", "-ffunction-sections", "-fdata-sections"),
     *("-Wall", "-Wextra", "-Wpedantic", "-Werror"),
 )
@@ -155,7 +155,7 @@ def find_compiler(board: NamedBoard) -> str:
 def _compile(compiler: str, board: NamedBoard, options: FirmwareOptions, elf: Path) -> None:
     folder, wanted = firmware_folder(), board.board
     defines = {**wanted.defines, "BOARD_BAUD": f"{options.baud}u", "BOARD_NAME": f'"{board.name}"'}
-    command = [compiler, *wanted.processor, *_FLAGS]
+    command = [compiler, *wanted.processor, *FLAGS]
     command += [f"-I{folder / room}" for room in (*_ROOMS, "boards")] + [f"-I{board.folder}"]
     command += [f"-D{name}={value}" for name, value in defines.items()]
     command += [*map(str, sources(board)), "-o", str(elf)]

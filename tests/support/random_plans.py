@@ -110,8 +110,29 @@ def random_reduce(random: Random, memory: Memory) -> ReduceKernel:
     return ReduceKernel(extents, (*sources, result), prologue, epilogue, kept, random.random() < 0.3, lane)
 
 
+def _descent(random: Random, memory: Memory, extents: tuple[int, ...]) -> tuple[tuple[Operand, ...], tuple[Instruction, ...]]:
+    """Gradient descent, in one pass where weights lie in line: with weight decay, momentum and Nesterov's or without."""
+    w, m, rate, decay, momentum = (operand_slot(i) for i in range(5))
+    vectors = tuple(memory.operand(extents) for _ in range(2))
+    scales = tuple(Operand(Region.CONSTANTS, random.randrange(CONSTANTS), (0,) * len(extents)) for _ in range(3))
+
+    def turned(code: Code, d: int, a: int, b: int, c: int) -> Instruction:
+        return Instruction(code, d, a, b, c) if random.random() < 0.5 else Instruction(code, d, b, a, c)
+
+    steps = [turned(Code.MULADD, 0, w, decay, 0)] if random.random() < 0.5 else []
+    kind = random.randrange(3)
+    steps += [turned(Code.MULADD, m, m, momentum, 0)] * (kind > 0)
+    steps += [turned(Code.MULADD, 0, m, momentum, 0)] * (kind > 1)
+    steps.append(turned(Code.MULSUB, w, rate, m if kind == 1 else 0, w))
+    if random.random() < 0.2:
+        steps.append(Instruction(Code.NEG, m, w))
+    return (*vectors, *scales), tuple(steps)
+
+
 def _update(random: Random, memory: Memory, extents: tuple[int, ...]) -> tuple[tuple[Operand, ...], tuple[Instruction, ...]]:
     """Operands and program behind a sum: a plain store, an update in place, or anything."""
+    if random.random() < 0.4:
+        return _descent(random, memory, extents)
     result = memory.operand(extents)
     plain = {0: Code.MOVE, 1: Code.SUB, 2: Code.ADD}.get(random.randrange(4))
     if plain is not None:

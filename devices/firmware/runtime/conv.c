@@ -1,5 +1,7 @@
 /* Convolutions: lanes are output channels, which share the input, or output columns, which share the weights. */
 #define EDGEBLL_SELDOM
+#include <stddef.h>
+
 #include "plan_words.h"
 
 /* Along one axis: the taps of an output that meet an element of the input. */
@@ -124,8 +126,7 @@ static void row(struct edgebll_work *work, struct edgebll_products *p, const str
             }
             edgebll_tick(work, n * kernel->special[CONV_I] * (uint32_t)(rows->count * columns->taps));
             if (stored >= 0) break;
-            edgebll_lanes(work, at);
-            edgebll_program(work, 0, kernel->instructions, n);
+            edgebll_finish(work, NULL, at, n);
         }
     } while (edgebll_next(work, 4, 5));
 }
@@ -136,7 +137,7 @@ void edgebll_conv(struct edgebll_work *work)
     const int32_t *xs = kernel->operand[EDGEBLL_FACTOR_A].stride, *ks = kernel->operand[EDGEBLL_FACTOR_B].stride;
     struct edgebll_products p = {0};
     struct axis rows, columns;
-    const int stored = edgebll_only(kernel, MOVE);
+    const int stored = edgebll_stored(kernel);
     set_axis(&rows, kernel, 0);
     set_axis(&columns, kernel, 1);
     p.count[0] = (int32_t)kernel->special[CONV_I];

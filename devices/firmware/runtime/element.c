@@ -144,11 +144,8 @@ uint32_t edgebll_strip(const struct edgebll_work *work)
     return 0xFFFFFFFFu;
 }
 
-int edgebll_only(const struct edgebll_kernel *kernel, int code)
+int edgebll_stored(const struct edgebll_kernel *kernel)
 {
-    struct instruction i;
-    if (kernel->instructions != 1) return -1;
-    i = edgebll_instruction(kernel, 0);
-    if (i.code != code || i.d < EDGEBLL_REGISTERS || i.b != 0 || i.a != (code == MOVE ? 0 : i.d)) return -1;
-    return i.d - EDGEBLL_REGISTERS;
+    const struct instruction i = edgebll_instruction(kernel, 0);
+    return kernel->instructions == 1 && i.code == MOVE && i.a == 0 && i.d >= EDGEBLL_REGISTERS ? i.d - EDGEBLL_REGISTERS : -1;
 }

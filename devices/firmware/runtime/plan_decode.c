@@ -1,5 +1,4 @@
 /* From the words of a plan to one kernel in memory. */
-#define EDGEBLL_SELDOM
 #include <stddef.h>
 
 #include "plan_words.h"

@@ -59,8 +59,19 @@ void edgebll_lanes(struct edgebll_work *work, uint32_t elements);
 void edgebll_program(struct edgebll_work *work, int first, int last, uint32_t n);
 /* Most elements that a program can treat at once: a strip, but any number where it needs no register. */
 uint32_t edgebll_strip(const struct edgebll_work *work);
-/* The operand that a program of one instruction `operand = code(operand, register 0)`, or `operand = register 0`, writes; else -1. */
-int edgebll_only(const struct edgebll_kernel *kernel, int code);
+/* The operand that a program of the one instruction `operand = register 0` writes; else -1. */
+int edgebll_stored(const struct edgebll_kernel *kernel);
+
+/* An update of weights by gradient descent: slots of the weights, of their momentum, and of the scales, 0 for those that are not there. */
+struct edgebll_update {
+    int w, m, rate, decay, momentum, nesterov;
+};
+/* Whether the kernel's program is such an update, by the gradient in register 0. */
+int edgebll_is_update(const struct edgebll_work *work, struct edgebll_update *update);
+/* Updates n elements from number `from` of the row on by the gradients scale * g[0], scale * g[1], ... */
+void edgebll_do_update(struct edgebll_work *work, const struct edgebll_update *update, float scale, const float *g, uint32_t from, uint32_t n);
+/* Gives n sums in register 0 to the program, or to the update that it is, for elements from number `from` of the row on. */
+void edgebll_finish(struct edgebll_work *work, const struct edgebll_update *update, uint32_t from, uint32_t n);
 /* Counts work done and calls the hook when enough of it has come together. */
 void edgebll_tick(struct edgebll_work *work, uint32_t operations);
 

@@ -1,5 +1,5 @@
 /* Where the operands of a kernel are while its loops go on. */
-#define EDGEBLL_SELDOM
+
 #include "plan_words.h"
 
 static int32_t bytes_of(uint32_t elements, uint32_t where)

@@ -19,7 +19,7 @@ help:
 	@echo "make test-more  do all that the documentation shows, and build all graphs with NVIDIA's compiler (needs no GPU)"
 	@echo "make docs   build the documentation into build/site, strictly; make drawings writes its pictures anew"
 	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
-	@echo "make fuzz-mcu  the same for plans of microcontrollers, in the C runtime under AddressSanitizer; needs gcc"
+	@echo "make fuzz-mcu  the same for plans of microcontrollers and their line, in C under AddressSanitizer; needs gcc"
 	@echo "make bench  measure step speed, memory, pipeline scaling and host overhead (bench/RESULTS.md)"
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
@@ -98,10 +98,11 @@ fuzz: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,fuzz]'
 	$(BIN)/python tests/soak/fuzz.py $(SECONDS)
 
-# Plans for microcontrollers, changed at random, against the C runtime under sanitizers.
+# Plans for microcontrollers, changed at random, and bytes on the line to the firmware, against both under sanitizers.
 .PHONY: fuzz-mcu
 fuzz-mcu: setup
 	$(BIN)/python tests/soak/fuzz_plans.py $(SECONDS)
+	$(BIN)/python tests/soak/fuzz_firmware.py $(SECONDS)
 
 bench: setup
 	$(BIN)/python bench/step_speed.py

@@ -5,6 +5,7 @@
  * Registers: ARMv7-M Architecture Reference Manual, sections B3.2 and B3.3; they are the same in ARMv8-M.
  */
 #include <stdint.h>
+#include <string.h>
 
 #include "board.h"
 #include "cortex_m.h"
@@ -22,12 +23,13 @@
 
 #define TICKS_A_MS (BOARD_CLOCK_HZ / 1000u)
 #define PAINT 0xC0DEC0DEu
-/* Below the frame that paints: what it may use itself. */
-#define SPARED_WORDS 16
+/* Below the frame that paints: what painting itself may use. */
+#define SPARED_BYTES 64u
 
-/* Of cortex_m.ld. */
-extern uint32_t linked_stack_start, linked_stack_end, linked_data_source, linked_data_start, linked_data_end;
-extern uint32_t linked_bss_start, linked_bss_end, linked_pool_start, linked_pool_end;
+/* Of cortex_m.ld: addresses, and no objects of C. */
+extern uint32_t linked_stack_start[], linked_stack_end[], linked_data_source[], linked_data_start[], linked_data_end[];
+extern uint32_t linked_bss_start[], linked_bss_end[], linked_pool_start[], linked_pool_end[];
+#define ADDRESS(place) ((uintptr_t)(place))
 
 void board_reset(void);
 
@@ -52,7 +54,7 @@ static void restart(void)
 typedef void (*handler_t)(void);
 extern const handler_t vectors[];
 __attribute__((section(".vectors"), used)) const handler_t vectors[16u + BOARD_RX_IRQ + 1u] = {
-    [0] = (handler_t)(uintptr_t)&linked_stack_end,
+    [0] = (handler_t)(uintptr_t)linked_stack_end,
     [1] = board_reset,
     [2] = restart, /* NMI */
     [3] = restart, /* hard fault, to which all others escalate */
@@ -65,26 +67,26 @@ __attribute__((section(".vectors"), used)) const handler_t vectors[16u + BOARD_R
     [16u + BOARD_RX_IRQ] = board_rx_interrupt,
 };
 
+static void fill(uintptr_t from, uintptr_t to, uint32_t word)
+{
+    for (; from < to; from += sizeof word) {
+        REGISTER(from) = word;
+    }
+}
+
 void board_reset(void)
 {
-    uint32_t *from, *to, *in_use = (uint32_t *)__builtin_frame_address(0) - SPARED_WORDS;
 #ifdef __ARM_FP
     SCB_CPACR |= 0xFu << 20; /* before anything may use a register of the FPU */
     __asm volatile("dsb\n isb" ::: "memory");
 #endif
-    for (to = &linked_stack_start; to < in_use; to++) {
-        *to = PAINT;
-    }
-    for (from = &linked_data_source, to = &linked_data_start; to < &linked_data_end;) {
-        *to++ = *from++;
-    }
-    for (to = &linked_bss_start; to < &linked_bss_end;) {
-        *to++ = 0;
-    }
-    board_memory.pool = (uint8_t *)&linked_pool_start;
-    board_memory.pool_bytes = (uint32_t)((uintptr_t)&linked_pool_end - (uintptr_t)&linked_pool_start);
-    board_memory.stack_bytes = (uint32_t)((uintptr_t)&linked_stack_end - (uintptr_t)&linked_stack_start);
-    SCB_VTOR = (uint32_t)(uintptr_t)vectors;
+    fill(ADDRESS(linked_stack_start), ADDRESS(__builtin_frame_address(0)) - SPARED_BYTES, PAINT);
+    memcpy(linked_data_start, linked_data_source, ADDRESS(linked_data_end) - ADDRESS(linked_data_start));
+    fill(ADDRESS(linked_bss_start), ADDRESS(linked_bss_end), 0);
+    board_memory.pool = (uint8_t *)linked_pool_start;
+    board_memory.pool_bytes = (uint32_t)(ADDRESS(linked_pool_end) - ADDRESS(linked_pool_start));
+    board_memory.stack_bytes = (uint32_t)(ADDRESS(linked_stack_end) - ADDRESS(linked_stack_start));
+    SCB_VTOR = (uint32_t)ADDRESS(vectors);
     SYST_RVR = TICKS_A_MS - 1u;
     SYST_CVR = 0;
     SYST_CSR = 7; /* the processor's clock, with its interrupt */
@@ -119,9 +121,9 @@ uint32_t board_micros(void)
 
 uint32_t board_stack_used(void)
 {
-    const uint32_t *painted = &linked_stack_start;
-    while (painted < &linked_stack_end && *painted == PAINT) {
-        painted++;
+    uintptr_t place = ADDRESS(linked_stack_start);
+    while (place < ADDRESS(linked_stack_end) && REGISTER(place) == PAINT) {
+        place += sizeof(uint32_t);
     }
-    return (uint32_t)((uintptr_t)&linked_stack_end - (uintptr_t)painted);
+    return (uint32_t)(ADDRESS(linked_stack_end) - place);
 }

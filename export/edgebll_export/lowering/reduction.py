@@ -146,11 +146,22 @@ def _position(g: GraphBuilder, operator: str, x: Value, axis: int | None, keepdi
         return g.constant(np.array(0, np.int64))
     x = to_copy(g, x, "float32" if x.dtype == "bool" else computed_in(x.dtype))
     axis %= len(x.shape)
+    if g.target.compact:
+        return _first_place(g, operator.replace("Arg", "Reduce"), x, axis, keepdim)
     shape = (*x.shape[:axis], *((1,) if keepdim else ()), *x.shape[axis + 1 :])
     if len(x.shape) == 1:  # TensorRT's parser takes no vector
         found = g.op(operator, [g.reshape(x, (1, *x.shape))], (1, *shape), "int64", axis=1, keepdims=int(keepdim))
         return g.reshape(found, shape)
     return g.op(operator, [x], shape, "int64", axis=axis, keepdims=int(keepdim))
+
+
+def _first_place(g: GraphBuilder, operator: str, x: Value, axis: int, keepdim: bool) -> Value:
+    """The smallest of the places along an axis that hold its extreme, as a float."""
+    size = x.shape[axis]
+    places = np.arange(size, dtype=np.float32).reshape(-1, *[1] * (len(x.shape) - axis - 1))
+    there = g.elementwise("Equal", [x, reduce(g, operator, x, [axis], True)], dtype="bool")
+    held = g.elementwise("Where", [there, g.constant(places), g.constant(np.float32(size).item(), "float32")], dtype="float32")
+    return reduce(g, "ReduceMin", held, [axis], keepdim)
 
 
 @lowering("aten.any.dim", "aten.any.dims", family=_FAMILY)

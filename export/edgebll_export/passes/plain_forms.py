@@ -149,6 +149,10 @@ def _xor(w: FormWriter, node: onnx.NodeProto) -> str:
     return w.put("Not", w.put("Equal", *node.input, dtype="bool"))
 
 
+def _is_nan(w: FormWriter, node: onnx.NodeProto) -> str:
+    return w.put("Not", w.put("Equal", node.input[0], node.input[0], dtype="bool"))
+
+
 def _less(w: FormWriter, node: onnx.NodeProto) -> str:
     return w.above(node.input[1], node.input[0])
 
@@ -186,6 +190,7 @@ FORMS: dict[str, Form] = {
     "Erf": _erf,
     "GreaterOrEqual": lambda w, node: _at_least(w, node.input[0], node.input[1]),
     "HardSigmoid": _hard_sigmoid,
+    "IsNaN": _is_nan,
     "LeakyRelu": _leaky_relu,
     "Less": _less,
     "LessOrEqual": lambda w, node: _at_least(w, node.input[1], node.input[0]),

@@ -30,8 +30,6 @@ _REMEDIES = {
     "GatherElements": "pick by a one-hot matrix",
     "Pow": "raise to a constant power, or write it with torch.exp and torch.log",
     "TopK": "use amax or amin, which give the largest or smallest element",
-    "ArgMax": "use amax, and compare with it",
-    "ArgMin": "use amin, and compare with it",
 }
 
 

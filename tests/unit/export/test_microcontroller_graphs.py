@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.microcontroller import plan_block
+from edgebll.kernel.tasks import make_task
 from edgebll.learning import SGD, Adam, AdamW, Optimizer, SeededDropout, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll_devices.runtimes.golden_replay import failures, replay
@@ -72,6 +73,19 @@ def test_blocks_train_as_the_users_module_does(name: str, rule: str, optimizer: 
     rows = verify_bundle(tmp_path / "bundle", steps=3, network=network)
     assert {"step", "forward"} <= {row.graph for row in rows}
     assert not [row for row in rows if row.failed]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["regression", "multilabel", "segmentation", "reconstruction"])
+def test_tasks_that_are_no_classes_train(task: str, tmp_path: Path) -> None:
+    """With the feedback of BLL that solves a linear system for them."""
+    outputs = nn.Conv2d(4, 1 if task == "reconstruction" else 3, 1)
+    last = outputs if task in ("segmentation", "reconstruction") else nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
+    blocks = [nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU()), last]
+    network = BlockNetwork(blocks, 1 if task == "reconstruction" else 3, (1, 6, 6), task=make_task(task))
+    bundle = exported(network, "bll", SGD(), tmp_path / "bundle")
+    assert not [row for row in verify_bundle(tmp_path / "bundle", steps=2, network=network) if row.failed]
+    assert plan_block(bundle, "block0").arena_bytes > 0
 
 
 class Varied(nn.Module):

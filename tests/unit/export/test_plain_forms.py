@@ -70,6 +70,11 @@ def test_comparisons(operator: str) -> None:
     assert not actual[-2:].any()
 
 
+def test_what_is_not_a_number() -> None:
+    x = np.array([1, np.nan, -np.inf, np.nan, 0], np.float32)
+    assert np.array_equal(result_of(lambda g, x, _: g.op("IsNaN", [x], x.shape, "bool"), x), np.isnan(x))
+
+
 @pytest.mark.parametrize("operator", ["Max", "Min"])
 def test_extremes_of_three(operator: str) -> None:
     actual = result_of(lambda g, x, y: g.op(operator, [x, y, g.constant(0.25, "float32")], x.shape), X, Y)

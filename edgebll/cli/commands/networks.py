@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebll.cli.commands.shape_options import ClassesOption, ShapeOption, task_of
+from edgebll.cli.commands.shape_options import ClassesOption, ShapeOption, SideInputsOption, side_inputs_of, task_of
 from edgebll.cli.commands.train_options import NetworkKeyValues, SplitOption
 from edgebll.cli.output import JsonOption, print_json, print_table
 from edgebll.kernel.support.option_values import parse_options
@@ -27,6 +27,7 @@ def networks(
     network_option: NetworkKeyValues = None,
     input_shape: ShapeOption = None,
     classes: ClassesOption = None,
+    side_input: SideInputsOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the networks: inputs, options, layers, parameters, and how many units each block of a split has.
@@ -40,7 +41,7 @@ def networks(
     from edgebll.learning.networks.network_catalogue import catalogue
 
     if name is not None and (blocks is not None or split != "even" or name not in NETWORKS):
-        _show_blocks(name, blocks, split, network_option, input_shape, classes, json)
+        _show_blocks(name, blocks, split, network_option, input_shape, classes, side_input, json)
         return
     entries = [entry for entry in catalogue() if name in (None, entry.name)]
     if json:
@@ -62,6 +63,7 @@ def _show_blocks(
     network_option: list[str] | None,
     input_shape: str | None,
     classes: int | None,
+    side_input: list[str] | None,
     json: bool,
 ) -> None:
     from edgebll.learning.networks import make_network, usual_blocks
@@ -77,8 +79,9 @@ def _show_blocks(
         num_classes=num_classes,
         input_shape=shape,
         seed=0,
+        side_inputs=side_inputs_of(side_input),
     )
-    shown, told = cut_preview(network), network.description["options"]["split"]
+    shown, told = cut_preview(network), network.description["options"].get("split")
     if json:
         print_json({"network": name, "split": told, "blocks": [asdict(block) for block in shown]})
         return
@@ -87,7 +90,8 @@ def _show_blocks(
         for p in shown
     ]
     columns = ("block", "layers", "parameters", "multiply-adds", "output", "link, B/sample")
-    title = f"{name} in {len(shown)} blocks, samples of {_by_x(shape)}, {num_classes} classes; the same again: --cut {told}"
+    title = f"{name} in {len(shown)} blocks, samples of {_by_x(shape)}, {num_classes} classes"
+    title += "" if told is None else f"; the same again: --cut {told}"
     print_table(columns, rows, title=title, right=("parameters", "multiply-adds", "link, B/sample"))
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll.kernel.support.option_values import parse_options
 
 ShapeOption = Annotated[
     str | None,
@@ -15,6 +17,31 @@ ShapeOption = Annotated[
 ClassesOption = Annotated[
     int | None, typer.Option(help="Number of classes. [default: of the network's example]", show_default=False)
 ]
+
+SideInputsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--side-input",
+        metavar="NAME=SHAPE",
+        help="What a sample has besides, in float32, e.g. readings=6; repeatable.",
+        show_default=False,
+    ),
+]
+
+
+def side_inputs_of(given: list[str] | None) -> list[TensorSpec]:
+    """What a sample has besides x, as it was typed: names and shapes.
+
+    Args:
+        given: NAME=SHAPE each.
+
+    Raises:
+        ConfigError: one is none.
+    """
+    return [
+        TensorSpec(name, "float32", _shape(str(shape), "a side input's"))
+        for name, shape in parse_options("side input", given).items()
+    ]
 
 
 def task_of(network: str, input_shape: str | None, classes: int | None) -> tuple[tuple[int, ...], int]:
@@ -31,15 +58,15 @@ def task_of(network: str, input_shape: str | None, classes: int | None) -> tuple
     from edgebll.learning.networks import NETWORK_REGISTRY, make_architecture
 
     if input_shape is not None and classes is not None:
-        return _shape(input_shape), classes
+        return _shape(input_shape, "the input"), classes
     if NETWORK_REGISTRY.find(network).origin is not None:
         raise ConfigError(f"give --input-shape and --classes, e.g. 3x32x32 and 10: {network} is not known from a task")
     shape, known = make_architecture(network, {}).example
-    return shape if input_shape is None else _shape(input_shape), known if classes is None else classes
+    return shape if input_shape is None else _shape(input_shape, "the input"), known if classes is None else classes
 
 
-def _shape(text: str) -> tuple[int, ...]:
+def _shape(text: str, whose: str) -> tuple[int, ...]:
     sizes = text.lower().split("x")
     if not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise ConfigError(f"the input shape must be sizes joined by x, e.g. 3x32x32, not {text!r}")
+        raise ConfigError(f"{whose} shape must be sizes joined by x, e.g. 3x32x32, not {text!r}")
     return tuple(int(size) for size in sizes)

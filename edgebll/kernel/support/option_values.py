@@ -21,6 +21,7 @@ _EXAMPLES = {
     "rule": "match=2",
     "optimizer": "clip_norm=1",
     "data": "size=64",
+    "side input": "readings=6",
 }
 #: Words for truth values, in lower case.
 TRUTH_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}

@@ -50,12 +50,14 @@ def cut_preview(network: BlockNetwork) -> list[PreviewedBlock]:
         >>> [(block.macs, block.output_shape, block.link_bytes) for block in cut_preview(network)]
         [(147456, (256,), 1024), (68096, (10,), 0)]
     """
-    x, found = network.inputs.first(_SAMPLES), []
+    x, side, found = network.inputs.first(_SAMPLES), network.inputs.first_of_side(_SAMPLES), []
     for index, (block, shape) in enumerate(zip(network.blocks, network.shapes[1:], strict=True)):
-        macs, x = macs_of(block, x)
+        macs, x = macs_of(block, x, *(side[name] for name in network.reads[index]))
         layers = list(_layers(block)) or [""]
         parameters = sum(parameter.numel() for parameter in block.parameters() if parameter.requires_grad)
+        beyond = {name for names in network.reads[index + 1 :] for name in names}
         link = 0 if index == len(network.blocks) - 1 else _FLOAT_BYTES * prod(shape)
+        link += sum(side[name].nbytes // _SAMPLES for name in beyond)
         found.append(PreviewedBlock(f"block{index}", layers[0], layers[-1], parameters, macs, shape, link))
     return found
 

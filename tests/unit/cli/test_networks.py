@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.cifar_files import write_cifar
+from support.several_inputs import write_network
 from typer.testing import CliRunner, Result
 
 from edgebll.cli.app import app
@@ -148,3 +149,18 @@ def test_networks_of_installed_packages_are_listed_and_go_by_their_names(
     assert "obliging-net: of obliging 1.5." in call("networks").stdout
     shown = call("networks", "obliging-net", "--input-shape", "3x8x8", "--classes", "5", "--json").stdout
     assert len(json.loads(shown)["blocks"]) == 3
+
+
+def test_blocks_of_a_list_are_shown_with_the_inputs_they_read(tmp_path: Path) -> None:
+    """By hand: 16 numbers to the next block, and 5 readings that the last one reads; 36 x 16, 16 x 16 and 21 x 4 products."""
+    own = ["networks", f"{write_network(tmp_path)}:late", "--input-shape", "1x6x6", "--classes", "4"]
+    shown = json.loads(call(*own, "--side-input", "readings=5", "--json").stdout)
+    assert [(b["macs"], b["link_bytes"]) for b in shown["blocks"]] == [(576, 84), (256, 84), (84, 0)]
+    assert shown["split"] is None
+    assert "the same again" not in call(*own, "--side-input", "readings=5").stdout
+    for typed, told in (
+        ([], "block2 takes 'readings', which is no input of the network; it has x"),
+        (["--side-input", "readings"], "an option of the side input must be KEY=VALUE, e.g. readings=6"),
+        (["--side-input", "readings=five"], "a side input's shape must be sizes joined by x, e.g. 3x32x32, not 'five'"),
+    ):
+        assert told in call(*own, *typed, code=2).stderr

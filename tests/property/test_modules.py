@@ -19,6 +19,7 @@ from support.random_modules import MAPS, SKETCHES, VECTORS, Again, Around, Layer
 
 from edgebll.learning import SGD
 from edgebll.learning.networks import BlockNetwork
+from edgebll_export import make_target
 
 pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 #: Every one of them at once: a shared batch norm in a checkpoint, hooks, a frozen and a tied weight, work in place.
@@ -47,6 +48,15 @@ def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
 @example(sketch=TOGETHER)
 def test_graph_function_and_plain_pytorch_agree(sketch: ModuleSketch) -> None:
     assume(check_agreement(sketch))
+
+
+@pytest.mark.slow
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(sketch=SKETCHES)
+@example(sketch=TOGETHER)
+def test_graphs_for_microcontrollers_agree_too(sketch: ModuleSketch) -> None:
+    """None of these modules is refused."""
+    assume(check_agreement(sketch, make_target("microcontroller")))
 
 
 def test_what_other_tests_have_apart_comes_together() -> None:

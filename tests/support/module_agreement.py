@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from edgebll.kernel.errors import EdgebllError
 from edgebll.learning import SGD, Greedy, make_steps
+from edgebll_export.targets import ONNX, Target
 from support.plain_training import (
     BATCH,
     CLASSES,
@@ -38,7 +39,7 @@ ROUNDING = 20.0
 CHAOTIC = 1e-2 / ROUNDING
 
 
-def check_agreement(sketch: ModuleSketch) -> bool:
+def check_agreement(sketch: ModuleSketch, target: Target = ONNX) -> bool:
     """Train a sketch's module in six steps by its graph, by its function and in plain PyTorch, and compare.
 
     What PyTorch itself cannot train must be refused in a sentence.
@@ -55,9 +56,9 @@ def check_agreement(sketch: ModuleSketch) -> bool:
         bundle = Path(folder) / "bundle"
         if not trains(sketch, seen):
             with pytest.raises(EdgebllError):
-                export(network, bundle)
+                export(network, bundle, target=target)
             return True
-        export(network, bundle)
+        export(network, bundle, target=target)
         states = list(by_graph(bundle, seen))
     state = by_function(network, seen)
     assert not differences(before, fingerprint(block)), "the module was changed"

@@ -13,7 +13,9 @@
 /* Requests that a host may have under way: older ones are not done again. */
 #define WINDOW 256u
 /* Between two signs of life in a long run. */
+#ifndef PROGRESS_MICROS
 #define PROGRESS_MICROS 250000u
+#endif
 
 static uint8_t request[FRAME_BYTES + FRAME_CRC_BYTES], reply[FRAME_BYTES + FRAME_CRC_BYTES];
 static frame_reader reader = {request, sizeof request, 0, 0, 0, 0, 0, 0};

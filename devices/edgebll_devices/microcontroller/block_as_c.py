@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,13 +127,20 @@ def _header(bundle: Bundle, spec: BlockSpec, plan: BlockPlan, name: str) -> Iter
     yield '#include "edgebll.h"'
     yield ""
     yield from (f"#define {upper}_{word} {number}u" for word, number in _numbers(spec, plan).items())
+    yield f"#define {upper}_ID 0x{_identity(plan):08x}u /* of its plans: a state that was kept fits those with the same */"
     yield ""
     yield "#ifdef __cplusplus"
-    yield 'extern "C"'
-    yield "#endif"
+    yield f'extern "C" const struct edgebll_exported {name};'
+    yield "#else"
     yield f"extern const struct edgebll_exported {name};"
+    yield "#endif"
     yield ""
     yield "#endif"
+
+
+def _identity(plan: BlockPlan) -> int:
+    """CRC-32 of all plans."""
+    return zlib.crc32(b"".join(plan.encoded[graph] for graph in sorted(plan.encoded)))
 
 
 def _table(spec: BlockSpec) -> Iterator[str]:

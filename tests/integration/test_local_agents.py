@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from support.local_agents import agents
 from support.pipelines import invoke, summary
 
 from edgebll.cli.progress import RunProgress
@@ -15,16 +16,6 @@ from edgebll_firmware_host.engines.local_processes import LocalProcesses
 from edgebll_firmware_host.fleet.probe import probe_all
 
 OPTIONS = ("--data", "digits", "--limit", "160", "--epochs", "3")
-
-
-def agents() -> dict[str, int]:
-    """Process ids of this process's agents by name."""
-    found: dict[str, int] = {}
-    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        if "--name" in words:
-            found[words[words.index("--name") + 1]] = int(pid)
-    return found
 
 
 def test_an_agent_that_is_killed_is_started_anew(dense_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

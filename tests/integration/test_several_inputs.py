@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from support.local_agents import agents
 from support.several_inputs import BATCH, LATE, NETWORKS, image_and_readings, write_network
 from support.slow import slow_after
 from torch import nn
@@ -51,6 +54,24 @@ def test_a_network_of_two_inputs_from_training_to_recovery(entry: str, tmp_path:
     shutil.rmtree(boards.path / "bundle")
     recovered = edgebll.simulate(resume=boards.path)
     assert (recovered.state_sha256, recovered.metrics) == (alone.state_sha256, alone.metrics)
+
+
+@pytest.mark.slow
+def test_a_board_that_is_killed_leaves_the_bits_as_they_are(tmp_path: Path) -> None:
+    options = {**OPTIONS, "network": f"{write_network(tmp_path)}:late", "epochs": 1}
+    trained = edgebll.train(tmp_path / "trained", data=image_and_readings(), **options)
+    bundle = edgebll.export(trained, tmp_path / "bundle", state="initial")
+    alone = edgebll.simulate(bundle, tmp_path / "alone", boards=0, epochs=10)
+    killed: list[int] = []
+
+    def kill(event: Any) -> None:
+        if event.kind == "step" and event.step >= 30 and not killed:
+            killed.append(agents()["board2"])
+            os.kill(killed[0], signal.SIGKILL)
+
+    boards = edgebll.simulate(bundle, tmp_path / "boards", boards=3, epochs=10, snapshot_every=10, progress=kill)
+    assert boards.state_sha256 == alone.state_sha256
+    assert [recovery["board"] for recovery in boards.summary["recoveries"]] == ["board2"]
 
 
 def _in_turn(folder: Path, entry: str, states: Path) -> list[nn.Module]:

@@ -128,7 +128,7 @@ def cached(board: NamedBoard, options: FirmwareOptions | None = None) -> Path:
         EdgebllError: as `build`.
     """
     options = options or FirmwareOptions()
-    digest = hashlib.sha256(repr((asdict(board.board), asdict(options), find_compiler(board))).encode())
+    digest = hashlib.sha256(repr((asdict(board.board), asdict(options), FLAGS, find_compiler(board))).encode())
     for path in (*sources(board), *sorted(firmware_folder().glob("*/*.h")), firmware_folder() / "boards" / "cortex_m.ld"):
         digest.update(path.name.encode() + path.read_bytes())
     folder = xdg_base("XDG_CACHE_HOME", ".cache") / "edgebll" / "firmware" / f"{board.name}-{digest.hexdigest()[:16]}"

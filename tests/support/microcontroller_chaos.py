@@ -119,7 +119,7 @@ def schedule(seed: int, steps: int, boards: Sequence[Board], number: int) -> lis
     found: list[tuple[int, str, Callable[[Trial], None]]] = []
     for place, step in enumerate(sorted(chance.randrange(1, steps) for _ in range(number))):
         own = random.Random(chance.random())
-        name = chance.choice(sorted(DEVICE_FAULTS) + (list(OTHERS) if place else []))
+        name = chance.choice(sorted(DEVICE_FAULTS) + (3 * list(OTHERS) if place else []))
         if name in DEVICE_FAULTS:
             device = chance.choice(devices)
             found.append((step, f"{name} ({device.name})", _to_device(DEVICE_FAULTS[name], device, own)))

@@ -31,6 +31,7 @@ help:
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
 	@echo "make soak-mcu  200 runs over microcontrollers whose power, lines, agents and host fail at random"
 	@echo "make learn  train all rules over 3 seeds and compare accuracies (bench/RESULTS.md)"
+	@echo "make learn-mcu  train digits over emulated microcontrollers, and images on their firmware beside ONNX Runtime"
 	@echo "make arm64  run the board agent as emulated arm64 code and compare with this machine (needs Debian's apt)"
 	@echo "make pythons run hosts and boards on all CPythons of supported boards that are on this machine, in one cluster"
 	@echo "make builds build every operator in every precision with NVIDIA's compiler"
@@ -148,6 +149,10 @@ soak-mcu: setup
 
 learn: setup
 	$(BIN)/python bench/learning.py
+
+.PHONY: learn-mcu
+learn-mcu: setup mcu-tools
+	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller_learning.py
 
 arm64: setup
 	$(BIN)/python tests/soak/arm64.py

@@ -23,8 +23,8 @@ def load_block(
     Args:
         bundle: the folder that `edgebll export` wrote, or an opened bundle.
         block: its name, "block0", or its place in the network, from 0.
-        runtime: what computes it: "onnxruntime", "reference", "tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt" or
-            "ordered".
+        runtime: what computes it: "onnxruntime", "reference", "tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt", and of a
+            bundle for microcontrollers "ordered", or "serial" for the one at the port that $EDGEBLL_SERIAL names.
         threads: of one training step.
 
     Returns:

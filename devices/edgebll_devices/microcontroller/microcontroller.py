@@ -53,7 +53,11 @@ class Microcontroller:
         """
         with self._lock:
             before = self._link.boot
-            report = self._link.greet(wait_s, check)
+            try:
+                report = self._link.greet(wait_s, check)
+            except LinkError:
+                self._lose()
+                raise
             check_firmware(report, str(self._link.address))
             if self._layout is None or report.boot != before:
                 self._begin(report)
@@ -94,10 +98,14 @@ class Microcontroller:
             try:
                 return self._link.exchange(wanted)
             except LinkError:
-                self.lives += 1  # what is left over there fits nobody's idea any more
-                self._layout = None
-                self._link.close()
+                self._lose()
                 raise
+
+    def _lose(self) -> None:
+        """What is left over there fits nobody's idea any more: whoever comes next begins anew."""
+        self.lives += 1
+        self._layout = None
+        self._link.close()
 
     def release(self, placed: PlacedBlock, life: int) -> None:
         """Take a block away, if it is still there.

@@ -10,13 +10,14 @@ import typer
 from edgebll.cli.command_group import example, make_group
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import BoardError, ConfigError
-from edgebll_devices.commands.firmware_embed import embed
+from edgebll_devices.commands.firmware_embed import embed, library
 
 if TYPE_CHECKING:
     from edgebll_devices.microcontroller.firmware_build import FirmwareOptions
 
 app = make_group("firmware", "Firmware of microcontrollers: build it, run it in an emulator, or learn in your own.")
 app.command(epilog=example("edgebll firmware embed bundles/mcu --block block0 --out src"))(embed)
+app.command(epilog=example("edgebll firmware library --out lib"))(library)
 
 BoardOption = Annotated[str, typer.Option(help="A board of `edgebll firmware boards`, or a TOML file of your own.")]
 RamOption = Annotated[str, typer.Option(help="Memory for data, e.g. 128k. [default: the board's]", show_default=False)]

@@ -1,4 +1,4 @@
-"""`edgebll firmware embed`: blocks as constants for firmware of one's own."""
+"""`edgebll firmware embed` and `library`: blocks as constants, and what trains them, for firmware of one's own."""
 
 from __future__ import annotations
 
@@ -38,3 +38,17 @@ def embed(
     columns = ("block", "file", "flash, bytes", "state, bytes", "arena, bytes")
     cells = [(r["block"], r["files"][1], *(str(r[f"{part}_bytes"]) for part in ("flash", "state", "arena"))) for r in rows]
     print_table(columns, cells, right=columns[2:])
+
+
+def library(
+    out: Annotated[Path, typer.Option(help="The folder for libraries, such as lib of PlatformIO or libraries of Arduino.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the C library as the folder edgebll, for PlatformIO, Arduino, Zephyr or CMake; an earlier one is replaced."""
+    from edgebll_devices.microcontroller.c_package import write_c_package
+
+    folder = write_c_package(out)
+    if json:
+        print_json({"path": str(folder)})
+    else:
+        typer.echo(f"{folder}: edgebll.h is its manual")

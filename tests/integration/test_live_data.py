@@ -145,6 +145,20 @@ def test_a_source_of_code_is_read_by_trainings_and_closed(
     assert Path("opened").read_text() == opened
 
 
+def test_a_simulation_begins_a_source_of_code(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was recorded before: a run over boards is a training as `train` is."""
+    monkeypatch.chdir(tmp_path)
+    Path("other_room.py").write_text(CAMERA)
+
+    def told(event: Any) -> None:
+        if event.kind == "step":
+            OPENED.set()
+
+    ran = edgebll.simulate(bundle, "run", data="other_room.py:camera", boards=0, progress=told)
+    assert ran.summary["steps"] == 6
+    assert "48 training and 12 test samples" in call("data", "check", "record").stdout
+
+
 def test_a_source_that_is_given_to_an_evaluation_is_waited_for(tmp_path: Path) -> None:
     trained = edgebll.train(tmp_path / "run", data=source(tmp_path / "record"), **TINY)
     gate = threading.Event()

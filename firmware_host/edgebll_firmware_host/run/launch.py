@@ -46,6 +46,7 @@ _SHOWN = (
 )
 
 
+@reading_sources()
 def begin_simulated(
     spec: SimulateSpec, out: Path, listener: Listener, *, overwrite: bool, samples: Path | None = None
 ) -> RunResult:
@@ -74,6 +75,7 @@ def begin_simulated(
     return _begin(job, out, listener, overwrite=overwrite, samples=samples)
 
 
+@reading_sources()
 def begin_on_cluster(
     spec: ClusterSpec, out: Path, listener: Listener, *, overwrite: bool, preflight: bool, samples: Path | None = None
 ) -> RunResult:

@@ -1,5 +1,6 @@
 /* Updates of weights by gradient descent, recognised in element programs and done in one pass where weights lie in line: with or without weight
  * decay, and plain, with momentum, or with Nesterov's momentum. The order of operations is that of the program. */
+#define EDGEBLL_SELDOM
 #include "plan_words.h"
 
 /* Of an instruction that adds a scaled vector: the slots of both. 0 where neither factor stands still along the lanes. */
@@ -59,48 +60,6 @@ int edgebll_is_update(const struct edgebll_work *work, struct edgebll_update *u)
     if (!is_step(work, number, MULSUB, -1, -1, &same, &u->rate) || !in_line(work, u->w)) return 0;
     if (u->decay && w != u->w) return 0;
     return !u->momentum || (in_line(work, m) && m != u->w && kernel->operand[m - EDGEBLL_REGISTERS].offset != kernel->operand[u->w - EDGEBLL_REGISTERS].offset);
-}
-
-#define EACH(decayed, moved, change)         \
-    for (; n != 0; n--) {                    \
-        float d = scale * *g++, v = *w;      \
-        decayed;                             \
-        moved;                               \
-        *w++ = v - (change);                 \
-    }                                        \
-    break
-#define DECAY d = v * decay + d
-#define MOVE_ON *m++ = next
-#define MOMENTUM const float next = *m * momentum + d; MOVE_ON
-#define NESTEROV const float next = *m * momentum + d; d = next * momentum + d; MOVE_ON
-
-static const float *at(const struct edgebll_work *work, int slot)
-{
-    return (const float *)(const void *)work->row[slot - EDGEBLL_REGISTERS];
-}
-
-void edgebll_do_update(struct edgebll_work *work, const struct edgebll_update *u, float scale, const float *g, uint32_t from, uint32_t n)
-{
-    const float rate = u->rate ? *at(work, u->rate) : 0.0f, decay = u->decay ? *at(work, u->decay) : 0.0f;
-    const float momentum = u->momentum ? *at(work, u->momentum) : 0.0f;
-    float *w = (float *)(void *)work->row[u->w - EDGEBLL_REGISTERS] + from;
-    float *m = u->momentum ? (float *)(void *)work->row[u->m - EDGEBLL_REGISTERS] + from : w;
-    if (!u->rate) {
-        for (; n >= 4; n -= 4, w += 4, g += 4) {
-            const float w0 = w[0] - scale * g[0], w1 = w[1] - scale * g[1], w2 = w[2] - scale * g[2], w3 = w[3] - scale * g[3];
-            w[0] = w0, w[1] = w1, w[2] = w2, w[3] = w3;
-        }
-        for (; n != 0; n--, w++, g++) *w = *w - scale * *g;
-        return;
-    }
-    switch ((u->decay != 0) + 2 * (u->momentum != 0) + 2 * u->nesterov) {
-    case 0: EACH((void)0, (void)0, rate * d);
-    case 1: EACH(DECAY, (void)0, rate * d);
-    case 2: EACH((void)0, MOMENTUM, rate * next);
-    case 3: EACH(DECAY, MOMENTUM, rate * next);
-    case 4: EACH((void)0, NESTEROV, rate * d);
-    default: EACH(DECAY, NESTEROV, rate * d);
-    }
 }
 
 void edgebll_finish(struct edgebll_work *work, const struct edgebll_update *update, uint32_t from, uint32_t n)

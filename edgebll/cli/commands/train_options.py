@@ -77,13 +77,19 @@ LrOption = Annotated[
 ]
 ScheduleOption = Annotated[str, typer.Option(help="Learning rate over the run: constant, cosine or step.")]
 WarmupStepsOption = Annotated[int, typer.Option(help="Steps of linear warm-up.")]
-MomentumOption = Annotated[float | None, typer.Option(help="Short for --optimizer-option momentum=NUMBER.", show_default=False)]
+MomentumOption = Annotated[
+    float | None, typer.Option(help="Short for --optimizer-option momentum=NUMBER. [default: 0.9 for sgd]", show_default=False)
+]
 NesterovOption = Annotated[
     bool | None,
     typer.Option(help="Nesterov's variant of momentum. [default: on where there is momentum]", show_default=False),
 ]
 WeightDecayOption = Annotated[
-    float | None, typer.Option(help="Short for --optimizer-option weight_decay=NUMBER.", show_default=False)
+    float | None,
+    typer.Option(
+        help="Short for --optimizer-option weight_decay=NUMBER. [default: 0.0005 for sgd, 0.01 for adamw, 0 for adam]",
+        show_default=False,
+    ),
 ]
 AccumulateOption = Annotated[
     int | None,

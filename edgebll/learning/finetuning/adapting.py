@@ -30,7 +30,7 @@ def adapted_layers(network: BlockNetwork, tuning: FineTuning) -> list[Part]:
         tuning: with an adapter.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, or their weights have no such rank.
     """
     able = list(_adaptable(network))
     if not able:
@@ -54,7 +54,18 @@ def adapted_layers(network: BlockNetwork, tuning: FineTuning) -> list[Part]:
         raise ConfigError(
             "every layer that would have an adapter is frozen, or is the head, which is trained itself; name others"
         )
+    _check_rank(network, left, tuning.rank)
     return left
+
+
+def _check_rank(network: BlockNetwork, parts: Iterable[Part], rank: int) -> None:
+    """A correction of low rank is there to be small: above the full rank of a weight, numbers add nothing but memory."""
+    weights = [network.blocks[part.block].get_submodule(part.path).get_parameter("weight") for part in parts]
+    full = max(min(weight.shape[0], weight[0].numel()) for weight in weights)
+    if rank > full:
+        raise WrongValue(
+            "rank", f"adapters of rank {rank} correct weights whose full rank is {full} at most; take a smaller rank"
+        )
 
 
 def _adaptable(network: BlockNetwork) -> Iterator[Part]:

@@ -199,6 +199,7 @@ def test_layers_whose_weights_others_read_have_no_adapter(tuning: FineTuning, re
         ({"adapt": ("blok0",)}, "adapt 'blok0' means no parameter of the network; near are block0"),
         ({"adapt": ("block1.1",), "trainable": "head"}, "every layer that would have an adapter is frozen, or is the head"),
         ({"adapt": ("block0",), "freeze": ("block0",)}, "every layer that would have an adapter is frozen"),
+        ({"rank": 257}, "adapters of rank 257 correct weights whose full rank is 256 at most; take a smaller rank"),
     ],
 )
 def test_adapters_on_layers_that_can_have_none_are_refused(options: dict[str, object], reason: str) -> None:
@@ -217,6 +218,6 @@ def test_adapters_on_layers_that_can_have_none_are_refused(options: dict[str, ob
         ({"rank": 8}, "rank, alpha and adapt are an adapter's; give the adapter lora too"),
     ],
 )
-def test_plans_of_adapters_out_of_range_are_refused(options: dict[str, object], reason: str) -> None:
+def test_adapters_out_of_range_are_refused(options: dict[str, object], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         FineTuning(**options)  # type: ignore[arg-type]

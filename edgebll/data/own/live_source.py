@@ -68,10 +68,14 @@ class LiveSource:
         """The record, which grows while the source is read; the first call begins.
 
         Raises:
-            DataError: the first sample is none, or the record is one of other samples. StorageError: the disk refuses.
+            DataError: the source fails, its first sample is none, or the record is one of other samples. StorageError: the disk
+                refuses.
         """
         if self._arriving is None:
-            pairs = iter(self)
+            try:
+                pairs = iter(self)
+            except (Exception, SystemExit) as error:
+                raise self._unbegun(error) from error
             record = self._record(pairs) if not (self.path / FACTS).exists() else open_record(self.path)
             self.check_alike(record.facts.count, record.facts.classes)
             self._arriving = ArrivingSamples(record, pairs)
@@ -96,7 +100,10 @@ class LiveSource:
     def _record(self, pairs: Iterator[Any]) -> SampleRecord:
         """A new record with the first sample, which tells what all are."""
         where = f"sample 0 of the live source for {self.path}"
-        pair = next(pairs, None)
+        try:
+            pair = next(pairs, None)
+        except (Exception, SystemExit) as error:
+            raise self._unbegun(error) from error
         if pair is None:
             raise DataError(f"{where} did not come: the source is at its end; give one that has some")
         sample, label = _checked(pair, where, self.classes)
@@ -106,6 +113,12 @@ class LiveSource:
         record.append(sample, label)
         record.close()
         return record
+
+    def _unbegun(self, error: BaseException) -> DataError:
+        """What is said where the user's own code fails in the thread of the training, before samples are recorded."""
+        rows = open_record(self.path).rows if (self.path / FACTS).exists() else 0
+        has = f"{rows} of {self.count} samples"
+        return DataError(f"the record {self.path} has {has}, and {_failed(error)}; mend the source, and train again")
 
     def close(self) -> None:
         """Read no more from the source."""
@@ -186,16 +199,24 @@ class ArrivingSamples:
                         return
                     self.record.append(sample, label)
                     self._changed.notify_all()
-        except Exception as error:  # the user's own code may raise anything; whoever waits is told
-            reason = f"its live source failed: {error}"
+        except BaseException as error:  # the user's own code may raise anything, and exit; whoever waits is told
+            reason = _failed(error)
         finally:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
                 getattr(pairs, "close", lambda: None)()
         with self._changed:
             with contextlib.suppress(StorageError):  # whoever waits for a sample that is not on the disk is told again
                 self.record.close()
             self._failure, self._reason = True, reason
             self._changed.notify_all()
+
+
+def _failed(error: BaseException) -> str:
+    """What a source raised, in one line."""
+    said = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"its live source failed: it called sys.exit({said})"
+    return f"its live source failed: {said or type(error).__name__}"
 
 
 def _checked(pair: Any, where: str, classes: tuple[str, ...]) -> tuple[npt.NDArray[Any], int]:

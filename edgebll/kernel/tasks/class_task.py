@@ -75,10 +75,12 @@ class ClassTask(Task):
 
     def check_labels(self, labels: Values, where: str, num_classes: int) -> None:
         """Raise DataError for a class beyond the range, or shares that are none."""
-        self.check_weights(num_classes)
         if labels.dtype.kind == "f":
+            if labels.ndim > 1:  # soft labels have their classes last, and the data set counts none
+                self.check_weights(labels.shape[-1])
             self._check_shares(labels, where)
             return
+        self.check_weights(num_classes)
         seen = labels if self.ignore_index is None else labels[labels != self.ignore_index]
         low, high = (int(seen.min()), int(seen.max())) if seen.size else (0, 0)
         if low < 0 or high >= num_classes:

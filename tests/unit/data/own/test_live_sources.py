@@ -147,9 +147,13 @@ def test_images_come_with_their_channels_first(tmp_path: Path) -> None:
         assert data.train.labels[np.arange(3)].tolist() == [1, 0, 1]
 
 
-def failing() -> Iterator[Any]:
-    yield np.zeros(2), 0
-    yield np.zeros(2), 1
+def failing(after: int = 2, error: BaseException | None = None) -> Iterator[Any]:
+    for number in range(after):
+        yield np.zeros(2), number
+    raise error or OSError("the cable is out")
+
+
+def unplugged() -> Iterator[Any]:
     raise OSError("the cable is out")
 
 
@@ -157,6 +161,11 @@ def failing() -> Iterator[Any]:
     ("samples", "reason"),
     [
         (failing, "has 2 of 20 samples, and its live source failed: the cable is out; resume with the live source"),
+        (
+            lambda: failing(1, SystemExit(3)),
+            r"has 1 of 20 samples, and its live source failed: it called sys\.exit\(3\); resume",
+        ),
+        (lambda: failing(1, KeyboardInterrupt()), "has 1 of 20 samples, and its live source failed: KeyboardInterrupt; resume"),
         ([(np.zeros(2), 0)] * 3, "has 3 of 20 samples, and its live source is at its end"),
         ([(np.zeros(2), 0), (np.zeros(3), 0)], r"sample 1 is float32 \(3,\), not float32 \(2,\)"),
         ([(np.zeros(2), 0), (np.zeros(2), 2)], r"sample 1: labels must lie in 0\.\.1"),
@@ -177,6 +186,10 @@ def test_a_source_that_fails_is_told_of(tmp_path: Path, samples: Any, reason: st
         ([], "did not come: the source is at its end"),
         ([(np.zeros(2), "red")], "the label red of sample 0 is none of the classes off, on"),
         ([(object(), 0)], "must be numbers of one shape"),
+        (unplugged, "has 0 of 20 samples, and its live source failed: the cable is out; mend the source, and train again"),
+        (lambda: failing(0), "has 0 of 20 samples, and its live source failed: the cable is out; mend the source"),
+        (lambda: failing(0, ValueError("no\nframe")), "live source failed: no frame; mend the source"),
+        (lambda: failing(0, SystemExit(3)), r"has 0 of 20 samples, and its live source failed: it called sys\.exit\(3\); mend"),
     ],
 )
 def test_a_first_sample_that_is_none_leaves_no_record(tmp_path: Path, samples: Any, reason: str) -> None:

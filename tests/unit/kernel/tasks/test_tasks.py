@@ -90,6 +90,14 @@ def test_class_weights_are_one_for_each_class() -> None:
         data(np.zeros(4, np.int64), 3, Classification((1.0, 2.0)))
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (4, 5, 3)])
+def test_soft_labels_have_their_classes_last(shape: tuple[int, ...]) -> None:
+    shares = np.full(shape, 1 / 3, np.float32)
+    assert data(shares, task=Classification((1.0, 2.0, 3.0))).label_spec.shape == shape[1:]
+    with pytest.raises(ConfigError, match="has 2 class weights, but there are 3 classes; give one number for each class"):
+        data(shares, task=Classification((1.0, 2.0)))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [

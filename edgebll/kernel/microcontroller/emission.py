@@ -22,8 +22,10 @@ from edgebll.kernel.microcontroller.plan_parts import Instruction, Operand, Plan
 from edgebll.kernel.microcontroller.product_loops import ProductLoops, matrix_loops, window_as_product
 from edgebll.kernel.microcontroller.views import BufferRole, StridedView
 
-#: A last loop of a reduction that is kept is the runtime's lane from this extent on.
-_LANE = 4
+#: The runtime works along a loop that a reduction keeps from this extent on, or where the one it reduces is shorter.
+_LONG_ROW = 16
+#: With fewer output channels than this a convolution works along its columns, if there are more of them.
+_FEW_CHANNELS = 8
 _Leaf = Callable[[Expression], tuple[Hashable, bool]]
 
 
@@ -128,7 +130,7 @@ class Emitter:
         strides = [operand.strides for operand in _operands(slots)]
         outer = Loops(kernel.shape, tuple(view[:kept] for view in strides)).merged()
         inner = Loops(source.shape, tuple(view[kept:] for view in strides)).merged().at_least_one()
-        lane = bool(outer.extents) and outer.extents[-1] >= min(_LANE, inner.extents[-1])
+        lane = bool(outer.extents) and outer.extents[-1] >= min(_LONG_ROW, inner.extents[-1])
         leading = len(outer.extents) - lane
         extents = (*outer.extents[:leading], *inner.extents, *outer.extents[leading:])
         along = [(*o[:leading], *i, *o[leading:]) for o, i in zip(outer.strides, inner.strides, strict=True)]
@@ -146,7 +148,7 @@ class Emitter:
         batch, groups, channels, height, width = kernel.shape
         x, weight = (self._placement.operand(view, view.strides, 5) for view in (source.x, source.weight))
         operands = _along(slots, [operand.strides for operand in _operands(slots)])
-        columns = channels < min(_LANE, width)
+        columns = channels < min(_FEW_CHANNELS, width)
         return ConvKernel(
             (batch, groups, channels, height, width),
             (source.x.shape[2], source.x.shape[3], source.x.shape[4]),

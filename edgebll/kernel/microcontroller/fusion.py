@@ -14,10 +14,13 @@ from edgebll.kernel.microcontroller.hoisting import hoisted
 from edgebll.kernel.microcontroller.kernels import PlannedKernel
 from edgebll.kernel.microcontroller.lifetimes import peak_bytes, storages
 from edgebll.kernel.microcontroller.merging import absorbed, inlined
+from edgebll.kernel.microcontroller.recomputing import recomputed
 from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer
 from edgebll.kernel.microcontroller.work import total_work
 
 Cost = tuple[int, int]
+#: Kernels looked at in all trials together: more than networks for microcontrollers need. A plan is right without any trial.
+_EFFORT = 3_000_000
 Kernels = list[PlannedKernel]
 
 
@@ -48,7 +51,7 @@ def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Kernels:
         ends: of the graph.
     """
     fusion = _Fusion(list(kernels), ends)
-    while fusion.sweep() or fusion.hoist():
+    while fusion.sweep() or fusion.hoist() or fusion.recompute():
         pass
     return fusion.kernels
 
@@ -58,6 +61,7 @@ class _Fusion:
 
     def __init__(self, kernels: Kernels, ends: GraphEnds) -> None:
         self.kernels, self._ends = kernels, ends
+        self._left = _EFFORT
         self._cost: Cost = (ends.peak(kernels), total_work(kernels))
 
     def sweep(self) -> bool:
@@ -80,6 +84,13 @@ class _Fusion:
                 current = None if new is None else new[-1]
                 any_hoisted = any_hoisted or new is not None
         return any_hoisted
+
+    def recompute(self) -> bool:
+        """Compute something again in the place of keeping it, wherever that needs less memory; whether it did anywhere."""
+        for kernel in list(self.kernels):
+            if any(self._accept(gone, new) for gone, new in recomputed(self.kernels, kernel)):
+                return True
+        return False
 
     def _merge_into(self, reader: PlannedKernel) -> PlannedKernel | None:
         """The kernel that took the reader's place, if one did."""
@@ -116,7 +127,8 @@ class _Fusion:
 
     def _accept(self, gone: Kernels, new: Kernels) -> bool:
         """Put `new` in the place of `gone` if that is allowed and better."""
-        if not all(self._ends.fits(kernel) and is_allowed(kernel) for kernel in new):
+        self._left -= len(self.kernels)
+        if self._left < 0 or not all(self._ends.fits(kernel) and is_allowed(kernel) for kernel in new):
             return False
         rest = [kernel for kernel in self.kernels if all(kernel is not one for one in gone)]
         order = in_order([*rest, *new])

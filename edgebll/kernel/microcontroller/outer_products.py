@@ -13,7 +13,7 @@ from edgebll.kernel.microcontroller.expressions import LOAD, SUM, Expression, pa
 from edgebll.kernel.microcontroller.kernels import PlannedKernel
 from edgebll.kernel.microcontroller.loops import Loops
 from edgebll.kernel.microcontroller.product_loops import ProductLoops
-from edgebll.kernel.microcontroller.views import StridedView
+from edgebll.kernel.microcontroller.views import BufferRole, StridedView
 
 #: Positions below which it does not matter.
 _FEW = 32
@@ -49,9 +49,10 @@ class OuterProduct:
 
 
 def outer_product(kernel: PlannedKernel) -> OuterProduct | None:
-    """The product of an element program with rows that lie in one piece, or the longest ones; None if there is none."""
+    """The product of an update with rows that lie in one piece, or the longest ones; None where there is none."""
     found = []
-    for part in parts(kernel.roots) if kernel.source is None else ():
+    updates = any(view.buffer.home is not None or view.buffer.role is BufferRole.STATE for view, _ in kernel.stores)
+    for part in parts(kernel.roots) if kernel.source is None and updates else ():
         if part.operator != "mul" or any(argument.operator != LOAD for argument in part.arguments):
             continue
         for first, second in (part.arguments, part.arguments[::-1]):

@@ -18,7 +18,7 @@ from edgebll.data.own.data_options import NO, YES, OwnDataOptions
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.held_out import PART_NAMES, TEST, TRAIN, UNDECIDED
 from edgebll.data.own.label_numbers import settle_labels
-from edgebll.data.own.sample_inputs import first_input, joined, side_arrays
+from edgebll.data.own.sample_inputs import check_inputs, first_input, joined, side_arrays
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.data.own.sample_rows import SampleRows
 from edgebll.kernel.errors import DataError
@@ -57,7 +57,10 @@ def read_array_file(path: Path, options: ArrayOptions, tell: Callable[[str], Non
 
     Raises:
         DataError: an array is missing, damaged, or does not fit the others; a number is none; a label is out of range.
+        ConfigError: the option inputs names what is none.
     """
+    if not options.digest:
+        check_inputs(str(path), options.inputs)
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     total = sum(file.stat().st_size for file in files)
     if total >= _LONG_BYTES:
@@ -83,8 +86,7 @@ def pool_of(name: str, arrays: Arrays, options: ArrayOptions) -> SamplePool:
     if len({(some.shape[1:], some.dtype) for some in samples}) > 1:
         shapes = " and ".join(f"{x} {some.dtype} {some.shape}" for (x, _, _), some in zip(groups, samples, strict=True))
         raise DataError(f"{name}: samples for training and for evaluation must be of one shape and type, not {shapes}")
-    given = [arrays[y] for _, y, _ in groups if y in arrays]
-    labels, options = settle_labels(name, np.concatenate(given) if given else None, options)
+    labels, options = settle_labels(name, _given_labels(name, {y: arrays[y] for _, y, _ in groups if y in arrays}), options)
     for (x, y, _), some in zip(groups, samples, strict=True):
         if y in arrays and len(arrays[y]) != len(some):
             raise DataError(f"{name} has {len(some)} samples in {x}, but {len(arrays[y])} labels in {y}; give one for each")
@@ -97,6 +99,17 @@ def pool_of(name: str, arrays: Arrays, options: ArrayOptions) -> SamplePool:
     pixels = whole.dtype == np.uint8 and whole.ndim == 4
     options = replace(options, normalize=options.normalize or (YES if pixels else NO))
     return SamplePool(name, whole, labels, parts, options, side=side)
+
+
+def _given_labels(name: str, given: Arrays) -> npt.NDArray[Any] | None:
+    """Labels of all parts as they came; None for none."""
+    shapes = [values.shape for values in given.values()]
+    if any(not shape or shape[1:] != shapes[0][1:] for shape in shapes):
+        has = " and ".join(f"{y} {shape}" for y, shape in zip(given, shapes, strict=True))
+        raise DataError(
+            f"{name}: labels must be (samples, ...), one for each sample and all of one shape, not {has}; mend them"
+        )
+    return np.concatenate(list(given.values())) if given else None
 
 
 def as_samples(what: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

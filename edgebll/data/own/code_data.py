@@ -12,6 +12,7 @@ from edgebll.data.own.live_reading import samples_of
 from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import WORDS, digest_arrays, gathered
 from edgebll.data.own.record_data import RecordSplits, splits_of
+from edgebll.data.own.sample_inputs import check_inputs
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, check_defined, known_names, make, resolve
@@ -87,5 +88,7 @@ def read_code(path: Path, options: CodeOptions, tell: Callable[[str], None]) -> 
     if isinstance(made, LiveSource):
         arriving = samples_of(made, name)
         return splits_of(arriving, replace(options, code=origin), arriving.expected)
+    if not options.digest:
+        check_inputs(name, options.inputs)
     arrays = gathered(made, name)
     return pool_of(name, arrays, replace(options, digest=digest_arrays(arrays), code=origin))

@@ -92,10 +92,34 @@ class CsvFile:
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Number and cells of each line with values."""
         with self.path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, delimiter=self.delimiter)
-            for number, cells in enumerate(reader, 1):
+            reader, number = csv.reader(stream, delimiter=self.delimiter), 0
+            while (cells := _next_cells(reader, self.path, number + 1)) is not None:
+                number += 1
                 if cells and (number > 1 or not self.has_head):
                     yield number, cells
+
+    def check_first(self, cells: Sequence[str]) -> None:
+        """Refuse a first line with numbers and texts of which one occurs nowhere else: it could be names as well as values.
+
+        Args:
+            cells: of the first line.
+
+        Raises:
+            DataError: it is one.
+        """
+        texts = {place: cell for place, cell in enumerate(cells) if cell and not _looks_like_number(cell)}
+        for number, others in self._lines():
+            if not texts:
+                return
+            if number > 1:
+                texts = {place: cell for place, cell in texts.items() if place >= len(others) or others[place].strip() != cell}
+        if texts:
+            text, beside = next(iter(texts.values())), next(filter(_looks_like_number, cells))
+            raise DataError(
+                f"{self.path}, line 1: {text[:_SHOWN]!r} is in no other line of its column, as the name of one, but "
+                f"{beside[:_SHOWN]!r} beside it is a number; begin names of columns with a letter, or write a line "
+                "of names above"
+            )
 
     def _no_number(self, names: Sequence[str]) -> DataError:
         """Where a cell has no finite number."""
@@ -125,11 +149,25 @@ class CsvFile:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a finite number."""
+    """Whether a text is a finite number as files have them: Python's own 1_000, and digits beyond ASCII, are none."""
+    return text.isascii() and "_" not in text and _looks_like_number(text) and math.isfinite(float(text))
+
+
+def _looks_like_number(text: str) -> bool:
+    """Whether a text would be a number to somebody: nan and 1_000 too."""
     try:
-        return math.isfinite(float(text))
+        float(text)
     except ValueError:
         return False
+    return True
+
+
+def _next_cells(reader: Iterator[list[str]], path: Path, number: int) -> list[str] | None:
+    """The cells of the next line; None at the end."""
+    try:
+        return next(reader, None)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}, line {number} cannot be read as cells ({error}); mend the line or leave it out") from error
 
 
 def _fits(text: str) -> bool:
@@ -142,7 +180,7 @@ def open_csv(path: Path) -> CsvFile:
     """Read the head of a CSV file.
 
     Raises:
-        DataError: it cannot be read, or has no line of values.
+        DataError: it cannot be read, has no line of values, or a first line that may be names as well as values.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -151,12 +189,15 @@ def open_csv(path: Path) -> CsvFile:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text ({error}); write it as UTF-8") from error
     delimiter = max(_DELIMITERS, key=first.count)
-    cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-    has_head = not all(map(is_number, cells))
+    cells = [cell.strip() for cell in _next_cells(csv.reader([first], delimiter=delimiter), path, 1) or []]
+    has_head = not any(map(_looks_like_number, cells))
     if not cells or (has_head and not more):
         raise DataError(f"{path} has no line of values; give a file with some")
     columns = tuple(cells) if has_head else tuple(str(place) for place in range(len(cells)))
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise DataError(f"{path} has two columns {twice!r}; give each a name of its own")
-    return CsvFile(path, columns, delimiter, has_head)
+    file = CsvFile(path, columns, delimiter, has_head)
+    if not has_head:
+        file.check_first(cells)
+    return file

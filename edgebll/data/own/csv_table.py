@@ -111,8 +111,14 @@ def _settled(files: Sequence[CsvFile], options: TableOptions) -> TableOptions:
     first = files[0]
     usual = next((name for name in first.columns if name.lower() in _TARGETS), first.columns[-1])
     target = options.target or (() if options.labels == NONE else (usual,))
-    others = tuple(name for name in first.columns if name not in (*target, options.group))
+    others = tuple(name for name in first.columns if name not in target and (not name or name != options.group))
     columns = options.columns or others
+    if "" in first.columns and "" in (*columns, *target):
+        place = first.columns.index("") + 1
+        raise DataError(
+            f"{first.path}, line 1: column {place} of {len(first.columns)} has no name, as the index that pandas writes; leave "
+            "it out (pandas: index=False), name it, or name those that are wanted with the data options columns and target"
+        )
     if not columns:
         raise DataError(
             f"{first.path} has no column but {', '.join(target)}, which is the target; name another with the data option target"

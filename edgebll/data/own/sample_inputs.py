@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.errors import ConfigError, DataError
 
 X = "x"
+_NO_INPUTS = {X: "is x itself", "y": "has the labels"}
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -43,6 +44,24 @@ def of_part(name: str, part: str) -> str:
     """What an array of a part of the data is called: y_train, x_train, x_train.readings."""
     own, dot, side = name.partition(".")
     return f"{own}_{part}{dot}{side}"
+
+
+def check_inputs(name: str, inputs: Sequence[str]) -> None:
+    """Refuse a data option `inputs` that names the samples or the labels, or one input twice; those of runs were accepted.
+
+    Args:
+        name: of the data.
+        inputs: the data option.
+
+    Raises:
+        ConfigError: it does.
+    """
+    for place, wanted in enumerate(inputs):
+        reason = _NO_INPUTS.get(wanted) or ("is named twice" if wanted in inputs[:place] else "")
+        if reason:
+            raise ConfigError(
+                f"{name}: the data option inputs names what samples have besides x, but {wanted} {reason}; leave it out"
+            )
 
 
 def first_input(arrays: Arrays, inputs: Sequence[str]) -> str:

@@ -134,6 +134,12 @@ def test_labels_suggest_the_task(tmp_path: Path, y: Any, options: dict[str, str]
         ({"x": np.array([["a"], ["b"]]), "y": np.arange(2)}, {}, "must be numbers"),
         ({"x": np.zeros(4), "y": np.arange(4)}, {}, r"must be numbers \(samples, ...\), not float64 \(4,\)"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(4, int)}, {}, "one class only, 0"),
+        ({"x": np.zeros((4, 2)), "y": np.array(1)}, {}, r"labels must be \(samples, ...\), .* not y \(\); mend them"),
+        (
+            {"x_train": np.zeros((4, 2)), "y_train": np.arange(4), "x_test": np.zeros((4, 2)), "y_test": np.eye(4)},
+            {},
+            r"all of one shape, not y_train \(4,\) and y_test \(4, 4\)",
+        ),
         (
             {"x_train": np.zeros((4, 2)), "y_train": np.arange(4), "x_test": np.zeros((4, 3)), "y_test": np.arange(4)},
             {},

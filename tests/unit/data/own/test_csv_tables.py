@@ -99,6 +99,18 @@ def test_a_table_without_names_has_its_class_last(tmp_path: Path) -> None:
     assert data.options["classes"] == ["9", "10"]
 
 
+def test_a_first_line_with_numbers_and_classes_is_a_sample(tmp_path: Path) -> None:
+    data = load_data(write(tmp_path / "t.csv", "1,2,x\n3,4,y\n5,6,x\n7,8,y\n"), options=RAW)
+    assert both(*data.splits) == [([1.0], 0), ([3.0], 1), ([5.0], 0), ([7.0], 1)]
+
+
+def test_a_column_without_a_name_may_be_left_out(tmp_path: Path) -> None:
+    name = write(tmp_path / "t.csv", ",a,b,y\n" + "".join(f"{row},{-row},0,{row % 2}\n" for row in range(4)))
+    data = load_data(name, options={**RAW, "columns": "a,b"})
+    assert both(*data.splits) == [([-3.0], 1), ([-2.0], 0), ([-1.0], 1), ([0.0], 0)]
+    assert load_data(name, options=data.options).train.input_shape == (2,)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "reason"),
     [
@@ -120,6 +132,14 @@ def test_a_table_without_names_has_its_class_last(tmp_path: Path) -> None:
         ("label\nx\ny\n", {}, "no column but label"),
         ("a,label\n1,x\n2,y\n", {"window": 3}, "2 rows, too few for a window of 3"),
         ("a,who,label\n1,p,x\n2,q,y\n", {"window": 2, "group": "who"}, "no 2 rows of one recording in a row, at most 1"),
+        ("nan,2,x\n1,2,y\n3,4,x\n", {}, "t.csv, line 1: the column 0 has 'nan', which is no number"),
+        ("1,nan,0\n1,2,1\n3,4,0\n", {}, "t.csv, line 1: the column 1 has 'nan', which is no number"),
+        ("1,,x\n1,2,y\n3,4,x\n", {}, "t.csv, line 1: the column 1 has '', which is no number"),
+        ("0,1,label\n1,2,x\n3,4,y\n", {}, "line 1: 'label' is in no other line of its column, .* but '0' beside it"),
+        (",a,b,y\n0,1,2,0\n1,3,4,1\n", {}, "t.csv, line 1: column 1 of 4 has no name, .* .pandas: index=False"),
+        ("a,b,\n1,2,0\n3,4,1\n", {}, "t.csv, line 1: column 3 of 3 has no name"),
+        ("a,label\n1,x\n1_000,y\n", {}, "t.csv, line 3: the column a has '1_000', which is no number"),
+        ("a,label\n1,x\n\uff11\uff12,y\n", {}, "t.csv, line 3: the column a has '\uff11\uff12', which is no number"),
         ("a,label\n1,x\n2,y\n", {"window": 0}, "window must be at least 1 rows, not 0"),
     ],
 )
@@ -128,7 +148,17 @@ def test_wrong_tables_are_refused(tmp_path: Path, text: str, options: dict[str, 
         load_data(write(tmp_path / "t.csv", text), options=options)
 
 
+@pytest.mark.parametrize(("text", "line"), [("a,label\n1,x\n{},y\n", 3), ("a,{}\n1,x\n2,y\n", 1)])
+def test_a_cell_without_end_is_refused(tmp_path: Path, text: str, line: int) -> None:
+    with pytest.raises(DataError, match=rf"t\.csv, line {line} cannot be read as cells .field larger than"):
+        load_data(write(tmp_path / "t.csv", text.format("z" * 200_000)))
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(DataError, match=r"t\.csv cannot be read as text"):
         load_data(str(tmp_path / "t.csv"))
+    (tmp_path / "t.csv").write_bytes(b"a,label\n1,x\n2,\xff\n" * 9_000)
+    with pytest.raises(DataError, match=r"t\.csv.* cannot be read as") as caught:
+        load_data(str(tmp_path / "t.csv"))
+    assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ from edgebll.data.example_samples import training_samples
 from edgebll.data.own.live_reading import attached
 from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import gathered
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.spec.manifest import TensorSpec
 
 COUNT = 20
@@ -121,6 +121,23 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, An
     with pytest.raises(DataError, match=sentence) as caught:
         load_data(str(tmp_path / "d.npz"), options={"inputs": inputs} if inputs else {})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ("y", "inputs names what samples have besides x, but y has the labels; leave it out"),
+        ("readings,readings", "but readings is named twice; leave it out"),
+        ("x,readings", "but x is x itself; leave it out"),
+    ],
+)
+def test_inputs_that_are_none_are_refused(tmp_path: Path, inputs: str, sentence: str) -> None:
+    np.savez(tmp_path / "d.npz", x=IMAGE, y=LABELS, readings=READINGS)
+    with pytest.raises(ConfigError, match=sentence):
+        load_data(str(tmp_path / "d.npz"), options={"inputs": inputs})
+    recorded = load_data(str(tmp_path / "d.npz"), options={"inputs": "readings"}).options
+    again = load_data(str(tmp_path / "d.npz"), options={**recorded, "inputs": ["x", "readings"]})
+    assert list(again.train.side) == ["readings"], "runs that were written before are read"
 
 
 def test_samples_of_a_program_that_do_not_fit_are_refused() -> None:

@@ -70,20 +70,24 @@ class Emulator:
         return self._process.poll() is None
 
     def _address(self, board: NamedBoard, line: Sequence[str]) -> str:
-        if line[0] == "unix":
-            until_s = time.monotonic() + _START_S
-            while not Path(line[1]).exists():
-                if not self.alive or time.monotonic() > until_s:
-                    raise BoardError(f"the emulator of {board.name} did not start: {self._rest()}")
-                time.sleep(0.005)
-            return f"unix://{line[1]}"
-        if line[0] == "tcp" and board.board.cross:
+        """Where its line is, once it is there: a process of ours says so, and QEMU of a pseudo terminal alone."""
+        if board.board.cross and line[0] == "tcp":
             return f"socket://127.0.0.1:{line[1]}"
+        if board.board.cross and line[0] == "unix":
+            self._await(Path(line[1]), board)
+            return f"unix://{line[1]}"
         said = self._line()
-        words = [word for word in said.split() if word.startswith(("/dev/", "socket://"))]
+        words = [word for word in said.split() if word.startswith(("/dev/", "socket://", "unix://"))]
         if not words:
             raise BoardError(f"the emulator of {board.name} did not start: {said}")
         return words[0]
+
+    def _await(self, path: Path, board: NamedBoard) -> None:
+        until_s = time.monotonic() + _START_S
+        while not path.exists():
+            if not self.alive or time.monotonic() > until_s:
+                raise BoardError(f"the emulator of {board.name} did not start: {self._rest()}")
+            time.sleep(0.005)
 
     def _line(self) -> str:
         """One line of what it says."""

@@ -12,6 +12,7 @@ from support.microcontroller_tools import emulated_boards
 from support.slow import slow_after
 
 from edgebll.kernel.microcontroller.block_memory import FIRMWARE_FLASH_BYTES, FIRMWARE_RAM_BYTES
+from edgebll.kernel.spec.emulated_boards import DEFAULT_EMULATED, EMULATED
 from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.firmware_boards import board_names, find_board
@@ -25,6 +26,8 @@ BOARDS = ("mps2-an386", "mps2-an385", "mps3-an547", "stm32f405")
 
 def test_every_board_with_an_emulator_is_here() -> None:
     assert {name for name in board_names() if find_board(name).board.emulator} == set(BOARDS)
+    assert set(EMULATED) == {"host", *BOARDS} == set(board_names())
+    assert DEFAULT_EMULATED in BOARDS
 
 
 @pytest.mark.parametrize("board", slow_after(1, BOARDS))

@@ -95,7 +95,10 @@ def test_a_simulated_run_over_microcontrollers_has_the_bits_of_one_in_this_proce
     ("told", "said"),
     [
         ({"boards": 2, "microcontrollers": 3}, "microcontrollers must be 0 to 2, the number of boards, not 3"),
-        ({"boards": 1, "microcontrollers": 1, "emulate": "../x"}, "a port must be like"),
+        (
+            {"boards": 1, "microcontrollers": 1, "emulate": "nosuch"},
+            "emulate must be one of host, mps2.*, not 'nosuch'",
+        ),
     ],
 )
 def test_microcontrollers_that_cannot_be_are_refused_before_anything_starts(

@@ -10,10 +10,11 @@ import typer
 from edgebll.cli.data_options import DataDirOption, DataKeyValues
 from edgebll.cli.output import JsonOption
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
+from edgebll.kernel.spec.emulated_boards import DEFAULT_EMULATED
 from edgebll_firmware_host.commands.boards import MeasureOption
 from edgebll_firmware_host.commands.run_result import execute
 from edgebll_firmware_host.run import entry_points
-from edgebll_firmware_host.run.run_spec import EMULATED, SNAPSHOT_SECONDS
+from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS
 
 BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
 ClusterOption = Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")]
@@ -76,7 +77,7 @@ def simulate(
     microcontrollers: Annotated[
         int, typer.Option(help="How many of them, the first ones, have their blocks on an emulated microcontroller.")
     ] = 0,
-    emulate: Annotated[str, typer.Option(help="Which: a board of `edgebll firmware boards`.")] = EMULATED,
+    emulate: Annotated[str, typer.Option(help="Which: a board of `edgebll firmware boards`.")] = DEFAULT_EMULATED,
     window: WindowOption = None,
     lr: LrOption = None,
     schedule: ScheduleOption = None,

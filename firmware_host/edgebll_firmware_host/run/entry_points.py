@@ -12,10 +12,11 @@ from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll.kernel.runs.run_result import RunResult
+from edgebll.kernel.spec.emulated_boards import DEFAULT_EMULATED
 from edgebll.kernel.support.option_values import KeyValues, given_options
 from edgebll_firmware_host.run.entry_arguments import Place, check_only_resume, data_name, needed_folder, path_text
 from edgebll_firmware_host.run.launch import begin_on_cluster, begin_simulated, go_on
-from edgebll_firmware_host.run.run_spec import EMULATED, SNAPSHOT_SECONDS, ClusterSpec, SimulateSpec
+from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS, ClusterSpec, SimulateSpec
 
 
 def simulate(
@@ -27,7 +28,7 @@ def simulate(
     epochs: int = 1,
     boards: int = 4,
     microcontrollers: int = 0,
-    emulate: str = EMULATED,
+    emulate: str = DEFAULT_EMULATED,
     window: int | None = None,
     lr: float | None = None,
     schedule: str | None = None,

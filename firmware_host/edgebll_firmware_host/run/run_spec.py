@@ -14,17 +14,15 @@ from edgebll.data.sampling import UNIFORM, settled_sampling
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
+from edgebll.kernel.spec.emulated_boards import DEFAULT_EMULATED, EMULATED
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.runtime_names import check_runtime
 from edgebll.kernel.support import bounds
-from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
-from edgebll.kernel.transport.serial_address import parse_port
+from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, short
 
 #: Seconds between snapshots unless told otherwise.
 SNAPSHOT_SECONDS = 30.0
 DEFAULT_WINDOW = 8
-#: The microcontroller that is emulated unless told otherwise: a Cortex-M4F.
-EMULATED = "mps2-an386"
 
 Spec = TypeVar("Spec", bound="RunSpec")
 
@@ -112,7 +110,7 @@ class SimulateSpec(RunSpec):
 
     boards: int = 4
     microcontrollers: int = 0
-    emulate: str = EMULATED
+    emulate: str = DEFAULT_EMULATED
     threads: int = 1
     cap_threads: bool = True
     memory_check: bool = True
@@ -128,9 +126,10 @@ class SimulateSpec(RunSpec):
         bounds.PATIENCE.check("patience", self.patience)
         check_runtime(self.runtime)
         if not 0 <= self.microcontrollers <= self.boards:
-            raise ConfigError(f"microcontrollers must be 0 to {self.boards}, the number of boards, not {self.microcontrollers}")
-        if self.microcontrollers:
-            parse_port(f"emulator://{self.emulate}")
+            problem = f"must be 0 to {self.boards}, the number of boards, not {self.microcontrollers}"
+            raise bounds.WrongValue("microcontrollers", problem)
+        if self.emulate not in EMULATED:
+            raise bounds.WrongValue("emulate", f"must be one of {', '.join(EMULATED)}, not {short(self.emulate)}")
 
 
 @dataclass(frozen=True, kw_only=True)

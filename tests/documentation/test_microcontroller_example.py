@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_power_cut_at_every_write_leaves_the_old_record_or_the_new_and_the_same_
     assert (new > 0) == (manner != "0"), "a head that was programmed before the power went counts"
 
 
-def test_a_flash_of_another_network_or_damaged_begins_anew(program: Path, tmp_path: Path) -> None:
+def test_a_damaged_record_counts_for_nothing(program: Path, tmp_path: Path) -> None:
     run([str(program), "flash.bin", "100"], tmp_path)
     whole = bytearray((tmp_path / "flash.bin").read_bytes())
     slot = len(whole) // 2
@@ -85,6 +86,21 @@ def test_a_flash_of_another_network_or_damaged_begins_anew(program: Path, tmp_pa
             damaged[at] ^= 1
         (tmp_path / "flash.bin").write_bytes(damaged)
         assert run([str(program), "flash.bin", "101"], tmp_path).splitlines()[0] == begins
+
+
+def test_a_record_of_another_network_counts_for_nothing(program: Path, tmp_path: Path) -> None:
+    """Written by its description alone: number, size and record under one CRC-32 of zlib."""
+    size = plan_block(gestures_bundle(), "block0").state_bytes
+    run([str(program), "flash.bin", "50"], tmp_path)
+    flash = bytearray((tmp_path / "flash.bin").read_bytes())
+    said = []
+    for difference in (0, 1):
+        flash[HEAD + size] ^= difference
+        record = bytes(flash[HEAD : HEAD + size + 8])
+        flash[12:16] = struct.pack("<I", zlib.crc32(bytes(flash[4:12]) + record))
+        (tmp_path / "flash.bin").write_bytes(flash)
+        said.append(run([str(program), "flash.bin", "51"], tmp_path).splitlines()[0])
+    assert said == ["from step 50", "from step 0"]
 
 
 def test_wrong_words_and_files_are_told(program: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ CPP = ("-x", "c++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.mark.slow
 def test_the_commands_run_in_order_and_it_learns_as_well_as_the_page_says(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(EXAMPLE, tmp_path / "examples" / "microcontroller"))
     (tmp_path / "devices").symlink_to(ROOT / "devices")

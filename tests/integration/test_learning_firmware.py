@@ -44,6 +44,7 @@ def saying(elf: Path) -> Iterator[Iterator[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_microcontroller_learns_through_a_reset_with_the_bits_of_python(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(EXAMPLE, tmp_path / "example"))
     block_as_c(gestures_bundle(), "block0", "gestures").write(folder / "src")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
 import struct
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
-from support.c_library import LibraryBlock
+from support.c_library import LIBRARY, LibraryBlock
+from support.c_runtime import FLAGS, RUNTIME, compiler
 from support.microcontroller_bundles import batches, bits, microcontroller_bundle
 
 from edgebll.kernel.microcontroller import plan_block
@@ -83,3 +88,20 @@ def test_too_little_memory_and_wrong_plans_are_refused_when_it_is_loaded(
     with LibraryBlock(bundle, "block0", memory, spoilt) as block:
         assert block.error == error
         assert block.ask(b"s") == NOT_LOADED
+
+
+def test_every_error_has_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+    texts = str(LIBRARY / "edgebll_errors.c")
+    made = [compiler(), *FLAGS, f"-I{RUNTIME}", "-shared", "-fPIC", texts, "-o", str(tmp_path / "texts.so")]
+    subprocess.run(made, check=True)
+    text = ctypes.CDLL(str(tmp_path / "texts.so")).edgebll_error_text
+    text.restype = ctypes.c_char_p
+    numbers = re.findall(
+        r"EDGEBLL_[A-Z_]+ = (\d+)", (LIBRARY / "edgebll.h").read_text() + (RUNTIME / "edgebll_plan.h").read_text()
+    )
+    errors = {int(number) for number in numbers if int(number) >= 32} | set(range(1, 14))
+    assert len(errors) == 13 + 8
+    sentences = {error: text(error).decode() for error in errors}
+    assert all("; " in sentence or "must" in sentence for sentence in sentences.values())
+    assert len({sentence for error, sentence in sentences.items() if error >= 32}) == 8
+    assert (text(0), text(99), text(-1)) == (b"all is well", b"no error of edgebll", b"no error of edgebll")

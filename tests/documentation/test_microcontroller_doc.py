@@ -28,7 +28,11 @@ def test_the_commands_of_the_export_and_of_the_simulation_run_in_order(tmp_path:
         assert program == "edgebll"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, (arguments, result.output)
-    placed = json.loads((tmp_path / "runs" / "simulated" / "summary.json").read_text())["placement"]
+    told = {
+        path.name: json.loads((path / "summary.json").read_text()) for path in (tmp_path / "runs").glob("*") if path.name != "a"
+    }
+    assert told["mixed"]["state_sha256"] == told["sequential"]["state_sha256"]
+    placed = told["simulated"]["placement"]
     assert placed == {"board0": ["block0"], "board1": ["block1"]}
     assert open_bundle(tmp_path / "bundles" / "mcu").manifest.target == "microcontroller"
 

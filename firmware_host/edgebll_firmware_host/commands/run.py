@@ -106,7 +106,8 @@ def simulate(
     """Train a bundle on agents that are started on this machine as processes of their own and end with the run.
 
     The final states are the same bit for bit for any number of boards and any window, and those of --boards 0; and whatever
-    agents die on the way, and if this process does and the run is resumed.
+    agents die on the way, and if this process does and the run is resumed. Microcontrollers have the bits of --runtime ordered:
+    with ONNX Runtime on the other boards, those depend on which blocks are where.
     """
     execute(context, entry_points.simulate, "sequential" if boards == 0 else "pipeline")
 

@@ -55,7 +55,8 @@ def simulate(
     """Train a bundle on agents that are started on this machine as processes of their own and end with the run.
 
     The final states are the same bit for bit for any number of boards and any window, and those of `boards=0`; and whatever
-    agents die on the way. It may be called in any thread, and where an event loop runs; nothing is printed.
+    agents die on the way. Microcontrollers have the bits of the runtime "ordered": with another one on the other boards, those
+    depend on which blocks are where. It may be called in any thread, and where an event loop runs; nothing is printed.
 
     Args:
         bundle: a bundle, e.g. of `export`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,10 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.expressions import SUM, Expression, load, number, rewritten
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, WindowSum
 from edgebll.kernel.microcontroller.translation import Translation, translates
-from edgebll.kernel.microcontroller.views import StridedView
+from edgebll.kernel.microcontroller.views import StridedView, dense_strides
+
+#: Loops of a product, that over its terms left out.
+_MOST_AXES = 5
 
 
 @translates("MatMul")
@@ -37,13 +41,25 @@ def _gemm(t: Translation, node: Node) -> None:
 def _product(t: Translation, node: Node, a: StridedView, b: StridedView, result: Expression) -> None:
     if a.shape[-1] != b.shape[-2]:
         raise BundleError(f"a matrix of shape {list(a.shape)} does not fit one of {list(b.shape)}")
-    shape = (*a.shape[:-1], b.shape[-1])
+    whole = shape = (*a.shape[:-1], b.shape[-1])
+    if len(shape) > _MOST_AXES:  # copies, whose leading axes are one
+        a, b = (t.copied(f"{node.outputs[0]} operand", one) for one in (a, b))
+        a, b = (one.with_axes(*_stacked(one.shape)) for one in (a, b))
+        shape = (*a.shape[:-1], b.shape[-1])
     if a.shape[-1] == 1:
         one = Expression("mul", (load(a.expanded(shape)), load(b.expanded(shape))))
         (result,) = rewritten([result], lambda leaf: one if leaf is SUM else leaf) or [one]
-        t.values[node.outputs[0]] = t.computed(node.outputs[0], shape, result)
+        made = t.computed(node.outputs[0], shape, result)
+        t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
     else:
-        t.values[node.outputs[0]] = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
+        made = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
+        t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
+
+
+def _stacked(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and strides of a dense array of matrices with one leading axis."""
+    stack = (math.prod(shape[:-2]), *shape[-2:])
+    return stack, dense_strides(stack)
 
 
 def _grouped(view: StridedView, axis: int, groups: int) -> StridedView:

@@ -50,6 +50,7 @@ CASES: list[tuple[str, list[np.ndarray], dict[str, Any]]] = [
     *((name, [_floats(2, 3, 4), _floats(3, 1)], {}) for name in _TWO),
     ("MatMul", [_floats(2, 3, 4), _floats(4, 5)], {}),
     ("MatMul", [_floats(2, 3, 4, 5), _floats(1, 3, 5, 2)], {}),
+    ("MatMul", [_floats(2, 1, 2, 1, 3, 4), _floats(1, 3, 1, 2, 4, 2)], {}),
     ("Gemm", [_floats(3, 4), _floats(5, 4), _floats(5)], {"transB": 1, "alpha": 0.5, "beta": 2.0}),
     ("Gemm", [_floats(4, 3), _floats(4, 5)], {"transA": 1}),
     ("Conv", [_floats(2, 3, 6, 5), _floats(4, 3, 3, 3), _floats(4)], {**_CONV, "pads": [1, 0, 2, 1], "strides": [2, 1]}),

@@ -85,6 +85,7 @@ def test_missing_tools_are_named_with_their_packages(tmp_path: Path, monkeypatch
     assert (code, told) == (10, "building for host needs cc; install it: sudo apt-get install gcc libc6-dev")
 
 
+@pytest.mark.slow
 def test_a_board_of_ones_own_is_built_from_its_file_and_tells_of_long_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

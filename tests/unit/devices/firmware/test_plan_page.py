@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from support.documents import Document
 
@@ -11,7 +12,13 @@ from edgebll.kernel.microcontroller.plan_kernels import ConvKernel, ElementKerne
 from edgebll.kernel.microcontroller.plan_parts import Code, PlanDtype, PortRole, Region, StepGraph
 
 PAGE = Document("docs/reference/microcontroller-plan.md").text
-KERNELS = {"ELEMENT": ElementKernel, "REDUCE": ReduceKernel, "GEMM": GemmKernel, "CONV": ConvKernel, "GATHER": GatherKernel}
+KERNELS: dict[str, Any] = {
+    "ELEMENT": ElementKernel,
+    "REDUCE": ReduceKernel,
+    "GEMM": GemmKernel,
+    "CONV": ConvKernel,
+    "GATHER": GatherKernel,
+}
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -20,7 +27,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_opcodes_of_element_programs() -> None:
-    said = {}
+    said: dict[int, str] = {}
     for numbers, names, *_ in rows("Element programs"):
         said.update(zip(map(int, numbers.split(", ")), names.split(", "), strict=True))
     assert said == {code.value: code.name for code in Code}

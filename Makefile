@@ -102,8 +102,8 @@ fuzz: setup
 # Plans for microcontrollers, changed at random, and bytes on the line to the firmware, against both under sanitizers.
 .PHONY: fuzz-mcu
 fuzz-mcu: setup
-	$(BIN)/python tests/soak/fuzz_plans.py $(SECONDS)
-	$(BIN)/python tests/soak/fuzz_firmware.py $(SECONDS)
+	$(BIN)/python tests/soak/plan_fuzzer.py $(SECONDS)
+	$(BIN)/python tests/soak/firmware_fuzzer.py $(SECONDS)
 
 bench: setup
 	$(BIN)/python bench/step_speed.py

@@ -92,9 +92,9 @@ def test_a_step_too_few_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gradient_that_is_a_percent_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def planted(network: BlockNetwork, folder: Path) -> None:
+    def planted(network: BlockNetwork, folder: Path, **options: object) -> None:
         with gradients_times(SGD(), 1.01):
-            export(network, folder)
+            export(network, folder, **options)
 
     monkeypatch.setattr(module_agreement, "export", planted)
     with pytest.raises(AssertionError, match="the graph differs from plain PyTorch"):

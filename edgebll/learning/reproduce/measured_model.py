@@ -66,14 +66,14 @@ class MeasuredModel:
         """Write it into a folder, for `read`."""
         write_json(folder / _RECORD, to_plain(self.record))
         if self.examples is not None:
-            np.save(folder / _EXAMPLES, self.examples)
+            np.save(folder / _EXAMPLES, self.examples, allow_pickle=False)
 
     @classmethod
     def read(cls, folder: Path) -> MeasuredModel:
         """What `write` wrote."""
         path = folder / _EXAMPLES
         record = from_plain(RunRecord, json.loads((folder / _RECORD).read_bytes()), _RECORD)
-        return cls(record, np.load(path) if path.exists() else None)
+        return cls(record, np.load(path, allow_pickle=False) if path.exists() else None)
 
     def build(self) -> tuple[Model, Inputs]:
         """The model, and what its first block takes."""

@@ -44,7 +44,7 @@ def test_a_folder_of_a_run_that_did_not_begin_is_not_left_behind(tmp_path: Path,
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_folder, "write_json", interrupted)
+    monkeypatch.setattr(run_folder, "write_record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         RunFolder.create(tmp_path / "run", {})
     assert not (tmp_path / "run").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from soak.fuzz_plans import fuzz
+from soak.plan_fuzzer import fuzz
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def fuzz(seconds: int, seed: int) -> str:
         CalledProcessError: it found something; its report is on stderr.
     """
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "fuzz_plans"
+        program = Path(folder) / "plan_fuzzer"
         sources = [*sorted(RUNTIME.glob("*.c")), Path(__file__).with_suffix(".c")]
         warnings = [flag for flag in FLAGS if not flag.startswith("-W")]
         subprocess.run([compiler(), *warnings, *SANITIZERS, *map(str, sources), "-o", str(program)], check=True)

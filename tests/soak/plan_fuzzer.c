@@ -1,5 +1,5 @@
 /* Feeds changed plans to the C runtime: each is checked, and run where it passes. Built with sanitizers, every byte read or written outside
- * its memory ends the program; a plan that changes its own bytes does so, too. `fuzz_plans SECONDS SEED FILE...`; files are plans to begin with. */
+ * its memory ends the program; a plan that changes its own bytes does so, too. `plan_fuzzer SECONDS SEED FILE...`; files are plans to begin with. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

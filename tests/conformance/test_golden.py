@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.slow import slow_after
 
 from edgebll.kernel.bundle import Bundle, bundle_writer, open_bundle, write_manifest, write_updated
 from edgebll.kernel.errors import BundleError
@@ -15,7 +16,7 @@ from edgebll_devices.runtimes import BlockRuntime, load_block
 from edgebll_devices.runtimes.golden_replay import failures, replay
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet", "mixed", "scanned", "tokens", "frozen", "inputs"])
+@pytest.mark.parametrize("name", slow_after(4, ["mlp", "resnet", "tokens", "inputs", "mixed", "scanned", "frozen"]))
 def test_replays_golden_vectors(runtime: str, bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
     for block in bundle.manifest.blocks:

@@ -116,7 +116,8 @@ def test_a_bundle_that_is_gone_or_another_is_needed_no_more(
     assert code == 0, errors
     check_whole(host.run, expected)
     assert summary(host.run)["bundle"] == str(bundle)
-    assert len(summary(host.run).get("recoveries", ())) == (hurt is not None)
+    # Boards that are lost together may be noticed one after the other.
+    assert bool(summary(host.run).get("recoveries")) == (hurt is not None)
 
 
 def test_a_run_is_resumed_without_its_bundle(bundle: Path, tmp_path: Path, expected: str) -> None:

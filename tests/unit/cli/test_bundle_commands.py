@@ -92,6 +92,7 @@ def test_batches_of_one_are_refused_where_batch_norm_needs_more(tmp_path: Path, 
     assert "export with a larger --batch-size" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_reaches_the_target(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgebll_export.bundles import export_trained
 

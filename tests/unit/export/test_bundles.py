@@ -37,7 +37,7 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "num_blocks", "rule", "batch_size", "shape"),
     slow_after(
-        2,
+        1,
         [
             ("mlp", 4, BLL(), 32, (1, 28, 28)),
             ("resnet8", 4, BLL(), 32, (1, 28, 28)),
@@ -64,7 +64,7 @@ def test_every_block_equals_eager_over_twenty_steps(
     assert sum(row.by_rounding for row in step_rows) <= 3 * len(step_rows) // 4
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet8"])
+@pytest.mark.parametrize("name", slow_after(1, ["mlp", "resnet8"]))
 def test_free_running_loss_curves_lie_on_each_other(name: str) -> None:
     """Each side trains on its own for 20 steps: rounding may move single weights, but not the losses."""
     network = make_network(name, num_blocks=4, num_classes=10, input_shape=(1, 28, 28), seed=0)

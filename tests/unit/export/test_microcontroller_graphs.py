@@ -113,6 +113,7 @@ class Varied(nn.Module):
         ) * tiles.flatten(2)
 
 
+@pytest.mark.slow
 def test_layers_of_all_kinds_train_and_are_planned(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -60,7 +60,7 @@ def test_it_fits_the_oldest_tensorrt_in_half_precision(name: str) -> None:
         assert kinds == [dtype_name(value.dtype) for value in function(*inputs)]
 
 
-@pytest.mark.parametrize("opset", slow_after(1, [MAX_OPSET, 18]))
+@pytest.mark.parametrize("opset", slow_after(0, [MAX_OPSET, 18]))
 def test_it_fits_later_opsets(opset: int) -> None:
     """Operators whose attributes became inputs, or that were changed otherwise, are made as that version has them."""
     for name, case in CASES.items():

@@ -50,7 +50,7 @@ def test_graphs_for_tensorrt_hold_only_what_its_table_lists(name: str, tmp_path:
                 assert node.op_type != "BatchNormalization" or len(node.output) == 1
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed"])
+@pytest.mark.parametrize("precision", slow_after(1, ["float32", "mixed"]))
 def test_graphs_for_tensorrt_compute_the_step(precision: str, tmp_path: Path) -> None:
     """They are plain ONNX too: ONNX Runtime agrees with the eager step."""
     rows = verify_bundle(_bundle(tmp_path / "bundle", "tensorrt-8.5", precision), steps=3)

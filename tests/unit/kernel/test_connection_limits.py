@@ -166,6 +166,7 @@ def test_all_addresses_together_cannot_take_all_places(server: ControlServer, mo
         assert is_answered(server, stands, 3)  # and the old one is still there
 
 
+@pytest.mark.slow
 def test_what_is_said_of_strangers_stays_short(server: ControlServer, caplog: pytest.LogCaptureFixture) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with caplog.at_level(logging.INFO), contextlib.ExitStack() as stack:

@@ -54,6 +54,7 @@ def test_the_whole_step_is_that_of_modules_with_autograd() -> None:
         torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.slow
 def test_the_forward_graph_holds_no_auxiliary_network(tmp_path: Path) -> None:
     network = make_network("resnet8", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
     manifest = export_bundle(network, rule=DGL(), optimizer=SGD(), batch_size=8, path=tmp_path / "b")

@@ -29,7 +29,7 @@ def test_a_cell_that_fails_is_named_and_ends_no_other(tmp_path: Path, jobs: int)
     assert found.left == 1
 
 
-@pytest.mark.parametrize("jobs", slow_after(1, [2, 1]))
+@pytest.mark.parametrize("jobs", slow_after(0, [2, 1]))
 def test_when_the_disk_refuses_nothing_more_is_begun(tmp_path: Path, jobs: int) -> None:
     (tmp_path / "out").write_text("no folder")
     found = edgebll.sweep(write_recipe(tmp_path), out=tmp_path / "out", scale="small", seeds=2, jobs=jobs)

@@ -48,7 +48,7 @@ def run(steps: list[BlockStep], calls: list[CompiledStep] | list[BlockStep], pla
 
 @pytest.mark.parametrize(
     ("network", "blocks", "rule", "channels_last"),
-    slow_after(2, [("mlp", 2, "greedy", False), ("resnet8", 2, "bll", True), ("resnet8", 2, "backlink", True)]),
+    slow_after(1, [("mlp", 2, "greedy", False), ("resnet8", 2, "bll", True), ("resnet8", 2, "backlink", True)]),
 )
 def test_a_compiled_step_does_what_the_step_does_and_is_compiled_once(
     network: str, blocks: int, rule: str, channels_last: bool

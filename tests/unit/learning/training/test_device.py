@@ -143,6 +143,7 @@ def test_channels_last_learns_the_same_and_its_files_are_plain(tmp_path: Path, r
     assert resume(tmp_path / "stopped")["state_sha256"] == summary["state_sha256"]
 
 
+@pytest.mark.slow
 def test_a_compiled_run_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the compiler's first stages only, which take seconds; the time they take is not in the throughput."""
     monkeypatch.setattr(compiled, "BACKEND", "aot_eager")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.graphs import assert_lowered_equals_float64
 from torch import Tensor
@@ -141,6 +141,7 @@ def test_average_pooling(case: dict[str, Any], count_padding: bool, divisor: int
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["max", "avg"]), st.lists(st.tuples(st.integers(1, 7), st.integers(1, 8)), min_size=1, max_size=3))
+@example("avg", [(1, 2)])
 def test_adaptive_pooling(kind: str, axes: list[tuple[int, int]]) -> None:
     function = getattr(F, f"adaptive_{kind}_pool{len(axes)}d")
     x = ties(2, 3, *(size for size, _ in axes))

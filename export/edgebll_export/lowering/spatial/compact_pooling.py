@@ -30,7 +30,7 @@ def adaptive_windows(size: Sequence[int], cells: Sequence[int]) -> Windows | Non
     for n, m in zip(size, cells, strict=True):
         starts, ends = np.arange(m) * n // m, -(-np.arange(1, m + 1) * n // m)
         lengths, steps = set((ends - starts).tolist()), set(np.diff(starts).tolist()) or {n}
-        if len(lengths) > 1 or len(steps) > 1:
+        if len(lengths) > 1 or len(steps) > 1 or 0 in steps:  # no step: more cells than places
             return None
         kernels.append(lengths.pop())
         strides.append(steps.pop())

@@ -13,9 +13,10 @@ import numpy as np
 
 from edgebll.kernel.bundle import Bundle, check_state
 from edgebll.kernel.errors import BoardError, ConfigError, LinkError
-from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
+from edgebll.kernel.execution.block_runtime import Tensor
 from edgebll.kernel.execution.load_context import SERIAL_PORTS, LoadContext
 from edgebll.kernel.microcontroller import BlockPlan, TensorPlace, plan_block
+from edgebll.kernel.microcontroller.planned_block import PlannedBlock
 from edgebll.kernel.state.block_state import Array, State
 from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_devices.microcontroller import requests
@@ -28,7 +29,7 @@ _GRAPHS = ("step", "forward", "feedback")
 _SAY_S = 5.0
 
 
-class SerialBlock(BlockRuntime):
+class SerialBlock(PlannedBlock):
     """A block on a microcontroller; build it with `load_block`.
 
     Args:
@@ -59,30 +60,6 @@ class SerialBlock(BlockRuntime):
         except BaseException:
             self.close()
             raise
-
-    def train(
-        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
-    ) -> Trained:
-        """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
-        self._check("y", y, self.spec.labels)
-        values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
-        results = self._run("step", {"x": x, "y": y, **values, **self._received(received)})
-        sent = {tensor.name: results[tensor.name] for tensor in self.spec.sent}
-        numbers = results["metrics"].tolist() if self.spec.metrics else ()
-        return results["a"], dict(zip(self.spec.metrics, numbers, strict=True)), sent
-
-    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
-        """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
-        return self._run("forward", {"x": x, **self._inputs(inputs)})["a"]
-
-    def feedback(self, y: Tensor) -> Tensor:
-        """See BlockRuntime."""
-        if self.spec.beta is None:
-            raise ConfigError(f"{self.spec.name} has no feedback head; the rule of this bundle does not use one")
-        self._check("y", y, self.spec.labels)
-        return self._run("feedback", {"y": y})["beta"]
 
     def _run(self, graph: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Inputs, the run and its outputs in one exchange, so that no other block's run comes between."""

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebll.kernel.bundle import Bundle, check_state
-from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
+from edgebll.kernel.execution.block_runtime import Tensor
 from edgebll.kernel.microcontroller.block_plan import BlockPlan, plan_block
 from edgebll.kernel.microcontroller.ordered_memory import Bytes
 from edgebll.kernel.microcontroller.ordered_reference import run_ordered
 from edgebll.kernel.microcontroller.plan_format import decode
+from edgebll.kernel.microcontroller.planned_block import PlannedBlock
 from edgebll.kernel.microcontroller.tensor_places import TensorPlace
 from edgebll.kernel.state.block_state import Array, State
 
 
-class OrderedBlock(BlockRuntime):
+class OrderedBlock(PlannedBlock):
     """A block computed from its encoded plans; it takes what the planner wrote and nothing else of the graphs.
 
     Args:
@@ -33,35 +33,11 @@ class OrderedBlock(BlockRuntime):
         self._state: Bytes = np.zeros(self.plan.state_bytes, np.uint8)
         self.load_state(bundle.state(block))
 
-    def train(
-        self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
-    ) -> Trained:
-        """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
-        self._check("y", y, self.spec.labels)
-        values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
-        results = self._run("step", {"x": x, "y": y, **values, **self._received(received)})
-        sent = {tensor.name: results[tensor.name] for tensor in self.spec.sent}
-        numbers = results["metrics"].tolist() if self.spec.metrics else ()
-        return results["a"], dict(zip(self.spec.metrics, numbers, strict=True)), sent
-
-    def evaluate(self, x: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Tensor:
-        """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
-        return self._run("forward", {"x": x, **self._inputs(inputs)})["a"]
-
-    def feedback(self, y: Tensor) -> Tensor:
-        """See BlockRuntime."""
-        if self.spec.beta is None:
-            raise ConfigError(f"{self.spec.name} has no feedback head; the rule of this bundle does not use one")
-        self._check("y", y, self.spec.labels)
-        return self._run("feedback", {"y": y})["beta"]
-
-    def _run(self, graph: str, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _run(self, graph: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         planned, plan = self.plan.graphs[graph], self._plans[graph]
         arena: Bytes = np.zeros(plan.arena_bytes, np.uint8)
         for place in planned.inputs:
-            _at(arena, place)[...] = inputs[place.tensor.name]
+            _at(arena, place)[...] = values[place.tensor.name]
         run_ordered(plan, self._state, arena)
         results = {}
         for place in planned.outputs:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from support.c_runtime import FLAGS, RUNTIME
+from support.c_sources import check_by_cppcheck, check_layout
 from support.emulated_boards import CORES
 from support.microcontroller_tools import emulated_boards
 
 SOURCES = sorted(RUNTIME.glob("*.c"))
+LIBRARY = RUNTIME.parent / "library"
 M0PLUS = ("-mcpu=cortex-m0plus",)
 #: Bytes of code on a Cortex-M4F at -O2.
 SIZE_BAR = 11_968
@@ -50,16 +51,9 @@ def test_no_heap_no_recursion_no_mathematical_library() -> None:
 
 
 def test_files_are_short_and_lines_fit() -> None:
-    for source in (*SOURCES, *RUNTIME.glob("*.h")):
-        lines = source.read_text().splitlines()
-        assert len(lines) <= 250, source
-        assert max(map(len, lines)) <= 160, source
+    check_layout((*SOURCES, *RUNTIME.glob("*.h"), *LIBRARY.glob("*.[ch]")))
 
 
-def test_cppcheck_finds_nothing() -> None:
-    tool = shutil.which("cppcheck")
-    if tool is None:
-        pytest.skip("no cppcheck here: apt-get install cppcheck")
-    flags = ["--enable=warning,performance,portability", "--std=c99", "--error-exitcode=1", "--quiet"]
-    done = subprocess.run([tool, *flags, str(RUNTIME)], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("folder", [RUNTIME, LIBRARY], ids=lambda folder: folder.name)
+def test_cppcheck_finds_nothing(folder: Path) -> None:
+    check_by_cppcheck(f"-I{RUNTIME}", folder)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
-import pytest
+from support.c_sources import check_by_cppcheck, check_layout
 from support.documents import Document
 
 from edgebll_devices.microcontroller.firmware_boards import board_names, find_board, firmware_folder
@@ -26,22 +24,14 @@ def test_no_heap_but_in_the_process_that_stands_for_a_board() -> None:
 
 def test_files_are_short_and_lines_fit() -> None:
     assert len(SOURCES) > 14
-    for source in SOURCES:
-        lines = source.read_text().splitlines()
-        assert len(lines) <= 250, source
-        assert max(map(len, lines)) <= 160, source
+    check_layout(SOURCES)
 
 
 def test_cppcheck_finds_nothing() -> None:
-    tool = shutil.which("cppcheck")
-    if tool is None:
-        pytest.skip("no cppcheck here: apt-get install cppcheck")
-    flags = ["--enable=warning,performance,portability", "--std=c99", "--error-exitcode=1", "--quiet"]
     defines = {**find_board("mps2-an386").board.defines, "BOARD_BAUD": "115200u", "BOARD_NAME": '"x"'}
-    flags += [f"-D{name}={value}" for name, value in defines.items()]
+    flags = [f"-D{name}={value}" for name, value in defines.items()]
     flags += [f"-I{room}" for room in (*ROOMS, firmware_folder() / "runtime")]
-    done = subprocess.run([tool, *flags, *map(str, ROOMS)], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    check_by_cppcheck(*flags, *ROOMS)
 
 
 def test_firmware_host_and_specification_have_the_same_numbers() -> None:

@@ -22,9 +22,9 @@ import numpy as np
 from commands import accuracy, edgebll
 from results import machine, table, write_section
 
+from edgebll.data.data_folders import SYSTEM_DIR
 from edgebll.data.fashion_mnist import FILES, find_file
 from edgebll.data.idx import read_idx
-from edgebll.data.registry import SYSTEM_DIR
 from edgebll_devices.microcontroller.firmware_boards import board_names
 
 DIGITS_GOAL, FASHION_GOAL = 97.0, 0.3

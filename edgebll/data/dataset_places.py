@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import DATASETS, find_dataset
+from edgebll.data.corpora import CORPORA, corpus_places
+from edgebll.data.own.byte_text import PREFIX
 from edgebll.data.registry import FILES
 from edgebll.kernel.errors import DataError
 
@@ -24,6 +26,9 @@ def dataset_places(data_dir: Path | None = None) -> list[dict[str, Any]]:
             except DataError:
                 found, where = False, FILES[name].how
         rows.append({"name": name, "found": found, "where": where})
+    for name, corpus in CORPORA.items():
+        here = next((place for place in corpus_places(name) if place.is_file()), None)
+        rows.append({"name": f"{PREFIX}{name}", "found": here is not None, "where": corpus.how if here is None else str(here)})
     return rows
 
 

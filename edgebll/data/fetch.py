@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgebll.data.cifar import CIFAR10, CIFAR100, Cifar
+from edgebll.data.corpora import CORPORA
+from edgebll.data.data_folders import user_data_dir
 from edgebll.data.download import Limits, Report, download
 from edgebll.data.fashion_mnist import FILES, NAME, URL, IdxFile, find_file
-from edgebll.data.registry import user_data_dir
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.atomic_files import sha256_file, storage_errors
 from edgebll.kernel.support.scratch_files import folder_lock
@@ -47,6 +48,8 @@ def fetch(
         ConfigError: nothing to download under this name. DataError: the download failed or gave a wrong file.
         StorageError: the disk refuses.
     """
+    if name in CORPORA:
+        raise ConfigError(f"the text {name} is not downloaded by edgebll: {CORPORA[name].how}")
     if name != NAME and name not in _ARCHIVES:
         known = ", ".join((NAME, *_ARCHIVES))
         raise ConfigError(f"there is nothing to download for {name!r}; {known} can be fetched, the others need no files")

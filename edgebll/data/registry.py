@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgebll.data import cifar, fashion_mnist, reverse, shapes
+from edgebll.data.data_folders import data_folders
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
 from edgebll.data.loaded_data import LoadedData
+from edgebll.data.own.byte_text import PREFIX, is_bytes, settled_bytes
 from edgebll.data.own.code_data import is_code, named_code
 from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
@@ -20,11 +22,8 @@ from edgebll.data.sampling import UNIFORM, with_weights
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.own_code import reference_of
 from edgebll.kernel.support.bounds import COUNT
-from edgebll.kernel.support.user_folders import xdg_base
 
 SPLITS = ("train", "test")
-#: Where Debian and its descendants put data sets.
-SYSTEM_DIR = Path("/usr/share/datasets")
 
 
 @dataclass(frozen=True)
@@ -136,13 +135,17 @@ def load_data(
 
 def is_own(name: str) -> bool:
     """Whether a name is the path of own data; what comes with edgebll goes before a file of the same name."""
-    return name not in DATASETS and (os.sep in name or Path(name).suffix != "" or Path(name).exists() or is_code(name))
+    return name not in DATASETS and (
+        os.sep in name or Path(name).suffix != "" or Path(name).exists() or is_bytes(name) or is_code(name)
+    )
 
 
 def settled_name(name: str) -> str:
     """A name that means the same in every folder."""
     if not is_own(name):
         return name
+    if name.startswith(PREFIX):
+        return settled_bytes(name)
     return reference_of(name) if is_code(name) else str(Path(name).absolute())
 
 
@@ -199,7 +202,7 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:
     if name in MADE:
         raise ConfigError(f"the data set {name} has no files")
     files = FILES[name]
-    places = [Path(data_dir)] if data_dir is not None else list(_default_places())
+    places = [Path(data_dir)] if data_dir is not None else list(data_folders())
     folders = [place / part for place in places for part in files.folders]
     for folder in folders:
         if files.is_here(folder):
@@ -209,19 +212,6 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:
             raise DataError(sentence)
     looked = ", ".join(str(place) for place in places)
     raise DataError(f"the data set {name} was not found in {looked}; {files.how}")
-
-
-def user_data_dir() -> Path:
-    """The user's folder for data sets: EDGEBLL_DATA, else $XDG_DATA_HOME/edgebll, else ~/.local/share/edgebll."""
-    return next(_default_places())
-
-
-def _default_places() -> Iterator[Path]:
-    given = os.environ.get("EDGEBLL_DATA")
-    if given:
-        yield Path(given)
-    yield xdg_base("XDG_DATA_HOME", ".local/share") / "edgebll"
-    yield SYSTEM_DIR
 
 
 def _check_name(name: str) -> None:

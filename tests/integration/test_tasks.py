@@ -22,6 +22,12 @@ CASES: dict[str, dict[str, Any]] = {
     "multilabel": {"data": "digits", "task": "multilabel"},
     "regression": {"data": "digits", "task": "regression", "task_option": {"loss_kind": "huber"}},
     "reconstruction": {"data": "digits", "task": "reconstruction"},
+    "next-byte": {
+        "data": f"bytes:{Path(__file__).parents[2] / 'LICENSE'}",
+        "data_option": {"context": 8},
+        "network": "byte-transformer",
+        "network_option": {"dim": 8, "heads": 2, "hidden": 8, "depth": 2},
+    },
     "segmentation": {"data": "shapes", "network": "maps", "network_option": {}, "task_option": {"ignore_index": 3}},
 }
 STEPS = 6
@@ -39,7 +45,9 @@ def test_there_is_a_case_for_every_task() -> None:
     assert CASES.keys() == {*TASKS, "sequences"}
 
 
-@pytest.mark.parametrize("case", slow_after(3, sorted(CASES, key=("multilabel", "regression", "classification").__contains__)))
+@pytest.mark.parametrize(
+    "case", slow_after(3, sorted(CASES, key=("multilabel", "regression", "classification", "next-byte").__contains__))
+)
 def test_a_task_from_training_to_recovery(case: str, tmp_path: Path) -> None:
     options = {"network": "mlp", "network_option": {"width": 12, "depth": 2}, "lr": 0.05, "threads": 1, **CASES[case]}
     if "task_option" in options:

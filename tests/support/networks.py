@@ -15,11 +15,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "vgg16": {"width": 8, "hidden": 12},
     "alexnet": {"width": 8, "hidden": 12},
     "transformer": {"depth": 6, "dim": 8, "hidden": 12},
+    "byte-transformer": {"depth": 6, "dim": 8, "heads": 2, "hidden": 12},
 }
 EVERY = pytest.mark.parametrize("name", list(NETWORKS))
 
 
 def small_network(name: str, seed: int = 5, **how: Any) -> BlockNetwork:
     """A network on images of 16 pixels a side or 10 positions, with 7 classes; `how` it is cut."""
-    shape = (10, 10) if name == "transformer" else (3, 16, 16)
+    shape = (10, 10) if NETWORKS[name].inputs == "sequences" else (3, 16, 16)
     return make_network(name, num_classes=7, input_shape=shape, seed=seed, options=SMALL.get(name), **how)

@@ -36,6 +36,7 @@ NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {
     "vgg16": ({"width": 4, "hidden": 16}, (3, 32, 32), 10),
     "alexnet": ({"width": 8, "hidden": 16}, (3, 32, 32), 10),
     "transformer": ({"depth": 4, "dim": 16, "hidden": 16}, (10, 10), 10),
+    "byte-transformer": ({"depth": 4, "dim": 16, "heads": 2, "hidden": 16}, (10, 10), 10),
 }
 _KINDS = (*(TRAIN,) * 5, EVAL, TRAIN, END)
 _BATCH = 16

@@ -1,8 +1,8 @@
 """Writes docs/reference/rules.md: which rule trains which network on boards, found out by trying.
 
-    python -m support.rules_table [RULE ...]      in tests/; without names all rules, minutes each
+python -m support.rules_table [RULE ...] [NETWORK ...]      in tests/; without names all, minutes a rule
 
-A rule's row is replaced, all others stay. Rules and networks are those of support/rules.py.
+python -m support.rules_table [RULE ...] [NETWORK ...]      in tests/; without names all, minutes a rule
 """
 
 from __future__ import annotations
@@ -62,15 +62,20 @@ def _page(rows: dict[str, list[str]], notes: list[str]) -> str:
 
 def main() -> None:
     """Try rules and write the page after each."""
-    chosen = sys.argv[1:] or list(VARIANTS)
+    chosen = [name for name in sys.argv[1:] if name in VARIANTS] or list(VARIANTS)
+    networks = [name for name in sys.argv[1:] if name in NETWORKS] or list(NETWORKS)
     before = PATH.read_text() if PATH.exists() else ""
     rows, notes = read_rows(before), _notes(before)
     with tempfile.TemporaryDirectory() as folder, agents(Path(folder)) as clusters:
         for variant in chosen:
             started = time.monotonic()
-            tried = [_try(variant, n, clusters, Path(folder) / f"{variant} {n}") for n in NETWORKS]
-            rows[variant] = [cell for cell, _ in tried]
-            notes = [note for note in notes if f": {variant} on " not in note] + [why for _, why in tried if why]
+            tried = {n: _try(variant, n, clusters, Path(folder) / f"{variant} {n}") for n in networks}
+            cells = dict(zip(NETWORKS, rows.get(variant, []), strict=False)) | {n: cell for n, (cell, _) in tried.items()}
+            rows[variant] = [cells[n] for n in NETWORKS]
+            again = tuple(f": {variant} on {n}: " for n in networks)
+            notes = [note for note in notes if not any(one in note for one in again)] + [
+                why for _, why in tried.values() if why
+            ]
             PATH.write_text(_page(rows, notes))
             print(f"{variant}: {time.monotonic() - started:.0f} s", flush=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data.own.array_files import ArrayOptions, pool_of
+from edgebll.data.own.byte_text import is_bytes
 from edgebll.data.own.live_reading import samples_of
 from edgebll.data.own.live_source import LiveSource
 from edgebll.data.own.python_samples import WORDS, digest_arrays, gathered
@@ -37,7 +38,9 @@ class CodeOptions(ArrayOptions):
 
 def is_code(name: str) -> bool:
     """Whether a name is that of code, or one that an installed package offers."""
-    return (":" in name and not Path(name).exists()) or (name.isidentifier() and name in known_names(_KIND, {}))
+    return (":" in name and not is_bytes(name) and not Path(name).exists()) or (
+        name.isidentifier() and name in known_names(_KIND, {})
+    )
 
 
 def with_arguments(given: Mapping[str, Any]) -> dict[str, Any]:

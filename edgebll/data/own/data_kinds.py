@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebll.data.own.array_files import ARRAYS, ArrayOptions, is_array_file, read_array_file
 from edgebll.data.own.audio_folder import SOUNDS, SoundOptions, is_sound_folder, read_sound_folder
+from edgebll.data.own.byte_text import BYTES, PREFIX, ByteOptions, ByteSplits, is_bytes, read_bytes
 from edgebll.data.own.code_data import CODE, CodeOptions, is_code, read_code, with_arguments
 from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
@@ -29,14 +30,14 @@ class DataKind:
         looks: what it looks like, for messages.
         is_here: whether a path is of this kind.
         options: the dataclass of its options.
-        read: makes a pool, or the splits of a record, of (path, options, whom to tell).
+        read: makes a pool, or the splits of a record or a text, of (path, options, whom to tell).
     """
 
     name: str
     looks: str
     is_here: Callable[[Path], bool]
     options: type[OwnDataOptions]
-    read: Callable[[Path, Any, Tell], SamplePool | RecordSplits]
+    read: Callable[[Path, Any, Tell], SamplePool | RecordSplits | ByteSplits]
 
 
 #: Data by the name of code.
@@ -48,6 +49,7 @@ _NUMBERS = {RECORD, ARRAYS, TABLE, CODE}
 _NORMALIZED = ("normalize", "mean", "std", "ignore_index")
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
+    DataKind(BYTES, f"a .txt file, or {PREFIX}PATH of any file or folder, as text", is_bytes, ByteOptions, read_bytes),
     DataKind(RECORD, "a record of a live source", is_record, RecordOptions, read_record),
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
     DataKind(TABLE, "a .csv file or a folder with train.csv and test.csv", is_table, TableOptions, read_table),
@@ -64,9 +66,9 @@ def kind_of(path: Path) -> DataKind:
     """
     if OF_CODE.is_here(path):
         return OF_CODE
-    if not path.exists() and not is_record(path):
-        raise DataError(f"there is no data set at {path}; give a folder or file that exists")
     try:
+        if not path.exists() and not is_record(path) and not is_bytes(path):
+            raise DataError(f"there is no data set at {path}; give a folder or file that exists")
         for kind in KINDS:
             if kind.is_here(path):
                 return kind
@@ -82,7 +84,7 @@ def options_of(path: Path, given: Mapping[str, Any]) -> OwnDataOptions:
     return read_options(kind.options, str(path), {**own, "kind": kind.name})
 
 
-def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplits | RecordSplits:
+def read_own_data(path: Path, given: Mapping[str, Any], tell: Tell) -> DataSplits | RecordSplits | ByteSplits:
     """The training and the test set at a path.
 
     Args:

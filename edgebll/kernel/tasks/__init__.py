@@ -12,6 +12,7 @@ from edgebll.kernel.tasks.class_task import ClassTask
 from edgebll.kernel.tasks.classification import Classification, check_classes
 from edgebll.kernel.tasks.label_spec import LabelSpec, Shape
 from edgebll.kernel.tasks.multilabel import MultiLabel
+from edgebll.kernel.tasks.next_byte import NextByte
 from edgebll.kernel.tasks.reconstruction import Reconstruction
 from edgebll.kernel.tasks.regression import Regression
 from edgebll.kernel.tasks.segmentation import Segmentation
@@ -27,6 +28,7 @@ __all__ = [
     "Classification",
     "LabelSpec",
     "MultiLabel",
+    "NextByte",
     "Reconstruction",
     "Regression",
     "Segmentation",
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Classification, MultiLabel, Regression, Segmentation, Reconstruction)
+    task.name: task for task in (Classification, MultiLabel, Regression, Segmentation, Reconstruction, NextByte)
 }
 TASK_REGISTRY = Registry("task", TASKS, Task)
 #: Of what does not say which task it is for: all bundles and runs of releases that knew no other.

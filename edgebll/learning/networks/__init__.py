@@ -15,6 +15,7 @@ from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
 from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.networks.architecture import INPUTS, Architecture
 from edgebll.learning.networks.block_network import BlockNetwork, PlacedUnit
+from edgebll.learning.networks.byte_transformer import ByteTransformer
 from edgebll.learning.networks.cutting.cut_module import USUAL_BLOCKS
 from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.networks.mlp import MLP
@@ -40,7 +41,8 @@ __all__ = [
 ]
 
 NETWORKS: dict[str, type[Architecture]] = {
-    network.name: network for network in (MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer)
+    network.name: network
+    for network in (MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer, ByteTransformer)
 }
 NETWORK_REGISTRY = NetworkRegistry(NETWORKS)
 

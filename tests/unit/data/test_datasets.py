@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.idx_files import idx_bytes, write_fashion_mnist
 
-from edgebll.data import DATASETS, Dataset, find_dataset, load_dataset, registry
+from edgebll.data import DATASETS, Dataset, data_folders, find_dataset, load_dataset
 from edgebll.data.fashion_mnist import FILES
 from edgebll.data.fetch import content_sha256
 from edgebll.kernel.errors import ConfigError, DataError, MissingExtraError
@@ -21,7 +21,7 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No data set in the user's or the system's folder."""
     monkeypatch.delenv("EDGEBLL_DATA", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setattr(registry, "SYSTEM_DIR", tmp_path / "system")
+    monkeypatch.setattr(data_folders, "SYSTEM_DIR", tmp_path / "system")
 
 
 def test_digits_are_split_once_and_for_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import numpy as np
@@ -41,16 +42,19 @@ def network(task: str, blocks: int) -> BlockNetwork:
     ends: dict[str, list[nn.Module]] = {
         "segmentation": [nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 1)],
         "reconstruction": [nn.Flatten(), nn.Linear(4 * 16, 64), nn.Unflatten(1, (1, 8, 8))],
+        "next-byte": [nn.Linear(16, 3)],
     }
     first = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU())
     second = nn.Sequential(nn.Conv2d(4, 4, 3, 1, 1), nn.ReLU())
+    if task == "next-byte":  # sixteen features, and a label, for each of four positions
+        first, second = first.append(nn.Flatten(2)), nn.Sequential(nn.Linear(16, 16), nn.ReLU())
     last = nn.Sequential(second, *ends.get(task, [nn.Flatten(), nn.Linear(4 * 16, 3)]))
     made = TASKS[task]()
     if blocks == 1:
         return BlockNetwork([nn.Sequential(first, last)], None, (1, 8, 8), task=made)
 
     def rebuild(shape: tuple[int, ...], _stride: int) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(shape[0], 4, 3, 1, 1), nn.ReLU())
+        return copy.deepcopy(second) if task == "next-byte" else nn.Sequential(nn.Conv2d(shape[0], 4, 3, 1, 1), nn.ReLU())
 
     units = [[Unit(first, 1)], [Unit(second, 1, rebuild)]]
     return BlockNetwork([nn.Sequential(first), last], None, (1, 8, 8), units=units, task=made)
@@ -67,7 +71,7 @@ def test_a_rule_trains_for_a_task_or_says_why_not(variant: str, task: str) -> No
     rule = make_rule(name, **options)
     made = network(task, 1 if rule.one_block else 2)
     if not page()[variant][list(TASKS).index(task)]:
-        with pytest.raises(ConfigError, match=rf"^{name}.*{task}.*; (use|leave) "):
+        with pytest.raises(ConfigError, match=rf"^{name}.*({task}|of 4 positions).*; (use|leave|choose) "):
             make_steps(made, rule, SGD(lr=0.05), 4)
         return
     torch.manual_seed(0)

@@ -18,7 +18,9 @@ def test_a_path_that_is_not_there_is_said_to_be_missing(tmp_path: Path, monkeypa
     with pytest.raises(ConfigError, match=r"unknown data set 'photos'.*or give the path of your own data"):
         load_data("photos")
     (tmp_path / "notes.md").write_text("text")
-    with pytest.raises(DataError, match=r"notes\.md is no data that edgebll reads; give a record.*; or an \.npz file"):
+    with pytest.raises(
+        DataError, match=r"notes\.md is no data that edgebll reads; give a \.txt file.*; or a record.*; or an \.npz file"
+    ):
         load_data(str(tmp_path / "notes.md"))
     monkeypatch.chdir(tmp_path)
     assert len(load_data(str(write_images(Path("photos")))).train) == 32

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgebll.kernel.tasks import TASKS, Classification, MultiLabel, Reconstruction, Regression, Segmentation, Task
+from edgebll.kernel.tasks import TASKS, Classification, MultiLabel, NextByte, Reconstruction, Regression, Segmentation, Task
 from edgebll.kernel.tasks.numpy_tensor import NumpyTensor
 
 RANDOM = np.random.default_rng(3)
@@ -21,6 +21,7 @@ OUTPUTS = {
     "regression": (3,),
     "segmentation": (3, 4, 2),
     "reconstruction": (1, 3, 2),
+    "next-byte": (3, 5),
 }
 
 
@@ -131,6 +132,24 @@ def test_figures_of_classes() -> None:
     blank = Classification(ignore_index=-1)
     y = blank.targets(np.array([0, -1, 1]), 2)
     assert blank.results(blank.sums(z, y, 3))["accuracy"] == 0.5, "the one without a label does not count"
+
+
+def test_bits_per_byte_are_those_of_the_text_whatever_is_trained_with() -> None:
+    """-log2 of the share given to the byte that came, mean over positions; two equal shares take one bit."""
+    z, labels = RANDOM.standard_normal((3, 2, 4)), np.array([[0, 3], [1, 1], [2, 0]])
+    shares = [[[math.exp(s) / sum(map(math.exp, row)) for s in row] for row in sample] for sample in z.tolist()]
+    bits = [-math.log2(shares[n][t][labels[n, t]]) for n in range(3) for t in range(2)]
+    for task in (NextByte(), NextByte((1.0, 2.0, 3.0, 4.0), 0.1)):
+        found = task.results(task.sums(z, task.targets(labels, 4), 3))
+        assert found["bits_per_byte"] == pytest.approx(sum(bits) / 6, rel=1e-12)
+    plain = NextByte().results(NextByte().sums(z, NextByte().targets(labels, 4), 3))
+    assert plain["bits_per_byte"] == pytest.approx(plain["loss"] / math.log(2), rel=1e-12)
+    even = NextByte().sums(np.zeros((1, 1, 2)), np.array([[[0.0, 1.0]]]), 1)
+    assert NextByte().results(even)["bits_per_byte"] == pytest.approx(1.0)
+    labels[0, 0] = 9
+    blank = NextByte(ignore_index=9)
+    found = blank.results(blank.sums(z, blank.targets(labels, 4), 3))
+    assert found["bits_per_byte"] == pytest.approx(sum(bits[1:]) / 5, rel=1e-12), "over what has a label"
 
 
 def test_figures_of_masks_are_intersections_over_unions() -> None:

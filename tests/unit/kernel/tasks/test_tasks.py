@@ -15,6 +15,7 @@ from edgebll.kernel.tasks import (
     CLASSIFICATION,
     Classification,
     MultiLabel,
+    NextByte,
     Reconstruction,
     Regression,
     Segmentation,
@@ -49,6 +50,7 @@ def test_labels_suggest_a_task() -> None:
         (np.array([1, 0, 1, 0]), 2, MultiLabel(), [[0, 1], [1, 0], [0, 1], [1, 0]]),
         (np.array([[1, 1]] * 4, np.float32), 0, MultiLabel(), [[1, 1]] * 4),
         (np.array([[[0, 1]]] * 4), 2, Segmentation(), [[[[1, 0]], [[0, 1]]]] * 4),
+        (np.array([[1], [0], [0], [1]]), 2, NextByte(), [[[0, 1]], [[1, 0]], [[1, 0]], [[0, 1]]]),
         (None, 0, Reconstruction(), X.tolist()),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ def test_cutting_changes_nothing_but_the_cuts(name: str, num_blocks: int) -> Non
     x = torch.randn(2, *whole.input_shape)
     assert len(cut.blocks) == num_blocks
     assert cut.shapes[0] == whole.input_shape
-    assert cut.shapes[-1] == ((10, 7) if name == "transformer" else (7,))
+    assert cut.shapes[-1] == ((10, 7) if NETWORKS[name].inputs == "sequences" else (7,))
     assert torch.equal(whole(x), cut(x))
 
 
@@ -88,6 +87,11 @@ KNOWN = {
         20,
         20,
     ),
+    "byte-transformer": (
+        257 * 128 + 128 * 128 + 6 * (4 * 129 * 128 + 129 * 512 + 513 * 128 + 4 * 128) + 2 * 128 + 129 * 256,
+        6,
+        6,
+    ),
 }
 
 
@@ -99,7 +103,7 @@ def test_sizes_are_the_known_ones(name: str) -> None:
     units = [*network.units, *([network.classifier] if network.classifier else [])]
     assert sum(p.numel() for unit in units for p in unit.module.parameters()) == parameters
     assert (network.layers, len(network.units)) == (layers, count)
-    if name != "transformer":
+    if NETWORKS[name].inputs != "sequences":
         found = [m for unit in units for m in unit.module.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
         shortcuts = [m for unit in units for n, m in unit.module.named_modules() if n == "shortcut.0"]
         assert len(found) - len(shortcuts) == layers
@@ -115,27 +119,6 @@ def test_plain_networks_take_small_images(name: str, side: int) -> None:
     dropouts = [m for m in network.modules() if isinstance(m, SeededDropout)]
     assert [m.p for m in dropouts] == [0.5, 0.5]
     assert len({tuple(m.words.tolist()) for m in dropouts}) == 2
-
-
-def test_the_transformer_attends_with_one_head_to_all_positions() -> None:
-    """A change at the last position reaches the first one; without positions, order would not matter."""
-    network = small_network("transformer", num_blocks=1).eval()
-    x = torch.eye(10)[torch.randperm(10, generator=torch.Generator().manual_seed(0))][None]
-    changed = x.clone()
-    changed[0, 9] = x[0, 8]
-    assert not torch.allclose(network(x)[0, 0], network(changed)[0, 0])
-    order = torch.arange(9, -1, -1)
-    assert not torch.allclose(network(x)[0, order], network(x[:, order])[0])
-
-
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
-def test_positions_are_learnt_or_fixed(positions: str) -> None:
-    options = {"depth": 1, "dim": 8, "positions": positions}
-    network = make_network("transformer", num_blocks=1, num_classes=10, input_shape=(10, 10), seed=0, options=options)
-    named = dict(network.named_parameters() if positions == "learned" else network.named_buffers())
-    (found,) = [value for name, value in named.items() if name.endswith("positions")]
-    waves = [f(3 * rate) for rate in (1, 0.1, 0.01, 0.001) for f in (math.sin, math.cos)]
-    assert found[3].tolist() == pytest.approx(waves, abs=1e-6)
 
 
 def test_building_leaves_the_global_random_state() -> None:
@@ -158,6 +141,10 @@ def test_building_leaves_the_global_random_state() -> None:
         ({"options": {"width": 0}}, "at least 1"),
         ({"name": "vgg16", "options": {"dropout": 1.0}}, "dropout must lie in"),
         ({"name": "transformer", "input_shape": (5, 3), "options": {"positions": "none"}}, "learned or sinusoidal"),
+        (
+            {"name": "byte-transformer", "input_shape": (5, 3), "options": {"dim": 6, "heads": 4}},
+            "must divide its dim, but 6 is not a multiple of 4",
+        ),
     ],
 )
 def test_wrong_requests_are_refused(change: dict[str, Any], words: str) -> None:

@@ -13,7 +13,7 @@ from support.networks import small_network
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning.networks import build_units
+from edgebll.learning.networks import NETWORKS, build_units
 from edgebll.learning.networks.activation_memory import activation_bytes
 from edgebll.learning.networks.unit_network import UnitNetwork
 
@@ -21,7 +21,7 @@ IMAGE = (3, 32, 32)
 
 
 def sizes(name: str, num_blocks: int | None = None, split: str = "even") -> list[int]:
-    return build_units(name, 10, (10, 10) if name == "transformer" else IMAGE).sizes(num_blocks, split)
+    return build_units(name, 10, (10, 10) if NETWORKS[name].inputs == "sequences" else IMAGE).sizes(num_blocks, split)
 
 
 def test_resnet50_has_four_bottlenecks_a_block() -> None:
@@ -86,7 +86,7 @@ def test_batch_normalisation_counts_its_input_and_keeps_its_averages() -> None:
 @pytest.mark.parametrize("blocks", [2, 4])
 def test_memory_splits_have_the_smallest_largest_block(name: str, blocks: int) -> None:
     """Of all splits; and a good deal smaller than an even one where maps shrink."""
-    network = build_units(name, 10, (10, 10) if name == "transformer" else IMAGE)
+    network = build_units(name, 10, (10, 10) if NETWORKS[name].inputs == "sequences" else IMAGE)
     weights = activation_bytes([unit.module for unit in network.units], network.input_shape)
 
     def largest(parts: Sequence[int]) -> float:

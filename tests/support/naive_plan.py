@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from edgebll.kernel.microcontroller.plan_kernels import (
     GraphPlan,
     PlanKernel,
     ReduceKernel,
+    factors_of,
 )
-from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, Region
+from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, PlanDtype, Region
 
 F = np.float32
-NUMPY = ("<f4", "u1", "<i4", "<i8")
+NUMPY = ("<f4", "u1", "<i4", "<i8", "i1")
 
 
 def bits(text: str) -> np.float32:
@@ -65,6 +67,10 @@ def naive_log(x: np.float32) -> np.float32:
     return (F(e + k) * bits("B95E8083") + u) + F(e + k) * bits("3F318000")
 
 
+def nearest_int8(x: np.float32) -> int:
+    return 0 if np.isnan(x) else round(min(max(float(x), -128.0), 127.0))
+
+
 CODES: dict[Code, Callable[..., np.float32]] = {
     Code.MOVE: lambda a: a,
     Code.ADD: lambda a, b: a + b,
@@ -88,6 +94,7 @@ CODES: dict[Code, Callable[..., np.float32]] = {
     Code.SELECT: lambda a, b, c: b if a != 0 else c,
     Code.MULADD: lambda a, b, c: a * b + c,
     Code.MULSUB: lambda a, b, c: c - a * b,
+    Code.TO_INT8: lambda a: F(nearest_int8(a)),
 }
 
 
@@ -133,6 +140,8 @@ class NaivePlan:
                 value = sources[0] if step.code is Code.STORE else CODES[step.code](*sources)
             if where is None:
                 registers[step.d] = value
+            elif step.code is Code.STORE and where.dtype is PlanDtype.INT8:
+                self.put(where, index, nearest_int8(value))
             elif (step.code is Code.STORE and where.dtype.size != 4) or where.dtype.name == "INT32":
                 low, high = (0.0, 255.0) if where.dtype.size == 1 else (-2147483648.0, 2147483520.0)
                 self.put(where, index, 0 if np.isnan(value) else int(min(max(float(value), low), high)))
@@ -148,15 +157,15 @@ class NaivePlan:
             self._gather(kernel)
             return
         for index in itertools.product(*map(range, kernel.extents)):
-            total = F(0)
+            total, add = F(0), integer_sum if PlanDtype.INT8 in (f.dtype for f in factors_of(kernel)) else ordered_sum
             if isinstance(kernel, GemmKernel):
-                terms = (self.get(kernel.a, (*index, k)) * self.get(kernel.b, (*index, k)) for k in range(kernel.k))
-                total = ordered_sum(terms)
+                terms = (product(self.get(kernel.a, (*index, k)), self.get(kernel.b, (*index, k))) for k in range(kernel.k))
+                total = add(terms)
             elif isinstance(kernel, ConvKernel):
-                total = ordered_sum(self._taps(kernel, index))
+                total = add(self._taps(kernel, index))
             self._program(kernel, kernel.program, index, total)
 
-    def _taps(self, kernel: ConvKernel, index: tuple[int, ...]) -> list[np.float32]:
+    def _taps(self, kernel: ConvKernel, index: tuple[int, ...]) -> list[Any]:
         n, group, channel, *out = index
         found = []
         for i, *tap in itertools.product(range(kernel.inputs[0]), *map(range, kernel.taps)):
@@ -165,7 +174,8 @@ class NaivePlan:
                 continue
             place = [p // d for p, d in zip(at, kernel.input_dilation, strict=True)]
             if all(0 <= p < extent for p, extent in zip(place, kernel.inputs[1:], strict=True)):
-                found.append(self.get(kernel.x, (n, group, i, *place)) * self.get(kernel.kernel, (group, channel, i, *tap)))
+                factors = self.get(kernel.x, (n, group, i, *place)), self.get(kernel.kernel, (group, channel, i, *tap))
+                found.append(product(*factors))
         return found
 
     def _reduce(self, kernel: ReduceKernel) -> None:
@@ -185,6 +195,14 @@ class NaivePlan:
                 self.put(kernel.table, (row, c), self.get(kernel.table, (row, c)) + self.get(kernel.out, (r, c)))
             else:
                 self.put(kernel.out, (r, c), self.get(kernel.table, (row, c)))
+
+
+def product(a: Any, b: Any) -> Any:
+    return int(a) * int(b) if a.dtype == np.int8 else a * b
+
+
+def integer_sum(terms: Iterable[int]) -> np.float32:
+    return F(sum(terms))
 
 
 def ordered_sum(terms: object) -> np.float32:

@@ -142,14 +142,24 @@ def _update(random: Random, memory: Memory, extents: tuple[int, ...]) -> tuple[t
     return (*others, result), random_program(random, 3, 1, {0})
 
 
+def _factors(random: Random, memory: Memory, a: tuple[int, ...], b: tuple[int, ...], same: float) -> tuple[Operand, Operand]:
+    """Two float32, or in a third of all cases two int8; the second may repeat elements, the first too where `same` is 1."""
+    dtype = PlanDtype.INT8 if random.random() < 0.33 else PlanDtype.FLOAT32
+    first = memory.operand(a, broadcast=same == 1, dtype=dtype)
+    second = memory.operand(b, broadcast=random.random() < same, dtype=dtype)
+    if dtype is PlanDtype.INT8 and random.random() < 0.2:
+        second = Operand(Region.CONSTANTS, random.randrange(4 * CONSTANTS), (0,) * len(b), dtype)
+    return first, second
+
+
 def random_gemm(random: Random, memory: Memory) -> GemmKernel:
     extents = _extents(random, random.randint(1, 5), 4 if random.random() < 0.5 else 2)
     if random.random() < 0.4:
         extents = (*extents[:1], random.randint(4, 70))
     k = random.choice((1, 1, 2, 7, 40))
-    a = memory.operand((*extents[:-1], 1, k), broadcast=True)
-    a = Operand(a.region, a.offset, (*a.strides[:-2], 0, a.strides[-1]))
-    return GemmKernel(extents, k, a, memory.operand((*extents, k), broadcast=True), *_update(random, memory, extents))
+    a, b = _factors(random, memory, (*extents[:-1], 1, k), (*extents, k), 1)
+    a = Operand(a.region, a.offset, (*a.strides[:-2], 0, a.strides[-1]), a.dtype)
+    return GemmKernel(extents, k, a, b, *_update(random, memory, extents))
 
 
 def random_conv(random: Random, memory: Memory) -> ConvKernel:
@@ -166,8 +176,7 @@ def random_conv(random: Random, memory: Memory) -> ConvKernel:
     )
     inputs = (random.randint(1, 3), random.randint(1, 6), random.randint(1, 9))
     taps = pair(1, 4)
-    x = memory.operand((n, groups, *inputs))
-    kernel = memory.operand((groups, channels, inputs[0], *taps), broadcast=random.random() < 0.2)
+    x, kernel = _factors(random, memory, (n, groups, *inputs), (groups, channels, inputs[0], *taps), 0.2)
     geometry = (pair(1, 3), pair(1, 3), pair(1, 3), pair(-2, 5))
     return ConvKernel(extents, inputs, taps, *geometry, x, kernel, *_update(random, memory, extents), random.random() < 0.5)
 

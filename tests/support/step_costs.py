@@ -38,6 +38,8 @@ CASES = (
     ("lenet", "bll", "SGD"),
 )
 REFERENCE_BOARD = "mps2-an386"
+#: What the firmware leaves out of the runtime.
+DEFINES = tuple(flag for flag in FLAGS if flag.startswith("-D"))
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _block_cost(bundle: Bundle, plan: BlockPlan) -> StepCost:
             value = np.eye(spec.labels.shape[1])[[3]]
         _put(arena, place, value if place.tensor.shape else np.array(0.01))
     step = plan.encoded["step"]
-    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena))
+    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=DEFINES)
     if said.get("error", 1):
         sys.exit(f"{bundle.path}: the step of {plan.block} does not run: {said}")
     return StepCost(said["instructions"], plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, len(step), said["stack"])

@@ -63,13 +63,13 @@ static int32_t way(int32_t stride, int32_t count)
 
 /* Sets the factors of one output: `x` and `k` are where the input and the kernel of its batch, group and channel begin. */
 static void set_window(struct edgebll_products *p, const struct edgebll_kernel *kernel, const struct axis *rows, const struct axis *columns,
-                       const float *x, const float *k)
+                       const uint8_t *x, const uint8_t *k)
 {
     const int32_t *xs = kernel->operand[EDGEBLL_FACTOR_A].stride, *ks = kernel->operand[EDGEBLL_FACTOR_B].stride;
     const int by_columns = kernel->flags;
     int32_t *x_way = by_columns ? p->lanes_way : p->shared_way, *k_way = by_columns ? p->shared_way : p->lanes_way;
-    x += rows->element * xs[3] + columns->element * xs[4];
-    k += rows->start * ks[3] + columns->start * ks[4];
+    x += (rows->element * xs[3] + columns->element * xs[4]) * p->size;
+    k += (rows->start * ks[3] + columns->start * ks[4]) * p->size;
     p->shared = by_columns ? k : x;
     p->lanes = by_columns ? x : k;
     if (p->count[1] == rows->count && p->count[2] == columns->count) return;
@@ -91,7 +91,7 @@ static uint32_t lanes_inside(const struct axis *columns, uint32_t most)
 
 /* Sums of n columns from `first` on, of one row of one channel. */
 static void columns_of_row(const struct edgebll_kernel *kernel, struct edgebll_products *p, const struct axis *rows, struct axis *columns,
-                           const float *x, const float *k, uint32_t first, uint32_t n, float *to, int32_t step)
+                           const uint8_t *x, const uint8_t *k, uint32_t first, uint32_t n, float *to, int32_t step)
 {
     uint32_t at, lanes;
     for (at = 0; at < n; at += lanes) {
@@ -108,12 +108,12 @@ static void row(struct edgebll_work *work, struct edgebll_products *p, const str
     const struct edgebll_kernel *kernel = &work->kernel;
     const struct edgebll_operand *a = &kernel->operand[EDGEBLL_FACTOR_A], *b = &kernel->operand[EDGEBLL_FACTOR_B];
     const uint32_t extent = kernel->extent[work->along], *index = work->index, strip = stored < 0 ? EDGEBLL_STRIP : extent;
-    const float *x = (const float *)(const void *)work->region[a->where & 3] + a->offset;
-    const float *k = (const float *)(const void *)work->region[b->where & 3] + b->offset + (int32_t)index[1] * b->stride[0];
+    const uint8_t *x = work->region[a->where & 3] + a->offset * (uint32_t)p->size;
+    const uint8_t *k = work->region[b->where & 3] + b->offset * (uint32_t)p->size + (int32_t)index[1] * b->stride[0] * p->size;
     int32_t step = stored < 0 ? 1 : kernel->operand[stored].stride[work->along];
     uint32_t at, n;
-    x += (int32_t)index[0] * a->stride[0] + (int32_t)index[1] * a->stride[1];
-    if (kernel->flags) k += (int32_t)index[2] * b->stride[1];
+    x += ((int32_t)index[0] * a->stride[0] + (int32_t)index[1] * a->stride[1]) * p->size;
+    if (kernel->flags) k += (int32_t)index[2] * b->stride[1] * p->size;
     do {
         for (at = 0; at < extent; at += n) {
             float *to = stored < 0 ? work->registers[0] : (float *)(void *)work->row[stored];
@@ -121,7 +121,7 @@ static void row(struct edgebll_work *work, struct edgebll_products *p, const str
             if (kernel->flags) columns_of_row(kernel, p, rows, columns, x, k, at, n, to, step);
             else {
                 meet(columns, index[4]);
-                set_window(p, kernel, rows, columns, x, k + (int32_t)at * p->across);
+                set_window(p, kernel, rows, columns, x, k + (int32_t)at * p->across * p->size);
                 edgebll_sums(p, to, step, n);
             }
             edgebll_tick(work, n * kernel->special[CONV_I] * (uint32_t)(rows->count * columns->taps));
@@ -142,6 +142,7 @@ void edgebll_conv(struct edgebll_work *work)
     set_axis(&columns, kernel, 1);
     p.count[0] = (int32_t)kernel->special[CONV_I];
     p.count[1] = -1; /* none yet */
+    p.size = edgebll_is_int8(kernel->operand[EDGEBLL_FACTOR_A].where) ? 1 : 4;
     p.shared_way[0] = kernel->flags ? ks[2] : xs[2];
     p.lanes_way[0] = kernel->flags ? xs[2] : ks[2];
     p.across = kernel->flags ? way(xs[4], columns.stride) : ks[1];

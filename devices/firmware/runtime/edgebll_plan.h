@@ -4,7 +4,7 @@
  * once and then runs it as often as wanted. It is plain C99: no heap, no recursion, no static data, nothing about any particular
  * processor, and of the C library memcpy, memmove, memset and memcmp alone, which compilers want anyway. Compile all .c files of this
  * folder with -ffp-contract=off (or your compiler's equal) and without -ffast-math; then every float32 result has the same bits on every
- * processor.
+ * processor. With -DEDGEBLL_WITHOUT_INT8 it is smaller and refuses plans that compute in int8, with EDGEBLL_INT8.
  *
  *     static uint64_t state[...], arena[...];               // 8-byte aligned; edgebll_plan_needs says how large
  *     static struct edgebll_work work;                      // scratch, shared by all plans that do not run at the same time
@@ -27,7 +27,7 @@
 #define EDGEBLL_STRIP 32
 #endif
 
-#define EDGEBLL_PLAN_VERSION 1
+#define EDGEBLL_PLAN_VERSION 2
 #define EDGEBLL_MAX_RANK 6
 #define EDGEBLL_REGISTERS 8
 #define EDGEBLL_MAX_OPERANDS 16
@@ -47,7 +47,8 @@ enum edgebll_error {
     EDGEBLL_RANGE = 10,
     EDGEBLL_SLOT = 11,
     EDGEBLL_CONSTANT = 12,
-    EDGEBLL_OVERLAP = 13
+    EDGEBLL_OVERLAP = 13,
+    EDGEBLL_INT8 = 14
 };
 
 enum edgebll_role {
@@ -142,7 +143,8 @@ struct edgebll_work {
 int edgebll_plan_check(struct edgebll_plan *plan, const void *bytes, uint32_t length, uint32_t state_bytes, uint32_t arena_bytes,
                        struct edgebll_work *work);
 
-/* Reads from the header of a plan how much memory it needs. Returns EDGEBLL_SHORT, EDGEBLL_MAGIC or EDGEBLL_VERSION where it is none. */
+/* Reads from the header of a plan how much memory it needs. Returns EDGEBLL_SHORT, EDGEBLL_MAGIC, EDGEBLL_VERSION or EDGEBLL_INT8 where it is none
+ * that this runtime runs. */
 int edgebll_plan_needs(const void *bytes, uint32_t length, uint32_t *state_bytes, uint32_t *arena_bytes);
 
 /* Finds a port of a checked plan. Returns 1, or 0 where the plan has none of this role and number. */

@@ -43,8 +43,8 @@ static void load(const struct edgebll_lane *d, const struct edgebll_lane *a, uin
     float *to = (float *)(void *)d->at;
     for (; n != 0; n--, to += d->step, at += way) {
         int32_t whole;
-        if (where >> 2 == UINT8) {
-            *to = (float)*at;
+        if (edgebll_size_of(where) == 1) {
+            *to = edgebll_is_int8(where) ? (float)*at - (float)((*at & 128) * 2) : (float)*at;
             continue;
         }
         memcpy(&whole, at, 4);
@@ -66,7 +66,7 @@ static void store(const struct edgebll_lane *d, uint32_t where, const struct edg
     uint8_t *to = d->at;
     for (; n != 0; n--, at += a->step, to += d->step * (int32_t)size) {
         int32_t whole[2];
-        whole[0] = size == 1 ? cut(*at, 0.0f, 255.0f) : cut(*at, -2147483648.0f, 2147483520.0f);
+        whole[0] = size != 1 ? cut(*at, -2147483648.0f, 2147483520.0f) : edgebll_is_int8(where) ? edgebll_to_int8(*at) : cut(*at, 0.0f, 255.0f);
         whole[1] = whole[0] < 0 ? -1 : 0;
         if (where >> 2 == FLOAT32) memcpy(to, at, 4);
         else if (size == 1) *to = (uint8_t)whole[0];
@@ -91,6 +91,9 @@ static float value_of(int code, float a, float b, float c)
     case RECIP: return 1.0f / a;
     case EXP: return edgebll_exp(a);
     case LOG: return edgebll_log(a);
+#ifndef EDGEBLL_WITHOUT_INT8
+    case TO_INT8: return (float)edgebll_to_int8(a);
+#endif
     default: return a != 0.0f ? b : c; /* SELECT */
     }
 }
@@ -98,7 +101,7 @@ static float value_of(int code, float a, float b, float c)
 static void apply(const struct instruction *i, const struct edgebll_lane *lane, uint32_t n)
 {
     /* Products are the same both ways round: a scale is looked for on the left. */
-    const int turn = (i->code == MUL || i->code >= MULADD) && lane[i->b].step == 0;
+    const int turn = (i->code == MUL || i->code == MULADD || i->code == MULSUB) && lane[i->b].step == 0;
     const struct edgebll_lane *left = &lane[turn ? i->b : i->a], *right = &lane[turn ? i->a : i->b];
     float *d = (float *)(void *)lane[i->d].at;
     const float *a = (const float *)(const void *)left->at;

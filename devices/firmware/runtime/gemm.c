@@ -11,10 +11,15 @@ static void row_of_sums(struct edgebll_work *work, struct edgebll_products *prod
     for (at = 0; at < extent; at += n) {
         n = extent - at < EDGEBLL_STRIP ? extent - at : EDGEBLL_STRIP;
         edgebll_sums(products, work->registers[0], 1, n);
-        products->lanes += (int32_t)n * products->across;
+        products->lanes += (int32_t)n * products->across * products->size;
         edgebll_finish(work, update, at, n);
         edgebll_tick(work, n * (uint32_t)products->count[2]);
     }
+}
+
+static const float *floats(const uint8_t *at)
+{
+    return (const float *)(const void *)at;
 }
 
 void edgebll_gemm(struct edgebll_work *work)
@@ -31,12 +36,13 @@ void edgebll_gemm(struct edgebll_work *work)
     products.shared_way[2] = kernel->operand[EDGEBLL_FACTOR_A].stride[kernel->rank];
     products.lanes_way[2] = kernel->operand[EDGEBLL_FACTOR_B].stride[kernel->rank];
     products.across = kernel->operand[EDGEBLL_FACTOR_B].stride[along];
-    one_pass = updates && k == 1 && products.across == 1;
+    products.size = edgebll_is_int8(kernel->operand[EDGEBLL_FACTOR_A].where) ? 1 : 4;
+    one_pass = updates && k == 1 && products.across == 1 && products.size == 4;
     edgebll_set_loops(&products);
     do {
-        products.shared = (const float *)(const void *)work->row[EDGEBLL_FACTOR_A];
-        products.lanes = (const float *)(const void *)work->row[EDGEBLL_FACTOR_B];
-        if (one_pass) edgebll_do_update(work, &update, *products.shared, products.lanes, 0, extent);
+        products.shared = work->row[EDGEBLL_FACTOR_A];
+        products.lanes = work->row[EDGEBLL_FACTOR_B];
+        if (one_pass) edgebll_do_update(work, &update, *floats(products.shared), floats(products.lanes), 0, extent);
         else if (stored >= 0) edgebll_sums(&products, (float *)(void *)work->row[stored], kernel->operand[stored].stride[along], extent);
         else {
             row_of_sums(work, &products, extent, updates ? &update : NULL);

@@ -5,6 +5,8 @@
 #include "plan_words.h"
 
 #define WORK_LIMIT 0x80000000u
+/* Fewer products of two int8 than these never overflow their sum. */
+#define INTEGER_TERMS_LIMIT 0x20000u
 /* Strides of loops of extent 1 go nowhere, but are multiplied: that must not overflow. */
 #define STRIDE_LIMIT (1 << 27)
 
@@ -30,7 +32,7 @@ static int reach(const struct edgebll_plan *plan, const struct edgebll_operand *
     int64_t low = operand->offset, high = low;
     uint32_t size;
     int i;
-    if ((operand->where & 3) > CONSTANTS || operand->where >> 2 > INT64) return EDGEBLL_OPCODE;
+    if ((operand->where & 3) > CONSTANTS || operand->where >> 2 > LAST_DTYPE) return EDGEBLL_OPCODE;
     for (i = 0; i < loops; i++) {
         int64_t way = (int64_t)(extent[i] - 1) * operand->stride[i];
         if (operand->stride[i] >= STRIDE_LIMIT || operand->stride[i] <= -STRIDE_LIMIT) return EDGEBLL_EXTENT;
@@ -104,6 +106,13 @@ static int conv_loops(const struct edgebll_kernel *kernel, uint32_t work, uint32
     return EDGEBLL_OK;
 }
 
+/* How many products each sum has; their number was found to be below 2^31. */
+static uint32_t terms(const struct edgebll_kernel *kernel)
+{
+    const uint32_t *special = kernel->special;
+    return kernel->opcode == KERNEL_CONV ? special[CONV_I] * special[CONV_KH] * special[CONV_KW] : special[0];
+}
+
 /* The two factors of a sum of products; fills in their ranges. */
 static int check_factors(const struct edgebll_plan *plan, const struct edgebll_kernel *kernel, uint32_t work, struct range *ranges)
 {
@@ -121,6 +130,7 @@ static int check_factors(const struct edgebll_plan *plan, const struct edgebll_k
     error = reach(plan, a, a_extent, loops, &ranges[0]);
     if (!error) error = reach(plan, b, b_extent, loops, &ranges[1]);
     if (error) return error;
+    if (edgebll_is_int8(a->where) && edgebll_is_int8(b->where)) return terms(kernel) < INTEGER_TERMS_LIMIT ? EDGEBLL_OK : EDGEBLL_EXTENT;
     return edgebll_is_float(a) && edgebll_is_float(b) ? EDGEBLL_OK : EDGEBLL_SLOT;
 }
 

@@ -20,7 +20,7 @@ int edgebll_reduced(const struct edgebll_kernel *kernel, int loop)
 
 static int sources_of(int code)
 {
-    return code >= SELECT ? 3 : (code >= ADD && code <= EQUAL) || code == GATE ? 2 : 1;
+    return code >= SELECT && code <= MULSUB ? 3 : (code >= ADD && code <= EQUAL) || code == GATE ? 2 : 1;
 }
 
 /* Whether an instruction may name a slot: as a source, or as what it writes where `writes`. */
@@ -45,7 +45,7 @@ static int check_program(const struct edgebll_kernel *kernel, int first, int las
         const uint8_t source[3] = {i.a, i.b, i.c}, *words = kernel->program + 2 * first * kernel->width;
         int sources, number, error;
         /* Of words of four bytes an instruction uses two. */
-        if (i.code >= CODES || (kernel->width == 4 && (words[2] | words[3] | words[6] | words[7]))) return EDGEBLL_OPCODE;
+        if (i.code > LAST_CODE || (kernel->width == 4 && (words[2] | words[3] | words[6] | words[7]))) return EDGEBLL_OPCODE;
         sources = sources_of(i.code);
         for (number = 0; number < 3; number++) {
             if (number >= sources && source[number] != 0) return EDGEBLL_OPCODE;

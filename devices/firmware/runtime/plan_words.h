@@ -13,7 +13,7 @@ enum { HEADER_BYTES = 28, PORT_BYTES = 12, CRC_BYTES = 4 };
 enum { KERNEL_ELEMENT = 1, KERNEL_REDUCE, KERNEL_GEMM, KERNEL_CONV, KERNEL_GATHER };
 enum { REDUCE_MAXIMUM = 1, REDUCE_LANE_KEPT = 2 };
 enum { ARENA, STATE, CONSTANTS };
-enum { FLOAT32, UINT8, INT32, INT64 };
+enum { FLOAT32, UINT8, INT32, INT64, INT8 };
 
 /* Special words of the kernels. */
 enum { REDUCE_KEPT, REDUCE_PROLOGUE };
@@ -22,8 +22,13 @@ enum { CONV_I, CONV_H, CONV_W, CONV_KH, CONV_KW, CONV_STRIDE_H, CONV_STRIDE_W, C
 /* Instructions. */
 enum {
     MOVE, LOAD, STORE, ADD, SUB, MUL, DIV, MAX, MIN, GREATER, LESS, EQUAL, NEG, ABS, FLOOR, SQRT, RECIP, EXP, LOG, RELU, GATE, SELECT, MULADD,
-    MULSUB, CODES
+    MULSUB, TO_INT8
 };
+#ifdef EDGEBLL_WITHOUT_INT8
+enum { LAST_DTYPE = INT64, LAST_CODE = MULSUB };
+#else
+enum { LAST_DTYPE = INT8, LAST_CODE = TO_INT8 };
+#endif
 struct instruction {
     uint8_t code, d, a, b, c;
 };
@@ -31,10 +36,21 @@ struct instruction {
 uint32_t edgebll_load32(const uint8_t *at);
 uint32_t edgebll_crc32(const uint8_t *at, uint32_t length);
 
+/* Whether elements are int8; never, where the runtime is built without. */
+static inline int edgebll_is_int8(uint32_t where)
+{
+#ifdef EDGEBLL_WITHOUT_INT8
+    (void)where;
+    return 0;
+#else
+    return where >> 2 == INT8;
+#endif
+}
+
 /* Bytes of an element. */
 static inline uint32_t edgebll_size_of(uint32_t where)
 {
-    return where >> 2 == UINT8 ? 1u : where >> 2 == INT64 ? 8u : 4u;
+    return where >> 2 == UINT8 || edgebll_is_int8(where) ? 1u : where >> 2 == INT64 ? 8u : 4u;
 }
 
 /* Spreads out the kernel that begins at `at`; `end` is the byte behind the last word. Returns the byte behind the kernel, NULL where words
@@ -85,7 +101,8 @@ struct edgebll_loops {
 };
 /* Products to be summed over three loops: one factor that lanes share, and one with a place for each lane. */
 struct edgebll_products {
-    const float *shared, *lanes;
+    const uint8_t *shared, *lanes;
+    int32_t size; /* bytes of an element of both: 4 of float32, 1 of int8 */
     int32_t count[3], shared_way[3], lanes_way[3];
     int32_t across; /* from one lane's factor to the next */
     int32_t terms;
@@ -95,6 +112,10 @@ struct edgebll_products {
 void edgebll_set_loops(struct edgebll_products *products);
 /* The sums of n lanes, each in its order, to to[0], to[step], ... */
 void edgebll_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+/* The same where both factors are int8: in integers, where no order is another. */
+void edgebll_int8_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+/* Rounds to nearest, halves to even, and cuts to -128 ... 127; NaN becomes 0. */
+int32_t edgebll_to_int8(float x);
 
 float edgebll_exp(float x);
 float edgebll_log(float x);

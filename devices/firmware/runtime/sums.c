@@ -1,30 +1,5 @@
 /* Sums of products, several lanes at a time: they share one factor, and each keeps the order of its own sum. Nothing else takes so long. */
-#include "plan_words.h"
-
-#if defined(__GNUC__)
-#define APART __attribute__((noinline)) /* put into one function they would not find enough registers */
-#else
-#define APART
-#endif
-
-/* Runs through all terms; `term` takes one and moves on, `skip` moves by a number of elements of a and of b. */
-#define ALL_TERMS(term, skip)                         \
-    do {                                              \
-        int32_t outer = p->loops.count[0];                 \
-        do {                                          \
-            int32_t middle = p->loops.count[1];            \
-            do {                                      \
-                int32_t inner = p->loops.count[2];         \
-                do {                                  \
-                    term;                             \
-                } while (--inner);                    \
-                skip(p->loops.skip_a[1], p->loops.skip_b[1]);     \
-            } while (--middle);                       \
-            skip(p->loops.skip_a[0], p->loops.skip_b[0]);         \
-        } while (--outer);                            \
-    } while (0)
-#define SKIP_FIVE(by_a, by_b) a += (by_a), b0 += (by_b), b1 += (by_b), b2 += (by_b), b3 += (by_b)
-#define SKIP_TWO(by_a, by_b) a += (by_a), b0 += (by_b)
+#include "sum_loops.h"
 
 /* Four lanes whose factors lie side by side in the innermost loop: each is fetched and moved on in one instruction. */
 static APART void four_in_line(const struct edgebll_products *p, const float *a, const float *b0, float *to, int32_t step)
@@ -90,13 +65,19 @@ void edgebll_set_loops(struct edgebll_products *p)
 
 void edgebll_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
 {
-    const float *lanes = p->lanes;
+    const float *shared = (const float *)(const void *)p->shared, *lanes = (const float *)(const void *)p->lanes;
     const int32_t across = p->across;
     uint32_t group;
+#ifndef EDGEBLL_WITHOUT_INT8
+    if (p->size == 1) {
+        edgebll_int8_sums(p, to, step, n);
+        return;
+    }
+#endif
     if (p->terms <= 1) {
         /* A sum of one product is the product; a sum of none is the zero that sums begin with. */
-        const float shared = p->terms ? *p->shared : 0.0f;
-        for (; n != 0; n--, lanes += across, to += step) *to = p->terms ? shared * *lanes : -0.0f;
+        const float factor = p->terms ? *shared : 0.0f;
+        for (; n != 0; n--, lanes += across, to += step) *to = p->terms ? factor * *lanes : -0.0f;
         return;
     }
     group = n < 4 ? 1 : across == 1 && n >= 8 ? 8 : 4;
@@ -104,10 +85,10 @@ void edgebll_sums(const struct edgebll_products *p, float *to, int32_t step, uin
         /* The last lanes are summed twice where they do not fill a group: that is faster than one by one, and gives the same bits. */
         const int32_t back = n < group ? (int32_t)(group - n) : 0;
         lanes -= back * across, to -= back * step, n += (uint32_t)back;
-        if (group == 1) *to = one(p, p->shared, lanes);
-        else if (group == 8) eight_neighbours(p, p->shared, lanes, to, step);
-        else if (p->loops.way_a == 1 && p->loops.way_b == 1) four_in_line(p, p->shared, lanes, to, step);
-        else four_anywhere(p, p->shared, lanes, to, step);
+        if (group == 1) *to = one(p, shared, lanes);
+        else if (group == 8) eight_neighbours(p, shared, lanes, to, step);
+        else if (p->loops.way_a == 1 && p->loops.way_b == 1) four_in_line(p, shared, lanes, to, step);
+        else four_anywhere(p, shared, lanes, to, step);
         lanes += (int32_t)group * across, to += (int32_t)group * step, n -= group;
     }
 }

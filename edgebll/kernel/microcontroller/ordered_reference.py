@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.kernel.microcontroller.ordered_arithmetic import Floats
 from edgebll.kernel.microcontroller.ordered_memory import Bytes, PlanMemory
 from edgebll.kernel.microcontroller.plan_kernels import (
     ConvKernel,
@@ -68,10 +67,12 @@ def _reduce(kernel: ReduceKernel, memory: PlanMemory) -> None:
 def _gemm(kernel: GemmKernel, memory: PlanMemory) -> None:
     extents = (*kernel.extents, kernel.k)
     a, b = memory.view(kernel.a, extents), memory.view(kernel.b, extents)
-    total: Floats = np.full(kernel.extents, _NOTHING, np.float32)
+    total: Any = np.full(kernel.extents, _NOTHING, np.float32)
+    if a.dtype == np.int8:
+        a, b, total = a.astype(np.int32), b.astype(np.int32), np.zeros(kernel.extents, np.int32)
     for k in range(kernel.k):
         total = total + a[..., k] * b[..., k]
-    memory.run(kernel.program, kernel.operands, kernel.extents, {0: total})
+    memory.run(kernel.program, kernel.operands, kernel.extents, {0: total.astype(np.float32)})
 
 
 @_run.register
@@ -79,14 +80,16 @@ def _conv(kernel: ConvKernel, memory: PlanMemory) -> None:
     batch, groups, outputs, *space = kernel.extents
     x = memory.view(kernel.x, (batch, groups, *kernel.inputs))
     weight = memory.view(kernel.kernel, (groups, outputs, kernel.inputs[0], *kernel.taps))
-    total: Floats = np.full(kernel.extents, _NOTHING, np.float32)
+    total: Any = np.full(kernel.extents, _NOTHING, np.float32)
+    if x.dtype == np.int8:
+        x, weight, total = x.astype(np.int32), weight.astype(np.int32), np.zeros(kernel.extents, np.int32)
     for i, *taps in product(range(kernel.inputs[0]), *map(range, kernel.taps)):
         spans = [_span(kernel, axis, tap, space[axis]) for axis, tap in enumerate(taps)]
         if all(span is not None for span in spans):
             (to_row, from_row), (to_column, from_column) = (span for span in spans if span is not None)
             part = x[:, :, i, from_row, from_column][:, :, None] * weight[None, :, :, i, taps[0], taps[1], None, None]
             total[..., to_row, to_column] = total[..., to_row, to_column] + part
-    memory.run(kernel.program, kernel.operands, kernel.extents, {0: total})
+    memory.run(kernel.program, kernel.operands, kernel.extents, {0: total.astype(np.float32)})
 
 
 def _span(kernel: ConvKernel, axis: int, tap: int, count: int) -> tuple[slice, slice] | None:

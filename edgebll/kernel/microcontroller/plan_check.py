@@ -20,6 +20,7 @@ from edgebll.kernel.microcontroller.plan_kernels import (
     ReduceKernel,
 )
 from edgebll.kernel.microcontroller.plan_parts import (
+    FIRST_INT8_TERMS_TOO_MANY,
     FIRST_STRIDE_TOO_LARGE,
     FIRST_WORK_TOO_LARGE,
     MAX_INSTRUCTIONS,
@@ -60,6 +61,8 @@ def find_fault(plan: GraphPlan) -> tuple[PlanFault, int] | None:
     if max(plan.state_bytes, plan.arena_bytes) >> 31:
         return PlanFault.MEMORY, -1
     for port in plan.ports:
+        if port.dtype is PlanDtype.INT8:
+            return PlanFault.OPCODE, -1
         if port.offset % port.dtype.size or port.offset + port.count * port.dtype.size > plan.arena_bytes:
             return PlanFault.RANGE, -1
     for number, kernel in enumerate(plan.kernels):
@@ -175,16 +178,19 @@ def _factors(plan: GraphPlan, kernel: PlanKernel, work: int) -> list[tuple[Opera
     """A and B of a sum of products with the extents of their loops."""
     if isinstance(kernel, GemmKernel):
         demand(kernel.k >= 1 and work * kernel.k < FIRST_WORK_TOO_LARGE and kernel.a.strides[-2] == 0, PlanFault.EXTENT)
-        factors = [(operand, (*kernel.extents, kernel.k)) for operand in (kernel.a, kernel.b)]
+        factors, terms = [(operand, (*kernel.extents, kernel.k)) for operand in (kernel.a, kernel.b)], kernel.k
     elif isinstance(kernel, ConvKernel):
         _check_places(kernel, work)
         n, groups, channels = kernel.extents[:3]
         factors = [(kernel.x, (n, groups, *kernel.inputs)), (kernel.kernel, (groups, channels, kernel.inputs[0], *kernel.taps))]
+        terms = kernel.inputs[0] * math.prod(kernel.taps)
     else:
         return []
     for operand, extents in factors:
         _span(plan, operand, extents)
-        demand(operand.dtype is PlanDtype.FLOAT32, PlanFault.SLOT)
+    dtypes = {operand.dtype for operand, _ in factors}
+    demand(dtypes in ({PlanDtype.FLOAT32}, {PlanDtype.INT8}), PlanFault.SLOT)
+    demand(terms < FIRST_INT8_TERMS_TOO_MANY or PlanDtype.INT8 not in dtypes, PlanFault.EXTENT)
     return factors
 
 

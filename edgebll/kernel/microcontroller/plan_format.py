@@ -29,7 +29,9 @@ from edgebll.kernel.microcontroller.plan_parts import (
 )
 from edgebll.kernel.microcontroller.plan_words import WordReader, WordWriter, one_of
 
-MAGIC, VERSION = b"EBPL", 1
+MAGIC = b"EBPL"
+#: Of plans in which all is float32, and of those that compute in int8.
+VERSION, INT8_VERSION = 1, 2
 _HEADER = struct.Struct("<4sBBBBIIIII")
 _PORT = struct.Struct("<BBHII")
 _CRC = struct.Struct("<I")
@@ -55,7 +57,8 @@ def encode(plan: GraphPlan) -> bytes:
     body = ports + plan.constants + kernels + b"\0" * (-len(kernels) % 4)
     size = _HEADER.size + len(body) + _CRC.size
     counts = (size, plan.state_bytes, plan.arena_bytes, len(plan.constants), len(plan.kernels))
-    data = _HEADER.pack(MAGIC, VERSION, width, plan.graph, len(plan.ports), *counts) + body
+    version = INT8_VERSION if plan.uses_int8 else VERSION
+    data = _HEADER.pack(MAGIC, version, width, plan.graph, len(plan.ports), *counts) + body
     return data + _CRC.pack(zlib.crc32(data))
 
 
@@ -110,8 +113,11 @@ def decode(data: bytes) -> GraphPlan:
     if len(data) < _HEADER.size + _CRC.size or data[:4] != MAGIC:
         raise BundleError("the bytes are no plan of a block: its first four are EBPL")
     _, version, width, graph, ports, size, state, arena, constants, count = _HEADER.unpack_from(data)
-    if version != VERSION or width not in (2, 4):
-        raise BundleError(f"the plan has version {version} and words of {width} bytes; this edgebll reads version {VERSION}")
+    if version not in (VERSION, INT8_VERSION) or width not in (2, 4):
+        raise BundleError(
+            f"the plan has version {version} and words of {width} bytes; "
+            f"this edgebll reads versions {VERSION} and {INT8_VERSION}"
+        )
     if size != len(data) or _CRC.unpack_from(data, size - 4)[0] != zlib.crc32(data[:-4]):
         raise BundleError("the plan is damaged: its length or checksum is wrong; write it anew")
     at = _HEADER.size + ports * _PORT.size
@@ -143,7 +149,7 @@ def _read_kernel(words: WordReader) -> PlanKernel:
     opcode, flags, rank = code & 255, code >> 8, counts & 7
     low, high = RANKS.get(opcode, (0, -1))
     if not low <= rank <= high:
-        raise BundleError(f"a plan has kernel {opcode} of {rank} loops, which version 1 does not know; write the plan anew")
+        raise BundleError(f"a plan has kernel {opcode} of {rank} loops, which no version knows; write the plan anew")
     extents = words.many(rank)
     operands = tuple(words.operand(rank) for _ in range(counts >> 3 & 31))
     program = tuple(_read_instruction(words) for _ in range(counts >> 8))
@@ -169,7 +175,7 @@ def _read_special(
     program: tuple[Instruction, ...],
 ) -> PlanKernel:
     if flags >= {1: 1, 2: 4, 3: 1, 4: 2, 5: 2}[opcode]:
-        raise BundleError(f"kernel {opcode} of a plan has flags {flags}, which version 1 does not know; write the plan anew")
+        raise BundleError(f"kernel {opcode} of a plan has flags {flags}, which no version knows; write the plan anew")
     if opcode == ElementKernel.OPCODE:
         return ElementKernel(extents, operands, program)
     if opcode == ReduceKernel.OPCODE:

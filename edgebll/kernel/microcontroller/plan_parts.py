@@ -11,6 +11,8 @@ REGISTERS, MAX_OPERANDS, MAX_INSTRUCTIONS, MAX_RANK = 8, 16, 127, 6
 FIRST_WORK_TOO_LARGE = 1 << 31
 #: Strides are smaller in size than this, also those of loops of extent 1, which go nowhere.
 FIRST_STRIDE_TOO_LARGE = 1 << 27
+#: Sums of products of two int8 have fewer terms, so that none overflows 32 bits.
+FIRST_INT8_TERMS_TOO_MANY = 1 << 17
 
 
 class Region(IntEnum):
@@ -22,17 +24,18 @@ class Region(IntEnum):
 
 
 class PlanDtype(IntEnum):
-    """How an element is stored; bool is uint8. All arithmetic is float32."""
+    """How an element is stored; bool is uint8. All arithmetic is float32, but for sums of products of two int8."""
 
     FLOAT32 = 0
     UINT8 = 1
     INT32 = 2
     INT64 = 3
+    INT8 = 4
 
     @property
     def size(self) -> int:
         """Bytes of an element."""
-        return (4, 1, 4, 8)[self]
+        return (4, 1, 4, 8, 1)[self]
 
 
 class StepGraph(IntEnum):
@@ -82,11 +85,12 @@ class Code(IntEnum):
     SELECT = 21
     MULADD = 22
     MULSUB = 23
+    TO_INT8 = 24
 
     @property
     def sources(self) -> int:
         """How many slots it reads: 1 (a), 2 (a, b) or 3 (a, b, c)."""
-        if self >= Code.SELECT:
+        if Code.SELECT <= self <= Code.MULSUB:
             return 3
         return 2 if Code.ADD <= self <= Code.EQUAL or self is Code.GATE else 1
 

@@ -150,4 +150,4 @@ def one_of(kind: type[Member], value: int) -> Member:
     try:
         return kind(value)
     except ValueError:
-        raise BundleError(f"a plan has {kind.__name__} {value}, which version 1 does not know; write the plan anew") from None
+        raise BundleError(f"a plan has {kind.__name__} {value}, which no version knows; write the plan anew") from None

@@ -154,7 +154,7 @@ LONGER = sealed(GOOD[:8] + (len(GOOD) + 4).to_bytes(4, "little") + GOOD[12:-4] +
 HEADS = {
     PlanFault.SHORT: (GOOD[:20], GOOD[:-1], b""),
     PlanFault.MAGIC: (changed(GOOD, 0, 1),),
-    PlanFault.VERSION: (changed(GOOD, 4, 2), changed(GOOD, 5, 3), changed(GOOD, 6, 3)),
+    PlanFault.VERSION: (changed(GOOD, 4, 0), changed(GOOD, 4, 3), changed(GOOD, 5, 3), changed(GOOD, 6, 3)),
     PlanFault.CRC: (GOOD[:-1] + bytes([GOOD[-1] ^ 1]), GOOD[:30] + bytes([GOOD[30] ^ 1]) + GOOD[31:]),
     PlanFault.LAYOUT: (
         changed(GOOD, 24, 0),

@@ -121,6 +121,13 @@ class Objective:
         """
         return nn.Identity()
 
+    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+        """What the auxiliary network says of the task for the block output a (B, ...), as the last block would; None if none.
+
+        Asked in evaluation, so that people see what each block knows. For classification: class scores (B, C).
+        """
+        return None
+
     def feedback_state(self) -> dict[str, Tensor]:
         """Tensors of the feedback head; not reached by gradients, renewed by `renew_feedback`."""
         return {}
@@ -220,6 +227,11 @@ class PredictiveObjective(Objective):
     def head(self) -> nn.Module:
         """A new auxiliary network."""
         return self.make_head()
+
+    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+        """What the head gives."""
+        given: Tensor = head(a)
+        return given
 
     def weighted(self, weight: Tensor) -> Objective:
         """The task's loss with these weights."""

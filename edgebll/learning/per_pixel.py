@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning.objective import BlockPlace, Objective, Tensors
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors
 from edgebll.learning.reshaped import Reshaped
 
 _POOLS: tuple[Callable[..., Tensor], ...] = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
@@ -44,6 +44,10 @@ class PerPixel(Reshaped):
             return y.flatten(2).mean(2)
         shares = y if tuple(y.shape[2:]) == self.space else _POOLS[len(self.space) - 1](y, self.space)
         return _points(shares)
+
+    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+        """None: points are fewer than pixels."""
+        return None
 
     def beta(self, feedback: Tensors, y: Tensor) -> Tensor:
         """Targets (B h w, F) for labels y (B, C, H, W)."""

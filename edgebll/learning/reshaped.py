@@ -35,6 +35,10 @@ class Reshaped(Objective):
         """The auxiliary network of the new shape."""
         return self.inner.head()
 
+    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+        """Those of the new shape."""
+        return self.inner.scores(head, self.output(a))
+
     def feedback_state(self) -> dict[str, Tensor]:
         """Tensors of the feedback head for the new shape."""
         return self.inner.feedback_state()

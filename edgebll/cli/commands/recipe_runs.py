@@ -20,14 +20,21 @@ def list_runs(work: Work, json: bool) -> None:
         work: the runs.
         json: as JSON.
     """
-    from edgebll.learning.reproduce.runner import outcome
+    from edgebll.learning.reproduce.cell_times import CellTimes, duration_text
+    from edgebll.learning.reproduce.one_run import DONE, FAILED, SKIPPED
+    from edgebll.learning.reproduce.runner import listed, outcome
 
-    rows = [(cell, outcome(work.recipe, cell, work.runs)) for cell in work.cells]
+    times = CellTimes(work.cells, work.runs)
+    rows = [(cell, outcome(work.recipe, cell, work.runs), times.seconds(cell)) for cell in listed(work)]
     if json:
-        print_json([{"run": cell.title, **values} for cell, values in rows])
+        print_json([{"run": cell.title, **values, "expected_seconds": seconds} for cell, values, seconds in rows])
         return
-    columns = ("run", "state", "accuracy %")
-    print_table(columns, [(cell.title, _state(values), _accuracy(values)) for cell, values in rows], right=("accuracy %",))
+    columns = ("run", "state", "accuracy %", "minutes")
+    told = [(cell.title, _state(values), _accuracy(values), _minutes(seconds)) for cell, values, seconds in rows]
+    print_table(columns, told, right=("accuracy %", "minutes"))
+    left = times.left([c for c, values, _ in rows if values["state"] not in (DONE, FAILED, SKIPPED)], work.parallel)
+    if left:
+        say(f"edgebll: about {duration_text(left)} for what is left, {work.parallel} at once")
 
 
 def tell_result(work: Work, result: SweepResult, json: bool) -> None:
@@ -57,6 +64,10 @@ def tell_result(work: Work, result: SweepResult, json: bool) -> None:
 def _state(values: dict[str, Any]) -> str:
     reason = values.get("reason")
     return f"{values['state']}: {reason}" if reason else values["state"]
+
+
+def _minutes(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds / 60:.1f}"
 
 
 def _accuracy(values: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from edgebll.cli.commands.recipe_runs import list_runs, tell_result
 from edgebll.cli.commands.reproduce_options import (
     CompileOption,
     DeviceOption,
+    MeasureOption,
     MinutesOption,
     OnlyOption,
     OutOption,
@@ -26,6 +27,7 @@ from edgebll.kernel.support.optional_imports import import_torch
 
 if TYPE_CHECKING:
     from edgebll.learning.reproduce.recipe import Recipe
+    from edgebll.learning.reproduce.runner import Work
 
 #: The scales, as `edgebll.learning.reproduce.recipe` has them, which is not imported before it is needed.
 FULL, SMALL = "full", "small"
@@ -43,6 +45,7 @@ def reproduce(
     compile: CompileOption = None,
     data_dir: DataDirOption = None,
     show_list: ShowListOption = False,
+    measure: MeasureOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train every network a table of the papers compares, and write the table with the published figures beside ours.
@@ -53,16 +56,16 @@ def reproduce(
     import_torch("train", "reproducing tables")
     from edgebll.learning.reproduce.recipe import ACCURACY
     from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
-    from edgebll.learning.reproduce.sweep import carried_out, planned
+    from edgebll.learning.reproduce.sweep import carried_out, in_channels_last, planned
     from edgebll.learning.training.torch_device import CPU
 
     if table is None:
-        if not show_list:
+        if not show_list or measure:
             raise ConfigError(f"give a table: {', '.join(recipe_names())}; --list describes them")
         _list_tables(json)
         return
     place = _device(device, scale)
-    at_once = usable_cores() if scale == SMALL and place == CPU else 1
+    at_once = usable_cores() if scale != FULL and place == CPU else 1
     work = planned(
         read_recipe(table),
         table,
@@ -71,12 +74,14 @@ def reproduce(
         seeds=seeds,
         only=only or (),
         at_once=at_once if parallel is None else parallel,
-        how={"device": place, "compile": _compiles(compile, place), "channels_last": place != CPU},
+        how={"device": place, "compile": _compiles(compile, place), "channels_last": in_channels_last(place, scale)},
         minutes=minutes,
         data_dir=data_dir,
         say=say,
     )
-    if show_list:
+    if measure:
+        _measure(work, place)
+    if show_list or measure:
         list_runs(work, json)
         return
     if scale == FULL and work.recipe.kind == ACCURACY and place == CPU and work.recipe.sources:
@@ -101,6 +106,18 @@ def _compiles(given: bool | None, device: str) -> bool:
     if given is None and device != CPU and lacks:
         say(f"edgebll: steps are not compiled, for {lacks}")
     return not lacks if given is None and device != CPU else bool(given)
+
+
+def _measure(work: Work, device: str) -> None:
+    """Time some steps of every cell that has its data."""
+    from edgebll.learning.reproduce.recipe import ACCURACY
+    from edgebll.learning.reproduce.runner import runnable
+    from edgebll.learning.reproduce.step_times import measure_times
+    from edgebll.learning.training.torch_device import CPU
+
+    if device != CPU or work.recipe.kind != ACCURACY:
+        raise ConfigError("--measure times steps of trainings on a processor; leave it out for costs and on a GPU")
+    measure_times(runnable(work), work.folder, work.data_dir, say)
 
 
 def _list_tables(json: bool) -> None:

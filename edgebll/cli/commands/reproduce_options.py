@@ -11,7 +11,10 @@ TableOption = Annotated[
     str | None, typer.Argument(help="A table's name, or a recipe of your own as FILE.toml.", show_default=False)
 ]
 ScaleOption = Annotated[
-    str, typer.Option(help="full: as the paper has it; small: reduced, the same for every rule, for two processor cores.")
+    str,
+    typer.Option(
+        help="full: as the paper has it; medium: all samples, narrower networks, hours on two processor cores; small: minutes."
+    ),
 ]
 SeedsOption = Annotated[int | None, typer.Option(help="Seeds of every run. [default: the recipe's]", show_default=False)]
 OutOption = Annotated[Path, typer.Option(help="Folder for RESULTS.md, results.json and the runs.")]
@@ -28,7 +31,7 @@ ParallelOption = Annotated[
     typer.Option(
         "--parallel",
         "-j",
-        help="Trainings at once, each in a process. [default: one a core at small scale, else one]",
+        help="Trainings at once, each in a process. [default: one a core on processors, but one at full scale and on a GPU]",
         show_default=False,
     ),
 ]
@@ -44,4 +47,8 @@ CompileOption = Annotated[
     typer.Option("--compile/--no-compile", help="Compile the steps. [default: on a GPU]", show_default=False),
 ]
 ShowListOption = Annotated[bool, typer.Option("--list", help="List the tables, or the runs of TABLE and how far they are.")]
+MeasureOption = Annotated[
+    bool,
+    typer.Option("--measure", help="List the runs of TABLE with the minutes each will take, by timing a few steps of it here."),
+]
 ShowRunsOption = Annotated[bool, typer.Option("--list", help="List the runs of the recipe and how far they are.")]

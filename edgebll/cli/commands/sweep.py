@@ -19,7 +19,7 @@ FULL = "full"
 def sweep(
     recipe: Annotated[str, typer.Argument(help="Your recipe, FILE.toml, or the name of a table.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for RESULTS.md, results.json and the runs.")] = Path("sweeps"),
-    scale: Annotated[str, typer.Option(help="full or small, where the recipe has both.")] = FULL,
+    scale: Annotated[str, typer.Option(help="full, medium or small, where the recipe has them.")] = FULL,
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     jobs: Annotated[

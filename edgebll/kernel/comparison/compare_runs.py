@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebll.kernel.comparison.group_difference import CONFIDENCE, GroupDifference, difference_of, rule_text
+from edgebll.kernel.comparison.group_difference import GroupDifference, difference_of, rule_text
+from edgebll.kernel.comparison.paired_difference import CONFIDENCE
 from edgebll.kernel.comparison.run_groups import RunGroup, grouped
 from edgebll.kernel.comparison.seeded_run import SeededRun, is_whole, read_run, run_folders
 from edgebll.kernel.errors import BundleError, ConfigError

@@ -7,14 +7,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgebll.kernel.comparison.paired_difference import CONFIDENCE, HIGHER, LOWER, MIN_SEEDS, paired_interval
 from edgebll.kernel.comparison.run_groups import RunGroup
 from edgebll.kernel.comparison.student_t import t_quantile
 
-#: How sure an interval is, all of a comparison's together.
-CONFIDENCE = 0.95
-#: Fewer seeds show nothing.
-MIN_SEEDS = 3
-HIGHER, LOWER, WITHIN_SPREAD, NOT_SHOWN, TOO_FEW = "higher", "lower", "within the spread", "not shown", "too few seeds"
+WITHIN_SPREAD, NOT_SHOWN, TOO_FEW = "within the spread", "not shown", "too few seeds"
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def difference_of(groups: Sequence[RunGroup], group: int, reference: int, compar
     seeds = tuple(sorted(left.keys() & right.keys()))
     if len(seeds) >= MIN_SEEDS or (seeds and min(len(ours.values), len(theirs.values)) < MIN_SEEDS):
         gaps = [left[seed] - right[seed] for seed in seeds]
-        interval = _paired(gaps, level)
+        interval = paired_interval(gaps, level)
         mean, counts, spreads = statistics.fmean(gaps), (len(seeds), len(seeds)), [*_spread(gaps)]
     else:
         seeds, interval = (), _welch(ours.values, theirs.values, level)
@@ -90,15 +87,6 @@ def difference_of(groups: Sequence[RunGroup], group: int, reference: int, compar
 
 def _spread(values: Sequence[float]) -> list[float]:
     return [statistics.stdev(values)] if len(values) > 1 else []
-
-
-def _paired(gaps: Sequence[float], level: float) -> tuple[float, float] | None:
-    """mean +- t(level, n - 1) s / sqrt(n)."""
-    n = len(gaps)
-    if n < MIN_SEEDS:
-        return None
-    half = t_quantile(level, n - 1) * statistics.stdev(gaps) / math.sqrt(n)
-    return statistics.fmean(gaps) - half, statistics.fmean(gaps) + half
 
 
 def _welch(ours: Sequence[float], theirs: Sequence[float], level: float) -> tuple[float, float] | None:

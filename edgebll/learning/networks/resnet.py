@@ -1,4 +1,4 @@
-"""Residual networks (He, Zhang, Ren and Sun 2016, arXiv 1512.03385), for small images: the stem is one 3x3 convolution.
+"""Residual networks (He, Zhang, Ren and Sun 2016, arXiv 1512.03385), for small images: the stem is one convolution.
 
 Shortcuts are the identity, or a 1x1 convolution with batch norm where the shape changes ("option B" there; in the BackLink
 paper, section 3, and in InfoPro's code also in the networks of He et al.'s section 4.2, whose own have no parameters).
@@ -13,9 +13,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks.architecture import Architecture
 from edgebll.learning.networks.block_network import Unit
 from edgebll.learning.networks.unit_network import UnitNetwork
+
+CONV, SPACE_TO_DEPTH = STEMS = ("conv", "space_to_depth")
 
 
 class BasicBlock(nn.Module):
@@ -85,20 +88,29 @@ class ResNet(Architecture):
 
     Attributes:
         width: of the blocks of the first stage, and channels of the stem.
+        stem: "conv", a 3x3 convolution, or "space_to_depth": one over the channels of 2x2 pixels side by side, which halves the
+            maps of all stages and so their cost to a quarter. It is computed as the 6x6 convolution of stride 2 that it equals.
         block: kind of block.
         depths: blocks of each stage.
         even_by_units: see UnitNetwork.by_units.
     """
 
     width: int = 64
+    stem: str = CONV
 
     block: ClassVar[type[BasicBlock] | type[Bottleneck]] = BasicBlock
     depths: ClassVar[tuple[int, ...]]
     even_by_units: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stem not in STEMS:
+            raise ConfigError(f"{self.name}'s stem must be one of {', '.join(STEMS)}, not {self.stem!r}")
+
     def build(self, num_classes: int, input_shape: tuple[int, ...]) -> UnitNetwork:
         """The network's units: the stem, then one a block."""
-        stem = nn.Conv2d(input_shape[0], self.width, 3, self.stem_stride(input_shape), 1, bias=False)
+        kernel, stride, padding = (6, 2, 2) if self.stem == SPACE_TO_DEPTH else (3, self.stem_stride(input_shape), 1)
+        stem = nn.Conv2d(input_shape[0], self.width, kernel, stride, padding, bias=False)
         units = [Unit(nn.Sequential(stem, nn.BatchNorm2d(self.width), nn.ReLU()), 1)]
         channels = self.width
         for stage, depth in enumerate(self.depths):
@@ -114,7 +126,7 @@ class ResNet(Architecture):
         return UnitNetwork(units, Unit(classifier, 1), num_classes, input_shape, self.name, options, stages, self.even_by_units)
 
     def stem_stride(self, input_shape: tuple[int, ...]) -> int:
-        """Stride of the stem."""
+        """Stride of the 3x3 stem."""
         return 1
 
 

@@ -12,7 +12,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.bounds import SEEDS
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain
 from edgebll.learning import RULE_REGISTRY, is_one_block
-from edgebll.learning.reproduce.recipe import SCALES, NetworkSetting, Recipe, RuleRow
+from edgebll.learning.reproduce.recipe import NetworkSetting, Recipe, RuleRow
 from edgebll.learning.training import TrainConfig
 from edgebll.learning.training.config import HOW
 
@@ -57,7 +57,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
 
     Args:
         recipe: of the table.
-        scale: "full" or "small".
+        scale: "full", "medium" or "small".
         seeds: how many; by default the recipe's.
         only: these rules, by their names in the recipe or in edgebll; the baseline is always among them, since gaps are
             measured from it.
@@ -67,7 +67,7 @@ def cells_of(recipe: Recipe, scale: str, seeds: int | None = None, only: Sequenc
     """
     count = recipe.seeds_at(scale) if seeds is None else seeds
     SEEDS.check("the number of seeds", count)
-    return cells_with(recipe, scale, count, [row.name for row in _chosen(recipe, only)])
+    return cells_with(recipe, scale, count, [row.name for row in _chosen(recipe, scale, only)])
 
 
 def cells_with(recipe: Recipe, scale: str, seeds: int, names: Collection[str]) -> list[Cell]:
@@ -75,14 +75,14 @@ def cells_with(recipe: Recipe, scale: str, seeds: int, names: Collection[str]) -
 
     Args:
         recipe: of the table.
-        scale: "full" or "small".
+        scale: "full", "medium" or "small".
         seeds: how many, from 0.
         names: of the rules, as the recipe has them.
 
     Raises:
         ConfigError: a wrong entry in the recipe.
     """
-    rows = [row for row in recipe.rules if row.name in names]
+    rows = [row for row in recipe.rules_at(scale) if row.name in names]
     alone = {row.name for row in rows if _alone(recipe, row)}
     found = [
         _cell(recipe, scale, setting, row, blocks, seed)
@@ -112,13 +112,14 @@ def _alone(recipe: Recipe, row: RuleRow) -> bool:
         raise ConfigError(f"{recipe.name}.toml: {row.name}: {error}") from error
 
 
-def _chosen(recipe: Recipe, only: Sequence[str]) -> list[RuleRow]:
-    wanted = {name.lower() for name in only}
-    known = {name.lower() for row in recipe.rules for name in (row.name, row.rule)}
+def _chosen(recipe: Recipe, scale: str, only: Sequence[str]) -> list[RuleRow]:
+    wanted, rows = {name.lower() for name in only}, recipe.rules_at(scale)
+    known = {name.lower() for row in rows for name in (row.name, row.rule)}
     if wanted - known:
-        names = ", ".join(dict.fromkeys(row.name for row in recipe.rules))
-        raise ConfigError(f"the table {recipe.name} has no rule {min(wanted - known)!r}; it has {names}")
-    return [row for row in recipe.rules if not wanted or row.name == recipe.baseline or wanted & {row.name.lower(), row.rule}]
+        names = ", ".join(dict.fromkeys(row.name for row in rows))
+        at = f" at {scale} scale" if recipe.has_scales else ""
+        raise ConfigError(f"the table {recipe.name}{at} has no rule {min(wanted - known)!r}; it has {names}")
+    return [row for row in rows if not wanted or row.name == recipe.baseline or wanted & {row.name.lower(), row.rule}]
 
 
 def _cell(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, blocks: int, seed: int) -> Cell:
@@ -144,8 +145,7 @@ def merged(recipe: Recipe, scale: str, setting: NetworkSetting, row: RuleRow, wh
     Raises:
         ConfigError: a field that TrainConfig does not have, or that the table sets itself.
     """
-    at_scale = dict(zip(SCALES, (setting.full, setting.small), strict=True))[scale]
-    values = {**recipe.train, **recipe.scale(scale).train, **setting.train, **at_scale, **row.train}
+    values = {**recipe.train, **recipe.scale(scale).train, **setting.train, **setting.at(scale), **row.train}
     known = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in _TABLES_OWN]
     for name in values:
         if name not in known:

@@ -23,6 +23,8 @@ from edgebll.kernel.runs.metric_text import metric_text
 from edgebll.kernel.runs.run_folder import open_run, read_config
 from edgebll.kernel.runs.run_lock import CONFIG, SUMMARY
 from edgebll.kernel.support.atomic_files import storage_errors, write_json
+from edgebll.learning.reproduce.cell_claim import claimed
+from edgebll.learning.reproduce.cell_times import duration_text
 from edgebll.learning.reproduce.cells import NO_CHOICE, Cell
 from edgebll.learning.reproduce.machine import machine
 from edgebll.learning.training import Listener, TrainConfig, resume, train
@@ -31,6 +33,8 @@ from edgebll.learning.training.gpu_info import describe_gpu
 from edgebll.learning.training.torch_device import CUDA
 
 DONE, PAUSED, FAILED, OPEN, SKIPPED = "done", "paused", "failed", "open", "skipped"
+#: What becomes of a cell that another process trains: nothing is done.
+BUSY = "busy"
 MACHINE = "machine.json"
 #: Between two lines of progress.
 LINE_S = 30.0
@@ -97,7 +101,9 @@ class Watch(Listener):
             raise Paused
         if time.monotonic() - self._shown >= LINE_S:
             self._shown = time.monotonic()
-            self._say(f"{self._title}: step {step} of {self._total}, loss {losses[-1]:.3f}")
+            left = (time.monotonic() - self._began) / (step - self._first + 1) * (self._total - step)
+            words = f"step {step} of {self._total}, loss {losses[-1]:.3f}, about {duration_text(left)} left"
+            self._say(f"{self._title}: {words}")
 
     def said(self, text: str) -> None:
         """Say it."""
@@ -123,7 +129,7 @@ class Watch(Listener):
 def run_cell(
     cell: Cell, runs: Path, clock: Clock, data_dir: Path | None = None, say: Callable[[str], None] | None = None
 ) -> str:
-    """Train a cell as far as the clock lets it; one that is whole or failed is left as it is.
+    """Train a cell as far as the clock lets it; one that is whole or failed, or that another process trains, is left as it is.
 
     Args:
         cell: what to train.
@@ -133,18 +139,28 @@ def run_cell(
         say: told how it goes, a line at a time; by default on stderr.
 
     Returns:
-        DONE, PAUSED or FAILED.
+        DONE, PAUSED, FAILED or BUSY; SKIPPED if it cannot be run.
 
     Raises:
         ConfigError: its folder holds a run of another recipe. DataError: the data set is missing. StorageError: disk refuses.
     """
-    folder, config = runs / cell.folder, cell.config
-    if config is None:
+    if cell.config is None:
         return SKIPPED
+    with claimed(cell.folder, runs) as ours:
+        if not ours:
+            return BUSY
+        return _trained(cell, cell.config, runs, clock, data_dir, say or _say)
+
+
+def _trained(
+    cell: Cell, config: TrainConfig, runs: Path, clock: Clock, data_dir: Path | None, say: Callable[[str], None]
+) -> str:
+    """See `run_cell`."""
+    folder = runs / cell.folder
     state = state_of(cell, runs)
     if state in (DONE, FAILED):
         return state
-    watch = Watch(cell.title, config, clock, say or _say)
+    watch = Watch(cell.title, config, clock, say)
     try:
         if state == OPEN:
             with storage_errors(folder):
@@ -187,7 +203,7 @@ def outcome_of(cell: Cell, runs: Path) -> dict[str, Any]:
         _, summary = open_run(runs / cell.folder)
         wanted = ("accuracy", "seconds", "epochs", "samples", "test_samples", "data", "data_source", "threads")
         found = {name: summary[name] for name in wanted}
-        found |= {name: summary[name] for name in HOW if name in summary}  # runs from before there were GPUs tell none
+        found |= {name: summary[name] for name in (*HOW, "heads") if name in summary}  # earlier releases told none
         return {"state": state, **found, "machine": _read(runs / cell.folder / MACHINE, "machine")}
     if state == FAILED:
         return {"state": state, "reason": _read(_failure(cell, runs), "reason")}

@@ -1,4 +1,4 @@
-"""Every hyper-parameter of a table, with its value at both scales and where it is from. Needs torch."""
+"""Every hyper-parameter of a table, with its value at full and at the report's scale, and where it is from. Needs torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.learning.reproduce.cells import NO_CHOICE, Cell, cells_with
-from edgebll.learning.reproduce.recipe import FULL, OURS, SMALL, Recipe
+from edgebll.learning.reproduce.recipe import FULL, OURS, Recipe
 from edgebll.learning.training import TrainConfig
 
 #: Fields that hold options, each a hyper-parameter: "X_options" of what the field X names.
@@ -29,7 +29,7 @@ def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[d
 
     Args:
         recipe: of the table.
-        scale: SMALL or FULL.
+        scale: the report's.
         cells: those of the report, whose rules alone are looked at; by default all of the recipe.
 
     Raises:
@@ -48,14 +48,14 @@ def parameters(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> list[d
 
 
 def check_told(recipe: Recipe, scale: str, cells: Sequence[Cell] = ()) -> None:
-    """Raise ConfigError unless the report can tell every hyper-parameter, in a reproduction with its source at both scales.
+    """Raise ConfigError unless the report can tell every hyper-parameter, in a reproduction with its source at all scales.
 
     Args:
         recipe: of the table.
-        scale: SMALL or FULL.
+        scale: the report's.
         cells: those of the report, whose rules alone are looked at; by default all of the recipe.
     """
-    for each in (FULL, SMALL) if recipe.sources else (scale,):
+    for each in recipe.scales if recipe.sources else (scale,):
         parameters(recipe, each, cells)
 
 

@@ -5,7 +5,7 @@ reproduces.
 
     title, kind, baseline, text, notes           what it is; kind is "accuracy" or "cost"; the baseline is a rule's name
     seeds, train                                 how many, and fields of TrainConfig of all runs
-    [full] [small]                               `Scale`: what holds for all runs of a scale
+    [full] [medium] [small]                      `Scale`: what holds for all runs of a scale; medium may be missing
     [[settings]]                                 `NetworkSetting`: a network on a data set, and the numbers of blocks
     [[rules]]                                    `RuleRow`: a learning rule with its options
     [[published]]                                `Published`: figures of one paper for one setting
@@ -19,8 +19,7 @@ from typing import Any
 
 from edgebll.kernel.errors import ConfigError
 
-FULL, SMALL = "full", "small"
-SCALES = (FULL, SMALL)
+SCALES = FULL, MEDIUM, SMALL = ("full", "medium", "small")
 #: "accuracy": every run is a training; "cost": memory and time of training steps are measured.
 ACCURACY, COST = "accuracy", "cost"
 #: How a source begins that is a choice of ours, because the paper gives none.
@@ -37,6 +36,7 @@ class Scale:
         train: fields of `edgebll.learning.training.TrainConfig`.
         settings: names of those that are run; all where empty.
         blocks: numbers of blocks that are run; all where empty.
+        rules: names of those that are run; all where empty.
     """
 
     words: str = ""
@@ -44,6 +44,7 @@ class Scale:
     train: dict[str, Any] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     blocks: tuple[int, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class NetworkSetting:
         blocks: numbers of blocks, for rules that train more than one.
         train: fields of TrainConfig.
         full: fields of TrainConfig at full scale only.
+        medium: fields of TrainConfig at medium scale only.
         small: fields of TrainConfig at small scale only.
     """
 
@@ -61,7 +63,12 @@ class NetworkSetting:
     blocks: tuple[int, ...]
     train: dict[str, Any] = field(default_factory=dict)
     full: dict[str, Any] = field(default_factory=dict)
+    medium: dict[str, Any] = field(default_factory=dict)
     small: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, scale: str) -> dict[str, Any]:
+        """Fields of TrainConfig at a scale only; the scale is one of SCALES."""
+        return {FULL: self.full, MEDIUM: self.medium, SMALL: self.small}[scale]
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ class Recipe:
     seeds: int = 1
     train: dict[str, Any] = field(default_factory=dict)
     full: Scale = field(default_factory=Scale)
+    medium: Scale | None = None
     small: Scale = field(default_factory=Scale)
     sources: dict[str, str] = field(default_factory=dict)
     kind: str = ACCURACY
@@ -135,9 +143,19 @@ class Recipe:
     name: str = ""
 
     @property
+    def greedy(self) -> str:
+        """The first rule that is greedy learning, which others are compared with besides the baseline; empty if none is."""
+        return next((row.name for row in self.rules if row.rule == "greedy" and row.name != self.baseline), "")
+
+    @property
     def has_scales(self) -> bool:
-        """Whether its full and its small scale differ."""
-        return self.full != self.small
+        """Whether its scales differ."""
+        return self.medium is not None or self.full != self.small
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Names of the scales it has, the largest first."""
+        return tuple(name for name in SCALES if name != MEDIUM or self.medium is not None)
 
     def seeds_at(self, scale: str) -> int:
         """How many seeds a scale has, unless told otherwise."""
@@ -150,15 +168,22 @@ class Recipe:
         Raises:
             ConfigError: there is none.
         """
-        if name not in SCALES:
-            raise ConfigError(f"the scale must be {' or '.join(SCALES)}, not {name!r}")
-        return self.full if name == FULL else self.small
+        found = {FULL: self.full, MEDIUM: self.medium, SMALL: self.small}.get(name)
+        if found is None:
+            its = f" of {self.name}" if name in SCALES else ""
+            raise ConfigError(f"the scale{its} must be {' or '.join(self.scales)}, not {name!r}")
+        return found
 
     def settings_at(self, scale: str) -> list[NetworkSetting]:
         """The settings that are run at a scale, with the numbers of blocks that are."""
         wanted = self.scale(scale)
         chosen = [setting for setting in self.settings if not wanted.settings or setting.name in wanted.settings]
         return [replace(s, blocks=tuple(k for k in s.blocks if not wanted.blocks or k in wanted.blocks)) for s in chosen]
+
+    def rules_at(self, scale: str) -> list[RuleRow]:
+        """The rules that are run at a scale; the baseline is always among them."""
+        wanted = self.scale(scale).rules
+        return [row for row in self.rules if not wanted or row.name == self.baseline or row.name in wanted]
 
     def figures(self, setting: str, row: RuleRow, blocks: int) -> list[tuple[Published, float, float | None]]:
         """Published figures of a rule, each with its paper and its standard deviation."""

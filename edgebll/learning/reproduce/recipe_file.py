@@ -10,7 +10,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.bounds import SEEDS
 from edgebll.kernel.support.toml_files import read_toml
 from edgebll.learning.reproduce.grid import expanded
-from edgebll.learning.reproduce.recipe import ACCURACY, COST, FULL, SMALL, Recipe
+from edgebll.learning.reproduce.recipe import ACCURACY, COST, Recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -52,9 +52,11 @@ def _check(recipe: Recipe) -> None:
     counts = {count for setting in recipe.settings for count in setting.blocks}
     _known(f"{where}: baseline", [recipe.baseline] if recipe.baseline else [], rules)
     SEEDS.check(f"{where}: seeds", recipe.seeds)
-    for name, scale in ((FULL, recipe.full), (SMALL, recipe.small)):
+    for name in recipe.scales:
+        scale = recipe.scale(name)
         _known(f"{where}: {name}.settings", scale.settings, settings)
         _known(f"{where}: {name}.blocks", scale.blocks, counts)
+        _known(f"{where}: {name}.rules", scale.rules, rules)
         if scale.seeds is not None:
             SEEDS.check(f"{where}: {name}.seeds", scale.seeds)
     for published in recipe.published:

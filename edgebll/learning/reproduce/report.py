@@ -13,6 +13,7 @@ from typing import Any
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.support.atomic_files import write_atomic, write_json
+from edgebll.learning.reproduce.differences import ranked
 from edgebll.learning.reproduce.recipe import COST, FULL, OURS
 
 RESULTS, REPORT = "results.json", "RESULTS.md"
@@ -23,7 +24,8 @@ _REPRODUCED = (
     "# Tables of the papers, reproduced\n\n"
     "Written by `edgebll reproduce`; docs/how-to/reproduce-papers.md says how to read it. Accuracies are in percent of "
     "the test samples, after the last epoch; gaps are differences in points to the baseline under the same recipe, "
-    "ours to ours and published to published."
+    "ours to ours and published to published. A difference counts as higher or lower where its 95 % interval, paired by seed, "
+    "leaves out zero and it is above the spread over seeds; every other is not resolved."
 )
 _SWEPT = (
     "# Results of sweeps\n\n"
@@ -98,11 +100,11 @@ def _conditions(document: Document) -> str:
 
 def _accuracy_lines(lines: Sequence[Document], document: Document) -> str:
     """A reproduction has all columns and the rules' order; a recipe of one's own no order, which chance may have made."""
-    told, reproduction = [_accuracy_line(line) for line in lines], document.get("reproduction", True)
+    told, reproduction = [_accuracy_line(line, document) for line in lines], document.get("reproduction", True)
     empty = [] if reproduction else [name for name in ("gap", "published", "published gap") if _is_empty(name, told)]
     header = [name for name in told[0] if name not in empty]
     table = _table(header, [[line[name] for name in header] for line in told])
-    return "\n\n".join([table, *(_orders(lines) if reproduction else [])])
+    return "\n\n".join([table, *(_orders(lines) if reproduction else []), *_heads(lines)])
 
 
 def _is_empty(name: str, lines: Sequence[Mapping[str, str]]) -> bool:
@@ -110,28 +112,44 @@ def _is_empty(name: str, lines: Sequence[Mapping[str, str]]) -> bool:
 
 
 def _orders(lines: Sequence[Document]) -> list[str]:
-    """For each number of blocks the rules from best to worst, ours and published, with those of one block among them."""
+    """For each number of blocks the rules from best to worst, ours and published, with those of one block among them.
+
+    "A ~ B" where ours of the two are not resolved.
+    """
     found = []
     for blocks in dict.fromkeys(line["blocks"] for line in lines):
         own = [line for line in lines if line["blocks"] in (1, blocks)]
-        ours = {line["rule"]: line["mean"] for line in own if line["mean"] is not None}
+        ours = [line for line in own if line["mean"] is not None]
         published = {line["rule"]: line["published"][0]["value"] for line in own if line["published"]}
         if len(ours) > 1 and (blocks > 1 or len({line["blocks"] for line in lines}) == 1):
             told = " > ".join(sorted(published, key=published.__getitem__, reverse=True)) or "no figures"
-            best_first = " > ".join(sorted(ours, key=ours.__getitem__, reverse=True))
-            found.append(f"- In {blocks} blocks: ours {best_first}; published {told}.")
+            found.append(f"- In {blocks} blocks: ours {ranked(ours)}; published {told}.")
     return ["\n".join(found)] if found else []
 
 
-def _accuracy_line(line: Document) -> dict[str, str]:
-    """Column -> text."""
-    published = line["published"]
+def _heads(lines: Sequence[Document]) -> list[str]:
+    """What the auxiliary networks reach, block by block, then the network: where it rises no more, depth is not used."""
+    rows = []
+    for line in lines:
+        if line.get("heads") and line["mean"] is not None:
+            known = [*line["heads"], line["mean"]]
+            best = max(range(len(known)), key=known.__getitem__)
+            rows.append([line["rule"], str(line["blocks"]), " ".join(f"{own:.1f}" for own in known), str(best + 1)])
+    header = ["rule", "blocks", "accuracy after each block %", "best block"]
+    return [_table(header, rows)] if rows else []
+
+
+def _accuracy_line(line: Document, document: Document) -> dict[str, str]:
+    """Column -> text; in documents of earlier releases there are no paired differences."""
+    published, against = line["published"], line.get("against", {})
     ours = _figure(line["mean"], line["spread"])
+    references = [name for name in (document["baseline"], document.get("greedy")) if name and "against" in line]
     return {
         "rule": line["rule"],
         "blocks": str(line["blocks"]),
         "ours": f"{ours} ({line['reason']})" if line["reason"] else ours,
         "gap": _signed(line["gap"]),
+        **{f"against {name}": _difference(against.get(name)) for name in references},
         "published": "; ".join(_figure(p["value"], p["spread"]) for p in published) or _NONE,
         "published gap": "; ".join(_signed(p["gap"]) for p in published) or _NONE,
         "seeds": str(len(line["accuracies"])),
@@ -211,6 +229,14 @@ def _figure(value: float | None, spread: float | None) -> str:
     if value is None:
         return _NONE
     return f"{value:.2f}" if spread is None else f"{value:.2f} ± {spread:.2f}"
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
+    """A paired difference, its interval and what may be said of it."""
+    if found is None:
+        return _NONE
+    interval = f"[{found['low']:+.2f}, {found['high']:+.2f}] " if found["low"] is not None else ""
+    return f"{found['mean']:+.2f} {interval}{found['verdict']}"
 
 
 def _signed(value: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.kernel.version import __version__
 from edgebll.learning.reproduce.cells import Cell
+from edgebll.learning.reproduce.differences import mean_heads, with_differences
 from edgebll.learning.reproduce.one_run import DONE, FAILED
 from edgebll.learning.reproduce.parameters import parameters
 from edgebll.learning.reproduce.recipe import COST, Recipe, RuleRow
@@ -25,7 +26,7 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
 
     Args:
         recipe: of the table.
-        scale: SMALL or FULL.
+        scale: the name of one.
         cells: all runs of the table.
         runs: their folders.
 
@@ -33,7 +34,9 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
         ConfigError: a folder holds a run of another recipe, or a hyper-parameter has no source.
     """
     found = [(cell, outcome(recipe, cell, runs)) for cell in cells]
-    lines = [_line(recipe, group) for group in _grouped(found)]
+    lines = _with_gaps(recipe, [_line(recipe, group) for group in _grouped(found)])
+    if recipe.kind != COST:
+        lines = with_differences(recipe, lines, cells)
     return {
         "table": recipe.name,
         "scale": scale,
@@ -46,7 +49,8 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
         "notes": list(recipe.notes),
         "words": recipe.scale(scale).words,
         "baseline": recipe.baseline,
-        "lines": _with_gaps(recipe, lines),
+        "greedy": recipe.greedy,
+        "lines": lines,
         "done": sum(values["state"] == DONE for _, values in found),
         "runs": len(found),
         "seconds": sum(values.get("seconds", 0.0) for _, values in found),
@@ -76,6 +80,7 @@ def _line(recipe: Recipe, group: Sequence[tuple[Cell, dict[str, Any]]]) -> dict[
     else:
         accuracies = {seed: 100.0 * values["accuracy"] for seed, values in done.items()}
         line |= {"accuracies": accuracies, "mean": _mean(accuracies.values()), "spread": _spread(list(accuracies.values()))}
+        line["heads"] = mean_heads([values.get("heads", {}) for values in done.values()])
         line["seconds"] = _mean(values["seconds"] for values in done.values())
     line["published"] = _published(recipe, cell.setting.name, cell.row, cell.blocks)
     line["reason"] = "" if done else _reason(first)

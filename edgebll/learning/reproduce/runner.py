@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data.registry import FILES, find_dataset
-from edgebll.kernel.errors import DataError, EdgebllError, StorageError
+from edgebll.kernel.errors import DataError, EdgebllError
+from edgebll.learning.reproduce.cell_claim import claimed
+from edgebll.learning.reproduce.cell_queue import CellQueue, queued
+from edgebll.learning.reproduce.cell_times import CellTimes
 from edgebll.learning.reproduce.cells import Cell, placed
 from edgebll.learning.reproduce.cost import measure_cell, measured_outcome
-from edgebll.learning.reproduce.one_run import DONE, FAILED, PAUSED, SKIPPED, Clock, outcome_of, run_cell, state_of
+from edgebll.learning.reproduce.one_run import BUSY, DONE, FAILED, SKIPPED, Clock, outcome_of, run_cell, state_of
 from edgebll.learning.reproduce.recipe import COST, Recipe
 from edgebll.learning.reproduce.warm_pool import WarmPool
 
 #: What is left for a compiled training must be more than this, or it is not begun: the first step waits for the compiler.
 COMPILE_S = 120.0
+#: How often to look whether another process still trains what is left.
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Work:
 
     Attributes:
         recipe: the table.
-        scale: "full" or "small".
+        scale: "full", "medium" or "small".
         cells: its runs, in order.
         folder: OUT/TABLE/SCALE, where the runs' folders are.
         data_dir: where the data sets' files are.
@@ -57,40 +62,6 @@ class Work:
         return self.folder / "runs"
 
 
-class CellProgress:
-    """Counts the runs of a call, says how many are over, and keeps what went wrong.
-
-    Args:
-        work: what is to be done.
-        over: how many cells were over before.
-
-    Attributes:
-        errors: cell's folder -> why it could not be done.
-    """
-
-    def __init__(self, work: Work, over: int) -> None:
-        self._work, self._over = work, over
-        self.errors: dict[str, EdgebllError] = {}
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the next one could not be written either."""
-        return any(
-            isinstance(error, StorageError) or error.exit_code == StorageError.exit_code for error in self.errors.values()
-        )
-
-    def ended(self, cell: Cell, state: str) -> None:
-        """A cell ended as `run_cell` tells."""
-        if state in (DONE, FAILED):
-            self._over += 1
-            self._work.say(f"{self._over} of {len(self._work.cells)} runs are over")
-
-    def failed(self, cell: Cell, error: EdgebllError) -> None:
-        """A cell could not be done; the others go on."""
-        self.errors[cell.folder] = error
-        self._work.say(f"{cell.title}: {error}")
-
-
 def do(work: Work) -> tuple[list[Cell], dict[str, EdgebllError]]:
     """Do the runs that are not done yet, as far as the time goes.
 
@@ -102,19 +73,34 @@ def do(work: Work) -> tuple[list[Cell], dict[str, EdgebllError]]:
     Raises:
         DataError: a data set is missing and nothing is left that does without.
     """
-    cells = [placed(cell, work.how) for cell in _without_missing_data(work)]
+    cells = runnable(work)
     start = time.monotonic()
     clock = Clock(start, None if work.minutes is None else start + 60 * work.minutes)
     for reason, count in Counter(cell.reason for cell in cells if cell.reason).items():
         work.say(f"{count} of {len(cells)} runs are left out: {reason}")
     open_cells = [cell for cell in cells if outcome(work.recipe, cell, work.runs)["state"] not in (DONE, FAILED, SKIPPED)]
-    progress = CellProgress(work, len(cells) - len(open_cells))
-    if work.recipe.kind == COST or work.parallel == 1:
-        _one_by_one(work, open_cells, clock, progress)
-    else:
-        _at_once(work, open_cells, clock, progress)
-    errors = progress.errors
+    times, single = CellTimes(cells, work.runs), work.recipe.kind == COST or work.parallel == 1
+    order = open_cells if work.recipe.kind == COST else queued(open_cells, work.recipe, times)
+    queue = CellQueue(order, work.runs, len(cells), times, 1 if single else work.parallel, work.say)
+    (_one_by_one if single else _at_once)(work, queue, clock)
+    errors = queue.errors
     return [replace(cell, reason=str(errors[cell.folder])) if cell.folder in errors else cell for cell in cells], errors
+
+
+def runnable(work: Work) -> list[Cell]:
+    """All cells, placed where they are to be computed; those whose data are missing with that as the reason.
+
+    Raises:
+        DataError: a data set is missing and nothing is left that does without.
+    """
+    return [placed(cell, work.how) for cell in _without_missing_data(work)]
+
+
+def listed(work: Work) -> list[Cell]:
+    """The same to be looked at, which asks for no data."""
+    with contextlib.suppress(DataError):
+        return runnable(work)
+    return [placed(cell, work.how) for cell in work.cells]
 
 
 def outcome(recipe: Recipe, cell: Cell, runs: Path) -> dict[str, Any]:
@@ -125,21 +111,29 @@ def outcome(recipe: Recipe, cell: Cell, runs: Path) -> dict[str, Any]:
         return {"state": "open", "reason": str(error)}
 
 
-def _one_by_one(work: Work, cells: Sequence[Cell], clock: Clock, progress: CellProgress) -> None:
-    for number, cell in enumerate(cells):
-        if clock.is_over() or progress.hopeless or (number and clock.would_pass(_start_s(cell))):
-            return
-        try:
-            if work.recipe.kind == COST:
-                state = measure_cell(cell, work.runs, work.say, work.data_dir)
-            else:
-                state = run_cell(cell, work.runs, clock, work.data_dir, work.say)
-        except EdgebllError as error:
-            progress.failed(cell, error)
+def _one_by_one(work: Work, queue: CellQueue, clock: Clock) -> None:
+    begun = 0
+    while not clock.is_over():
+        cell = queue.take()
+        if cell is None:
+            if not queue.waits:
+                return
+            time.sleep(_LOOK_S)
             continue
-        progress.ended(cell, state)
-        if state == PAUSED:
+        if begun and clock.would_pass(_start_s(cell)):
             return
+        begun += 1
+        try:
+            queue.ended(cell, _done_here(work, cell, clock))
+        except EdgebllError as error:
+            queue.failed(cell, error)
+
+
+def _done_here(work: Work, cell: Cell, clock: Clock) -> str:
+    if work.recipe.kind == COST:
+        with claimed(cell.folder, work.runs) as ours:
+            return measure_cell(cell, work.runs, work.say, work.data_dir) if ours else BUSY
+    return run_cell(cell, work.runs, clock, work.data_dir, work.say)
 
 
 def _start_s(cell: Cell) -> float:
@@ -147,35 +141,34 @@ def _start_s(cell: Cell) -> float:
     return COMPILE_S if cell.config is not None and cell.config.compile else 0.0
 
 
-def _at_once(work: Work, cells: Sequence[Cell], clock: Clock, progress: CellProgress) -> None:
+def _at_once(work: Work, queue: CellQueue, clock: Clock) -> None:
     """Several trainings at a time, each in a process that then takes the next one."""
-    left, running = list(cells), dict[Future[str], Cell]()
+    running = dict[Future[str], Cell]()
     with WarmPool(_told(work)) as pool, ThreadPoolExecutor(work.parallel) as threads:
         try:
-            while left or running:
-                while left and len(running) < work.parallel and not clock.is_over():
-                    cell = left.pop(0)
+            while True:
+                while len(running) < work.parallel and not clock.is_over() and (cell := queue.take()):
                     running[threads.submit(pool.train, cell, clock)] = cell
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    _take(future, running.pop(future), progress, left)
-                if clock.is_over() or progress.hopeless:
-                    left.clear()
+                waits = queue.waits and not clock.is_over()
+                if not running and not waits:
+                    return
+                if not running:
+                    time.sleep(_LOOK_S)
+                for future in wait(running, _LOOK_S if waits else None, FIRST_COMPLETED).done:
+                    _take(future, running.pop(future), queue)
         except KeyboardInterrupt:
             pool.interrupt()  # the threads wait for the processes; each training has a checkpoint to go on from
             raise
 
 
-def _take(future: Future[str], cell: Cell, progress: CellProgress, left: list[Cell]) -> None:
-    """Note how a training ended; one that paused had no time for another piece of work, and nothing more is begun."""
+def _take(future: Future[str], cell: Cell, queue: CellQueue) -> None:
+    """Note how a training ended."""
     try:
         state = future.result()
     except EdgebllError as error:
-        progress.failed(cell, error)
-        return
-    progress.ended(cell, state)
-    if state == PAUSED:
-        left.clear()
+        queue.failed(cell, error)
+    else:
+        queue.ended(cell, state)
 
 
 def _told(work: Work) -> dict[str, Any]:

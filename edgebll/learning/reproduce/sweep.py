@@ -14,7 +14,7 @@ from edgebll.kernel.support.bounds import PROCESSES
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.one_run import DONE, FAILED, SKIPPED
 from edgebll.learning.reproduce.parameters import check_told
-from edgebll.learning.reproduce.recipe import FULL, Recipe
+from edgebll.learning.reproduce.recipe import FULL, MEDIUM, Recipe
 from edgebll.learning.reproduce.recipe_file import read_recipe
 from edgebll.learning.reproduce.report import REPORT, write_results
 from edgebll.learning.reproduce.results import results
@@ -77,7 +77,7 @@ def sweep(
     Args:
         recipe: path of a recipe, FILE.toml, or the name of one that comes with edgebll.
         out: folder for RESULTS.md, results.json and the runs.
-        scale: "full" or "small", where the recipe has both.
+        scale: "full", "medium" or "small", where the recipe has them.
         seeds: of every run; by default as many as the recipe says.
         only: names of rules, besides the baseline; by default all.
         jobs: trainings at once; by default one a core, on a GPU one.
@@ -151,11 +151,21 @@ def work_of(
         seeds=seeds,
         only=only or (),
         at_once=(usable_cores() if place == CPU else 1) if jobs is None else jobs,
-        how={"device": place, "compile": compile, "channels_last": place != CPU},
+        how={"device": place, "compile": compile, "channels_last": in_channels_last(place, scale)},
         minutes=minutes,
         data_dir=None if data_dir is None else Path(data_dir),
         say=progress or (lambda _: None),
     )
+
+
+def in_channels_last(device: str, scale: str) -> bool:
+    """Whether maps have their channels last: on a GPU, and on processors where products are in bfloat16, at medium scale.
+
+    Args:
+        device: where runs are trained.
+        scale: the name of one.
+    """
+    return device != CPU or scale == MEDIUM
 
 
 def planned(
@@ -178,7 +188,7 @@ def planned(
         recipe: as it was read.
         source: what it was read from.
         out: folder of the report.
-        scale: "full" or "small".
+        scale: "full", "medium" or "small".
         seeds: of every run; None for as many as the recipe says.
         only: names of rules; empty for all.
         at_once: trainings at once.

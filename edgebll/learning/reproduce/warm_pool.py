@@ -16,6 +16,11 @@ from edgebll.kernel.errors import EdgebllError
 from edgebll.learning.reproduce.cells import Cell
 from edgebll.learning.reproduce.one_run import Clock
 
+
+class ProcessEndedError(EdgebllError):
+    """A training process ended before it had answered, e.g. because it was killed."""
+
+
 #: How long a process that was told to end may take.
 _END_S = 30.0
 
@@ -51,13 +56,13 @@ class WarmPool:
             What `run_cell` does.
 
         Raises:
-            EdgebllError: the training failed, with the exit code of its family, or its process was killed.
+            ProcessEndedError: its process was killed. EdgebllError: the training failed, with the exit code of its family.
         """
         process = self._take()
         left = None if clock.deadline is None else clock.deadline - time.monotonic()
         answer = _ask(process, {"cell": cell.folder, "seconds": left})
         if answer is None:
-            raise EdgebllError(_why_ended(process.wait()))
+            raise ProcessEndedError(_why_ended(process.wait()))
         with self._lock:
             self._idle.append(process)
         if "error" in answer:

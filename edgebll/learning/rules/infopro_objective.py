@@ -82,6 +82,11 @@ class InfoProObjective(Objective):
             conv_head(shape, outputs, rule.hidden) if self.weights[1] else None,
         )
 
+    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+        """The classifier's; the contrastive loss has none."""
+        scores: Tensor | None = head(fold(a))[1] if self.rule.loss == "softmax" else None
+        return scores
+
     def loss(self, head: Head, feedback: Tensors, a: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and its terms."""
         pixels, scores = head(fold(a))

@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -81,6 +82,9 @@ class TrainingLoop:
             for epoch in range(start.step // self.steps_per_epoch, self.config.epochs):
                 first = start.step % self.steps_per_epoch if epoch == start.step // self.steps_per_epoch else 0
                 self._epoch(states, epoch, first)
+            if start.step == self.total_steps and self.evaluation:  # a checkpoint keeps nothing of the heads
+                again = evaluate(self.steps, states, self.test_data, self.config.batch_size, heads=True)
+                self.evaluation = replace(self.evaluation, heads=again.heads)
         summary = self._summary(states)
         self.folder.finish(summary)
         return summary
@@ -147,7 +151,8 @@ class TrainingLoop:
 
     def _evaluate(self, states: States, epoch: int) -> None:
         done = epoch * self.steps_per_epoch
-        result = self.evaluation = evaluate(self.steps, states, self.test_data, self.config.batch_size)
+        heads, size = epoch == self.config.epochs, self.config.batch_size
+        result = self.evaluation = evaluate(self.steps, states, self.test_data, size, heads=heads)
         self.folder.record("eval", epoch=epoch, step=done, **result.metrics)
         self.listener.evaluated(epoch, done, result.metrics)
         self._checkpoint(states, done)
@@ -179,6 +184,7 @@ class TrainingLoop:
             "accuracy": self.evaluation.accuracy if self.evaluation else None,
             "loss": self.evaluation.loss if self.evaluation else None,
             "metrics": self.evaluation.metrics if self.evaluation else {},
+            "heads": self.evaluation.heads if self.evaluation else {},
             "task": self.config.task,
             "test_samples": len(self.test_data.dataset),
             "epochs": self.config.epochs,

@@ -36,6 +36,10 @@ class BLLObjective(Objective):
             PredictiveHead(place.output_shape, place.num_classes, self.rule.head_size) if self.rule.predict else nn.Identity()
         )
 
+    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+        """The predictive head's."""
+        return head(a) if self.rule.predict else None
+
     def weighted(self, weight: Tensor) -> Objective:
         """Samples of no weight match nothing, and W is not fitted to them."""
         if self.rule.decorrelate:

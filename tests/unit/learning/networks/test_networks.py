@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.networks import EVERY, small_network
 from torch import nn
+from torch.nn import functional
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.even_partition import partition
@@ -53,7 +54,22 @@ def test_a_network_is_built_again_from_its_description(name: str) -> None:
 
 def test_a_description_from_before_splits_and_options_is_understood() -> None:
     old = {"name": "resnet8", "options": {"num_blocks": 2}}
-    assert rebuild_network(old, 10, (1, 28, 28)).description["options"] == {"width": 16, "num_blocks": 2, "split": "3,1"}
+    expected = {"width": 16, "stem": "conv", "num_blocks": 2, "split": "3,1"}
+    assert rebuild_network(old, 10, (1, 28, 28)).description["options"] == expected
+
+
+@pytest.mark.parametrize("side", [32, 28])
+def test_a_space_to_depth_stem_is_a_3x3_convolution_of_pixels_side_by_side(side: int) -> None:
+    """And all later maps have half the side."""
+    options = {"width": 4, "stem": "space_to_depth"}
+    network = make_network("resnet18", num_blocks=1, num_classes=2, input_shape=(3, side, side), seed=0, options=options)
+    stem = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    x = torch.randn(2, 3, side, side)
+    # Rows and columns of the 6x6 kernel in pairs: which cell of the 3x3 kernel, and which of the cell's 2x2 pixels.
+    cells = stem.weight.detach().reshape(4, 3, 3, 2, 3, 2).permute(0, 1, 3, 5, 2, 4).reshape(4, 12, 3, 3)
+    expected = functional.conv2d(functional.pixel_unshuffle(x, 2), cells, padding=1)
+    assert stem(x).shape == (2, 4, side // 2, side // 2)
+    torch.testing.assert_close(stem(x), expected)
 
 
 @EVERY
@@ -139,6 +155,7 @@ def test_building_leaves_the_global_random_state() -> None:
         ({"options": {"depth": 3}}, "no option 'depth'; it has width"),
         ({"options": {"width": "wide"}}, "width must be an int"),
         ({"options": {"width": 0}}, "at least 1"),
+        ({"options": {"stem": "wide"}}, "resnet8's stem must be one of conv, space_to_depth, not 'wide'"),
         ({"name": "vgg16", "options": {"dropout": 1.0}}, "dropout must lie in"),
         ({"name": "transformer", "input_shape": (5, 3), "options": {"positions": "none"}}, "learned or sinusoidal"),
         (

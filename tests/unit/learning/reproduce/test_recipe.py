@@ -12,7 +12,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks import build_units, make_architecture
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.parameters import check_told, parameters
-from edgebll.learning.reproduce.recipe import SCALES
+from edgebll.learning.reproduce.recipe import ACCURACY
 from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
 
@@ -21,9 +21,11 @@ def test_a_shipped_recipe_is_complete(name: str) -> None:
     """Every hyper-parameter has a source; networks can be cut as told; what is reduced is told; each rule has figures."""
     recipe = read_recipe(name)
     check_told(recipe, "full")
+    assert recipe.medium is not None
+    assert recipe.medium.words
     assert recipe.small.words
     assert not recipe.full.words
-    for scale in SCALES:
+    for scale in recipe.scales:
         sizes = {}
         for cell in cells_of(recipe, scale, 1):
             assert cell.config is not None or "has no rule" in cell.reason
@@ -40,6 +42,43 @@ def test_a_shipped_recipe_is_complete(name: str) -> None:
             assert len(sizes[key]) == config.blocks
 
 
+@pytest.mark.parametrize("name", [name for name in recipe_names() if read_recipe(name).kind == ACCURACY])
+def test_a_medium_scale_trains_real_networks_long_enough(name: str) -> None:
+    """All samples, at least 20 epochs, three seeds; images in bfloat16 with the usual augmentation; every rule alike."""
+    recipe = read_recipe(name)
+    assert recipe.seeds_at("medium") == 3
+    configs = [cell.config for cell in cells_of(recipe, "medium", 1) if cell.config]
+    for config in configs:
+        assert config.epochs >= 20
+        assert config.limit is None
+        if config.data != "reverse":
+            assert (config.precision, config.augment) == ("bfloat16", "standard")
+    for network in {config.network for config in configs}:
+        own = [config for config in configs if config.network == network]
+        assert len({(c.epochs, c.batch_size, c.warmup_steps, str(c.network_options)) for c in own}) == 1
+
+
+def test_a_scale_may_leave_rules_out(tmp_path: Path) -> None:
+    """But never the baseline; small tables stay as they were when rules are added for the others."""
+    small = {cell.row.name for cell in cells_of(read_recipe("bll-table1"), "small")}
+    assert small == {"BP", "Pred-Sim", "BLL", "BLL, batch means", "GLL", "FA"}
+    changed = ("limit = 320", "limit = 321"), ('words = "2 epochs', 'rules = ["Local"]\nwords = "2 epochs')
+    recipe = read_recipe(str(write_recipe(tmp_path, *changed)))
+    assert {cell.row.name for cell in cells_of(recipe, "small")} == {"BP", "Local"}
+    with pytest.raises(ConfigError, match=r"the table bll-table1 at small scale has no rule 'pred-sim, adam'; it has BP"):
+        cells_of(read_recipe("bll-table1"), "small", only=["Pred-Sim, Adam"])
+
+
+def test_a_medium_scale_that_a_recipe_lacks_is_refused(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path)
+    with pytest.raises(ConfigError, match=r"the scale of tiny must be full or small, not 'medium'"):
+        cells_of(read_recipe(str(path)), "medium")
+    added = "[medium]\nwords = 'one epoch'\ntrain = { epochs = 1, batch_size = 32, lr = 0.02 }\n\n[small]"
+    recipe = read_recipe(str(write_recipe(tmp_path, ("[small]", added))))
+    assert {cell.config.epochs for cell in cells_of(recipe, "medium") if cell.config} == {1}
+    assert {entry["name"]: entry["here"] for entry in parameters(recipe, "medium")}["epochs"] == "1"
+
+
 def test_published_figures_and_their_gaps() -> None:
     """Errors become accuracies; a baseline of one block stands beside every number of blocks."""
     recipe = read_recipe("backlink-table2")
@@ -54,9 +93,10 @@ def test_published_figures_and_their_gaps() -> None:
 
 def test_one_seed_for_all_comes_before_a_second_for_any() -> None:
     cells = cells_of(read_recipe("bll-table1"), "full")
-    assert [cell.seed for cell in cells] == [0] * 18 + [1] * 18 + [2] * 18
-    assert [cell.row.name for cell in cells[:12]] == ["BP", "Pred-Sim", "BLL", "BLL, batch means", "GLL", "FA"] * 2
-    assert [cell.blocks for cell in cells[:6]] == [1, 4, 4, 4, 4, 1]
+    assert [cell.seed for cell in cells] == [0] * 28 + [1] * 28 + [2] * 28
+    names = ["BP", "Pred-Sim", "Pred-Sim, Adam", "BLL", "BLL, batch means", "GLL", "FA"]
+    assert [cell.row.name for cell in cells[:14]] == names * 2
+    assert [cell.blocks for cell in cells[:7]] == [1, 4, 4, 4, 4, 4, 1]
     assert len({cell.folder for cell in cells}) == len(cells)
 
 
@@ -64,7 +104,9 @@ def test_only_some_rules_and_always_the_baseline() -> None:
     recipe = read_recipe("bll-table1")
     assert {cell.row.name for cell in cells_of(recipe, "small", only=["bll"])} == {"BP", "BLL", "BLL, batch means"}
     assert {cell.row.name for cell in cells_of(recipe, "small", only=["Pred-Sim", "fa"])} == {"BP", "Pred-Sim", "FA"}
-    with pytest.raises(ConfigError, match=r"no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, batch means, GLL, FA"):
+    with pytest.raises(
+        ConfigError, match=r"at small scale has no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, batch means, GLL, FA"
+    ):
         cells_of(recipe, "small", only=["dgl"])
 
 
@@ -102,6 +144,7 @@ def test_parameters_name_both_scales_and_their_source(tmp_path: Path) -> None:
         ('setting = "digits MLP"', 'setting = "digits"', "published.setting: unknown 'digits'"),
         ("seeds = 2", "seeds = 0", "full.seeds must be at least 1, not 0"),
         ("seeds = 2", 'settings = ["x"]', "full.settings: unknown 'x'"),
+        ("seeds = 2", "rules = ['XX']", "full.rules: unknown 'XX'; known are BP, Local"),
         ("seeds = 2", "blocks = [7]", "full.blocks: unknown 7; known are 2, 3"),
         ('baseline = "BP"', 'baseline = "BP"\nkind = "speed"', "kind must be accuracy or cost, not 'speed'"),
         ("epochs = 2", "epoch = 2", "unknown training option 'epoch'"),
@@ -124,7 +167,7 @@ def test_an_unknown_table_or_scale_is_refused(tmp_path: Path) -> None:
         read_recipe("table9")
     with pytest.raises(ConfigError, match=r"gone\.toml cannot be read"):
         read_recipe(str(tmp_path / "gone.toml"))
-    with pytest.raises(ConfigError, match="the scale must be full or small, not 'tiny'"):
+    with pytest.raises(ConfigError, match="the scale must be full or medium or small, not 'tiny'"):
         cells_of(read_recipe("bll-table1"), "tiny")
 
 

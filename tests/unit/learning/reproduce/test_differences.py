@@ -1,0 +1,114 @@
+"""Lines of a table against their references, over seeds that saw the same samples in the same order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.recipes import write_recipe
+
+from edgebll.data import load_dataset, training_batch
+from edgebll.data.registry import limited
+from edgebll.learning import RULE_REGISTRY, is_one_block
+from edgebll.learning.reproduce.cells import cells_of
+from edgebll.learning.reproduce.differences import mean_heads, ranked, with_differences
+from edgebll.learning.reproduce.recipe_file import read_recipe
+from edgebll.learning.reproduce.report import section
+from edgebll.learning.training import TrainConfig, train
+from edgebll.learning.training.training_loop import TrainingLoop
+
+GREEDY = ("[[published]]", '[[rules]]\nname = "GLL"\nrule = "greedy"\n\n[[published]]')
+SOURCES = ("[sources]", '[sources]\ngreedy = "ours"')
+DIGITS: dict[str, Any] = {"data": "digits", "limit": 96, "epochs": 2, "batch_size": 32, "augment": "standard", "lr": 0.02}
+DIGITS |= {"network": "resnet8", "network_options": {"width": 2}}
+
+
+def line(rule: str, blocks: int, *accuracies: float, heads: tuple[float, ...] = ()) -> dict[str, Any]:
+    by_seed = {str(seed): value for seed, value in enumerate(accuracies)}
+    mean = sum(accuracies) / len(accuracies) if accuracies else None
+    return {
+        **{"setting": "digits MLP", "rule": rule, "blocks": blocks, "accuracies": by_seed, "mean": mean, "heads": list(heads)},
+        **{"spread": None, "gap": None, "published": [], "reason": "", "seconds": None},
+    }
+
+
+def differences(folder: Path, lines: list[dict[str, Any]], *changes: tuple[str, str]) -> dict[tuple[str, int], Any]:
+    recipe = read_recipe(str(write_recipe(folder, GREEDY, SOURCES, *changes)))
+    found = with_differences(recipe, lines, cells_of(recipe, "small"))
+    return {(one["rule"], one["blocks"]): one["against"] for one in found}
+
+
+LINES = [
+    line("BP", 1, 90.0, 90.4, 90.2),
+    line("Local", 2, 88.0, 88.5, 88.1),
+    line("Local", 3, 85.0),
+    line("GLL", 2, 86.0, 86.3, 86.2),
+    line("GLL", 3),
+]
+
+
+def test_every_line_is_compared_with_the_baseline_and_with_greedy_learning(tmp_path: Path) -> None:
+    """Of as many blocks; the baseline of one block stands for all."""
+    found = differences(tmp_path, LINES)
+    assert found["BP", 1] == {"GLL": None}
+    local = found["Local", 2]
+    assert (local["BP"]["verdict"], local["BP"]["seeds"]) == ("lower", [0, 1, 2])
+    assert local["BP"]["mean"] == pytest.approx((-2.0 - 1.9 - 2.1) / 3)
+    assert (local["GLL"]["verdict"], local["GLL"]["mean"]) == ("higher", pytest.approx((2.0 + 2.2 + 1.9) / 3))
+    assert (found["Local", 3]["BP"]["verdict"], found["Local", 3]["GLL"]) == ("not resolved", None)
+    assert found["GLL", 2].keys() == {"BP"}
+
+
+def test_a_rule_that_saw_other_batches_is_compared_with_none(tmp_path: Path) -> None:
+    found = differences(tmp_path, LINES, ('rule = "greedy"', 'rule = "greedy"\ntrain = { batch_size = 16 }'))
+    assert found["GLL", 2] == {"BP": None}
+    assert found["Local", 2]["GLL"] is None
+    assert found["Local", 2]["BP"] is not None
+
+
+def test_an_order_is_only_claimed_where_it_is_resolved() -> None:
+    assert ranked(LINES[:2] + LINES[3:]) == "BP > Local > GLL"
+    assert ranked([LINES[2], LINES[0]]) == "BP ~ Local"
+    assert ranked([line("A", 1, 80.0, 80.4, 80.2), line("B", 1, 80.1, 80.2, 80.3)]) in ("A ~ B", "B ~ A")
+
+
+def test_heads_are_told_block_by_block(tmp_path: Path) -> None:
+    """The last number is the network's own; the best block says how far depth is used."""
+    runs = [
+        {"block1": {"accuracy": 0.6}, "block0": {"accuracy": 0.5}},
+        {"block0": {"accuracy": 0.7}, "block1": {"accuracy": 0.8}},
+    ]
+    assert mean_heads(runs) == [pytest.approx(60.0), pytest.approx(70.0)]
+    assert mean_heads([{}]) == mean_heads([]) == []
+    assert mean_heads([runs[0], {}]) == []
+    document = {
+        **{"title": "T", "scale": "small", "text": "", "words": "", "kind": "accuracy", "baseline": "BP", "greedy": "GLL"},
+        **{"done": 3, "runs": 3, "seconds": 0, "machines": [], "data": [], "edgebll": "0", "notes": [], "parameters": []},
+        "lines": [{**line("Local", 3, 74.0, 76.0, 75.0, heads=(60.0, 75.5)), "against": {"BP": None}}],
+    }
+    assert "| Local | 3 | 60.0 75.5 75.0 | 2 |" in section(document)
+
+
+@pytest.mark.parametrize("rule", RULE_REGISTRY.names())
+def test_all_rules_see_the_same_samples_in_the_same_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    """Every batch of a run, after augmentation and with its labels, is that of its seed whatever the rule."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    step = TrainingLoop._batch
+
+    def batch(self: TrainingLoop, states: Any, x: torch.Tensor, y: torch.Tensor, *others: Any) -> Any:
+        seen.append((x.clone(), y.clone()))
+        return step(self, states, x, y, *others)
+
+    monkeypatch.setattr(TrainingLoop, "_batch", batch)
+    train(TrainConfig(**DIGITS, rule=rule, blocks=1 if is_one_block(rule) else 3), tmp_path / rule)
+    dataset = limited(load_dataset("digits", "train"), DIGITS["limit"])
+    for number, (x, y) in enumerate(seen):
+        epoch, index = divmod(number, 3)
+        order = np.random.RandomState([0, epoch]).permutation(96)[32 * index : 32 * (index + 1)]
+        expected, labels = training_batch(dataset, order, "standard", 0, epoch)
+        assert np.array_equal(x.numpy(), expected)
+        assert np.array_equal(y.numpy(), labels)
+    assert len(seen) == 6

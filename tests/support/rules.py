@@ -25,6 +25,17 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
     "backlink, no waiting": ("backlink", {"lag": 1, "length": 2}),
 }
+#: Forms of BLL, which together have each target, scale, schedule, head and term.
+BLL_FORMS: dict[str, tuple[str, dict[str, object]]] = {
+    "global mean, decaying": ("bll", {"target": "global_mean", "match_schedule": "decaying", "match_steps": 4}),
+    "codes, standardised": ("bll", {"target": "random_codes", "match_on": "standardised", "variance": "learned"}),
+    "simplex, bayes": ("bll", {"target": "simplex", "match_on": "centred", "head": "bayes", "pool": "none"}),
+    "shuffled, growing": ("bll", {"target": "shuffled", "match_schedule": "growing", "match_steps": 20, "pool": "std"}),
+    "zero, learned variance": ("bll", {"target": "zero", "variance": "learned", "feedback": "lstsq", "pool": "max"}),
+    "auglocal, reconstruct": ("bll", {"head": "auglocal", "aux_depth": 1, "reconstruct": 0.5, "reconstruct_decay": 1.0}),
+    "spread": ("bll", {"entropy": 0.1, "spread": 0.5, "decorrelate_channels": 0.1, "soften": 0.5, "predict_growth": 1.0}),
+    "chained, learned bayes": ("bll", {"feedback": "chain", "variance": "learned", "head": "bayes", "reconstruct": 1.0}),
+}
 #: Small forms of the networks: options, shape of a sample, classes.
 NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {
     "mlp": ({}, (1, 8, 8), 10),
@@ -54,7 +65,7 @@ def agents(folder: Path) -> Iterator[dict[int, Cluster]]:
 
 def check_rule(variant: str, network: str, clusters: Mapping[int, Cluster], folder: Path) -> None:
     """Export four blocks, verify over ten steps, run one block after another and over the boards of each cluster."""
-    name, options = VARIANTS[variant]
+    name, options = {**VARIANTS, **BLL_FORMS}[variant]
     shape, samples, classes = NETWORKS[network]
     rule = make_rule(name, **options)
     blocks = 1 if rule.one_block else 4

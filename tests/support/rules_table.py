@@ -24,7 +24,8 @@ Every cell was tried on a small form of the network, with batches of 16: the net
 its graphs agree with PyTorch's to a relative 1e-4, and training over two and over four board processes gives, bit for bit, the
 weights of running the blocks one after another. `python -m support.rules_table` in tests/ tries it all and writes this page.
 
-What each rule is, which streams it has and what they cost: `edgebll rules`. The networks: `edgebll networks`.
+What each rule is, which streams it has and what they cost: `edgebll rules`. The networks: `edgebll networks`. BLL has more
+forms than rows here: [forms of BLL](bll-forms.md).
 """
 _ONE_BLOCK_NOTE = (
     "one block: the error of these rules crosses the whole network, which cannot be cut then, and runs on one board."

@@ -71,6 +71,28 @@ def test_what_fills_a_batch_up_changes_nothing(variant: str, task: str) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+#: Forms of BLL whose terms look at the whole batch.
+FORMS: dict[str, dict[str, Any]] = {
+    "standardised": {"match_on": "standardised", "variance": "learned", "feedback": "lstsq"},
+    "centred codes": {"match_on": "centred", "target": "simplex", "head": "bayes", "variance": "learned"},
+    "global mean": {"target": "global_mean", "match_schedule": "decaying", "match_steps": 5},
+    "spread": {"entropy": 0.1, "spread": 0.5, "decorrelate_channels": 0.3, "soften": 0.5},
+    "rebuilt": {"reconstruct": 0.5},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nor_in_terms_of_the_whole_batch(form: str) -> None:
+    made, rule, filled, alone = network("classification"), make_rule("bll", **FORMS[form]), [], []
+    for _ in range(3):
+        x, y = torch.randn(6, 1, 4, 4), torch.eye(3)[torch.randint(0, 3, (6,))]
+        filled.append((x, y, 4))
+        alone.append((x[:4], y[:4], 4))
+    masked, plain = make_steps(made, rule, SGD(lr=0.1), 6, last_batch="mask"), make_steps(made, rule, SGD(lr=0.1), 4)
+    for ours, theirs in zip(trained(masked, filled), trained(plain, alone), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 #: Tunings and optimisers, each of which changes what becomes of a gradient.
 TOGETHER: dict[str, tuple[FineTuning, Optimizer]] = {
     "frozen layer, two steps an update": (FineTuning(("block1.*.weight",)), SGD(lr=0.1, accumulate=2)),

@@ -15,6 +15,7 @@ two, all blocks work at the same time.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING
 
@@ -64,26 +65,28 @@ class ChainedObjective(BLLObjective):
     def _came_as(self) -> str:
         return received_name(f"block{self.place.index + 1}", TABLE)
 
-    def given(self, received: Tensors, x: Tensor) -> Objective:
+    def given(self, received: Tensors, x: Tensor) -> ChainedObjective:
         """With the next block's targets."""
-        return ChainedObjective(self.rule, self.place, received.get(self._came_as))
+        made = copy.copy(self)
+        made.x, made.above = x, received.get(self._came_as)
+        return made
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:
         """This block's targets, for the block before."""
         return {TABLE: feedback[TARGETS]} if self.place.index else {}
 
-    def feedback_state(self) -> dict[str, Tensor]:
+    def target_state(self) -> dict[str, Tensor]:
         """W_k (F_k, F_{k+1}), b_k (F_k) and T_k (C, F_k), all zero at first."""
         features, classes = self.features_of(self.place.output_shape), self.place.num_classes
         inputs = classes if self.is_first else self.features_of(self.place.shapes[self.place.index + 2])
         return {WEIGHT: torch.zeros(features, inputs), BIAS: torch.zeros(features), TARGETS: torch.zeros(classes, features)}
 
-    def renew_feedback(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def renew_targets(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
         """One gradient step on W_k and b_k, and the targets that follow."""
         inputs = self._inputs(feedback[WEIGHT])
         counts = y.sum(0)
         present = (counts > 0).to(a.dtype)
-        means = (y.t() @ self.pooled(a)) / (counts + (1.0 - present)).unsqueeze(1)
+        means = (y.t() @ self.matched(a, y)) / (counts + (1.0 - present)).unsqueeze(1)
         seen = present.unsqueeze(1)
         error = seen / seen.sum().clamp(min=1.0) * (inputs @ feedback[WEIGHT].t() + feedback[BIAS] - means)
         weight = feedback[WEIGHT] - self.rule.feedback_lr * (error.t() @ inputs)

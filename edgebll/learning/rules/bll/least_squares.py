@@ -32,14 +32,12 @@ _MOST = 128
 class LeastSquaresObjective(BLLObjective):
     """The BLL loss with feedback from targets of any kind."""
 
-    def feedback_state(self) -> dict[str, Tensor]:
+    def target_state(self) -> dict[str, Tensor]:
         """W (features, D + 1), zero at first.
 
         Raises:
             ConfigError: there are too many unknowns to solve for.
         """
-        if not self.rule.match:
-            return {}
         columns = self._seen(torch.zeros(self.place.target(1).shape)).shape[1]
         if self.rule.feedback != "sgd" and columns > _MOST:
             raise ConfigError(
@@ -48,12 +46,10 @@ class LeastSquaresObjective(BLLObjective):
             )
         return {FEEDBACK: torch.zeros(self.features_of(self.place.output_shape), columns)}
 
-    def renew_feedback(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def renew_targets(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Renew W from this batch, see the module; it stays where no sample counts."""
-        if not feedback:
-            return {}
         old, counts = feedback[FEEDBACK], self.place.labelled(y, self.weight)
-        new = self._renewed(old, self._seen(y), self.pooled(a))
+        new = self._renewed(old, self._seen(y), self.matched(a, y))
         return {FEEDBACK: new if counts is None else torch.where(counts.sum() > 0, new, old)}
 
     def _renewed(self, old: Tensor, z: Tensor, outputs: Tensor) -> Tensor:

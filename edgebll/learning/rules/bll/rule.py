@@ -17,6 +17,10 @@ no term; a point of a map counts by the share of its pixels that have one.
 W is fitted to every batch before it is used, never by the gradient of the block. In place of one layer W from the label to each
 block, feedback may be a network of its own, a chain of layers from the label backwards: see
 `edgebll.learning.rules.bll.chained_objective`.
+
+Other forms of it, to find out which part does what, each have a file with their equations beside this one: `targets`,
+`features` (the scale of the match), `variance`, `schedule`, `bayes`, `spread`, `reconstruction`. All of them stand in
+docs/reference/bll-forms.md.
 """
 
 from __future__ import annotations
@@ -25,31 +29,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.tasks import Task
+from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.objective import BlockPlace, Objective
+from edgebll.learning.optimizers.optimizer import Optimizer
+from edgebll.learning.precision import Precision
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules.bll.chained_objective import LAG, TABLE, ChainedObjective
 from edgebll.learning.rules.bll.least_squares import LeastSquaresObjective
 from edgebll.learning.rules.bll.objective import BLLObjective
+from edgebll.learning.rules.bll.options_check import check_options, check_place, check_served
+from edgebll.learning.step import BlockStep
 
 
 @dataclass(frozen=True)
 class BLL(Rule):
     """Options of block-local learning; the defaults are the best and steadiest found on Fashion-MNIST.
 
+    Blocks but the last are counted k = 1..K - 1 of K.
+
     Attributes:
         pool: how a (B, C, ...) becomes a_n (B, C): "avg", "max" or "std" over space, or "none" (flatten).
-        normalize: "none", "center_l2" (subtract the mean over channels, divide by the L2 norm) or "layer_norm".
+        normalize: "none", "center_l2" (subtract the mean over channels, divide by the L2 norm) or "layer_norm", of each sample.
         match: weight of L_match.
+        match_on: the scale of a_n that is matched: "raw", or behind `normalize`, feature by feature over the batch, "centred"
+            (less its mean) or "standardised" (and over its standard deviation).
+        match_growth: g, which makes that weight match (k / (K - 1))^g, so that early blocks, whose features are not the
+            classes' yet, are pulled less. With 0 it is the same in every block.
+        match_schedule: "constant", "decaying" (from twice that weight to 0) or "growing" (from 0 to twice).
+        match_steps: training steps that the schedule runs over; then it stays.
         sigma: s, the standard deviation of alpha and beta.
-        match_growth: g, which makes that weight match (k / (K - 1))^g in block k = 1..K - 1 of K, so that early blocks, whose
-            features are not the classes' yet, are pulled less. With 0 it is the same in every block.
+        variance: "fixed" (s^2) or "learned": the variance of each feature around its target, from s^2 on; s no longer counts.
+        target: what beta_n is: "class_mean"; without the label "global_mean" or "zero"; "shuffled" (the mean of a wrong class);
+            "random_codes" or "simplex" (codes of equal angles), which are drawn once.
+        target_seed: draws codes, and says which wrong class.
+        code_scale: root mean square of a code's numbers.
         predict: weight of L_pred.
-        head_size: cells a side of the head's pooled map.
+        predict_growth: g, which makes that weight predict (k / (K - 1))^g.
+        soften: share of the label that L_pred spreads over all classes in the first block, falling to none in the last.
+        head: what predicts: "linear" (on a pooled map), "auglocal" (a network of units like later ones) or "bayes" (no network:
+            Bayes' rule on the targets).
+        head_size: cells a side of the linear head's pooled map.
+        aux_depth: units of auglocal's network in the first block.
         decorrelate: weight of L_corr.
         decorrelate_pairs: "all" or "different" (pairs of different classes only).
+        decorrelate_channels: weight of the squared correlations of features over the batch.
+        entropy: weight of the entropy of Gaussian features over the batch, which is made large.
+        spread: weight of what the features' standard deviations lack to 1.
+        reconstruct: weight of rebuilding the block's own pooled input, standardised, from its output.
+        reconstruct_decay: g, which makes that weight reconstruct ((K - k) / (K - 1))^g.
         feedback: how W is renewed from m_c, the mean of a_n over the batch's samples of class c (the least-squares solution for
             one-hot labels); columns of absent classes always stay as they are. "lstsq": W_c = sum_c a_n / (n_c + ridge);
             "ema": W_c = feedback_momentum W_c + (1 - feedback_momentum) m_c; "sgd": W_c = W_c - feedback_lr ((W_c - m_c) +
@@ -78,6 +107,22 @@ class BLL(Rule):
     feedback_lr: float = 0.9
     feedback_decay: float = 0.01
     feedback_activation: str = "tanh"
+    target: str = "class_mean"
+    target_seed: int = 0
+    code_scale: float = 1.0
+    match_on: str = "raw"
+    match_schedule: str = "constant"
+    match_steps: int = 0
+    variance: str = "fixed"
+    head: str = "linear"
+    aux_depth: int = 2
+    predict_growth: float = 0.0
+    soften: float = 0.0
+    entropy: float = 0.0
+    spread: float = 0.0
+    decorrelate_channels: float = 0.0
+    reconstruct: float = 0.0
+    reconstruct_decay: float = 0.0
 
     name: ClassVar[str] = "bll"
     summary: ClassVar[str] = "Block-local learning: the output matches what a feedback head makes of the label."
@@ -87,38 +132,29 @@ class BLL(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("pool", self.pool, ("avg", "max", "std", "none"))
-        _one_of("normalize", self.normalize, ("none", "center_l2", "layer_norm"))
-        _one_of("decorrelate_pairs", self.decorrelate_pairs, ("all", "different"))
-        _one_of("feedback", self.feedback, ("lstsq", "ema", "sgd", "chain"))
-        _one_of("feedback_activation", self.feedback_activation, ("tanh", "none"))
-        for name in ("match", "match_growth", "predict", "decorrelate", "ridge"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"BLL's {name} must not be negative, but is {getattr(self, name)}")
-        if self.sigma <= 0 or self.head_size < 1:
-            raise ConfigError("BLL's sigma must be above 0 and head_size at least 1")
-        if self.match == 0 and self.predict == 0:
-            raise ConfigError("BLL needs match or predict above 0: without both, the label never reaches the block")
-        if self.feedback == "chain" and not (self.match > 0 and 0 < self.feedback_lr < 1):
-            raise ConfigError("BLL's chained feedback needs match above 0 and feedback_lr between 0 and 1")
+        check_options(self)
+
+    @property
+    def has_feedback(self) -> bool:
+        """Whether targets are of use: to be matched, or to predict by."""
+        return self.match > 0 or self.head == "bayes"
 
     def check_task(self, task: Task) -> None:
         """All, as far as the options do not speak of classes."""
-        if task.classes and not task.per_pixel:
-            return
-        if self.feedback == "chain":
-            raise ConfigError(
-                f"bll's chained feedback keeps a target for each class, which {task.name} has not; use feedback=ema"
-            )
-        if self.decorrelate and task.per_pixel:
-            raise ConfigError(f"bll's decorrelate compares all pairs of samples, too many for {task.name}; leave it at 0")
-        if self.decorrelate and self.decorrelate_pairs == "different":
-            raise ConfigError(f"bll's decorrelate_pairs=different needs classes, which {task.name} has not; use all")
+        check_served(self, task)
 
-    def match_at(self, place: BlockPlace) -> float:
-        """Weight of L_match in a block that is not the last one."""
-        weight: float = self.match * ((place.index + 1) / (place.num_blocks - 1)) ** self.match_growth
-        return weight
+    def make_step(
+        self, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
+    ) -> BlockStep:
+        """As for any rule, once the options are known to serve the block.
+
+        Raises:
+            ConfigError: they do not.
+        """
+        place = BlockPlace.of(network, index)
+        if not place.is_last:
+            check_place(self, place, network.inputs_of(index).dtype)
+        return super().make_step(network, index, optimizer, batch_size, precision)
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The BLL loss."""
@@ -130,8 +166,3 @@ class BLL(Rule):
         """The chain of blocks; with chained feedback, each target table goes back to the block before, two steps late."""
         pairs = zip(blocks[1:-1], blocks[:-2], strict=True) if self.feedback == "chain" else ()
         return (*super().edges(blocks), *(EdgeSpec(source, target, (TABLE,), LAG) for source, target in pairs))
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"BLL's {name} must be one of {', '.join(known)}, not {value!r}")

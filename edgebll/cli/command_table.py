@@ -41,6 +41,13 @@ COMMANDS = (
         ("edgebll eval runs/first", "edgebll eval bundles/first --data digits --split test"),
     ),
     CommandRow(
+        "probe",
+        "edgebll.cli.commands.probe:probe",
+        "Measure what each block tells of the label.",
+        LEARN,
+        ("edgebll probe runs/first", "edgebll probe runs/first --cells 3 --picture probe.png"),
+    ),
+    CommandRow(
         "reproduce",
         "edgebll.cli.commands.reproduce:reproduce",
         "Train what a table of the papers compares.",

@@ -65,6 +65,18 @@ def test_rules_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pytest
     runpy.run_path("run.py")
 
 
+@pytest.mark.slow
+def test_blocks_are_probed_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Document("docs/how-to/probe-blocks.md")
+    monkeypatch.chdir(tmp_path)
+    for command in page.commands():
+        assert command[0] == "edgebll"
+        result = CliRunner().invoke(app, command[1:])
+        assert result.exit_code == 0, result.output
+    assert Path("probe.png").stat().st_size
+    assert [line.split()[::2] for line in run("probe-blocks", tmp_path)] == [[f"block{k}", "True"] for k in range(3)]
+
+
 def test_a_target_refuses_what_it_lacks(tmp_path: Path) -> None:
     target, refused = run("add-a-target", tmp_path)
     assert target == "accelerator"

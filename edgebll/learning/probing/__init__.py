@@ -1,0 +1,1 @@
+"""Looking into a trained network: what each of its blocks tells of the label."""

@@ -90,6 +90,8 @@ def _replace_states(path: Path, states: dict[str, dict[str, np.ndarray]]) -> Non
         (["--target", "microcontroller", "--ram", "12q"], "--ram must be a size such as 128k, 1M or 65536, not '12q'"),
         (["--ram", "128k"], "--ram is for the target microcontroller, not onnx; leave it out"),
         (["--target", "tensorrt-10", "--flash", "1M"], "--flash is for the target microcontroller, not tensorrt-10"),
+        (["--recompute", "none"], "--recompute is for the target microcontroller, not onnx; leave it out"),
+        (["--target", "microcontroller", "--recompute", "some"], "--recompute must be one of auto, none, all, not 'some'"),
     ],
 )
 def test_wrong_words_are_one_sentence(run: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -115,6 +117,29 @@ def test_memory_of_a_microcontroller_is_told_and_held_to(run: Path, tmp_path: Pa
         assert "RAM, KiB" in shown.stdout
     planned = json.loads(edgebll("plan", tmp_path / "b", "--json").stdout)["blocks"]
     assert [row["ram_bytes"] for row in planned] == [row["ram_bytes"] for row in rows]
+
+
+@pytest.mark.slow
+def test_a_plan_tells_what_each_microcontroller_takes_beside_what_it_has(run: Path, tmp_path: Path) -> None:
+    """Two blocks share one arena; what is computed again is recorded where it is chosen, and told with what it would save."""
+    how = ("--target", "microcontroller", "--precision", "float32", "--batch-size", 4, "--recompute", "none")
+    exported = edgebll("export", run, *how, "--out", tmp_path / "b", "--json")
+    assert exported.exit_code == 0, exported.output
+    assert json.loads((tmp_path / "b" / "manifest.json").read_text())["recompute"] == {"block0": 0, "block1": 0}
+    board = '[[board]]\nname = "mcu"\nendpoint = "tcp://127.0.0.1:1"\nruntime = "serial"\n'
+    (tmp_path / "cluster.toml").write_text(board)
+    command = ("plan", tmp_path / "b", "--cluster", tmp_path / "cluster.toml")
+    told = json.loads(edgebll(*command, "--json").stdout)
+    (placed,), blocks = told["placement"], told["blocks"]
+    assert placed["blocks"] == [row["block"] for row in blocks] == ["block0", "block1"]
+    for size, together in (("state_bytes", sum), ("plan_bytes", sum), ("arena_bytes", max)):
+        assert placed[size] == together(row[size] for row in blocks) > 0
+    parts = placed["state_bytes"] + placed["plan_bytes"] + placed["arena_bytes"]
+    assert parts <= placed["memory_bytes"] < parts + 8 * 9, "six plans, two states and an arena, each rounded to 8"
+    assert [(row["recomputed"], row["recomputing_trades"][0]["recomputed"]) for row in blocks] == [(0, 0), (0, 0)]
+    shown = edgebll(*command).stdout
+    assert "it has, KiB" in shown
+    assert "+0.0 %" in shown
 
 
 def test_quantize_and_evaluate(run: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def plan_model(model: onnx.ModelProto) -> tuple[PlannedGraph, StateLayout]:
     """The plan of a model, which boards would take."""
     spec = spec_of(model)
     layout = state_layout(spec)
-    planned = plan_graph(model.SerializeToString(), "test.onnx", spec, "step", layout)
+    *_, planned = plan_graph(model.SerializeToString(), "test.onnx", spec, "step", layout)
     return planned, layout
 
 

@@ -85,7 +85,7 @@ def measure(name: str, rule: str, optimizer: str) -> StepCost:
             target=make_target("microcontroller"),
         )
         bundle = open_bundle(Path(folder) / "bundle")
-        costs = [_block_cost(bundle, plan_block(bundle, spec.name)) for spec in bundle.manifest.blocks]
+        costs = [block_cost(bundle, plan_block(bundle, spec.name)) for spec in bundle.manifest.blocks]
     largest = max(costs, key=lambda cost: cost.arena_bytes)
     return StepCost(
         sum(cost.instructions for cost in costs),
@@ -97,7 +97,13 @@ def measure(name: str, rule: str, optimizer: str) -> StepCost:
     )
 
 
-def _block_cost(bundle: Bundle, plan: BlockPlan) -> StepCost:
+def block_cost(bundle: Bundle, plan: BlockPlan) -> StepCost:
+    """Count one step of a block.
+
+    Args:
+        bundle: with its state; a batch of one.
+        plan: of the block.
+    """
     spec, chance = bundle.manifest.block(plan.block), np.random.default_rng(0)
     state, arena = bytearray(plan.state_bytes), bytearray(plan.arena_bytes)
     for place in plan.state.tensors:

@@ -36,6 +36,8 @@ CONSTANTS = "constants.safetensors"
 #: A manifest travels inside one message, and every value in it takes many times the memory of its text.
 MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES = 2 << 20, 1 << 17
 MAX_GRAPH_BYTES = 1 << 30
+#: Fields of a manifest that are left out where they are empty: releases before them read those bundles.
+_LEFT_OUT = ("task", "recompute")
 
 
 def parse_manifest(text: bytes | str, where: str) -> Manifest:
@@ -188,7 +190,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
         names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
         files = {name: FileEntry(sha256_file(folder / name), (folder / name).stat().st_size) for name in names}
     manifest = replace(manifest, files=files)
-    write_json(folder / MANIFEST, {key: value for key, value in to_plain(manifest).items() if value or key != "task"})
+    write_json(folder / MANIFEST, {key: value for key, value in to_plain(manifest).items() if value or key not in _LEFT_OUT})
     return manifest
 
 

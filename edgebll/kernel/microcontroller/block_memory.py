@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.microcontroller.arena import ALIGNMENT
-from edgebll.kernel.microcontroller.block_plan import BlockPlan, plan_block
+from edgebll.kernel.microcontroller.block_plan import BlockPlan, RecomputeLevel, plan_block
 from edgebll.kernel.microcontroller.graph_plan import PlannedGraph
+from edgebll.kernel.spec.recompute import AUTO, NONE, check_choice
 from edgebll.kernel.support.memory_sizes import memory_bytes, size_text
 
 #: What edgebll's firmware takes itself, stack and buffers of the line included; no board's takes more.
@@ -28,6 +29,8 @@ class BlockMemory:
         plan_bytes: of the three plans.
         pool_bytes: all of this, as a board lays it out.
         fullest: which graph takes most, and what is alive in it where it is fullest, in words.
+        levels: what it would take with nothing computed again, and with one activation more each.
+        level: number of the one it is planned with, and so of the activations that a step computes again.
     """
 
     block: str
@@ -37,18 +40,34 @@ class BlockMemory:
     plan_bytes: int
     pool_bytes: int
     fullest: str
+    levels: tuple[RecomputeLevel, ...]
+    level: int
 
     @classmethod
     def of(cls, plan: BlockPlan) -> BlockMemory:
         """The memory of a planned block."""
         sizes = (plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, plan.plan_bytes, plan.pool_bytes)
         graph = max(plan.graphs, key=lambda name: plan.graphs[name].plan.arena_bytes)
-        return cls(plan.block, *sizes, f"{_GRAPHS[graph]}, which holds {_alive(plan.graphs[graph])}")
+        fullest = f"{_GRAPHS[graph]}, which holds {_alive(plan.graphs[graph])}"
+        return cls(plan.block, *sizes, fullest, plan.levels, plan.level)
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, int | float]:
         """What people are told, by name."""
         told = {"state_bytes": self.state_bytes, "arena_bytes": self.arena_bytes, "lower_bound_bytes": self.lower_bound_bytes}
-        return {**told, "plan_bytes": self.plan_bytes, "ram_bytes": self.ram_bytes}
+        chosen = self.trades()[self.level]
+        return {**told, "plan_bytes": self.plan_bytes, "ram_bytes": self.ram_bytes, **chosen}
+
+    def trades(self) -> list[dict[str, int | float]]:
+        """What computing again saves and costs, by the number of activations: bytes, and instructions in per cent, about."""
+        first = self.levels[0]
+        return [
+            {
+                "recomputed": number,
+                "recomputing_saves_bytes": first.arena_bytes - level.arena_bytes,
+                "recomputing_costs_percent": round(100 * (level.instructions / first.instructions - 1), 2),
+            }
+            for number, level in enumerate(self.levels)
+        ]
 
     @property
     def kept_bytes(self) -> int:
@@ -87,29 +106,42 @@ def shared_pool_bytes(blocks: Iterable[BlockMemory]) -> int:
 
 @dataclass(frozen=True)
 class MicrocontrollerLimits:
-    """Memory of a microcontroller; None for any.
+    """Memory of a microcontroller, None for any, and how much time may be spent to need less of it.
 
     Attributes:
         ram_bytes: for data.
         flash_bytes: for the program.
+        recompute: "none" of the activations is computed again in the place of being kept, "all" that makes the memory smaller,
+            or "auto": as few as fit into ram_bytes, all where that is None.
     """
 
     ram_bytes: int | None = None
     flash_bytes: int | None = None
+    recompute: str = AUTO
 
     @classmethod
-    def of(cls, ram: str | int | None, flash: str | int | None) -> MicrocontrollerLimits:
+    def of(cls, ram: str | int | None, flash: str | int | None, recompute: str | None = None) -> MicrocontrollerLimits:
         """From sizes as people write them.
 
         Args:
             ram: e.g. "128k".
             flash: e.g. "512k".
+            recompute: "auto", "none" or "all"; by default "auto".
 
         Raises:
-            WrongValue: one of them is no size.
+            WrongValue: one of them is no size, or no such choice.
         """
-        sizes = (None if size is None else memory_bytes(name, size) for name, size in (("ram", ram), ("flash", flash)))
-        return cls(*sizes)
+        check_choice(recompute or AUTO)
+        sizes = [None if size is None else memory_bytes(name, size) for name, size in (("ram", ram), ("flash", flash))]
+        return cls(sizes[0], sizes[1], recompute or AUTO)
+
+    def level_for(self, block: BlockMemory) -> int:
+        """How many activations a block is to compute again: as few as fit, or as many as it can where that does not suffice."""
+        last = len(block.levels) - 1
+        if self.recompute != AUTO or self.ram_bytes is None:
+            return 0 if self.recompute == NONE else last
+        room = self.ram_bytes - FIRMWARE_RAM_BYTES
+        return next((number for number, level in enumerate(block.levels) if level.pool_bytes <= room), last)
 
     def problem(self, needed: Iterable[BlockMemory]) -> str | None:
         """Why blocks do not fit: the first of them in one sentence, with what takes most; None where all do."""

@@ -14,6 +14,21 @@ from edgebll.kernel.microcontroller.tensor_places import StateLayout, state_layo
 
 
 @dataclass(frozen=True)
+class RecomputeLevel:
+    """What a block takes that computes so many activations a second time, in the place of keeping them.
+
+    Attributes:
+        arena_bytes: of its arena.
+        pool_bytes: of its plans, state and arena, each at a multiple of 8.
+        instructions: about how many a training step takes.
+    """
+
+    arena_bytes: int
+    pool_bytes: int
+    instructions: int
+
+
+@dataclass(frozen=True)
 class BlockPlan:
     """The plans of a block's graphs. They share the state and, as only one runs at a time, the arena.
 
@@ -22,12 +37,16 @@ class BlockPlan:
         state: where each tensor of the state lies.
         graphs: "step", "forward" and, where there is a feedback head, "feedback" -> what is known of its plan.
         encoded: the same -> the bytes that a board gets.
+        levels: what it would take with nothing computed again, and with one activation more each.
+        level: number of the one it is planned with.
     """
 
     block: str
     state: StateLayout
     graphs: Mapping[str, PlannedGraph]
     encoded: Mapping[str, bytes]
+    levels: tuple[RecomputeLevel, ...]
+    level: int
 
     @property
     def state_bytes(self) -> int:
@@ -52,12 +71,11 @@ class BlockPlan:
     @property
     def pool_bytes(self) -> int:
         """Bytes that hosting the block takes on a board: plans, state and arena, each at a multiple of 8."""
-        parts = (*map(len, self.encoded.values()), self.state_bytes, self.arena_bytes)
-        return sum(-(-size // ALIGNMENT) * ALIGNMENT for size in parts)
+        return self.levels[self.level].pool_bytes
 
 
 def plan_block(bundle: Bundle, block: str) -> BlockPlan:
-    """Plan a block for microcontrollers.
+    """Plan a block for microcontrollers, with as much computed again as its bundle's manifest says.
 
     Args:
         bundle: exported for the target "microcontroller".
@@ -73,8 +91,20 @@ def plan_block(bundle: Bundle, block: str) -> BlockPlan:
             f"{bundle.path} computes in {bundle.manifest.precision} and microcontrollers in float32; export with that precision"
         )
     layout = state_layout(spec)
-    graphs = {
+    found = {
         name: plan_graph(bundle.graph(block, name), f"{bundle.path}/{block}/{name}.onnx", spec, name, layout)
         for name in spec.graphs
     }
-    return BlockPlan(block, layout, graphs, {name: encode(planned.plan) for name, planned in graphs.items()})
+    count = max(map(len, found.values()))
+    graphs = [{name: plans[min(level, len(plans) - 1)] for name, plans in found.items()} for level in range(count)]
+    encoded = [{name: encode(planned.plan) for name, planned in each.items()} for each in graphs]
+    levels = tuple(_level(layout, *each) for each in zip(graphs, encoded, strict=True))
+    level = min(bundle.manifest.recompute.get(block, count), count - 1)
+    return BlockPlan(block, layout, graphs[level], encoded[level], levels, level)
+
+
+def _level(layout: StateLayout, graphs: Mapping[str, PlannedGraph], encoded: Mapping[str, bytes]) -> RecomputeLevel:
+    arena_bytes = max(planned.plan.arena_bytes for planned in graphs.values())
+    parts = (*map(len, encoded.values()), layout.size_bytes, arena_bytes)
+    pool_bytes = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in parts)
+    return RecomputeLevel(arena_bytes, pool_bytes, graphs["step"].instructions)

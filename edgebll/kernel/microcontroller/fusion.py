@@ -43,17 +43,20 @@ class GraphEnds:
         return peak_bytes(storages(order, self.inputs, self.outputs), len(order))
 
 
-def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Kernels:
-    """Fewer kernels that compute the same, in an allowed order.
+def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Iterator[Kernels]:
+    """Fewer kernels that compute the same, in an allowed order: first with nothing computed again, then one thing more each.
 
     Args:
         kernels: in an allowed order.
         ends: of the graph.
     """
     fusion = _Fusion(list(kernels), ends)
-    while fusion.sweep() or fusion.hoist() or fusion.recompute():
-        pass
-    return fusion.kernels
+    while True:
+        while fusion.sweep() or fusion.hoist():
+            pass
+        yield fusion.kernels
+        if not fusion.recompute():
+            return
 
 
 class _Fusion:
@@ -86,11 +89,13 @@ class _Fusion:
         return any_hoisted
 
     def recompute(self) -> bool:
-        """Compute something again in the place of keeping it, wherever that needs less memory; whether it did anywhere."""
-        for kernel in list(self.kernels):
-            if any(self._accept(gone, new) for gone, new in recomputed(self.kernels, kernel)):
-                return True
-        return False
+        """Compute something again in the place of keeping it, what saves most bytes an instruction; whether that saved any."""
+        trials = [self._trial(*change) for kernel in self.kernels for change in recomputed(self.kernels, kernel)]
+        better = [(order, cost) for order, cost in filter(None, trials) if cost[0] < self._cost[0]]
+        if not better:
+            return False
+        self.kernels, self._cost = max(better, key=lambda one: (self._cost[0] - one[1][0]) / max(1, one[1][1] - self._cost[1]))
+        return True
 
     def _merge_into(self, reader: PlannedKernel) -> PlannedKernel | None:
         """The kernel that took the reader's place, if one did."""
@@ -127,16 +132,19 @@ class _Fusion:
 
     def _accept(self, gone: Kernels, new: Kernels) -> bool:
         """Put `new` in the place of `gone` if that is allowed and better."""
+        found = self._trial(gone, new)
+        if found is None or found[1] >= self._cost:
+            return False
+        self.kernels, self._cost = found
+        return True
+
+    def _trial(self, gone: Kernels, new: Kernels) -> tuple[Kernels, Cost] | None:
+        """The kernels with `new` in the place of `gone` and what they cost; None where that is not allowed."""
         self._left -= len(self.kernels)
         if self._left < 0 or not all(self._ends.fits(kernel) and is_allowed(kernel) for kernel in new):
-            return False
+            return None
         rest = [kernel for kernel in self.kernels if all(kernel is not one for one in gone)]
         order = in_order([*rest, *new])
         if order is None:
-            return False
-        work = self._cost[1] + total_work(new) - total_work(gone)
-        cost = (self._ends.peak(order), work)
-        if cost >= self._cost:
-            return False
-        self.kernels, self._cost = order, cost
-        return True
+            return None
+        return order, (self._ends.peak(order), self._cost[1] + total_work(new) - total_work(gone))

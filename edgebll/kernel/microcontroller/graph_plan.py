@@ -10,18 +10,17 @@ from edgebll.kernel.bundle.graph_signature import Signature, check_signature, si
 from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller import element_nodes, product_nodes, reduction_nodes, shape_nodes  # noqa: F401  (they register)
-from edgebll.kernel.microcontroller.arena import arena_offsets
+from edgebll.kernel.microcontroller.arrangement import Arrangement, arranged
 from edgebll.kernel.microcontroller.buffer_places import PLAN_DTYPES, BufferPlaces
 from edgebll.kernel.microcontroller.dependencies import in_order
 from edgebll.kernel.microcontroller.emission import Emitter, fits
 from edgebll.kernel.microcontroller.expressions import load
 from edgebll.kernel.microcontroller.fusion import GraphEnds, fused
 from edgebll.kernel.microcontroller.kernels import PlannedKernel, element_kernel
-from edgebll.kernel.microcontroller.lifetimes import Storage, peak_bytes, storages
+from edgebll.kernel.microcontroller.lifetimes import Storage
 from edgebll.kernel.microcontroller.plan_check import check_plan
 from edgebll.kernel.microcontroller.plan_kernels import GraphPlan
 from edgebll.kernel.microcontroller.plan_parts import Port, PortRole, StepGraph
-from edgebll.kernel.microcontroller.scheduling import scheduled
 from edgebll.kernel.microcontroller.state_updates import with_updates
 from edgebll.kernel.microcontroller.tensor_places import StateLayout, TensorPlace
 from edgebll.kernel.microcontroller.translation import output_views, translated
@@ -42,6 +41,7 @@ class PlannedGraph:
         lower_bound_bytes: of the arena for the order that was chosen: what is alive at once at the most.
         lifetimes: what lies in the arena, and when, for whoever wants to see or check it.
         offsets: byte offset of each buffer of the arena.
+        instructions: about how many a run takes.
     """
 
     plan: GraphPlan
@@ -50,10 +50,11 @@ class PlannedGraph:
     lower_bound_bytes: int
     lifetimes: tuple[Storage, ...]
     offsets: Mapping[PlannedBuffer, int]
+    instructions: int
 
 
-def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: StateLayout) -> PlannedGraph:
-    """Plan one graph.
+def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: StateLayout) -> list[PlannedGraph]:
+    """Plan one graph, with nothing computed again in the place of being kept, and with one activation more each.
 
     Args:
         content: of its ONNX file.
@@ -61,6 +62,9 @@ def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: S
         spec: of the block.
         graph: "step", "forward" or "feedback".
         state: of the block.
+
+    Returns:
+        Its plans, each with a smaller arena and more work than the one before it, as a rule.
 
     Raises:
         BundleError: the graph cannot run on a microcontroller; the sentence says why.
@@ -76,7 +80,7 @@ def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: S
         buffers = {tensor.name: _input_buffer(tensor, tensor.name in places) for tensor in taken.inputs}
         translation = translated(read, buffers)
         views = output_views(translation, taken.outputs)
-        return _Planning(spec, graph, taken, buffers, places, state.size_bytes).plan(translation.kernels, views)
+        return _Planning(spec, graph, taken, buffers, places, state.size_bytes).plans(translation.kernels, views)
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from error
 
@@ -99,26 +103,28 @@ class _Planning:
     places: Mapping[str, int]
     state_bytes: int
 
-    def plan(self, kernels: list[PlannedKernel], views: Mapping[str, StridedView]) -> PlannedGraph:
+    def plans(self, kernels: list[PlannedKernel], views: Mapping[str, StridedView]) -> list[PlannedGraph]:
         kernels, results = self._with_results(kernels, views)
         inputs = tuple(buffer for buffer in self.buffers.values() if buffer.role is BufferRole.INPUT)
         ends = GraphEnds(inputs, frozenset(results.values()), fits)
         first = in_order(kernels)
         assert first is not None  # noqa: S101  (updates that would close a circle are copies)
-        order = scheduled(fused(first, ends), inputs, ends.outputs)
-        lifetimes = storages(order, inputs, ends.outputs)
-        offsets, arena_bytes = arena_offsets(lifetimes)
+        return [self._written(arranged(fewer, inputs, ends.outputs), results) for fewer in fused(first, ends)]
+
+    def _written(self, found: Arrangement, results: Mapping[str, PlannedBuffer]) -> PlannedGraph:
         state_offsets = {self.buffers[name]: at for name, at in self.places.items() if name in self.buffers}
-        placement = BufferPlaces({**offsets, **state_offsets})
+        placement = BufferPlaces({**found.offsets, **state_offsets})
         emitter = Emitter(placement)
-        written = tuple(emitter.kernel(kernel) for kernel in order)
-        given = tuple(TensorPlace(t, offsets[self.buffers[t.name]]) for t in self.signature.inputs if t.name not in self.places)
-        found = tuple(TensorPlace(t, offsets[results[t.name]]) for t in self.signature.outputs if t.name in results)
-        ports = (*self._ports(given), *self._ports(found))
+        kernels = tuple(emitter.kernel(kernel) for kernel in found.order)
+        inputs, outputs = self.signature.inputs, self.signature.outputs
+        given = tuple(TensorPlace(t, found.offsets[self.buffers[t.name]]) for t in inputs if t.name not in self.places)
+        left = tuple(TensorPlace(t, found.offsets[results[t.name]]) for t in outputs if t.name in results)
+        ports = (*self._ports(given), *self._ports(left))
         content = bytes(placement.constants.content)
-        plan = GraphPlan(_GRAPHS[self.graph], self.state_bytes, arena_bytes, ports, content, written)
+        plan = GraphPlan(_GRAPHS[self.graph], self.state_bytes, found.arena_bytes, ports, content, kernels)
         check_plan(plan)
-        return PlannedGraph(plan, given, found, peak_bytes(lifetimes, len(order)), tuple(lifetimes), offsets)
+        told = (found.lower_bound_bytes, found.lifetimes, found.offsets, found.instructions)
+        return PlannedGraph(plan, given, left, *told)
 
     def _with_results(
         self, kernels: list[PlannedKernel], views: Mapping[str, StridedView]

@@ -12,13 +12,13 @@ import numpy as np
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, check_edges, is_chain
+from edgebll.kernel.spec.recompute import check_recompute
 
 #: Version of the bundle format this release writes and reads.
 FORMAT_VERSION = 1
 #: dtypes a tensor of a bundle or message may have.
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
-MAX_RANK = 8
-MAX_NAME_CHARS = 200
+MAX_RANK, MAX_NAME_CHARS = 8, 200
 MAX_TENSOR_BYTES = 1 << 30
 MAX_FILE_BYTES = 8 << 30
 MAX_BLOCKS, MAX_EDGES, MAX_FILES = 1024, 8192, 8192
@@ -172,6 +172,7 @@ class Manifest:
         files: relative path -> FileEntry of every file but manifest.json.
         versions: tool -> version that took part in the export.
         task: name and options of what the network is for, see `edgebll.kernel.tasks`; empty for classification without options.
+        recompute: block -> activations that a microcontroller computes again, not keeps, at most; else all that save memory.
     """
 
     format_version: int
@@ -190,6 +191,7 @@ class Manifest:
     target: str = "onnx"
     precision: str = "float32"
     task: dict[str, Any] = field(default_factory=dict)
+    recompute: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_counts()
@@ -200,18 +202,16 @@ class Manifest:
             stray = {edge.source, edge.target} - {*names, HOST}
             if stray:
                 raise BundleError(f"an edge names the block {min(stray)!r}, which the bundle does not have")
+        check_recompute(self.recompute, names)
         check_edges(self.edges, self.blocks)
         self._check_states()
 
     def _check_counts(self) -> None:
         """Before anything is done with each of them."""
-        for what, count, cap in (
-            ("blocks", len(self.blocks), MAX_BLOCKS),
-            ("edges", len(self.edges), MAX_EDGES),
-            ("files", len(self.files), MAX_FILES),
-        ):
-            if count > cap:
-                raise BundleError(f"a bundle with {count} {what} cannot be; the cap is {cap}")
+        counts = (("blocks", self.blocks, MAX_BLOCKS), ("edges", self.edges, MAX_EDGES), ("files", self.files, MAX_FILES))
+        for what, held, cap in counts:
+            if len(held) > cap:
+                raise BundleError(f"a bundle with {len(held)} {what} cannot be; the cap is {cap}")
         if len(self.input_shape) >= MAX_RANK or min(self.batch_size, self.num_classes, *self.input_shape) < 1:
             raise BundleError("batch_size, num_classes and the sizes of input_shape must be at least 1, of few axes")
         if self.golden_steps < 0:

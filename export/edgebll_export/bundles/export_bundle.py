@@ -34,7 +34,7 @@ from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
 from edgebll_export.bundles.golden_file import golden_tensors
 from edgebll_export.bundles.golden_vectors import eager_records
-from edgebll_export.bundles.microcontroller_fit import check_fit
+from edgebll_export.bundles.microcontroller_fit import fitted
 from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.repeat_check import check_all_repeatable
@@ -85,7 +85,7 @@ def export_bundle(
         fine_tuning: which parts of the network are trained; by default all, or what the network's own tuning says.
         last_batch: "mask" for steps that are told how many samples of a batch count, so that runs can train on those that fill
             none; "drop" leaves these out.
-        limits: memory that each block must fit into, for the target "microcontroller".
+        limits: memory that each block must fit into, and how, for the target "microcontroller".
 
     Raises:
         ExportError: an operator cannot be lowered or run on the target; names it and its place in the network. Or a block fails
@@ -131,7 +131,8 @@ def export_bundle(
         manifest = _manifest(network, rule, descent, steps, [block.spec for block in blocks], recipe)
         written = write_manifest(folder, replace(manifest, target=target.name, precision=precision))
         if target.name == MICROCONTROLLER:
-            check_fit(folder, limits or MicrocontrollerLimits())
+            recompute = fitted(folder, limits or MicrocontrollerLimits())
+            written = write_manifest(folder, replace(written, recompute=recompute)) if recompute else written
         return written
 
 

@@ -33,6 +33,7 @@ def export(
     precision: str | None = None,
     ram: str | int | None = None,
     flash: str | int | None = None,
+    recompute: str | None = None,
     freeze: Patterns = None,
     trainable: str = "all",
     lr_for: PatternNumbers = None,
@@ -61,6 +62,8 @@ def export(
         precision: numbers to compute in, "float32", "mixed" or "bfloat16"; by default the run's.
         ram: memory for data that each block must fit into, for the target "microcontroller", e.g. "128k"; by default any.
         flash: the same of memory for the program, which plans and the initial state of a block may be kept in.
+        recompute: for that target, which activations a board computes again in the place of keeping them: "auto" for as few as
+            fit into `ram`, "none", or "all" that make its memory smaller; by default "auto", which is all without `ram`.
         freeze: patterns of what boards do not train, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`; by
             default, without all of the next, boards train what the run trained, and as it did.
         trainable: what boards train of the rest, "all", or "head" for the last layer with parameters.
@@ -96,7 +99,7 @@ def export(
     if batch_size is not None:
         COUNT.check("batch_size", batch_size)
     chosen, listener, folder = make_target(target, opset, threads), as_listener(progress), Path(out)
-    limits = _limits(target, ram, flash)
+    limits = _limits(target, ram, flash, recompute)
     trained = load_run(Path(run))
     if precision is not None and precision not in PRECISIONS:
         raise WrongValue("precision", f"must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -130,8 +133,8 @@ def export(
     return open_bundle(folder, verify=False)
 
 
-def _limits(target: str, ram: str | int | None, flash: str | int | None) -> MicrocontrollerLimits:
-    for name, size in (("ram", ram), ("flash", flash)):
-        if size is not None and target != MICROCONTROLLER:
+def _limits(target: str, ram: str | int | None, flash: str | int | None, recompute: str | None) -> MicrocontrollerLimits:
+    for name, value in (("ram", ram), ("flash", flash), ("recompute", recompute)):
+        if value is not None and target != MICROCONTROLLER:
             raise WrongValue(name, f"is for the target {MICROCONTROLLER}, not {target}; leave it out")
-    return MicrocontrollerLimits.of(ram, flash)
+    return MicrocontrollerLimits.of(ram, flash, recompute)

@@ -64,6 +64,14 @@ def export(
         str | None,
         typer.Option(help="Flash that plans and state of each block must fit into, for that target. [default: any]"),
     ] = None,
+    recompute: Annotated[
+        str | None,
+        typer.Option(
+            help="For that target, activations that are computed again in the place of being kept: auto for as few as fit into "
+            "--ram, none, or all that save memory. [default: auto, which is all without --ram]",
+            show_default=False,
+        ),
+    ] = None,
     freeze: FreezeOption = None,
     trainable: TrainableOption = "all",
     lr_for: LrForOption = None,

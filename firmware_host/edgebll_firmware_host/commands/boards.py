@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table
-from edgebll.cli.size_columns import size_columns
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, is_chain, received_name
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.spec.side_inputs import chain_bytes
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ def plan(
 
     With --measure also the throughput of such a pipeline, were all boards like this machine. Boards of an inventory that answer
     are asked what memory they have; exit code 2 if blocks do not fit. Of a bundle for microcontrollers also what each block
-    takes of one.
+    takes of one, and what computing activations again saves there and costs.
     """
+    from edgebll_firmware_host.commands.microcontroller_tables import block_rows
     from edgebll_firmware_host.commands.plan_memory import plan_room
     from edgebll_firmware_host.inventory import load_cluster
     from edgebll_firmware_host.policy.block_placement import block_weights, place_among, step_period
@@ -58,7 +59,7 @@ def plan(
         "problem": problem,
     }
     if opened.manifest.target == _MICROCONTROLLER:
-        result["blocks"] = [{"block": name, **memory.sizes()} for name, memory in room.needs.planned().items()]
+        result["blocks"] = block_rows(room.needs.planned())
     if seconds is not None:
         result["samples_per_second"] = opened.manifest.batch_size / step_period(opened.manifest, seconds, placed)
     if json:
@@ -89,6 +90,10 @@ def _row(bundle: Bundle, board: BoardEntry, placed: Placement, room: Room, secon
     hosted = placed.blocks.get(board.name, ())
     row: dict[str, Any] = {"board": board.name, "blocks": list(hosted), "memory_bytes": room.needs.of(hosted, board.runtime)}
     row["memory_free_bytes"] = room.free.get(board.name)
+    if hosted and board.runtime == SERIAL:
+        from edgebll_firmware_host.commands.microcontroller_tables import board_sizes
+
+        row |= board_sizes([room.needs.planned()[name] for name in hosted])
     if seconds is not None:
         indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
         row["step_seconds"] = sum(seconds[index] for index in indices)
@@ -117,6 +122,8 @@ def _carried_bytes(bundle: Bundle, edge: EdgeSpec) -> int:
 
 
 def _print_plan(result: dict[str, Any]) -> None:
+    from edgebll_firmware_host.commands.microcontroller_tables import print_blocks, print_boards
+
     columns = ["board", "blocks", "memory, about, MiB", "free, MiB"]
     rows = []
     for row in result["placement"]:
@@ -126,10 +133,9 @@ def _print_plan(result: dict[str, Any]) -> None:
     if "samples_per_second" in result:
         columns.append("step, ms")
     print_table(columns, rows, right=columns[2:])
+    print_boards(result["placement"])
     if "blocks" in result:
-        sizes = [size_columns(row) for row in result["blocks"]]
-        table = [[row["block"], *told.values()] for row, told in zip(result["blocks"], sizes, strict=True)]
-        print_table(("on a microcontroller", *sizes[0]), table, right=tuple(sizes[0]))
+        print_blocks(result["blocks"])
     cells = [
         [r["from"], r["to"], r["block"], ", ".join(r["tensors"]), f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]
     ]

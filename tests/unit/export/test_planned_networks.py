@@ -39,7 +39,7 @@ def planned_step(name: str, index: int, batch_size: int = 1) -> PlannedGraph:
     """The plan of a block's step, BLL with momentum."""
     step = make_steps(network_of(name), make_rule("bll"), MOMENTUM, batch_size)[index]
     content = block_models(step, TARGET).models["step"].SerializeToString()
-    return plan_graph(content, "step.onnx", step.spec, "step", state_layout(step.spec))
+    return plan_graph(content, "step.onnx", step.spec, "step", state_layout(step.spec))[-1]
 
 
 #: Network, block, and bytes of the arena at the most for a batch of 1. A prototype that computed nothing again needed 672 for

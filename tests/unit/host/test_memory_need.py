@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.fake_board import welcome
 
 from edgebll.kernel.microcontroller.block_memory import BlockMemory
+from edgebll.kernel.microcontroller.block_plan import RecomputeLevel
 from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.block_placement import place_among
@@ -15,7 +16,10 @@ from edgebll_firmware_host.policy.memory_need import BOARD_BYTES, Needs
 def planned() -> dict[str, BlockMemory]:
     """Two blocks that keep 1000 and 2000 bytes, and need arenas of 400 and 80."""
     sizes = {"block0": (1000, 400), "block1": (2000, 80)}
-    return {name: BlockMemory(name, kept, arena, arena, 0, kept + arena, "") for name, (kept, arena) in sizes.items()}
+    return {
+        name: BlockMemory(name, kept, arena, arena, 0, kept + arena, "", (RecomputeLevel(arena, arena, 1),), 0)
+        for name, (kept, arena) in sizes.items()
+    }
 
 
 def test_a_microcontroller_needs_what_the_plans_say() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.support.atomic_files import write_atomic, write_json
 from edgebll.learning.reproduce.differences import ranked
+from edgebll.learning.reproduce.markdown_tables import NONE, difference, figure, percent, signed, table
 from edgebll.learning.reproduce.recipe import COST, FULL, OURS
 
 RESULTS, REPORT = "results.json", "RESULTS.md"
@@ -33,7 +34,6 @@ _SWEPT = (
     "samples, after the last epoch, with their standard deviation over seeds; gaps are differences in points to the baseline "
     "over the seeds both have. `edgebll compare` says which are more than chance."
 )
-_NONE = "-"
 Document = Mapping[str, Any]
 
 
@@ -66,12 +66,18 @@ def read_results(out: Path) -> list[dict[str, Any]]:
 
 def report(documents: Sequence[Document]) -> str:
     """The whole RESULTS.md."""
-    head = _REPRODUCED if all(document.get("reproduction", True) for document in documents) else _SWEPT
+    head = _REPRODUCED if any(document.get("reproduction", True) for document in documents) else _SWEPT
     return "\n\n".join([head, *map(section, documents)]) + "\n"
 
 
 def section(document: Document) -> str:
-    """One table at one scale."""
+    """One table at one scale, with its hyper-parameters."""
+    own = _parameters if document.get("reproduction", True) else _own_parameters
+    return "\n\n".join([*figures(document), own(document)])
+
+
+def figures(document: Document) -> list[str]:
+    """One table at one scale: its paragraphs, the heading first."""
     scale = document["scale"]
     words = f" ({scale} scale)" if document.get("has_scales", True) else ""
     parts = [f"## {document['title']}{words}", *filter(None, [document["text"]]), _conditions(document)]
@@ -84,8 +90,7 @@ def section(document: Document) -> str:
     sources = dict.fromkeys(p["source"] for line in document["lines"] for p in line["published"])
     if sources:
         parts.append("Published: " + "; ".join(sources) + ".")
-    parts += [f"- {note}" for note in document["notes"]]
-    return "\n\n".join([*parts, _parameters(document) if document.get("reproduction", True) else _own_parameters(document)])
+    return parts + [f"- {note}" for note in document["notes"]]
 
 
 def _conditions(document: Document) -> str:
@@ -103,12 +108,12 @@ def _accuracy_lines(lines: Sequence[Document], document: Document) -> str:
     told, reproduction = [_accuracy_line(line, document) for line in lines], document.get("reproduction", True)
     empty = [] if reproduction else [name for name in ("gap", "published", "published gap") if _is_empty(name, told)]
     header = [name for name in told[0] if name not in empty]
-    table = _table(header, [[line[name] for name in header] for line in told])
-    return "\n\n".join([table, *(_orders(lines) if reproduction else []), *_heads(lines)])
+    shown = table(header, [[line[name] for name in header] for line in told])
+    return "\n\n".join([shown, *(_orders(lines) if reproduction else []), *_heads(lines)])
 
 
 def _is_empty(name: str, lines: Sequence[Mapping[str, str]]) -> bool:
-    return all(line[name] == _NONE for line in lines)
+    return all(line[name] == NONE for line in lines)
 
 
 def _orders(lines: Sequence[Document]) -> list[str]:
@@ -136,24 +141,24 @@ def _heads(lines: Sequence[Document]) -> list[str]:
             best = max(range(len(known)), key=known.__getitem__)
             rows.append([line["rule"], str(line["blocks"]), " ".join(f"{own:.1f}" for own in known), str(best + 1)])
     header = ["rule", "blocks", "accuracy after each block %", "best block"]
-    return [_table(header, rows)] if rows else []
+    return [table(header, rows)] if rows else []
 
 
 def _accuracy_line(line: Document, document: Document) -> dict[str, str]:
     """Column -> text; in documents of earlier releases there are no paired differences."""
     published, against = line["published"], line.get("against", {})
-    ours = _figure(line["mean"], line["spread"])
+    ours = figure(line["mean"], line["spread"])
     references = [name for name in (document["baseline"], document.get("greedy")) if name and "against" in line]
     return {
         "rule": line["rule"],
         "blocks": str(line["blocks"]),
         "ours": f"{ours} ({line['reason']})" if line["reason"] else ours,
-        "gap": _signed(line["gap"]),
-        **{f"against {name}": _difference(against.get(name)) for name in references},
-        "published": "; ".join(_figure(p["value"], p["spread"]) for p in published) or _NONE,
-        "published gap": "; ".join(_signed(p["gap"]) for p in published) or _NONE,
+        "gap": signed(line["gap"]),
+        **{f"against {name}": difference(against.get(name)) for name in references},
+        "published": "; ".join(figure(p["value"], p["spread"]) for p in published) or NONE,
+        "published gap": "; ".join(signed(p["gap"]) for p in published) or NONE,
         "seeds": str(len(line["accuracies"])),
-        "minutes a run": _NONE if line["seconds"] is None else f"{line['seconds'] / 60:.1f}",
+        "minutes a run": NONE if line["seconds"] is None else f"{line['seconds'] / 60:.1f}",
     }
 
 
@@ -173,7 +178,7 @@ def _cost_lines(lines: Sequence[Document], _document: Document) -> str:
                 "saved",
                 "all blocks s",
             ]
-            tables += [f"{words}:", _table(header, [_cost_line(line, runtime) for line in own])]
+            tables += [f"{words}:", table(header, [_cost_line(line, runtime) for line in own])]
     words = (
         "Times are those of the steps alone, one block at a time: what links carry, and what a block waits for another, is not "
         "in them."
@@ -185,15 +190,15 @@ def _cost_line(line: Document, runtime: str) -> list[str]:
     head = [line["rule"], str(line["blocks"])]
     costs = line["costs"].get(runtime)
     if costs is None:
-        return [*head, line["reason"], *[_NONE] * 5]
+        return [*head, line["reason"], *[NONE] * 5]
     saved = (line["gap"] or {}).get(runtime, {})
     return [
         *head,
         f"{costs['peak_bytes'] / _MIB:.0f}",
-        _percent(saved.get("peak_bytes")),
-        "; ".join(_percent(p["value"]) for p in line["published"]) or _NONE,
+        percent(saved.get("peak_bytes")),
+        "; ".join(percent(p["value"]) for p in line["published"]) or NONE,
         f"{costs['slowest_seconds']:.3f}",
-        _percent(saved.get("slowest_seconds")),
+        percent(saved.get("slowest_seconds")),
         f"{costs['all_seconds']:.3f}",
     ]
 
@@ -208,40 +213,10 @@ def _parameters(document: Document) -> str:
         rows.append([f"`{found['name']}`", found["full"], *([changed] if here else []), found["source"]])
     ours = sum(found["ours"] for found in document["parameters"])
     words = f'Hyper-parameters: {ours} of {len(rows)} are ours, because no paper gives them; their source begins with "{OURS}".'
-    return "\n\n".join([words, _table(["hyper-parameter", "full scale", *here, "source"], rows, right=())])
+    return "\n\n".join([words, table(["hyper-parameter", "full scale", *here, "source"], rows, right=())])
 
 
 def _own_parameters(document: Document) -> str:
     """The hyper-parameters of a recipe of one's own, as its runs had them."""
     rows = [[f"`{found['name']}`", found["here"]] for found in document["parameters"]]
-    return "\n\n".join(["Hyper-parameters:", _table(["hyper-parameter", "value"], rows, right=())])
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] | None = None) -> str:
-    """A Markdown table; by default all columns but the first are aligned to the right."""
-    to_right = range(1, len(header)) if right is None else right
-    rule = "|" + "|".join("---:" if i in to_right else "---" for i in range(len(header))) + "|"
-    lines = ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in (header, *rows)]
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _figure(value: float | None, spread: float | None) -> str:
-    if value is None:
-        return _NONE
-    return f"{value:.2f}" if spread is None else f"{value:.2f} ± {spread:.2f}"
-
-
-def _difference(found: Mapping[str, Any] | None) -> str:
-    """A paired difference, its interval and what may be said of it."""
-    if found is None:
-        return _NONE
-    interval = f"[{found['low']:+.2f}, {found['high']:+.2f}] " if found["low"] is not None else ""
-    return f"{found['mean']:+.2f} {interval}{found['verdict']}"
-
-
-def _signed(value: float | None) -> str:
-    return _NONE if value is None else f"{value:+.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.0f} %"
+    return "\n\n".join(["Hyper-parameters:", table(["hyper-parameter", "value"], rows, right=())])

@@ -121,7 +121,7 @@ class Objective:
         """
         return nn.Identity()
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """What the auxiliary network says of the task for the block output a (B, ...), as the last block would; None if none.
 
         Asked in evaluation, so that people see what each block knows. For classification: class scores (B, C).
@@ -228,7 +228,7 @@ class PredictiveObjective(Objective):
         """A new auxiliary network."""
         return self.make_head()
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """What the head gives."""
         given: Tensor = head(a)
         return given

@@ -45,7 +45,7 @@ class PerPixel(Reshaped):
         shares = y if tuple(y.shape[2:]) == self.space else _POOLS[len(self.space) - 1](y, self.space)
         return _points(shares)
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """None: points are fewer than pixels."""
         return None
 

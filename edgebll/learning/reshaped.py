@@ -35,9 +35,9 @@ class Reshaped(Objective):
         """The auxiliary network of the new shape."""
         return self.inner.head()
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """Those of the new shape."""
-        return self.inner.scores(head, self.output(a))
+        return self.inner.scores(head, feedback, self.output(a))
 
     def feedback_state(self) -> dict[str, Tensor]:
         """Tensors of the feedback head for the new shape."""

@@ -82,7 +82,7 @@ class InfoProObjective(Objective):
             conv_head(shape, outputs, rule.hidden) if self.weights[1] else None,
         )
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """The classifier's; the contrastive loss has none."""
         scores: Tensor | None = head(fold(a))[1] if self.rule.loss == "softmax" else None
         return scores

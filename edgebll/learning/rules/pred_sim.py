@@ -114,7 +114,7 @@ class SimilarityObjective(Objective):
         decoder = Decoder(place.output_shape, place.num_classes, self.decoder_size) if self.predict else None
         return SimilarityHead(place.output_shape, decoder)
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """The decoder's."""
         scores: Tensor | None = head(a)[1]
         return scores

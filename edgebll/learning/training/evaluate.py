@@ -86,8 +86,9 @@ def evaluate(
 def _head_scores(step: BlockStep, state: Mapping[str, Tensor], a: Tensor) -> Tensor | None:
     """What a block's auxiliary network gives for the block's output a (B, ...), in evaluation mode."""
     head = next(module for module in step.modules if module.prefix == HEAD)
+    feedback = {name: state[name] for name in step.spec.feedback_state}
     with torch.no_grad(), head.on(state, train=False) as call:
-        return step.objective.scores(call, a)
+        return step.objective.scores(call, feedback, a)
 
 
 def check_fits(steps: Sequence[BlockStep], dataset: Dataset, advice: str = "give the data set it was trained on") -> None:

@@ -74,9 +74,14 @@ class BLLObjective(Objective):
         made.x = x
         return made
 
-    def scores(self, head: Head, a: Tensor) -> Tensor | None:
-        """The predictive head's."""
-        return head(a) if self.rule.predict else None
+    def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
+        """The predictive head's, or those of Bayes' rule on the targets."""
+        if not self.rule.predict:
+            return None
+        if self.rule.head == "bayes":
+            return self._bayes(feedback, on_scale(self.pooled(a), self.rule.match_on, None))
+        scores: Tensor = head(a)[0] if self.rule.reconstruct else head(a)
+        return scores
 
     def weighted(self, weight: Tensor) -> Objective:
         """Samples of no weight match nothing, and W is not fitted to them."""
@@ -172,7 +177,7 @@ class BLLObjective(Objective):
             terms["loss_match"] = self._match(feedback, a, y, counts)
         if rule.predict:
             if rule.head == "bayes":
-                scores = self._bayes(feedback, a, y)
+                scores = self._bayes(feedback, self.matched(a, y))
             numbers = scores if scores is not None else head(a)
             known = schedule.softened(y, place, rule.soften) if rule.soften else y
             weight = rule.predict * schedule.by_depth(place, rule.predict_growth)
@@ -200,11 +205,11 @@ class BLLObjective(Objective):
             term = weight / (8.0 * rule.sigma**2) * mean_over(left.square().sum(1), counts)
         return term * schedule.strength(rule, feedback[schedule.STEPS]) if schedule.STEPS in feedback else term
 
-    def _bayes(self, feedback: Tensors, a: Tensor, y: Tensor) -> Tensor:
-        """Scores (B, C) of Bayes' rule on the targets of all classes."""
-        classes = torch.eye(self.place.num_classes, dtype=a.dtype, device=a.device)
+    def _bayes(self, feedback: Tensors, features: Tensor) -> Tensor:
+        """Scores (B, C) of Bayes' rule on the targets of all classes, for what is matched (B, features)."""
+        classes = torch.eye(self.place.num_classes, dtype=features.dtype, device=features.device)
         variance = feedback[VARIANCE].detach() + FLOOR if VARIANCE in feedback else self.rule.sigma**2
-        return gaussian_scores(self.matched(a, y), self.beta(feedback, classes).detach(), variance)
+        return gaussian_scores(features, self.beta(feedback, classes).detach(), variance)
 
     def _correlations(self, a: Tensor, y: Tensor) -> Tensor:
         """Squared cosines of all pairs (B, B), 0 for pairs that do not count."""

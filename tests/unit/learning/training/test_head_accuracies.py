@@ -52,6 +52,10 @@ def test_heads_are_judged_as_a_plain_loop_does(tmp_path: Path) -> None:
         ("predsim", {}, 2),
         ("sim", {}, 0),
         ("bll", {"predict": 0.0}, 0),
+        ("bll", {"head": "bayes", "match": 0.0}, 2),
+        ("bll", {"head": "bayes", "match_on": "standardised"}, 2),
+        ("bll", {"reconstruct": 1.0}, 2),
+        ("bll", {"reconstruct": 1.0, "head": "bayes"}, 2),
         ("dgl", {}, 2),
         ("backlink", {"length": 1, "alpha": 0.5}, 2),
         ("backprop", {}, 0),
@@ -61,6 +65,23 @@ def test_rules_with_a_classifier_tell_what_it_knows(tmp_path: Path, rule: str, o
     heads = trained(tmp_path, rule=rule, rule_options=options, blocks=1 if rule == "backprop" else 3, epochs=1)["heads"]
     assert len(heads) == count
     assert all(0.0 <= own["accuracy"] <= 1.0 for own in heads.values())
+
+
+def test_bayes_rule_is_judged_as_a_plain_formula_says(tmp_path: Path) -> None:
+    """log N(a; T_c, sigma^2) for every class, with targets from the run's last checkpoint."""
+    heads = trained(tmp_path, rule_options={"head": "bayes", "sigma": 0.7})["heads"]
+    config = TrainConfig(**SMALL, rule_options={"head": "bayes", "sigma": 0.7}).completed()
+    test = load_dataset("digits", "test")
+    model = build_model(RunRecord(config, 10, test.input_shape))
+    checkpoint = load_checkpoint(tmp_path / "run", [step.spec for step in model.steps])
+    assert checkpoint is not None
+    state, module = checkpoint.states["block0"], model.network.blocks[0].eval()
+    module.load_state_dict({name[4:]: value for name, value in state.items() if name.startswith("net.")})
+    a, labels = module(torch.from_numpy(test.inputs(np.arange(len(test))))), torch.as_tensor(test.labels)
+    distances = (a.unsqueeze(1) - state["feedback.weight"].t().unsqueeze(0)).square().sum(2)
+    accuracy = (distances.argmin(1) == labels).double().mean().item()
+    assert heads["block0"]["accuracy"] == pytest.approx(accuracy)
+    assert heads["block0"]["loss"] == pytest.approx(F.cross_entropy(-distances / (2 * 0.49), labels).item(), rel=1e-4)
 
 
 def test_a_run_that_was_killed_before_its_summary_tells_the_same(tmp_path: Path) -> None:

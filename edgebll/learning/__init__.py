@@ -17,6 +17,7 @@ from edgebll.learning.rule import Rule, make_steps
 from edgebll.learning.rules import (
     BLL,
     DGL,
+    MAN,
     RULES,
     AugLocal,
     BackLink,
@@ -35,6 +36,7 @@ from edgebll.learning.step_tensors import Stepped
 __all__ = [
     "BLL",
     "DGL",
+    "MAN",
     "OPTIMIZERS",
     "OPTIMIZER_REGISTRY",
     "PRECISIONS",

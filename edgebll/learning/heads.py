@@ -62,6 +62,15 @@ def pool_to(space: tuple[int, ...], cells: tuple[int, ...]) -> nn.Module:
     return nn.Identity() if cells == space else _POOLS[len(cells)](cells)
 
 
+def shape_after(module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of one sample of what a new module, in training mode, makes of samples of `shape`."""
+    module.eval()
+    with torch.no_grad():
+        after = tuple(module(torch.zeros(2, *shape)).shape[1:])
+    module.train()
+    return after
+
+
 def linear_layers(features: int, hidden: list[int], *, batch_norm: bool) -> list[nn.Module]:
     """[Linear, batch norm, ReLU] for each hidden width, from `features`; without batch norm the linear layers have a bias."""
     layers: list[nn.Module] = []

@@ -30,6 +30,15 @@ class RuleEdge:
 
 
 @dataclass(frozen=True)
+class RuleStreams:
+    """The edges of a rule for a network, and most bytes a sample that any block gets from those before and after it."""
+
+    edges: tuple[RuleEdge, ...]
+    forward: float
+    backward: float
+
+
+@dataclass(frozen=True)
 class RuleEntry:
     """A rule as people choose it.
 
@@ -72,15 +81,29 @@ def catalogue(build: Callable[[int], BlockNetwork], blocks: int, names: Iterable
 def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:
     entry = RuleEntry(rule.name, rule.summary, rule.equation, rule.options(), streams=(), forward=0.0, backward=0.0)
     try:
-        specs = [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
+        found = streams_of(rule, network)
     except ConfigError as error:
         return replace(entry, refusal=str(error))
-    streams = edges_of(rule.edges([spec.name for spec in specs]), specs)
+    return replace(entry, streams=found.edges, forward=found.forward, backward=found.backward)
+
+
+def streams_of(rule: Rule, network: BlockNetwork) -> RuleStreams:
+    """The streams between the blocks of a network under a rule.
+
+    Args:
+        rule: whatever its options are.
+        network: in as many blocks as the rule can train.
+
+    Raises:
+        ConfigError: the rule cannot train the network.
+    """
+    specs = [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
+    edges = edges_of(rule.edges([spec.name for spec in specs]), specs)
     order = {name: index for index, name in enumerate([HOST, *(spec.name for spec in specs)])}
     into = {True: dict.fromkeys(order, 0.0), False: dict.fromkeys(order, 0.0)}
-    for stream in streams:
-        into[order[stream.source] < order[stream.target]][stream.target] += stream.bytes_per_sample
-    return replace(entry, streams=streams, forward=max(into[True].values()), backward=max(into[False].values()))
+    for edge in edges:
+        into[order[edge.source] < order[edge.target]][edge.target] += edge.bytes_per_sample
+    return RuleStreams(edges, max(into[True].values()), max(into[False].values()))
 
 
 def edges_of(edges: Sequence[EdgeSpec], specs: Sequence[BlockSpec]) -> tuple[RuleEdge, ...]:

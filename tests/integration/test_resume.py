@@ -19,8 +19,8 @@ from edgebll.learning import SGD, make_rule
 from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle
 
-#: Rules with side streams: none, a lag of 2, lags of 0 and 2, and 0 alone.
-RULES = ("bll", "bll, chained", "backlink, no waiting", "infopro")
+#: Rules with side streams: none, a lag of 2, lags of 0 and 2, 0 alone, and 2 with a part a step.
+RULES = ("bll", "bll, chained", "backlink, no waiting", "infopro", "man")
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,13 @@ from edgebll.learning.rules.dgl import DGL
 from edgebll.learning.rules.feedback_alignment import FeedbackAlignment
 from edgebll.learning.rules.greedy import Greedy
 from edgebll.learning.rules.infopro import InfoPro
+from edgebll.learning.rules.man.rule import MAN
 from edgebll.learning.rules.pred_sim import Pred, PredSim, Sim
 
 __all__ = [
     "BLL",
     "DGL",
+    "MAN",
     "RULES",
     "AugLocal",
     "BackLink",
@@ -29,5 +31,6 @@ __all__ = [
 ]
 
 RULES: dict[str, type[Rule]] = {
-    rule.name: rule for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, InfoPro, BackLink, Backprop, FeedbackAlignment)
+    rule.name: rule
+    for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, MAN, InfoPro, BackLink, Backprop, FeedbackAlignment)
 }

@@ -9,13 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.tasks import Task
 from edgebll.learning.folded import MAX_AXES, folded_shape
-from edgebll.learning.heads import pool_to
+from edgebll.learning.heads import pool_to, shape_after
 from edgebll.learning.networks import PlacedUnit
 from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective
 from edgebll.learning.rule import Rule
@@ -93,7 +92,7 @@ class AugLocal(Rule):
         layers: list[nn.Module] = []
         for index in self.sampled(place):
             unit = _rebuilt(place.later_units[index - place.num_units], shape)
-            shape = _shape_after(unit, shape)
+            shape = shape_after(unit, shape)
             layers.append(unit)
         if place.positions:
             return nn.Sequential(*layers, nn.Linear(shape[-1], place.num_classes))
@@ -113,11 +112,3 @@ def _rebuilt(unit: PlacedUnit, shape: tuple[int, ...]) -> nn.Module:
     if unit.rebuild is None:
         raise ConfigError("this unit cannot be built again")
     return unit.rebuild(shape, min(2, ratio))
-
-
-def _shape_after(module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    module.eval()
-    with torch.no_grad():
-        after = tuple(module(torch.zeros(2, *shape)).shape[1:])
-    module.train()
-    return after

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from support.rules import NETWORKS, VARIANTS
-from support.rules_table import ONE_BLOCK, PATH, REFUSED, YES, read_rows
+from support.rules_table import ONE_BLOCK, PATH, REFUSED, YES, read_rows, traffic
 
 from edgebll.learning import make_rule
 from edgebll.learning.networks import NETWORKS as SHIPPED
@@ -23,3 +23,7 @@ def test_every_rule_was_tried_on_every_network() -> None:
         assert set(cells) <= ({ONE_BLOCK} if make_rule(name, **options).one_block else {YES, REFUSED})
         for network, cell in zip(NETWORKS, cells, strict=True):
             assert (f"no: {variant} on {network}: " in text) == (cell == REFUSED)
+
+
+def test_what_rules_send_is_told() -> None:
+    assert "\n".join(traffic()) in PATH.read_text(), "run `python -m support.rules_table RULE` in tests/ for what is new"

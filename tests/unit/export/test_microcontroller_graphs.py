@@ -49,6 +49,7 @@ CASES: list[tuple[str, str, Optimizer]] = [
     ("mlp", "pred", SGD()),
     ("resnet", "auglocal", SGD()),
     ("resnet", "backlink", SGD()),
+    ("resnet", "man", SGD()),
 ]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from edgebll.kernel.errors import BundleError, ExportError
-from edgebll.learning import SGD, BackLink, make_steps
+from edgebll.learning import MAN, SGD, BackLink, Rule, make_steps
 from edgebll.learning.modules.differentiation import Differentiation
 from edgebll.learning.modules.pure_module import PureModule
 from edgebll.learning.networks import BlockNetwork
@@ -113,16 +113,19 @@ def test_weights_that_stay_as_they_were_are_refused(tmp_path: Path, monkeypatch:
         export(network, tmp_path / "bad")
 
 
-def test_it_equals_the_functional_step_of_linked_blocks() -> None:
-    """BackLink runs its blocks in two pieces, and takes gradients of copies beside."""
+@pytest.mark.parametrize("rule", [BackLink(length=2), MAN(period=3)])
+def test_it_equals_the_functional_step_of_linked_blocks(rule: Rule) -> None:
+    """BackLink runs its blocks in two pieces, and takes gradients of copies beside; MAN renews buffers before it runs them."""
     torch.manual_seed(0)
     blocks = [nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 6)) for _ in range(2)]
     network = BlockNetwork([*blocks, nn.Linear(6, 4)], 4, (6,))
-    steps = make_steps(network, BackLink(length=2), SGD(), 8)
+    steps = make_steps(network, rule, SGD(), 8)
     x, y, lr = torch.randn(8, 6), torch.eye(4).repeat(2, 1), {"lr": torch.tensor(0.1)}
     for step in steps:
         received = {t.name: torch.randn(t.shape) for t in step.spec.received}
-        state = {n: v + 0.01 * torch.randn(v.shape) for n, v in step.initial_state().items()}
+        for message in (value for name, value in received.items() if name.endswith(".lent")):
+            message[0] = 2.0  # the number of a row
+        state = {n: v if n == "lent.row" else v + 0.01 * torch.randn(v.shape) for n, v in step.initial_state().items()}
         ours, theirs = step(state, x, y, lr, received), OwnModuleStep(step)(state, x, y, lr, received)
         for name, value in ours.state.items():
             torch.testing.assert_close(theirs.state[name], value, rtol=1e-5, atol=1e-6)

@@ -50,6 +50,7 @@ def network(rule: str) -> BlockNetwork:
 REFUSED = {
     "backlink": "for networks that read x alone, but this one reads readings too",
     "auglocal": "auglocal needs a network whose units can be built again",
+    "man": "man lends the first layer of block1 to the block before, and finds it in an nn.Sequential or a single layer, not",
 }
 
 

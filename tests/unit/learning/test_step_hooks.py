@@ -17,6 +17,7 @@ from edgebll.learning.objective import BlockPlace, Tensors
 from edgebll.learning.precision import Precision
 from edgebll.learning.rule import objective_of
 from edgebll.learning.rules.backlink.step import BackLinkStep
+from edgebll.learning.rules.man.step import MANStep
 from edgebll.learning.step_tensors import ForwardPass, tensor_spec
 
 BATCH, LR = 6, 0.05
@@ -83,10 +84,10 @@ def test_a_rule_of_ones_own_by_hooks_alone() -> None:
         torch.testing.assert_close(state[name], named[name].detach(), rtol=0, atol=1e-6)
 
 
-def test_backlink_overrides_documented_hooks_alone() -> None:
+def test_rules_override_documented_hooks_alone() -> None:
     hooks = set(re.findall(r"^        (_\w+) ", BlockStep.__doc__ or "", re.MULTILINE))
     assert {"_parts", "_prepare", "_run", "_learn", "_send", "_exchanged"} == hooks
-    for cls in (BackLinkStep, SignStep):
+    for cls in (BackLinkStep, MANStep, SignStep):
         overridden = {name for name in vars(cls) if name in vars(BlockStep) and not name.startswith("__")}
         assert overridden - {"initial_state"} <= hooks
         assert "__call__" not in vars(cls)

@@ -99,7 +99,7 @@ def test_a_resumed_run_takes_what_waited(tmp_path: Path, step: int) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "options"),
-    [("bll", {"feedback": "chain"}), ("infopro", {}), ("backlink", {}), ("backlink", {"lag": 1, "length": 2})],
+    [("bll", {"feedback": "chain"}), ("infopro", {}), ("backlink", {}), ("backlink", {"lag": 1, "length": 2}), ("man", {})],
 )
 def test_every_rule_with_side_streams_resumes_to_the_same_bits(tmp_path: Path, rule: str, options: dict[str, Any]) -> None:
     config = replace(CONFIG, rule=rule, rule_options=options)

@@ -123,6 +123,20 @@ def test_the_input_is_rebuilt_on_common_cells(weights: list[float] | None) -> No
     assert objective(2, **options).head().decoder.map.weight.shape == (CHANNELS, CHANNELS, 1, 1)
 
 
+@pytest.mark.parametrize("options", [{}, {"reconstruct": 1.0}, {"head": "bayes"}, {"head": "bayes", "reconstruct": 1.0}])
+def test_what_a_block_says_of_the_task_is_its_predictors(options: dict[str, Any]) -> None:
+    """Those of Bayes' rule, with sigma 1: half the squared distances from the targets, but for what is the same for all."""
+    made = objective(head_size=1, **options)
+    head, a, weight = naive.lively(made.head()), block_output(), naive.normal(CHANNELS, CLASSES, seed=2)
+    found = made.scores(head, {FEEDBACK: weight}, a)
+    if "head" in options:
+        wanted = -0.5 * torch.cdist(a.mean((2, 3)), weight.t()) ** 2
+        torch.testing.assert_close(found - found[:, :1], wanted - wanted[:, :1])
+        return
+    own: Any = getattr(head, "predictor", head)
+    torch.testing.assert_close(found, naive.linear(naive.cells(a, 1).reshape(len(LABELS), -1), own.weight, own.bias))
+
+
 def test_reconstruction_falls_with_depth_and_pools_what_has_other_axes() -> None:
     """Weight 1, 2/3, 1/3 of block 1, 2, 3 of 4 with decay 1; features without space have the mean over space to rebuild."""
     x, losses = naive.normal(4, CHANNELS, SIDE, SIDE), {}

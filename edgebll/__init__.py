@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgebll_export.bundles.verify_report import verify
     from edgebll_export.merged.merge import merge
     from edgebll_firmware_host.run.entry_points import run, simulate
+    from edgebll_firmware_host.run.text_entry_point import sample
 
 __all__ = [
     "BLL",
@@ -59,6 +60,7 @@ __all__ = [
     "merge",
     "open_bundle",
     "run",
+    "sample",
     "simulate",
     "state_dict",
     "sweep",
@@ -89,6 +91,7 @@ _PLACES = {
     "merge": "edgebll_export.merged.merge:merge",
     "open_bundle": "edgebll.kernel.bundle:open_bundle",
     "run": "edgebll_firmware_host.run.entry_points:run",
+    "sample": "edgebll_firmware_host.run.text_entry_point:sample",
     "simulate": "edgebll_firmware_host.run.entry_points:simulate",
     "state_dict": "edgebll.learning.training.module_state:state_dict",
     "sweep": "edgebll.learning.reproduce.sweep:sweep",

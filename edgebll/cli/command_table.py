@@ -48,6 +48,13 @@ COMMANDS = (
         ("edgebll probe runs/first", "edgebll probe runs/first --cells 3 --picture probe.png"),
     ),
     CommandRow(
+        "sample",
+        "edgebll_firmware_host.commands.sample:sample",
+        "Let a language model write.",
+        LEARN,
+        ('edgebll sample runs/book --prompt "The " --bytes 400', "edgebll sample runs/boards --boards 4 --seed 1"),
+    ),
+    CommandRow(
         "reproduce",
         "edgebll.cli.commands.reproduce:reproduce",
         "Train what a table of the papers compares.",

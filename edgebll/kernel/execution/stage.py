@@ -17,7 +17,7 @@ from edgebll.kernel.spec.side_inputs import carried_inputs, read_by
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.side_stream_queues import Inlet, Outlet, Waiting, check_waiting, flatten
 from edgebll.kernel.tasks import task_of_record
-from edgebll.kernel.wire import END, EVAL, SNAPSHOT, STREAM_PREFIX, TRAIN, Message, Report, State, Token
+from edgebll.kernel.wire import END, EVAL, OUTPUT, SNAPSHOT, STREAM_PREFIX, TRAIN, Message, Report, State, Token
 
 if TYPE_CHECKING:
     from edgebll.kernel.execution.block_runtime import BlockRuntime
@@ -175,6 +175,7 @@ class HostedBlock:
             return self._give_state(token)
         start_ns = time.monotonic_ns()
         values: dict[str, float] = {}
+        tensors: dict[str, Array] = {}
         beside: tuple[Token, ...] = ()
         inputs = read_by(self._spec, token.tensors)
         if token.kind == TRAIN:
@@ -184,11 +185,13 @@ class HostedBlock:
                 beside = tuple(self._beside(edge, token, tensors) for edge, tensors in self._outlet.send(sent))
         else:
             a = self._runtime.evaluate(token.tensors["x"], inputs or None)
-            if self._next_block is None:
+            if self._next_block is None and token.scalars.get(OUTPUT):
+                tensors = {OUTPUT: a[: token.count]}
+            elif self._next_block is None:
                 values = self._task.sums(a, token.tensors["y"], token.count)
         end_ns = time.monotonic_ns()
         place = (self.name, token.kind, token.sequence, token.step)
-        report = Report(self._run, *place, values, start_ns, end_ns, incarnation=self._incarnation)
+        report = Report(self._run, *place, values, start_ns, end_ns, incarnation=self._incarnation, tensors=tensors)
         beyond = {name: token.tensors[name] for name in self._handed_on}
         return Applied(self._onward(token, {"x": a, "y": token.tensors["y"], **beyond}), report, beside)
 

@@ -46,7 +46,18 @@ from edgebll.kernel.wire.session_messages import (
     Welcome,
 )
 from edgebll.kernel.wire.snapshot_names import load_waiting, state_file, streams_file
-from edgebll.kernel.wire.stream_messages import END, EVAL, SNAPSHOT, STREAM_PREFIX, TOKEN_KINDS, TRAIN, Report, State, Token
+from edgebll.kernel.wire.stream_messages import (
+    END,
+    EVAL,
+    OUTPUT,
+    SNAPSHOT,
+    STREAM_PREFIX,
+    TOKEN_KINDS,
+    TRAIN,
+    Report,
+    State,
+    Token,
+)
 
 #: Version of this protocol; a peer with another one is refused.
 PROTOCOL_VERSION = 6
@@ -81,6 +92,7 @@ __all__ = [
     "EVAL",
     "MAX_PROGRESS_CHARS",
     "MESSAGE_TYPES",
+    "OUTPUT",
     "PROTOCOL_VERSION",
     "SNAPSHOT",
     "STREAM_PREFIX",

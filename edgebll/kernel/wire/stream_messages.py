@@ -12,6 +12,8 @@ TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
 TOKEN_KINDS = (TRAIN, EVAL, SNAPSHOT, END)
 #: In a State, the name of a token's tensor on a side stream begins so, see `edgebll.kernel.state.side_stream_queues.flatten`.
 STREAM_PREFIX = "@"
+#: A scalar of an EVAL token, not 0 where the host wants to have what the last block gives; and the tensor that it comes as.
+OUTPUT = "output"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Token(OfRun):
         sequence: position in the chain of this incarnation, from 0, without gaps, over all kinds.
         step: training steps before this token.
         count: valid samples of an EVAL batch, the rest is padding.
-        scalars: the step's scalar inputs, e.g. {"lr": 0.05}.
+        scalars: the step's scalar inputs, e.g. {"lr": 0.05}; of an EVAL token, OUTPUT asks the last block for what it gives.
         source: "" on the chain; on a side stream the block that sent this in its training step `step`, at `sequence` of the
             chain. Such a token is of kind TRAIN, has no scalars, and carries the tensors of the stream under the source's names
             for them.
@@ -49,7 +51,7 @@ class Report(OfRun):
 
     Attributes:
         values: metrics of the step, or the task's sums of an evaluated batch by the last block: for classification "correct",
-            "loss_sum", "count".
+            "loss_sum", "count". Empty where the token asked for OUTPUT: that is in `tensors`, of the first `count` samples.
         start_ns: the board's monotonic clock before the computation.
         end_ns: the same clock after it.
     """

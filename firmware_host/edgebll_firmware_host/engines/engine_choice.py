@@ -50,8 +50,11 @@ def on_this_machine(spec: SimulateSpec, threads_used: int, tell: Callable[[str],
         threads_used: what this process computed with when the run began; 0 if it begins.
         tell: takes a sentence where this machine has fewer processors than threads were asked for.
     """
-    if not spec.boards:
-        return InProcess(spec.runtime, _own_threads(spec, threads_used, tell))
+    return agents_here(spec) if spec.boards else InProcess(spec.runtime, _own_threads(spec, threads_used, tell))
+
+
+def agents_here(spec: SimulateSpec) -> OnBoards:
+    """Agents that are started on this machine, as the spec says."""
     host = HostEntry(window=spec.window or DEFAULT_WINDOW, deadline_s=spec.deadline, patience_s=spec.patience)
 
     def engine(run: Path) -> Engine:
@@ -79,6 +82,6 @@ def _own_threads(spec: SimulateSpec, threads_used: int, tell: Callable[[str], No
     return used
 
 
-def on_inventory(inventory: Cluster, *, preflight: bool) -> Where:
+def on_inventory(inventory: Cluster, *, preflight: bool) -> OnBoards:
     """The boards of an inventory, on which agents are running; with `preflight` they try their links first."""
     return OnBoards(lambda _run: RunningAgents(inventory), preflight)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from edgebll.kernel.errors import LinkError, WireError
 from edgebll.kernel.execution.board_dataflow import BoardDataflow
 from edgebll.kernel.execution.stage import HostedBlock
 from edgebll.kernel.state.block_state import state_sha256
-from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Message, Report, State, Token
+from edgebll.kernel.wire import END, EVAL, OUTPUT, SNAPSHOT, TRAIN, Message, Report, State, Token
 
 RUN = "run"
 
@@ -61,6 +62,22 @@ def test_only_the_last_block_scores_an_evaluation(bundle: Bundle) -> None:
         message = block.apply_next().message
         assert isinstance(message, Report)
         assert set(message.values) == expected
+
+
+def test_the_last_block_gives_its_output_where_it_is_asked_for_it(bundle: Bundle) -> None:
+    inner, last = hosted(bundle, 0), hosted(bundle, 2)
+    (token,) = tokens(bundle, [EVAL], "block2")
+    last.admit(replace(token, count=2, scalars={OUTPUT: 1.0}, tensors=token.tensors))
+    report = last.apply_next().message
+    assert isinstance(report, Report)
+    assert (report.values, report.tensors.keys()) == ({}, {OUTPUT})
+    given: Any = report.tensors[OUTPUT]
+    x: Any = token.tensors["x"]
+    np.testing.assert_allclose(given, (x @ bundle.state("block2")["w"])[:2], rtol=1e-6)
+    inner.admit(replace(token, block="block0", scalars={OUTPUT: 1.0}, tensors=tokens(bundle, [EVAL])[0].tensors))
+    applied = inner.apply_next()
+    assert applied.onward is not None
+    assert (applied.message.tensors, applied.onward.scalars) == ({}, {OUTPUT: 1.0}), "the next block is asked too"
 
 
 def test_snapshot_and_end_give_the_state_and_travel_on(bundle: Bundle) -> None:

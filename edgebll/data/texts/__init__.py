@@ -1,0 +1,1 @@
+"""Texts from a network that foretells bytes: chosen one after another, whatever computes the network."""

@@ -65,24 +65,34 @@ class NoisyLine:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen(1)
-        self._threads = [threading.Thread(target=self._serve, daemon=True)]
-        self._ends: list[socket.socket] = []
-        self._threads[0].start()
+        self._lines: list[tuple[tuple[socket.socket, socket.socket], list[threading.Thread]]] = []
+        self._server_thread = threading.Thread(target=self._serve, daemon=True)
+        self._server_thread.start()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._server.accept()
+                self._forget_ended()
                 far = socket.socket(socket.AF_UNIX)
-                self._ends += [near, far]
                 try:
                     far.connect(self._target)
                 except OSError:
-                    near.shutdown(socket.SHUT_RDWR)
+                    near.close()
+                    far.close()
                     continue
-                for ends in ((near, far, self.to_board), (far, near, self.from_board)):
-                    self._threads.append(threading.Thread(target=self._carry, args=ends, daemon=True))
-                    self._threads[-1].start()
+                ways = ((near, far, self.to_board), (far, near, self.from_board))
+                carriers = [threading.Thread(target=self._carry, args=ends, daemon=True) for ends in ways]
+                self._lines.append(((near, far), carriers))
+                for thread in carriers:
+                    thread.start()
+
+    def _forget_ended(self) -> None:
+        """Give the descriptors of lines back that were hung up: a board that is away is called many times a second."""
+        for line in [line for line in self._lines if not any(thread.is_alive() for thread in line[1])]:
+            self._lines.remove(line)
+            for end in line[0]:
+                end.close()
 
     @staticmethod
     def _carry(source: socket.socket, sink: socket.socket, noise: Noise) -> None:
@@ -95,9 +105,10 @@ class NoisyLine:
 
     def cut(self) -> None:
         """Hang up on both sides: the port vanishes, and may be opened again."""
-        for end in self._ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        for ends, _ in list(self._lines):
+            for end in ends:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> NoisyLine:
         return self
@@ -106,8 +117,9 @@ class NoisyLine:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        self._server_thread.join(5.0)
         self.cut()
-        for thread in self._threads:
-            thread.join(5.0)
-        for end in self._ends:
-            end.close()
+        for _, carriers in self._lines:
+            for thread in carriers:
+                thread.join(5.0)
+        self._forget_ended()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import select
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebll.kernel.errors import BoardError, ConfigError, MissingExtraError
+from edgebll.kernel.support.readiness import await_readable
 from edgebll_devices.microcontroller.firmware_boards import NamedBoard, find_board
 from edgebll_devices.microcontroller.firmware_build import FirmwareOptions, cached
 
@@ -93,7 +93,7 @@ class Emulator:
         """One line of what it says."""
         until_s, stream = time.monotonic() + _START_S, self._process.stdout
         while b"\n" not in self._said and stream is not None:
-            ready, _, _ = select.select([stream], [], [], max(0.0, until_s - time.monotonic()))
+            ready = await_readable(stream, until_s - time.monotonic())
             piece = os.read(stream.fileno(), 4096) if ready else b""
             if not piece:
                 raise BoardError(f"an emulator did not start: {self._rest()}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import select
+import os
 import socket
+import time
 from typing import Protocol
 
 import serial
 
 from edgebll.kernel.errors import EdgebllError, LinkError
+from edgebll.kernel.support.readiness import await_readable, await_writable
 from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll_devices.microcontroller.emulators import emulators
 
@@ -41,6 +43,8 @@ class SerialPort(Protocol):
 class DevicePort:
     """A device of the system, such as /dev/ttyACM0 or a pseudo terminal; nobody else may use it meanwhile.
 
+    pyserial opens it and sets its speed; bytes go through its descriptor, as pyserial waits with select().
+
     Args:
         path: of the device.
         baud: bits a second.
@@ -50,22 +54,26 @@ class DevicePort:
     """
 
     def __init__(self, path: str, baud: int) -> None:
-        self._serial = serial.Serial(path, baud, timeout=0, write_timeout=_WRITE_S, exclusive=True)
+        self._serial = serial.Serial(path, baud, timeout=0, exclusive=True)
         self._serial.reset_input_buffer()
 
     def read(self, timeout_s: float) -> bytes:
         """See SerialPort."""
-        ready, _, _ = select.select([self._serial.fileno()], [], [], timeout_s)
-        if not ready:
+        if not await_readable(self._serial, timeout_s):
             return b""
-        data: bytes = self._serial.read(_CHUNK)
+        data = os.read(self._serial.fileno(), _CHUNK)
         if not data:
             raise OSError(errno.EIO, "the device is gone")
         return data
 
     def write(self, data: bytes) -> None:
         """See SerialPort."""
-        self._serial.write(data)
+        left, until_s = memoryview(data), time.monotonic() + _WRITE_S
+        while left:
+            if not await_writable(self._serial, until_s - time.monotonic()):
+                raise OSError(errno.ETIMEDOUT, "the device takes nothing")
+            with contextlib.suppress(BlockingIOError):
+                left = left[os.write(self._serial.fileno(), left) :]
 
     def close(self) -> None:
         """See SerialPort."""
@@ -98,8 +106,7 @@ class SocketPort:
 
     def read(self, timeout_s: float) -> bytes:
         """See SerialPort."""
-        ready, _, _ = select.select([self._socket], [], [], timeout_s)
-        if not ready:
+        if not await_readable(self._socket, timeout_s):
             return b""
         data = self._socket.recv(_CHUNK)
         if not data:

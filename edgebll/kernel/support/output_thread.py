@@ -7,9 +7,10 @@ that lasts. Here it blocks a thread that does nothing else.
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections import deque
+
+from edgebll.kernel.support.readiness import await_writable
 
 #: How long whoever writes waits until it is written, so that streams keep their order; not at all while a reader is behind.
 _WAIT_S = 0.1
@@ -127,5 +128,5 @@ class OutputThread:
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:  # whoever shares the descriptor made it so: wait, as for any other
-            select.select((), (self._descriptor,), ())
+            await_writable(self._descriptor)
             return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from edgebll.kernel.errors import BoardError
 from edgebll.kernel.limits import kills_for_memory
 from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.support.readiness import await_readable
 from edgebll_firmware_host.fleet.descriptor_check import check_connections
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 
@@ -238,8 +238,7 @@ def _read_line(process: subprocess.Popen[bytes], limit_s: float) -> str:
     deadline = time.monotonic() + limit_s
     line = b""
     while not line.endswith(b"\n"):
-        ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
+        if not await_readable(process.stdout, deadline - time.monotonic()):
             return ""
         piece = os.read(process.stdout.fileno(), 1024)
         if not piece:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from edgebll.kernel.errors import ConfigError, DataError, StorageError
 from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.support.whole_numbers import whole_number
 from edgebll.kernel.version import __version__
 
 _PIECE_BYTES = 1 << 16
@@ -82,8 +83,8 @@ def _attempt(url: str, partial: Path, limits: Limits, deadline: float, report: R
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=limits.stall_s) as response:
         if not _continues(response, start):
             start = 0  # the server sends the file from its beginning
-        length = response.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdigit() else None
+        length = whole_number(response.headers.get("Content-Length", ""))
+        total = None if length is None else start + length
         if (total or 0) > limits.max_bytes:
             raise DataError(
                 f"{url} has {total} bytes, more than the {limits.max_bytes} expected; give another address with --url"

@@ -16,7 +16,7 @@ class FileServer:
     Attributes:
         files: path without "/" -> content. cut_after: close the connection after so many bytes, once for each entry.
         status: answer this to everything. ranges: whether Range is understood. stalls: never answer.
-        requests: (path, Range header) of every request.
+        length: says this in the place of how long a file is. requests: (path, Range header) of every request.
     """
 
     url: str = ""
@@ -25,6 +25,7 @@ class FileServer:
     status: int | None = None
     ranges: bool = True
     stalls: bool = False
+    length: str = ""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -71,7 +72,7 @@ def _answer(handler: http.server.BaseHTTPRequestHandler, state: FileServer) -> N
     handler.send_response(206 if start else 200)
     if start:
         handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-    handler.send_header("Content-Length", str(len(content) - start))
+    handler.send_header("Content-Length", state.length or str(len(content) - start))
     handler.end_headers()
     end = start + state.cut_after.pop(0) if state.cut_after else len(content)
     handler.wfile.write(content[start:end])

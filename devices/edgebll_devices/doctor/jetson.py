@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from edgebll.cli.health_check import NOTE, OK, PROBLEM, Check
+from edgebll.kernel.support.whole_numbers import version_numbers, whole_number
 from edgebll_devices.doctor.board_probe import BoardProbe
 
 #: Where the CUDA runtime may be: in JetPack's toolkit, or as a package of the system.
@@ -38,7 +39,7 @@ def interpreter(board: BoardProbe) -> Check:
     if release.python == ours:
         return Check("interpreter", OK, f"CPython {ours}, as JetPack {release.name}'s TensorRT needs")
     found = f"CPython {ours}, but JetPack {release.name}'s TensorRT is made for {release.python}"
-    if _parsed(release.python) < _SUPPORTED:
+    if version_numbers(release.python) < _SUPPORTED:
         return Check("interpreter", NOTE, found, f"compute on the processors: --runtime onnxruntime{_newer(board)}")
     return Check("interpreter", PROBLEM, found, _recreate(board, release.python))
 
@@ -62,7 +63,7 @@ def tensorrt(board: BoardProbe) -> Check:
     folder = f"python{_dotted(board.python)}"
     release = board.jetpack()
     if not places:
-        status = NOTE if release is not None and _parsed(release.python) < _SUPPORTED else PROBLEM
+        status = NOTE if release is not None and version_numbers(release.python) < _SUPPORTED else PROBLEM
         return Check(
             "tensorrt", status, "not installed", "sudo apt install python3-libnvinfer, or all: sudo apt install nvidia-jetpack"
         )
@@ -73,7 +74,7 @@ def tensorrt(board: BoardProbe) -> Check:
         advice = f"nothing for edgebll, which looks there; for other programs: {link}"
         return Check("tensorrt", OK, f"hidden from this environment, in {shown}", advice)
     version = next(part[len("python") :] for part in places[0].parts if part.startswith("python3"))
-    if _parsed(version) < _SUPPORTED:
+    if version_numbers(version) < _SUPPORTED:
         return Check(
             "tensorrt", NOTE, f"only for CPython {version}, in {shown}", "compute on the processors: --runtime onnxruntime"
         )
@@ -106,10 +107,10 @@ def gpu_access(board: BoardProbe) -> Check:
 def power_mode(board: BoardProbe) -> Check:
     """The power mode, by the board's own table in /etc/nvpmodel.conf, and whether a faster one exists."""
     modes = {int(number): name for number, name in _MODE.findall(board.text("etc/nvpmodel.conf"))}
-    now = board.text("var/lib/nvpmodel/status").removeprefix("pmode:")
-    if not modes or not now.isdigit():
+    now = whole_number(board.text("var/lib/nvpmodel/status").removeprefix("pmode:"))
+    if not modes or now is None:
         return Check("power mode", NOTE, "not known", "ask the board: sudo nvpmodel -q")
-    name = modes.get(int(now), f"mode {int(now)}")
+    name = modes.get(now, f"mode {now}")
     fastest = _fastest(board, modes)
     if fastest is None or modes.get(fastest) == name:
         return Check("power mode", OK, name)
@@ -124,7 +125,3 @@ def _fastest(board: BoardProbe, modes: dict[int, str]) -> int | None:
 
 def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
-
-
-def _parsed(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

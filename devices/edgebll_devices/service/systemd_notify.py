@@ -11,6 +11,8 @@ import os
 import socket
 from collections.abc import Mapping
 
+from edgebll.kernel.support.whole_numbers import whole_number
+
 _log = logging.getLogger(__name__)
 
 #: A manager whose queue is full is waited for so long at most; it must not stop the agent.
@@ -87,8 +89,8 @@ def _watchdog_s(given: Mapping[str, str]) -> float | None:
     """Seconds after which the manager takes silence for a hang; None if it does not watch this process."""
     if given.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
-    text = given.get("WATCHDOG_USEC", "")
-    return int(text) / 1e6 if text.isascii() and text.isdigit() and int(text) > 0 else None
+    microseconds = whole_number(given.get("WATCHDOG_USEC", ""))
+    return microseconds / 1e6 if microseconds else None
 
 
 def _line(text: str) -> str:

@@ -15,6 +15,7 @@ from edgebll.data.own.image_decoding import CROP, SQUASH, decode, decoder, measu
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.limits import usable_cores
+from edgebll.kernel.support.whole_numbers import whole_number
 
 IMAGES = "images"
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -58,7 +59,7 @@ class ImageOptions(OwnDataOptions):
             ConfigError: the size is none.
         """
         parts = self.size.lower().split("x")
-        if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 4096 for part in parts):
+        if len(parts) > 2 or not all(1 <= (whole_number(part) or 0) <= 4096 for part in parts):
             raise ConfigError(f"the data option size must be like 64 or 48x64, 1 to 4096 pixels a side, not {self.size!r}")
         return int(parts[0]), int(parts[-1])
 

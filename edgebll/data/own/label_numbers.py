@@ -16,6 +16,8 @@ from edgebll.kernel.errors import DataError
 _SHOWN = 5
 #: What masks of bytes have where there is no label.
 _BLANK = 255
+#: From here on a label that came as a float is told as one.
+_LARGE = 1 << 53
 T = TypeVar("T", bound=OwnDataOptions)
 
 
@@ -106,23 +108,22 @@ def label_numbers(
     """
     if values.dtype.kind in "US":
         return _of_names(name, values.astype(str), classes)
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
-    if values.dtype.kind not in "iub" or values.ndim not in (1, 2, 3) or not values.size:
+    whole = values.dtype.kind == "f" and bool(np.isfinite(values).all() and (values == np.floor(values)).all())
+    if not (whole or values.dtype.kind in "iub") or values.ndim not in (1, 2, 3) or not values.size:
         raise DataError(
             f"{name}: labels must be whole numbers from 0 or names of classes, one a sample, not {values.dtype} {values.shape}"
         )
-    labels = values.astype(np.int64)
-    seen = labels if ignore_index is None else labels[labels != ignore_index]
+    seen = values if ignore_index is None else values[values != ignore_index]
     if not seen.size:
         raise DataError(f"{name}: every label is {ignore_index}, which counts as none; give samples with labels")
     low, high = int(seen.min()), int(seen.max())
-    if low < 0 or high >= (len(classes) or max(2, labels.size)):
-        most = (len(classes) or labels.size) - 1
-        wrong = ((labels < 0) | (labels > most)) & (labels != ignore_index)
-        row, came = int(np.argwhere(wrong)[0][0]), labels[wrong][0]
-        raise DataError(f"{name}: labels must lie in 0..{most}, but that of sample {row} is {came}; number them from 0")
-    return labels, tuple(classes) or tuple(str(label) for label in range(high + 1))
+    if low < 0 or high >= (len(classes) or max(2, values.size)):
+        most = (len(classes) or values.size) - 1
+        wrong = ((values < 0) | (values > most)) & (values != ignore_index)
+        row, came = int(np.argwhere(wrong)[0][0]), values[wrong][0].item()
+        told = int(came) if abs(came) < _LARGE else came
+        raise DataError(f"{name}: labels must lie in 0..{most}, but that of sample {row} is {told}; number them from 0")
+    return values.astype(np.int64), tuple(classes) or tuple(str(label) for label in range(high + 1))
 
 
 def _of_names(name: str, values: npt.NDArray[Any], classes: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from edgebll.kernel.support.whole_numbers import whole_number
+
 V2 = "cgroup2"
 _MAX_DEPTH = 64
 
@@ -34,13 +36,13 @@ class Group:
 
     def number(self, name: str) -> int | None:
         """A number in one of its files; None where there is none, or it is "max"."""
-        value = self.text(name)
-        return int(value) if value.isdigit() else None
+        return whole_number(self.text(name))
 
     def table(self, name: str) -> dict[str, int]:
         """Numbers by name in one of its files, a pair a line."""
-        pairs = (line.split() for line in self.text(name).splitlines())
-        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+        pairs = [line.split() for line in self.text(name).splitlines()]
+        numbers = {pair[0]: whole_number(pair[1]) for pair in pairs if len(pair) == 2}
+        return {key: number for key, number in numbers.items() if number is not None}
 
 
 def groups(controller: str, root: Path = Path("/")) -> list[Group]:

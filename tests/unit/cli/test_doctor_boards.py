@@ -93,6 +93,10 @@ def _no_mode(root: Path) -> None:
     (root / "var/lib/nvpmodel/status").unlink()
 
 
+def _odd_mode(root: Path) -> None:
+    write(root, "var/lib/nvpmodel/status", "pmode:²\n")
+
+
 def _small_group(root: Path) -> None:
     in_groups(root, UNIFIED, "0::/edgebll\n")
     write(root, "sys/fs/cgroup/edgebll/memory.max", str(300 << 20))
@@ -136,6 +140,7 @@ def _no_nodes(root: Path) -> None:
         (_no_nodes, "gpu access", PROBLEM, "no device files", "--runtime nvidia"),
         (_slow_mode, "power mode", NOTE, "15W, and MAXN_SUPER is faster", "sudo nvpmodel -m 2"),
         (_no_mode, "power mode", NOTE, "not known", "sudo nvpmodel -q"),
+        (_odd_mode, "power mode", NOTE, "not known", "sudo nvpmodel -q"),
         (_small_group, "memory", NOTE, "but 0.3 of 0.3 GiB by the control group", "multi-user.target"),
         (_little_memory, "memory", NOTE, "0.6 of 7.4 GiB available", "multi-user.target"),
         (_no_swap, "swap", NOTE, "may be killed", "sudo swapon /swapfile"),

@@ -49,6 +49,14 @@ def test_files_are_fetched_once(tmp_path: Path, server: FileServer) -> None:
     assert len(server.requests) == 4
 
 
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "many"])
+def test_a_length_that_is_no_number_is_none(tmp_path: Path, server: FileServer, length: str) -> None:
+    """The file is then what comes until the server hangs up."""
+    server.length = length
+    folder = fetch(NAME, tmp_path / "to", url=server.url, limits=QUICK)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == server.files
+
+
 def test_the_default_folder_is_where_data_sets_are_looked_for(
     tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from edgebll.kernel.errors import BoardError, MissingExtraError
+from edgebll.kernel.support.whole_numbers import version_numbers
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
 #: Where Debian and Ubuntu, and so JetPack, put Python packages of the system; a virtual environment does not look there.
@@ -101,7 +102,7 @@ class Library:
 
     def __init__(self, module: Any) -> None:
         self.trt = module
-        self.version = tuple(int(part) for part in module.__version__.split(".")[:3] if part.isdigit())
+        self.version = version_numbers(".".join(module.__version__.split(".")[:3]))
         self.is_rtx = module.__name__ == "tensorrt_rtx"
         self.title = f"{'TensorRT for RTX' if self.is_rtx else 'TensorRT'} {module.__version__}"
         if not self.is_rtx and self.version < OLDEST:

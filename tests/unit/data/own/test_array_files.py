@@ -115,6 +115,12 @@ def test_labels_suggest_the_task(tmp_path: Path, y: Any, options: dict[str, str]
             "but that of sample 2 is -1; if it stands for no label, add",
         ),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 9, 1])}, {}, "labels must lie in 0..3, but that of sample 2 is 9"),
+        (
+            {"x": np.zeros((4, 2)), "y": np.array([0, 1, 2**63 + 5, 1], np.uint64)},
+            {},
+            "but that of sample 2 is 9223372036854775813;",
+        ),
+        ({"x": np.zeros((4, 2)), "y": np.array([0, 1e300, 0, 1])}, {}, r"but that of sample 1 is 1e\+300;"),
         ({"x": np.zeros((4, 2)), "y": np.arange(4)}, {"classes": "a,b,c"}, "in 0..2, but that of sample 3 is 3"),
         (
             {"x": np.zeros((4, 2)), "y": np.array([0, 0.5, 1, 1])},

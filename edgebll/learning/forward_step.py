@@ -44,7 +44,7 @@ class ForwardStep(BlockStep):
         """
         objective = self.objective.given(received or {}, x)
         with torch.no_grad(), in_block(self.name), self.differentiation.on(self._net, state) as net:
-            a = self._output(net, x, *read_by(self.spec, received or {}).values())
+            a = self._output(net, self.precision.taken(x), *read_by(self.spec, received or {}).values())
             buffers = net.buffers
             feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, a, y)
             sent = objective.outgoing(feedback, x)

@@ -3,6 +3,10 @@
 The state, the block's input and output and the local loss stay float32 (master weights); the block's module runs under
 `torch.autocast`, so that matrix products and convolutions, and what they pass on to each other, are in half precision.
 
+In bfloat16, whose range is float32's, it goes as in a plain loop under autocast. Auxiliary networks run in it too; their losses
+and all other reductions do not. A weight is cast once a step, however often it is used, and also where the backward pass
+computes something anew. A block takes its input in bfloat16 where the block before gave it so, which rounds nothing.
+
 float16's gradients underflow below 6e-8, so the loss is multiplied by a factor that the state holds and the step adapts: where
 a gradient overflows, the whole step is skipped and the factor halved; after GROWTH_STEPS good steps in a row it doubles
 (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2). All of it is part of the step and so of the exported graph.
@@ -11,11 +15,13 @@ a gradient overflows, the whole step is skipped and the factor halved; after GRO
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from edgebll.kernel.errors import ConfigError
 
@@ -36,17 +42,42 @@ class Precision:
         name: as in PRECISIONS.
         compute: dtype of the module's products, None for float32 throughout.
         scales_loss: whether the state holds a loss scale.
+        heads: whether auxiliary networks compute in it too, and weights are cast once a step.
+        narrow: whether the block before gives its output in `compute`, see `block_precisions`.
     """
 
     name: str
     compute: torch.dtype | None = None
     scales_loss: bool = False
+    heads: bool = False
+    narrow: bool = False
 
     def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
-        """What the module runs in on a device; weights are cast anew in every step, so that nothing outlives it."""
+        """What a module runs in on a device."""
         if self.compute is None:
             return contextlib.nullcontext()
-        return torch.autocast(device.type, dtype=self.compute, cache_enabled=False)
+        return torch.autocast(device.type, dtype=self.compute, cache_enabled=self.heads)
+
+    def step(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
+        """What a whole step runs in: not half precision itself, but weights that are cast inside stay so until its end."""
+        if not self.heads:
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, dtype=self.compute, enabled=False)
+
+    def taken(self, x: Tensor) -> Tensor:
+        """A block's input (B, ...) as its module takes it."""
+        return x.to(self.compute) if self.narrow else x
+
+    def head(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """An auxiliary network that computes in this precision and gives float32."""
+        if not self.heads:
+            return call
+
+        def run(*inputs: Tensor) -> Any:
+            with self.autocast(inputs[0].device):
+                return tree_map(_wide, call(*inputs))
+
+        return run
 
     def initial_state(self) -> Tensors:
         """State tensors this precision adds to a block."""
@@ -73,6 +104,10 @@ class Precision:
         return {**kept, **_next_scale(good, old[FACTOR], old[GOOD_STEPS])}
 
 
+def _wide(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
 def _next_scale(good: Tensor, factor: Tensor, steps: Tensor) -> Tensors:
     counted = steps + 1
     full = counted >= GROWTH_STEPS
@@ -86,7 +121,7 @@ def _next_scale(good: Tensor, factor: Tensor, steps: Tensor) -> Tensors:
 PRECISIONS = {
     "float32": Precision("float32"),
     "mixed": Precision("mixed", torch.float16, scales_loss=True),
-    "bfloat16": Precision("bfloat16", torch.bfloat16),
+    "bfloat16": Precision("bfloat16", torch.bfloat16, heads=True),
 }
 
 

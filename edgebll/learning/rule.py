@@ -22,6 +22,7 @@ from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.finetuning.block_optimizers import block_optimizers
 from edgebll.learning.folded import Folded, folded_shape
 from edgebll.learning.forward_step import ForwardStep, has_something_to_train, served_streams
+from edgebll.learning.handed_on import block_precisions
 from edgebll.learning.masked_batches import mask_batches
 from edgebll.learning.modules.hidden_layers import check_hidden
 from edgebll.learning.modules.module_checks import check_copied
@@ -155,10 +156,13 @@ def make_steps(
         check_hidden(f"block{index}", block)
     if not any(map(has_something_to_train, network.blocks)):
         raise ConfigError("every parameter of the network is frozen, so there is nothing to train; leave at least one free")
-    numbers = make_precision(precision)
+    numbers = block_precisions(network, make_precision(precision))
     optimizers = block_optimizers(network, optimizer)
     with telling_of_memory(f"{rule.name} on batches of {batch_size}", "the batch size, or options of the rule and the network"):
-        steps = [rule.make_step(network, index, own, batch_size, numbers) for index, own in enumerate(optimizers)]
+        steps = [
+            rule.make_step(network, index, own, batch_size, number)
+            for index, (own, number) in enumerate(zip(optimizers, numbers, strict=True))
+        ]
     if last_batch == MASK:
         mask_batches(steps)
     return steps

@@ -131,12 +131,12 @@ class BlockStep:
         objective, taker = self.objective.given({**came, **scalars}, x), self.differentiation
         leaves = taker.leaves((self._net, self._head), self.trained, state)
         now = {**state, **leaves}
-        with torch.enable_grad(), in_block(self.name), contextlib.ExitStack() as opened:
+        with torch.enable_grad(), in_block(self.name), self.precision.step(x.device), contextlib.ExitStack() as opened:
             *parts, head = [opened.enter_context(taker.on(module, now)) for module in (*self._parts, self._head)]
-            ran = self._run(parts, x, state, came, opened)
+            ran = self._run(parts, self.precision.taken(x), state, came, opened)
             output = ran.a.detach()
             feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
-            loss, terms = objective.loss(head, feedback, ran.a, y)
+            loss, terms = objective.loss(self.precision.head(head), feedback, ran.a, y)
             gradients = taker.gradients(self.precision.scaled(loss, state), [*leaves.values(), *ran.taught.values()])
         with torch.no_grad():
             named = self.precision.unscaled(named_gradients(self.name, leaves, gradients[: len(leaves)]), state)
@@ -169,7 +169,7 @@ class BlockStep:
 
         Args:
             parts: those of `_parts`, open.
-            x: (B, ...), as the step was given it.
+            x: (B, ...), as the precision takes it.
             state: of `_prepare`; the parts hold it already.
             received: the tensors of spec.received.
             opened: further modules that are run are to be opened in it, for gradients are taken before it closes.
@@ -220,7 +220,7 @@ class BlockStep:
     def forward(self, state: Tensors, x: Tensor, inputs: Tensors | None = None) -> Tensor:
         """Evaluation mode: x (B, ...), and side inputs by name, to a (B, ...); at the last block what the task judges."""
         with torch.no_grad(), in_block(self.name), self._net.on(state, train=False) as net, self.precision.autocast(x.device):
-            a: Tensor = net(x, *read_by(self.spec, inputs or {}).values())
+            a: Tensor = net(self.precision.taken(x), *read_by(self.spec, inputs or {}).values())
         return a.float()
 
     def feedback(self, state: Tensors, y: Tensor) -> Tensor:

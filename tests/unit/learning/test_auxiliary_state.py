@@ -65,8 +65,8 @@ def test_the_forward_graph_holds_no_auxiliary_network(tmp_path: Path) -> None:
     assert b"head.1.weight" in open_bundle(tmp_path / "b").graph("block0", "step")
 
 
-@pytest.mark.parametrize("precision", ["mixed", "bfloat16"])
-def test_auxiliary_networks_compute_in_float32(precision: str) -> None:
+@pytest.mark.parametrize(("precision", "computes"), [("mixed", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_auxiliary_networks_compute_in_half_precision_if_its_range_is_wide(precision: str, computes: torch.dtype) -> None:
     seen = []
 
     class Watch(nn.Linear):
@@ -78,7 +78,7 @@ def test_auxiliary_networks_compute_in_float32(precision: str) -> None:
     block, place = nn.Linear(4, 6), BlockPlace(0, 2, (6,), 3)
     step = BlockStep(block, PredictiveObjective(lambda: Watch(6, 3)), SGD(), place, Inputs((4,)), 2, make_precision(precision))
     step(step.initial_state(), torch.randn(2, 4), torch.eye(3)[:2], LR)
-    assert seen == [(torch.float32, torch.float32)]
+    assert seen == [(torch.float32, computes)]
 
 
 def test_overflow_leaves_running_statistics_of_the_head_too() -> None:

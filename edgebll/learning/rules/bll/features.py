@@ -14,6 +14,7 @@ scale on which a next block with batch normalisation reads them. The order of sa
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -33,7 +34,7 @@ def pool_features(a: Tensor, rule: BLL) -> Tensor:
     if a.dim() > 2 and rule.pool != "none":
         space = tuple(range(2, a.dim()))
         if rule.pool == "avg":
-            a = a.mean(space)
+            a = a.sum(space) / math.prod(a.shape[2:])  # as .mean is, but its gradient stays a view until it is added
         elif rule.pool == "max":
             a = a.amax(space)
         else:

@@ -52,8 +52,8 @@ class CellQueue:
 
     @property
     def waits(self) -> bool:
-        """Whether other processes train runs that may have to go on here; the first time that is said."""
-        if self._elsewhere and not self._told and not self._waiting:
+        """Whether other processes train runs that may have to go on here; said once, when nothing else is left."""
+        if self._elsewhere and not (self._told or self._waiting or self._begun):
             self._told = True
             count = len(self._elsewhere)
             self._say(f"{count} {'run is' if count == 1 else 'runs are'} being trained by another process; waiting for it")

@@ -1,13 +1,18 @@
-"""The outputs of a trained network's blocks on samples of a data set, averaged over space to few cells."""
+"""The outputs of a trained network's blocks on samples of a data set, averaged over space to few cells.
+
+Where each position of a sequence has a class, (B, T, F, ...) with labels (B, T), each position is a sample.
+"""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from edgebll.data import Dataset, eval_batches
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.learning.folded import fold, folded_shape
 from edgebll.learning.heads import pool_to
 from edgebll.learning.networks import BlockNetwork
@@ -22,11 +27,13 @@ def block_features(network: BlockNetwork, dataset: Dataset, samples: int, cells:
     Args:
         network: with its trained weights; it is in evaluation mode afterwards.
         dataset: for the network's task and of its dtype.
-        samples: how many at most. Fewer than there are, are drawn without order: files may be sorted by class.
+        samples: how many at most, positions counted. Fewer than there are, are drawn without order, for files may be sorted by
+            class.
         cells: a side, to which maps are averaged.
 
     Raises:
         DataError: the samples are not those of the network, or none has a class.
+        ConfigError: a block gives nothing for each position.
     """
     if dataset.input_shape != network.input_shape or dataset.outputs != network.shapes[-1]:
         raise DataError(
@@ -34,25 +41,42 @@ def block_features(network: BlockNetwork, dataset: Dataset, samples: int, cells:
             f"{dataset.name} has samples {dataset.input_shape} with labels {dataset.target_shape}; give the data set it was "
             "trained on"
         )
-    chosen = np.arange(len(dataset))
-    if samples < len(dataset):
-        chosen = np.sort(np.random.RandomState(0).permutation(len(dataset))[:samples])
+    positions = _positions(network)
+    chosen, wanted = np.arange(len(dataset)), math.ceil(samples / positions)
+    if wanted < len(dataset):
+        chosen = np.sort(np.random.RandomState(0).permutation(len(dataset))[:wanted])
     found: list[list[Floats]] = [[] for _ in network.blocks]
     labels: list[Ints] = []
     network.eval()
     for places, count in eval_batches(len(chosen), min(_BATCH, len(chosen))):
         indices = chosen[places]
-        y = dataset.targets(indices)[:count]
+        y = dataset.targets(indices)[:count].reshape(count * positions, -1)
         labels.append(np.where(y.sum(1) > 0, y.argmax(1), -1))
         a = torch.from_numpy(np.array(dataset.inputs(indices)))
         with torch.no_grad():
             for index, block in enumerate(network.blocks):
                 a = block(a)
-                found[index].append(pooled(a, cells)[:count].double().numpy())
+                own = a[:count] if positions == 1 else a[:count].flatten(0, 1)
+                found[index].append(pooled(own, cells).double().numpy())
     whole = np.concatenate(labels)
     if not (whole >= 0).any():
         raise DataError(f"{dataset.name}: none of {len(whole)} samples has a class; give samples with labels")
-    return [np.concatenate(parts)[whole >= 0] for parts in found], whole[whole >= 0]
+    known = np.flatnonzero(whole >= 0)[:samples]
+    return [np.concatenate(parts)[known] for parts in found], whole[known]
+
+
+def _positions(network: BlockNetwork) -> int:
+    """T, how many classes a sample has."""
+    if len(network.shapes[-1]) == 1:
+        return 1
+    positions = network.shapes[-1][0]
+    for index, shape in enumerate(network.shapes[1:]):
+        if len(shape) < 2 or shape[0] != positions:
+            raise ConfigError(
+                f"block{index} gives the shape {shape}, which has nothing for each of {positions} positions, so what it tells "
+                "of each label cannot be measured; cut the network elsewhere"
+            )
+    return positions
 
 
 def pooled(a: Tensor, cells: int) -> Tensor:

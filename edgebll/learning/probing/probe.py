@@ -100,7 +100,8 @@ def probe(
         path: a run folder of `train`, `simulate` or `run`, or a bundle.
         data: name or path of a data set with training and test samples; by default what the run was trained on.
         data_option: options of own data; by default those of the training.
-        samples: that probes learn from, and that are measured on, at most; drawn alike each time.
+        samples: that probes learn from, and that are measured on, at most; drawn alike each time. Where each position of a
+            sequence has a class, positions are counted.
         cells: a side, to which maps are averaged: 1 for the mean over space.
         data_dir: folder with the data set's files.
         progress: is told the name of each block before it is measured.
@@ -135,10 +136,10 @@ def probe(
 
 
 def _check_served(network: BlockNetwork) -> None:
-    if not isinstance(network.task, Classification) or len(network.shapes[-1]) != 1:
+    if not isinstance(network.task, Classification):
         raise ConfigError(
-            f"edgebll probe measures networks that give each sample one class, and this one is for {network.task.name} with "
-            f"outputs of shape {network.shapes[-1]}; use `edgebll eval`"
+            f"edgebll probe measures networks that give each sample or position one class, and this one is for "
+            f"{network.task.name}; use `edgebll eval`"
         )
     if network.inputs.side:
         raise ConfigError("edgebll probe measures networks of one input, and this one has side inputs; use `edgebll eval`")

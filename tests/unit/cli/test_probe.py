@@ -75,4 +75,4 @@ def test_what_cannot_be_probed_is_refused(run: Path, tmp_path: Path) -> None:
     assert "the network takes samples of shape (1, 8, 8)" in call(run, "--data", "reverse", code=4).stderr
     path = tmp_path / "regression"
     edgebll.train(path, data="digits", network="mlp", task="reconstruction", blocks=2, epochs=1, limit=64)
-    assert "give each sample one class, and this one is for reconstruction" in call(path, code=2).stderr
+    assert "give each sample or position one class, and this one is for reconstruction" in call(path, code=2).stderr

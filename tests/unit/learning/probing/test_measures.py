@@ -12,7 +12,8 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from edgebll.data import Dataset
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.tasks import Classification
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.probing.block_features import block_features
 from edgebll.learning.probing.measures import LinearProbe, effective_rank, fisher_ratio, information_bits, label_bits
@@ -105,6 +106,27 @@ def test_fewer_samples_are_of_all_classes_and_the_same_each_time() -> None:
     assert len(first) == 40
     assert 10 < labels.sum() < 30, "a prefix would be of one class"
     assert np.array_equal(labels, block_features(network(), data(200), 40, 1)[1])
+
+
+def test_each_position_of_a_sequence_is_a_sample() -> None:
+    """Some have no class; a block without positions is refused."""
+    samples, labels = GENERATOR.normal(size=(50, 3, 4)).astype(np.float32), GENERATOR.integers(-1, 2, (50, 3))
+    task = Classification(ignore_index=-1)
+    dataset = Dataset("sequences", samples, labels, 2, task=task)
+    made = BlockNetwork([torch.nn.Linear(4, 6), torch.nn.Linear(6, 2)], 2, (3, 4), task=task)
+    (found, scores), classes = block_features(made, dataset, 1000, 1)
+    known = [(n, t) for n in range(50) for t in range(3) if labels[n, t] >= 0]
+    assert classes.tolist() == [labels[at] for at in known]
+    with torch.no_grad():
+        expected = torch.stack([made.blocks[0](torch.from_numpy(samples[at])) for at in known])
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(scores, made.blocks[1](expected).numpy(), rtol=1e-4, atol=1e-6)
+    assert len(block_features(made, dataset, 20, 1)[1]) <= 20
+    flat = BlockNetwork(
+        [torch.nn.Flatten(), torch.nn.Sequential(torch.nn.Linear(12, 6), torch.nn.Unflatten(1, (3, 2)))], 2, (3, 4)
+    )
+    with pytest.raises(ConfigError, match=r"block0 gives the shape \(12,\), which has nothing for each of 3 positions.*cut"):
+        block_features(flat, dataset, 20, 1)
 
 
 def test_samples_of_another_shape_are_refused() -> None:

@@ -21,15 +21,16 @@ def evaluate_bundle(
     Args:
         bundle: whose state is evaluated.
         dataset: samples and labels.
-        runtime: one of RUNTIMES.
+        runtime: one of RUNTIMES; with `int8` one of INT8_FORWARDS.
         threads: of the runtime.
-        int8: take the quantised forward graphs, always on ONNX Runtime.
+        int8: take the quantised forward graphs.
 
     Returns:
         The task's metrics by name and "loss": for classification {"accuracy": fraction of samples, "loss": nats}.
 
     Raises:
         DataError: the samples do not fit the network. BundleError: `int8`, and the bundle is not quantised.
+        WrongValue: `int8`, and the runtime computes none.
     """
     manifest = bundle.manifest
     dataset = fitted(manifest, dataset, str(bundle.path))
@@ -37,7 +38,7 @@ def evaluate_bundle(
     with contextlib.ExitStack() as stack:
         names = [block.name for block in manifest.blocks]
         loaded: list[Forward] = [
-            load_int8_forward(bundle, name, threads=threads)
+            load_int8_forward(bundle, name, runtime, threads=threads)
             if int8
             else stack.enter_context(load_block(runtime, bundle, name, threads=threads))
             for name in names

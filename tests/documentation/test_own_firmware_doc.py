@@ -41,6 +41,19 @@ def test_the_commands_run_in_order_and_it_learns_as_well_as_the_page_says(tmp_pa
     ]
 
 
+@pytest.mark.slow
+def test_the_commands_for_int8_run_in_order(tmp_path: Path) -> None:
+    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    learned = "--data digits --network mlp --blocks 2 --rule bll --epochs 1 --seed 0 --out runs/a".split()  # noqa: SIM905
+    exported = ["edgebll", "export", "runs/a", "--target", "microcontroller", "--out", "bundles/mcu"]
+    shown = [words for words in PAGE.commands() if "bundles/int8" in words]
+    assert len(shown) == 3
+    for words in (["edgebll", "train", *learned], exported, *shown):
+        done = subprocess.run(words, cwd=tmp_path, env=here, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, (words, done.stderr)
+    assert (tmp_path / "src" / "block1.c").is_file()
+
+
 MAIN = """
 int main(void)
 {

@@ -17,7 +17,7 @@ import numpy as np
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
-from edgebll.kernel.microcontroller import plan_block
+from edgebll.kernel.microcontroller import plan_block, plan_int8_forward
 from edgebll.kernel.microcontroller.tensor_places import TensorPlace
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.state.block_state import Array, State
@@ -63,8 +63,8 @@ def run(command: list[str], folder: Path) -> str:
 
 
 @cache
-def _program(bundle: Path, block: str) -> Path:
-    folder, written = Path(mkdtemp(prefix="edgebll-library-")), block_as_c(open_bundle(bundle), block)
+def _program(bundle: Path, block: str, int8: bool) -> Path:
+    folder, written = Path(mkdtemp(prefix="edgebll-library-")), block_as_c(open_bundle(bundle), block, int8=int8)
     atexit.register(shutil.rmtree, folder)
     written.write(folder)
     sources = (Path(__file__).with_suffix(".c"), folder / f"{block}.c")
@@ -79,15 +79,18 @@ class LibraryBlock(BlockRuntime):
         block: name of one of its blocks.
         memory: bytes of state and arena that the process gives; by default what the header says.
         spoilt: what is wrong with the block: "swapped", "foreign" or "damaged" plans. Default: nothing.
+        int8: embed the quantised forward pass alone. Default: False.
 
     Attributes:
         error: what edgebll_load returned.
     """
 
-    def __init__(self, bundle: Bundle, block: str, memory: tuple[int, int] | None = None, spoilt: str = "") -> None:
-        self.spec, self._plan = bundle.manifest.block(block), plan_block(bundle, block)
+    def __init__(
+        self, bundle: Bundle, block: str, memory: tuple[int, int] | None = None, spoilt: str = "", *, int8: bool = False
+    ) -> None:
+        self.spec, self._plan = bundle.manifest.block(block), (plan_int8_forward if int8 else plan_block)(bundle, block)
         sizes = memory or (self._plan.state_bytes, self._plan.arena_bytes)
-        command = [str(_program(bundle.path, block)), *map(str, sizes), spoilt]
+        command = [str(_program(bundle.path, block, int8)), *map(str, sizes), spoilt]
         leaks = {**SANITISERS, "ASAN_OPTIONS": "exitcode=99:detect_leaks=0"}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=leaks)
         self.error = self._number()

@@ -15,6 +15,7 @@ from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.learning import BLL, SGD
 from edgebll_export import export_bundle, make_target
+from edgebll_export.bundles.quantize import quantize_bundle
 from support.small_networks import small_network_of
 
 
@@ -31,6 +32,16 @@ def microcontroller_bundle(network: str, batch_size: int = 2) -> Bundle:
         target=make_target("microcontroller"),
     )
     return open_bundle(path)
+
+
+@cache
+def int8_bundle(network: str, batch_size: int = 2) -> Bundle:
+    """The same, quantised on random samples."""
+    plain, chance = microcontroller_bundle(network, batch_size), np.random.default_rng(0)
+    shape = (8 * batch_size, *plain.manifest.blocks[0].input.shape[1:])
+    out = plain.path.with_name(f"{network}-int8")
+    quantize_bundle(plain.path, out, chance.standard_normal(shape).astype(np.float32), network=small_network_of(network))
+    return open_bundle(out)
 
 
 def batches(spec: BlockSpec, steps: int, seed: int = 0) -> Iterator[tuple[Any, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgebll.cli.command_table import COMMANDS
-from edgebll.kernel.execution.runtime_table import INT8_FORWARD, LOADERS, WHY_MISSING
+from edgebll.kernel.execution.runtime_table import INT8_FORWARDS, LOADERS, WHY_MISSING
 from edgebll.kernel.spec.runtime_names import RUNTIMES
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def test_every_row_of_a_table_is_there(target: str) -> None:
 
 def test_other_targets_are_there_too() -> None:
     assert tuple(LOADERS) == RUNTIMES or set(LOADERS) == set(RUNTIMES)
-    for target in (WHY_MISSING, INT8_FORWARD):
+    for target in (WHY_MISSING, *(loader.target for loader in INT8_FORWARDS.values())):
         module, _, name = target.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
 

@@ -16,6 +16,9 @@ def embed(
     out: Annotated[Path, typer.Option(help="The folder to write into.")],
     block: Annotated[str, typer.Option(help="One block alone. [default: all]", show_default=False)] = "",
     name: Annotated[str, typer.Option(help="Its name in C. [default: the block's]", show_default=False)] = "",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="The int8 forward pass of `edgebll quantize`, to predict with and not to train.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write blocks as C constants, plans and initial state, for the library edgebll.h in firmware of your own."""
@@ -26,7 +29,7 @@ def embed(
     blocks = [block] if block else [each.name for each in opened.manifest.blocks]
     if name and len(blocks) > 1:
         raise ConfigError(f"--name is for one block, and {bundle} has {', '.join(blocks)}; say which with --block")
-    made = [block_as_c(opened, each, name or None) for each in blocks]
+    made = [block_as_c(opened, each, name or None, int8=int8) for each in blocks]
     rows: list[dict[str, Any]] = []
     for each in made:
         paths = [str(path) for path in each.write(out)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, ConfigError
-from edgebll.kernel.microcontroller import BlockPlan, plan_block
+from edgebll.kernel.microcontroller import BlockPlan, plan_block, plan_int8_forward
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.kernel.support.atomic_files import write_atomic
 from edgebll.kernel.version import __version__
@@ -65,13 +65,14 @@ class CBlock:
         return paths
 
 
-def block_as_c(bundle: Bundle, block: str, name: str | None = None) -> CBlock:
+def block_as_c(bundle: Bundle, block: str, name: str | None = None, *, int8: bool = False) -> CBlock:
     """Write a block in C.
 
     Args:
         bundle: exported for the target "microcontroller".
         block: name of one of its blocks.
         name: of the constant in C; by default the block's.
+        int8: write its quantised forward pass, which predicts alone. Default: False, all that trains it.
 
     Raises:
         ConfigError: the name is none for C. BundleError: there is no such block, it cannot run on a microcontroller, or it
@@ -80,8 +81,8 @@ def block_as_c(bundle: Bundle, block: str, name: str | None = None) -> CBlock:
     spec = bundle.manifest.block(block)
     name = block if name is None else name
     _check_name(name)
-    _check_inputs(spec, bundle)
-    plan = plan_block(bundle, block)
+    _check_inputs(spec, bundle, [] if int8 else [scalar for scalar in spec.scalars if scalar != "lr"])
+    plan = plan_int8_forward(bundle, block) if int8 else plan_block(bundle, block)
     return CBlock(name, plan, "\n".join(_header(bundle, spec, plan, name)) + "\n", _source(plan, name, _initial(bundle, plan)))
 
 
@@ -93,8 +94,8 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_inputs(spec: BlockSpec, bundle: Bundle) -> None:
-    more = [*(tensor.name for tensor in spec.received), *(name for name in spec.scalars if name != "lr")]
+def _check_inputs(spec: BlockSpec, bundle: Bundle, scalars: Sequence[str]) -> None:
+    more = [*(tensor.name for tensor in spec.received), *scalars]
     if more:
         raise BundleError(
             f"{bundle.path}/{spec.name} takes {', '.join(more)} besides x, y and lr, which the C library does not give; export "
@@ -115,10 +116,13 @@ def _header(bundle: Bundle, spec: BlockSpec, plan: BlockPlan, name: str) -> Iter
     upper = name.upper()
     yield f"/* {spec.name} of the bundle {bundle.manifest_sha256[:16]}, by edgebll {__version__}. Do not change; embed again."
     yield " *"
-    yield from (f" * {line}" for line in _table(spec))
+    yield from (f" * {line}" for line in _table(spec, "step" in plan.graphs))
     yield " *"
-    yield " * The state, byte by byte: at, dtype, shape, name."
-    yield " *"
+    if "step" in plan.graphs:
+        yield " * The state, byte by byte: at, dtype, shape, name."
+        yield " *"
+    else:
+        yield " * It predicts in int8, with weights that stay, and has no state."
     yield from (f" * {place.offset:8}  {_described(place.tensor)}  {place.tensor.name}" for place in plan.state.tensors)
     yield " */"
     yield f"#ifndef {upper}_H"
@@ -143,15 +147,15 @@ def _identity(plan: BlockPlan) -> int:
     return zlib.crc32(b"".join(plan.encoded[graph] for graph in sorted(plan.encoded)))
 
 
-def _table(spec: BlockSpec) -> Iterator[str]:
+def _table(spec: BlockSpec, trains: bool) -> Iterator[str]:
     """What goes in and comes out."""
     yield f"x        {_described(spec.input)}"
-    if spec.takes_labels:
+    if spec.takes_labels and trains:
         yield f"y        {_described(spec.labels)}"
     yield f"a        {_described(spec.output)}, {'scores' if spec.output_role == 'logits' else 'x of the next block'}"
-    if spec.metrics:
+    if spec.metrics and trains:
         yield f"metrics  {', '.join(spec.metrics)}"
-    if spec.beta is not None:
+    if spec.beta is not None and trains:
         yield f"beta     {_described(spec.beta)}"
 
 

@@ -46,18 +46,20 @@ static int take_step_ports(struct edgebll_block *block)
     block->metrics_at = port.offset;
     take_port(&block->step, EDGEBLL_Y, 0, &block->y);
     take_port(&block->step, EDGEBLL_SCALAR, 0, &block->lr);
-    block->x_bytes = port_bytes(&block->x);
     block->y_bytes = port_bytes(&block->y);
     return EDGEBLL_OK;
 }
 
-/* What the forward pass takes and gives: the same as the step. */
+/* What the forward pass takes and gives: the same as the step, where there is one. */
 static int take_forward_ports(struct edgebll_block *block)
 {
     struct edgebll_port port;
     if (take_port(&block->forward, EDGEBLL_RECEIVED, 0, &port)) return EDGEBLL_INPUTS;
-    if (!take_port(&block->forward, EDGEBLL_X, 0, &block->forward_x) || !same_kind(&block->forward_x, &block->x)) return EDGEBLL_UNLIKE;
-    if (!take_port(&block->forward, EDGEBLL_A, 0, &port) || port.count != block->a_count) return EDGEBLL_UNLIKE;
+    if (!take_port(&block->forward, EDGEBLL_X, 0, &block->forward_x)) return EDGEBLL_UNLIKE;
+    if (!take_port(&block->forward, EDGEBLL_A, 0, &port)) return EDGEBLL_UNLIKE;
+    if (block->has_step && (!same_kind(&block->forward_x, &block->x) || port.count != block->a_count)) return EDGEBLL_UNLIKE;
+    block->x_bytes = port_bytes(&block->forward_x);
+    block->a_count = port.count;
     block->forward_a_at = port.offset;
     return EDGEBLL_OK;
 }
@@ -83,9 +85,12 @@ int edgebll_load(struct edgebll_block *block, const struct edgebll_exported *exp
     block->arena = arena;
     block->work = work;
     block->state_bytes = exported->state_bytes;
-    error = check(&block->step, exported->step, exported->step_bytes, GRAPH_STEP, block, arena_bytes);
-    if (!error) error = check(&block->forward, exported->forward, exported->forward_bytes, GRAPH_FORWARD, block, arena_bytes);
-    if (!error) error = take_step_ports(block);
+    block->has_step = exported->step != NULL;
+    error = check(&block->forward, exported->forward, exported->forward_bytes, GRAPH_FORWARD, block, arena_bytes);
+    if (!error && block->has_step) {
+        error = check(&block->step, exported->step, exported->step_bytes, GRAPH_STEP, block, arena_bytes);
+        if (!error) error = take_step_ports(block);
+    }
     if (!error) error = take_forward_ports(block);
     if (!error && exported->feedback != NULL) {
         error = check(&block->feedback, exported->feedback, exported->feedback_bytes, GRAPH_FEEDBACK, block, arena_bytes);
@@ -135,6 +140,7 @@ static void forget_results(struct edgebll_block *block)
 int edgebll_train(struct edgebll_block *block, const void *x, const void *y, float lr)
 {
     if (!block->loaded) return EDGEBLL_NOT_LOADED;
+    if (!block->has_step) return EDGEBLL_NO_STEP;
     if (!is_finite(lr) || lr < 0.0f || !all_finite(&block->x, x) || !all_finite(&block->y, y)) return EDGEBLL_NOT_FINITE;
     forget_results(block);
     put(block, &block->x, x);

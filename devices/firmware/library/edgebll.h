@@ -22,6 +22,9 @@
  *
  *     edgebll_train(&first, x, y, lr);  edgebll_train(&second, first.a, y, lr);
  *
+ * Prediction alone: `edgebll firmware embed BUNDLE --int8 --out src` writes the forward pass of a bundle of `edgebll quantize`, int8 weights in flash
+ * and no state. Load it and call edgebll_predict.
+ *
  * Threads and interrupts: one caller at a time for all blocks that share arena or work. A watchdog is fed by work.hook, see edgebll_plan.h.
  *
  * Loss of power: the state is in RAM. edgebll_store.h keeps it in flash. */
@@ -43,12 +46,13 @@ enum edgebll_problem {
     EDGEBLL_NO_FEEDBACK = 36, /* the block has no feedback head */
     EDGEBLL_STATE_SIZE = 37,  /* not as many bytes as the block's state has */
     EDGEBLL_EMPTY = 38,       /* edgebll_store.h: nothing was kept yet */
-    EDGEBLL_FLASH = 39        /* edgebll_store.h: flash does not keep what is written, or is laid out otherwise */
+    EDGEBLL_FLASH = 39,       /* edgebll_store.h: flash does not keep what is written, or is laid out otherwise */
+    EDGEBLL_NO_STEP = 40      /* the block predicts alone: it was embedded with --int8 */
 };
 
 /* A block as `edgebll firmware embed` writes it. Everything is constant, aligned to 4 bytes, and stays in flash. */
 struct edgebll_exported {
-    const void *step, *forward, *feedback; /* plans; feedback is NULL where there is none */
+    const void *step, *forward, *feedback; /* plans; feedback is NULL where there is none, and step where the block predicts alone */
     uint32_t step_bytes, forward_bytes, feedback_bytes;
     const void *state; /* the initial one */
     uint32_t state_bytes;
@@ -68,7 +72,7 @@ struct edgebll_block {
     uint8_t *state, *arena;
     struct edgebll_work *work;
     uint32_t step_a_at, metrics_at, forward_a_at, beta_at;
-    uint8_t loaded, has_feedback;
+    uint8_t loaded, has_step, has_feedback;
 };
 
 /* Loads a block with its initial state, and checks every byte of its plans: what passes can neither read nor write outside the memory given here.
@@ -88,7 +92,7 @@ int edgebll_load(struct edgebll_block *block, const struct edgebll_exported *exp
  * x:   a batch, of the dtype in the written header, block->x_bytes in all
  * y:   its targets, for classification 1.0f at the class and 0.0f elsewhere, block->y_bytes in all; never read where that is 0
  * lr:  the learning rate, 0 or more
- * Returns EDGEBLL_OK, EDGEBLL_NOT_LOADED or EDGEBLL_NOT_FINITE; the state changes only with EDGEBLL_OK. */
+ * Returns EDGEBLL_OK, EDGEBLL_NOT_LOADED, EDGEBLL_NO_STEP or EDGEBLL_NOT_FINITE; the state changes only with EDGEBLL_OK. */
 int edgebll_train(struct edgebll_block *block, const void *x, const void *y, float lr);
 
 /* The forward pass with the weights as they are now; block->a has the output.

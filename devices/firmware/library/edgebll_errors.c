@@ -19,6 +19,7 @@ const char *edgebll_error_text(int error)
     case EDGEBLL_STATE_SIZE: return "the state must have as many bytes as block->state_bytes says";
     case EDGEBLL_EMPTY: return "nothing is kept in flash yet; go on from the initial state";
     case EDGEBLL_FLASH: return "flash does not keep what is written; check its size, its pages and whether it is worn out";
+    case EDGEBLL_NO_STEP: return "the block predicts alone; embed it without --int8 to train it";
     default: return error > 0 && error < EDGEBLL_NOT_LOADED ? "the plan breaks a rule of its format; embed the block again" : "no error of edgebll";
     }
 }

@@ -3,7 +3,6 @@
 from edgebll.kernel.bundle.files import check_file, read_file
 from edgebll.kernel.bundle.folder import (
     CONSTANTS,
-    INT8_GRAPH,
     MAX_MANIFEST_BYTES,
     Bundle,
     check_state,
@@ -13,6 +12,7 @@ from edgebll.kernel.bundle.folder import (
     write_updated,
 )
 from edgebll.kernel.bundle.golden_names import reach_name, state_name
+from edgebll.kernel.bundle.graph_signature import INT8_GRAPH
 from edgebll.kernel.bundle.writer import MANIFEST, bundle_writer, check_bundle_place
 
 __all__ = [

@@ -29,8 +29,6 @@ from edgebll.kernel.state.block_state import Array, State, parse_tensors, save_t
 from edgebll.kernel.support.atomic_files import read_capped, sha256_file, storage_errors, write_json
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, short, to_plain
 
-#: The quantised forward graph, x -> a, of bundles that `edgebll quantize` made.
-INT8_GRAPH = "forward_int8"
 #: File of a block's frozen tensors.
 CONSTANTS = "constants.safetensors"
 #: A manifest travels inside one message, and every value in it takes many times the memory of its text.

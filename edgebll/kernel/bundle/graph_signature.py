@@ -2,7 +2,8 @@
 
 step.onnx: every state tensor, x, y, every scalar, what is received -> every state tensor + NEXT, a, metrics, what is sent;
 where there is nothing to train without y, unless it has a feedback head, and without metrics.
-forward.onnx: the forward_state tensors, x, side inputs -> a. feedback.onnx: the feedback_state tensors, y -> beta.
+forward.onnx: the forward_state tensors, x, side inputs -> a. forward_int8.onnx: x, side inputs -> a.
+feedback.onnx: the feedback_state tensors, y -> beta.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 from edgebll.kernel.spec.side_inputs import side_inputs
 
 Tensors = tuple[TensorSpec, ...]
+#: The quantised forward graph, x -> a with frozen weights, of bundles that `edgebll quantize` made.
+INT8_GRAPH = "forward_int8"
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class Signature:
 
 
 def signature(spec: BlockSpec, graph: str) -> Signature:
-    """The signature a block's graph "step", "forward" or "feedback" must have."""
+    """The signature a block's graph "step", "forward", "feedback" or, where it is quantised, INT8_GRAPH must have."""
     state = {tensor.name: tensor for tensor in spec.state}
     x, y, a = (_named(tensor, name) for tensor, name in ((spec.input, "x"), (spec.labels, "y"), (spec.output, "a")))
     if graph == "forward":
         return Signature((*(state[name] for name in spec.forward_state), x, *side_inputs(spec)), (a,))
+    if graph == INT8_GRAPH:
+        return Signature((x, *side_inputs(spec)), (a,))
     if graph == "feedback" and spec.beta is not None:
         return Signature((*(state[name] for name in spec.feedback_state), y), (_named(spec.beta, "beta"),))
     if graph != "step":

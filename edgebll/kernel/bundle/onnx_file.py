@@ -18,7 +18,7 @@ from edgebll.kernel.state.block_state import Array
 #: Opsets whose operators are read.
 OPSETS = range(17, 23)
 #: ONNX number -> dtype.
-DTYPES = {1: "float32", 2: "uint8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
+DTYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
 _MAX_NODES = 100_000
 
 

@@ -12,7 +12,7 @@ from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.runtime_names import RUNTIMES, check_runtime
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.support.bounds import THREADS
+from edgebll.kernel.support.bounds import THREADS, WrongValue
 
 
 class Loader(NamedTuple):
@@ -38,9 +38,12 @@ LOADERS: dict[str, Loader] = {
     "ordered": Loader("edgebll.kernel.microcontroller.ordered_block:OrderedBlock", ()),
     "serial": Loader(f"{_RUNTIMES}.serial_line:SerialBlock", ("load_context",)),
 }
-#: What says why a runtime cannot be used here, and what loads a quantised forward pass.
+#: What says why a runtime cannot be used here, and runtimes that compute a quantised forward pass.
 WHY_MISSING = f"{_RUNTIMES}.availability:missing"
-INT8_FORWARD = f"{_RUNTIMES}.int8_forward:Int8Forward"
+INT8_FORWARDS = {
+    "onnxruntime": Loader(f"{_RUNTIMES}.int8_forward:Int8Forward", ("threads",)),
+    "ordered": Loader("edgebll.kernel.microcontroller.ordered_block:OrderedInt8Forward", ()),
+}
 
 
 class Forward(Protocol):
@@ -100,16 +103,23 @@ def load_block(
     return loaded
 
 
-def load_int8_forward(bundle: Bundle, block: str, *, threads: int = 1) -> Forward:
-    """A block's quantised forward pass, always on ONNX Runtime.
+def load_int8_forward(bundle: Bundle, block: str, runtime: str = "onnxruntime", *, threads: int = 1) -> Forward:
+    """A block's quantised forward pass.
 
     Args:
         bundle: of `edgebll quantize`.
         block: the block's name.
-        threads: threads of one call.
+        runtime: one of INT8_FORWARDS.
+        threads: threads of one call; "ordered" always uses one.
 
     Raises:
-        BundleError: the bundle is not quantised, or the graph does not load. MissingExtraError: no ONNX Runtime.
+        WrongValue: a runtime that takes none. MissingExtraError: no ONNX Runtime.
+        BundleError: the bundle is not quantised, or the graph does not load or run there.
     """
-    loaded: Forward = resolved(INT8_FORWARD)(bundle, block, threads=threads)
+    check_runtime(runtime)
+    if runtime not in INT8_FORWARDS:
+        raise WrongValue("runtime", f"must be {' or '.join(INT8_FORWARDS)} for int8 forward graphs, not {runtime}")
+    loader = INT8_FORWARDS[runtime]
+    given = {"threads": threads}
+    loaded: Forward = resolved(loader.target)(bundle, block, **{name: given[name] for name in loader.options})
     return loaded

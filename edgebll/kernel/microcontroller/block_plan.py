@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgebll.kernel.bundle import Bundle
+from edgebll.kernel.bundle import INT8_GRAPH, Bundle
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.arena import ALIGNMENT
 from edgebll.kernel.microcontroller.graph_plan import PlannedGraph, plan_graph
@@ -35,7 +35,8 @@ class BlockPlan:
     Attributes:
         block: its name.
         state: where each tensor of the state lies.
-        graphs: "step", "forward" and, where there is a feedback head, "feedback" -> what is known of its plan.
+        graphs: "step", "forward" and, where there is a feedback head, "feedback" -> what is known of its plan. Of a quantised
+            forward pass "forward" alone.
         encoded: the same -> the bytes that a board gets.
         levels: what it would take with nothing computed again, and with one activation more each.
         level: number of the one it is planned with.
@@ -86,10 +87,7 @@ def plan_block(bundle: Bundle, block: str) -> BlockPlan:
             microcontroller.
     """
     spec = bundle.manifest.block(block)
-    if bundle.manifest.precision != "float32":
-        raise BundleError(
-            f"{bundle.path} computes in {bundle.manifest.precision} and microcontrollers in float32; export with that precision"
-        )
+    _check_precision(bundle)
     layout = state_layout(spec)
     found = {
         name: plan_graph(bundle.graph(block, name), f"{bundle.path}/{block}/{name}.onnx", spec, name, layout)
@@ -103,8 +101,35 @@ def plan_block(bundle: Bundle, block: str) -> BlockPlan:
     return BlockPlan(block, layout, graphs[level], encoded[level], levels, level)
 
 
+def plan_int8_forward(bundle: Bundle, block: str) -> BlockPlan:
+    """Plan the quantised forward pass of a block: its weights are constants of the plan, and it has no state.
+
+    Args:
+        bundle: of `edgebll quantize`, exported for the target "microcontroller".
+        block: name of one of its blocks.
+
+    Raises:
+        BundleError: there is no such block, it is not quantised, or its graph cannot run on a microcontroller.
+    """
+    spec = bundle.manifest.block(block)
+    _check_precision(bundle)
+    if f"{block}/{INT8_GRAPH}.onnx" not in bundle.manifest.files:
+        raise BundleError(f"{bundle.path} has no int8 graphs; make a bundle that has with `edgebll quantize`")
+    where, layout = f"{bundle.path}/{block}/{INT8_GRAPH}.onnx", StateLayout((), 0)
+    graphs = {"forward": plan_graph(bundle.graph(block, INT8_GRAPH), where, spec, INT8_GRAPH, layout)[-1]}
+    encoded = {name: encode(planned.plan) for name, planned in graphs.items()}
+    return BlockPlan(block, layout, graphs, encoded, (_level(layout, graphs, encoded),), 0)
+
+
 def _level(layout: StateLayout, graphs: Mapping[str, PlannedGraph], encoded: Mapping[str, bytes]) -> RecomputeLevel:
     arena_bytes = max(planned.plan.arena_bytes for planned in graphs.values())
     parts = (*map(len, encoded.values()), layout.size_bytes, arena_bytes)
     pool_bytes = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in parts)
-    return RecomputeLevel(arena_bytes, pool_bytes, graphs["step"].instructions)
+    return RecomputeLevel(arena_bytes, pool_bytes, graphs.get("step", graphs["forward"]).instructions)
+
+
+def _check_precision(bundle: Bundle) -> None:
+    if bundle.manifest.precision != "float32":
+        raise BundleError(
+            f"{bundle.path} computes in {bundle.manifest.precision} and microcontrollers in float32; export with that precision"
+        )

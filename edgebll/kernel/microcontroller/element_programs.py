@@ -31,6 +31,7 @@ _CODES = {
     "log": Code.LOG,
     "relu": Code.RELU,
     "select": Code.SELECT,
+    "int8": Code.TO_INT8,
 }
 #: A leaf that is no sum -> what tells its operand from others, and whether it is float32.
 Leaf = Callable[[Expression], tuple[Hashable, bool]]

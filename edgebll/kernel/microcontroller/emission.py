@@ -46,7 +46,14 @@ def _programs(kernel: PlannedKernel) -> list[tuple[list[Expression], list[Stride
     programs: list[tuple[list[Expression], list[StridedView | None]]] = []
     if isinstance(kernel.source, Reduction):
         programs.append(([kernel.source.summand], [None]))
-    return [*programs, (kernel.roots, [view for view, _ in kernel.stores])]
+    return [*programs, (stored(kernel), [view for view, _ in kernel.stores])]
+
+
+def stored(kernel: PlannedKernel) -> list[Expression]:
+    """What is computed for each place: to int8 it need not be rounded before, for storing there does it."""
+    return [
+        root.arguments[0] if view.buffer.dtype == "int8" and root.operator == "int8" else root for view, root in kernel.stores
+    ]
 
 
 def _by_view(view: StridedView) -> Hashable:
@@ -100,7 +107,7 @@ class Emitter:
         operands = [self._placement.operand(view, view.strides, rank) for view, _ in kernel.stores]
         targets = [slots.slot(operand) for operand in operands]
         integers = [slot for slot, one in zip(targets, operands, strict=True) if one.dtype is not PlanDtype.FLOAT32]
-        return compiled(kernel.roots, targets, self._leaf(rank), slots, sums, integers)
+        return compiled(stored(kernel), targets, self._leaf(rank), slots, sums, integers)
 
     def _apart(self, outer: OuterProduct, kernel: PlannedKernel) -> bool:
         """Whether no factor lies where the kernel writes, which a sum may not read."""
@@ -138,15 +145,15 @@ class Emitter:
 
     def _product(self, product: ProductLoops, slots: OperandSlots, program: tuple[Instruction, ...]) -> GemmKernel:
         a_strides, b_strides, *others = product.loops.strides
-        a = self._placement.operand(product.a, (*a_strides, product.a_step), len(a_strides) + 1)
-        b = self._placement.operand(product.b, (*b_strides, product.b_step), len(b_strides) + 1)
+        a = self._placement.operand(product.a, (*a_strides, product.a_step), len(a_strides) + 1, kinds=("int8",))
+        b = self._placement.operand(product.b, (*b_strides, product.b_step), len(b_strides) + 1, kinds=("int8",))
         return GemmKernel(product.loops.extents, product.count, a, b, _along(slots, others), program)
 
     def _window(
         self, kernel: PlannedKernel, source: WindowSum, slots: OperandSlots, program: tuple[Instruction, ...]
     ) -> ConvKernel:
         batch, groups, channels, height, width = kernel.shape
-        x, weight = (self._placement.operand(view, view.strides, 5) for view in (source.x, source.weight))
+        x, weight = (self._placement.operand(view, view.strides, 5, kinds=("int8",)) for view in (source.x, source.weight))
         operands = _along(slots, [operand.strides for operand in _operands(slots)])
         columns = channels < min(_FEW_CHANNELS, width)
         return ConvKernel(
@@ -166,7 +173,7 @@ class Emitter:
 
     def _gather(self, kernel: PlannedKernel, source: RowGather) -> GatherKernel:
         ((store, _),) = kernel.stores
-        index = self._placement.operand(source.positions, source.positions.strides, 2, positions=True)
+        index = self._placement.operand(source.positions, source.positions.strides, 2, kinds=("int32",))
         table = self._placement.operand(source.table, source.table.strides, 2)
         out = self._placement.operand(store, store.strides, 2)
         count, columns = kernel.shape

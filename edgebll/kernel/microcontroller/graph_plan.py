@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgebll.kernel.bundle.graph_signature import Signature, check_signature, signature
+from edgebll.kernel.bundle.graph_signature import INT8_GRAPH, Signature, check_signature, signature
 from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.microcontroller import element_nodes, product_nodes, reduction_nodes, shape_nodes  # noqa: F401  (they register)
+from edgebll.kernel.microcontroller import element_nodes, int8_nodes, product_nodes, reduction_nodes, shape_nodes  # noqa: F401  (they register)
 from edgebll.kernel.microcontroller.arrangement import Arrangement, arranged
 from edgebll.kernel.microcontroller.buffer_places import PLAN_DTYPES, BufferPlaces
 from edgebll.kernel.microcontroller.dependencies import in_order
@@ -27,7 +27,12 @@ from edgebll.kernel.microcontroller.translation import output_views, translated
 from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer, StridedView
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 
-_GRAPHS = {"step": StepGraph.STEP, "forward": StepGraph.FORWARD, "feedback": StepGraph.FEEDBACK}
+_GRAPHS = {
+    "step": StepGraph.STEP,
+    "forward": StepGraph.FORWARD,
+    INT8_GRAPH: StepGraph.FORWARD,
+    "feedback": StepGraph.FEEDBACK,
+}
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: S
         content: of its ONNX file.
         where: names it in errors.
         spec: of the block.
-        graph: "step", "forward" or "feedback".
-        state: of the block.
+        graph: "step", "forward", "feedback" or INT8_GRAPH.
+        state: of the block; empty for INT8_GRAPH, whose weights are constants.
 
     Returns:
         Its plans, each with a smaller arena and more work than the one before it, as a rule.

@@ -81,17 +81,13 @@ def _spans(order: Sequence[PlannedKernel], inputs: Sequence[PlannedBuffer], outp
 
 def _take_places(index: int, kernel: PlannedKernel, spans: _Spans, held: dict[PlannedBuffer, Storage]) -> None:
     """Results of a kernel that may lie where what it reads for the last time lies."""
-    free = [
-        buffer
-        for buffer in kernel.reads
-        if buffer.in_arena and spans.end[buffer] == index and buffer.dtype == "float32" and spans.start[buffer] < index
-    ]
+    free = [buffer for buffer in kernel.reads if buffer.in_arena and spans.end[buffer] == index and spans.start[buffer] < index]
     for buffer in kernel.writes:
         if buffer.role is not BufferRole.TEMPORARY or not buffer.in_arena or spans.start[buffer] != index:
             continue
         written = kernel.writes_to(buffer)
         for old in free:
-            if old.size == buffer.size and kernel.reads_only_in_place(old, written):
+            if (old.size, old.dtype) == (buffer.size, buffer.dtype) and kernel.reads_only_in_place(old, written):
                 storage = held[old]
                 storage.buffers.append(buffer)
                 storage.end = spans.end[buffer]

@@ -11,6 +11,7 @@ from edgebll.kernel.bundle.onnx_file import Node
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.expressions import SUM, Expression, load, number, rewritten
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, WindowSum
+from edgebll.kernel.microcontroller.scaled_views import ScaledView, times_scales
 from edgebll.kernel.microcontroller.translation import Translation, translates
 from edgebll.kernel.microcontroller.views import StridedView, dense_strides
 
@@ -20,40 +21,49 @@ _MOST_AXES = 5
 
 @translates("MatMul")
 def _matmul(t: Translation, node: Node) -> None:
-    a, b = (t.floats(name) for name in node.inputs)
-    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    _product(t, node, a.expanded((*lead, *a.shape[-2:])), b.expanded((*lead, *b.shape[-2:])), SUM)
+    a, b = t.factors(node.inputs, ([-1], [-2]))
+    lead = np.broadcast_shapes(a.view.shape[:-2], b.view.shape[:-2])
+    a, b = (one.map(lambda view: view.expanded((*lead, *view.shape[-2:]))) for one in (a, b))
+    _product(t, node, a, b, SUM)
 
 
 @translates("Gemm")
 def _gemm(t: Translation, node: Node) -> None:
-    a, b = (t.floats(name) for name in node.inputs[:2])
-    a = a.permuted((1, 0)) if node.attributes.get("transA", 0) else a
-    b = b.permuted((1, 0)) if node.attributes.get("transB", 0) else b
+    turn_a, turn_b = (bool(node.attributes.get(name, 0)) for name in ("transA", "transB"))
+    a, b = t.factors(node.inputs[:2], ([1 - turn_a], [int(turn_b)]))
+    a, b = (one.map(lambda view: view.permuted((1, 0))) if turn else one for one, turn in ((a, turn_a), (b, turn_b)))
     alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
     result = SUM if alpha == 1.0 else Expression("mul", (number(alpha), SUM))
     if len(node.inputs) > 2 and node.inputs[2]:
-        added = load(t.view(node.inputs[2]).expanded((a.shape[0], b.shape[1])))
+        added = load(t.view(node.inputs[2]).expanded((a.view.shape[0], b.view.shape[1])))
         result = Expression("add", (result, added if beta == 1.0 else Expression("mul", (number(beta), added))))
     _product(t, node, a, b, result)
 
 
-def _product(t: Translation, node: Node, a: StridedView, b: StridedView, result: Expression) -> None:
+def _product(t: Translation, node: Node, first: ScaledView, second: ScaledView, result: Expression) -> None:
+    """A product of matrices; `result` is what becomes of each sum."""
+    a, b = first.view, second.view
     if a.shape[-1] != b.shape[-2]:
         raise BundleError(f"a matrix of shape {list(a.shape)} does not fit one of {list(b.shape)}")
     whole = shape = (*a.shape[:-1], b.shape[-1])
+    scales = [one.scale.sliced(axis, 0, 1).expanded(shape) for one, axis in ((first, -1), (second, -2)) if one.scale]
+    result = _with_sum(result, times_scales(SUM, scales))
     if len(shape) > _MOST_AXES:  # copies, whose leading axes are one
         a, b = (t.copied(f"{node.outputs[0]} operand", one) for one in (a, b))
         a, b = (one.with_axes(*_stacked(one.shape)) for one in (a, b))
         shape = (*a.shape[:-1], b.shape[-1])
     if a.shape[-1] == 1:
         one = Expression("mul", (load(a.expanded(shape)), load(b.expanded(shape))))
-        (result,) = rewritten([result], lambda leaf: one if leaf is SUM else leaf) or [one]
-        made = t.computed(node.outputs[0], shape, result)
+        made = t.computed(node.outputs[0], shape, _with_sum(result, one))
         t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
     else:
         made = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
         t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
+
+
+def _with_sum(result: Expression, value: Expression) -> Expression:
+    """A program with something in the place of the sum."""
+    return (rewritten([result], lambda leaf: value if leaf is SUM else leaf) or [value])[0]
 
 
 def _stacked(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -101,24 +111,31 @@ class _Geometry:
         if x.shape[1] % self.groups or weight.shape[0] % self.groups:
             raise BundleError(f"{x.shape[1]} channels and {weight.shape[0]} kernels in {self.groups} groups")
 
-    def finish(self, t: Translation, node: Node, source: WindowSum, space: Sequence[int], bias: str | None = None) -> None:
-        """Emit the kernel for a result of `space` positions."""
+    def finish(
+        self, t: Translation, node: Node, source: WindowSum, space: Sequence[int], scales: Sequence[StridedView] = ()
+    ) -> None:
+        """Emit the kernel for a result of `space` positions; a scale has an axis for images and one for channels."""
         batch, groups = source.x.shape[:2]
         each = source.weight.shape[1]
-        result, grid = SUM, (batch, groups, each, *space)
-        if bias is not None:
-            added = _grouped(t.view(bias), 0, groups)
-            everywhere = added.with_axes((*added.shape, 1, 1), (*added.strides, 0, 0)).expanded(grid)
-            result = Expression("add", (SUM, load(everywhere)))
+        grid = (batch, groups, each, *space)
+        result = times_scales(SUM, [_everywhere(_grouped(scale, 1, groups), grid) for scale in scales])
+        if node.operator == "Conv" and len(node.inputs) > 2 and node.inputs[2]:
+            result = Expression("add", (result, load(_everywhere(_grouped(t.view(node.inputs[2]), 0, groups), grid))))
         made = t.computed(node.outputs[0], grid, result, source)
         reshaped = made.reshaped((batch, groups * each, *tuple(space)[2 - self.axes :]))
         assert reshaped is not None  # noqa: S101  (a whole buffer has every shape)
         t.values[node.outputs[0]] = reshaped
 
 
+def _everywhere(view: StridedView, grid: tuple[int, ...]) -> StridedView:
+    """Numbers for channels, and for images, at every position."""
+    return view.with_axes((*view.shape, 1, 1), (*view.strides, 0, 0)).expanded(grid)
+
+
 @translates("Conv")
 def _conv(t: Translation, node: Node) -> None:
-    x, weight = (t.floats(name) for name in node.inputs[:2])
+    first, second = t.factors(node.inputs[:2], (range(1, 4), range(1, 4)))
+    x, weight = first.view, second.view
     g = _Geometry(node, x, weight)
     if x.shape[1] != weight.shape[1] * g.groups:
         raise BundleError(f"a kernel of shape {list(weight.shape)} does not fit {list(x.shape)}")
@@ -126,7 +143,14 @@ def _conv(t: Translation, node: Node) -> None:
     spans = zip(data.shape[3:], g.front, g.back, taps.shape[3:], g.dilation, g.stride, strict=True)
     space = [(size + front + back - (k - 1) * d - 1) // s + 1 for size, front, back, k, d, s in spans]
     source = WindowSum(data, taps, _two(g.stride), _two(g.dilation), (1, 1), _two(g.front))
-    g.finish(t, node, source, space, node.inputs[2] if len(node.inputs) > 2 and node.inputs[2] else None)
+    scales = []
+    if first.scale is not None and second.scale is not None:
+        images, channels = first.scale.strides[0], second.scale.strides[0]
+        scales = [
+            first.scale.with_axes((x.shape[0], weight.shape[0]), (images, 0)),
+            second.scale.with_axes((x.shape[0], weight.shape[0]), (0, channels)),
+        ]
+    g.finish(t, node, source, space, scales)
 
 
 @translates("ConvTranspose")

@@ -12,6 +12,7 @@ from edgebll.kernel.bundle.onnx_file import Node, OnnxGraph
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.expressions import Expression, load
 from edgebll.kernel.microcontroller.kernels import PlannedKernel, Source
+from edgebll.kernel.microcontroller.scaled_views import ScaledView
 from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer, StridedView
 from edgebll.kernel.spec.manifest import TensorSpec
 from edgebll.kernel.state.block_state import Array
@@ -39,20 +40,39 @@ class Translation:
     Attributes:
         kernels: written so far, in the graph's order.
         values: name -> the view that holds it.
+        scaled: the same of int8 that stand for floats.
     """
 
     kernels: list[PlannedKernel] = field(default_factory=list)
     values: dict[str, StridedView] = field(default_factory=dict)
+    scaled: dict[str, ScaledView] = field(default_factory=dict)
 
     def view(self, name: str) -> StridedView:
-        """The view that holds a value.
+        """The view that holds a value; scaled integers become floats.
 
         Raises:
             BundleError: nothing made it before.
         """
+        if name in self.scaled and name not in self.values:
+            found = self.scaled[name]
+            self.values[name] = self.computed(name, found.view.shape, found.value())
         if name not in self.values:
             raise BundleError(f"it uses {name!r}, which nothing made before")
         return self.values[name]
+
+    def factors(self, names: Sequence[str], summed: Sequence[Sequence[int]]) -> tuple[ScaledView, ScaledView]:
+        """What a product takes: scaled integers where both are, with one scale along the axes it sums over; else floats.
+
+        Raises:
+            BundleError: as of `view`.
+        """
+        first, second = (
+            self.scaled[name] if name in self.scaled and self.scaled[name].same_along(axes) else None
+            for name, axes in zip(names, summed, strict=True)
+        )
+        if first is None or second is None:
+            first, second = (ScaledView(self.floats(name)) for name in names)
+        return first, second
 
     def floats(self, name: str) -> StridedView:
         """The same, of float32 in memory: what is of another type is converted into a buffer of its own."""
@@ -78,9 +98,11 @@ class Translation:
             kernel = PlannedKernel(tuple(shape), ((store, expression),), source, float(len(self.kernels)))
             self.kernels.append(kernel)
 
-    def computed(self, name: str, shape: Sequence[int], expression: Expression, source: Source | None = None) -> StridedView:
+    def computed(
+        self, name: str, shape: Sequence[int], expression: Expression, source: Source | None = None, *, dtype: str = "float32"
+    ) -> StridedView:
         """A new value that an element program gives, behind a sum where there is a source."""
-        result = PlannedBuffer(name, tuple(shape)).whole()
+        result = PlannedBuffer(name, tuple(shape), dtype=dtype).whole()
         self.emit(shape, result, expression, source)
         return result
 

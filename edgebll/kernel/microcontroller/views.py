@@ -38,7 +38,7 @@ class PlannedBuffer:
         name: of the value in the graph.
         shape: its elements are those of a dense array of this shape.
         role: what it is for.
-        dtype: of its elements; everything that is computed is float32.
+        dtype: of its elements; everything that is computed is float32, or rounded to int8.
         content: of a constant.
         home: the state tensor in whose place this result is written, where it is one's next value.
     """

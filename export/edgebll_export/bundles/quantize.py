@@ -3,7 +3,8 @@
 Weights are int8 with one scale a channel, activations int8 with one scale a tensor, both symmetric (zero point 0), as
 QuantizeLinear / DequantizeLinear pairs around convolutions and matrix products: what ONNX Runtime and TensorRT take alike.
 Scales of activations come from running the float graphs on real samples; each block is calibrated on what the quantised blocks
-before it give. Batch norm is folded into the convolution before it.
+before it give. Batch norm is folded into the convolution before it. For microcontrollers the
+results of products stay as they are: what follows a sum is computed with it, and rounded where the next product reads it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.verify import rebuild_steps
 from edgebll_export.lowering.lower_trace import lower
 from edgebll_export.targets import ONNX, Target, make_target
+from edgebll_export.targets.microcontroller import MICROCONTROLLER
 from edgebll_export.tracing.trace import trace
 
 _PRODUCTS = ("Conv", "Gemm", "MatMul")
@@ -80,7 +82,7 @@ def quantize_bundle(
             frozen = frozen_forward(step, bundle.state(step.name), make_target(bundle.manifest.target))
             own = [{"x": batch["x"], **read_by(step.spec, batch)} for batch in batches]
             _check_finite(step.name, _outputs(frozen, own))
-            model = quantised(frozen, own)
+            model = quantised(frozen, own, results=bundle.manifest.target != MICROCONTROLLER)
             with storage_errors(folder):
                 (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(model.SerializeToString(deterministic=True))
             batches = [{**batch, "x": a} for batch, a in zip(batches, _outputs(model, own), strict=True)]
@@ -113,12 +115,13 @@ def frozen_forward(step: BlockStep, state: Mapping[str, Array], target: Target =
     return model
 
 
-def quantised(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) -> onnx.ModelProto:
+def quantised(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]], *, results: bool = True) -> onnx.ModelProto:
     """The model with int8 products; as it is if it has none.
 
     Args:
         model: with its weights inside.
         batches: what it takes by input, to choose the scales of its results by.
+        results: round the results of products, too, as ONNX Runtime's int8 kernels want. Default: True.
 
     Raises:
         ExportError: ONNX Runtime cannot compute it in int8.
@@ -136,7 +139,11 @@ def quantised(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) ->
             per_channel=True,
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
-            extra_options={**_OPTIONS, "TensorQuantOverrides": _whole_tensors(onnx.load(source).graph)},
+            extra_options={
+                **_OPTIONS,
+                "TensorQuantOverrides": _whole_tensors(onnx.load(source).graph),
+                "OpTypesToExcludeOutputQuantization": [] if results else list(_PRODUCTS),
+            },
         )
         made = _plain(onnx.load(result), model.graph.name)
     check_model(made)

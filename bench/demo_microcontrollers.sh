@@ -6,12 +6,18 @@ BIN=${BIN:-.venv/bin}
 OUT=${OUT:-demo}/microcontrollers
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
-for program in qemu-system-arm:qemu-system-arm arm-none-eabi-gcc:gcc-arm-none-eabi; do
-    if ! command -v "${program%%:*}" >/dev/null; then
-        echo "${program%%:*} is not on this machine; install it: sudo apt-get install ${program##*:} libnewlib-arm-none-eabi" >&2
-        exit 1
-    fi
-done
+programs= packages=
+missing() { programs="$programs${programs:+, }$1"; packages="$packages $2"; }
+command -v qemu-system-arm >/dev/null || missing qemu-system-arm qemu-system-arm
+if ! command -v arm-none-eabi-gcc >/dev/null; then
+    missing arm-none-eabi-gcc "gcc-arm-none-eabi libnewlib-arm-none-eabi"
+elif [[ $(arm-none-eabi-gcc -print-file-name=nano.specs) != */* ]]; then
+    missing "the compiler's library newlib" libnewlib-arm-none-eabi
+fi
+if [ -n "$programs" ]; then
+    echo "the demo emulates microcontrollers, and $programs is missing; install it: sudo apt-get install$packages" >&2
+    exit 1
+fi
 
 step() { echo; echo "==> edgebll $*"; "$BIN/edgebll" "$@"; }
 

@@ -24,11 +24,31 @@ def demo(folder: Path, path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([bash, str(SCRIPT)], capture_output=True, text=True, env=environment, cwd=folder, check=False)
 
 
-def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
-    done = demo(tmp_path, str(tmp_path))
+@pytest.mark.parametrize(
+    ("there", "said", "packages"),
+    [
+        ((), "qemu-system-arm, arm-none-eabi-gcc is", "qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi"),
+        (
+            ("arm-none-eabi-gcc",),
+            "qemu-system-arm, the compiler's library newlib is",
+            "qemu-system-arm libnewlib-arm-none-eabi",
+        ),
+        (("qemu-system-arm",), "and arm-none-eabi-gcc is", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path, there: tuple[str, ...], said: str, packages: str) -> None:
+    """All of it, so that one command brings it; a compiler that knows no library of its own is one that says a bare name."""
+    folder, tools = tmp_path / "folder", tmp_path / "tools"
+    folder.mkdir()
+    tools.mkdir()
+    for name in there:
+        (tools / name).write_text("#!/bin/sh\necho nano.specs\n")
+        (tools / name).chmod(0o755)
+    done = demo(folder, str(tools))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.endswith("sudo apt-get install qemu-system-arm libnewlib-arm-none-eabi\n")
-    assert list(tmp_path.iterdir()) == []
+    assert f"{said} missing" in done.stderr
+    assert done.stderr.endswith(f"sudo apt-get install {packages}\n")
+    assert list(folder.iterdir()) == []
 
 
 @emulated_boards()

@@ -16,7 +16,7 @@ from support.slow import slow_after
 from support.tiny_bundle import make_tiny_bundle
 
 import edgebll
-from edgebll.kernel.errors import BoardError, BundleError, ConfigError
+from edgebll.kernel.errors import BoardError, BundleError, ConfigError, MissingExtraError
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.execution.runtime_table import load_block
 from edgebll.kernel.microcontroller.ordered_block import OrderedBlock
@@ -107,6 +107,17 @@ def test_microcontrollers_that_cannot_be_are_refused_before_anything_starts(
     with pytest.raises(ConfigError, match=said):
         edgebll.simulate(microcontroller_bundle("mlp").path, tmp_path / "run", data="digits", **told)
     assert not (tmp_path / "run").exists()
+
+
+def test_tools_that_are_missing_are_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them at once, with their packages."""
+    bundle, install = microcontroller_bundle("mlp").path, "install what is missing: sudo apt-get install"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    both = f"needs arm-none-eabi-gcc and qemu-system-arm; {install} gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm$"
+    for emulate, said in (("mps2-an386", both), ("host", f"needs cc; {install} gcc libc6-dev$")):
+        with pytest.raises(MissingExtraError, match=f"^emulating {emulate} {said}"):
+            edgebll.simulate(bundle, tmp_path / "run", data="digits", boards=2, microcontrollers=1, emulate=emulate)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bundle_that_microcontrollers_cannot_run_is_refused_in_a_sentence(tmp_path: Path) -> None:

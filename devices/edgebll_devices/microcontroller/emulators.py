@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebll.kernel.errors import BoardError, ConfigError, MissingExtraError
+from edgebll.kernel.spec.emulated_boards import QEMU, QEMU_PACKAGE
 from edgebll.kernel.support.readiness import await_readable
 from edgebll_devices.microcontroller.firmware_boards import NamedBoard, find_board
 from edgebll_devices.microcontroller.firmware_build import FirmwareOptions, cached
 
-_QEMU, _PACKAGE = "qemu-system-arm", "qemu-system-arm"
 _START_S = 10.0
 _SAID_CHARS = 300
 #: Says the emulator's process id, then what it says; ends it once nobody holds the other end of the standard input, so that
@@ -128,9 +128,9 @@ def _command(board: NamedBoard, firmware: Path, line: Sequence[str], options: Fi
         return [str(firmware), *line, str(pool)]
     if not board.board.emulator:
         raise ConfigError(f"there is no emulator of {board.name}; flash a real one, and give its port")
-    qemu = shutil.which(_QEMU)
+    qemu = shutil.which(QEMU)
     if qemu is None:
-        raise MissingExtraError(f"emulating {board.name} needs {_QEMU}; install it: sudo apt-get install {_PACKAGE}")
+        raise MissingExtraError(f"emulating {board.name} needs {QEMU}; install it: sudo apt-get install {QEMU_PACKAGE}")
     places = {
         "pty": "pty",
         "unix": f"unix:{line[-1]},server=on,wait=off",

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgebll.kernel.errors import BoardError, ConfigError, MissingExtraError
+from edgebll.kernel.spec.emulated_boards import COMPILER_PACKAGES, COMPILERS, CROSS_COMPILERS, CROSS_PACKAGES
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.user_folders import xdg_base
 from edgebll.kernel.transport.serial_address import DEFAULT_BAUD, MAX_BAUD
@@ -145,10 +146,9 @@ def find_compiler(board: NamedBoard) -> str:
     Raises:
         MissingExtraError: it is not installed; names Debian's package.
     """
-    names = (f"{_CROSS}gcc",) if board.board.cross else ("cc", "gcc", "clang")
+    names, packages = (CROSS_COMPILERS, CROSS_PACKAGES) if board.board.cross else (COMPILERS, COMPILER_PACKAGES)
     found = next((path for name in names if (path := shutil.which(name)) is not None), None)
     if found is None:
-        packages = "gcc-arm-none-eabi libnewlib-arm-none-eabi" if board.board.cross else "gcc libc6-dev"
         raise MissingExtraError(f"building for {board.name} needs {names[0]}; install it: sudo apt-get install {packages}")
     return found
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from edgebll.kernel.errors import BoardError, LinkError
-from edgebll.kernel.microcontroller.plan_format import VERSION
+from edgebll.kernel.microcontroller.plan_format import INT8_VERSION, VERSION
 from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.link import AWAITED_S, MicrocontrollerLink
@@ -131,7 +131,7 @@ class Microcontroller:
 
 
 def check_firmware(report: BoardReport, port: str) -> None:
-    """Refuse a board whose firmware runs other plans than are made here.
+    """Refuse a board whose firmware runs other plans than are made here. It tells the newest version, and runs those before it.
 
     Args:
         report: what it said of itself.
@@ -140,10 +140,10 @@ def check_firmware(report: BoardReport, port: str) -> None:
     Raises:
         BoardError: it does.
     """
-    if report.plan_version != VERSION:
+    if not VERSION <= report.plan_version <= INT8_VERSION:
         raise BoardError(
-            f"the firmware at {port} runs plans of version {report.plan_version}, this edgebll makes version {VERSION}; "
-            "build and flash it again: edgebll firmware build"
+            f"the firmware at {port} runs plans up to version {report.plan_version}, this edgebll makes versions {VERSION} to "
+            f"{INT8_VERSION}; build and flash it again: edgebll firmware build"
         )
 
 

@@ -54,7 +54,7 @@ class BoardReport:
 
     Attributes:
         link_version: of the protocol.
-        plan_version: of the plans that it runs; 0 if it runs none.
+        plan_version: newest of the plans that it runs, besides all before it; 0 if it runs none.
         boot: names its life since the last restart; never 0.
         last: sequence number of the last request that it did.
         pool_bytes: memory for blocks.

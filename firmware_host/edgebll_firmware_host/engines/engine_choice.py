@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebll.kernel.limits import usable_processors
+from edgebll.kernel.spec.emulated_boards import check_emulation
 from edgebll_firmware_host.engines.local_processes import Engine, LocalProcesses, RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.policy.thread_cap import used_threads, warning
@@ -54,7 +55,13 @@ def on_this_machine(spec: SimulateSpec, threads_used: int, tell: Callable[[str],
 
 
 def agents_here(spec: SimulateSpec) -> OnBoards:
-    """Agents that are started on this machine, as the spec says."""
+    """Agents that are started on this machine, as the spec says.
+
+    Raises:
+        MissingExtraError: what emulates their microcontrollers is not installed.
+    """
+    if spec.microcontrollers:
+        check_emulation(spec.emulate)
     host = HostEntry(window=spec.window or DEFAULT_WINDOW, deadline_s=spec.deadline, patience_s=spec.patience)
 
     def engine(run: Path) -> Engine:

@@ -59,9 +59,12 @@ def test_a_board_is_judged_by_what_it_counts(changes: dict[str, int], status: st
 
 
 def test_firmware_of_another_version_is_refused() -> None:
-    check_firmware(REPORT, "/dev/ttyACM0")
-    with pytest.raises(BoardError, match="runs plans of version 2, this edgebll makes version 1; build and flash"):
-        check_firmware(replace(REPORT, plan_version=2), "/dev/ttyACM0")
+    for version in (1, 2):  # a firmware of before runs plans in float32, and one of now both
+        check_firmware(replace(REPORT, plan_version=version), "/dev/ttyACM0")
+    for version in (0, 3):
+        said = f"runs plans up to version {version}, this edgebll makes versions 1 to 2; build and flash"
+        with pytest.raises(BoardError, match=said):
+            check_firmware(replace(REPORT, plan_version=version), "/dev/ttyACM0")
     with pytest.raises(WireError, match="speaks version 9 of the protocol and this edgebll 1; build and flash"):
         parse_report(b"\x09\x00" + bytes(100))
     for length in range(48):

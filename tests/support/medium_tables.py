@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.recipe import ACCURACY, MEDIUM
 from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 from edgebll.learning.reproduce.report import RESULTS, figures
@@ -48,8 +47,7 @@ def medium_part(documents: Sequence[Mapping[str, Any]]) -> str:
         if name in by_table:
             parts += [re.sub(r"^(#+) ", r"#\1 ", part) for part in figures(by_table[name])]
         else:
-            runs = len(cells_of(recipe, MEDIUM))
-            parts += [f"### {recipe.title}", f"Not run yet: {runs} runs, `edgebll reproduce {name} --scale medium`."]
+            parts += [f"### {recipe.title}", f"Not run yet: `edgebll reproduce {name} --scale medium`."]
     return "\n\n".join([*parts, END])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebll.data import cifar, fashion_mnist, reverse, shapes
+from edgebll.data.corpora import find_corpus, is_corpus
 from edgebll.data.data_folders import data_folders
 from edgebll.data.dataset import Dataset
 from edgebll.data.digits import load_digits
@@ -212,6 +213,19 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:
             raise DataError(sentence)
     looked = ", ".join(str(place) for place in places)
     raise DataError(f"the data set {name} was not found in {looked}; {files.how}")
+
+
+def check_here(name: str, data_dir: Path | str | None = None) -> None:
+    """Raise DataError, which says how to get them, where the files of a data set or a text with a name are not here.
+
+    Args:
+        name: of the data; nothing is asked of own data, and of those that need no files.
+        data_dir: as `find_dataset`.
+    """
+    if name in FILES:
+        find_dataset(name, data_dir)
+    elif is_corpus(name.removeprefix(PREFIX)) and name.startswith(PREFIX):
+        find_corpus(name.removeprefix(PREFIX))
 
 
 def _check_name(name: str) -> None:

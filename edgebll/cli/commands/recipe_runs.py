@@ -9,6 +9,7 @@ import typer
 from edgebll.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from edgebll.learning.reproduce.recipe import Recipe
     from edgebll.learning.reproduce.runner import Work
     from edgebll.learning.reproduce.sweep import SweepResult
 
@@ -22,6 +23,7 @@ def list_runs(work: Work, json: bool) -> None:
     """
     from edgebll.learning.reproduce.cell_times import CellTimes, duration_text
     from edgebll.learning.reproduce.one_run import DONE, FAILED, SKIPPED
+    from edgebll.learning.reproduce.recipe import ACCURACY
     from edgebll.learning.reproduce.runner import listed, outcome
 
     times = CellTimes(work.cells, work.runs)
@@ -29,9 +31,10 @@ def list_runs(work: Work, json: bool) -> None:
     if json:
         print_json([{"run": cell.title, **values, "expected_seconds": seconds} for cell, values, seconds in rows])
         return
-    columns = ("run", "state", "accuracy %", "minutes")
-    told = [(cell.title, _state(values), _accuracy(values), _minutes(seconds)) for cell, values, seconds in rows]
-    print_table(columns, told, right=("accuracy %", "minutes"))
+    recipe = work.recipe
+    what = "accuracy %" if recipe.metric == ACCURACY else recipe.metric.replace("_", " ")
+    told = [(cell.title, _state(values), _figure(recipe, values), _minutes(seconds)) for cell, values, seconds in rows]
+    print_table(("run", "state", what, "minutes"), told, right=(what, "minutes"))
     left = times.left([c for c, values, _ in rows if values["state"] not in (DONE, FAILED, SKIPPED)], work.parallel)
     if left:
         say(f"edgebll: about {duration_text(left)} for what is left, {work.parallel} at once")
@@ -70,5 +73,5 @@ def _minutes(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds / 60:.1f}"
 
 
-def _accuracy(values: dict[str, Any]) -> str:
-    return f"{100 * values['accuracy']:.2f}" if "accuracy" in values else ""
+def _figure(recipe: Recipe, values: dict[str, Any]) -> str:
+    return f"{recipe.figure_of(values):.2f}" if "accuracy" in values else ""

@@ -50,18 +50,21 @@ def with_differences(recipe: Recipe, lines: Sequence[Line], cells: Iterable[Cell
     return [{**line, "against": own} for line, own in zip(lines, against, strict=True)]
 
 
-def ranked(lines: Sequence[Mapping[str, Any]]) -> str:
+def ranked(lines: Sequence[Mapping[str, Any]], *, lower: bool = False) -> str:
     """Rules from the best mean to the worst, "A > B" where the difference of neighbours is resolved, "A ~ B" where not.
 
     Args:
         lines: with "rule", "mean" and "accuracies".
+        lower: whether less is better.
     """
-    order = sorted((line for line in lines if line["mean"] is not None), key=lambda line: float(line["mean"]), reverse=True)
+    order = sorted(
+        (line for line in lines if line["mean"] is not None), key=lambda line: float(line["mean"]), reverse=not lower
+    )
     text = ""
     for place, line in enumerate(order):
         before = order[place - 1] if place else None
         difference = _between(before, line) if before else None
-        sign = " > " if difference and difference.verdict == "higher" else " ~ "
+        sign = " > " if difference and difference.verdict == ("lower" if lower else "higher") else " ~ "
         text += (sign if before else "") + line["rule"]
     return text
 

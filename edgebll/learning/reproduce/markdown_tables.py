@@ -23,24 +23,24 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def figure(value: float | None, spread: float | None) -> str:
+def figure(value: float | None, spread: float | None, digits: int = 2) -> str:
     """A figure with its standard deviation, as far as they are known."""
     if value is None:
         return NONE
-    return f"{value:.2f}" if spread is None else f"{value:.2f} ± {spread:.2f}"
+    return f"{value:.{digits}f}" if spread is None else f"{value:.{digits}f} ± {spread:.{digits}f}"
 
 
-def difference(found: Mapping[str, Any] | None) -> str:
+def difference(found: Mapping[str, Any] | None, digits: int = 2) -> str:
     """A paired difference, its interval and what may be said of it."""
     if found is None:
         return NONE
-    interval = f"[{found['low']:+.2f}, {found['high']:+.2f}] " if found["low"] is not None else ""
-    return f"{found['mean']:+.2f} {interval}{found['verdict']}"
+    interval = f"[{found['low']:+.{digits}f}, {found['high']:+.{digits}f}] " if found["low"] is not None else ""
+    return f"{found['mean']:+.{digits}f} {interval}{found['verdict']}"
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, digits: int = 2) -> str:
     """A difference with its sign."""
-    return NONE if value is None else f"{value:+.2f}"
+    return NONE if value is None else f"{value:+.{digits}f}"
 
 
 def percent(value: float | None) -> str:

@@ -203,7 +203,7 @@ def outcome_of(cell: Cell, runs: Path) -> dict[str, Any]:
         _, summary = open_run(runs / cell.folder)
         wanted = ("accuracy", "seconds", "epochs", "samples", "test_samples", "data", "data_source", "threads")
         found = {name: summary[name] for name in wanted}
-        found |= {name: summary[name] for name in (*HOW, "heads") if name in summary}  # earlier releases told none
+        found |= {name: summary[name] for name in (*HOW, "heads", "metrics") if name in summary}  # earlier releases told none
         return {"state": state, **found, "machine": _read(runs / cell.folder / MACHINE, "machine")}
     if state == FAILED:
         return {"state": state, "reason": _read(_failure(cell, runs), "reason")}

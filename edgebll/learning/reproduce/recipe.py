@@ -4,6 +4,7 @@ A recipe is a TOML file with these entries, of which settings and rules must be 
 reproduces.
 
     title, kind, baseline, text, notes           what it is; kind is "accuracy" or "cost"; the baseline is a rule's name
+    metric                                       the task's figure that is told; "accuracy", in percent, unless it says another
     seeds, train                                 how many, and fields of TrainConfig of all runs
     [full] [medium] [small]                      `Scale`: what holds for all runs of a scale; medium may be missing
     [[settings]]                                 `NetworkSetting`: a network on a data set, and the numbers of blocks
@@ -14,14 +15,20 @@ reproduces.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.tasks import LOWER, TASKS
 
 SCALES = FULL, MEDIUM, SMALL = ("full", "medium", "small")
 #: "accuracy": every run is a training; "cost": memory and time of training steps are measured.
 ACCURACY, COST = "accuracy", "cost"
+#: Figures of any task of which less is better.
+LOWER_IS_BETTER = frozenset(
+    name for task in TASKS.values() for name, way in {**task.metrics, "loss": LOWER}.items() if way == LOWER
+)
 #: How a source begins that is a choice of ours, because the paper gives none.
 OURS = "ours"
 
@@ -138,9 +145,28 @@ class Recipe:
     small: Scale = field(default_factory=Scale)
     sources: dict[str, str] = field(default_factory=dict)
     kind: str = ACCURACY
+    metric: str = ACCURACY
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def lower(self) -> bool:
+        """Whether less of the metric is better."""
+        return self.metric in LOWER_IS_BETTER
+
+    def figure_of(self, summary: Mapping[str, Any]) -> float:
+        """What is told of a run's summary: the accuracy in percent, another metric as it is.
+
+        Raises:
+            ConfigError: its task has no such metric.
+        """
+        if self.metric == ACCURACY:
+            return 100.0 * float(summary[ACCURACY])
+        metrics = summary.get("metrics", {})
+        if self.metric not in metrics:
+            raise ConfigError(f"{self.name}.toml: the runs have no metric {self.metric!r}; they have {', '.join(metrics)}")
+        return float(metrics[self.metric])
 
     @property
     def greedy(self) -> str:

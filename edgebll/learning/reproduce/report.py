@@ -15,7 +15,7 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.support.atomic_files import write_atomic, write_json
 from edgebll.learning.reproduce.differences import ranked
 from edgebll.learning.reproduce.markdown_tables import NONE, difference, figure, percent, signed, table
-from edgebll.learning.reproduce.recipe import COST, FULL, OURS
+from edgebll.learning.reproduce.recipe import ACCURACY, COST, FULL, OURS
 
 RESULTS, REPORT = "results.json", "RESULTS.md"
 #: Runtimes of a table of costs, with what they are called.
@@ -83,6 +83,9 @@ def figures(document: Document) -> list[str]:
     parts = [f"## {document['title']}{words}", *filter(None, [document["text"]]), _conditions(document)]
     if document["words"]:
         parts.append(f"Scale: {document['words']}")
+    if _metric(document) != ACCURACY:
+        better = "less" if document["lower"] else "more"
+        parts.append(f"Figures and gaps are {_metric(document).replace('_', ' ')} of the test samples; {better} is better.")
     lines = _cost_lines if document["kind"] == COST else _accuracy_lines
     for setting in dict.fromkeys(line["setting"] for line in document["lines"]):
         own = [line for line in document["lines"] if line["setting"] == setting]
@@ -109,14 +112,20 @@ def _accuracy_lines(lines: Sequence[Document], document: Document) -> str:
     empty = [] if reproduction else [name for name in ("gap", "published", "published gap") if _is_empty(name, told)]
     header = [name for name in told[0] if name not in empty]
     shown = table(header, [[line[name] for name in header] for line in told])
-    return "\n\n".join([shown, *(_orders(lines) if reproduction else []), *_heads(lines)])
+    orders = _orders(lines, lower=document.get("lower", False)) if reproduction else []
+    return "\n\n".join([shown, *orders, *_heads(lines)])
 
 
 def _is_empty(name: str, lines: Sequence[Mapping[str, str]]) -> bool:
     return all(line[name] == NONE for line in lines)
 
 
-def _orders(lines: Sequence[Document]) -> list[str]:
+def _metric(document: Document) -> str:
+    """What figures are; those of earlier releases are accuracies."""
+    return str(document.get("metric", ACCURACY))
+
+
+def _orders(lines: Sequence[Document], *, lower: bool) -> list[str]:
     """For each number of blocks the rules from best to worst, ours and published, with those of one block among them.
 
     "A ~ B" where ours of the two are not resolved.
@@ -127,8 +136,8 @@ def _orders(lines: Sequence[Document]) -> list[str]:
         ours = [line for line in own if line["mean"] is not None]
         published = {line["rule"]: line["published"][0]["value"] for line in own if line["published"]}
         if len(ours) > 1 and (blocks > 1 or len({line["blocks"] for line in lines}) == 1):
-            told = " > ".join(sorted(published, key=published.__getitem__, reverse=True)) or "no figures"
-            found.append(f"- In {blocks} blocks: ours {ranked(ours)}; published {told}.")
+            told = " > ".join(sorted(published, key=published.__getitem__, reverse=not lower)) or "no figures"
+            found.append(f"- In {blocks} blocks: ours {ranked(ours, lower=lower)}; published {told}.")
     return ["\n".join(found)] if found else []
 
 
@@ -147,16 +156,17 @@ def _heads(lines: Sequence[Document]) -> list[str]:
 def _accuracy_line(line: Document, document: Document) -> dict[str, str]:
     """Column -> text; in documents of earlier releases there are no paired differences."""
     published, against = line["published"], line.get("against", {})
-    ours = figure(line["mean"], line["spread"])
+    digits = 2 if _metric(document) == ACCURACY else 4
+    ours = figure(line["mean"], line["spread"], digits)
     references = [name for name in (document["baseline"], document.get("greedy")) if name and "against" in line]
     return {
         "rule": line["rule"],
         "blocks": str(line["blocks"]),
         "ours": f"{ours} ({line['reason']})" if line["reason"] else ours,
-        "gap": signed(line["gap"]),
-        **{f"against {name}": difference(against.get(name)) for name in references},
-        "published": "; ".join(figure(p["value"], p["spread"]) for p in published) or NONE,
-        "published gap": "; ".join(signed(p["gap"]) for p in published) or NONE,
+        "gap": signed(line["gap"], digits),
+        **{f"against {name}": difference(against.get(name), digits) for name in references},
+        "published": "; ".join(figure(p["value"], p["spread"], digits) for p in published) or NONE,
+        "published gap": "; ".join(signed(p["gap"], digits) for p in published) or NONE,
         "seeds": str(len(line["accuracies"])),
         "minutes a run": NONE if line["seconds"] is None else f"{line['seconds'] / 60:.1f}",
     }

@@ -14,7 +14,7 @@ from edgebll.learning.reproduce.cells import Cell
 from edgebll.learning.reproduce.differences import mean_heads, with_differences
 from edgebll.learning.reproduce.one_run import DONE, FAILED
 from edgebll.learning.reproduce.parameters import parameters
-from edgebll.learning.reproduce.recipe import COST, Recipe, RuleRow
+from edgebll.learning.reproduce.recipe import ACCURACY, COST, Recipe, RuleRow
 from edgebll.learning.reproduce.report import RUNTIMES
 from edgebll.learning.reproduce.runner import outcome
 from edgebll.learning.training.config import HOW
@@ -41,6 +41,8 @@ def results(recipe: Recipe, scale: str, cells: Sequence[Cell], runs: Path) -> di
         "table": recipe.name,
         "scale": scale,
         "kind": recipe.kind,
+        "metric": recipe.metric,
+        "lower": recipe.lower,
         "edgebll": __version__,
         "title": recipe.title,
         "reproduction": bool(recipe.sources),
@@ -78,9 +80,9 @@ def _line(recipe: Recipe, group: Sequence[tuple[Cell, dict[str, Any]]]) -> dict[
     if recipe.kind == COST:
         line["costs"] = {name: values for name, values in first.items() if name in RUNTIMES}
     else:
-        accuracies = {seed: 100.0 * values["accuracy"] for seed, values in done.items()}
+        accuracies = {seed: recipe.figure_of(values) for seed, values in done.items()}
         line |= {"accuracies": accuracies, "mean": _mean(accuracies.values()), "spread": _spread(list(accuracies.values()))}
-        line["heads"] = mean_heads([values.get("heads", {}) for values in done.values()])
+        line["heads"] = mean_heads([values.get("heads", {}) for values in done.values()]) if recipe.metric == ACCURACY else []
         line["seconds"] = _mean(values["seconds"] for values in done.values())
     line["published"] = _published(recipe, cell.setting.name, cell.row, cell.blocks)
     line["reason"] = "" if done else _reason(first)

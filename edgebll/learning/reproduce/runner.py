@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.data.registry import FILES, find_dataset
+from edgebll.data.registry import check_here
 from edgebll.kernel.errors import DataError, EdgebllError
 from edgebll.learning.reproduce.cell_claim import claimed
 from edgebll.learning.reproduce.cell_queue import CellQueue, queued
@@ -193,9 +193,9 @@ def _without_missing_data(work: Work) -> list[Cell]:
     if work.recipe.kind == COST:
         return list(work.cells)
     missing: dict[str, str] = {}
-    for name in {cell.config.data for cell in work.cells if cell.config is not None} & set(FILES):
+    for name in {cell.config.data for cell in work.cells if cell.config is not None}:
         try:
-            find_dataset(name, work.data_dir)
+            check_here(name, work.data_dir)
         except DataError as error:
             missing[name] = str(error)
     cells = [_left_out(cell, missing, work.runs) for cell in work.cells]

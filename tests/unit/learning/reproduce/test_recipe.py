@@ -8,6 +8,7 @@ import pytest
 from support.recipes import write_recipe
 
 from edgebll.data import AUGMENTATIONS, DATASETS
+from edgebll.data.corpora import CORPORA
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks import build_units, make_architecture
 from edgebll.learning.reproduce.cells import cells_of
@@ -32,7 +33,7 @@ def test_a_shipped_recipe_is_complete(name: str) -> None:
             if cell.config is None:
                 continue
             config = cell.config
-            assert config.data in DATASETS
+            assert config.data in (*DATASETS, *(f"bytes:{text}" for text in CORPORA))
             assert config.augment in AUGMENTATIONS
             key = (config.network, tuple(config.network_options.items()), config.blocks)
             if key not in sizes:
@@ -51,7 +52,7 @@ def test_a_medium_scale_trains_real_networks_long_enough(name: str) -> None:
     for config in configs:
         assert config.epochs >= 20
         assert config.limit is None
-        if config.data != "reverse":
+        if config.data not in ("reverse", "bytes:jargon"):
             assert (config.precision, config.augment) == ("bfloat16", "standard")
     for network in {config.network for config in configs}:
         own = [config for config in configs if config.network == network]

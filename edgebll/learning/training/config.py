@@ -62,7 +62,7 @@ class TrainConfig:
         rule_options: its options (text values are converted).
         epochs: how often all training samples are seen.
         batch_size: samples of every training step.
-        seed: decides weights and batches.
+        seed: decides the weights that blocks begin with, not those of auxiliary networks, and batches.
         optimizer: name of the optimiser.
         optimizer_options: its options besides lr (text values are converted).
         lr: peak learning rate; None is the optimiser's own default.

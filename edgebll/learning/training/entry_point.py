@@ -104,7 +104,7 @@ def train(
         rule_option: options of the rule, e.g. {"match": 2}.
         epochs: passes over the training data, at least 1.
         batch_size: samples of a training step, at least 1.
-        seed: decides initial weights and the order of samples.
+        seed: decides initial weights of the blocks and the order of samples; auxiliary networks begin alike in every run.
         optimizer: of every block, "sgd", "adam" or "adamw", or a class of your own, as for the network.
         optimizer_option: options of the optimizer, e.g. {"clip_norm": 1}.
         lr: peak learning rate; by default 0.05 for "sgd" and 0.001 for the others.

@@ -85,6 +85,7 @@ class Plain:
         trained += [self.scale] if rule.scaling else []
         self.optimizer = torch.optim.SGD(trained, lr=1, momentum=0.9, nesterov=True, weight_decay=1e-3)
         self.were: list[Tensor] = []
+        self.targets: dict[int, Tensor] = {}
 
     def renew(self, step: int) -> None:
         """Each element of the moving average whose turn it was `lag` steps ago."""
@@ -100,7 +101,23 @@ class Plain:
         with torch.no_grad():
             torch.nn.utils.vector_to_parameters(average, self.average.parameters())
 
+    def match(self, a: Tensor, y: Tensor) -> Tensor:
+        """BLL's match: targets are moving averages of the means of each class, positions are samples."""
+        rows, labels = (list(a), list(y)) if y.dim() == 2 else (list(torch.cat(list(a))), list(torch.cat(list(y))))
+        pooled = [row.flatten(1).mean(1) if row.dim() > 1 else row for row in rows]
+        total = torch.zeros(())
+        for c in range(CLASSES):
+            own = [row for row, label in zip(pooled, labels, strict=True) if label[c] == 1]
+            if own:
+                old = self.targets.get(c, torch.zeros_like(own[0]))
+                self.targets[c] = 0.9 * old + 0.1 * torch.stack(own).mean(0).detach()
+                total = total + sum((row - self.targets[c]).square().sum() for row in own)
+        return self.rule.match / 8 * total / len(rows)
+
     def loss(self, a: Tensor, y: Tensor) -> Tensor:
+        return self.predicted(a, y) + (self.match(a, y) if self.rule.match else 0.0)
+
+    def predicted(self, a: Tensor, y: Tensor) -> Tensor:
         mixed = self.scale * self.learned(a) + (2 - self.scale) * self.average(a)
         if y.dim() == 2:
             return F.cross_entropy(self.classifier(mixed), y)
@@ -111,11 +128,11 @@ def flat(layer: nn.Module) -> Tensor:
     return torch.cat([value.detach().flatten() for value in layer.parameters()])
 
 
-@pytest.mark.parametrize(("lag", "period", "scaling"), [(1, 1, False), (2, 3, True)])
+@pytest.mark.parametrize(("lag", "period", "scaling", "match"), [(1, 1, False, 0.0), (2, 3, True, 0.0), (2, 2, True, 0.7)])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_it_is_one_process_that_keeps_a_moving_average(name: str, lag: int, period: int, scaling: bool) -> None:
+def test_it_is_one_process_that_keeps_a_moving_average(name: str, lag: int, period: int, scaling: bool, match: float) -> None:
     build, sizes = NETWORKS[name]
-    network, rule = build(), MAN(lag=lag, period=period, scaling=scaling, momentum=0.9, hidden_layers=1)
+    network, rule = build(), MAN(lag=lag, period=period, scaling=scaling, match=match, momentum=0.9, hidden_layers=1)
     chain = Chain(network, rule)
     blocks: list[nn.Sequential] = list(copy.deepcopy(network.blocks).train())  # type: ignore[arg-type]
     firsts = [block[:size] for block, size in zip(blocks, sizes, strict=True)]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.tasks import make_task
 from edgebll.learning import DGL, MAN, SGD, BlockStep, Greedy, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
 
@@ -142,6 +143,8 @@ def test_what_is_not_finite_elsewhere_stays_there() -> None:
         ({"lag": 0}, "lag must be 1 to 64 steps, not 0"),
         ({"lag": 65}, "lag must be 1 to 64 steps, not 65"),
         ({"cells": 0}, "cells at least 1"),
+        ({"match": -1.0}, "match must not be negative, but is -1.0"),
+        ({"match": float("nan")}, "match must not be negative, but is nan"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], reason: str) -> None:
@@ -191,6 +194,32 @@ def test_a_layer_without_positions_is_refused() -> None:
     network = BlockNetwork([nn.Linear(4, 4), last], 2, (3, 4))
     with pytest.raises(ConfigError, match=r"man needs features for each of 3 positions, .* block1 gives the shape \(6,\); cut"):
         make_steps(network, MAN(), SGD(), 2)
+
+
+def test_the_match_serves_numbers_too() -> None:
+    """BLL's least-squares solution on (1, y); what the block sends and gets is the same."""
+    network = BlockNetwork([nn.Linear(4, 6), nn.Linear(6, 2)], 2, (4,), task=make_task("regression"))
+    plain, matched = (make_steps(network, MAN(hidden_layers=0, match=match), SGD(), 8)[0] for match in (0.0, 1.0))
+    assert matched.spec.metrics == ("loss", "loss_match", "loss_pred")
+    assert (matched.spec.received, matched.spec.sent) == (plain.spec.received, plain.spec.sent)
+    state, received = matched.initial_state(), {"block1.lent": torch.zeros(matched.spec.received[0].shape)}
+    x, y = torch.randn(8, 4), torch.randn(8, 2)
+    new, _, metrics, _ = matched(state, x, y, {"lr": torch.tensor(0.1)}, received)
+    assert torch.equal(metrics[0], metrics[1] + metrics[2])
+    assert metrics[1] > 0
+    assert any(not torch.equal(new[name], state[name]) for name in matched.spec.feedback_state)
+
+
+@pytest.mark.parametrize("match", [0.0, 1.0])
+def test_what_fills_a_batch_up_changes_nothing(match: float) -> None:
+    network, rule = BlockNetwork([nn.Linear(4, 6), nn.Linear(6, 3)], 3, (4,)), MAN(hidden_layers=0, match=match)
+    filled, alone = make_steps(network, rule, SGD(), 6, last_batch="mask")[0], make_steps(network, rule, SGD(), 4)[0]
+    x, y, lr = torch.randn(6, 4), torch.eye(3)[[0, 1, 2, 1, 0, 0]], torch.tensor(0.1)
+    received = {"block1.lent": torch.zeros(filled.spec.received[0].shape)}
+    ours = filled(filled.initial_state(), x, y, {"lr": lr, "count": torch.tensor(4.0)}, received)
+    theirs = alone(alone.initial_state(), x[:4], y[:4], {"lr": lr}, received)
+    torch.testing.assert_close(ours.metrics, theirs.metrics)
+    torch.testing.assert_close(ours.state, theirs.state)
 
 
 def test_mixed_precision_lends_what_it_holds() -> None:

@@ -33,7 +33,10 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
 #: Those whose auxiliary networks take no statistics over a batch.
 WITHOUT_STATISTICS = [name for name in RULES if name not in ("dgl", "auglocal", "infopro", "infopro, contrast")]
 #: MAN's objective is one of two blocks, which a place does not know; without hidden layers its classifier has no batch norm.
-STEPS = {**{name: RULES[name] for name in WITHOUT_STATISTICS}, "man": ("man", {"convolutions": 0, "hidden_layers": 0})}
+MAN: dict[str, tuple[str, dict[str, Any]]] = {
+    f"man, match={match}": ("man", {"convolutions": 0, "hidden_layers": 0, "match": match}) for match in (0.0, 1.0)
+}
+STEPS = {**{name: RULES[name] for name in WITHOUT_STATISTICS}, **MAN}
 
 
 def one_hot(labels: Tensor) -> Tensor:

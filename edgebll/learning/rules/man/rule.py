@@ -19,6 +19,13 @@ parameters of f. It comes `lag` steps late. With lag=1 and period=1 this is what
 renewed by theta' of the same step after it was used; but then a block waits for the next one's step on the batch before, and
 neighbours take turns. With lag=2 all work at the same time.
 
+With match > 0, L_match of the rule bll with its default options is added, for which only labels travel:
+
+    L + match / 8 mean_n |pool(a)_n - W y_n|^2,     W the moving average of class means, which no gradient changes
+
+so borrowed layers and feedback can be told apart or joined; convolutions=0, hidden_layers=0, reduction=1 and cells=3 make the
+classifier bll's. This is ours, not the papers'.
+
 What differs from the authors' program: it draws theta and E anew at the start, here they are copies of the next block's; its
 classifier is 128 wide and pools globally, here it is that of the rule dgl; it makes the stem a block of its own. As there, both
 copies of f have running statistics of their own, and none travel. The form with InfoPro's losses is not built.
@@ -41,8 +48,11 @@ from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.objective import BlockPlace, Objective, PredictiveObjective
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.precision import Precision
+from edgebll.learning.rule import objective_of
+from edgebll.learning.rules.bll.rule import BLL
 from edgebll.learning.rules.dgl import DGL
 from edgebll.learning.rules.man.first_layer import FirstLayer
+from edgebll.learning.rules.man.matched_objective import MatchedObjective
 from edgebll.learning.rules.man.momentum_network import MomentumAuxiliaryNetwork
 from edgebll.learning.rules.man.step import LENT, MANStep
 from edgebll.learning.step import BlockStep
@@ -60,6 +70,7 @@ class MAN(DGL):
         period: training steps in which each parameter of the next block's first layer travels once (1 in the papers).
         lag: training steps by which they come late; with 1 neighbours take turns, with 2 all boards work at the same time.
         scaling: whether s is learnt, as in MAN++; otherwise it is 1, as in MAN.
+        match: weight of BLL's L_match beside the classifier's loss; 0 is without, as in the papers.
 
     Examples:
         >>> from edgebll.learning import MAN
@@ -72,6 +83,7 @@ class MAN(DGL):
     period: int = 16
     lag: int = 2
     scaling: bool = True
+    match: float = 0.0
 
     name: ClassVar[str] = "man"
     summary: ClassVar[str] = (
@@ -86,6 +98,8 @@ class MAN(DGL):
         super().__post_init__()
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"man's momentum must be at least 0 and less than 1, not {self.momentum}")
+        if not self.match >= 0:
+            raise ConfigError(f"man's match must not be negative, but is {self.match}")
         for name, most in (("period", _MAX_PERIOD), ("lag", _MAX_LAG)):
             if not 1 <= getattr(self, name) <= most:
                 raise ConfigError(f"man's {name} must be 1 to {most} steps, not {getattr(self, name)}")
@@ -125,7 +139,10 @@ class MAN(DGL):
             classifier = self.auxiliary(inside, place.num_classes)
             return MomentumAuxiliaryNetwork(layer.layer, classifier, scaling=self.scaling, positions=place.positions)
 
-        return PredictiveObjective(head, self.label_smoothing, place)
+        predictive = PredictiveObjective(head, self.label_smoothing, place)
+        return (
+            MatchedObjective(predictive, objective_of(BLL(match=self.match, predict=0.0), place)) if self.match else predictive
+        )
 
     def edges(self, blocks: Sequence[str]) -> tuple[EdgeSpec, ...]:
         """The chain; beside it each block's first layer, a part at a time, to the block before."""

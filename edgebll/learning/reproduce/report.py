@@ -32,7 +32,8 @@ _SWEPT = (
     "# Results of sweeps\n\n"
     "Written by `edgebll sweep`; docs/how-to/compare-rules.md says how to read it. Accuracies are in percent of the test "
     "samples, after the last epoch, with their standard deviation over seeds; gaps are differences in points to the baseline "
-    "over the seeds both have. `edgebll compare` says which are more than chance."
+    "over the seeds both have. A difference counts as higher or lower where its 95 % interval, paired by seed, leaves out zero "
+    "and it is above the spread over seeds. `edgebll compare` says the same of any runs, with one risk shared by all."
 )
 Document = Mapping[str, Any]
 

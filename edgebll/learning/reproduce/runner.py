@@ -15,12 +15,14 @@ from edgebll.data.registry import check_here
 from edgebll.kernel.errors import DataError, EdgebllError
 from edgebll.learning.reproduce.cell_claim import claimed
 from edgebll.learning.reproduce.cell_queue import CellQueue, queued
-from edgebll.learning.reproduce.cell_times import CellTimes
+from edgebll.learning.reproduce.cell_times import MEASURED, CellTimes
 from edgebll.learning.reproduce.cells import Cell, placed
 from edgebll.learning.reproduce.cost import measure_cell, measured_outcome
 from edgebll.learning.reproduce.one_run import BUSY, DONE, FAILED, SKIPPED, Clock, outcome_of, run_cell, state_of
-from edgebll.learning.reproduce.recipe import COST, Recipe
+from edgebll.learning.reproduce.recipe import COST, MEDIUM, Recipe
+from edgebll.learning.reproduce.step_times import measure_times
 from edgebll.learning.reproduce.warm_pool import WarmPool
+from edgebll.learning.training.torch_device import CPU
 
 #: What is left for a compiled training must be more than this, or it is not begun: the first step waits for the compiler.
 COMPILE_S = 120.0
@@ -61,6 +63,12 @@ class Work:
         """Where the runs' folders are."""
         return self.folder / "runs"
 
+    @property
+    def measures(self) -> bool:
+        """Whether steps are timed before anything is begun: where runs are long and nobody has, to begin with the quickest."""
+        is_long = self.scale == MEDIUM and self.recipe.kind != COST and self.minutes is None
+        return is_long and self.how.get("device", CPU) == CPU and not (self.folder / MEASURED).exists()
+
 
 def do(work: Work) -> tuple[list[Cell], dict[str, EdgebllError]]:
     """Do the runs that are not done yet, as far as the time goes.
@@ -79,6 +87,8 @@ def do(work: Work) -> tuple[list[Cell], dict[str, EdgebllError]]:
     for reason, count in Counter(cell.reason for cell in cells if cell.reason).items():
         work.say(f"{count} of {len(cells)} runs are left out: {reason}")
     open_cells = [cell for cell in cells if outcome(work.recipe, cell, work.runs)["state"] not in (DONE, FAILED, SKIPPED)]
+    if work.measures:
+        measure_times(cells, work.folder, work.data_dir, work.say)
     times, single = CellTimes(cells, work.runs), work.recipe.kind == COST or work.parallel == 1
     order = open_cells if work.recipe.kind == COST else queued(open_cells, work.recipe, times)
     queue = CellQueue(order, work.runs, len(cells), times, 1 if single else work.parallel, work.say)

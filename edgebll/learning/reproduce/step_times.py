@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgebll.kernel.errors import EdgebllError
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.support.atomic_files import write_json
 from edgebll.learning.reproduce.cell_times import MEASURED, duration_text, like
@@ -52,6 +53,8 @@ class _StepClock(Listener):
 def measure_times(cells: Sequence[Cell], folder: Path, data_dir: Path | None, say: Callable[[str], None]) -> None:
     """Time some steps of every cell of the first seed, and write down how long runs will take, for `CellTimes`.
 
+    One that fails is passed over: its run will say why.
+
     Args:
         cells: placed on the processor; those that cannot be run are passed over.
         folder: OUT/TABLE/SCALE.
@@ -59,13 +62,18 @@ def measure_times(cells: Sequence[Cell], folder: Path, data_dir: Path | None, sa
         say: told of each, a line at a time.
 
     Raises:
-        DataError: a data set is missing. StorageError: the disk refuses.
+        StorageError: the disk refuses.
     """
+    say("timing a few steps of every kind of run")
     found: list[dict[str, Any]] = []
     for cell in cells:
         if cell.config is None or cell.seed != cells[0].seed:
             continue
-        seconds = run_seconds(cell.config, data_dir)
+        try:
+            seconds = run_seconds(cell.config, data_dir)
+        except EdgebllError as error:
+            say(f"{cell.title}: not timed: {error}")
+            continue
         say(f"{cell.title}: a run takes about {duration_text(seconds)}")
         setting, rule, blocks = like(cell)
         found.append({"setting": setting, "rule": rule, "blocks": blocks, "seconds": round(seconds, 1)})

@@ -10,9 +10,12 @@ import pytest
 from support.recipes import write_recipe
 from typer.testing import CliRunner
 
+import edgebll
 from edgebll.cli.app import app
 from edgebll.learning.reproduce.cell_times import MEASURED
-from edgebll.learning.reproduce.step_times import run_seconds
+from edgebll.learning.reproduce.cells import cells_of
+from edgebll.learning.reproduce.recipe_file import read_recipe
+from edgebll.learning.reproduce.step_times import measure_times, run_seconds
 from edgebll.learning.training import TrainConfig, train
 
 LONGER = (
@@ -51,6 +54,40 @@ def test_minutes_are_listed_where_they_were_measured(tmp_path: Path, monkeypatch
     listed = json.loads(CliRunner().invoke(app, [*command, "--list", "--json"]).stdout)
     assert [entry["expected_seconds"] for entry in listed] == 2 * [entry["seconds"] for entry in document["cells"]]
     assert not (tmp_path / "reproduce" / "tiny" / "small" / "runs").exists()
+
+
+SLOW_SETTING = """[[settings]]
+name = "slow"
+blocks = [2]
+train = { data = "digits", network = "resnet8", network_options = { width = 8 } }
+
+[[settings]]"""
+MEDIUM = """[medium]
+words = "w"
+train = { epochs = 1, batch_size = 32, lr = 0.02, limit = 160 }
+
+[small]"""
+
+
+def test_a_medium_table_begins_with_the_quickest_and_knows_how_long_it_takes(tmp_path: Path) -> None:
+    """Steps are timed once, before anything is begun, and the recipe's first setting is not the first that is trained."""
+    sources = ("[sources]", '[sources]\nresnet8 = "ours"')
+    recipe = str(write_recipe(tmp_path, ("[[settings]]", SLOW_SETTING), ("[small]", MEDIUM), sources))
+    lines: list[str] = []
+    for _ in range(2):
+        edgebll.sweep(recipe, out=tmp_path / "out", scale="medium", seeds=1, jobs=1, progress=lines.append)
+    assert lines[0] == "timing a few steps of every kind of run"
+    assert lines.count(lines[0]) == 1
+    assert [line.split(",")[1].strip() for line in lines if "begins of" in line] == ["digits MLP"] * 3 + ["slow"] * 2
+    assert "1 of 5 runs are over, about 1 min left" in lines
+
+
+def test_a_run_that_cannot_be_timed_is_passed_over(tmp_path: Path) -> None:
+    recipe = read_recipe(str(write_recipe(tmp_path, ("limit = 320", "limit = 20"))))
+    lines: list[str] = []
+    measure_times(cells_of(recipe, "small", 1), tmp_path, None, lines.append)
+    assert lines[1].startswith("BP, digits MLP, 1 block, seed 0: not timed: the batch size must lie in 1..20")
+    assert json.loads((tmp_path / MEASURED).read_text())["cells"] == []
 
 
 @pytest.mark.parametrize("arguments", [["costs"], ["tiny.toml", "--scale", "medium"], []])

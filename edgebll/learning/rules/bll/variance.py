@@ -19,8 +19,9 @@ It begins at sigma^2, is fitted before it is used, as W is, and no gradient goes
 
 which does not change when a feature is scaled. With v_j = s_j and class means for targets its gradient is that of
 match / 8 sum_j log s_j: the entropy of the feature given the label is lowered, whatever its size. Alone, that can be met by
-features that all shrink. `entropy` = match / 4 beside it makes the two together -match / 4 times sum_j 1/2 log(t_j / s_j), the
-information that each Gaussian feature has of the label, t_j being the variance over all samples.
+features that all shrink; and as it is about match F / 8 whatever they are, match is to be small where F is large. `entropy` =
+match / 4 beside it makes the two together -match / 4 times sum_j 1/2 log(t_j / s_j), the information that each Gaussian feature
+has of the label, t_j being the variance over all samples.
 """
 
 from __future__ import annotations

@@ -7,14 +7,13 @@ where a rule is told another batch size or the like, there is none.
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edgebll.kernel.comparison.paired_difference import PairedDifference, paired_difference
+from edgebll.kernel.comparison.paired_difference import HIGHER, LOWER, MIN_SEEDS, PairedDifference, paired_difference
 from edgebll.learning.reproduce.cell_times import Like, like
-from edgebll.learning.reproduce.recipe import Recipe
+from edgebll.learning.reproduce.recipe import ACCURACY, Recipe
 
 if TYPE_CHECKING:
     from edgebll.learning.reproduce.cells import Cell
@@ -64,22 +63,41 @@ def ranked(lines: Sequence[Mapping[str, Any]], *, lower: bool = False) -> str:
     for place, line in enumerate(order):
         before = order[place - 1] if place else None
         difference = _between(before, line) if before else None
-        sign = " > " if difference and difference.verdict == ("lower" if lower else "higher") else " ~ "
+        sign = " > " if difference and difference.verdict == (LOWER if lower else HIGHER) else " ~ "
         text += (sign if before else "") + line["rule"]
     return text
 
 
-def mean_heads(runs: Sequence[Mapping[str, Mapping[str, float]]]) -> list[float]:
-    """Accuracy in percent of the auxiliary networks of the blocks, in order, mean over seeds; empty where there are none.
+def head_figures(runs: Mapping[str, Mapping[str, Mapping[str, float]]], metric: str = ACCURACY) -> list[dict[int, float]]:
+    """What the auxiliary network of each block reaches, in order: seed -> figure; empty where there are none.
 
     Args:
-        runs: block -> metrics of its auxiliary network, one a seed.
+        runs: seed -> block -> metrics of its auxiliary network.
+        metric: the one that is told; accuracy in percent, another as it is.
     """
-    blocks = [name for name in runs[0] if "accuracy" in runs[0][name]] if runs else []
-    blocks.sort(key=lambda name: int(name.removeprefix("block")))
-    if any(name not in run for run in runs for name in blocks):
+    first = next(iter(runs.values()), {})
+    blocks = sorted((name for name in first if metric in first[name]), key=lambda name: int(name.removeprefix("block")))
+    if any(metric not in own.get(name, {}) for own in runs.values() for name in blocks):
         return []
-    return [100.0 * statistics.fmean(run[name]["accuracy"] for run in runs) for name in blocks]
+    scale = 100.0 if metric == ACCURACY else 1.0
+    return [{int(seed): scale * own[name][metric] for seed, own in runs.items()} for name in blocks]
+
+
+def used_depth(known: Sequence[Mapping[int, float]], *, lower: bool = False) -> int | None:
+    """The last block that is resolved to be better than those before, counted from 1; None for too few seeds to tell.
+
+    Args:
+        known: of each block, the last one too, seed -> figure.
+        lower: whether less is better.
+    """
+    if not known or len(known[0]) < MIN_SEEDS:
+        return None
+    best = 0
+    for place in range(1, len(known)):
+        found = paired_difference(known[place], known[best])
+        if found is not None and found.verdict == (LOWER if lower else HIGHER):
+            best = place
+    return best + 1
 
 
 def _between(line: Mapping[str, Any], reference: Mapping[str, Any]) -> PairedDifference | None:

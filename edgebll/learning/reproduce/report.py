@@ -114,7 +114,7 @@ def _accuracy_lines(lines: Sequence[Document], document: Document) -> str:
     header = [name for name in told[0] if name not in empty]
     shown = table(header, [[line[name] for name in header] for line in told])
     orders = _orders(lines, lower=document.get("lower", False)) if reproduction else []
-    return "\n\n".join([shown, *orders, *_heads(lines)])
+    return "\n\n".join([shown, *orders, *_heads(lines, document)])
 
 
 def _is_empty(name: str, lines: Sequence[Mapping[str, str]]) -> bool:
@@ -142,16 +142,17 @@ def _orders(lines: Sequence[Document], *, lower: bool) -> list[str]:
     return ["\n".join(found)] if found else []
 
 
-def _heads(lines: Sequence[Document]) -> list[str]:
-    """What the auxiliary networks reach, block by block, then the network: where it rises no more, depth is not used."""
-    rows = []
+def _heads(lines: Sequence[Document], document: Document) -> list[str]:
+    """What the auxiliary networks reach, block by block, then the network; and the last block that is resolved to add to it."""
+    rows, metric = [], _metric(document)
+    digits = 1 if metric == ACCURACY else 3
     for line in lines:
         if line.get("heads") and line["mean"] is not None:
-            known = [*line["heads"], line["mean"]]
-            best = max(range(len(known)), key=known.__getitem__)
-            rows.append([line["rule"], str(line["blocks"]), " ".join(f"{own:.1f}" for own in known), str(best + 1)])
-    header = ["rule", "blocks", "accuracy after each block %", "best block"]
-    return [table(header, rows)] if rows else []
+            known = " ".join(f"{own:.{digits}f}" for own in [*line["heads"], line["mean"]])
+            depth = line.get("depth")
+            rows.append([line["rule"], str(line["blocks"]), known, "not resolved" if depth is None else f"block {depth}"])
+    words = f"{metric.replace('_', ' ')} after each block{' %' if metric == ACCURACY else ''}"
+    return [table(["rule", "blocks", words, "depth used to"], rows)] if rows else []
 
 
 def _accuracy_line(line: Document, document: Document) -> dict[str, str]:

@@ -11,10 +11,10 @@ from typing import Any
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.kernel.version import __version__
 from edgebll.learning.reproduce.cells import Cell
-from edgebll.learning.reproduce.differences import mean_heads, with_differences
+from edgebll.learning.reproduce.differences import head_figures, used_depth, with_differences
 from edgebll.learning.reproduce.one_run import DONE, FAILED
 from edgebll.learning.reproduce.parameters import parameters
-from edgebll.learning.reproduce.recipe import ACCURACY, COST, Recipe, RuleRow
+from edgebll.learning.reproduce.recipe import COST, Recipe, RuleRow
 from edgebll.learning.reproduce.report import RUNTIMES
 from edgebll.learning.reproduce.runner import outcome
 from edgebll.learning.training.config import HOW
@@ -82,7 +82,10 @@ def _line(recipe: Recipe, group: Sequence[tuple[Cell, dict[str, Any]]]) -> dict[
     else:
         accuracies = {seed: recipe.figure_of(values) for seed, values in done.items()}
         line |= {"accuracies": accuracies, "mean": _mean(accuracies.values()), "spread": _spread(list(accuracies.values()))}
-        line["heads"] = mean_heads([values.get("heads", {}) for values in done.values()]) if recipe.metric == ACCURACY else []
+        heads = head_figures({seed: values.get("heads", {}) for seed, values in done.items()}, recipe.metric)
+        known = [*heads, {int(seed): value for seed, value in accuracies.items()}]
+        line["heads"] = [_mean(own.values()) for own in heads]
+        line["depth"] = used_depth(known, lower=recipe.lower) if heads else None
         line["seconds"] = _mean(values["seconds"] for values in done.values())
     line["published"] = _published(recipe, cell.setting.name, cell.row, cell.blocks)
     line["reason"] = "" if done else _reason(first)

@@ -14,7 +14,7 @@ from edgebll.data import load_dataset, training_batch
 from edgebll.data.registry import limited
 from edgebll.learning import RULE_REGISTRY, is_one_block
 from edgebll.learning.reproduce.cells import cells_of
-from edgebll.learning.reproduce.differences import mean_heads, ranked, with_differences
+from edgebll.learning.reproduce.differences import head_figures, ranked, used_depth, with_differences
 from edgebll.learning.reproduce.recipe_file import read_recipe
 from edgebll.learning.reproduce.report import section
 from edgebll.learning.training import TrainConfig, train
@@ -32,6 +32,14 @@ def line(rule: str, blocks: int, *accuracies: float, heads: tuple[float, ...] = 
     return {
         **{"setting": "digits MLP", "rule": rule, "blocks": blocks, "accuracies": by_seed, "mean": mean, "heads": list(heads)},
         **{"spread": None, "gap": None, "published": [], "reason": "", "seconds": None},
+    }
+
+
+def document(*lines: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{"title": "T", "scale": "small", "text": "", "words": "", "kind": "accuracy", "baseline": "BP", "greedy": "GLL"},
+        **{"done": 3, "runs": 3, "seconds": 0, "machines": [], "data": [], "edgebll": "0", "notes": [], "parameters": []},
+        "lines": [{**one, "against": {"BP": None}} for one in lines],
     }
 
 
@@ -75,21 +83,43 @@ def test_an_order_is_only_claimed_where_it_is_resolved() -> None:
     assert ranked([line("A", 1, 80.0, 80.4, 80.2), line("B", 1, 80.1, 80.2, 80.3)]) in ("A ~ B", "B ~ A")
 
 
-def test_heads_are_told_block_by_block(tmp_path: Path) -> None:
-    """The last number is the network's own; the best block says how far depth is used."""
-    runs = [
-        {"block1": {"accuracy": 0.6}, "block0": {"accuracy": 0.5}},
-        {"block0": {"accuracy": 0.7}, "block1": {"accuracy": 0.8}},
-    ]
-    assert mean_heads(runs) == [pytest.approx(60.0), pytest.approx(70.0)]
-    assert mean_heads([{}]) == mean_heads([]) == []
-    assert mean_heads([runs[0], {}]) == []
-    document = {
-        **{"title": "T", "scale": "small", "text": "", "words": "", "kind": "accuracy", "baseline": "BP", "greedy": "GLL"},
-        **{"done": 3, "runs": 3, "seconds": 0, "machines": [], "data": [], "edgebll": "0", "notes": [], "parameters": []},
-        "lines": [{**line("Local", 3, 74.0, 76.0, 75.0, heads=(60.0, 75.5)), "against": {"BP": None}}],
+def test_heads_are_told_block_by_block() -> None:
+    """The last number is the network's own."""
+    runs = {
+        "0": {"block1": {"accuracy": 0.6}, "block0": {"accuracy": 0.5}},
+        "4": {"block0": {"accuracy": 0.7}, "block1": {"accuracy": 0.8}},
     }
-    assert "| Local | 3 | 60.0 75.5 75.0 | 2 |" in section(document)
+    assert head_figures(runs) == [{0: pytest.approx(50.0), 4: pytest.approx(70.0)}, {0: 60.0, 4: 80.0}]
+    assert head_figures({"0": {}}) == head_figures({}) == head_figures({**runs, "5": {}}) == []
+    text = section(document(line("Local", 3, 74.0, 76.0, 75.0, heads=(60.0, 75.5))))
+    assert "| rule | blocks | accuracy after each block % | depth used to |" in text
+    assert "| Local | 3 | 60.0 75.5 75.0 | not resolved |" in text
+    assert "75.0 | block 2 |" in section(document({**line("Local", 3, 75.0, heads=(60.0, 75.5)), "depth": 2}))
+
+
+def test_heads_are_told_in_the_figure_of_the_table() -> None:
+    runs = {"0": {"block0": {"accuracy": 0.6, "bits_per_byte": 2.5}}}
+    assert head_figures(runs, "bits_per_byte") == [{0: 2.5}]
+    assert head_figures(runs, "bits_per_pixel") == []
+    text = section({**document(line("Local", 2, 2.1, heads=(2.4,))), "metric": "bits_per_byte", "lower": True})
+    assert "| rule | blocks | bits per byte after each block | depth used to |" in text
+    assert "| Local | 2 | 2.400 2.100 | not resolved |" in text
+
+
+@pytest.mark.parametrize(
+    ("known", "lower", "expected"),
+    [
+        ([(60.0, 60.2, 60.1), (70.0, 70.1, 70.3), (70.1, 70.0, 70.4)], False, 2),  # the third is not resolved from the second
+        ([(60.0, 60.2, 60.1), (70.0, 70.1, 70.3), (72.1, 72.0, 72.4)], False, 3),
+        ([(60.0, 60.2, 60.1), (50.0, 50.1, 50.3), (57.1, 57.0, 57.4)], False, 1),  # later blocks lose what the first had
+        ([(2.5, 2.51, 2.52), (2.1, 2.12, 2.11)], True, 2),
+        ([(60.0, 60.2), (70.0, 70.1)], False, None),
+    ],
+)
+def test_depth_is_used_as_far_as_blocks_are_resolved_to_be_better(
+    known: list[tuple[float, ...]], lower: bool, expected: int | None
+) -> None:
+    assert used_depth([dict(enumerate(own)) for own in known], lower=lower) == expected
 
 
 @pytest.mark.parametrize("rule", RULE_REGISTRY.names())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,21 @@ def test_a_unet_in_three_blocks_segments_and_has_the_same_bits_on_three_boards(
     assert len(lines) == 24
     right = sum(a == b for true, found in lines for a, b in zip(true, found, strict=True))
     assert right >= 0.85 * 24 * 24
+
+
+@pytest.mark.slow
+def test_a_language_model_learns_on_four_boards_and_writes_from_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = told("language-model", tmp_path)
+    text = Path("book.txt").read_bytes()
+    entropy = -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
+    boards = summary(Path("runs/boards"))
+    assert len(boards["placement"]) == 4
+    assert boards["metrics"]["bits_per_byte"] < entropy - 0.7
+    assert [output.count("960.0") for words, output in outputs.items() if words.startswith("edgebll plan")] == [3]
+    written = [output.splitlines() for words, output in outputs.items() if words.startswith("edgebll sample")]
+    assert written[0][0].startswith("The ")
+    assert written[0] == written[1] == written[2]
 
 
 def test_a_network_is_fine_tuned_on_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.firmware_processes import FirmwareProcess
 from support.microcontroller_bundles import bits, microcontroller_bundle
+from support.microcontroller_tools import emulated_boards
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
@@ -73,6 +74,23 @@ def test_what_cannot_be_built_is_said_in_a_sentence(tmp_path: Path, words: list[
     assert (found, "\n" in told) == (code, False)
     assert said in told
     assert not (tmp_path / "fw").exists()
+
+
+@emulated_boards()
+@pytest.mark.parametrize(
+    ("board", "baud", "said"),
+    [
+        ("stm32f405", 2_000_000, ""),  # 8 clocks of 16 MHz
+        ("stm32f405", 921_600, ""),  # 17.4 clocks, 2.1 % off
+        ("stm32f405", 1_500_000, "no nearer than 2.5 %: take another --baud"),  # 10.7 clocks, 3.1 % off
+        ("mps2-an386", 2_000_000, "this board has no such speed: take a lower --baud"),  # it counts 16 clocks at the least
+    ],
+)
+def test_a_speed_that_the_boards_clock_does_not_make_is_refused(tmp_path: Path, board: str, baud: int, said: str) -> None:
+    code, _, told = invoke("build", "--board", board, "--baud", str(baud), "--out", str(tmp_path / "fw"))
+    assert code == (2 if said else 0), told
+    assert said in told
+    assert (tmp_path / "fw" / "firmware.bin").exists() != bool(said)
 
 
 def test_missing_tools_are_named_with_their_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@
 #include "board.h"
 #include "cortex_m.h"
 #include "ring.h"
+#define LINE_FEWEST_CLOCKS 16u
+#include "line_speed.h"
 
 #define REGISTER(offset) (*(volatile uint32_t *)(BOARD_UART_BASE + (offset)))
 #define DATA REGISTER(0x00u)
@@ -15,12 +17,10 @@
 #define BAUDDIV REGISTER(0x10u)
 #define TX_FULL 1u
 #define RX_FULL 2u
-#define SMALLEST_DIVISOR 16u
 
 void board_init(void)
 {
-    uint32_t divisor = BOARD_CLOCK_HZ / BOARD_BAUD;
-    BAUDDIV = divisor < SMALLEST_DIVISOR ? SMALLEST_DIVISOR : divisor;
+    BAUDDIV = LINE_CLOCKS;
     CTRL = 0x0Bu; /* send, receive, interrupt on receiving */
 }
 

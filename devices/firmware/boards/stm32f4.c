@@ -6,6 +6,8 @@
 #include "board.h"
 #include "cortex_m.h"
 #include "ring.h"
+#define LINE_FEWEST_CLOCKS 8u
+#include "line_speed.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 #define RCC_AHB1ENR REGISTER(0x40023830u)
@@ -24,9 +26,8 @@
 /* Eight samples a bit reach twice the speed: 2 Mbaud of 16 MHz. The divisor then has three bits of fraction, not four. */
 static uint32_t divisor(uint32_t *over8)
 {
-    uint32_t sixteenths = (BOARD_CLOCK_HZ + BOARD_BAUD / 2u) / BOARD_BAUD;
-    *over8 = sixteenths < 16u ? CR1_OVER8 : 0u;
-    return *over8 ? ((sixteenths & ~7u) << 1) | (sixteenths & 7u) : sixteenths;
+    *over8 = LINE_CLOCKS < 16u ? CR1_OVER8 : 0u;
+    return *over8 ? ((LINE_CLOCKS & ~7u) << 1) | (LINE_CLOCKS & 7u) : LINE_CLOCKS;
 }
 
 void board_init(void)

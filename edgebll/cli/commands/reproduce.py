@@ -62,7 +62,7 @@ def reproduce(
     if table is None:
         if not show_list or measure:
             raise ConfigError(f"give a table: {', '.join(recipe_names())}; --list describes them")
-        _list_tables(json)
+        _list_tables(scale, out, json)
         return
     place = _device(device, scale)
     at_once = usable_cores() if scale != FULL and place == CPU else 1
@@ -120,11 +120,32 @@ def _measure(work: Work, device: str) -> None:
     measure_times(runnable(work), work.folder, work.data_dir, say)
 
 
-def _list_tables(json: bool) -> None:
+def _list_tables(scale: str, out: Path, json: bool) -> None:
     from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
     recipes: list[Recipe] = [read_recipe(name) for name in recipe_names()]
+    rows = [(recipe, *_extent(recipe, scale, out)) for recipe in recipes]
     if json:
-        print_json([{"table": recipe.name, "title": recipe.title, "text": recipe.text} for recipe in recipes])
+        names = ("runs", "expected_seconds_a_run", "expected_seconds")
+        told = [(recipe, dict(zip(names, extent, strict=True))) for recipe, *extent in rows]
+        print_json([{"table": r.name, "title": r.title, "text": r.text, "scale": scale, **extent} for r, extent in told])
         return
-    print_table(("table", "what it is"), [(recipe.name, recipe.title) for recipe in recipes])
+    columns = ("table", "what it is", f"runs ({scale})", "minutes a run", "hours of one core")
+    cells = [(r.name, r.title, str(runs or "-"), _told(each, 60), _told(total, 3600)) for r, runs, each, total in rows]
+    print_table(columns, cells, right=columns[2:])
+
+
+def _extent(recipe: Recipe, scale: str, out: Path) -> tuple[int, float | None, float | None]:
+    """How many runs a table has at a scale, and seconds of a mean run and of all, where OUT knows how long they take."""
+    from edgebll.learning.reproduce.cell_times import CellTimes
+    from edgebll.learning.reproduce.cells import cells_of
+
+    if scale not in recipe.scales:
+        return 0, None, None
+    cells = cells_of(recipe, scale)
+    total = CellTimes(cells, out / recipe.name / scale / "runs").all_of(cells)
+    return len(cells), None if total is None else total / len(cells), total
+
+
+def _told(seconds: float | None, unit: int) -> str:
+    return "" if seconds is None else f"{seconds / unit:.1f}"

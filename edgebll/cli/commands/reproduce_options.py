@@ -46,7 +46,9 @@ CompileOption = Annotated[
     bool | None,
     typer.Option("--compile/--no-compile", help="Compile the steps. [default: on a GPU]", show_default=False),
 ]
-ShowListOption = Annotated[bool, typer.Option("--list", help="List the tables, or the runs of TABLE and how far they are.")]
+ShowListOption = Annotated[
+    bool, typer.Option("--list", help="List the tables, or the runs of TABLE: how far they are, and how long they take.")
+]
 MeasureOption = Annotated[
     bool,
     typer.Option("--measure", help="List the runs of TABLE with the minutes each will take, by timing a few steps of it here."),

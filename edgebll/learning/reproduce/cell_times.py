@@ -53,6 +53,16 @@ class CellTimes:
         found = [self._known[like(cell)]] if like(cell) in self._known else setting or list(self._known.values())
         return statistics.fmean(found) if found else None
 
+    def all_of(self, cells: Sequence[Cell]) -> float | None:
+        """Seconds of all of these from their beginnings, one after another; None where nothing is known.
+
+        Args:
+            cells: some of the table.
+        """
+        found = [self.seconds(cell) for cell in cells]
+        known = [seconds for seconds in found if seconds is not None]
+        return sum(known) if known and len(known) == len(found) else None
+
     def left(self, cells: Iterable[Cell], at_once: int) -> float | None:
         """Seconds until all of these are whole, from their checkpoints on; None where nothing is known.
 

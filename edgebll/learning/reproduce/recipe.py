@@ -197,7 +197,8 @@ class Recipe:
         found = {FULL: self.full, MEDIUM: self.medium, SMALL: self.small}.get(name)
         if found is None:
             its = f" of {self.name}" if name in SCALES else ""
-            raise ConfigError(f"the scale{its} must be {' or '.join(self.scales)}, not {name!r}")
+            known = f"{', '.join(self.scales[:-1])} or {self.scales[-1]}"
+            raise ConfigError(f"the scale{its} must be {known}, not {name!r}")
         return found
 
     def settings_at(self, scale: str) -> list[NetworkSetting]:

@@ -32,6 +32,21 @@ def test_tables_are_listed() -> None:
     assert [entry["table"] for entry in entries] == recipe_names()
     table = call("--list").stdout
     assert all(name in table for name in recipe_names())
+    assert {entry["table"]: entry["runs"] for entry in entries}["bll-table1"] == 12
+
+
+def test_tables_are_listed_with_how_long_they_take(tmp_path: Path) -> None:
+    """Where that is known: 72 runs of 40 minutes each are 48 hours of a core."""
+    folder = tmp_path / "bll-table1" / "medium"
+    folder.mkdir(parents=True)
+    cell = {"setting": "CIFAR-10 ResNet-50", "rule": "BP", "blocks": 1, "seconds": 2400.0}
+    (folder / "step_times.json").write_text(json.dumps({"cells": [cell]}))
+    options: list[str | Path] = ["--list", "--scale", "medium", "--out", tmp_path]
+    entries = {entry["table"]: entry for entry in json.loads(call(*options, "--json").stdout)}
+    assert entries["bll-table1"]["expected_seconds"] == 72 * 2400
+    assert entries["bll-blocks"]["expected_seconds"] is None
+    (line,) = [line for line in call(*options).stdout.splitlines() if "bll-table1" in line]
+    assert line.split()[-3:] == ["72", "40.0", "48.0"]
 
 
 def test_a_table_is_run_reported_and_not_run_again(tmp_path: Path) -> None:
@@ -95,11 +110,14 @@ def test_time_runs_out_with_a_way_to_go_on(tmp_path: Path) -> None:
     [
         ([], "give a table: backlink-table1, "),
         (["table9"], "there is no table 'table9'"),
-        (["bll-table1", "--scale", "huge"], "the scale must be full or small, not 'huge'"),
+        (["bll-table1", "--scale", "huge"], "the scale must be full, medium or small, not 'huge'"),
         (["bll-table1", "--seeds", "0"], "the number of seeds must be at least 1, not 0"),
         (["bll-table1", "--minutes", "0"], "the minutes must be above 0, not 0"),
         (["bll-table1", "--parallel", "0"], "the number of trainings at once must be at least 1"),
-        (["bll-table1", "--only", "dgl"], "the table bll-table1 has no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, batch"),
+        (
+            ["bll-table1", "--only", "dgl"],
+            "the table bll-table1 at small scale has no rule 'dgl'; it has BP, Pred-Sim, BLL, BLL, batch",
+        ),
     ],
 )
 def test_wrong_options_are_refused(arguments: list[str], message: str) -> None:

@@ -48,9 +48,9 @@ def test_a_recipe_of_ones_own_is_no_reproduction(recipe: Path) -> None:
     text = (out / "RESULTS.md").read_text("utf-8")
     assert text.startswith("# Results of sweeps\n")
     assert "## How strong should the match be?\n" in text
-    assert "| rule | blocks | ours | gap | seeds | minutes a run |" in text
+    assert "| rule | blocks | ours | gap | against BP | seeds | minutes a run |" in text
     assert "| `lr` | 0.05 |" in text
-    assert not [word for word in ("reproduc", "published", "source", "scale", "paper", " > ") if word in text]
+    assert not [word for word in ("reproduc", "published", "source", "Scale:", " scale)", "paper", " > ") if word in text]
     again = call("sweep", recipe, "--out", out, "-j", "1", "--json")
     document = json.loads(again.stdout)
     assert (document["left"], document["errors"], document["reproduction"]) == (0, {}, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from support.recipes import write_recipe
 
+import edgebll
 from edgebll.data import load_dataset, training_batch
 from edgebll.data.registry import limited
 from edgebll.learning import RULE_REGISTRY, is_one_block
@@ -120,6 +122,29 @@ def test_depth_is_used_as_far_as_blocks_are_resolved_to_be_better(
     known: list[tuple[float, ...]], lower: bool, expected: int | None
 ) -> None:
     assert used_depth([dict(enumerate(own)) for own in known], lower=lower) == expected
+
+
+def test_a_table_of_three_seeds_is_told_with_all_of_it(tmp_path: Path) -> None:
+    """Differences, heads and depth are those of the runs' own summaries."""
+    recipe = write_recipe(tmp_path, GREEDY, SOURCES, ("blocks = [2, 3]", "blocks = [3]"), ("epochs = 2", "epochs = 1"))
+    swept = edgebll.sweep(recipe, out=tmp_path / "out", scale="small", seeds=3, jobs=1)
+
+    def summaries(rule: str) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted(swept.runs.glob(f"*-{rule}-*/summary.json"))]
+
+    found = {one["rule"]: one for one in swept.document["lines"]}
+    ours, greedy = summaries("local"), summaries("gll")
+    gaps = [100 * (a["accuracy"] - b["accuracy"]) for a, b in zip(ours, greedy, strict=True)]
+    against = found["Local"]["against"]["GLL"]
+    assert against["mean"] == pytest.approx(np.mean(gaps))
+    assert against["high"] - against["mean"] == pytest.approx(4.302653 * np.std(gaps, ddof=1) / 3**0.5, rel=1e-5)
+    expected = [100 * np.mean([own["heads"][block]["accuracy"] for own in ours]) for block in ("block0", "block1")]
+    assert found["Local"]["heads"] == pytest.approx(expected)
+    assert found["Local"]["depth"] in (1, 2, 3)
+    assert (found["BP"]["heads"], found["BP"]["depth"]) == ([], None)
+    text = swept.report.read_text("utf-8")
+    assert "| rule | blocks | ours | gap | against BP | against GLL | published |" in text
+    assert f"| Local | 3 | {' '.join(f'{own:.1f}' for own in [*expected, found['Local']['mean']])} | block " in text
 
 
 @pytest.mark.parametrize("rule", RULE_REGISTRY.names())

@@ -168,7 +168,7 @@ def test_an_unknown_table_or_scale_is_refused(tmp_path: Path) -> None:
         read_recipe("table9")
     with pytest.raises(ConfigError, match=r"gone\.toml cannot be read"):
         read_recipe(str(tmp_path / "gone.toml"))
-    with pytest.raises(ConfigError, match="the scale must be full or medium or small, not 'tiny'"):
+    with pytest.raises(ConfigError, match="the scale must be full, medium or small, not 'tiny'"):
         cells_of(read_recipe("bll-table1"), "tiny")
 
 

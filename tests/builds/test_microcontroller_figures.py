@@ -6,14 +6,16 @@ import json
 from typing import Any
 
 import pytest
+from support.convolution_forms import FORMS, instructions_per_product
 from support.documents import ROOT
 from support.microcontroller_tools import emulated_boards
-from support.step_costs import firmware_bytes, measure, runtime_bytes, tools
+from support.step_costs import firmware_bytes, measure, profile_flags, runtime_bytes, tools
+
+from edgebll.kernel.spec.firmware_profiles import PROFILES
 
 pytestmark = emulated_boards()
 BAR = 0.02
 RECORDED: dict[str, Any] = json.loads((ROOT / "bench" / "microcontroller.json").read_text("utf-8"))
-FIRMWARE_GOAL = 16 << 10
 
 
 def same_tools() -> None:
@@ -27,25 +29,45 @@ def same_tools() -> None:
 def test_a_step_costs_what_is_recorded(case: str) -> None:
     same_tools()
     network, rule, optimizer = case.split("-")
-    cost = measure(network, rule, optimizer)
-    assert vars(cost) == pytest.approx(RECORDED["steps"][case], rel=BAR)
+    for profile, cost in measure(network, rule, optimizer).items():
+        assert vars(cost) == pytest.approx(RECORDED["steps"][case][profile], rel=BAR), profile
+
+
+@pytest.mark.parametrize("form", ["3 x 3, depthwise", "3 x 3, strided, transposed"])
+def test_a_convolution_costs_what_is_recorded(form: str) -> None:
+    same_tools()
+    for profile in PROFILES:
+        found = instructions_per_product(FORMS[form], flags=profile_flags(profile))
+        assert found == pytest.approx(RECORDED["forms"][form][profile], rel=BAR), profile
 
 
 def test_memory_is_within_a_twentieth_of_what_is_alive_at_once() -> None:
-    for case, cost in RECORDED["steps"].items():
-        assert cost["arena_bytes"] <= 1.05 * cost["lower_bound_bytes"], case
+    for case, costs in RECORDED["steps"].items():
+        for cost in costs.values():
+            assert cost["arena_bytes"] <= 1.05 * cost["lower_bound_bytes"], case
 
 
-def test_runtime_and_firmware_have_the_recorded_sizes() -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_runtime_and_firmware_have_the_recorded_sizes(profile: str) -> None:
     same_tools()
-    sizes = RECORDED["sizes"]
-    assert runtime_bytes()[0] == pytest.approx(sizes["runtime_flash"], rel=BAR)
-    assert firmware_bytes() == pytest.approx((sizes["firmware_flash"], sizes["firmware_ram"]), rel=BAR)
-    assert sizes["firmware_flash"] <= FIRMWARE_GOAL
+    sizes = RECORDED["sizes"][profile]
+    assert runtime_bytes(profile)[0] == pytest.approx(sizes["runtime_flash"], rel=BAR)
+    assert firmware_bytes(profile) == pytest.approx((sizes["firmware_flash"], sizes["firmware_ram"]), rel=BAR)
+
+
+def test_goals_are_kept() -> None:
+    assert RECORDED["sizes"]["small"]["runtime_flash"] <= 8 << 10
+    assert RECORDED["sizes"]["exact"]["firmware_flash"] <= 16 << 10
+    assert max(form["fast"] for form in RECORDED["forms"].values()) <= 8
 
 
 def test_the_table_has_the_recorded_figures() -> None:
     section = (ROOT / "bench" / "RESULTS.md").read_text("utf-8").split("<!-- begin microcontroller -->")[1].split("<!-- end")[0]
-    for cost in RECORDED["steps"].values():
-        assert f"| {cost['instructions']:,} | {cost['state_bytes']:,} | {cost['arena_bytes']:,} |" in section
-    assert f"{RECORDED['sizes']['runtime_flash']:,} bytes of flash" in section
+    for costs in RECORDED["steps"].values():
+        counts = " | ".join(f"{costs[profile]['instructions']:,}" for profile in PROFILES)
+        assert f"| {counts} | {costs['exact']['state_bytes']:,} | {costs['exact']['arena_bytes']:,} |" in section
+    for form, counts in RECORDED["forms"].items():
+        assert f"| {form} | {FORMS[form].products():,} | " + " | ".join(f"{counts[each]:.1f}" for each in PROFILES) in section
+    for profile in PROFILES:
+        sizes = RECORDED["sizes"][profile]
+        assert f"| {sizes['runtime_flash']:,} | {sizes['firmware_flash']:,} |" in section

@@ -23,6 +23,10 @@ CFLAGS = (
 )
 
 
+#: An instruction takes 2^_SHIFT ns: then the 24 bits of SysTick count 40 million of them at 25 MHz, to the nearest three.
+_SHIFT = 4
+
+
 @dataclass(frozen=True)
 class EmulatedCore:
     """A machine of QEMU.
@@ -96,9 +100,9 @@ def run_emulated(
     with tempfile.TemporaryDirectory() as folder:
         elf = build(core, folder, f"{job}#define TIMES {times}\n", flags)
         command = ["qemu-system-arm", "-M", core.machine, "-nographic", "-monitor", "none", "-serial", "none"]
-        command += ["-icount", "shift=6,sleep=off"]
+        command += ["-icount", f"shift={_SHIFT},sleep=off"]
         command += ["-semihosting-config", "enable=on,target=native", "-kernel", elf]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     said = {name: int(value, 16) for name, value in (line.split("=") for line in (done.stdout + done.stderr).split())}
-    said["instructions"] = round(said.get("ticks", 0) * core.tick_ns / 64)
+    said["instructions"] = round(said.get("ticks", 0) * core.tick_ns / 2**_SHIFT)
     return said

@@ -18,10 +18,12 @@ class FirmwareProcess:
         path: of the socket.
         board: which.
         ram_kib: memory of its blocks.
+        profile: of the firmware.
     """
 
-    def __init__(self, path: Path, board: str = "host", ram_kib: int | None = None) -> None:
-        self.path, self._board, self._options = path, find_board(board), FirmwareOptions(ram_kib=ram_kib)
+    def __init__(self, path: Path, board: str = "host", ram_kib: int | None = None, profile: str = "exact") -> None:
+        self.path, self._board = path, find_board(board)
+        self._options = FirmwareOptions(ram_kib=ram_kib, profile=profile)
         self.address = f"unix://{path}"
         self._emulator = self._start()
 

@@ -1,6 +1,6 @@
 """What a training step takes of a microcontroller: instructions, memory for data and memory for programs.
 
-Instructions are counted by QEMU's -icount and the processor's own timer, which has 24 bits: a step of more than ten million
+Instructions are counted by QEMU's -icount and the processor's own timer, which has 24 bits: a step of more than forty million
 would be counted wrongly. They are no cycles: QEMU knows no caches, no wait states and no pipeline.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from torch import nn
 
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.microcontroller import BlockPlan, TensorPlace, plan_block
+from edgebll.kernel.spec.firmware_profiles import EXACT, PROFILES
 from edgebll.learning import BLL, SGD, Backprop
 from edgebll.learning.networks import BlockNetwork
 from edgebll_devices.microcontroller.firmware_boards import find_board
-from edgebll_devices.microcontroller.firmware_build import FLAGS, build
+from edgebll_devices.microcontroller.firmware_build import FLAGS, PROFILE_FLAGS, FirmwareOptions, build
 from edgebll_export import export_bundle, make_target
 from support.emulated_boards import CORES, RUNTIME, run_emulated
 from support.small_networks import small_network_of
@@ -38,8 +40,6 @@ CASES = (
     ("lenet", "bll", "SGD"),
 )
 REFERENCE_BOARD = "mps2-an386"
-#: What the firmware leaves out of the runtime.
-DEFINES = tuple(flag for flag in FLAGS if flag.startswith("-D"))
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,13 @@ def network_of(name: str, rule: str) -> BlockNetwork:
         return BlockNetwork([nn.Sequential(*layers)], num_classes=10, input_shape=network.input_shape)
 
 
-def measure(name: str, rule: str, optimizer: str) -> StepCost:
-    """Export a network for a batch of one, and count its steps."""
+def profile_flags(profile: str) -> tuple[str, ...]:
+    """What the firmware of a profile is compiled with, but for warnings."""
+    return tuple(flag for flag in (*FLAGS, *PROFILE_FLAGS[profile]) if not flag.startswith("-W"))
+
+
+def measure(name: str, rule: str, optimizer: str, profiles: Sequence[str] = PROFILES) -> dict[str, StepCost]:
+    """Export a network for a batch of one, and count its steps by each profile of the firmware."""
     with tempfile.TemporaryDirectory(prefix="edgebll-bench-") as folder:
         export_bundle(
             network_of(name, rule),
@@ -85,7 +90,12 @@ def measure(name: str, rule: str, optimizer: str) -> StepCost:
             target=make_target("microcontroller"),
         )
         bundle = open_bundle(Path(folder) / "bundle")
-        costs = [block_cost(bundle, plan_block(bundle, spec.name)) for spec in bundle.manifest.blocks]
+        plans = [plan_block(bundle, spec.name) for spec in bundle.manifest.blocks]
+        return {profile: _together([block_cost(bundle, plan, profile) for plan in plans]) for profile in profiles}
+
+
+def _together(costs: Sequence[StepCost]) -> StepCost:
+    """Of all blocks."""
     largest = max(costs, key=lambda cost: cost.arena_bytes)
     return StepCost(
         sum(cost.instructions for cost in costs),
@@ -97,12 +107,13 @@ def measure(name: str, rule: str, optimizer: str) -> StepCost:
     )
 
 
-def block_cost(bundle: Bundle, plan: BlockPlan) -> StepCost:
+def block_cost(bundle: Bundle, plan: BlockPlan, profile: str = EXACT) -> StepCost:
     """Count one step of a block.
 
     Args:
         bundle: with its state; a batch of one.
         plan: of the block.
+        profile: of the firmware. Default: "exact".
     """
     spec, chance = bundle.manifest.block(plan.block), np.random.default_rng(0)
     state, arena = bytearray(plan.state_bytes), bytearray(plan.arena_bytes)
@@ -114,7 +125,7 @@ def block_cost(bundle: Bundle, plan: BlockPlan) -> StepCost:
             value = np.eye(spec.labels.shape[1])[[3]]
         _put(arena, place, value if place.tensor.shape else np.array(0.01))
     step = plan.encoded["step"]
-    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=DEFINES)
+    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=profile_flags(profile))
     if said.get("error", 1):
         sys.exit(f"{bundle.path}: the step of {plan.block} does not run: {said}")
     return StepCost(said["instructions"], plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, len(step), said["stack"])
@@ -125,13 +136,13 @@ def _put(region: bytearray, place: TensorPlace, value: object) -> None:
     region[place.offset : place.offset + len(data)] = data
 
 
-def runtime_bytes() -> tuple[int, int]:
+def runtime_bytes(profile: str) -> tuple[int, int]:
     """Bytes of the runtime on a Cortex-M4F, as the firmware has it: of programs, and of scratch memory for data."""
     core, work = CORES["M4F"], "#include <edgebll_plan.h>\nchar work[sizeof(struct edgebll_work)];\n"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "work.c").write_text(work)
         sources = [*map(str, sorted(RUNTIME.glob("*.c"))), "work.c"]
-        command = ["arm-none-eabi-gcc", *core.cpu, "-mthumb", *FLAGS, f"-I{RUNTIME}", "-c", *sources]
+        command = ["arm-none-eabi-gcc", *core.cpu, "-mthumb", *FLAGS, *PROFILE_FLAGS[profile], f"-I{RUNTIME}", "-c", *sources]
         subprocess.run(command, check=True, cwd=folder)
         objects = sorted(path.name for path in Path(folder).glob("*.o") if path.stem != "work")
         return sum(_size(folder, name)[0] for name in objects), _size(folder, "work.o")[2]
@@ -142,10 +153,10 @@ def _size(folder: str, name: str) -> list[int]:
     return [int(word) for word in said.splitlines()[1].split()[:3]]
 
 
-def firmware_bytes() -> tuple[int, int]:
+def firmware_bytes(profile: str) -> tuple[int, int]:
     """Bytes of the whole firmware: of programs, and of memory for data that it takes from blocks, stack included."""
     with tempfile.TemporaryDirectory() as folder:
-        made = build(find_board(REFERENCE_BOARD), Path(folder))
+        made = build(find_board(REFERENCE_BOARD), Path(folder), FirmwareOptions(profile=profile))
     return made.flash_bytes, made.ram_bytes
 
 

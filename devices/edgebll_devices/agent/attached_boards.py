@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from edgebll.kernel.errors import EdgebllError
+from edgebll.kernel.spec.firmware_profiles import FAST
 from edgebll.kernel.transport.serial_address import parse_port
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ class AttachedBoards:
 
     def __init__(self, ports: Sequence[str]) -> None:
         self._memory = dict.fromkeys(ports, 0)
+        self._profiles: dict[str, str] = {}
         for port in ports:
             self._ask(port)
 
@@ -33,6 +35,10 @@ class AttachedBoards:
                 self._ask(port)
         return dict(self._memory)
 
+    def profiles(self) -> dict[str, str]:
+        """Port -> profile of those that have answered; behind "fast" the board, for its bits are those of a kind of board."""
+        return dict(self._profiles)
+
     def _ask(self, port: str) -> None:
         from edgebll_devices.microcontroller.link import MicrocontrollerLink
 
@@ -40,6 +46,7 @@ class AttachedBoards:
         try:
             report = link.greet(_ASK_S)
             self._memory[port] = report.pool_bytes
+            self._profiles[port] = f"{FAST} {report.board}" if report.profile == FAST else report.profile
             _log.info("%s: %s with %d bytes for blocks", port, report.board, report.pool_bytes)
         except EdgebllError as error:
             _log.warning("%s", error)

@@ -65,4 +65,5 @@ class BoardInfo:
             starved=killed.blocks,
             starved_times=killed.times,
             microcontrollers=attached,
+            microcontroller_profiles=self._attached.profiles(),
         )

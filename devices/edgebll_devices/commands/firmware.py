@@ -22,6 +22,10 @@ app.command(epilog=example("edgebll firmware library --out lib"))(library)
 BoardOption = Annotated[str, typer.Option(help="A board of `edgebll firmware boards`, or a TOML file of your own.")]
 RamOption = Annotated[str, typer.Option(help="Memory for data, e.g. 128k. [default: the board's]", show_default=False)]
 FlashOption = Annotated[str, typer.Option(help="Memory for programs, e.g. 512k. [default: the board's]", show_default=False)]
+ProfileOption = Annotated[
+    str,
+    typer.Option(help="exact: the bits of --runtime ordered. small: the same bits, less flash, slower. fast: bits of its own."),
+]
 BaudOption = Annotated[int, typer.Option(help="Speed of the serial line, at most 2000000 bits a second.")]
 
 
@@ -50,16 +54,18 @@ def build(
     ram: RamOption = "",
     flash: FlashOption = "",
     baud: BaudOption = 115200,
+    profile: ProfileOption = "exact",
     json: JsonOption = False,
 ) -> None:
     """Compile the firmware, which trains blocks of any bundle; exit code 10 where the compiler is not installed."""
     from edgebll_devices.microcontroller import firmware_build
     from edgebll_devices.microcontroller.firmware_boards import find_board
 
-    made = firmware_build.build(find_board(board), out, _options(ram, flash, baud))
+    made = firmware_build.build(find_board(board), out, _options(ram, flash, baud, profile))
     if json:
         sizes = {"flash_bytes": made.flash_bytes, "ram_bytes": made.ram_bytes, "pool_bytes": made.pool_bytes}
-        print_json({"path": str(made.path), "image": str(made.image) if made.image is not None else None, **sizes})
+        paths = {"path": str(made.path), "image": str(made.image) if made.image is not None else None}
+        print_json({**paths, "profile": profile, **sizes})
     elif made.image is None:
         typer.echo(f"{made.path}: a program of this machine; edgebll firmware run --board {board} starts it")
     else:
@@ -74,6 +80,7 @@ def run(
     tcp: Annotated[int | None, typer.Option(help="Serve at this port of 127.0.0.1, not at a pseudo terminal.")] = None,
     ram: RamOption = "",
     flash: FlashOption = "",
+    profile: ProfileOption = "exact",
 ) -> None:
     """Run the firmware in QEMU, or as a process of this machine, and print its serial port; Ctrl-C ends it."""
     from edgebll_devices.microcontroller.emulators import Emulator
@@ -82,7 +89,7 @@ def run(
     if tcp is not None and not 0 < tcp < 65536:
         raise ConfigError(f"--tcp must be a port, 1 to 65535, not {tcp}")
     line = ("pty",) if tcp is None else ("tcp", str(tcp))
-    emulator = Emulator(find_board(board), line, _options(ram, flash, 115200))
+    emulator = Emulator(find_board(board), line, _options(ram, flash, 115200, profile))
     try:
         typer.echo(emulator.address)
         say(f"edgebll: {board} runs as process {emulator.pid}; edgebll-board serve --serial {emulator.address}")
@@ -92,10 +99,10 @@ def run(
         emulator.close()
 
 
-def _options(ram: str, flash: str, baud: int) -> FirmwareOptions:
+def _options(ram: str, flash: str, baud: int, profile: str) -> FirmwareOptions:
     from edgebll_devices.microcontroller.firmware_build import FirmwareOptions
 
-    return FirmwareOptions(_kib("--ram", ram), _kib("--flash", flash), baud)
+    return FirmwareOptions(_kib("--ram", ram), _kib("--flash", flash), baud, profile)
 
 
 def _kib(option: str, text: str) -> int | None:

@@ -16,13 +16,6 @@ NAME, MARK = "edgebll", "library.json"
 _ROOMS = ("runtime", "library")
 #: Stands for the version in the files of the package.
 _NO_VERSION = "0.0.0"
-#: Arduino gives libraries no flags of their own, so every source says it itself: products and sums are rounded one by one.
-_HEAD = """#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
-#endif
-"""
 
 
 def write_c_package(out: Path) -> Path:
@@ -59,5 +52,4 @@ def _fill(made: Path, sources: Path) -> None:
     for room in _ROOMS:
         for path in sorted((sources / room).iterdir()):
             if path.suffix in (".c", ".h"):
-                head = _HEAD if path.suffix == ".c" else ""
-                (made / "src" / path.name).write_text(head + path.read_text("utf-8"), "utf-8")
+                shutil.copyfile(path, made / "src" / path.name)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgebll.kernel.errors import BoardError, ConfigError, MissingExtraError
 from edgebll.kernel.spec.emulated_boards import COMPILER_PACKAGES, COMPILERS, CROSS_COMPILERS, CROSS_PACKAGES
+from edgebll.kernel.spec.firmware_profiles import EXACT, FAST, SMALL, check_profile
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.user_folders import xdg_base
 from edgebll.kernel.transport.serial_address import DEFAULT_BAUD, MAX_BAUD
@@ -19,11 +20,18 @@ from edgebll_devices.microcontroller.firmware_boards import NamedBoard, firmware
 
 ELF, IMAGE = "firmware.elf", "firmware.bin"
 _CROSS = "arm-none-eabi-"
+#: What takes time says itself that it is compiled for speed.
 FLAGS = (
-    *("-std=c99", "-O2", "-ffp-contract=off", "-fno-math-errno", "-ffunction-sections", "-fdata-sections"),
+    *("-std=c99", "-Os", "-fno-math-errno", "-ffunction-sections", "-fdata-sections"),
     *("-Wall", "-Wextra", "-Wpedantic", "-Werror"),
     "-DEDGEBLL_WITHOUT_INT8",  # the plans that come over the line, of training steps in float32, need none
 )
+#: Of each profile.
+PROFILE_FLAGS = {
+    SMALL: ("-ffp-contract=off", "-DEDGEBLL_SMALL"),
+    EXACT: ("-ffp-contract=off",),
+    FAST: ("-ffp-contract=fast", "-DEDGEBLL_FAST"),
+}
 _ROOMS = ("link", "server", "runtime")
 _MAX_KIB, _SAID_CHARS = 1 << 16, 400
 
@@ -36,6 +44,7 @@ class FirmwareOptions:
         ram_kib: memory for data.
         flash_kib: memory for the program.
         baud: speed of the line in bits a second.
+        profile: one of `PROFILES`.
 
     Raises:
         ConfigError: out of range.
@@ -44,11 +53,13 @@ class FirmwareOptions:
     ram_kib: int | None = None
     flash_kib: int | None = None
     baud: int = DEFAULT_BAUD
+    profile: str = EXACT
 
     def __post_init__(self) -> None:
         for name, value in (("--ram", self.ram_kib), ("--flash", self.flash_kib)):
             if value is not None and not 8 <= value <= _MAX_KIB:
                 raise ConfigError(f"{name} must be 8 to {_MAX_KIB} KiB, not {value}")
+        check_profile(self.profile)
         if not 300 <= self.baud <= MAX_BAUD:
             raise ConfigError(f"--baud must be 300 to {MAX_BAUD}, not {self.baud}")
 
@@ -130,7 +141,7 @@ def cached(board: NamedBoard, options: FirmwareOptions | None = None) -> Path:
         EdgebllError: as `build`.
     """
     options = options or FirmwareOptions()
-    digest = hashlib.sha256(repr((asdict(board.board), asdict(options), FLAGS, find_compiler(board))).encode())
+    digest = hashlib.sha256(repr((asdict(board.board), asdict(options), FLAGS, PROFILE_FLAGS, find_compiler(board))).encode())
     for path in (*sources(board), *sorted(firmware_folder().glob("*/*.h")), firmware_folder() / "boards" / "cortex_m.ld"):
         digest.update(path.name.encode() + path.read_bytes())
     folder = xdg_base("XDG_CACHE_HOME", ".cache") / "edgebll" / "firmware" / f"{board.name}-{digest.hexdigest()[:16]}"
@@ -156,7 +167,7 @@ def find_compiler(board: NamedBoard) -> str:
 def _compile(compiler: str, board: NamedBoard, options: FirmwareOptions, elf: Path) -> None:
     folder, wanted = firmware_folder(), board.board
     defines = {**wanted.defines, "BOARD_BAUD": f"{options.baud}u", "BOARD_NAME": f'"{board.name}"'}
-    command = [compiler, *wanted.processor, *FLAGS]
+    command = [compiler, *wanted.processor, *FLAGS, *PROFILE_FLAGS[options.profile]]
     command += [f"-I{folder / room}" for room in (*_ROOMS, "boards")] + [f"-I{board.folder}"]
     command += [f"-D{name}={value}" for name, value in defines.items()]
     command += [*map(str, sources(board)), "-o", str(elf)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from edgebll.kernel.errors import WireError
+from edgebll.kernel.spec.firmware_profiles import EXACT, PROFILES
 from edgebll_devices.microcontroller.requests import HASH_BYTES, HEADER, LINK_VERSION
 
 _NAK, _RUN = struct.Struct("<BHIII"), struct.Struct("<II")
@@ -69,6 +70,7 @@ class BoardReport:
         lost_bytes: what came faster than it could take.
         board: what it was built for.
         slots: places for blocks.
+        profile: one of `PROFILES`; firmware that does not say is "exact".
     """
 
     link_version: int
@@ -87,6 +89,7 @@ class BoardReport:
     lost_bytes: int
     board: str
     slots: tuple[SlotReport, ...]
+    profile: str = EXACT
 
 
 def parse_reply(payload: bytes) -> Reply:
@@ -131,8 +134,10 @@ def parse_report(body: bytes) -> BoardReport:
         slots = [_SLOT.unpack_from(body, name + 1 + index * _SLOT.size) for index in range(body[name])]
     except (struct.error, IndexError) as error:
         raise WireError(f"an INFO of {len(body)} bytes is too short; flash the firmware of this release") from error
+    end = name + 1 + body[name] * _SLOT.size
+    profile = PROFILES[body[end] - 1] if end < len(body) and 0 < body[end] <= len(PROFILES) else EXACT
     reports = tuple(SlotReport(bool(used), block_hash, number) for used, block_hash, number in slots)
-    fields: list[Any] = [*numbers, board, reports]
+    fields: list[Any] = [*numbers, board, reports, profile]
     return BoardReport(*fields)
 
 

@@ -4,7 +4,10 @@
  * once and then runs it as often as wanted. It is plain C99: no heap, no recursion, no static data, nothing about any particular
  * processor, and of the C library memcpy, memmove, memset and memcmp alone, which compilers want anyway. Compile all .c files of this
  * folder with -ffp-contract=off (or your compiler's equal) and without -ffast-math; then every float32 result has the same bits on every
- * processor. With -DEDGEBLL_WITHOUT_INT8 it is smaller and refuses plans that compute in int8, with EDGEBLL_INT8.
+ * processor. -DEDGEBLL_SMALL leaves out what is only there for speed: less than 8 KiB of flash, and the same bits. -DEDGEBLL_FAST
+ * with -ffp-contract=fast takes sums in whatever order is quickest: its results are as near to the truth, but their bits are its own.
+ * With -DEDGEBLL_WITHOUT_INT8 it is smaller and refuses plans that compute in int8, with EDGEBLL_INT8, and so it does with
+ * -DEDGEBLL_SMALL.
  *
  *     static uint64_t state[...], arena[...];               // 8-byte aligned; edgebll_plan_needs says how large
  *     static struct edgebll_work work;                      // scratch, shared by all plans that do not run at the same time
@@ -25,6 +28,21 @@
 /* Elements that an element program treats at once: each costs 36 bytes of scratch, and fewer cost time. No bit depends on it. */
 #ifndef EDGEBLL_STRIP
 #define EDGEBLL_STRIP 32
+#endif
+
+/* What the runtime is compiled for. All files of a program have the same of these macros, or none. */
+enum edgebll_profile { EDGEBLL_PROFILE_SMALL = 1, EDGEBLL_PROFILE_EXACT = 2, EDGEBLL_PROFILE_FAST = 3 };
+#if defined(EDGEBLL_SMALL) && defined(EDGEBLL_FAST)
+#error "EDGEBLL_SMALL and EDGEBLL_FAST exclude each other: define one of them, or none"
+#elif defined(EDGEBLL_SMALL)
+#define EDGEBLL_PROFILE EDGEBLL_PROFILE_SMALL
+#ifndef EDGEBLL_WITHOUT_INT8
+#define EDGEBLL_WITHOUT_INT8
+#endif
+#elif defined(EDGEBLL_FAST)
+#define EDGEBLL_PROFILE EDGEBLL_PROFILE_FAST
+#else
+#define EDGEBLL_PROFILE EDGEBLL_PROFILE_EXACT
 #endif
 
 #define EDGEBLL_PLAN_VERSION 2
@@ -125,7 +143,7 @@ struct edgebll_work {
     int along; /* the loop that lanes step along; rows do not go over it */
     /* The first element of each operand at `index`, and how far it moves in bytes when a loop goes on and those inside begin anew. */
     uint8_t *row[EDGEBLL_ALL_OPERANDS];
-    int32_t carry[EDGEBLL_ALL_OPERANDS][EDGEBLL_MAX_RANK];
+    int32_t carry[EDGEBLL_MAX_RANK][EDGEBLL_ALL_OPERANDS];
     struct edgebll_lane lane[EDGEBLL_REGISTERS + EDGEBLL_MAX_OPERANDS];
     float registers[EDGEBLL_REGISTERS][EDGEBLL_STRIP];
     float sums[EDGEBLL_STRIP];

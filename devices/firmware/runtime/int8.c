@@ -1,4 +1,5 @@
 /* Sums of products of int8, and the rounding to int8. Integers: no order of a sum is another. */
+#define EDGEBLL_OFTEN
 #include "sum_loops.h"
 
 /* Built without int8 this file would be empty, which C has no word for. */
@@ -16,12 +17,12 @@ int32_t edgebll_to_int8(float x)
 }
 
 /* Four lanes; `across` leads from one to the next, 0 to the same one. */
-static APART void four(const struct edgebll_products *p, const int8_t *b0, int32_t across, float *to, int32_t step)
+APART void four(const struct edgebll_products *p, const int8_t *b0, int32_t across, float *to, int32_t step)
 {
     const int8_t *a = (const int8_t *)p->shared, *b1 = b0 + across, *b2 = b1 + across, *b3 = b2 + across;
     const int32_t way_a = p->loops.way_a, way_b = p->loops.way_b;
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, v;
-    ALL_TERMS((v = *a, s0 += v * *b0, s1 += v * *b1, s2 += v * *b2, s3 += v * *b3, SKIP_FIVE(way_a, way_b)), SKIP_FIVE);
+    ALL_TERMS((v = *a, s0 += v * *b0, s1 += v * *b1, s2 += v * *b2, s3 += v * *b3, MOVE_FIVE(way_a, way_b)), MOVE_FIVE(skip_a, skip_b));
     to[0] = (float)s0, to[step] = (float)s1, to[2 * step] = (float)s2, to[3 * step] = (float)s3;
 }
 

@@ -1,5 +1,4 @@
 /* Functions of single numbers, in float32 operations of which the specification fixes every one. */
-#define EDGEBLL_SELDOM
 #include <string.h>
 
 #include "plan_words.h"

@@ -1,5 +1,4 @@
 /* Everything that is looked at before a plan runs: the header, the layout, and through plan_check_kernel.c each kernel. */
-#define EDGEBLL_SELDOM
 #include <stddef.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* One kernel of a plan: everything that keeps it inside its regions and makes its result the same everywhere. */
-#define EDGEBLL_SELDOM
 #include <stddef.h>
 
 #include "plan_words.h"

@@ -1,5 +1,4 @@
 /* The element programs of a kernel: every slot is there, of the right dtype, and written before it is read. */
-#define EDGEBLL_SELDOM
 #include "plan_words.h"
 
 /* What a program has done so far: a bit for each register written, and for each operand named or written. */

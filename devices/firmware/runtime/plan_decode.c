@@ -1,4 +1,5 @@
 /* From the words of a plan to one kernel in memory. */
+#define EDGEBLL_OFTEN
 #include <stddef.h>
 
 #include "plan_words.h"

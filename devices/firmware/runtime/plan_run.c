@@ -1,5 +1,4 @@
 /* Runs the kernels of a checked plan one after another. */
-#define EDGEBLL_SELDOM
 #include <stddef.h>
 #include <string.h>
 
@@ -62,7 +61,7 @@ static void run_gather(struct edgebll_work *work)
 static void run_kernel(struct edgebll_work *work)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
-    edgebll_start(work, kernel->opcode != KERNEL_CONV ? kernel->rank - 1 : kernel->flags ? 4 : 2);
+    if (kernel->opcode != KERNEL_CONV) edgebll_start(work, kernel->rank - 1);
     switch (kernel->opcode) {
     case KERNEL_ELEMENT: run_element(work); break;
     case KERNEL_REDUCE: edgebll_reduce(work); break;

@@ -4,9 +4,23 @@
 
 #include "edgebll_plan.h"
 
-/* What runs once a plan or once a kernel is compiled for size, whatever the rest is compiled for. */
-#if defined(EDGEBLL_SELDOM) && defined(__GNUC__) && !defined(__clang__)
+/* What takes most of the time is compiled for speed, and what runs once a plan or once a kernel for size, whatever the compiler was told. */
+#if defined(__GNUC__) && !defined(__clang__)
+#if defined(EDGEBLL_OFTEN) && !defined(EDGEBLL_SMALL)
+#pragma GCC optimize("O2")
+#else
 #pragma GCC optimize("Os")
+#endif
+#endif
+/* Whether a product and a sum may be rounded as one: said here, for Arduino gives libraries no flags of their own. */
+#if defined(__clang__) && defined(EDGEBLL_FAST)
+#pragma STDC FP_CONTRACT ON
+#elif defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__) && defined(EDGEBLL_FAST)
+#pragma GCC optimize("fp-contract=fast")
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
 #endif
 
 enum { HEADER_BYTES = 28, PORT_BYTES = 12, CRC_BYTES = 4 };
@@ -53,6 +67,12 @@ static inline uint32_t edgebll_size_of(uint32_t where)
     return where >> 2 == UINT8 || edgebll_is_int8(where) ? 1u : where >> 2 == INT64 ? 8u : 4u;
 }
 
+/* Whether it sums products of two factors. */
+static inline int edgebll_multiplies(const struct edgebll_kernel *kernel)
+{
+    return kernel->opcode == KERNEL_GEMM || kernel->opcode == KERNEL_CONV;
+}
+
 /* Spreads out the kernel that begins at `at`; `end` is the byte behind the last word. Returns the byte behind the kernel, NULL where words
  * are missing or its length is wrong, and then *error says which. */
 const uint8_t *edgebll_decode(struct edgebll_kernel *kernel, const uint8_t *at, const uint8_t *end, int width, int *error);
@@ -73,21 +93,8 @@ int edgebll_next(struct edgebll_work *work, int first, int last);
 void edgebll_lanes(struct edgebll_work *work, uint32_t elements);
 /* Runs instructions first ... last - 1 over n elements. */
 void edgebll_program(struct edgebll_work *work, int first, int last, uint32_t n);
-/* Most elements that a program can treat at once: a strip, but any number where it needs no register. */
-uint32_t edgebll_strip(const struct edgebll_work *work);
-/* The operand that a program of the one instruction `operand = register 0` writes; else -1. */
-int edgebll_stored(const struct edgebll_kernel *kernel);
-
-/* An update of weights by gradient descent: slots of the weights, of their momentum, and of the scales, 0 for those that are not there. */
-struct edgebll_update {
-    int w, m, rate, decay, momentum, nesterov;
-};
-/* Whether the kernel's program is such an update, by the gradient in register 0. */
-int edgebll_is_update(const struct edgebll_work *work, struct edgebll_update *update);
-/* Updates n elements from number `from` of the row on by the gradients scale * g[0], scale * g[1], ... */
-void edgebll_do_update(struct edgebll_work *work, const struct edgebll_update *update, float scale, const float *g, uint32_t from, uint32_t n);
-/* Gives n sums in register 0 to the program, or to the update that it is, for elements from number `from` of the row on. */
-void edgebll_finish(struct edgebll_work *work, const struct edgebll_update *update, uint32_t from, uint32_t n);
+/* Does one instruction, but for LOAD and STORE, element by element. */
+void edgebll_each(const struct instruction *instruction, const struct edgebll_lane *lanes, uint32_t n);
 /* Counts work done and calls the hook when enough of it has come together. */
 void edgebll_tick(struct edgebll_work *work, uint32_t operations);
 
@@ -108,12 +115,26 @@ struct edgebll_products {
     int32_t terms;
     struct edgebll_loops loops;
 };
+static inline const float *edgebll_floats(const uint8_t *at)
+{
+    return (const float *)(const void *)at;
+}
+
 /* To be called when counts or ways have changed. */
 void edgebll_set_loops(struct edgebll_products *products);
+/* The sum of one lane of float32, in its order. */
+float edgebll_sum(const struct edgebll_products *products, const float *lane);
 /* The sums of n lanes, each in its order, to to[0], to[step], ... */
 void edgebll_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+/* Sums for all rows of a kernel that was started, whose rows share factor `shared`, each row given to the program or to the update it is. */
+struct edgebll_update;
+void edgebll_lines(struct edgebll_work *work, struct edgebll_products *products, int shared, const struct edgebll_update *update);
+#ifndef EDGEBLL_WITHOUT_INT8
 /* The same where both factors are int8: in integers, where no order is another. */
 void edgebll_int8_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+#else
+#define edgebll_int8_sums(products, to, step, n) ((void)0)
+#endif
 /* Rounds to nearest, halves to even, and cuts to -128 ... 127; NaN becomes 0. */
 int32_t edgebll_to_int8(float x);
 
@@ -121,5 +142,7 @@ float edgebll_exp(float x);
 float edgebll_log(float x);
 float edgebll_sqrt(float x);
 float edgebll_floor(float x);
+
+#include "speed_forms.h"
 
 #endif

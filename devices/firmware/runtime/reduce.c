@@ -1,5 +1,4 @@
 /* Sums and maxima over loops. */
-#define EDGEBLL_SELDOM
 #include "plan_words.h"
 
 static float first_value(const struct edgebll_kernel *kernel)

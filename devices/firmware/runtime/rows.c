@@ -1,5 +1,6 @@
 /* Where the operands of a kernel are while its loops go on. */
 
+#define EDGEBLL_OFTEN
 #include "plan_words.h"
 
 static int32_t bytes_of(uint32_t elements, uint32_t where)
@@ -16,7 +17,7 @@ static void start_operand(struct edgebll_work *work, int number, int along)
     work->row[number] = work->region[operand->where & 3] + operand->offset * edgebll_size_of(operand->where);
     for (loop = kernel->rank - 1; loop >= 0; loop--) {
         if (loop == along) continue;
-        work->carry[number][loop] = bytes_of((uint32_t)operand->stride[loop] - back, operand->where);
+        work->carry[loop][number] = bytes_of((uint32_t)operand->stride[loop] - back, operand->where);
         back += (kernel->extent[loop] - 1) * (uint32_t)operand->stride[loop];
     }
 }
@@ -31,7 +32,7 @@ void edgebll_start(struct edgebll_work *work, int along)
         start_operand(work, i, along);
         work->lane[EDGEBLL_REGISTERS + i].step = kernel->operand[i].stride[along];
     }
-    if (kernel->opcode == KERNEL_GEMM) {
+    if (edgebll_multiplies(kernel)) {
         start_operand(work, EDGEBLL_FACTOR_A, along);
         start_operand(work, EDGEBLL_FACTOR_B, along);
     }
@@ -40,14 +41,16 @@ void edgebll_start(struct edgebll_work *work, int along)
 int edgebll_next(struct edgebll_work *work, int first, int last)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
-    int loop, i;
+    int loop;
     for (loop = last - 1; loop >= first; loop--) {
         if (loop == work->along) continue;
         if (++work->index[loop] < kernel->extent[loop]) {
-            for (i = 0; i < kernel->operands; i++) work->row[i] += work->carry[i][loop];
-            if (kernel->opcode == KERNEL_GEMM) {
-                work->row[EDGEBLL_FACTOR_A] += work->carry[EDGEBLL_FACTOR_A][loop];
-                work->row[EDGEBLL_FACTOR_B] += work->carry[EDGEBLL_FACTOR_B][loop];
+            const int32_t *carry = work->carry[loop];
+            uint8_t **row = work->row, **end = row + kernel->operands;
+            while (row < end) *row++ += *carry++;
+            if (edgebll_multiplies(kernel)) {
+                work->row[EDGEBLL_FACTOR_A] += work->carry[loop][EDGEBLL_FACTOR_A];
+                work->row[EDGEBLL_FACTOR_B] += work->carry[loop][EDGEBLL_FACTOR_B];
             }
             return 1;
         }

@@ -1,7 +1,8 @@
 /* Updates of weights by gradient descent, recognised in element programs and done in one pass where weights lie in line: with or without weight
  * decay, and plain, with momentum, or with Nesterov's momentum. The order of operations is that of the program. */
-#define EDGEBLL_SELDOM
 #include "plan_words.h"
+
+#ifndef EDGEBLL_SMALL
 
 /* Of an instruction that adds a scaled vector: the slots of both. 0 where neither factor stands still along the lanes. */
 static int scaled(const struct edgebll_kernel *kernel, const struct instruction *i, int along, int *vector, int *scale)
@@ -62,12 +63,4 @@ int edgebll_is_update(const struct edgebll_work *work, struct edgebll_update *u)
     return !u->momentum || (in_line(work, m) && m != u->w && kernel->operand[m - EDGEBLL_REGISTERS].offset != kernel->operand[u->w - EDGEBLL_REGISTERS].offset);
 }
 
-void edgebll_finish(struct edgebll_work *work, const struct edgebll_update *update, uint32_t from, uint32_t n)
-{
-    if (update) {
-        edgebll_do_update(work, update, 1.0f, work->registers[0], from, n);
-        return;
-    }
-    edgebll_lanes(work, from);
-    edgebll_program(work, 0, work->kernel.instructions, n);
-}
+#endif

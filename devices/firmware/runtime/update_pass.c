@@ -1,5 +1,8 @@
 /* The loops of updates: one pass over the weights of a row, and over their momentum where they have one. */
+#define EDGEBLL_OFTEN
 #include "plan_words.h"
+
+#ifndef EDGEBLL_SMALL
 
 #define EACH(decayed, moved, change)         \
     for (; n != 0; n--) {                    \
@@ -50,3 +53,5 @@ void edgebll_do_update(struct edgebll_work *work, const struct edgebll_update *u
     if (u->rate) descend(work, u, scale, g, from, n);
     else subtract((float *)(void *)work->row[u->w - EDGEBLL_REGISTERS] + from, scale, g, n);
 }
+
+#endif

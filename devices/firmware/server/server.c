@@ -97,6 +97,7 @@ static uint8_t *info(uint8_t *to)
         memcpy(to, slots[i].hash, HASH_BYTES);
         to = put32(to + HASH_BYTES, slots[i].run);
     }
+    *to++ = EDGEBLL_PROFILE;
     return to;
 }
 

@@ -38,6 +38,8 @@ class Welcome(Message):
         starved: blocks of this run that it hosted when it was killed, probably for want of memory.
         starved_times: how often.
         microcontrollers: port -> memory for blocks, in bytes, of those that it serves; 0 where none answers.
+        microcontroller_profiles: port -> how it computes: "small", "exact", or "fast", a space and the board that its
+            firmware was built for. Those that did not answer are not in it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Welcome(Message):
     starved: tuple[str, ...] = ()
     starved_times: int = 0
     microcontrollers: dict[str, int] = field(default_factory=dict, metadata=LATER)
+    microcontroller_profiles: dict[str, str] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +91,8 @@ def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]
         run = run_of(str(answer))
         return {**row, "problem": str(answer)} if run is None else {**row, "busy": run}
     limits = ("cpus", "memory_limit_bytes", "memory_limited_by", "memory_free_bytes")
-    names = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity", "microcontrollers")
+    names: tuple[str, ...] = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity")
+    names += ("microcontrollers", "microcontroller_profiles")
     return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
 
 
@@ -125,15 +126,16 @@ def _print_devices(rows: list[dict[str, Any]]) -> None:
             row["platform"],
         )
         cells.append((*fixed, " ".join(row["runtimes"])))
-        cells += [_microcontroller(port, size) for port, size in row["microcontrollers"].items()]
+        cells += [_microcontroller(port, size, row) for port, size in row["microcontrollers"].items()]
     print_table(
         columns, cells, title=f"{len(rows)} boards" if len(rows) > 1 else "1 board", styles={"problem": "red", "busy": "yellow"}
     )
 
 
-def _microcontroller(port: str, size: int) -> tuple[str, ...]:
+def _microcontroller(port: str, size: int, row: Mapping[str, Any]) -> tuple[str, ...]:
     """The row of a microcontroller below that of the board it is plugged into."""
-    return ("", port, *([""] * 5), f"serial, {size / 1024:.0f} KiB for blocks" if size else "serial, no answer")
+    profile = row["microcontroller_profiles"].get(port, "exact").partition(" ")[0]
+    return ("", port, *([""] * 5), f"serial, {profile}, {size / 1024:.0f} KiB for blocks" if size else "serial, no answer")
 
 
 def _print_state(rows: list[dict[str, Any]]) -> None:

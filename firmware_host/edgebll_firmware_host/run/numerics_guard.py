@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgebll.kernel.spec.runtime_names import IN_ORDER
+from edgebll.kernel.spec.firmware_profiles import FAST
+from edgebll.kernel.spec.runtime_names import IN_ORDER, SERIAL
 from edgebll.kernel.support.atomic_files import write_json
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
+from edgebll.kernel.wire.session_messages import Welcome
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 
@@ -27,7 +29,8 @@ class Numerics:
     """What decides in which order sums are taken.
 
     Attributes:
-        platform: machine, e.g. "aarch64"; "" where it is not known.
+        platform: machine, e.g. "aarch64"; "" where it is not known. Of a microcontroller with fast firmware, its kind: all
+            others compute in the order of the plan.
         engine: the board whose own build of the graphs computes, where a runtime builds some by timing them: two builds may
             round differently (docs/how-to/train-on-tensorrt.md).
         asked: threads that were asked for, of which the board could use `threads`; 0 where that is not recorded.
@@ -43,6 +46,9 @@ class Numerics:
     def of(cls, link: BoardLink) -> Numerics:
         """How a greeted board computes."""
         entry = link.entry
+        fast = _fast_board(entry, link.welcome)
+        if fast:
+            return cls(entry.runtime, 1, f"{fast} with fast firmware", "", 1)
         if entry.runtime in IN_ORDER:  # the plan says in which order, wherever it runs
             return cls(IN_ORDER[0], 1, "", "", 1)
         engine = entry.name if "tensorrt" in entry.runtime else ""
@@ -52,6 +58,14 @@ class Numerics:
         where = f" on {self.platform}" if self.platform else ""
         where += f" with the engine of {self.engine}" if self.engine else ""
         return f"{self.runtime}{where} with {self.threads} thread{'s' * (self.threads != 1)}"
+
+
+def _fast_board(entry: BoardEntry, welcome: Welcome) -> str:
+    """What the microcontroller of a board is, where its firmware takes sums in an order of its own; else ""."""
+    profiles = welcome.microcontroller_profiles if entry.runtime == SERIAL else {}
+    profile = profiles.get(entry.port, "") if entry.port else next(iter(profiles.values()), "")
+    name, _, board = profile.partition(" ")
+    return board if name == FAST else ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from support.c_runtime import compiler
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
+from edgebll.kernel.spec.firmware_profiles import PROFILES
 from edgebll.kernel.version import __version__
 from edgebll_devices.microcontroller.c_package import write_c_package
 
@@ -74,10 +75,12 @@ def test_zephyr_finds_what_it_documents(package: Path) -> None:
     assert found[1] == package.name
     assert (package / found[2] / "CMakeLists.txt").is_file()
     assert "config EDGEBLL\n" in (package / found[3]).read_text()
+    assert re.findall(r"config EDGEBLL_(\w+)", (package / found[3]).read_text()) == ["SMALL", "EXACT", "FAST"]
     assert "if(CONFIG_EDGEBLL)" in (package / "CMakeLists.txt").read_text()
 
 
-def test_cmake_builds_a_program_with_it(package: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["", *PROFILES, "quick"])
+def test_cmake_builds_a_program_with_it(package: Path, tmp_path: Path, profile: str) -> None:
     cmake = shutil.which("cmake")
     if cmake is None:
         pytest.skip("no CMake here: the build by it is not tested (Debian: apt-get install cmake)")
@@ -86,30 +89,34 @@ def test_cmake_builds_a_program_with_it(package: Path, tmp_path: Path) -> None:
         f"cmake_minimum_required(VERSION 3.13)\nproject(firmware C)\nadd_subdirectory({package} edgebll)\n"
         "add_executable(firmware main.c)\ntarget_link_libraries(firmware PRIVATE edgebll)\n"
     )
-    main = "#include \"edgebll_store.h\"\nint main(void)\n{\n    return edgebll_error_text(EDGEBLL_EMPTY)[0] != 'n';\n}\n"
-    (tmp_path / "main.c").write_text(main)
-    for words in (["-S", str(tmp_path), "-B", str(tmp_path / "build")], ["--build", str(tmp_path / "build")]):
+    body = "return edgebll_error_text(EDGEBLL_EMPTY)[0] == 'n' ? EDGEBLL_PROFILE : 0;"
+    (tmp_path / "main.c").write_text(f'#include "edgebll_store.h"\nint main(void)\n{{\n    {body}\n}}\n')
+    chosen = [f"-DEDGEBLL_PROFILE={profile}"] if profile else []
+    for words in (["-S", str(tmp_path), "-B", str(tmp_path / "build"), *chosen], ["--build", str(tmp_path / "build")]):
         done = subprocess.run([cmake, *words], capture_output=True, text=True, timeout=120, check=False)
+        if profile == "quick":
+            assert "EDGEBLL_PROFILE must be small, exact or fast, not 'quick'" in done.stderr
+            return
         assert done.returncode == 0, done.stdout + done.stderr
-    assert subprocess.run([str(tmp_path / "build" / "firmware")], check=False).returncode == 0
+    said = subprocess.run([str(tmp_path / "build" / "firmware")], check=False).returncode
+    assert said == PROFILES.index(profile or "exact") + 1
 
 
-def fused(source: Path) -> int:
+def fused(source: Path, *macros: str) -> int:
     """Fused operations in what GCC makes of a source for processors that have them, by its own defaults."""
     machine = subprocess.run([compiler(), "-dumpmachine"], capture_output=True, text=True, check=True).stdout
-    flags = ["-std=gnu11", "-O2", *(["-mfma"] if machine.startswith("x86_64") else [])]
+    flags = ["-std=gnu11", "-O2", *macros, *(["-mfma"] if machine.startswith("x86_64") else [])]
     command = [compiler(), *flags, "-S", f"-I{source.parent}", str(source), "-o", "-"]
     assembly = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return len(re.findall(r"\tv?fn?m(?:add|sub|la|ls)", assembly))
 
 
-def test_its_sources_fuse_no_product_with_a_sum_whatever_the_flags(package: Path, tmp_path: Path) -> None:
+def test_only_fast_sources_fuse_products_with_sums_whatever_the_flags(package: Path) -> None:
     """GCC does by default; Arduino gives a library no flags of its own."""
-    folder = Path(shutil.copytree(package / "src", tmp_path / "src"))
-    for name in ("element.c", "numbers.c"):
-        assert fused(folder / name) == 0
-        (folder / name).write_text((folder / name).read_text().split("#endif\n", 1)[1])
-        assert fused(folder / name) > 0
+    for path in (package / "src").glob("*.c"):
+        assert fused(path) == fused(path, "-DEDGEBLL_SMALL") == fused(path, "-ffp-contract=fast") == 0, path
+    for name in ("element.c", "numbers.c", "sums_tiled.c", "sums_sliding.c"):
+        assert fused(package / "src" / name, "-DEDGEBLL_FAST", "-ffp-contract=off") > 0, name
 
 
 def test_an_earlier_one_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_ports_that_this_user_may_not_use_are_told_with_a_rule(tmp_path: Path) -
 def test_who_answers_is_told_and_who_does_not(tmp_path: Path) -> None:
     with FirmwareProcess(tmp_path / "line", ram_kib=64) as firmware:
         sound, gone = microcontroller_checks(BoardProbe(root=tmp_path), (firmware.address, "/dev/ttyNONE"))
-    assert (sound.topic, sound.status, sound.found) == (firmware.address, OK, "host, 64 KiB for blocks")
+    assert (sound.topic, sound.status, sound.found) == (firmware.address, OK, "host (exact), 64 KiB for blocks")
     assert (gone.status, gone.found) == (PROBLEM, "there is no /dev/ttyNONE")
     assert gone.advice.startswith("plug the microcontroller in")
 

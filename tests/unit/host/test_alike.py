@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from support.fake_board import welcome
 
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.run.numerics_guard import COMPUTING, Numerics, NumericsGuard, warning
@@ -54,6 +56,23 @@ def test_an_inventory_of_unlike_boards_is_told_of() -> None:
     told = warning([*boards, BoardEntry("c", "tcp://127.0.0.1:1", threads=4)])
     assert told is not None
     assert "b: onnxruntime with 1 thread; c: onnxruntime with 4 threads" in told
+
+
+def test_microcontrollers_are_alike_but_for_fast_ones() -> None:
+    def how(profiles: dict[str, str], port: str = "/dev/ttyACM0", runtime: str = SERIAL) -> Numerics:
+        link = BoardLink(BoardEntry("a", "tcp://127.0.0.1:1", runtime=runtime, port=port), "run", None)
+        with contextlib.closing(link):
+            link.accept(replace(welcome(runtimes=(runtime,)), microcontroller_profiles=profiles))
+            return Numerics.of(link)
+
+    exact = how({"/dev/ttyACM0": "exact"})
+    assert exact == how({"/dev/ttyACM0": "small"}) == how({}) == how({}, "", "ordered"), "one order, one set of bits"
+    fast = how({"/dev/ttyACM0": "fast mps2-an386"})
+    assert fast != exact
+    assert fast == how({"/dev/ttyACM0": "fast mps2-an386", "/dev/ttyACM1": "exact"})
+    assert fast == how({"/dev/ttyACM1": "fast mps2-an386", "/dev/ttyACM0": "exact"}, port="")
+    assert fast != how({"/dev/ttyACM0": "fast mps3-an547"})
+    assert str(fast) == "serial on mps2-an386 with fast firmware with 1 thread"
 
 
 def test_engines_are_a_boards_own() -> None:

@@ -19,7 +19,9 @@ def test_other_options_and_other_flags_are_another_program(monkeypatch: pytest.M
 
     monkeypatch.setattr(firmware_build, "build", build)
     board = find_board("host")
-    found = [cached(board), cached(board, FirmwareOptions(baud=9600))]
+    found = [cached(board), cached(board, FirmwareOptions(baud=9600)), cached(board, FirmwareOptions(profile="small"))]
     monkeypatch.setattr(firmware_build, "FLAGS", ("-O3",))
     found.append(cached(board))
-    assert len({str(path).removesuffix(f"/{firmware_build.ELF}") for path in found}) == 3
+    monkeypatch.setattr(firmware_build, "PROFILE_FLAGS", {"exact": ("-O0",)})
+    found.append(cached(board))
+    assert len({str(path).removesuffix(f"/{firmware_build.ELF}") for path in found}) == 5

@@ -12,29 +12,33 @@ from support.c_sources import check_by_cppcheck, check_layout
 from support.emulated_boards import CORES
 from support.microcontroller_tools import emulated_boards
 
+from edgebll_devices.microcontroller.firmware_build import PROFILE_FLAGS
+
 SOURCES = sorted(RUNTIME.glob("*.c"))
 LIBRARY = RUNTIME.parent / "library"
 M0PLUS = ("-mcpu=cortex-m0plus",)
-#: Bytes of code on a Cortex-M4F at -O2, by what the compiler is told to leave out.
-SIZE_BARS = {(): 12_800, ("-DEDGEBLL_WITHOUT_INT8",): 11_968}
+#: Bytes of code on a Cortex-M4F, by profile, with int8 and without.
+SIZE_BARS = {("small", False): 8_192, ("exact", True): 14_000, ("exact", False): 13_200, ("fast", False): 13_500}
 
 
-def objects(cpu: tuple[str, ...], left_out: tuple[str, ...], folder: Path) -> list[str]:
+def objects(cpu: tuple[str, ...], profile: str, int8: bool, folder: Path) -> list[str]:
     """The runtime as one object for each file."""
     found = []
-    flags = [flag for flag in FLAGS if flag != "-Wconversion"]
+    flags = [flag for flag in FLAGS if flag not in ("-Wconversion", "-ffp-contract=off", "-O2")]
+    flags += ["-Os", *PROFILE_FLAGS[profile]]
+    flags += [] if int8 else ["-DEDGEBLL_WITHOUT_INT8"]
     for source in SOURCES:
         found.append(str(folder / f"{source.stem}.o"))
-        command = ["arm-none-eabi-gcc", *cpu, *left_out, "-mthumb", *flags, "-ffunction-sections", "-c", str(source)]
-        subprocess.run([*command, "-o", found[-1]], check=True)
+        command = ["arm-none-eabi-gcc", *cpu, "-mthumb", *flags, "-ffunction-sections", "-c", str(source), "-o", found[-1]]
+        subprocess.run(command, check=True)
     return found
 
 
 @emulated_boards()
 @pytest.mark.parametrize("cpu", [pytest.param(M0PLUS, id="M0+"), pytest.param(CORES["M4F"].cpu, id="M4F")])
-@pytest.mark.parametrize("left_out", SIZE_BARS, ids=["whole", "without int8"])
-def test_it_compiles_without_a_word_and_needs_nothing(cpu: tuple[str, ...], left_out: tuple[str, ...], tmp_path: Path) -> None:
-    made = objects(cpu, left_out, tmp_path)
+@pytest.mark.parametrize(("profile", "int8"), SIZE_BARS)
+def test_it_compiles_without_a_word_and_needs_nothing(cpu: tuple[str, ...], profile: str, int8: bool, tmp_path: Path) -> None:
+    made = objects(cpu, profile, int8, tmp_path)
     names = subprocess.run(["arm-none-eabi-nm", "-u", *made], check=True, capture_output=True, text=True).stdout
     wanted = {name for name in re.findall(r"U (\w+)", names) if not name.startswith(("edgebll_", "__aeabi_", "__gnu_thumb1_"))}
     assert wanted <= {"memcpy", "memmove", "memset", "memcmp"}
@@ -42,7 +46,7 @@ def test_it_compiles_without_a_word_and_needs_nothing(cpu: tuple[str, ...], left
     text, data, bss = (int(number) for number in sizes.splitlines()[-1].split()[:3])
     assert (data, bss) == (0, 0), "the runtime keeps no static data"
     if cpu != M0PLUS:
-        assert text <= SIZE_BARS[left_out]
+        assert text <= SIZE_BARS[profile, int8]
 
 
 def test_no_heap_no_recursion_no_mathematical_library() -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from edgebll.kernel.errors import EdgebllError
-from edgebll.kernel.spec.firmware_profiles import FAST
+from edgebll.kernel.spec.firmware_profiles import EXACT, FAST
 from edgebll.kernel.transport.serial_address import parse_port
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class AttachedBoards:
         return dict(self._memory)
 
     def profiles(self) -> dict[str, str]:
-        """Port -> profile of those that have answered; behind "fast" the board, for its bits are those of a kind of board."""
+        """Port -> profile of those whose firmware is not "exact"; behind "fast" the board, for its bits are those of a kind."""
         return dict(self._profiles)
 
     def _ask(self, port: str) -> None:
@@ -46,7 +46,8 @@ class AttachedBoards:
         try:
             report = link.greet(_ASK_S)
             self._memory[port] = report.pool_bytes
-            self._profiles[port] = f"{FAST} {report.board}" if report.profile == FAST else report.profile
+            if report.profile != EXACT:
+                self._profiles[port] = f"{FAST} {report.board}" if report.profile == FAST else report.profile
             _log.info("%s: %s with %d bytes for blocks", port, report.board, report.pool_bytes)
         except EdgebllError as error:
             _log.warning("%s", error)

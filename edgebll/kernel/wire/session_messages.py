@@ -38,8 +38,8 @@ class Welcome(Message):
         starved: blocks of this run that it hosted when it was killed, probably for want of memory.
         starved_times: how often.
         microcontrollers: port -> memory for blocks, in bytes, of those that it serves; 0 where none answers.
-        microcontroller_profiles: port -> how it computes: "small", "exact", or "fast", a space and the board that its
-            firmware was built for. Those that did not answer are not in it.
+        microcontroller_profiles: port -> profile of firmware that is not "exact": "small", or "fast", a space and the board
+            that it was built for.
     """
 
     name: str

@@ -28,6 +28,7 @@ CASES = [
     ("resnet8", "bll", "tensorrt-8.5", "float32"),
     ("resnet8", "bll", "tensorrt-8.6", "mixed"),
     ("resnet8", "greedy", "tensorrt-10", "bfloat16"),
+    ("mlp", "man", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-10", "mixed"),
 ]

@@ -38,6 +38,7 @@ _BUNDLES: dict[str, Callable[[Path, str], Bundle]] = {
     "tokens": exported.tokens,
     "frozen": exported.frozen,
     "inputs": exported.inputs,
+    "forms": exported.forms,
 }
 
 
@@ -114,7 +115,7 @@ class Bundles:
 
     "tiny" and, with side streams, "told" (made by hand), "mlp", "resnet", "mixed", "scanned" and, with whole
     numbers as inputs, "tokens", with blocks that do not train, or not all, "frozen", and with samples of several
-    inputs, "inputs" (exported).
+    inputs, "inputs", and by a form of BLL with all its terms "forms" (exported).
     """
 
     def __init__(self, shelf: BundleShelf, target: str) -> None:

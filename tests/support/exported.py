@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.spec.last_batch import DROP, MASK
-from edgebll.learning import SGD, AdamW, Optimizer, fine_tuned, make_rule
+from edgebll.learning import BLL, SGD, AdamW, Optimizer, Rule, fine_tuned, make_rule
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll.learning.networks.inputs import Inputs
 from edgebll_export import export_bundle, make_target
@@ -22,6 +23,15 @@ def mlp(path: Path, target: str = "onnx") -> Bundle:
     """Two dense blocks with batch normalisation, trained by BLL."""
     network = make_network("mlp", num_blocks=2, num_classes=5, input_shape=(1, 6, 6), seed=0)
     return _export(network, "bll", SGD(), path, target)
+
+
+def forms(path: Path, target: str = "onnx") -> Bundle:
+    """Two blocks trained by BLL with every further term, a schedule and a learnt variance, in batches told their count."""
+    network = make_network("mlp", num_blocks=2, num_classes=5, input_shape=(1, 6, 6), seed=0, options={"width": 24})
+    match: dict[str, Any] = {"match": 0.1, "match_on": "standardised", "match_schedule": "decaying", "match_steps": 9}
+    terms: dict[str, Any] = {"entropy": 0.1, "spread": 0.5, "decorrelate_channels": 0.1, "soften": 0.3, "reconstruct": 0.5}
+    rule = BLL(target="simplex", variance="learned", head="auglocal", **match, **terms)
+    return _export(network, rule, SGD(), path, target, last_batch=MASK)
 
 
 def resnet(path: Path, target: str = "onnx") -> Bundle:
@@ -110,13 +120,14 @@ def inputs(path: Path, target: str = "onnx") -> Bundle:
 
 def _export(
     network: BlockNetwork,
-    rule: str,
+    rule: str | Rule,
     optimizer: Optimizer,
     path: Path,
     target: str,
     threads: int | None = None,
     last_batch: str = DROP,
 ) -> Bundle:
-    how = {"rule": make_rule(rule), "optimizer": optimizer, "batch_size": BATCH_SIZE, "last_batch": last_batch}
+    made = make_rule(rule) if isinstance(rule, str) else rule
+    how = {"rule": made, "optimizer": optimizer, "batch_size": BATCH_SIZE, "last_batch": last_batch}
     export_bundle(network, path=path, target=make_target(target, threads=threads), **how)  # type: ignore[arg-type]
     return open_bundle(path)

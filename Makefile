@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo demo-mcu test test-more cpp-headers soak lint docs drawings bench bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo demo-mcu test test-more cpp-headers soak lint docs drawings bench bench-bfloat16 bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -24,6 +24,7 @@ help:
 	@echo "            bench-compile: steps against torch.compile; bench-forms: forms of convolution gradients;"
 	@echo "            bench-peer: against onnxruntime-training, which needs CPython 3.11"
 	@echo "            bench-images: loading a folder of images beside the training steps that it feeds"
+	@echo "            bench-bfloat16: training in bfloat16 against float32 and a plain PyTorch loop"
 	@echo "            bench-merged: merged models against PyTorch's own export"
 	@echo "            bench-mcu: instructions and bytes of training steps on an emulated microcontroller"
 	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
@@ -112,6 +113,9 @@ bench: setup
 
 bench-compile: setup
 	$(BIN)/python bench/step_speed.py --compiled
+
+bench-bfloat16: setup
+	$(BIN)/python bench/bfloat16.py --compiled bll
 
 bench-forms: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/convolution_forms.py

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from contenders import Run
 
@@ -15,14 +15,16 @@ _TURN_S = 0.02
 _PAUSE_S = 0.005
 
 
-def medians(runs: Mapping[str, Run], budget_s: float, least: int = 5) -> dict[str, float]:
+def medians(
+    runs: Mapping[str, Run], budget_s: float, least: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median time of one call of each in seconds.
 
     The contenders take turns, so that a disturbance of the machine hits all of them; each turn starts with a call that does
     not count, unless that alone fills it, and gives one figure: the mean of its calls. Turns are taken until the budget is
-    used, at least `least`.
+    used, at least `least`. The clock that times them is told in seconds.
     """
-    lengths = {name: _warm(run) for name, run in runs.items()}
+    lengths = {name: _warm(run, clock) for name, run in runs.items()}
     calls = {name: max(1, round(_TURN_S / length)) for name, length in lengths.items()}
     figures: dict[str, list[float]] = {name: [] for name in runs}
     end = time.perf_counter() + budget_s
@@ -33,20 +35,20 @@ def medians(runs: Mapping[str, Run], budget_s: float, least: int = 5) -> dict[st
                 time.sleep(_PAUSE_S)
                 if calls[name] > 1:
                     run()
-                figures[name].append(_mean(run, calls[name]))
+                figures[name].append(_mean(run, calls[name], clock))
     finally:
         gc.enable()
     return {name: statistics.median(kept) for name, kept in figures.items()}
 
 
-def _warm(run: Run) -> float:
+def _warm(run: Run, clock: Callable[[], float]) -> float:
     """Time of a call once warm."""
     run()
-    return min(_mean(run, 1) for _ in range(2))
+    return min(_mean(run, 1, clock) for _ in range(2))
 
 
-def _mean(run: Run, calls: int) -> float:
-    start = time.perf_counter()
+def _mean(run: Run, calls: int, clock: Callable[[], float]) -> float:
+    start = clock()
     for _ in range(calls):
         run()
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import subprocess
@@ -46,6 +47,15 @@ def test_a_tuning_freezes_a_block_and_a_layer(tmp_path: Path) -> None:
     first, last = run("fine-tune", tmp_path)
     assert re.fullmatch(r"block0 state 0, frozen [1-9]\d* bytes, reports \[\]", first)
     assert re.fullmatch(r"block1 state [1-9]\d*, frozen [1-9]\d* bytes, reports \['loss'\]", last)
+
+
+def test_training_in_bfloat16_is_one_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (train,) = Document("docs/how-to/train-in-bfloat16.md").commands()
+    result = CliRunner().invoke(app, [*train[1:], "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads((tmp_path / "runs" / "half" / "run.json").read_text("utf-8"))
+    assert (told["precision"], told["channels_last"]) == ("bfloat16", True)
 
 
 def test_rules_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

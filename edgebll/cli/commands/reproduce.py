@@ -74,7 +74,7 @@ def reproduce(
         seeds=seeds,
         only=only or (),
         at_once=at_once if parallel is None else parallel,
-        how={"device": place, "compile": _compiles(compile, place), "channels_last": in_channels_last(place, scale)},
+        how={"device": place, "compile": _compiles(compile, place), "channels_last": in_channels_last(place)},
         minutes=minutes,
         data_dir=data_dir,
         say=say,

@@ -111,7 +111,7 @@ def train(
     evaluate_epochs: EvaluateEpochsOption = 1,
     device: DeviceOption = "cpu",
     compile: CompileOption = False,
-    channels_last: ChannelsLastOption = False,
+    channels_last: ChannelsLastOption = None,
     data_dir: DataDirOption = None,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,

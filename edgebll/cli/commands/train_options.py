@@ -140,10 +140,12 @@ CompileOption = Annotated[
     typer.Option("--compile/--no-compile", help="Compile the steps: minutes at first, then faster, on GPUs above all."),
 ]
 ChannelsLastOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--channels-last/--channels-first",
-        help="How maps lie in memory; GPUs' half-precision convolutions want channels last.",
+        help="How maps lie in memory; half-precision convolutions want channels last. [default: last in bfloat16, and in mixed "
+        "on GPUs]",
+        show_default=False,
     ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already at --out.")]

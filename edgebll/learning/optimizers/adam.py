@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.learning.optimizers.arithmetic import Arithmetic, arithmetic
 from edgebll.learning.optimizers.optimizer import Optimizer, Tensors, check_not_negative
 
 MEAN, SQUARE = "moment1.", "moment2."
@@ -71,12 +72,14 @@ class Adam(Optimizer):
         root = weight2.sqrt()
         size, epsilon = lr * root / weight1, self.epsilon * root
         result = {MEAN_WEIGHT: weight1, SQUARE_WEIGHT: weight2}
+        how = arithmetic()
         for name, value in parameters.items():
             gradient = self.decayed_gradient(gradients[name], value)
-            mean, square = moments[MEAN + name], moments[SQUARE + name]
-            result[MEAN + name] = mean = mean + rate1 * (gradient - mean)
-            result[SQUARE + name] = square = square + rate2 * (gradient * gradient - square)
-            result[name] = self.decayed_value(value, lr) - size * (mean / (square.sqrt() + epsilon))
+            mean = result[MEAN + name] = _towards(moments[MEAN + name], gradient, rate1, how)
+            square = result[SQUARE + name] = _towards(moments[SQUARE + name], gradient * gradient, rate2, how)
+            deviation = square.sqrt()
+            step = size * (mean / how.total(deviation, epsilon, deviation))
+            result[name] = how.difference(self.decayed_value(value, lr), step)
         return result
 
     def decayed_gradient(self, gradient: Tensor, value: Tensor) -> Tensor:
@@ -86,6 +89,12 @@ class Adam(Optimizer):
     def decayed_value(self, value: Tensor, lr: Tensor) -> Tensor:
         """The parameter with the weight decay that bypasses the moments."""
         return value
+
+
+def _towards(average: Tensor, value: Tensor, rate: float, how: Arithmetic) -> Tensor:
+    """A moving average, moved towards a value."""
+    change = how.scaled(rate, value - average)
+    return how.total(average, change, change)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.learning.optimizers.arithmetic import Arithmetic, arithmetic
 from edgebll.learning.optimizers.optimizer import Optimizer, Tensors, check_not_negative
 
 MOMENTUM = "momentum."
@@ -55,15 +56,26 @@ class SGD(Optimizer):
 
     def descend(self, parameters: Tensors, gradients: Tensors, moments: Tensors, lr: Tensor) -> dict[str, Tensor]:
         """One step; see the class."""
-        result = {}
+        result, how = {}, arithmetic()
         for name, value in parameters.items():
-            gradient = gradients[name]
-            if self.weight_decay:
-                gradient = gradient + self.weight_decay * value
-            direction = gradient
-            if self.momentum:
-                moment = self.momentum * moments[MOMENTUM + name] + gradient
+            moment = moments[MOMENTUM + name] if self.momentum else None
+            result[name], moment = self._moved(value, gradients[name], moment, lr, how)
+            if moment is not None:
                 result[MOMENTUM + name] = moment
-                direction = gradient + self.momentum * moment if self.nesterov else moment
-            result[name] = value - lr * direction
         return result
+
+    def _moved(
+        self, value: Tensor, gradient: Tensor, moment: Tensor | None, lr: Tensor, how: Arithmetic
+    ) -> tuple[Tensor, Tensor | None]:
+        """New value and moment of one parameter; a function, so that its temporaries are free for the next."""
+        if self.weight_decay:
+            decay = how.scaled(self.weight_decay, value)
+            gradient = how.total(gradient, decay, decay)
+        direction = gradient
+        if moment is not None:
+            kept = how.scaled(self.momentum, moment)
+            direction = moment = how.total(kept, gradient, kept)
+            if self.nesterov:
+                ahead = how.scaled(self.momentum, moment)
+                direction = how.total(gradient, ahead, ahead)
+        return how.difference(value, lr * direction), moment

@@ -14,7 +14,7 @@ from edgebll.kernel.support.bounds import PROCESSES
 from edgebll.learning.reproduce.cells import cells_of
 from edgebll.learning.reproduce.one_run import DONE, FAILED, SKIPPED
 from edgebll.learning.reproduce.parameters import check_told
-from edgebll.learning.reproduce.recipe import FULL, MEDIUM, Recipe
+from edgebll.learning.reproduce.recipe import FULL, Recipe
 from edgebll.learning.reproduce.recipe_file import read_recipe
 from edgebll.learning.reproduce.report import REPORT, write_results
 from edgebll.learning.reproduce.results import results
@@ -151,21 +151,20 @@ def work_of(
         seeds=seeds,
         only=only or (),
         at_once=(usable_cores() if place == CPU else 1) if jobs is None else jobs,
-        how={"device": place, "compile": compile, "channels_last": in_channels_last(place, scale)},
+        how={"device": place, "compile": compile, "channels_last": in_channels_last(place)},
         minutes=minutes,
         data_dir=None if data_dir is None else Path(data_dir),
         say=progress or (lambda _: None),
     )
 
 
-def in_channels_last(device: str, scale: str) -> bool:
-    """Whether maps have their channels last: on a GPU, and on processors where products are in bfloat16, at medium scale.
+def in_channels_last(device: str) -> bool | None:
+    """Whether maps have their channels last: always on a GPU, on a processor (None) where that pays, which is in bfloat16.
 
     Args:
         device: where runs are trained.
-        scale: the name of one.
     """
-    return device != CPU or scale == MEDIUM
+    return True if device != CPU else None
 
 
 def planned(

@@ -76,7 +76,8 @@ class TrainConfig:
         evaluate_epochs: an evaluation after every so many epochs, and after the last one.
         device: "cpu", "cuda" or "auto", which is a GPU where there is one.
         compile: whether steps are compiled.
-        channels_last: whether maps lie with their channels side by side, see `edgebll.learning.training.torch_device`.
+        channels_last: whether maps lie with their channels side by side, see `edgebll.learning.training.torch_device`; None
+            where that pays.
         code: "task", "network", "rule" or "optimizer" -> where it was found, for those of a user's own.
 
     Raises:
@@ -107,7 +108,7 @@ class TrainConfig:
     evaluate_epochs: int = 1
     device: str = "cpu"
     compile: bool = False
-    channels_last: bool = False
+    channels_last: bool | None = None
     code: dict[str, CodeOrigin] = field(default_factory=dict)
     fine_tuning: FineTuning = field(default_factory=FineTuning)
     weights: StartWeights = field(default_factory=StartWeights)

@@ -75,7 +75,7 @@ def train(
     evaluate_epochs: int = 1,
     device: str = "cpu",
     compile: bool = False,
-    channels_last: bool = False,
+    channels_last: bool | None = None,
     data_dir: Place | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -135,7 +135,7 @@ def train(
         evaluate_epochs: an evaluation after every so many epochs, and after the last one.
         device: "cpu", "cuda" or "auto"; only "cpu" gives the same bits every time.
         compile: compile the steps.
-        channels_last: how maps lie in memory.
+        channels_last: whether maps have their channels last in memory; by default where that pays, which is in bfloat16.
         data_dir: folder with the data set's files.
         overwrite: replace a run that is already at `out`.
         resume: go on with the unfinished run at `out`.

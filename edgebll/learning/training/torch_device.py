@@ -53,13 +53,25 @@ def why_no_compiler(device: str) -> str:
     return ""
 
 
+def pays_channels_last(precision: str, device: str) -> bool:
+    """Whether maps are to have their channels last unless a run is told otherwise: for convolutions in half precision.
+
+    Processors have none in float16, and float32 keeps its bits.
+
+    Args:
+        precision: a name of `edgebll.learning.PRECISIONS`.
+        device: CPU or CUDA.
+    """
+    return precision == "bfloat16" or (precision == "mixed" and device == CUDA)
+
+
 @dataclass(frozen=True)
 class TensorPlacement:
     """Where tensors of a run lie.
 
     Attributes:
         device: of all of them.
-        channels_last: whether maps (B, C, H, W) and kernels have their channels side by side in memory, which GPUs'
+        channels_last: whether maps (B, C, H, W) and kernels have their channels side by side in memory, which
             half-precision convolutions want; shapes, names and files are the same either way.
         fetch_steps: metrics are fetched at least every so many steps.
     """
@@ -69,9 +81,9 @@ class TensorPlacement:
     fetch_steps: int = 1
 
     @classmethod
-    def on(cls, device: str, channels_last: bool = False) -> TensorPlacement:
-        """That of a device that `resolve_device` returned."""
-        return cls(torch.device(device), channels_last, 1 if device == CPU else _GPU_FETCH_STEPS)
+    def on(cls, device: str, channels_last: bool | None = False) -> TensorPlacement:
+        """That of a device that `resolve_device` returned; None, as in a run that was never begun, is False."""
+        return cls(torch.device(device), bool(channels_last), 1 if device == CPU else _GPU_FETCH_STEPS)
 
     def put(self, value: Tensor) -> Tensor:
         """The tensor as it lies here; itself where it already does."""

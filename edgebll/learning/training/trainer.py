@@ -30,7 +30,7 @@ from edgebll.learning.training.checkpoint import (
 from edgebll.learning.training.config import RunRecord, TrainConfig, parse_run
 from edgebll.learning.training.evaluate import check_fits
 from edgebll.learning.training.run_constants import save_constants
-from edgebll.learning.training.torch_device import resolve_device, why_no_compiler
+from edgebll.learning.training.torch_device import pays_channels_last, resolve_device, why_no_compiler
 from edgebll.learning.training.trained_model import new_model, rebuild_model
 from edgebll.learning.training.training_loop import TrainingLoop
 
@@ -132,8 +132,10 @@ def resume(
 
 
 def _placed(config: TrainConfig) -> TrainConfig:
-    """The config with the device that is meant; raises ConfigError if it cannot be computed on as the config says."""
+    """The config with the device and layout that are meant; raises ConfigError if it cannot be computed so."""
     config = replace(config, device=resolve_device(config.device))
+    if config.channels_last is None:
+        config = replace(config, channels_last=pays_channels_last(config.precision, config.device))
     lacks = why_no_compiler(config.device) if config.compile else ""
     if lacks:
         raise ConfigError(f"the steps cannot be compiled, for {lacks}; install it or do not compile")

@@ -18,7 +18,7 @@ from edgebll.learning import RULES, make_rule
 from edgebll.learning.training import Listener, TrainConfig, compiled, load_run, resume, train
 from edgebll.learning.training import training_loop as loop
 from edgebll.learning.training.checkpoint import digest
-from edgebll.learning.training.torch_device import TensorPlacement, resolve_device
+from edgebll.learning.training.torch_device import TensorPlacement, pays_channels_last, resolve_device
 
 HAS_GPU = torch.cuda.is_available()
 
@@ -75,8 +75,8 @@ def slow_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Seldom(TensorPlacement):
         @classmethod
-        def on(cls, device: str, channels_last: bool = False) -> TensorPlacement:
-            return cls(torch.device(device), channels_last, fetch_steps=3)
+        def on(cls, device: str, channels_last: bool | None = False) -> TensorPlacement:
+            return cls(torch.device(device), bool(channels_last), fetch_steps=3)
 
     monkeypatch.setattr(loop, "TensorPlacement", Seldom)
 
@@ -160,6 +160,16 @@ def test_a_compiled_run_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.
     plain = train(replace(config, compile=False), tmp_path / "plain")
     assert plain["compile"] is False
     assert plain["loss"] == pytest.approx(summary["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("precision", "last"), [("float32", False), ("bfloat16", True)])
+def test_channels_are_last_where_that_pays_unless_told_otherwise(tmp_path: Path, precision: str, last: bool) -> None:
+    """The run keeps what was found, so that it goes on as it began; on a GPU also in mixed precision."""
+    config = replace(QUICK, precision=precision, epochs=1, limit=32)
+    assert train(config, tmp_path / "run")["channels_last"] is last
+    assert load_run(tmp_path / "run").config.channels_last is last
+    assert train(replace(config, channels_last=not last), tmp_path / "told")["channels_last"] is not last
+    assert [pays_channels_last("mixed", device) for device in ("cpu", "cuda")] == [False, True]
 
 
 def test_a_run_goes_on_elsewhere(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.support.atomic_files import write_atomic, write_json
 from edgebll.learning.reproduce.differences import ranked
 from edgebll.learning.reproduce.markdown_tables import NONE, difference, figure, percent, signed, table
-from edgebll.learning.reproduce.recipe import ACCURACY, COST, FULL, OURS
+from edgebll.learning.reproduce.recipe import ACCURACY, COST, FULL, OURS, SCALES
 
 RESULTS, REPORT = "results.json", "RESULTS.md"
 #: Runtimes of a table of costs, with what they are called.
@@ -51,7 +51,7 @@ def write_results(out: Path, document: Document) -> None:
 
 
 def read_results(out: Path) -> list[dict[str, Any]]:
-    """All tables in the folder `out`.
+    """All tables in the folder `out`, those of the largest scale first: small ones never stand between others.
 
     Raises:
         BundleError: one is damaged.
@@ -62,7 +62,7 @@ def read_results(out: Path) -> list[dict[str, Any]]:
             documents.append(json.loads(path.read_bytes()))
         except (OSError, ValueError) as error:
             raise BundleError(f"{path} cannot be read ({error}); remove it and run that table again") from error
-    return documents
+    return sorted(documents, key=lambda document: SCALES.index(document["scale"]))
 
 
 def report(documents: Sequence[Document]) -> str:

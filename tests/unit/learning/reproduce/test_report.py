@@ -82,7 +82,10 @@ def test_a_folder_holds_several_tables(tmp_path: Path, monkeypatch: pytest.Monke
     out = tmp_path / "out"
     write_results(out, found)
     write_results(out, {**found, "table": "another", "title": "Another table"})
+    write_results(out, {**found, "scale": "medium"})
     text = (out / "RESULTS.md").read_text("utf-8")
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert titles == ["## Tiny table (medium scale)", "## Another table (small scale)", "## Tiny table (small scale)"]
     assert "## Another table (small scale)" in text
     assert text == report(json.loads((out / "results.json").read_text("utf-8")))
     (out / "tiny" / "small" / "results.json").write_text("{")

@@ -45,7 +45,12 @@ enum edgebll_profile { EDGEBLL_PROFILE_SMALL = 1, EDGEBLL_PROFILE_EXACT = 2, EDG
 #define EDGEBLL_PROFILE EDGEBLL_PROFILE_EXACT
 #endif
 
+/* The newest version of plans that this runtime reads: 2 is that of plans in int8. */
+#ifdef EDGEBLL_WITHOUT_INT8
+#define EDGEBLL_PLAN_VERSION 1
+#else
 #define EDGEBLL_PLAN_VERSION 2
+#endif
 #define EDGEBLL_MAX_RANK 6
 #define EDGEBLL_REGISTERS 8
 #define EDGEBLL_MAX_OPERANDS 16

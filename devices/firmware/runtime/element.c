@@ -11,7 +11,7 @@ static void load(const struct edgebll_lane *d, const struct edgebll_lane *a, uin
     for (; n != 0; n--, to += d->step, at += way) {
         int32_t whole;
         if (edgebll_size_of(where) == 1) {
-            *to = edgebll_is_int8(where) ? (float)*at - (float)((*at & 128) * 2) : (float)*at;
+            *to = edgebll_is_int8(where) ? (float)(*at ^ 128) - 128.0f : (float)*at;
             continue;
         }
         memcpy(&whole, at, 4);
@@ -31,9 +31,15 @@ static void store(const struct edgebll_lane *d, uint32_t where, const struct edg
     const float *at = (const float *)(const void *)a->at;
     const uint32_t size = edgebll_size_of(where);
     uint8_t *to = d->at;
+#ifndef EDGEBLL_WITHOUT_INT8
+    if (edgebll_is_int8(where)) {
+        edgebll_store_int8(d, a, n);
+        return;
+    }
+#endif
     for (; n != 0; n--, at += a->step, to += d->step * (int32_t)size) {
         int32_t whole[2];
-        whole[0] = size != 1 ? cut(*at, -2147483648.0f, 2147483520.0f) : edgebll_is_int8(where) ? edgebll_to_int8(*at) : cut(*at, 0.0f, 255.0f);
+        whole[0] = size == 1 ? cut(*at, 0.0f, 255.0f) : cut(*at, -2147483648.0f, 2147483520.0f);
         whole[1] = whole[0] < 0 ? -1 : 0;
         if (where >> 2 == FLOAT32) memcpy(to, at, 4);
         else if (size == 1) *to = (uint8_t)whole[0];
@@ -64,7 +70,7 @@ static float value_of(int code, const float *at_a, const float *b, const float *
     case EXP: return edgebll_exp(a);
     case LOG: return edgebll_log(a);
 #ifndef EDGEBLL_WITHOUT_INT8
-    case TO_INT8: return (float)edgebll_to_int8(a);
+    case TO_INT8: return edgebll_to_int8(a);
 #endif
     case RELU: return a < 0.0f ? 0.0f : a;
     case GATE: return *b > 0.0f ? a : 0.0f;

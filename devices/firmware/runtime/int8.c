@@ -1,5 +1,7 @@
 /* Sums of products of int8, and the rounding to int8. Integers: no order of a sum is another. */
 #define EDGEBLL_OFTEN
+#include <string.h>
+
 #include "sum_loops.h"
 
 /* Built without int8 this file would be empty, which C has no word for. */
@@ -7,17 +9,38 @@ typedef int edgebll_int8_is_here;
 
 #ifndef EDGEBLL_WITHOUT_INT8
 
-int32_t edgebll_to_int8(float x)
+/* The byte of a float: beside 1.5 * 2^23 floats are whole numbers, so that an addition rounds, and its lowest byte is the number's. */
+static inline uint8_t byte_of(float x)
 {
-    if (x != x) return 0;
-    if (x <= -128.0f) return -128;
-    if (x >= 127.0f) return 127;
-    /* Beside 1.5 * 2^23 floats are whole numbers, so this addition rounds. */
-    return (int32_t)((x + 12582912.0f) - 12582912.0f);
+    const float low = x < -128.0f ? -128.0f : x, sum = (low > 127.0f ? 127.0f : low) + 12582912.0f;
+    uint32_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    return x == x ? (uint8_t)bits : 0;
 }
 
-/* Four lanes; `across` leads from one to the next, 0 to the same one. */
-APART void four(const struct edgebll_products *p, const int8_t *b0, int32_t across, float *to, int32_t step)
+float edgebll_to_int8(float x)
+{
+    return (float)(byte_of(x) ^ 128) - 128.0f;
+}
+
+void edgebll_store_int8(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t n)
+{
+    const float *at = (const float *)(const void *)a->at;
+    uint8_t *to = d->at;
+    for (; n != 0; n--, at += a->step, to += d->step) *to = byte_of(*at);
+}
+
+APART float one(const struct edgebll_products *p, const int8_t *b)
+{
+    const int8_t *a = (const int8_t *)p->shared;
+    const int32_t way_a = p->loops.way_a, way_b = p->loops.way_b;
+    int32_t sum = 0;
+    ALL_TERMS((sum += *a * *b, MOVE_TWO(way_a, way_b)), MOVE_TWO(skip_a, skip_b));
+    return (float)sum;
+}
+
+/* Four lanes; `across` leads from one to the next. */
+APART void four_anywhere(const struct edgebll_products *p, const int8_t *b0, int32_t across, float *to, int32_t step)
 {
     const int8_t *a = (const int8_t *)p->shared, *b1 = b0 + across, *b2 = b1 + across, *b3 = b2 + across;
     const int32_t way_a = p->loops.way_a, way_b = p->loops.way_b;
@@ -26,19 +49,65 @@ APART void four(const struct edgebll_products *p, const int8_t *b0, int32_t acro
     to[0] = (float)s0, to[step] = (float)s1, to[2 * step] = (float)s2, to[3 * step] = (float)s3;
 }
 
+/* Four lanes that are neighbours. */
+APART void four_neighbours(const struct edgebll_products *p, const int8_t *b, float *to, int32_t step)
+{
+    const int8_t *a = (const int8_t *)p->shared;
+    const int32_t way_a = p->loops.way_a, way_b = p->loops.way_b;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, v;
+    ALL_TERMS((v = *a, s0 += v * b[0], s1 += v * b[1], s2 += v * b[2], s3 += v * b[3], MOVE_TWO(way_a, way_b)), MOVE_TWO(skip_a, skip_b));
+    to[0] = (float)s0, to[step] = (float)s1, to[2 * step] = (float)s2, to[3 * step] = (float)s3;
+}
+
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+/* Four products with four others, added to a sum: elements 0 and 2 of a word, then 1 and 3, two at a time. */
+static inline int32_t four_products(int32_t sum, uint32_t even, uint32_t odd, const int8_t *b)
+{
+    uint32_t word, half;
+    memcpy(&word, b, 4);
+    __asm__("sxtb16 %0, %1" : "=r"(half) : "r"(word));
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(even), "r"(half));
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(half) : "r"(word));
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(odd), "r"(half));
+    return sum;
+}
+
+/* Four lanes of which all terms lie side by side, in both factors. */
+APART void four_in_line(const struct edgebll_products *p, const int8_t *b0, int32_t across, float *to, int32_t step)
+{
+    const int8_t *a = (const int8_t *)p->shared, *b1 = b0 + across, *b2 = b1 + across, *b3 = b2 + across;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, left = p->terms;
+    for (; left >= 4; left -= 4, a += 4, b0 += 4, b1 += 4, b2 += 4, b3 += 4) {
+        uint32_t word, even, odd;
+        memcpy(&word, a, 4);
+        __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
+        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+        s0 = four_products(s0, even, odd, b0), s1 = four_products(s1, even, odd, b1);
+        s2 = four_products(s2, even, odd, b2), s3 = four_products(s3, even, odd, b3);
+    }
+    for (; left != 0; left--, a++) s0 += *a * *b0++, s1 += *a * *b1++, s2 += *a * *b2++, s3 += *a * *b3++;
+    to[0] = (float)s0, to[step] = (float)s1, to[2 * step] = (float)s2, to[3 * step] = (float)s3;
+}
+#else
+#define four_in_line four_anywhere
+#endif
+
 void edgebll_int8_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
 {
     const int8_t *lanes = (const int8_t *)p->lanes;
+    const int in_line = p->loops.way_a == 1 && p->loops.way_b == 1 && p->loops.count[2] == p->terms;
     if (p->terms == 0) {
         for (; n != 0; n--, to += step) *to = 0.0f;
         return;
     }
-    for (; n != 0 && n < 4; n--, lanes += p->across, to += step) four(p, lanes, 0, to, 0);
+    for (; n != 0 && n < 4; n--, lanes += p->across, to += step) *to = one(p, lanes);
     while (n != 0) {
         /* As in edgebll_sums, the last lanes are summed twice where they do not fill a group. */
         const int32_t back = n < 4 ? (int32_t)(4 - n) : 0;
         lanes -= back * p->across, to -= back * step, n += (uint32_t)back;
-        four(p, lanes, p->across, to, step);
+        if (in_line) four_in_line(p, lanes, p->across, to, step);
+        else if (p->across == 1) four_neighbours(p, lanes, to, step);
+        else four_anywhere(p, lanes, p->across, to, step);
         lanes += 4 * p->across, to += 4 * step, n -= 4;
     }
 }

@@ -23,10 +23,8 @@ int edgebll_plan_needs(const void *bytes, uint32_t length, uint32_t *state_bytes
     const uint8_t *at = bytes;
     if (length < HEADER_BYTES + CRC_BYTES) return EDGEBLL_SHORT;
     if (memcmp(at, "EBPL", 4) != 0) return EDGEBLL_MAGIC;
-    if (at[4] < 1 || at[4] > EDGEBLL_PLAN_VERSION || (at[5] != 2 && at[5] != 4) || at[6] > 2) return EDGEBLL_VERSION;
-#ifdef EDGEBLL_WITHOUT_INT8
-    if (at[4] > 1) return EDGEBLL_INT8;
-#endif
+    if (at[4] < 1 || at[4] > INT8_VERSION || (at[5] != 2 && at[5] != 4) || at[6] > 2) return EDGEBLL_VERSION;
+    if (at[4] > EDGEBLL_PLAN_VERSION) return EDGEBLL_INT8;
     *state_bytes = edgebll_load32(at + 12);
     *arena_bytes = edgebll_load32(at + 16);
     return EDGEBLL_OK;

@@ -23,7 +23,7 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
-enum { HEADER_BYTES = 28, PORT_BYTES = 12, CRC_BYTES = 4 };
+enum { HEADER_BYTES = 28, PORT_BYTES = 12, CRC_BYTES = 4, INT8_VERSION = 2 };
 enum { KERNEL_ELEMENT = 1, KERNEL_REDUCE, KERNEL_GEMM, KERNEL_CONV, KERNEL_GATHER };
 enum { REDUCE_MAXIMUM = 1, REDUCE_LANE_KEPT = 2 };
 enum { ARENA, STATE, CONSTANTS };
@@ -136,7 +136,9 @@ void edgebll_int8_sums(const struct edgebll_products *products, float *to, int32
 #define edgebll_int8_sums(products, to, step, n) ((void)0)
 #endif
 /* Rounds to nearest, halves to even, and cuts to -128 ... 127; NaN becomes 0. */
-int32_t edgebll_to_int8(float x);
+float edgebll_to_int8(float x);
+/* STORE of n numbers to int8. */
+void edgebll_store_int8(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t n);
 
 float edgebll_exp(float x);
 float edgebll_log(float x);

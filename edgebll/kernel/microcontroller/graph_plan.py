@@ -12,6 +12,7 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller import element_nodes, int8_nodes, product_nodes, reduction_nodes, shape_nodes  # noqa: F401  (they register)
 from edgebll.kernel.microcontroller.arrangement import Arrangement, arranged
 from edgebll.kernel.microcontroller.buffer_places import PLAN_DTYPES, BufferPlaces
+from edgebll.kernel.microcontroller.constant_folding import with_folded_constants
 from edgebll.kernel.microcontroller.dependencies import in_order
 from edgebll.kernel.microcontroller.emission import Emitter, fits
 from edgebll.kernel.microcontroller.expressions import load
@@ -120,7 +121,8 @@ class _Planning:
         state_offsets = {self.buffers[name]: at for name, at in self.places.items() if name in self.buffers}
         placement = BufferPlaces({**found.offsets, **state_offsets})
         emitter = Emitter(placement)
-        kernels = tuple(emitter.kernel(kernel) for kernel in found.order)
+        order = map(with_folded_constants, found.order) if self.graph == INT8_GRAPH else found.order
+        kernels = tuple(emitter.kernel(kernel) for kernel in order)
         inputs, outputs = self.signature.inputs, self.signature.outputs
         given = tuple(TensorPlace(t, found.offsets[self.buffers[t.name]]) for t in inputs if t.name not in self.places)
         left = tuple(TensorPlace(t, found.offsets[results[t.name]]) for t in outputs if t.name in results)

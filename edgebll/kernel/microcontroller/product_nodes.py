@@ -13,7 +13,7 @@ from edgebll.kernel.microcontroller.expressions import SUM, Expression, load, nu
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, WindowSum
 from edgebll.kernel.microcontroller.scaled_views import ScaledView, times_scales
 from edgebll.kernel.microcontroller.translation import Translation, translates
-from edgebll.kernel.microcontroller.views import StridedView, dense_strides
+from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer, StridedView, dense_strides
 
 #: Loops of a product, that over its terms left out.
 _MOST_AXES = 5
@@ -42,7 +42,7 @@ def _gemm(t: Translation, node: Node) -> None:
 
 def _product(t: Translation, node: Node, first: ScaledView, second: ScaledView, result: Expression) -> None:
     """A product of matrices; `result` is what becomes of each sum."""
-    a, b = first.view, second.view
+    a, b = first.view, _terms_in_line(second.view)
     if a.shape[-1] != b.shape[-2]:
         raise BundleError(f"a matrix of shape {list(a.shape)} does not fit one of {list(b.shape)}")
     whole = shape = (*a.shape[:-1], b.shape[-1])
@@ -59,6 +59,17 @@ def _product(t: Translation, node: Node, first: ScaledView, second: ScaledView, 
     else:
         made = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
         t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
+
+
+def _terms_in_line(b: StridedView) -> StridedView:
+    """A constant of int8 laid out so that what is summed lies side by side: the runtime takes four such terms at once."""
+    content = b.buffer.content
+    if content is None or b.buffer.dtype != "int8" or b.strides[-2] == 1:
+        return b
+    turned = np.ascontiguousarray(np.swapaxes(content.reshape(-1)[b.addresses()], -1, -2))
+    rank = len(b.shape)
+    buffer = PlannedBuffer(b.buffer.name, turned.shape, BufferRole.CONSTANT, "int8", turned)
+    return buffer.whole().permuted((*range(rank - 2), rank - 1, rank - 2))
 
 
 def _with_sum(result: Expression, value: Expression) -> Expression:

@@ -72,10 +72,9 @@ def times_scales(value: Expression, scales: Sequence[StridedView]) -> Expression
     """
     if not scales:
         return value
-    held = [_held(scale) for scale in scales]
-    known = [one for one in held if one is not None]
-    if len(known) == len(held):
-        return Expression("mul", (value, _constant(reduce(np.multiply, known), scales[0].shape)))
+    known = [one for one in map(held, scales) if one is not None]
+    if len(known) == len(scales):
+        return Expression("mul", (value, constant(reduce(np.multiply, known), scales[0].shape)))
     for scale in scales:
         value = Expression("mul", (value, load(scale)))
     return value
@@ -87,12 +86,16 @@ def inverse(scale: StridedView) -> Expression:
     Args:
         scale: as a view of the floats' grid.
     """
-    held = _held(scale)
-    return Expression("reciprocal", (load(scale),)) if held is None else _constant(np.reciprocal(held), scale.shape)
+    known = held(scale)
+    return Expression("reciprocal", (load(scale),)) if known is None else constant(np.reciprocal(known), scale.shape)
 
 
-def _held(view: StridedView) -> Array | None:
-    """The elements of a constant, what is repeated once: of its shape, with 1 along such axes."""
+def held(view: StridedView) -> Array | None:
+    """The elements of a constant, what is repeated once: of its shape, with 1 along such axes. None where it is no constant.
+
+    Args:
+        view: of a constant, or of anything else.
+    """
     content = view.buffer.content
     if content is None:
         return None
@@ -101,6 +104,12 @@ def _held(view: StridedView) -> Array | None:
     return found
 
 
-def _constant(content: Array, shape: Sequence[int]) -> Expression:
+def constant(content: Array, shape: Sequence[int]) -> Expression:
+    """Numbers at every position of a grid.
+
+    Args:
+        content: of its shape, with 1 along axes where they repeat; leading ones may be missing.
+        shape: of the grid.
+    """
     buffer = PlannedBuffer("scale", content.shape, BufferRole.CONSTANT, "float32", content.astype(np.float32))
     return load(buffer.whole().expanded(shape))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from support.c_runtime import run_in_c
 
+from edgebll.kernel.microcontroller.ordered_reference import run_ordered
 from edgebll.kernel.microcontroller.plan_check import check_plan, find_fault
 from edgebll.kernel.microcontroller.plan_faults import PlanFault
 from edgebll.kernel.microcontroller.plan_format import decode, encode
@@ -118,3 +121,25 @@ def test_a_runtime_without_int8_takes_no_int8_from_a_plan_that_says_it_has_none(
 
 def test_plans_say_by_their_version_whether_they_need_int8() -> None:
     assert [encode(plan_of(kernel))[4] for kernel in (FLOATS, *GOOD.values())] == [1, 2, 2, 2, 2]
+
+
+def test_rounding_is_to_nearest_halves_to_even_cut_and_without_nan() -> None:
+    halves = [whole + 0.5 for whole in range(-130, 130)]
+    values = [*halves, 0.49999997, -0.0, -0.3, 126.99, 127.49, 300.0, -300.0, 3e38, math.inf, -math.inf, math.nan, 1e-40]
+    count = len(values)
+    source, floats, numbers = (Operand(ARENA, at, (1,)) for at in (0, count, 8 * count))
+    steps = (Instruction(Code.TO_INT8, 9, 8), Instruction(Code.STORE, 10, 8))
+    kernel = ElementKernel((count,), (source, floats, replace(numbers, dtype=INT8)), steps)
+    plan = GraphPlan(StepGraph.FORWARD, 0, 16 * count, (), b"", (kernel,))
+    given_bits = np.array(values, "<f4").view("<u4")
+    given_bits[values.index(math.inf) + 2] |= 0x55  # a NaN may carry anything
+    arena = bytearray(given_bits.tobytes() + bytes(12 * count))
+    own = np.frombuffer(bytes(arena), np.uint8).copy()
+    assert run_in_c(encode(plan), bytearray(), arena) == (0, 0)
+    run_ordered(plan, np.zeros(0, np.uint8), own)
+    wanted = np.array([0 if math.isnan(v) else round(min(max(v, -128.0), 127.0)) for v in values])
+    for found in (bytes(arena), own.tobytes()):
+        given = np.frombuffer(found, "<f4")[count : 2 * count]
+        np.testing.assert_array_equal(given, wanted)
+        assert not np.signbit(given[wanted == 0]).any()
+        np.testing.assert_array_equal(np.frombuffer(found, "i1")[8 * count : 9 * count], wanted)

@@ -6,6 +6,7 @@ it, so none is accepted that makes the arena larger by what it keeps alive.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from edgebll.kernel.microcontroller.dependencies import in_order, is_allowed
 from edgebll.kernel.microcontroller.hoisting import hoisted
 from edgebll.kernel.microcontroller.kernels import PlannedKernel
 from edgebll.kernel.microcontroller.lifetimes import peak_bytes, storages
-from edgebll.kernel.microcontroller.merging import absorbed, inlined
+from edgebll.kernel.microcontroller.merging import absorbed, inlined, joined
 from edgebll.kernel.microcontroller.recomputing import recomputed
 from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer
 from edgebll.kernel.microcontroller.work import total_work
@@ -21,6 +22,8 @@ from edgebll.kernel.microcontroller.work import total_work
 Cost = tuple[int, int]
 #: Kernels looked at in all trials together: more than networks for microcontrollers need. A plan is right without any trial.
 _EFFORT = 3_000_000
+#: Positions up to which beginning a kernel counts beside what it computes.
+_FEW = 256
 Kernels = list[PlannedKernel]
 
 
@@ -52,7 +55,7 @@ def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Iterator[Kernels
     """
     fusion = _Fusion(list(kernels), ends)
     while True:
-        while fusion.sweep() or fusion.hoist():
+        while fusion.sweep() or fusion.hoist() or fusion.join():
             pass
         yield fusion.kernels
         if not fusion.recompute():
@@ -87,6 +90,16 @@ class _Fusion:
                 current = None if new is None else new[-1]
                 any_hoisted = any_hoisted or new is not None
         return any_hoisted
+
+    def join(self) -> bool:
+        """Make one kernel of two small element programs that have nothing to do with each other; whether any were."""
+        small = [kernel for kernel in self.kernels if kernel.source is None and math.prod(kernel.shape) <= _FEW]
+        for index, first in enumerate(small):
+            for second in small[index + 1 :]:
+                one = joined(first, second)
+                if one is not None and self._accept([first, second], [one]):
+                    return True
+        return False
 
     def recompute(self) -> bool:
         """Compute something again in the place of keeping it, what saves most bytes an instruction; whether that saved any."""

@@ -106,6 +106,35 @@ def absorbed(
     return PlannedKernel(producer.shape, tuple(stores), producer.source, place)
 
 
+def joined(first: PlannedKernel, second: PlannedKernel) -> PlannedKernel | None:
+    """Two element programs over as many positions, which need nothing of each other, as one; None where they are no such.
+
+    Args:
+        first: one of them, whose place and grid both get.
+        second: the other one.
+    """
+    needs = set(first.reads) & set(second.writes) or set(second.reads) & set(first.writes)
+    if first.source is not None or second.source is not None or needs or not _same_axes(first.shape, second.shape):
+        return None
+    stores = [(view.reshaped(first.shape), _in_shape(result, first.shape)) for view, result in second.stores]
+    if any(view is None or result is None for view, result in stores):
+        return None
+    return PlannedKernel(first.shape, (*first.stores, *stores), None, first.place)  # type: ignore[arg-type]
+
+
+def _same_axes(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    return [size for size in first if size != 1] == [size for size in second if size != 1]
+
+
+def _in_shape(result: Expression, shape: tuple[int, ...]) -> Expression | None:
+    def move(leaf: Expression) -> Expression | None:
+        found = None if leaf.view is None else leaf.view.reshaped(shape)
+        return leaf if leaf.view is None else None if found is None else Expression(leaf.operator, view=found)
+
+    moved = rewritten([result], move)
+    return None if moved is None else moved[0]
+
+
 def _reader_places(read: StridedView, written: StridedView) -> Addresses | None:
     """At each position of what writes a buffer, the position (row-major) of what reads it; None if it reads some twice."""
     inverse = np.full(read.buffer.size, -1, np.int64)

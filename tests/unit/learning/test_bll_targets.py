@@ -17,7 +17,6 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.tasks import Classification
 from edgebll.learning import BLL, SGD, BlockPlace, make_steps
 from edgebll.learning.rules.bll.objective import FEEDBACK, BLLObjective
-from edgebll.learning.rules.bll.schedule import STEPS
 from edgebll.learning.rules.bll.variance import VARIANCE
 
 CLASSES, FEATURES = 4, 5
@@ -163,23 +162,29 @@ def test_too_few_features_for_equal_angles_are_refused() -> None:
         BLL(target="simplex").objective(BlockPlace(1, 4, (FEATURES,), 7)).feedback_state()
 
 
-@pytest.mark.parametrize(("kind", "factor"), [("decaying", lambda u: 2 * (1 - u)), ("growing", lambda u: 2 * u)])
-def test_the_match_follows_the_steps(kind: str, factor: Any) -> None:
-    """Six real steps, over four of which the weight runs; the state of the third goes on as if nothing had been between."""
+#: Learning rates of six steps, and how far each is: by four steps, and by how far the rate has fallen from its peak.
+RATES = (0.0, 0.05, 0.1, 0.08, 0.04, 0.0)
+PROGRESS = {4: (0.25, 0.5, 0.75, 1.0, 1.0, 1.0), 0: (1.0, 0.0, 0.0, 0.2, 0.6, 1.0)}
+
+
+@pytest.mark.parametrize("steps", PROGRESS)
+@pytest.mark.parametrize("kind", ["decaying", "growing"])
+@pytest.mark.parametrize("feedback", ["ema", "chain"])
+def test_the_match_follows_the_steps_or_the_learning_rate(feedback: str, kind: str, steps: int) -> None:
+    """Of real steps, whose weights are not moved; each goes on from the state that the one before gave."""
     x, y = torch.rand(8, 3, 16, 16), torch.eye(7)[torch.arange(8) % 7]
-    losses: dict[str, list[float]] = {}
-    for schedule in ("constant", kind):
-        options: dict[str, Any] = {} if schedule == "constant" else {"match_schedule": kind, "match_steps": 4}
-        step = make_steps(small_network("mlp", num_blocks=3), BLL(predict=1.0, **options), SGD(), 8)[0]
-        state, losses[schedule] = step.initial_state(), []
-        for number in range(6):
-            stepped = step(dict(state), x, y, {"lr": torch.tensor(0.0)})
-            state = stepped.state
-            losses[schedule].append(float(stepped.metrics[step.spec.metrics.index("loss_match")]))
-            if options:
-                assert float(state[STEPS]) == number + 1
-    for number, (plain, other) in enumerate(zip(losses["constant"], losses[kind], strict=True), 1):
-        assert other == pytest.approx(factor(min(1.0, number / 4)) * plain, rel=1e-5, abs=1e-7)
+    options: dict[str, Any] = {"feedback": feedback, "match_schedule": kind, "match_steps": steps}
+    network = small_network("mlp", num_blocks=2)
+    changing, plain = (make_steps(network, BLL(**own), SGD(), 8)[0] for own in (options, {"feedback": feedback}))
+    state, still = changing.initial_state(), plain.initial_state()
+    for rate, progress in zip(RATES, PROGRESS[steps], strict=True):
+        found, other = (step(own, x, y, {"lr": torch.tensor(rate)}) for step, own in ((changing, state), (plain, still)))
+        place = changing.spec.metrics.index("loss_match")
+        factor = 2 * (1 - progress) if kind == "decaying" else 2 * progress
+        assert float(found.metrics[place]) == pytest.approx(factor * float(other.metrics[place]), rel=1e-5, abs=1e-6)
+        assert float(other.metrics[place]) > 0
+        moved = {name: value for name, value in found.state.items() if name.startswith("feedback.")}
+        state, still = state | moved, still | {n: v for n, v in other.state.items() if n.startswith("feedback.")}
 
 
 def test_a_learnt_variance_and_the_entropy_are_the_information_of_gaussian_features() -> None:

@@ -68,7 +68,7 @@ class ChainedObjective(BLLObjective):
     def given(self, received: Tensors, x: Tensor) -> ChainedObjective:
         """With the next block's targets."""
         made = copy.copy(self)
-        made.x, made.above = x, received.get(self._came_as)
+        made.x, made.lr, made.above = x, received.get("lr"), received.get(self._came_as)
         return made
 
     def outgoing(self, feedback: Tensors, x: Tensor) -> dict[str, Tensor]:

@@ -39,6 +39,7 @@ class BLLObjective(Objective):
         self.place = place
         self.weight: Tensor | None = None
         self.x: Tensor | None = None
+        self.lr: Tensor | None = None
         terms = {
             "loss_match": rule.match,
             "loss_pred": rule.predict,
@@ -67,11 +68,9 @@ class BLLObjective(Objective):
         return PredictiveHead(place.output_shape, place.num_classes, rule.head_size)
 
     def given(self, received: Tensors, x: Tensor) -> BLLObjective:
-        """With the block's input, where it is reconstructed."""
-        if not self.rule.reconstruct:
-            return self
+        """With the block's input, which may be reconstructed, and the learning rate, which the match may follow."""
         made = copy.copy(self)
-        made.x = x
+        made.x, made.lr = x, received.get("lr")
         return made
 
     def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
@@ -99,9 +98,7 @@ class BLLObjective(Objective):
         state = self.target_state()
         if rule.variance == "learned":
             state[VARIANCE] = torch.full((self.features_of(self.place.output_shape),), float(rule.sigma**2))
-        if rule.match_schedule != schedule.CONSTANT:
-            state[schedule.STEPS] = torch.zeros(())
-        return state
+        return state | schedule.remembered(rule)
 
     def target_state(self) -> dict[str, Tensor]:
         """W (features, C), zero until its class is first seen, or codes. Of one column where it tells no classes apart."""
@@ -134,9 +131,7 @@ class BLLObjective(Objective):
             momentum = 0.0 if rule.feedback == "lstsq" else rule.feedback_momentum
             left = self.matched(a, y) - self.beta(new, y)
             new[VARIANCE] = renewed_variance(feedback[VARIANCE], left, self.place.labelled(y, self.weight), momentum)
-        if schedule.STEPS in feedback:
-            new[schedule.STEPS] = feedback[schedule.STEPS] + 1.0
-        return new
+        return new | schedule.stepped(feedback, self.lr)
 
     def renew_targets(self, feedback: Tensors, a: Tensor, y: Tensor) -> dict[str, Tensor]:
         """What makes targets, after this batch."""
@@ -203,7 +198,7 @@ class BLLObjective(Objective):
             term = weight / 8.0 * mean_over(in_deviations(left, feedback[VARIANCE].detach()).sum(1), counts)
         else:
             term = weight / (8.0 * rule.sigma**2) * mean_over(left.square().sum(1), counts)
-        return term * schedule.strength(rule, feedback[schedule.STEPS]) if schedule.STEPS in feedback else term
+        return term * schedule.strength(rule, feedback, self.lr) if rule.match_schedule != schedule.CONSTANT else term
 
     def _bayes(self, feedback: Tensors, features: Tensor) -> Tensor:
         """Scores (B, C) of Bayes' rule on the targets of all classes, for what is matched (B, features)."""

@@ -57,11 +57,8 @@ def _check_together(rule: BLL) -> None:
             raise ConfigError("BLL's chained feedback needs match above 0 and feedback_lr between 0 and 1")
         if rule.target != targets.CLASS_MEAN:
             raise ConfigError(f"BLL's feedback=chain learns its targets, so target={rule.target} does not go with it; use ema")
-    if rule.match_schedule != schedule.CONSTANT and not (rule.match and rule.match_steps):
-        raise ConfigError(
-            f"BLL's match_schedule={rule.match_schedule} needs match above 0, and above 0 match_steps, the training steps "
-            "that it runs over"
-        )
+    if rule.match_schedule != schedule.CONSTANT and not rule.match:
+        raise ConfigError(f"BLL's match_schedule={rule.match_schedule} needs match above 0, but that is 0")
     if rule.head == "bayes" and rule.target in targets.WITHOUT_LABEL:
         raise ConfigError(
             f"BLL's head=bayes tells classes apart by their targets, which are one with target={rule.target}; use head=linear"

@@ -58,7 +58,7 @@ class BLL(Rule):
         match_growth: g, which makes that weight match (k / (K - 1))^g, so that early blocks, whose features are not the
             classes' yet, are pulled less. With 0 it is the same in every block.
         match_schedule: "constant", "decaying" (from twice that weight to 0) or "growing" (from 0 to twice).
-        match_steps: training steps that the schedule runs over; then it stays.
+        match_steps: training steps that the schedule runs over; then it stays. With 0 it runs as the learning rate falls.
         sigma: s, the standard deviation of alpha and beta.
         variance: "fixed" (s^2) or "learned": the variance of each feature around its target, from s^2 on; s no longer counts.
         target: what beta_n is: "class_mean"; without the label "global_mean" or "zero"; "shuffled" (the mean of a wrong class);

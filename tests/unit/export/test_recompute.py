@@ -66,8 +66,10 @@ def test_each_activation_that_is_computed_again_is_not_kept(bundle: Bundle, plan
     work = [level.instructions for level in plans[0].levels]
     assert work == sorted(set(work))
     assert plan_block(bundle, "block0").encoded == plans[-1].encoded, "by default all are computed again"
-    kernels = [len(plan.graphs["step"].plan.kernels) for plan in plans]
-    assert kernels == list(range(kernels[0], kernels[0] + len(plans)))
+    instructions = [
+        sum(len(kernel.program) for kernel in plan.graphs["step"].plan.kernels if hasattr(kernel, "program")) for plan in plans
+    ]
+    assert instructions == sorted(set(instructions)), "what is computed again is written down again"
 
 
 def test_no_bit_depends_on_it(plans: list[BlockPlan], at: Callable[[int], Bundle]) -> None:

@@ -26,6 +26,8 @@ from torch import Tensor
 
 from edgebll.kernel.bundle import INT8_GRAPH, Bundle, bundle_writer, open_bundle, write_manifest
 from edgebll.kernel.errors import EdgebllError, ExportError
+from edgebll.kernel.microcontroller import StateLayout
+from edgebll.kernel.microcontroller.graph_plan import plan_graph
 from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.spec.side_inputs import read_by, side_inputs
 from edgebll.kernel.state.block_state import Array
@@ -67,7 +69,8 @@ def quantize_bundle(
         network: as for `verify_bundle`.
 
     Raises:
-        BundleError: the bundle is broken. DataError: samples of another shape.
+        BundleError: the bundle is broken, or is for microcontrollers and the int8 graph of a block cannot run on one.
+        DataError: samples of another shape.
         ConfigError: too few samples, or the network cannot be rebuilt.
         ExportError: a block cannot be quantised. StorageError: nothing can be written at `out`.
     """
@@ -83,8 +86,11 @@ def quantize_bundle(
             own = [{"x": batch["x"], **read_by(step.spec, batch)} for batch in batches]
             _check_finite(step.name, _outputs(frozen, own))
             model = quantised(frozen, own, results=bundle.manifest.target != MICROCONTROLLER)
+            content = model.SerializeToString(deterministic=True)
+            if bundle.manifest.target == MICROCONTROLLER:
+                plan_graph(content, f"{step.name}/{INT8_GRAPH}.onnx", step.spec, INT8_GRAPH, StateLayout((), 0))
             with storage_errors(folder):
-                (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+                (folder / step.name / f"{INT8_GRAPH}.onnx").write_bytes(content)
             batches = [{**batch, "x": a} for batch, a in zip(batches, _outputs(model, own), strict=True)]
         note = {"int8": {"data": data, "samples": sum(len(batch["x"]) for batch in batches)}}
         return write_manifest(folder, replace(bundle.manifest, recipe={**bundle.manifest.recipe, **note}))

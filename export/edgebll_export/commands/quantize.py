@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from edgebll.cli.data_options import DataDirOption, DataKeyValues
-from edgebll.cli.output import JsonOption, print_json, say
+from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.data.token_stream import fitted
-from edgebll.kernel.bundle import open_bundle
+from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.bounds import COUNT, spelled_as_options
 from edgebll.kernel.support.option_values import parse_options
@@ -47,7 +47,21 @@ def quantize(
     say(f"edgebll: calibrating on {len(dataset)} training samples of {name}")
     rows = np.arange(len(dataset))
     manifest = quantize_bundle(bundle, out, {"x": dataset.inputs(rows), **dataset.side_inputs(rows)}, data=name)
+    memory = _memory(open_bundle(out, verify=False)) if manifest.target == "microcontroller" else []
     if json:
-        print_json({"bundle": str(out), "blocks": [block.name for block in manifest.blocks], **manifest.recipe["int8"]})
-    else:
-        typer.echo(f"{out}: {len(manifest.blocks)} blocks with int8 forward graphs; try `edgebll eval {out} --int8`")
+        told = {"microcontroller": memory} if memory else {}
+        print_json({"bundle": str(out), "blocks": [block.name for block in manifest.blocks], **manifest.recipe["int8"], **told})
+        return
+    typer.echo(f"{out}: {len(manifest.blocks)} blocks with int8 forward graphs; try `edgebll eval {out} --int8`")
+    if memory:
+        columns = ("block", "arena, KiB", "flash, KiB")
+        cells = [(row["block"], *(f"{row[part] / 1024:.1f}" for part in ("arena_bytes", "flash_bytes"))) for row in memory]
+        print_table(columns, cells, title="to predict on a microcontroller", right=columns[1:])
+
+
+def _memory(bundle: Bundle) -> list[dict[str, Any]]:
+    """What the int8 forward pass of each block takes on a microcontroller: RAM while it runs, and its plan."""
+    from edgebll.kernel.microcontroller import plan_int8_forward
+
+    plans = [plan_int8_forward(bundle, block.name) for block in bundle.manifest.blocks]
+    return [{"block": plan.block, "arena_bytes": plan.arena_bytes, "flash_bytes": plan.plan_bytes} for plan in plans]

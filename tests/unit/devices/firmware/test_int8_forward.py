@@ -13,21 +13,24 @@ from support.c_library import LibraryBlock
 from support.emulated_boards import CORES, run_emulated
 from support.microcontroller_bundles import batches, int8_bundle, microcontroller_bundle
 from support.microcontroller_tools import emulated_boards
+from support.small_networks import small_network_of
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
-from edgebll.kernel.bundle import INT8_GRAPH
-from edgebll.kernel.errors import DataError
+from edgebll.kernel.bundle import INT8_GRAPH, open_bundle
+from edgebll.kernel.errors import BundleError, DataError
 from edgebll.kernel.execution.runtime_table import load_int8_forward
 from edgebll.kernel.microcontroller import plan_block, plan_int8_forward
 from edgebll.kernel.microcontroller.ordered_reference import run_ordered
 from edgebll.kernel.microcontroller.plan_format import decode
 from edgebll.kernel.microcontroller.plan_kernels import ConvKernel, GemmKernel, factors_of
 from edgebll.kernel.microcontroller.plan_parts import PlanDtype
+from edgebll.kernel.microcontroller.translation import NODE_TRANSLATORS
 from edgebll.kernel.support.bounds import WrongValue
+from edgebll_export.bundles.quantize import quantize_bundle
 
 NO_FEEDBACK, NO_STEP = 36, 40
-NETWORKS = ["mlp", "lenet", pytest.param("resnet", marks=pytest.mark.slow), pytest.param("dscnn", marks=pytest.mark.slow)]
+NETWORKS = ["lenet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mlp", "resnet", "dscnn"))]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -110,3 +113,29 @@ def test_the_commands_take_int8_and_refuse_what_is_not_quantised(tmp_path: Path)
 def test_other_runtimes_compute_no_int8() -> None:
     with pytest.raises(WrongValue, match="runtime must be onnxruntime or ordered for int8 forward graphs, not reference"):
         load_int8_forward(int8_bundle("mlp"), "block0", "reference")
+
+
+def test_what_cannot_run_on_a_microcontroller_is_refused_when_it_is_quantised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain, x = microcontroller_bundle("mlp"), np.ones((4, 1, 8, 8), np.float32)
+    monkeypatch.delitem(NODE_TRANSLATORS, "DequantizeLinear")
+    with pytest.raises(BundleError, match=r"block0/forward_int8\.onnx: the DequantizeLinear node .* cannot run on a micro"):
+        quantize_bundle(plain.path, tmp_path / "none", x, network=small_network_of("mlp"))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_quantising_tells_what_each_block_takes(tmp_path: Path) -> None:
+    learned = ["train", "--data", "digits", "--network", "mlp", "--blocks", "2", "--rule", "bll", "--epochs", "1"]
+    run = CliRunner().invoke
+    for words in (
+        [*learned, "--limit", "32", "--batch-size", "16", "--out", str(tmp_path / "run")],
+        ["export", str(tmp_path / "run"), "--target", "microcontroller", "--batch-size", "4", "--out", str(tmp_path / "b")],
+    ):
+        assert run(app, words).exit_code == 0
+    made = ["quantize", str(tmp_path / "b"), "--samples", "16", "--out", str(tmp_path / "q")]
+    told = json.loads(run(app, [*made, "--json"]).stdout)["microcontroller"]
+    plan = plan_int8_forward(open_bundle(tmp_path / "q"), "block1")
+    assert told[1] == {"block": "block1", "arena_bytes": plan.arena_bytes, "flash_bytes": plan.plan_bytes}
+    assert f"{plan.plan_bytes / 1024:.1f}" in run(app, made).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from random import Random
@@ -14,9 +15,10 @@ from support.random_plans import MAKERS, random_plan
 from support.same_bits import assert_same_bits
 
 from edgebll.kernel.microcontroller.plan_check import check_plan
-from edgebll.kernel.microcontroller.plan_format import encode
+from edgebll.kernel.microcontroller.plan_format import VERSION, encode
 from edgebll.kernel.microcontroller.plan_kernels import ElementKernel, GemmKernel, GraphPlan
 from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, Region, StepGraph
+from edgebll_devices.microcontroller.firmware_build import PROFILE_FLAGS
 
 SPECIAL = (
     0.0,
@@ -44,6 +46,13 @@ def test_random_kernels_give_the_same_bits(kind: int, seed: int) -> None:
     plan = random_plan(Random(seed * 10 + kind), (kind,), 2)
     check_plan(plan)
     assert_same_bits(plan, seed, changes_nothing=seed >= 8)  # taps that all miss the input, rows added to themselves
+
+
+@pytest.mark.parametrize("kind", range(len(MAKERS)), ids=["element", "reduce", "gemm", "conv", "gather"])
+def test_the_small_profile_gives_the_same_bits(kind: int) -> None:
+    plans = (random_plan(Random(seed * 10 + kind), (kind,), 2) for seed in range(40))
+    for seed, plan in enumerate(itertools.islice((each for each in plans if encode(each)[4] == VERSION), 6)):
+        assert_same_bits(plan, seed, flags=PROFILE_FLAGS["small"], changes_nothing=True)
 
 
 def test_kernels_after_one_another_and_runs_after_one_another() -> None:

@@ -158,6 +158,7 @@ void edgebll_conv(struct edgebll_work *work)
             set_factors(kernel, &x, &k, &rows, &columns);
             products.count[1] = rows.count, products.count[2] = columns.count;
             along = choose_loop(kernel, &products, way(x.stride[3], rows.advance));
+            products.across = kernel->operand[along == 2 ? EDGEBLL_FACTOR_B : EDGEBLL_FACTOR_A].stride[along];
             set_ways(&products, &x, &k, &rows, &columns, along == 2);
             edgebll_start(work, along);
             edgebll_lines(work, &products, along == 2 ? EDGEBLL_FACTOR_A : EDGEBLL_FACTOR_B, NULL);

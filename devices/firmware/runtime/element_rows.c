@@ -1,5 +1,6 @@
 /* The instructions that programs have most of: a loop for each, several elements at a time where all lie in line. */
 #define EDGEBLL_OFTEN
+#define EDGEBLL_SIMPLE_LOOPS
 #include "plan_words.h"
 
 #ifndef EDGEBLL_SMALL

@@ -34,7 +34,6 @@ void edgebll_lines(struct edgebll_work *work, struct edgebll_products *products,
     const int along = work->along, stored = edgebll_stored(kernel), lanes = EDGEBLL_FACTOR_A + EDGEBLL_FACTOR_B - shared;
     const uint32_t extent = kernel->extent[along];
     int one_pass;
-    products->across = kernel->operand[lanes].stride[along];
     products->size = edgebll_is_int8(kernel->operand[lanes].where) ? 1 : 4;
     one_pass = update && products->terms == 1 && products->across == 1 && products->size == 4;
     do {
@@ -59,6 +58,7 @@ void edgebll_gemm(struct edgebll_work *work)
     products.count[2] = (int32_t)kernel->special[0];
     products.shared_way[2] = kernel->operand[EDGEBLL_FACTOR_A].stride[kernel->rank];
     products.lanes_way[2] = kernel->operand[EDGEBLL_FACTOR_B].stride[kernel->rank];
+    products.across = kernel->operand[EDGEBLL_FACTOR_B].stride[work->along];
     edgebll_set_loops(&products);
     edgebll_lines(work, &products, EDGEBLL_FACTOR_A, edgebll_is_update(work, &update) ? &update : NULL);
 }

@@ -6,7 +6,9 @@
 
 /* What takes most of the time is compiled for speed, and what runs once a plan or once a kernel for size, whatever the compiler was told. */
 #if defined(__GNUC__) && !defined(__clang__)
-#if defined(EDGEBLL_OFTEN) && !defined(EDGEBLL_SMALL)
+#if defined(EDGEBLL_SIMPLE_LOOPS) && defined(EDGEBLL_FAST) && defined(__ARM_FEATURE_MVE) /* makes vector instructions of them */
+#pragma GCC optimize("O3")
+#elif defined(EDGEBLL_OFTEN) && !defined(EDGEBLL_SMALL)
 #pragma GCC optimize("O2")
 #else
 #pragma GCC optimize("Os")
@@ -120,7 +122,7 @@ static inline const float *edgebll_floats(const uint8_t *at)
     return (const float *)(const void *)at;
 }
 
-/* To be called when counts or ways have changed. */
+/* To be called when counts or ways have changed, `across` among them. */
 void edgebll_set_loops(struct edgebll_products *products);
 /* The sum of one lane of float32, in its order. */
 float edgebll_sum(const struct edgebll_products *products, const float *lane);

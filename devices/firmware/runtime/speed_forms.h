@@ -11,6 +11,15 @@ struct edgebll_update {
 
 #ifndef EDGEBLL_SMALL
 
+/* Whether there are vector instructions for floats that the fast profile uses. */
+#if defined(EDGEBLL_FAST) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#define EDGEBLL_VECTORS
+/* Sums of `groups` groups of eight lanes, or of four, that are neighbours, or of four lanes whose terms are neighbours. */
+void edgebll_vector_eights(const struct edgebll_products *p, const float *lanes, float *to, int32_t step, uint32_t groups);
+void edgebll_vector_fours(const struct edgebll_products *p, const float *lanes, float *to, int32_t step, uint32_t groups);
+void edgebll_vector_lines(const struct edgebll_products *p, const float *lanes, float *to, int32_t step, uint32_t groups);
+#endif
+
 /* Does one instruction, but for LOAD and STORE, over n elements. */
 void edgebll_apply(const struct instruction *instruction, const struct edgebll_lane *lanes, uint32_t n);
 /* Most elements that a program can treat at once: a strip, but any number where it needs no register. */

@@ -15,6 +15,13 @@ void edgebll_set_loops(struct edgebll_products *p)
     for (i = 2; i >= 0; i--) {
         if (p->count[i] > 1) from[--filled] = i;
     }
+#ifdef EDGEBLL_FAST
+    /* Any order of the terms will do: where lanes are neighbours, the longest loop costs least as the innermost. */
+    for (i = filled; i < 2 && p->across == 1; i++) {
+        const int longer = from[i];
+        if (p->count[longer] > p->count[from[2]]) from[i] = from[2], from[2] = longer;
+    }
+#endif
     for (i = 0; i < 3; i++) loops->count[i] = i < filled ? 1 : p->count[from[i]];
     loops->way_a = filled < 3 ? p->shared_way[from[2]] : 0;
     loops->way_b = filled < 3 ? p->lanes_way[from[2]] : 0;

@@ -58,6 +58,12 @@ APART void eight_neighbours(TILE)
 
 static void tile(const struct edgebll_products *p, uint32_t size, const float *lanes, float *to, int32_t step, uint32_t groups)
 {
+#ifdef EDGEBLL_VECTORS
+    if (size == 8) edgebll_vector_eights(p, lanes, to, step, groups);
+    else if (p->across == 1) edgebll_vector_fours(p, lanes, to, step, groups);
+    else if (p->loops.way_a == 1 && p->loops.way_b == 1 && p->loops.count[2] > 4) edgebll_vector_lines(p, lanes, to, step, groups);
+    else
+#endif
     if (size == 8) eight_neighbours(p, lanes, to, step, groups);
     else if (p->across == 1) four_neighbours(p, lanes, to, step, groups);
     else if (p->loops.way_a == 1 && p->loops.way_b == 1) four_in_line(p, lanes, to, step, groups);
@@ -74,6 +80,9 @@ static void no_sums(const struct edgebll_products *p, float *to, int32_t step, u
 uint32_t edgebll_cost(uint32_t n, int32_t across)
 {
     const uint32_t fours = (n + 3) / 4 * 4;
+#ifdef EDGEBLL_VECTORS
+    if (across == 1 && n >= 4) return 2 * fours;
+#endif
     return n < 4 ? 9 * n : across == 1 ? 4 * fours : 5 * fours;
 }
 

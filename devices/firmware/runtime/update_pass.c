@@ -1,5 +1,6 @@
 /* The loops of updates: one pass over the weights of a row, and over their momentum where they have one. */
 #define EDGEBLL_OFTEN
+#define EDGEBLL_SIMPLE_LOOPS
 #include "plan_words.h"
 
 #ifndef EDGEBLL_SMALL

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.convolution_forms import FORMS, instructions_per_product
 from support.documents import ROOT
+from support.emulated_boards import CORES
 from support.microcontroller_tools import emulated_boards
 from support.step_costs import firmware_bytes, measure, profile_flags, runtime_bytes, tools
 
@@ -39,6 +41,12 @@ def test_a_convolution_costs_what_is_recorded(form: str) -> None:
     for profile in PROFILES:
         found = instructions_per_product(FORMS[form], flags=profile_flags(profile))
         assert found == pytest.approx(RECORDED["forms"][form][profile], rel=BAR), profile
+
+
+def test_vectors_of_a_cortex_m55_pay() -> None:
+    form, fast = FORMS["3 x 3, 16 to 16 channels"], profile_flags("fast")
+    scalar = replace(CORES["M55"], cpu=("-mcpu=cortex-m55+nomve", "-mfloat-abi=hard"))
+    assert instructions_per_product(form, CORES["M55"], fast) < 0.75 * instructions_per_product(form, scalar, fast)
 
 
 def test_memory_is_within_a_twentieth_of_what_is_alive_at_once() -> None:

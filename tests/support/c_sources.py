@@ -12,7 +12,7 @@ import pytest
 
 from support.microcontroller_tools import CPPCHECK, VARIABLE
 
-_FLAGS = ("--enable=warning,performance,portability", "--std=c99", "--error-exitcode=1", "--quiet")
+_FLAGS = ("--enable=warning,performance,portability", "--max-configs=64", "--std=c99", "--error-exitcode=1", "--quiet")
 _MOST_LINES, _LONGEST_LINE = 250, 160
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from edgebll.kernel.errors import WireError
-from edgebll.kernel.spec.firmware_profiles import EXACT, PROFILES
+from edgebll.kernel.spec.firmware_profiles import EXACT, FAST, PROFILES
 from edgebll_devices.microcontroller.requests import HASH_BYTES, HEADER, LINK_VERSION
 
 _NAK, _RUN = struct.Struct("<BHIII"), struct.Struct("<II")
@@ -70,7 +70,7 @@ class BoardReport:
         lost_bytes: what came faster than it could take.
         board: what it was built for.
         slots: places for blocks.
-        profile: one of `PROFILES`; firmware that does not say is "exact".
+        profile: one of `PROFILES`; firmware that does not say is "exact", and one that is not known promises no bits: "fast".
     """
 
     link_version: int
@@ -135,7 +135,7 @@ def parse_report(body: bytes) -> BoardReport:
     except (struct.error, IndexError) as error:
         raise WireError(f"an INFO of {len(body)} bytes is too short; flash the firmware of this release") from error
     end = name + 1 + body[name] * _SLOT.size
-    profile = PROFILES[body[end] - 1] if end < len(body) and 0 < body[end] <= len(PROFILES) else EXACT
+    profile = EXACT if end >= len(body) else PROFILES[body[end] - 1] if 0 < body[end] <= len(PROFILES) else FAST
     reports = tuple(SlotReport(bool(used), block_hash, number) for used, block_hash, number in slots)
     fields: list[Any] = [*numbers, board, reports, profile]
     return BoardReport(*fields)

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
+from support.c_runtime import run_in_c
 from support.convolution_forms import ConvolutionForm
-from support.same_bits import assert_same_bits
+from support.naive_plan import NaivePlan
+from support.same_bits import assert_same_bits, random_memory
 
+from edgebll.kernel.microcontroller.plan_format import encode
 from edgebll.kernel.microcontroller.plan_kernels import ConvKernel, GraphPlan
 from edgebll_devices.microcontroller.firmware_build import PROFILE_FLAGS
 
@@ -39,6 +43,17 @@ def variants(plan: GraphPlan) -> Iterator[GraphPlan]:
     turned = replace(kernel.kernel, offset=kernel.kernel.offset + end, strides=strides)
     for weights, columns in product((kernel.kernel, turned), (False, True)):
         yield replace(plan, kernels=(replace(kernel, kernel=weights, columns=columns),))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_fast_sums_are_near_those_of_the_naive_loops(name: str) -> None:
+    plan = FORMS[name].plan()
+    state, arena = random_memory(plan, 0)
+    fast_state, fast = bytearray(state), bytearray(arena)
+    assert run_in_c(encode(plan), fast_state, fast, flags=PROFILE_FLAGS["fast"]) == (0, 0)
+    NaivePlan(plan, state, arena).run()
+    wanted, found = (np.frombuffer(bytes(memory), "<f4") for memory in (arena, fast))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("flags", SAME_BITS)

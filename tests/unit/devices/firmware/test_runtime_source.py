@@ -12,6 +12,7 @@ from support.c_sources import check_by_cppcheck, check_layout
 from support.emulated_boards import CORES
 from support.microcontroller_tools import emulated_boards
 
+from edgebll.kernel.spec.firmware_profiles import PROFILES
 from edgebll_devices.microcontroller.firmware_build import PROFILE_FLAGS
 
 SOURCES = sorted(RUNTIME.glob("*.c"))
@@ -49,9 +50,19 @@ def test_it_compiles_without_a_word_and_needs_nothing(cpu: tuple[str, ...], prof
         assert text <= SIZE_BARS[profile, int8]
 
 
+@emulated_boards()
+def test_only_fast_sums_use_vector_instructions(tmp_path: Path) -> None:
+    for profile in PROFILES:
+        flags = [flag for flag in FLAGS if flag not in ("-Wconversion", "-O2")] + ["-Os", *PROFILE_FLAGS[profile]]
+        command = ["arm-none-eabi-gcc", *CORES["M55"].cpu, "-mthumb", *flags, "-S", str(RUNTIME / "sums_vector.c")]
+        subprocess.run([*command, "-o", str(tmp_path / "sums.s")], check=True)
+        found = re.findall(r"\tvfma\w*\.f32\tq", (tmp_path / "sums.s").read_text())
+        assert (len(found) > 0) == (profile == "fast")
+
+
 def test_no_heap_no_recursion_no_mathematical_library() -> None:
     text = "\n".join(source.read_text() for source in SOURCES)
-    assert set(re.findall(r"#include <(\w+\.h)>", text)) <= {"stddef.h", "stdint.h", "string.h"}
+    assert set(re.findall(r"#include <(\w+\.h)>", text)) <= {"stddef.h", "stdint.h", "string.h", "arm_mve.h"}
     assert not re.search(r"\b(malloc|calloc|realloc|free|alloca|setjmp|goto)\b", text)
 
 

@@ -28,6 +28,7 @@ CASES = [
     ("resnet8", "bll", "tensorrt-8.5", "float32"),
     ("resnet8", "bll", "tensorrt-8.6", "mixed"),
     ("resnet8", "greedy", "tensorrt-10", "bfloat16"),
+    pytest.param(("resnet8", "dgl", "tensorrt-10", "bfloat16"), marks=pytest.mark.slow),  # several layers in its heads
     ("mlp", "man", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-10", "mixed"),

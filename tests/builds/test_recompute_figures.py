@@ -23,4 +23,4 @@ def test_a_step_takes_about_as_many_more_instructions_as_is_told(network: str, b
     told = BlockMemory.of(after).sizes()
     assert told["recomputed"] >= 1
     assert told["recomputing_saves_bytes"] == before.arena_bytes - after.arena_bytes > 4000
-    assert told["recomputing_costs_percent"] == pytest.approx(100 * (counted[1] / counted[0] - 1), abs=1.0)
+    assert told["recomputing_costs_percent"] == pytest.approx(100 * (counted[1] / counted[0] - 1), abs=0.6)

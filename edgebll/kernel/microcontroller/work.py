@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from edgebll.kernel.microcontroller.expressions import COSTLY, Expression, parts
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, PlannedKernel, Reduction, WindowSum
 
-_KERNEL, _OPERATION, _COSTLY_OPERATION, _PRODUCT = 500, 10, 60, 8
+_KERNEL, _OPERATION, _COSTLY_OPERATION, _PRODUCT = 500, 10, 60, 6
 
 
 def program_work(roots: Sequence[Expression]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,12 +33,18 @@ CASES = [
     ("mlp", "man", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-10", "mixed"),
+    ("byte-transformer", "bll", "tensorrt-8.5", "float32"),
 ]
+#: Networks of another kind of samples: shape, classes and options.
+OTHERS: dict[str, dict[str, Any]] = {
+    "byte-transformer": {"input_shape": (16, 256), "num_classes": 256, "outputs": (16, 256), "options": {"dim": 32}},
+}
 
 
 def _export(case: tuple[str, str, str, str], path: Path) -> None:
     network, rule, target, precision = case
-    made = make_network(network, num_blocks=4, num_classes=10, input_shape=(1, 28, 28), seed=0)
+    kind = OTHERS.get(network, {"input_shape": (1, 28, 28), "num_classes": 10})
+    made = make_network(network, num_blocks=4, seed=0, **kind)
     export_bundle(
         made,
         rule=make_rule(rule),

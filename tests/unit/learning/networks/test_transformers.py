@@ -36,6 +36,20 @@ def test_the_byte_transformer_sees_only_what_came_before() -> None:
         assert same.tolist() == [position < changed for position in range(10)]
 
 
+def test_the_byte_transformer_starts_as_its_page_says() -> None:
+    """Deviations of weights by what they map from; those beside a shortcut by the depth, too."""
+    options = {"depth": 2, "dim": 64, "heads": 2, "hidden": 100}
+    network = make_network("byte-transformer", num_blocks=1, num_classes=256, input_shape=(8, 256), seed=0, options=options)
+    found = {name: value.std().item() for name, value in network.named_parameters() if value.ndim == 2}
+    ends = {"embedding": 1.0, "out": 1 / 8 / 2, "linear2": 1 / 10 / 2, "mix": 1 / 8, "linear1": 1 / 8}
+    for name, std in found.items():
+        if "positions" not in name:
+            kind = name.split(".")[-2]
+            wanted = ends.get(kind, ends["embedding"] if kind == "linear" else 1 / 8)
+            assert std == pytest.approx(wanted, rel=0.05), name
+    assert all(value.eq(0).all() for name, value in network.named_parameters() if name.endswith("bias") and "norm" not in name)
+
+
 def test_heads_attend_each_by_itself() -> None:
     """Against attention written out head by head and position by position."""
     torch.manual_seed(0)

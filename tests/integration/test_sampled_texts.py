@@ -150,6 +150,9 @@ def test_the_command_shows_it(bundle: Bundle) -> None:
 def test_what_cannot_be_sampled_is_said(trained: RunResult, bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"boards compute a bundle, and .*book is a training run; export it first"):
         edgebll.sample(trained, boards=2)
+    (tmp_path / "merged.onnx").touch()
+    with pytest.raises(ConfigError, match=r"merged\.onnx is a file, maybe a merged model; give the bundle"):
+        edgebll.sample(tmp_path / "merged.onnx", boards=2)
     with pytest.raises(ConfigError, match="give one of them"):
         edgebll.sample(bundle.path, boards=2, cluster="cluster.toml")
     with pytest.raises(ConfigError, match="boards must be at least 1, or 0 to compute here, not -1"):

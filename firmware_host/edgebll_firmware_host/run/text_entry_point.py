@@ -151,6 +151,8 @@ def _scratch_run() -> Iterator[RunFolder]:
 
 
 def _bundle_at(path: Path) -> Bundle:
+    if path.is_file():
+        raise ConfigError(f"boards compute a bundle, and {path} is a file, maybe a merged model; give the bundle it came from")
     place = find_trained(path)
     if place.bundle is None:
         raise ConfigError(f"boards compute a bundle, and {path} is a training run; export it first, `edgebll export {path}`")

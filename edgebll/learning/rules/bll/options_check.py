@@ -40,10 +40,16 @@ def check_options(rule: BLL) -> None:
     for name in _NOT_NEGATIVE:
         if getattr(rule, name) < 0:
             raise ConfigError(f"BLL's {name} must not be negative, but is {getattr(rule, name)}")
-    if min(rule.sigma, rule.code_scale) <= 0 or min(rule.head_size, rule.aux_depth) < 1:
-        raise ConfigError("BLL's sigma and code_scale must be above 0, and head_size and aux_depth at least 1")
+    for name in ("sigma", "code_scale"):
+        if getattr(rule, name) <= 0:
+            raise ConfigError(f"BLL's {name} must be above 0, but is {getattr(rule, name)}")
+    for name in ("head_size", "aux_depth"):
+        if getattr(rule, name) < 1:
+            raise ConfigError(f"BLL's {name} must be at least 1, but is {getattr(rule, name)}")
     if not 0 <= rule.soften < 1:
         raise ConfigError(f"BLL's soften must lie in [0, 1), but is {rule.soften}")
+    if not 0 <= rule.feedback_momentum <= 1:
+        raise ConfigError(f"BLL's feedback_momentum must lie in [0, 1], but is {rule.feedback_momentum}")
     if rule.match == 0 and rule.predict == 0:
         raise ConfigError("BLL needs match or predict above 0: without both, the label never reaches the block")
     if rule.predict == 0 and rule.target in targets.WITHOUT_LABEL:

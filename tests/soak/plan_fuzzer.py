@@ -19,12 +19,13 @@ from edgebll.kernel.microcontroller.plan_format import encode  # noqa: E402
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 
-def fuzz(seconds: int, seed: int) -> str:
+def fuzz(seconds: int, seed: int, *flags: str) -> str:
     """What the fuzzer prints.
 
     Args:
         seconds: how long, but at least 20 000 plans.
         seed: of the plans and of what is changed in them.
+        flags: further ones for the compiler.
 
     Raises:
         CalledProcessError: it found something; its report is on stderr.
@@ -33,7 +34,7 @@ def fuzz(seconds: int, seed: int) -> str:
         program = Path(folder) / "plan_fuzzer"
         sources = [*sorted(RUNTIME.glob("*.c")), Path(__file__).with_suffix(".c")]
         warnings = [flag for flag in FLAGS if not flag.startswith("-W")]
-        subprocess.run([compiler(), *warnings, *SANITIZERS, *map(str, sources), "-o", str(program)], check=True)
+        subprocess.run([compiler(), *warnings, *SANITIZERS, *flags, *map(str, sources), "-o", str(program)], check=True)
         files = []
         for number in range(40):
             files.append(Path(folder) / f"{number}.plan")

@@ -66,12 +66,23 @@ class ByteFiles:
 
 
 def files_below(path: Path) -> list[Path]:
-    """The file itself, or all files of a folder and its subfolders in the order of their names, hidden ones left out."""
+    """The file itself, or all files of a folder and its subfolders in the order of their names, hidden ones left out.
+
+    Args:
+        path: of the file or the folder.
+
+    Raises:
+        DataError: it is a pipe or a device, which reading might never end, or a link in it leads nowhere.
+    """
     if not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"{path} is no ordinary file; give a file, or a folder of files")
         return [path]
-    return sorted(
-        one for one in path.rglob("*") if one.is_file() and not any(p.startswith(".") for p in one.relative_to(path).parts)
-    )
+    below = [one for one in path.rglob("*") if not any(part.startswith(".") for part in one.relative_to(path).parts)]
+    for one in below:
+        if not one.exists():
+            raise DataError(f"{one} is a link that leads nowhere; mend or remove it")
+    return sorted(one for one in below if one.is_file())
 
 
 def _size(file: Path) -> int:

@@ -66,8 +66,10 @@ def is_bytes(path: Path | str) -> bool:
 
 
 def settled_bytes(name: str) -> str:
-    """A name with `bytes:` that means the same in every folder."""
+    """A name with `bytes:` that means the same in every folder; raises DataError where no place is behind it."""
     rest = name.removeprefix(PREFIX)
+    if not rest:
+        raise DataError(f"there is no place behind {PREFIX}; give a file or a folder, as in {PREFIX}book.txt")
     return name if is_corpus(rest) else f"{PREFIX}{Path(rest).absolute()}"
 
 
@@ -80,7 +82,7 @@ def read_bytes(path: Path, options: ByteOptions, tell: Callable[[str], None]) ->
         tell: not told anything; here for other kinds.
 
     Raises:
-        DataError: there is nothing, it cannot be read, or is too short for one window.
+        DataError: there is nothing, it is no ordinary file, cannot be read, or is too short for one window.
     """
     rest = str(path).removeprefix(PREFIX)
     place = find_corpus(rest) if is_corpus(rest) else Path(rest)

@@ -131,6 +131,15 @@ def test_a_place_without_texts_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         load_data(f"bytes:{tmp_path}/none")
     with pytest.raises(DataError, match="has no files; give one with texts in it"):
         load_data(f"bytes:{tmp_path}")
+    with pytest.raises(DataError, match="there is no place behind bytes:; give a file or a folder"):
+        load_data("bytes:")
+    os.mkfifo(tmp_path / "pipe.txt")  # opening it would wait for a writer for ever
+    for endless in (tmp_path / "pipe.txt", Path("/dev/zero")):
+        with pytest.raises(DataError, match=f"{endless} is no ordinary file; give a file, or a folder of files"):
+            load_data(f"bytes:{endless}")
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    with pytest.raises(DataError, match="gone is a link that leads nowhere; mend or remove it"):
+        load_data(f"bytes:{tmp_path}")
     closed = tmp_path / "closed.txt"
     closed.write_bytes(b"x" * 999)
     closed.chmod(0)

@@ -67,9 +67,7 @@ def is_bytes(path: Path | str) -> bool:
 
 def settled_bytes(name: str) -> str:
     """A name with `bytes:` that means the same in every folder; raises DataError where no place is behind it."""
-    rest = name.removeprefix(PREFIX)
-    if not rest:
-        raise DataError(f"there is no place behind {PREFIX}; give a file or a folder, as in {PREFIX}book.txt")
+    rest = _behind(name)
     return name if is_corpus(rest) else f"{PREFIX}{Path(rest).absolute()}"
 
 
@@ -84,7 +82,7 @@ def read_bytes(path: Path, options: ByteOptions, tell: Callable[[str], None]) ->
     Raises:
         DataError: there is nothing, it is no ordinary file, cannot be read, or is too short for one window.
     """
-    rest = str(path).removeprefix(PREFIX)
+    rest = _behind(str(path))
     place = find_corpus(rest) if is_corpus(rest) else Path(rest)
     if not place.exists():
         raise DataError(f"there is no text at {place}; give a file or a folder that exists")
@@ -93,6 +91,13 @@ def read_bytes(path: Path, options: ByteOptions, tell: Callable[[str], None]) ->
         raise DataError(f"the folder {place} has no files; give one with texts in it")
     digest = digest_files(place if place.is_dir() else place.parent, files)
     return ByteSplits(str(path), ByteFiles(files), replace(options, digest=digest))
+
+
+def _behind(name: str) -> str:
+    rest = name.removeprefix(PREFIX)
+    if not rest:
+        raise DataError(f"there is no place behind {PREFIX}; give a file or a folder, as in {PREFIX}book.txt")
+    return rest
 
 
 class ByteSplits:

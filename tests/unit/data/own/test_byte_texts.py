@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.command_calls import call
 
 from edgebll.data import Dataset, load_data, load_dataset
 from edgebll.data.corpora import CORPORA
@@ -133,6 +134,7 @@ def test_a_place_without_texts_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         load_data(f"bytes:{tmp_path}")
     with pytest.raises(DataError, match="there is no place behind bytes:; give a file or a folder"):
         load_data("bytes:")
+    assert "no place behind bytes:" in call("data", "check", "bytes:", code=DataError.exit_code).stderr
     os.mkfifo(tmp_path / "pipe.txt")  # opening it would wait for a writer for ever
     for endless in (tmp_path / "pipe.txt", Path("/dev/zero")):
         with pytest.raises(DataError, match=f"{endless} is no ordinary file; give a file, or a folder of files"):

@@ -14,6 +14,7 @@ from support.documents import Document
 from typer.testing import CliRunner
 
 from edgebll.cli.app import app
+from edgebll.kernel.errors import ExportError
 from edgebll_devices.hardware.profiles import default_folder, load_profiles
 
 
@@ -49,13 +50,18 @@ def test_a_tuning_freezes_a_block_and_a_layer(tmp_path: Path) -> None:
     assert re.fullmatch(r"block1 state [1-9]\d*, frozen [1-9]\d* bytes, reports \['loss'\]", last)
 
 
-def test_training_in_bfloat16_is_one_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_in_bfloat16_is_one_option_and_so_is_exporting_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (train,) = Document("docs/how-to/train-in-bfloat16.md").commands()
+    train, export = Document("docs/how-to/train-in-bfloat16.md").commands()
     result = CliRunner().invoke(app, [*train[1:], "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads((tmp_path / "runs" / "half" / "run.json").read_text("utf-8"))
     assert (told["precision"], told["channels_last"]) == ("bfloat16", True)
+    refused = CliRunner().invoke(app, ["export", "runs/half", "--out", "bundles/half"])
+    assert refused.exit_code == ExportError.exit_code
+    assert "float32, mixed: choose one by --precision" in refused.output
+    exported = CliRunner().invoke(app, export[1:])
+    assert exported.exit_code == 0, exported.output
 
 
 def test_rules_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

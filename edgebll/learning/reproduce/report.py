@@ -29,11 +29,12 @@ _REPRODUCED = (
     "leaves out zero and it is above the spread over seeds; every other is not resolved."
 )
 _SWEPT = (
-    "# Results of sweeps\n\n"
-    "Written by `edgebll sweep`; docs/how-to/compare-rules.md says how to read it. Accuracies are in percent of the test "
-    "samples, after the last epoch, with their standard deviation over seeds; gaps are differences in points to the baseline "
-    "over the seeds both have. A difference counts as higher or lower where its 95 % interval, paired by seed, leaves out zero "
-    "and it is above the spread over seeds. `edgebll compare` says the same of any runs, with one risk shared by all."
+    "# Results of recipes of one's own\n\n"
+    "Written from recipes that edgebll does not bring along; docs/how-to/compare-rules.md says how to read it. Accuracies are "
+    "in percent of the test samples, after the last epoch, with their standard deviation over seeds; gaps are differences in "
+    "points to the baseline over the seeds both have. A difference counts as higher or lower where its 95 % interval, paired "
+    "by seed, leaves out zero and it is above the spread over seeds. `edgebll compare` says the same of any runs, with one "
+    "risk shared by all."
 )
 Document = Mapping[str, Any]
 

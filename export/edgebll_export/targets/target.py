@@ -65,7 +65,10 @@ class Target:
             ExportError: it does not compute in this precision.
         """
         if precision not in self.precisions:
-            raise ExportError(f"the target {self.name} does not compute in {precision}; it has {', '.join(self.precisions)}")
+            raise ExportError(
+                f"the target {self.name} does not compute in {precision}; it has {', '.join(self.precisions)}: choose one by "
+                "--precision, for weights are float32 in every run"
+            )
         return replace(self, opset=max(self.opset, _BFLOAT16_OPSET)) if precision == "bfloat16" else self
 
     def check_axes(self, operator: str, shapes: Iterable[Sequence[int]]) -> None:

@@ -46,7 +46,7 @@ def test_a_recipe_of_ones_own_is_no_reproduction(recipe: Path) -> None:
     assert result.stdout == f"{out / 'RESULTS.md'}: 6 of 6 runs of mine are whole\n"
     assert "6 of 6 runs are over" in result.stderr
     text = (out / "RESULTS.md").read_text("utf-8")
-    assert text.startswith("# Results of sweeps\n")
+    assert text.startswith("# Results of recipes of one's own\n")
     assert "## How strong should the match be?\n" in text
     assert "| rule | blocks | ours | gap | against BP | seeds | minutes a run |" in text
     assert "| `lr` | 0.05 |" in text

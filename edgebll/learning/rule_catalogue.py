@@ -81,9 +81,10 @@ def catalogue(build: Callable[[int], BlockNetwork], blocks: int, names: Iterable
 def _entry(rule: Rule, network: BlockNetwork) -> RuleEntry:
     entry = RuleEntry(rule.name, rule.summary, rule.equation, rule.options(), streams=(), forward=0.0, backward=0.0)
     try:
-        found = streams_of(rule, network)
+        specs = _specs(rule, network)
     except ConfigError as error:
         return replace(entry, refusal=str(error))
+    found = _streams(rule, specs)  # edges that name what no block has are a fault of the rule, no refusal
     return replace(entry, streams=found.edges, forward=found.forward, backward=found.backward)
 
 
@@ -97,7 +98,14 @@ def streams_of(rule: Rule, network: BlockNetwork) -> RuleStreams:
     Raises:
         ConfigError: the rule cannot train the network.
     """
-    specs = [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
+    return _streams(rule, _specs(rule, network))
+
+
+def _specs(rule: Rule, network: BlockNetwork) -> list[BlockSpec]:
+    return [step.spec for step in make_steps(network, rule, SGD(), BATCH_SIZE)]
+
+
+def _streams(rule: Rule, specs: Sequence[BlockSpec]) -> RuleStreams:
     edges = edges_of(rule.edges([spec.name for spec in specs]), specs)
     order = {name: index for index, name in enumerate([HOST, *(spec.name for spec in specs)])}
     into = {True: dict.fromkeys(order, 0.0), False: dict.fromkeys(order, 0.0)}

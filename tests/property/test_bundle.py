@@ -54,6 +54,7 @@ def test_what_was_written_is_read(bundle: Bundle) -> None:
     document = (bundle.path / "manifest.json").read_text()
     read = to_plain(parse_manifest(document, "here"))
     assert read.pop("task") == {}  # of classification without options nothing is written, as before there were tasks
+    assert read.pop("recompute") == {}  # nor of what microcontrollers compute again, where that is nothing
     assert read == json.loads(document)
     assert bundle.state("block0")["steps"].shape == ()
 

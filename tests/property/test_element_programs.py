@@ -16,7 +16,7 @@ from edgebll.kernel.microcontroller.plan_parts import REGISTERS, Code
 from edgebll.kernel.microcontroller.views import PlannedBuffer
 
 _PLACES = 4
-_CODES = {name: Code[{"reciprocal": "RECIP"}.get(name, name.upper())] for name in ARITHMETIC}
+_CODES = {name: Code[{"reciprocal": "RECIP", "int8": "TO_INT8"}.get(name, name.upper())] for name in ARITHMETIC}
 
 
 def _random_expressions(random: Random) -> tuple[list[Expression], list[int]]:

@@ -30,7 +30,11 @@ def test_networks_are_listed() -> None:
     assert [entry["name"] for entry in entries] == list(NETWORKS)
     (found,) = [entry for entry in entries if entry["name"] == "resnet50"]
     assert (found["parameters"], found["layers"], found["units"]) == (23_520_842, 50, 17)
-    assert (found["even"]["4"], found["stages"], found["options"]) == ([5, 4, 4, 4], [4, 4, 6, 3], {"width": 64, "stem": "conv"})
+    assert (found["even"]["4"], found["stages"], found["options"]) == (
+        [5, 4, 4, 4],
+        [4, 4, 6, 3],
+        {"width": 64, "stem": "conv"},
+    )
     table = call("networks", "transformer").stdout
     assert "670,922" in table
     assert "5,5,5,5" in table

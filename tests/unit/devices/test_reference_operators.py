@@ -240,12 +240,11 @@ def test_conv_transpose(g: dict[str, Any], groups: int, wide_in: int, wide_out: 
 @settings(max_examples=60, deadline=None)
 @given(geometries(), st.booleans())
 def test_pooling(g: dict[str, Any], count_include_pad: bool) -> None:
-    axes = len(g["space"])
     # Windows of padding alone have no maximum.
     g = {**g, "pads": [min(pad, size - 1) for pad, size in zip(g["pads"], g["kernel_shape"] * 2, strict=True)]}
     assume(min(_out(g)) > 0)
     attributes = {name: value for name, value in g.items() if name not in ("space", "dilations")}
     x = f(2, 3, *g["space"])
     check("MaxPool", [x], dilations=g["dilations"], **attributes)
-    if min(_out({**g, "dilations": [1] * axes})) > 0:
+    if min(_out({**g, "dilations": [1] * len(g["space"])})) > 0:
         check("AveragePool", [x], count_include_pad=int(count_include_pad), **attributes)

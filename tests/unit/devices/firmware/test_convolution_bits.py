@@ -12,6 +12,7 @@ from support.c_runtime import run_in_c
 from support.convolution_forms import ConvolutionForm
 from support.naive_plan import NaivePlan
 from support.same_bits import assert_same_bits, random_memory
+from support.slow import slow_after
 
 from edgebll.kernel.microcontroller.plan_format import encode
 from edgebll.kernel.microcontroller.plan_kernels import ConvKernel, GraphPlan
@@ -58,7 +59,7 @@ def test_fast_sums_are_near_those_of_the_naive_loops(name: str) -> None:
 
 @pytest.mark.parametrize("flags", SAME_BITS)
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("bias", slow_after(1, [True, False]))
 def test_every_form_has_the_bits_of_the_naive_loops(name: str, bias: bool, flags: tuple[str, ...]) -> None:
     for seed, plan in enumerate(variants(replace(FORMS[name], bias=bias).plan())):
         assert_same_bits(plan, seed, flags=flags)

@@ -36,7 +36,9 @@ def objects(cpu: tuple[str, ...], profile: str, int8: bool, folder: Path) -> lis
 
 
 @emulated_boards()
-@pytest.mark.parametrize("cpu", [pytest.param(M0PLUS, id="M0+"), pytest.param(CORES["M4F"].cpu, id="M4F")])
+@pytest.mark.parametrize(
+    "cpu", [pytest.param(M0PLUS, id="M0+", marks=pytest.mark.slow), pytest.param(CORES["M4F"].cpu, id="M4F")]
+)
 @pytest.mark.parametrize(("profile", "int8"), SIZE_BARS)
 def test_it_compiles_without_a_word_and_needs_nothing(cpu: tuple[str, ...], profile: str, int8: bool, tmp_path: Path) -> None:
     made = objects(cpu, profile, int8, tmp_path)

@@ -24,6 +24,7 @@ def test_the_recipe_is_complete(tmp_path: Path) -> None:
     check_told(read_recipe(str(path)), "full")
 
 
+@pytest.mark.slow
 def test_the_commands_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the tables list what they would run instead."""
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.recipes import write_recipe
+from support.slow import slow_after
 
 from edgebll.data import AUGMENTATIONS, DATASETS
 from edgebll.data.corpora import CORPORA
@@ -17,7 +18,7 @@ from edgebll.learning.reproduce.recipe import ACCURACY
 from edgebll.learning.reproduce.recipe_file import read_recipe, recipe_names
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", slow_after(2, recipe_names()))
 def test_a_shipped_recipe_is_complete(name: str) -> None:
     """Every hyper-parameter has a source; networks can be cut as told; what is reduced is told; each rule has figures."""
     recipe = read_recipe(name)

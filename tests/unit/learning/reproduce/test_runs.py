@@ -130,6 +130,7 @@ def work(folder: Path, runs: Sequence[Cell], parallel: int = 1, **options: objec
     return replace(fixed, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_several_at_once_give_the_same(tmp_path: Path) -> None:
     """In processes of their own, as one after another here."""
     found = cells(tmp_path)

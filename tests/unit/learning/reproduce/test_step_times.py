@@ -69,6 +69,7 @@ train = { epochs = 1, batch_size = 32, lr = 0.02, limit = 160 }
 [small]"""
 
 
+@pytest.mark.slow
 def test_a_medium_table_begins_with_the_quickest_and_knows_how_long_it_takes(tmp_path: Path) -> None:
     """Steps are timed once, before anything is begun, and the recipe's first setting is not the first that is trained."""
     sources = ("[sources]", '[sources]\nresnet8 = "ours"')

@@ -33,6 +33,8 @@ RAM_KIB = {"host": 4096, "mps2-an386": 4096, "mps3-an547": 512}
 BLOCKS = {"mlp": "block0", "lenet": "block1", "resnet": "block1", "dscnn": "block0"}
 SMALL = [(("mps2-an386", "small"), network, BLOCKS[network]) for network in ("mlp", "dscnn")]
 FAST = [((board, "fast"), network, BLOCKS[network]) for network in BLOCKS for board in ("mps2-an386", "mps3-an547")]
+#: The larger networks on one of the two boards alone: they take half a minute each.
+FAST = [case for case in FAST if case[1] in ("mlp", "lenet") or case[0][0] == "mps3-an547"]
 
 
 def learnt(block: BlockRuntime) -> State:

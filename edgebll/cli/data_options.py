@@ -1,4 +1,4 @@
-"""Options of all commands that read data sets."""
+"""Arguments and options of all commands that read trained networks or data sets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+TrainedArgument = Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")]
+TrainedDataOption = Annotated[
+    str | None,
+    typer.Option("--data", help="Data set, or path of own data. [default: what the run was trained on]", show_default=False),
+]
 DataKeyValues = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of own data, e.g. size=64; repeatable.")
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgebll.cli.data_options import DataDirOption, DataKeyValues
+from edgebll.cli.data_options import DataDirOption, DataKeyValues, TrainedArgument, TrainedDataOption
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.data import evaluation
@@ -17,11 +16,8 @@ from edgebll.kernel.support.bounds import spelled_as_options
 
 def evaluate(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
-    data: Annotated[
-        str | None,
-        typer.Option(help="Data set, or path of own data. [default: what the run was trained on]", show_default=False),
-    ] = None,
+    path: TrainedArgument,
+    data: TrainedDataOption = None,
     data_option: DataKeyValues = None,
     split: Annotated[str, typer.Option(help="test or train.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Use at most so many samples.")] = None,

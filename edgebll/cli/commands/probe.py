@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebll.cli.data_options import DataDirOption, DataKeyValues
+from edgebll.cli.data_options import DataDirOption, DataKeyValues, TrainedArgument, TrainedDataOption
 from edgebll.cli.output import JsonOption, print_json, print_table, say, with_source
 from edgebll.kernel.support.bounds import spelled_as_options
 from edgebll.kernel.support.optional_imports import import_torch
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
 
 def probe(
-    path: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
-    data: Annotated[
-        str | None,
-        typer.Option(help="Data set, or path of own data. [default: what the run was trained on]", show_default=False),
-    ] = None,
+    path: TrainedArgument,
+    data: TrainedDataOption = None,
     data_option: DataKeyValues = None,
     samples: Annotated[int, typer.Option(help="Samples that a probe learns from, and that are measured on, at most.")] = 5000,
     cells: Annotated[int, typer.Option(help="Cells a side that maps are averaged to.")] = 1,

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from edgebll.cli.data_options import TrainedArgument
 from edgebll.cli.output import JsonOption, print_json, say
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.optional_imports import import_torch
 
 
 def state(
-    path: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
+    path: TrainedArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, NAME.safetensors; an earlier one is replaced.")],
     json: JsonOption = False,
 ) -> None:

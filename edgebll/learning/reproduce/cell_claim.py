@@ -8,17 +8,15 @@ The system unlocks it when that process ends, however it ends, so nothing has to
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgebll.kernel.errors import StorageError
 from edgebll.kernel.support.atomic_files import storage_errors
+from edgebll.kernel.support.scratch_files import lock
 
 LOCKS = "locks"
-_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -39,7 +37,7 @@ def claimed(name: str, runs: Path) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        yield _is_locked(descriptor)
+        yield lock(descriptor)
     finally:
         os.close(descriptor)
 
@@ -60,11 +58,3 @@ def is_claimed(name: str, runs: Path) -> bool:
 
 def _lock_of(name: str, runs: Path) -> Path:
     return runs.parent / LOCKS / name
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in _HELD
-    return True

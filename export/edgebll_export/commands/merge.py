@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgebll.cli.data_options import DataDirOption
+from edgebll.cli.data_options import DataDirOption, TrainedArgument
 from edgebll.cli.output import JsonOption, print_json
 from edgebll.cli.progress import RunProgress
 from edgebll.kernel.support.bounds import spelled_as_options
@@ -16,7 +16,7 @@ from edgebll.kernel.support.optional_imports import import_exporter
 
 def merge(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
+    run: TrainedArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, NAME.onnx; an earlier one is replaced.")],
     batch: Annotated[
         str | None,

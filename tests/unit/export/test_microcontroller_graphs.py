@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from support.rules import BLL_FORMS
 from support.slow import slow_after
 from support.small_networks import foreign_operators, small_network_of
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.microcontroller import plan_block
 from edgebll.kernel.tasks import make_task
 from edgebll.learning import SGD, Adam, AdamW, Optimizer, SeededDropout, make_rule, make_steps
-from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.rule import Rule
 from edgebll_devices.runtimes.golden_replay import failures, replay
 from edgebll_export import export_bundle, make_target, verify_bundle
 from edgebll_export.bundles.block_models import block_models
@@ -53,9 +55,9 @@ CASES: list[tuple[str, str, Optimizer]] = [
 ]
 
 
-def exported(network: BlockNetwork, rule: str, optimizer: Optimizer, path: Path, batch_size: int = 4) -> Bundle:
+def exported(network: BlockNetwork, rule: Rule, optimizer: Optimizer, path: Path) -> Bundle:
     """A bundle whose graphs hold listed operators alone."""
-    how: dict[str, Any] = {"rule": make_rule(rule), "optimizer": optimizer, "batch_size": batch_size}
+    how: dict[str, Any] = {"rule": rule, "optimizer": optimizer, "batch_size": 4}
     export_bundle(network, path=path, target=TARGET, **how)
     bundle = open_bundle(path)
     for block in bundle.manifest.blocks:
@@ -69,11 +71,21 @@ def test_blocks_train_as_the_users_module_does(name: str, rule: str, optimizer: 
     network = small_network_of(name)
     if rule in ("backprop", "fa"):
         network = BlockNetwork([nn.Sequential(*network.blocks)], network.num_classes, network.input_shape)
-    bundle = exported(network, rule, optimizer, tmp_path / "bundle")
+    bundle = exported(network, make_rule(rule), optimizer, tmp_path / "bundle")
     assert bundle.manifest.target == "microcontroller"
     rows = verify_bundle(tmp_path / "bundle", steps=3, network=network)
     assert {"step", "forward"} <= {row.graph for row in rows}
     assert not [row for row in rows if row.failed]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", BLL_FORMS)
+def test_forms_of_bll_train_with_the_bits_of_the_c_runtime(form: str, tmp_path: Path) -> None:
+    name, options = BLL_FORMS[form]
+    network = make_network("mlp", num_blocks=3, num_classes=4, input_shape=(8,), seed=0, options={"width": 8, "depth": 3})
+    bundle = exported(network, make_rule(name, **options), SGD(), tmp_path / "bundle")
+    assert not [row for row in verify_bundle(tmp_path / "bundle", steps=3, network=network) if row.failed]
+    assert not failures(replay(bundle, "block0", "ordered"))
 
 
 @pytest.mark.slow
@@ -84,7 +96,7 @@ def test_tasks_that_are_no_classes_train(task: str, tmp_path: Path) -> None:
     last = outputs if task in ("segmentation", "reconstruction") else nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
     blocks = [nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU()), last]
     network = BlockNetwork(blocks, 1 if task == "reconstruction" else 3, (1, 6, 6), task=make_task(task))
-    bundle = exported(network, "bll", SGD(), tmp_path / "bundle")
+    bundle = exported(network, make_rule("bll"), SGD(), tmp_path / "bundle")
     assert not [row for row in verify_bundle(tmp_path / "bundle", steps=2, network=network) if row.failed]
     assert plan_block(bundle, "block0").arena_bytes > 0
 
@@ -120,7 +132,7 @@ def test_layers_of_all_kinds_train_and_are_planned(tmp_path: Path) -> None:
         torch.manual_seed(0)
         blocks = [Varied(), nn.Sequential(nn.Flatten(), nn.Linear(96, 3))]
     network = BlockNetwork(blocks, 3, (6,), input_dtype="int64", input_range=(0, 8))
-    bundle = exported(network, "bll", AdamW(clip_norm=1.0), tmp_path / "bundle")
+    bundle = exported(network, make_rule("bll"), AdamW(clip_norm=1.0), tmp_path / "bundle")
     assert not [row for row in verify_bundle(tmp_path / "bundle", steps=3, network=network) if row.failed]
     calls = next(place for place in plan_block(bundle, "block0").state.tensors if place.tensor.name == "net.calls")
     assert calls.tensor.dtype == "int64"

@@ -25,7 +25,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="Decides the draws.")] = 0,
     boards: Annotated[int, typer.Option(help="Compute on so many agents of this machine; 0 computes in this process.")] = 0,
     cluster: Annotated[Path | None, typer.Option(help="Compute on the boards of this inventory, cluster.toml.")] = None,
-    runtime: Annotated[str, typer.Option(help="Runtime for bundles, e.g. onnxruntime or reference.")] = "onnxruntime",
+    runtime: Annotated[
+        str,
+        typer.Option(help="Runtime for bundles here and on --boards, e.g. reference; those of an inventory have their own."),
+    ] = "onnxruntime",
     threads: Annotated[
         int | None, typer.Option(help="Threads. [default: the usable cores here, one on each agent]", show_default=False)
     ] = None,

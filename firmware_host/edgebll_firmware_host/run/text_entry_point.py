@@ -78,7 +78,8 @@ def sample(
         seed: of the draws.
         boards: agents to start on this machine, over which the blocks are spread; 0 computes in this process.
         cluster: the inventory of boards to compute on, cluster.toml.
-        runtime: what computes a bundle here or on agents of this machine, e.g. "onnxruntime" or "reference".
+        runtime: what computes a bundle here or on agents of this machine, e.g. "onnxruntime" or "reference"; boards of an
+            inventory have their own.
         threads: of the computation here; by default the usable processors, and one of each agent.
         told: is called with each byte as it comes, the prompt's first.
         progress: takes events, see `edgebll.kernel.runs.run_events`.

@@ -116,6 +116,7 @@ def camera():
 """
 
 
+@pytest.mark.slow
 def test_a_source_of_code_is_read_by_trainings_and_closed(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from support.slow import slow_after
 from edgebll_firmware_host.inventory import Cluster
 
 #: The first rule on convolutions, and one of each kind of stream on dense blocks: the other cases are slow.
-QUICK = [("bll", "resnet8"), *((rule, "mlp") for rule in ("bll", "infopro", "backlink", "dgl", "predsim", "auglocal"))]
+QUICK = [("bll", "resnet8"), *((rule, "mlp") for rule in ("bll", "infopro", "backlink", "auglocal"))]
 CASES = slow_after(len(QUICK), sorted(product(VARIANTS, ("mlp", "resnet8")), key=lambda case: case not in QUICK))
 
 

@@ -46,7 +46,7 @@ def test_there_is_a_case_for_every_task() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", slow_after(3, sorted(CASES, key=("multilabel", "regression", "classification", "next-byte").__contains__))
+    "case", slow_after(2, sorted(CASES, key=("multilabel", "regression", "classification", "next-byte").__contains__))
 )
 def test_a_task_from_training_to_recovery(case: str, tmp_path: Path) -> None:
     options = {"network": "mlp", "network_option": {"width": 12, "depth": 2}, "lr": 0.05, "threads": 1, **CASES[case]}

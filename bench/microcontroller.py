@@ -20,12 +20,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from results import table, write_section
 from support.convolution_forms import FORMS, instructions_per_product
 from support.microcontroller_tools import advice, missing_packages
-from support.step_costs import CASES, StepCost, firmware_bytes, measure, profile_flags, runtime_bytes, tools
+from support.step_costs import CASES, MOMENTA, StepCost, firmware_bytes, measure, profile_flags, runtime_bytes, tools
 
 from edgebll.kernel.spec.firmware_profiles import EXACT, FAST, PROFILES, SMALL
 
 FIGURES, TEXT = Path(__file__).with_suffix(".json"), Path(__file__).with_suffix(".md")
 HEADER = ("network", "rule", *PROFILES, "state", "arena", "alive at once", "beside the state", "plan of the step")
+#: What bench/aifes.py measured last.
+PEER = Path(__file__).with_name("aifes.json")
+PEER_NETWORKS = ("mlp", "cnn")
+PEER_HEADER = ("network", "trained by", "instructions, SGD", "momentum", "RAM, SGD", "momentum", "flash, runtime", "program")
 #: Instructions for each product of a convolution, at most.
 PRODUCT_GOAL = 8.0
 Case = tuple[str, str, str]
@@ -66,11 +70,24 @@ def form_row(name: str, products: Mapping[str, float]) -> tuple[str, ...]:
     return (name, f"{FORMS[name].products():,}", *(f"{products[profile]:.1f}" for profile in PROFILES))
 
 
-def profile_row(profile: str, found: Figures) -> tuple[str, ...]:
-    """One line of the table of profiles: our program beside AIfES's."""
-    sizes, (plain, momentum) = found.sizes[profile], CASES[:2]
-    counts = [found.steps[case][profile].instructions for case in (plain, momentum)]
-    return (f"edgebll, {profile}", *(f"{number:,}" for number in (*counts, sizes["runtime_flash"], sizes["firmware_flash"])))
+def peer_rows(network: str, found: Figures) -> list[tuple[str, ...]]:
+    """Lines of the table beside AIfES: backpropagation by each profile, and by AIfES.
+
+    Args:
+        network: which is measured with both optimisers.
+        found: the figures.
+    """
+    rows = []
+    for profile in PROFILES:
+        costs = [found.steps[network, "backprop", optimizer][profile] for optimizer in MOMENTA]
+        memory = [cost.state_bytes + cost.arena_bytes for cost in costs]
+        sizes = found.sizes[profile]
+        numbers = [*(cost.instructions for cost in costs), *memory, sizes["runtime_flash"], sizes["firmware_flash"]]
+        rows.append((network, f"edgebll, {profile}", *(f"{number:,}" for number in numbers)))
+    theirs = [json.loads(PEER.read_text("utf-8"))["steps"][f"{network}-{optimizer}"] for optimizer in MOMENTA]
+    numbers = [cost["instructions"] for cost in theirs] + [cost["weight_bytes"] + cost["training_bytes"] for cost in theirs]
+    flash = f"{theirs[0]['flash_bytes']:,}"
+    return [*rows, (network, "AIfES", *(f"{number:,}" for number in numbers), "", flash)]
 
 
 def goals(found: Figures) -> str:
@@ -100,9 +117,9 @@ def report(found: Figures, made: str) -> str:
     exact = found.sizes[EXACT]
     steps = table(HEADER, [row(case, costs, exact["scratch"]) for case, costs in found.steps.items()])
     forms = table(("convolution", "products", *PROFILES), [form_row(name, form) for name, form in found.forms.items()])
-    profiles = "\n".join("| " + " | ".join(profile_row(profile, found)) + " |" for profile in PROFILES)
+    peers = table(PEER_HEADER, [row for network in PEER_NETWORKS for row in peer_rows(network, found)])
     words = {name: f"{size:,}" for name, size in exact.items()}
-    return TEXT.read_text("utf-8").format(tools=made, steps=steps, forms=forms, profiles=profiles, goals=goals(found), **words)
+    return TEXT.read_text("utf-8").format(tools=made, steps=steps, forms=forms, peers=peers, goals=goals(found), **words)
 
 
 def measured() -> Figures:

@@ -79,3 +79,18 @@ def test_the_table_has_the_recorded_figures() -> None:
     for profile in PROFILES:
         sizes = RECORDED["sizes"][profile]
         assert f"| {sizes['runtime_flash']:,} | {sizes['firmware_flash']:,} |" in section
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_the_table_has_the_figures_of_the_peer(network: str) -> None:
+    section = (ROOT / "bench" / "RESULTS.md").read_text("utf-8").split("<!-- begin microcontroller -->")[1].split("<!-- end")[0]
+    peer = json.loads((ROOT / "bench" / "aifes.json").read_text("utf-8"))["steps"]
+    theirs = [peer[f"{network}-{optimizer}"] for optimizer in ("SGD", "momentum")]
+    memory = [cost["weight_bytes"] + cost["training_bytes"] for cost in theirs]
+    counts = " | ".join(f"{number:,}" for number in (*(cost["instructions"] for cost in theirs), *memory))
+    assert f"| {network} | AIfES | {counts} |" in section
+    ours = [RECORDED["steps"][f"{network}-backprop-{optimizer}"]["exact"] for optimizer in ("SGD", "momentum")]
+    memory = [cost["state_bytes"] + cost["arena_bytes"] for cost in ours]
+    counts = " | ".join(f"{number:,}" for number in (*(cost["instructions"] for cost in ours), *memory))
+    assert f"| {network} | edgebll, exact | {counts} |" in section
+    assert all(cost["softmax_error"] < 0.08 for cost in theirs)

@@ -26,6 +26,14 @@ def lenet() -> BlockNetwork:
     return BlockNetwork([first, second, third], num_classes=10, input_shape=(1, 28, 28))
 
 
+def cnn() -> BlockNetwork:
+    """8 and 16 channels of 3 x 3 with ReLUs and max pooling, for images of 16 x 16, as one block."""
+    first = [nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    second = [nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    layers = nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(256, 10))
+    return BlockNetwork([layers], num_classes=10, input_shape=(1, 16, 16))
+
+
 def resnet() -> BlockNetwork:
     """ResNet-8 of 4, 8 and 16 channels on 16 x 16."""
     return make_network(
@@ -48,7 +56,13 @@ def _separable(width: int) -> list[nn.Module]:
     return [depthwise, nn.BatchNorm2d(width), nn.ReLU(), pointwise, nn.BatchNorm2d(width), nn.ReLU()]
 
 
-SMALL_NETWORKS: dict[str, Callable[[], BlockNetwork]] = {"mlp": mlp, "lenet": lenet, "resnet": resnet, "dscnn": dscnn}
+SMALL_NETWORKS: dict[str, Callable[[], BlockNetwork]] = {
+    "mlp": mlp,
+    "lenet": lenet,
+    "cnn": cnn,
+    "resnet": resnet,
+    "dscnn": dscnn,
+}
 
 
 def small_network_of(name: str) -> BlockNetwork:

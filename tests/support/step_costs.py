@@ -9,7 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,11 @@ CASES = (
     ("mlp", "bll", "momentum"),
     ("lenet", "backprop", "SGD"),
     ("lenet", "bll", "SGD"),
+    ("cnn", "backprop", "SGD"),
+    ("cnn", "backprop", "momentum"),
 )
+#: Of the sample that is trained with.
+LABEL, RATE = 3, 0.01
 REFERENCE_BOARD = "mps2-an386"
 
 
@@ -80,6 +85,14 @@ def profile_flags(profile: str) -> tuple[str, ...]:
 
 def measure(name: str, rule: str, optimizer: str, profiles: Sequence[str] = PROFILES) -> dict[str, StepCost]:
     """Export a network for a batch of one, and count its steps by each profile of the firmware."""
+    with exported(name, rule, optimizer) as bundle:
+        plans = [plan_block(bundle, spec.name) for spec in bundle.manifest.blocks]
+        return {profile: _together([block_cost(bundle, plan, profile) for plan in plans]) for profile in profiles}
+
+
+@contextmanager
+def exported(name: str, rule: str, optimizer: str) -> Iterator[Bundle]:
+    """The bundle of a network, a rule and an optimiser of CASES, for a batch of one."""
     with tempfile.TemporaryDirectory(prefix="edgebll-bench-") as folder:
         export_bundle(
             network_of(name, rule),
@@ -89,9 +102,7 @@ def measure(name: str, rule: str, optimizer: str, profiles: Sequence[str] = PROF
             path=Path(folder) / "bundle",
             target=make_target("microcontroller"),
         )
-        bundle = open_bundle(Path(folder) / "bundle")
-        plans = [plan_block(bundle, spec.name) for spec in bundle.manifest.blocks]
-        return {profile: _together([block_cost(bundle, plan, profile) for plan in plans]) for profile in profiles}
+        yield open_bundle(Path(folder) / "bundle")
 
 
 def _together(costs: Sequence[StepCost]) -> StepCost:
@@ -115,6 +126,15 @@ def block_cost(bundle: Bundle, plan: BlockPlan, profile: str = EXACT) -> StepCos
         plan: of the block.
         profile: of the firmware. Default: "exact".
     """
+    step, (state, arena) = plan.encoded["step"], step_memory(bundle, plan)
+    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=profile_flags(profile))
+    if said.get("error", 1):
+        sys.exit(f"{bundle.path}: the step of {plan.block} does not run: {said}")
+    return StepCost(said["instructions"], plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, len(step), said["stack"])
+
+
+def step_memory(bundle: Bundle, plan: BlockPlan) -> tuple[bytearray, bytearray]:
+    """State and arena before a step: the bundle's weights, a random sample of class LABEL, a learning rate of RATE."""
     spec, chance = bundle.manifest.block(plan.block), np.random.default_rng(0)
     state, arena = bytearray(plan.state_bytes), bytearray(plan.arena_bytes)
     for place in plan.state.tensors:
@@ -122,13 +142,9 @@ def block_cost(bundle: Bundle, plan: BlockPlan, profile: str = EXACT) -> StepCos
     for place in plan.graphs["step"].inputs:
         value = chance.standard_normal(place.tensor.shape)
         if place.tensor.name == "y":
-            value = np.eye(spec.labels.shape[1])[[3]]
-        _put(arena, place, value if place.tensor.shape else np.array(0.01))
-    step = plan.encoded["step"]
-    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=profile_flags(profile))
-    if said.get("error", 1):
-        sys.exit(f"{bundle.path}: the step of {plan.block} does not run: {said}")
-    return StepCost(said["instructions"], plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, len(step), said["stack"])
+            value = np.eye(spec.labels.shape[1])[[LABEL]]
+        _put(arena, place, value if place.tensor.shape else np.array(RATE))
+    return state, arena
 
 
 def _put(region: bytearray, place: TensorPlace, value: object) -> None:

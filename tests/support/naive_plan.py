@@ -20,7 +20,7 @@ from edgebll.kernel.microcontroller.plan_kernels import (
 from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, PlanDtype, Region
 
 F = np.float32
-NUMPY = ("<f4", "u1", "<i4", "<i8", "i1")
+NUMPY = ("<f4", "u1", "<i4", "<i8", "i1", "<i2")
 
 
 def bits(text: str) -> np.float32:
@@ -67,8 +67,8 @@ def naive_log(x: np.float32) -> np.float32:
     return (F(e + k) * bits("B95E8083") + u) + F(e + k) * bits("3F318000")
 
 
-def nearest_int8(x: np.float32) -> int:
-    return 0 if np.isnan(x) else round(min(max(float(x), -128.0), 127.0))
+def nearest_integer(x: np.float32, bits: int) -> int:
+    return 0 if np.isnan(x) else round(min(max(float(x), -(2.0 ** (bits - 1))), 2.0 ** (bits - 1) - 1))
 
 
 CODES: dict[Code, Callable[..., np.float32]] = {
@@ -94,7 +94,7 @@ CODES: dict[Code, Callable[..., np.float32]] = {
     Code.SELECT: lambda a, b, c: b if a != 0 else c,
     Code.MULADD: lambda a, b, c: a * b + c,
     Code.MULSUB: lambda a, b, c: c - a * b,
-    Code.TO_INT8: lambda a: F(nearest_int8(a)),
+    Code.TO_INT8: lambda a: F(nearest_integer(a, 8)),
 }
 
 
@@ -140,8 +140,8 @@ class NaivePlan:
                 value = sources[0] if step.code is Code.STORE else CODES[step.code](*sources)
             if where is None:
                 registers[step.d] = value
-            elif step.code is Code.STORE and where.dtype is PlanDtype.INT8:
-                self.put(where, index, nearest_int8(value))
+            elif step.code is Code.STORE and where.dtype in (PlanDtype.INT8, PlanDtype.INT16):
+                self.put(where, index, nearest_integer(value, 8 * where.dtype.size))
             elif (step.code is Code.STORE and where.dtype.size != 4) or where.dtype.name == "INT32":
                 low, high = (0.0, 255.0) if where.dtype.size == 1 else (-2147483648.0, 2147483520.0)
                 self.put(where, index, 0 if np.isnan(value) else int(min(max(float(value), low), high)))
@@ -157,7 +157,7 @@ class NaivePlan:
             self._gather(kernel)
             return
         for index in itertools.product(*map(range, kernel.extents)):
-            total, add = F(0), integer_sum if PlanDtype.INT8 in (f.dtype for f in factors_of(kernel)) else ordered_sum
+            total, add = F(0), integer_sum if {f.dtype for f in factors_of(kernel)} == {PlanDtype.INT8} else ordered_sum
             if isinstance(kernel, GemmKernel):
                 terms = (product(self.get(kernel.a, (*index, k)), self.get(kernel.b, (*index, k))) for k in range(kernel.k))
                 total = add(terms)
@@ -198,7 +198,7 @@ class NaivePlan:
 
 
 def product(a: Any, b: Any) -> Any:
-    return int(a) * int(b) if a.dtype == np.int8 else a * b
+    return int(a) * int(b) if a.dtype == b.dtype == np.int8 else F(a) * F(b)
 
 
 def integer_sum(terms: Iterable[int]) -> np.float32:

@@ -143,12 +143,15 @@ def _update(random: Random, memory: Memory, extents: tuple[int, ...]) -> tuple[t
 
 
 def _factors(random: Random, memory: Memory, a: tuple[int, ...], b: tuple[int, ...], same: float) -> tuple[Operand, Operand]:
-    """Two float32, or in a third of all cases two int8; the second may repeat elements, the first too where `same` is 1."""
-    dtype = PlanDtype.INT8 if random.random() < 0.33 else PlanDtype.FLOAT32
-    first = memory.operand(a, broadcast=same == 1, dtype=dtype)
-    second = memory.operand(b, broadcast=random.random() < same, dtype=dtype)
-    if dtype is PlanDtype.INT8 and random.random() < 0.2:
-        second = Operand(Region.CONSTANTS, random.randrange(4 * CONSTANTS), (0,) * len(b), dtype)
+    """Two float32, two int8, or one float32 and an integer; the second may repeat elements, the first too where `same` is 1."""
+    kinds = [random.choice((PlanDtype.FLOAT32, PlanDtype.INT8, PlanDtype.INT16)), PlanDtype.FLOAT32]
+    if random.random() < 0.25:
+        kinds = [PlanDtype.INT8] * 2
+    random.shuffle(kinds)
+    first = memory.operand(a, broadcast=same == 1, dtype=kinds[0])
+    second = memory.operand(b, broadcast=random.random() < same, dtype=kinds[1])
+    if kinds[1] is not PlanDtype.FLOAT32 and random.random() < 0.2:
+        second = Operand(Region.CONSTANTS, random.randrange(2 * CONSTANTS), (0,) * len(b), kinds[1])
     return first, second
 
 

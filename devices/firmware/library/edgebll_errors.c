@@ -9,7 +9,7 @@ const char *edgebll_error_text(int error)
     case EDGEBLL_MAGIC: return "these bytes are not a plan; embed the block again";
     case EDGEBLL_VERSION: return "the plan is of another version than this library; take both from one release of edgebll";
     case EDGEBLL_CRC: return "the plan is damaged; flash the firmware again";
-    case EDGEBLL_INT8: return "the plan computes in int8, and this library was compiled with EDGEBLL_WITHOUT_INT8; compile it without that";
+    case EDGEBLL_INT8: return "the plan has int8 or int16, and this library was compiled with EDGEBLL_WITHOUT_INT8; compile it without that";
     case EDGEBLL_MEMORY: return "state or arena are smaller than the header of the block says, or not aligned to 8 bytes; use its sizes and uint64_t";
     case EDGEBLL_NOT_LOADED: return "the block is not loaded; call edgebll_load first and look at what it returns";
     case EDGEBLL_UNLIKE: return "step, forward pass and feedback head are not of one block; embed the block again";

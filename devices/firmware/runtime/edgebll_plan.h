@@ -6,7 +6,7 @@
  * folder with -ffp-contract=off (or your compiler's equal) and without -ffast-math; then every float32 result has the same bits on every
  * processor. -DEDGEBLL_SMALL leaves out what is only there for speed: less than 8 KiB of flash, and the same bits. -DEDGEBLL_FAST
  * with -ffp-contract=fast takes sums in whatever order is quickest: its results are as near to the truth, but their bits are its own.
- * With -DEDGEBLL_WITHOUT_INT8 it is smaller and refuses plans that compute in int8, with EDGEBLL_INT8, and so it does with
+ * With -DEDGEBLL_WITHOUT_INT8 it is smaller and refuses plans with int8 or int16, with EDGEBLL_INT8, and so it does with
  * -DEDGEBLL_SMALL.
  *
  *     static uint64_t state[...], arena[...];               // 8-byte aligned; edgebll_plan_needs says how large
@@ -45,7 +45,7 @@ enum edgebll_profile { EDGEBLL_PROFILE_SMALL = 1, EDGEBLL_PROFILE_EXACT = 2, EDG
 #define EDGEBLL_PROFILE EDGEBLL_PROFILE_EXACT
 #endif
 
-/* The newest version of plans that this runtime reads: 2 is that of plans in int8. */
+/* The newest version of plans that this runtime reads: 2 is that of plans with int8 or int16. */
 #ifdef EDGEBLL_WITHOUT_INT8
 #define EDGEBLL_PLAN_VERSION 1
 #else

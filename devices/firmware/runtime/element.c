@@ -6,12 +6,19 @@
 static void load(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t where, uint32_t n)
 {
     const uint8_t *at = a->at;
-    const int32_t way = a->step * (int32_t)edgebll_size_of(where);
+    const uint32_t size = edgebll_size_of(where);
+    const int32_t way = a->step * (int32_t)size;
     float *to = (float *)(void *)d->at;
     for (; n != 0; n--, to += d->step, at += way) {
         int32_t whole;
-        if (edgebll_size_of(where) == 1) {
+        if (size == 1) {
             *to = edgebll_is_int8(where) ? (float)(*at ^ 128) - 128.0f : (float)*at;
+            continue;
+        }
+        if (edgebll_is_int16(where)) {
+            int16_t half;
+            memcpy(&half, at, 2);
+            *to = (float)half;
             continue;
         }
         memcpy(&whole, at, 4);
@@ -32,8 +39,8 @@ static void store(const struct edgebll_lane *d, uint32_t where, const struct edg
     const uint32_t size = edgebll_size_of(where);
     uint8_t *to = d->at;
 #ifndef EDGEBLL_WITHOUT_INT8
-    if (edgebll_is_int8(where)) {
-        edgebll_store_int8(d, a, n);
+    if (edgebll_is_int8(where) || edgebll_is_int16(where)) {
+        edgebll_store_rounded(d, where, a, n);
         return;
     }
 #endif

@@ -28,14 +28,25 @@ static void row_of_sums(struct edgebll_work *work, struct edgebll_products *prod
     }
 }
 
+static int32_t size_of_factor(const struct edgebll_kernel *kernel, int number)
+{
+#ifdef EDGEBLL_WITHOUT_INT8
+    (void)kernel, (void)number;
+    return 4;
+#else
+    return (int32_t)edgebll_size_of(kernel->operand[number].where);
+#endif
+}
+
 void edgebll_lines(struct edgebll_work *work, struct edgebll_products *products, int shared, const struct edgebll_update *update)
 {
     const struct edgebll_kernel *kernel = &work->kernel;
     const int along = work->along, stored = edgebll_stored(kernel), lanes = EDGEBLL_FACTOR_A + EDGEBLL_FACTOR_B - shared;
     const uint32_t extent = kernel->extent[along];
     int one_pass;
-    products->size = edgebll_is_int8(kernel->operand[lanes].where) ? 1 : 4;
-    one_pass = update && products->terms == 1 && products->across == 1 && products->size == 4;
+    products->size = size_of_factor(kernel, lanes);
+    products->shared_size = size_of_factor(kernel, shared);
+    one_pass = update && products->terms == 1 && products->across == 1 && !edgebll_has_integers(products);
     do {
         products->shared = work->row[shared];
         products->lanes = work->row[lanes];

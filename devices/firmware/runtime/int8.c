@@ -1,4 +1,4 @@
-/* Sums of products of int8, and the rounding to int8. Integers: no order of a sum is another. */
+/* Sums of products of int8, and the rounding to int8 and int16. Integers: no order of a sum is another. */
 #define EDGEBLL_OFTEN
 #include <string.h>
 
@@ -9,25 +9,33 @@ typedef int edgebll_int8_is_here;
 
 #ifndef EDGEBLL_WITHOUT_INT8
 
-/* The byte of a float: beside 1.5 * 2^23 floats are whole numbers, so that an addition rounds, and its lowest byte is the number's. */
-static inline uint8_t byte_of(float x)
+/* The bits of a float's whole number between -top - 1 and top: beside 1.5 * 2^23 floats are whole numbers, so that an addition rounds, and its
+ * lowest bits are the number's. */
+static inline uint32_t whole_bits(float x, float top)
 {
-    const float low = x < -128.0f ? -128.0f : x, sum = (low > 127.0f ? 127.0f : low) + 12582912.0f;
+    const float low = x < -1.0f - top ? -1.0f - top : x, sum = (low > top ? top : low) + 12582912.0f;
     uint32_t bits;
     memcpy(&bits, &sum, sizeof bits);
-    return x == x ? (uint8_t)bits : 0;
+    return x == x ? bits : 0;
 }
 
 float edgebll_to_int8(float x)
 {
-    return (float)(byte_of(x) ^ 128) - 128.0f;
+    return (float)((uint8_t)whole_bits(x, 127.0f) ^ 128) - 128.0f;
 }
 
-void edgebll_store_int8(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t n)
+void edgebll_store_rounded(const struct edgebll_lane *d, uint32_t where, const struct edgebll_lane *a, uint32_t n)
 {
     const float *at = (const float *)(const void *)a->at;
     uint8_t *to = d->at;
-    for (; n != 0; n--, at += a->step, to += d->step) *to = byte_of(*at);
+    if (edgebll_is_int8(where)) {
+        for (; n != 0; n--, at += a->step, to += d->step) *to = (uint8_t)whole_bits(*at, 127.0f);
+    } else {
+        for (; n != 0; n--, at += a->step, to += 2 * d->step) {
+            const uint16_t half = (uint16_t)whole_bits(*at, 32767.0f);
+            memcpy(to, &half, 2);
+        }
+    }
 }
 
 APART float one(const struct edgebll_products *p, const int8_t *b)
@@ -92,7 +100,7 @@ APART void four_in_line(const struct edgebll_products *p, const int8_t *b0, int3
 #define four_in_line four_anywhere
 #endif
 
-void edgebll_int8_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
+static void int8_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
 {
     const int8_t *lanes = (const int8_t *)p->lanes;
     const int in_line = p->loops.way_a == 1 && p->loops.way_b == 1 && p->loops.count[2] == p->terms;
@@ -110,6 +118,12 @@ void edgebll_int8_sums(const struct edgebll_products *p, float *to, int32_t step
         else four_anywhere(p, lanes, p->across, to, step);
         lanes += 4 * p->across, to += 4 * step, n -= 4;
     }
+}
+
+void edgebll_integer_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
+{
+    if (p->size == 1 && p->shared_size == 1) int8_sums(p, to, step, n);
+    else edgebll_mixed_sums(p, to, step, n);
 }
 
 #endif

@@ -112,6 +112,12 @@ static uint32_t terms(const struct edgebll_kernel *kernel)
     return kernel->opcode == KERNEL_CONV ? special[CONV_I] * special[CONV_KH] * special[CONV_KW] : special[0];
 }
 
+/* Whether an operand may be a factor beside one of float32. */
+static int is_factor(const struct edgebll_operand *operand)
+{
+    return edgebll_is_float(operand) || edgebll_is_int8(operand->where) || edgebll_is_int16(operand->where);
+}
+
 /* The two factors of a sum of products; fills in their ranges. */
 static int check_factors(const struct edgebll_plan *plan, const struct edgebll_kernel *kernel, uint32_t work, struct range *ranges)
 {
@@ -130,13 +136,13 @@ static int check_factors(const struct edgebll_plan *plan, const struct edgebll_k
     if (!error) error = reach(plan, b, b_extent, loops, &ranges[1]);
     if (error) return error;
     if (edgebll_is_int8(a->where) && edgebll_is_int8(b->where)) return terms(kernel) < INTEGER_TERMS_LIMIT ? EDGEBLL_OK : EDGEBLL_EXTENT;
-    return edgebll_is_float(a) && edgebll_is_float(b) ? EDGEBLL_OK : EDGEBLL_SLOT;
+    return (edgebll_is_float(a) && is_factor(b)) || (edgebll_is_float(b) && is_factor(a)) ? EDGEBLL_OK : EDGEBLL_SLOT;
 }
 
 static int check_gather(const struct edgebll_kernel *kernel)
 {
     if (kernel->operands != 3 || kernel->instructions) return EDGEBLL_RANK;
-    if (edgebll_is_float(&kernel->operand[0]) || !edgebll_is_float(&kernel->operand[1]) || !edgebll_is_float(&kernel->operand[2])) return EDGEBLL_SLOT;
+    if (is_factor(&kernel->operand[0]) || !edgebll_is_float(&kernel->operand[1]) || !edgebll_is_float(&kernel->operand[2])) return EDGEBLL_SLOT;
     if (kernel->operand[0].stride[1] != 0 || product(kernel->special[0], kernel->extent[1]) == 0) return EDGEBLL_EXTENT;
     return EDGEBLL_OK;
 }

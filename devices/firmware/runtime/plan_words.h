@@ -29,7 +29,7 @@ enum { HEADER_BYTES = 28, PORT_BYTES = 12, CRC_BYTES = 4, INT8_VERSION = 2 };
 enum { KERNEL_ELEMENT = 1, KERNEL_REDUCE, KERNEL_GEMM, KERNEL_CONV, KERNEL_GATHER };
 enum { REDUCE_MAXIMUM = 1, REDUCE_LANE_KEPT = 2 };
 enum { ARENA, STATE, CONSTANTS };
-enum { FLOAT32, UINT8, INT32, INT64, INT8 };
+enum { FLOAT32, UINT8, INT32, INT64, INT8, INT16 };
 
 /* Special words of the kernels. */
 enum { REDUCE_KEPT, REDUCE_PROLOGUE };
@@ -43,7 +43,7 @@ enum {
 #ifdef EDGEBLL_WITHOUT_INT8
 enum { LAST_DTYPE = INT64, LAST_CODE = MULSUB };
 #else
-enum { LAST_DTYPE = INT8, LAST_CODE = TO_INT8 };
+enum { LAST_DTYPE = INT16, LAST_CODE = TO_INT8 };
 #endif
 struct instruction {
     uint8_t code, d, a, b, c;
@@ -63,10 +63,21 @@ static inline int edgebll_is_int8(uint32_t where)
 #endif
 }
 
+/* The same of int16. */
+static inline int edgebll_is_int16(uint32_t where)
+{
+#ifdef EDGEBLL_WITHOUT_INT8
+    (void)where;
+    return 0;
+#else
+    return where >> 2 == INT16;
+#endif
+}
+
 /* Bytes of an element. */
 static inline uint32_t edgebll_size_of(uint32_t where)
 {
-    return where >> 2 == UINT8 || edgebll_is_int8(where) ? 1u : where >> 2 == INT64 ? 8u : 4u;
+    return where >> 2 == UINT8 || edgebll_is_int8(where) ? 1u : edgebll_is_int16(where) ? 2u : where >> 2 == INT64 ? 8u : 4u;
 }
 
 /* Whether it sums products of two factors. */
@@ -111,7 +122,7 @@ struct edgebll_loops {
 /* Products to be summed over three loops: one factor that lanes share, and one with a place for each lane. */
 struct edgebll_products {
     const uint8_t *shared, *lanes;
-    int32_t size; /* bytes of an element of both: 4 of float32, 1 of int8 */
+    int32_t size, shared_size; /* bytes of an element of `lanes` and of `shared`: 4 of float32, 2 of int16, 1 of int8 */
     int32_t count[3], shared_way[3], lanes_way[3];
     int32_t across; /* from one lane's factor to the next */
     int32_t terms;
@@ -120,6 +131,17 @@ struct edgebll_products {
 static inline const float *edgebll_floats(const uint8_t *at)
 {
     return (const float *)(const void *)at;
+}
+
+/* Whether a factor is not float32. */
+static inline int edgebll_has_integers(const struct edgebll_products *products)
+{
+#ifdef EDGEBLL_WITHOUT_INT8
+    (void)products;
+    return 0;
+#else
+    return products->size + products->shared_size < 8;
+#endif
 }
 
 /* To be called when counts or ways have changed, `across` among them. */
@@ -132,15 +154,16 @@ void edgebll_sums(const struct edgebll_products *products, float *to, int32_t st
 struct edgebll_update;
 void edgebll_lines(struct edgebll_work *work, struct edgebll_products *products, int shared, const struct edgebll_update *update);
 #ifndef EDGEBLL_WITHOUT_INT8
-/* The same where both factors are int8: in integers, where no order is another. */
-void edgebll_int8_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+/* The same where a factor is not float32; where both are int8, in integers, where no order is another. */
+void edgebll_integer_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+void edgebll_mixed_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
 #else
-#define edgebll_int8_sums(products, to, step, n) ((void)0)
+#define edgebll_integer_sums(products, to, step, n) ((void)0)
 #endif
 /* Rounds to nearest, halves to even, and cuts to -128 ... 127; NaN becomes 0. */
 float edgebll_to_int8(float x);
-/* STORE of n numbers to int8. */
-void edgebll_store_int8(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t n);
+/* STORE of n numbers to int8 or int16, rounded in the same way. */
+void edgebll_store_rounded(const struct edgebll_lane *d, uint32_t where, const struct edgebll_lane *a, uint32_t n);
 
 float edgebll_exp(float x);
 float edgebll_log(float x);

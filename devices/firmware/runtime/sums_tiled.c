@@ -90,7 +90,7 @@ void edgebll_sums(const struct edgebll_products *p, float *to, int32_t step, uin
 {
     const float *lanes = edgebll_floats(p->lanes);
     uint32_t size = p->across == 1 && n >= 8 ? 8 : 4;
-    if (p->size == 1) edgebll_int8_sums(p, to, step, n);
+    if (edgebll_has_integers(p)) edgebll_integer_sums(p, to, step, n);
     else if (p->terms <= 1) no_sums(p, to, step, n);
     else if (edgebll_can_slide(p->count, p->across, p->lanes_way[1])) edgebll_slide(p, to, step, n);
     else if (n < 4) {

@@ -19,6 +19,7 @@ PLAN_DTYPES = {
     "int32": PlanDtype.INT32,
     "int64": PlanDtype.INT64,
     "int8": PlanDtype.INT8,
+    "int16": PlanDtype.INT16,
 }
 _WORD = 4
 

@@ -26,6 +26,8 @@ from edgebll.kernel.microcontroller.views import BufferRole, StridedView
 _LONG_ROW = 16
 #: With fewer output channels than this a convolution works along its columns, if there are more of them.
 _FEW_CHANNELS = 8
+#: Dtypes in which factors may stay.
+FACTOR_KINDS = ("int8", "int16")
 _Leaf = Callable[[Expression], tuple[Hashable, bool]]
 
 
@@ -145,15 +147,15 @@ class Emitter:
 
     def _product(self, product: ProductLoops, slots: OperandSlots, program: tuple[Instruction, ...]) -> GemmKernel:
         a_strides, b_strides, *others = product.loops.strides
-        a = self._placement.operand(product.a, (*a_strides, product.a_step), len(a_strides) + 1, kinds=("int8",))
-        b = self._placement.operand(product.b, (*b_strides, product.b_step), len(b_strides) + 1, kinds=("int8",))
+        a = self._placement.operand(product.a, (*a_strides, product.a_step), len(a_strides) + 1, kinds=FACTOR_KINDS)
+        b = self._placement.operand(product.b, (*b_strides, product.b_step), len(b_strides) + 1, kinds=FACTOR_KINDS)
         return GemmKernel(product.loops.extents, product.count, a, b, _along(slots, others), program)
 
     def _window(
         self, kernel: PlannedKernel, source: WindowSum, slots: OperandSlots, program: tuple[Instruction, ...]
     ) -> ConvKernel:
         batch, groups, channels, height, width = kernel.shape
-        x, weight = (self._placement.operand(view, view.strides, 5, kinds=("int8",)) for view in (source.x, source.weight))
+        x, weight = (self._placement.operand(view, view.strides, 5, kinds=FACTOR_KINDS) for view in (source.x, source.weight))
         operands = _along(slots, [operand.strides for operand in _operands(slots)])
         columns = channels < min(_FEW_CHANNELS, width)
         return ConvKernel(

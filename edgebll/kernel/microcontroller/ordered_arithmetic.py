@@ -95,8 +95,8 @@ def stored_numbers(value: Floats, dtype: np.dtype[Any]) -> Numbers:
     """Floats as they are stored in a dtype; what does not fit is cut off, and NaN becomes 0."""
     if dtype == np.float32:
         return value
-    if dtype == np.int8:
-        rounded: Numbers = rounded_to_int8(value).astype(np.int8)
+    if dtype in (np.int8, np.int16):
+        rounded: Numbers = rounded_to(value, dtype).astype(dtype)
         return rounded
     if dtype == np.uint8:
         low, high = 0.0, 255.0
@@ -110,11 +110,12 @@ def stored_numbers(value: Floats, dtype: np.dtype[Any]) -> Numbers:
 _ZERO = np.float32(0.0)
 
 
-def rounded_to_int8(value: Floats) -> Floats:
-    """Floats rounded to nearest, halves to even, and cut to what int8 holds; NaN becomes 0."""
+def rounded_to(value: Floats, dtype: np.dtype[Any]) -> Floats:
+    """Floats rounded to nearest, halves to even, and cut to what int8 or int16 holds; NaN becomes 0."""
+    limits = np.iinfo(dtype)
     number = np.where(np.isnan(value), np.float32(0.0), value)
     # A zero has no sign, as if it were an integer.
-    rounded: Floats = np.rint(np.clip(number, np.float32(-128.0), np.float32(127.0))) + _ZERO
+    rounded: Floats = np.rint(np.clip(number, np.float32(limits.min), np.float32(limits.max))) + _ZERO
     return rounded
 
 
@@ -146,5 +147,5 @@ OPERATIONS: dict[Code, Callable[..., Any]] = {
     Code.SELECT: lambda a, b, c: np.where(a != 0, b, c),
     Code.MULADD: lambda a, b, c: (a * b) + c,
     Code.MULSUB: lambda a, b, c: c - (a * b),
-    Code.TO_INT8: rounded_to_int8,
+    Code.TO_INT8: lambda a: rounded_to(a, np.dtype(np.int8)),
 }

@@ -16,6 +16,7 @@ _DTYPES: dict[PlanDtype, np.dtype[Any]] = {
     PlanDtype.INT32: np.dtype("<i4"),
     PlanDtype.INT64: np.dtype("<i8"),
     PlanDtype.INT8: np.dtype("i1"),
+    PlanDtype.INT16: np.dtype("<i2"),
 }
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Registers = dict[int, Floats]

@@ -22,6 +22,7 @@ from edgebll.kernel.microcontroller.plan_kernels import (
     ReduceKernel,
 )
 
+Numbers = np.ndarray[Any, Any]
 _NOTHING, _LOWEST = np.float32(-0.0), np.float32(-np.inf)
 
 
@@ -66,10 +67,8 @@ def _reduce(kernel: ReduceKernel, memory: PlanMemory) -> None:
 @_run.register
 def _gemm(kernel: GemmKernel, memory: PlanMemory) -> None:
     extents = (*kernel.extents, kernel.k)
-    a, b = memory.view(kernel.a, extents), memory.view(kernel.b, extents)
-    total: Any = np.full(kernel.extents, _NOTHING, np.float32)
-    if a.dtype == np.int8:
-        a, b, total = a.astype(np.int32), b.astype(np.int32), np.zeros(kernel.extents, np.int32)
+    a, b, zero = _factors(memory.view(kernel.a, extents), memory.view(kernel.b, extents))
+    total: Any = np.full(kernel.extents, zero)
     for k in range(kernel.k):
         total = total + a[..., k] * b[..., k]
     memory.run(kernel.program, kernel.operands, kernel.extents, {0: total.astype(np.float32)})
@@ -78,18 +77,24 @@ def _gemm(kernel: GemmKernel, memory: PlanMemory) -> None:
 @_run.register
 def _conv(kernel: ConvKernel, memory: PlanMemory) -> None:
     batch, groups, outputs, *space = kernel.extents
-    x = memory.view(kernel.x, (batch, groups, *kernel.inputs))
-    weight = memory.view(kernel.kernel, (groups, outputs, kernel.inputs[0], *kernel.taps))
-    total: Any = np.full(kernel.extents, _NOTHING, np.float32)
-    if x.dtype == np.int8:
-        x, weight, total = x.astype(np.int32), weight.astype(np.int32), np.zeros(kernel.extents, np.int32)
-    for i, *taps in product(range(kernel.inputs[0]), *map(range, kernel.taps)):
-        spans = [_span(kernel, axis, tap, space[axis]) for axis, tap in enumerate(taps)]
+    taps = (groups, outputs, kernel.inputs[0], *kernel.taps)
+    found = memory.view(kernel.x, (batch, groups, *kernel.inputs)), memory.view(kernel.kernel, taps)
+    x, weight, zero = _factors(*found)
+    total: Any = np.full(kernel.extents, zero)
+    for i, *tap in product(range(kernel.inputs[0]), *map(range, kernel.taps)):
+        spans = [_span(kernel, axis, place, space[axis]) for axis, place in enumerate(tap)]
         if all(span is not None for span in spans):
             (to_row, from_row), (to_column, from_column) = (span for span in spans if span is not None)
-            part = x[:, :, i, from_row, from_column][:, :, None] * weight[None, :, :, i, taps[0], taps[1], None, None]
+            part = x[:, :, i, from_row, from_column][:, :, None] * weight[None, :, :, i, tap[0], tap[1], None, None]
             total[..., to_row, to_column] = total[..., to_row, to_column] + part
     memory.run(kernel.program, kernel.operands, kernel.extents, {0: total.astype(np.float32)})
+
+
+def _factors(first: Numbers, second: Numbers) -> tuple[Numbers, Numbers, Any]:
+    """Both in what their products are summed in, and the zero that a sum begins with."""
+    both = first.dtype == second.dtype == np.int8
+    kind, zero = (np.int32, np.int32(0)) if both else (np.float32, _NOTHING)
+    return first.astype(kind), second.astype(kind), zero
 
 
 def _span(kernel: ConvKernel, axis: int, tap: int, count: int) -> tuple[slice, slice] | None:

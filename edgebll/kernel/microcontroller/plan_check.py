@@ -11,6 +11,7 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.plan_faults import SENTENCES, PlanFault, PlanFaultError, demand
 from edgebll.kernel.microcontroller.plan_format import RANKS
 from edgebll.kernel.microcontroller.plan_kernels import (
+    SHORT_INTEGERS,
     ConvKernel,
     ElementKernel,
     GatherKernel,
@@ -61,7 +62,7 @@ def find_fault(plan: GraphPlan) -> tuple[PlanFault, int] | None:
     if max(plan.state_bytes, plan.arena_bytes) >> 31:
         return PlanFault.MEMORY, -1
     for port in plan.ports:
-        if port.dtype is PlanDtype.INT8:
+        if port.dtype in SHORT_INTEGERS:
             return PlanFault.OPCODE, -1
         if port.offset % port.dtype.size or port.offset + port.count * port.dtype.size > plan.arena_bytes:
             return PlanFault.RANGE, -1
@@ -189,8 +190,10 @@ def _factors(plan: GraphPlan, kernel: PlanKernel, work: int) -> list[tuple[Opera
     for operand, extents in factors:
         _span(plan, operand, extents)
     dtypes = {operand.dtype for operand, _ in factors}
-    demand(dtypes in ({PlanDtype.FLOAT32}, {PlanDtype.INT8}), PlanFault.SLOT)
-    demand(terms < FIRST_INT8_TERMS_TOO_MANY or PlanDtype.INT8 not in dtypes, PlanFault.EXTENT)
+    if dtypes == {PlanDtype.INT8}:
+        demand(terms < FIRST_INT8_TERMS_TOO_MANY, PlanFault.EXTENT)
+    else:
+        demand(PlanDtype.FLOAT32 in dtypes and dtypes - {PlanDtype.FLOAT32} <= SHORT_INTEGERS, PlanFault.SLOT)
     return factors
 
 
@@ -207,7 +210,7 @@ def _check_places(kernel: ConvKernel, work: int) -> None:
 
 
 def _check_gather(plan: GraphPlan, kernel: GatherKernel) -> None:
-    demand(kernel.index.dtype is not PlanDtype.FLOAT32, PlanFault.SLOT)
+    demand(kernel.index.dtype in (PlanDtype.UINT8, PlanDtype.INT32, PlanDtype.INT64), PlanFault.SLOT)
     demand(kernel.table.dtype is kernel.out.dtype is PlanDtype.FLOAT32, PlanFault.SLOT)
     work = kernel.rows * kernel.extents[1]
     demand(0 < work < FIRST_WORK_TOO_LARGE and kernel.index.strides[1] == 0, PlanFault.EXTENT)

@@ -38,7 +38,7 @@ SENTENCES = {
     PlanFault.SLOT: "an instruction names a slot that is not there, not float32, or not yet written",
     PlanFault.CONSTANT: "a constant would be written",
     PlanFault.OVERLAP: "what is written overlaps what is read, or itself",
-    PlanFault.INT8: "the plan computes in int8, and the board's runtime was built without that",
+    PlanFault.INT8: "the plan has int8 or int16, and the board's runtime was built without them",
 }
 
 

@@ -30,7 +30,7 @@ from edgebll.kernel.microcontroller.plan_parts import (
 from edgebll.kernel.microcontroller.plan_words import WordReader, WordWriter, one_of
 
 MAGIC = b"EBPL"
-#: Of plans in which all is float32, and of those that compute in int8.
+#: Of plans in which all is float32, and of those with int8 or int16.
 VERSION, INT8_VERSION = 1, 2
 _HEADER = struct.Struct("<4sBBBBIIIII")
 _PORT = struct.Struct("<BBHII")

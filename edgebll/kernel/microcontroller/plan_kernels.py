@@ -8,6 +8,8 @@ from typing import ClassVar
 from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, PlanDtype, Port, StepGraph
 
 Pair = tuple[int, int]
+#: What floats are rounded to, and what a factor of a product may be beside a float32.
+SHORT_INTEGERS = frozenset((PlanDtype.INT8, PlanDtype.INT16))
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class GemmKernel:
     Args:
         extents: of the loops, 1 to 5; the runtime works along the last.
         k: number of terms of each sum.
-        a: strides of all loops, then of k; 0 for the last loop. Both factors are float32 or both int8.
+        a: strides of all loops, then of k; 0 for the last loop. Both factors are int8, or one is float32 and the other that,
+            int8 or int16.
         b: strides of all loops, then of k.
         operands: of the program.
         program: gets the sum in register 0.
@@ -94,7 +97,7 @@ class ConvKernel:
         dilation: of the kernel's rows and columns.
         input_dilation: of the input's rows and columns; above 1 for transposed convolutions.
         padding: before the first row and column; may be negative.
-        x: strides of batch, group, input channel, row, column. Both factors are float32 or both int8.
+        x: strides of batch, group, input channel, row, column. Factors are of the dtypes of a GemmKernel.
         kernel: strides of group, output channel, input channel, kernel row, kernel column.
         operands: of the program.
         program: gets the sum in register 0.
@@ -161,7 +164,7 @@ class GraphPlan:
         state_bytes: size of the state region.
         arena_bytes: size of the arena.
         ports: inputs and outputs.
-        constants: float32, int32 and int8, little-endian.
+        constants: float32, int32, int16 and int8, little-endian.
         kernels: in the order in which they run.
     """
 
@@ -174,14 +177,14 @@ class GraphPlan:
 
     @property
     def uses_int8(self) -> bool:
-        """Whether anything in it is int8, which not every board's runtime has."""
+        """Whether anything in it is int8 or int16, which not every board's runtime has."""
         return any(map(_uses_int8, self.kernels))
 
 
 def _uses_int8(kernel: PlanKernel) -> bool:
     operands = [*kernel.operands, *factors_of(kernel)]
     codes = (step.code for step in kernel.program)
-    return any(operand.dtype is PlanDtype.INT8 for operand in operands) or Code.TO_INT8 in codes
+    return any(operand.dtype in SHORT_INTEGERS for operand in operands) or Code.TO_INT8 in codes
 
 
 def factors_of(kernel: PlanKernel) -> tuple[Operand, ...]:

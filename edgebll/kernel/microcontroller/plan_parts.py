@@ -31,11 +31,12 @@ class PlanDtype(IntEnum):
     INT32 = 2
     INT64 = 3
     INT8 = 4
+    INT16 = 5
 
     @property
     def size(self) -> int:
         """Bytes of an element."""
-        return (4, 1, 4, 8, 1)[self]
+        return (4, 1, 4, 8, 1, 2)[self]
 
 
 class StepGraph(IntEnum):

@@ -154,13 +154,9 @@ def _conv(t: Translation, node: Node) -> None:
     spans = zip(data.shape[3:], g.front, g.back, taps.shape[3:], g.dilation, g.stride, strict=True)
     space = [(size + front + back - (k - 1) * d - 1) // s + 1 for size, front, back, k, d, s in spans]
     source = WindowSum(data, taps, _two(g.stride), _two(g.dilation), (1, 1), _two(g.front))
-    scales = []
-    if first.scale is not None and second.scale is not None:
-        images, channels = first.scale.strides[0], second.scale.strides[0]
-        scales = [
-            first.scale.with_axes((x.shape[0], weight.shape[0]), (images, 0)),
-            second.scale.with_axes((x.shape[0], weight.shape[0]), (0, channels)),
-        ]
+    ways = ((one.scale, along) for one, along in ((first, (1, 0)), (second, (0, 1))) if one.scale is not None)
+    grid = (x.shape[0], weight.shape[0])
+    scales = [scale.with_axes(grid, (scale.strides[0] * along[0], scale.strides[0] * along[1])) for scale, along in ways]
     g.finish(t, node, source, space, scales)
 
 

@@ -61,7 +61,7 @@ class Translation:
         return self.values[name]
 
     def factors(self, names: Sequence[str], summed: Sequence[Sequence[int]]) -> tuple[ScaledView, ScaledView]:
-        """What a product takes: scaled integers where both are, with one scale along the axes it sums over; else floats.
+        """What a product takes: scaled integers, of both or of one, with one scale along the axes it sums over; else floats.
 
         Raises:
             BundleError: as of `view`.
@@ -70,9 +70,7 @@ class Translation:
             self.scaled[name] if name in self.scaled and self.scaled[name].same_along(axes) else None
             for name, axes in zip(names, summed, strict=True)
         )
-        if first is None or second is None:
-            first, second = (ScaledView(self.floats(name)) for name in names)
-        return first, second
+        return first or ScaledView(self.floats(names[0])), second or ScaledView(self.floats(names[1]))
 
     def floats(self, name: str) -> StridedView:
         """The same, of float32 in memory: what is of another type is converted into a buffer of its own."""

@@ -62,8 +62,6 @@ GOOD: dict[str, PlanKernel] = {
     ),
 }
 FAULTS: dict[str, tuple[PlanKernel, PlanFault]] = {
-    "one factor of int8": (int8_sum(4, b=Operand(ARENA, 4, (0, 1))), PlanFault.SLOT),
-    "the other factor of int8": (int8_sum(4, a=Operand(ARENA, 4, (0, 1))), PlanFault.SLOT),
     "factors of bytes without a sign": (
         int8_sum(4, a=Operand(ARENA, 0, (0, 1), PlanDtype.UINT8), b=Operand(ARENA, 8, (0, 1), PlanDtype.UINT8)),
         PlanFault.SLOT,

@@ -163,3 +163,16 @@ def test_other_ways_of_quantising_are_refused(constants: dict[str, np.ndarray], 
     graph.add("Relu", "x_", "a")
     with pytest.raises(BundleError, match=problem):
         plan_model(graph.model(3, 4))
+
+
+def test_a_factor_beside_floats_stays_an_integer() -> None:
+    """What no scale goes with is not rounded: the weights alone are bytes, and their scale follows the sum."""
+    x, held = _RNG.standard_normal((5, 12)).astype(np.float32), weights((12, 9), 1)
+    graph = Graph(x.shape, **held)
+    graph.add("DequantizeLinear", "w ws wz", "w_", axis=1)
+    graph.add("MatMul", "x w_", "a")
+    planned, found = run(graph.model(5, 9), x)
+    close(found, x.astype(np.float64) @ (held["w"].astype(np.float64) * held["ws"].astype(np.float64)))
+    (product,) = planned.plan.kernels
+    assert sorted(factor.dtype for factor in factors_of(product)) == [PlanDtype.FLOAT32, PlanDtype.INT8]
+    assert len(planned.plan.constants) <= held["w"].size + 4 * 9

@@ -118,6 +118,13 @@ COMMANDS = (
         ("edgebll state runs/first -o weights.safetensors",),
     ),
     CommandRow(
+        "nir",
+        "edgebll_export.commands.nir:app",
+        "Networks for neuromorphic chips: NIR graphs.",
+        EXPORT,
+        ("edgebll nir run net.nir --dt 1e-4",),
+    ),
+    CommandRow(
         "export-step",
         "edgebll_export.commands.export_step:export_step",
         "Turn a PyTorch function into one ONNX graph.",

@@ -6,8 +6,9 @@ from edgebll.data.augment import AUGMENTATIONS, check_augmentation, training_bat
 from edgebll.data.batches import batch_order, epoch_order, eval_batches
 from edgebll.data.dataset import Dataset
 from edgebll.data.loaded_data import LoadedData
+from edgebll.data.named_data import DATASETS, find_dataset
 from edgebll.data.own.live_source import LiveSource
-from edgebll.data.registry import DATASETS, find_dataset, load_data, load_dataset
+from edgebll.data.registry import load_data, load_dataset
 
 __all__ = [
     "AUGMENTATIONS",

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from edgebll.data.dataset import Dataset
+from edgebll.data.events.spike_options import ENCODE, split_options
+from edgebll.data.events.spiking_data import settled
 from edgebll.data.own.data_kinds import read_own_data
 from edgebll.data.own.data_options import written
-from edgebll.data.registry import is_own, load_data, named_options
+from edgebll.data.registry import as_spikes, is_own, load_data, named_options
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.plots.sample_sheet import SHEET_SAMPLES, draw_sheet
+from edgebll.kernel.plots.spike_sheet import SPIKE_SAMPLES, draw_spikes
 
 SPLIT_NAMES = ("train", "test")
 
@@ -45,15 +48,19 @@ def check_data(
     """
     skipped: tuple[str, ...] = ()
     if is_own(name):
-        splits = read_own_data(Path(name), named_options(name, options or {}), lambda _: None)
+        given, spikes = split_options(name, options)
+        splits = read_own_data(Path(name), named_options(name, given), _silent)
         parts, found, skipped = _parts(splits.dataset), written(splits.options), splits.skipped
+        if spikes is not None:
+            spikes = settled(spikes, next(iter(parts.values())))
+            parts, found = as_spikes(name, parts, spikes, _silent), {**found, **written(spikes)}
         names = list(splits.options.classes)
     else:
         loaded = load_data(name, data_dir, None, options)
-        parts, found = dict(zip(SPLIT_NAMES, loaded.splits, strict=True)), {}
+        parts, found = dict(zip(SPLIT_NAMES, loaded.splits, strict=True)), loaded.options
         names = [str(label) for label in range(loaded.train.num_classes)]
     if picture is not None:
-        _draw(next(iter(parts.values())), names, picture)
+        _draw(next(iter(parts.values())), names, picture, spikes=ENCODE in found)
     return {"data": name, "kind": found.get("kind", "shipped"), **_counted(parts, names), "skipped": skipped, "options": found}
 
 
@@ -104,10 +111,14 @@ def _title(label: Any, names: list[str]) -> str:
     return names[label] if 0 <= label < len(names) else f"{label:g}"
 
 
-def _draw(dataset: Dataset, names: list[str], picture: Path) -> None:
-    count = min(SHEET_SAMPLES, len(dataset))
+def _draw(dataset: Dataset, names: list[str], picture: Path, *, spikes: bool) -> None:
+    count = min(SPIKE_SAMPLES if spikes else SHEET_SAMPLES, len(dataset))
     indices = np.arange(count, dtype=np.int64)
     titles = [""] * count
     if dataset.labels is not None and dataset.labels.ndim <= 2:
         titles = [_title(label, names) for label in dataset.labels[indices]]
-    draw_sheet(picture, dataset.samples[indices], titles)
+    (draw_spikes if spikes else draw_sheet)(picture, dataset.samples[indices], titles)
+
+
+def _silent(_: str) -> None:
+    pass

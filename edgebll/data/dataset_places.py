@@ -7,8 +7,9 @@ from typing import Any
 
 from edgebll.data import DATASETS, find_dataset
 from edgebll.data.corpora import CORPORA, corpus_places
+from edgebll.data.events.spike_options import SEEN
+from edgebll.data.named_data import FILES
 from edgebll.data.own.byte_text import PREFIX
-from edgebll.data.registry import FILES
 from edgebll.kernel.errors import DataError
 
 
@@ -17,14 +18,15 @@ def dataset_places(data_dir: Path | None = None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in DATASETS:
         found, where = True, "generated"
-        if name == "digits":
+        source = SEEN.get(name, name)
+        if source == "digits":
             found = _importable("sklearn")
             where = "comes with scikit-learn" if found else "pip install 'edgebll[data]'"
-        elif name in FILES:
+        elif source in FILES:
             try:
                 where = str(find_dataset(name, data_dir))
             except DataError:
-                found, where = False, FILES[name].how
+                found, where = False, FILES[source].how
         rows.append({"name": name, "found": found, "where": where})
     for name, corpus in CORPORA.items():
         here = next((place for place in corpus_places(name) if place.is_file()), None)

@@ -1,79 +1,30 @@
-"""Data sets by name or by path: which one is meant, and where the files of those with names are looked for."""
+"""Data sets by name or by path: which one is meant, and what a run gets of it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgebll.data import cifar, fashion_mnist, reverse, shapes
-from edgebll.data.corpora import find_corpus, is_corpus
-from edgebll.data.data_folders import data_folders
 from edgebll.data.dataset import Dataset
-from edgebll.data.digits import load_digits
+from edgebll.data.events.spike_options import ENCODE, SEEN, SpikeOptions, encoding_of, split_options, without_encoding
+from edgebll.data.events.spiking_data import settled, spiking
 from edgebll.data.loaded_data import LoadedData
+from edgebll.data.named_data import DATASETS, load_named
 from edgebll.data.own.byte_text import PREFIX, is_bytes, settled_bytes
 from edgebll.data.own.code_data import is_code, named_code
 from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
 from edgebll.data.sampling import UNIFORM, with_weights
-from edgebll.kernel.errors import ConfigError, DataError
+from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import reference_of
 from edgebll.kernel.support.bounds import COUNT
 
 SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True)
-class Files:
-    """A data set that comes as files.
-
-    Attributes:
-        folders: where it is looked for, below a data folder.
-        is_here: whether a folder holds all its files.
-        load: reads a split from a folder.
-        how: how to get it, as the end of a sentence.
-        refusal: why what is in a folder is not read, as a sentence, or empty.
-    """
-
-    folders: tuple[str, ...]
-    is_here: Callable[[Path], bool]
-    load: Callable[[str, Path], Dataset]
-    how: str
-    refusal: Callable[[Path], str] = lambda _: ""
-
-
-def _cifar(kind: cifar.Cifar) -> Files:
-    return Files(
-        folders=(kind.folder, f"{kind.name}/{kind.folder}", "."),
-        is_here=partial(cifar.is_here, kind),
-        load=partial(cifar.load_cifar, kind),
-        how=f"get it with `edgebll data fetch {kind.name}`",
-        refusal=partial(cifar.refusal, kind),
-    )
-
-
-#: Data sets that are generated or come with a package: how a split is made.
-MADE: dict[str, Callable[[str], Dataset]] = {
-    "digits": load_digits,
-    reverse.NAME: reverse.load_reverse,
-    shapes.NAME: shapes.load_shapes,
-}
-FILES: dict[str, Files] = {
-    fashion_mnist.NAME: Files(
-        folders=("fashion-mnist", "FashionMNIST/raw", "."),
-        is_here=fashion_mnist.is_here,
-        load=fashion_mnist.load_fashion_mnist,
-        how=f"get it with `edgebll data fetch {fashion_mnist.NAME}` "
-        f"or, on Debian and Ubuntu, `apt install dataset-{fashion_mnist.NAME}`",
-    ),
-    cifar.CIFAR10.name: _cifar(cifar.CIFAR10),
-    cifar.CIFAR100.name: _cifar(cifar.CIFAR100),
-}
-DATASETS = ("digits", *FILES, reverse.NAME, shapes.NAME)
+Tell = Callable[[str], None]
 
 
 def load_dataset(
@@ -90,7 +41,7 @@ def load_dataset(
         split: "train" or "test".
         data_dir: folder with the files; by default EDGEBLL_DATA, the user's data folder and the system's are searched.
         limit: at most so many samples, from the start.
-        options: of own data, see `edgebll.data.own.data_options`.
+        options: of own data, see `edgebll.data.own.data_options`, and of an encoder, see `edgebll.data.events.spike_options`.
 
     Raises:
         ConfigError: unknown name, split or option, or limit < 1. DataError: files missing or damaged.
@@ -98,11 +49,18 @@ def load_dataset(
     """
     if split not in SPLITS:
         raise ConfigError(f"the split must be one of {', '.join(SPLITS)}, not {split!r}")
+    given, spikes = split_options(name, options)
     if is_own(name):
-        return limited(read_own_data(Path(name), options or {}, _silent).dataset(split), limit)
-    _check_name(name)
-    check_no_options(name, options)
-    return limited(MADE[name](split) if name in MADE else FILES[name].load(split, find_dataset(name, data_dir)), limit)
+        load = read_own_data(Path(name), given, _silent).dataset
+    else:
+        check_no_options(name, given)
+        load = partial(load_named, name, data_dir=data_dir)
+    dataset = limited(load(split), limit)
+    if spikes is None:
+        return dataset
+    known = spikes.ranged or (split == "train" and limit is None)
+    spikes = settled(spikes, dataset if known else load("train"))
+    return as_spikes(name, {split: dataset}, spikes, _silent)[split]
 
 
 def load_data(
@@ -110,7 +68,7 @@ def load_data(
     data_dir: Path | str | None = None,
     limit: int | None = None,
     options: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] | None = None,
+    tell: Tell | None = None,
     sampling: str = UNIFORM,
 ) -> LoadedData:
     """Load what a run needs of a data set: other arguments and errors are those of `load_dataset`.
@@ -119,19 +77,41 @@ def load_data(
         name: one of DATASETS, or the path of own data.
         data_dir: folder with the files of one of DATASETS.
         limit: at most so many training samples.
-        options: of own data.
+        options: of own data, and of an encoder.
         tell: takes a sentence before what takes long, and one on files that cannot be read.
         sampling: how the run draws training samples; own weights are read with them.
     """
-    if not is_own(name):
-        train = limited(with_weights(load_dataset(name, "train", data_dir, None, options), sampling, name, {}), limit)
-        return LoadedData(train, load_dataset(name, "test", data_dir), name)
-    splits = read_own_data(Path(name), options or {}, tell or _silent)
-    if splits.skipped and tell is not None:
-        tell(files_left_out(Path(name), splits.skipped))
-    found = written(splits.options)
-    train, test = limited(with_weights(splits.dataset("train"), sampling, name, found), limit), splits.dataset("test")
-    return LoadedData(train, test, settled_name(name), found)
+    given, spikes = split_options(name, options)
+    found: dict[str, Any] = {}
+    if is_own(name):
+        splits = read_own_data(Path(name), given, tell or _silent)
+        if splits.skipped and tell is not None:
+            tell(files_left_out(Path(name), splits.skipped))
+        load, found = splits.dataset, written(splits.options)
+    else:
+        check_no_options(name, given)
+        load = partial(load_named, name, data_dir=data_dir)
+    whole, test = load("train"), load("test")
+    parts = {"train": limited(with_weights(whole, sampling, name, found), limit), "test": test}
+    if spikes is not None:
+        spikes = settled(spikes, whole)
+        parts, found = as_spikes(name, parts, spikes, tell or _silent), {**found, **written(spikes)}
+    return LoadedData(parts["train"], parts["test"], settled_name(name), found)
+
+
+def as_spikes(name: str, parts: Mapping[str, Dataset], spikes: SpikeOptions, tell: Tell) -> dict[str, Dataset]:
+    """Parts of a data set with spikes for samples.
+
+    Args:
+        name: of the data.
+        parts: by split.
+        spikes: options of the encoder, settled.
+        tell: takes a sentence before what may take long.
+
+    Raises:
+        DataError: the samples are none for the encoder.
+    """
+    return {split: spiking(name if name in SEEN else part.name, part, split, spikes, tell) for split, part in parts.items()}
 
 
 def is_own(name: str) -> bool:
@@ -158,9 +138,16 @@ def recorded_options(data: str | None, recorded: Mapping[str, Any], given: Mappi
         recorded: options of those it was trained on.
         given: options for these.
     """
+    given = dict(given or {})
     if data is None:
-        return {**recorded, **(given or {})}
-    return named_options(data, prepared_alike(Path(data), recorded, given or {}) if is_own(data) else given or {})
+        return {**recorded, **given}
+    # Spikes of other data are made as those of the training were.
+    spikes = {} if ENCODE in given else encoding_of(recorded)
+    if not is_own(data):
+        return {**spikes, **given}
+    own = without_encoding({**spikes, **given})
+    prepared = prepared_alike(Path(data), without_encoding(recorded), own)
+    return named_options(data, {**prepared, **encoding_of({**spikes, **given})})
 
 
 def named_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,47 +177,6 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
     weights = None if dataset.weights is None else dataset.weights[:limit]
     side = {name: values[:limit] for name, values in dataset.side.items()}
     return replace(dataset, samples=dataset.samples[:limit].copy(), labels=labels, weights=weights, side=side)
-
-
-def find_dataset(name: str, data_dir: Path | str | None = None) -> Path:
-    """The folder with all files of a data set that comes as files.
-
-    Raises:
-        ConfigError: it does not come as files. DataError: not found, or only in a format that is not read; says where it was
-            looked for and how to get it.
-    """
-    _check_name(name)
-    if name in MADE:
-        raise ConfigError(f"the data set {name} has no files")
-    files = FILES[name]
-    places = [Path(data_dir)] if data_dir is not None else list(data_folders())
-    folders = [place / part for place in places for part in files.folders]
-    for folder in folders:
-        if files.is_here(folder):
-            return folder
-    for folder in folders:
-        if sentence := files.refusal(folder):
-            raise DataError(sentence)
-    looked = ", ".join(str(place) for place in places)
-    raise DataError(f"the data set {name} was not found in {looked}; {files.how}")
-
-
-def check_here(name: str, data_dir: Path | str | None = None) -> None:
-    """Raise DataError, which says how to get them, where the files of a data set or a text with a name are not here.
-
-    Args:
-        name: of the data; nothing is asked of own data, and of those that need no files.
-        data_dir: as `find_dataset`.
-    """
-    if name in FILES:
-        find_dataset(name, data_dir)
-    elif is_corpus(name.removeprefix(PREFIX)) and name.startswith(PREFIX):
-        find_corpus(name.removeprefix(PREFIX))
-
-
-def _check_name(name: str) -> None:
-    if name not in DATASETS:
-        raise ConfigError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}, or give the path of your own data")
 
 
 def _silent(_: str) -> None:

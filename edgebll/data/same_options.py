@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebll.data.events.spike_options import ENCODE, split_options
 from edgebll.data.own.data_kinds import check_no_options, options_of
 from edgebll.data.own.data_options import written
 from edgebll.data.registry import is_own
@@ -38,11 +39,15 @@ def same_told(name: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) 
     """
     was, told = _settled(name, recorded), _settled(name, given)
     # A default of 0 is a number that is found out, such as that of channels.
+    if told.get(ENCODE) != was.get(ENCODE):  # an encoder is never found out
+        return False
     return same_options(name, recorded, given) and all(value in (0, was.get(key)) for key, value in told.items())
 
 
 def _settled(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    own, spikes = split_options(name, options)
+    encoding = {} if spikes is None else written(spikes)
     if not is_own(name):
-        check_no_options(name, options)
-        return {}
-    return written(options_of(Path(name), options))
+        check_no_options(name, own)
+        return encoding
+    return {**written(options_of(Path(name), own)), **encoding}

@@ -160,3 +160,16 @@ def test_the_files_a_page_names_exist(page: Path) -> None:
     bases += [root / "export" / "edgebll_export", root / "edgebll"]
     named = re.findall(r"`((?:[a-z_]+/)+[\w.-]*\.(?:py|toml|md|sh|c|h))`", page.read_text("utf-8"))
     assert [name for name in named if not any((base / name).exists() for base in bases)] == []
+
+
+@pytest.mark.slow
+def test_the_page_on_event_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    for name, text in files_of("event-data").items():
+        exec(compile(text, name, "exec"), {"__name__": name})
+    for program, *words in Document("docs/how-to/event-data.md").commands():
+        assert program == "edgebll"
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, (words, result.output)
+    assert all((tmp_path / f"{picture}.png").stat().st_size for picture in ("digits", "sensors"))

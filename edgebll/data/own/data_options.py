@@ -10,13 +10,15 @@ import contextlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.support.option_values import TRUTH_WORDS
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
+from edgebll.kernel.support.whole_numbers import whole_number
 
-T = TypeVar("T", bound="OwnDataOptions")
+T = TypeVar("T")
+_MOST_PIXELS = 4096
 #: Options that say what the data were, not how they are prepared; other data have others.
 FOUND_OUT = ("kind", "digest", "decoded", "code", "arguments", "count")
 YES, NO = "yes", "no"
@@ -73,6 +75,22 @@ def check_word(name: str, value: str, known: tuple[str, ...]) -> None:
         raise ConfigError(f"the data option {name} must be {' or '.join(word for word in known if word)}, not {value!r}")
 
 
+def pixel_sides(name: str, size: str) -> tuple[int, int]:
+    """Height and width of a size in pixels, "HEIGHTxWIDTH" or the one number of a square.
+
+    Args:
+        name: of the data option.
+        size: its value.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    parts = size.lower().split("x")
+    if len(parts) > 2 or not all(1 <= (whole_number(part) or 0) <= _MOST_PIXELS for part in parts):
+        raise ConfigError(f"the data option {name} must be like 64 or 48x64, 1 to {_MOST_PIXELS} pixels a side, not {size!r}")
+    return int(parts[0]), int(parts[-1])
+
+
 def read_options(cls: type[T], what: str, given: Mapping[str, Any]) -> T:
     """Options of a kind of data.
 
@@ -87,7 +105,7 @@ def read_options(cls: type[T], what: str, given: Mapping[str, Any]) -> T:
     hints = typing.get_type_hints(cls)
     for name in given:
         if name not in hints:
-            known = ", ".join(field.name for field in fields(cls) if field.name not in FOUND_OUT)
+            known = ", ".join(field.name for field in fields(cast(Any, cls)) if field.name not in FOUND_OUT)
             raise ConfigError(f"{what} has no data option {name!r}; it has {known}")
     try:
         return from_plain(
@@ -97,7 +115,7 @@ def read_options(cls: type[T], what: str, given: Mapping[str, Any]) -> T:
         raise ConfigError(str(error)) from error
 
 
-def written(options: OwnDataOptions) -> dict[str, Any]:
+def written(options: Any) -> dict[str, Any]:
     """Options as a run writes them down; those that say nothing are left out."""
     plain: dict[str, Any] = to_plain(options)
     return {name: value for name, value in plain.items() if value not in ("", [], {}, None)}

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebll.data.own.class_folders import ClassFiles, find_class_files, has_class_files
-from edgebll.data.own.data_options import YES, OwnDataOptions, check_word
+from edgebll.data.own.data_options import YES, OwnDataOptions, check_word, pixel_sides
 from edgebll.data.own.decoded_classes import decode_classes, files_left_out, parts_left, raise_of_machine
 from edgebll.data.own.file_digest import digest_files
 from edgebll.data.own.image_decoding import CROP, SQUASH, decode, decoder, measure
 from edgebll.data.own.sample_pool import SamplePool
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.limits import usable_cores
-from edgebll.kernel.support.whole_numbers import whole_number
 
 IMAGES = "images"
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -58,10 +57,7 @@ class ImageOptions(OwnDataOptions):
         Raises:
             ConfigError: the size is none.
         """
-        parts = self.size.lower().split("x")
-        if len(parts) > 2 or not all(1 <= (whole_number(part) or 0) <= 4096 for part in parts):
-            raise ConfigError(f"the data option size must be like 64 or 48x64, 1 to 4096 pixels a side, not {self.size!r}")
-        return int(parts[0]), int(parts[-1])
+        return pixel_sides("size", self.size)
 
 
 def is_image_folder(path: Path) -> bool:

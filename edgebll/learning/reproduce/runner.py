@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgebll.data.registry import check_here
+from edgebll.data.named_data import check_here
 from edgebll.kernel.errors import DataError, EdgebllError
 from edgebll.learning.reproduce.cell_claim import claimed
 from edgebll.learning.reproduce.cell_queue import CellQueue, queued

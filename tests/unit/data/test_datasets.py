@@ -168,4 +168,5 @@ def test_the_pinned_digests_are_those_of_the_official_files() -> None:
 
 
 def test_names_are_listed() -> None:
-    assert DATASETS == ("digits", "fashion-mnist", "cifar-10", "cifar-100", "reverse", "shapes")
+    names = ("digits", "fashion-mnist", "cifar-10", "cifar-100", "reverse", "shapes", "events-digits", "events-fashion-mnist")
+    assert names == DATASETS

@@ -1,0 +1,39 @@
+"""The reference of data sets has every name, and every option of every encoder with its default."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from support.documents import Document
+
+from edgebll.data import DATASETS, load_dataset
+from edgebll.data.events.spike_options import ENCODERS
+
+PAGE = Document("docs/reference/data-sets.md").text
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Cells of the first table behind a heading, without its head."""
+    table = re.findall(r"^\|.*\|$", PAGE.split(heading, 1)[1].split("\n## ", 1)[0], re.MULTILINE)[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def test_every_data_set_has_its_row() -> None:
+    told = {name.strip("`"): shape for name, _, shape, _ in rows("# Data sets")}
+    assert tuple(told) == DATASETS
+    for name in ("digits", "shapes", "events-digits"):
+        assert told[name] == str(load_dataset(name, "test", limit=2).input_shape)
+
+
+def test_every_option_of_an_encoder_has_its_row() -> None:
+    told: dict[tuple[str, str], str] = {}
+    for names, encoders, default, _ in rows("## Encoders"):
+        for name in re.findall(r"`(\w+)`", names):
+            chosen = ENCODERS if encoders in ("all", "") else re.findall(r"`(\w+)`", encoders)
+            told |= {(encoder, name): default for encoder in chosen}
+    options = {(encoder, field.name): field.default for encoder, kind in ENCODERS.items() for field in fields(kind)}
+    assert told.keys() == options.keys()
+    for key, default in told.items():
+        if re.fullmatch(r"[\d.]+", default):
+            assert float(default) == options[key], key

@@ -20,7 +20,8 @@ from edgebll.kernel.errors import WireError
 from edgebll.kernel.spec.manifest import DTYPES, MAX_FILE_BYTES, MAX_NAME_CHARS, MAX_RANK, FileEntry
 from edgebll.kernel.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Neighbour, Ping, State, Stop
 from edgebll.kernel.wire.check_messages import MAX_ADDRESSES, MAX_PROBE_BYTES, MAX_PROBE_S
-from edgebll.kernel.wire.codec import MAX_HEADER_BYTES, MAX_TENSORS, decode, encode, join, payload_bytes, split
+from edgebll.kernel.wire.codec import MAX_HEADER_BYTES, decode, encode, join, payload_bytes, split
+from edgebll.kernel.wire.tensor_parts import MAX_TENSORS
 
 _EXAMPLES = example_messages()
 _TEXT = st.text(max_size=20)

@@ -30,9 +30,10 @@ from edgebll.kernel.pairing.code_exchange import HOST, Side, decode_opening, enc
 from edgebll.kernel.state.block_state import load_tensors
 from edgebll.kernel.state.safetensors_header import MAX_ENTRIES
 from edgebll.kernel.support.toml_files import MAX_TOML_BYTES
-from edgebll.kernel.wire import PROTOCOL_VERSION
-from edgebll.kernel.wire.codec import MAX_ITEMS, MAX_TENSORS, MAX_TEXT_BYTES, decode, encode, join, split
+from edgebll.kernel.wire import PROTOCOL_VERSION, Stop
+from edgebll.kernel.wire.codec import MAX_ITEMS, MAX_TEXT_BYTES, decode, encode, join, split
 from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.kernel.wire.tensor_parts import MAX_TENSORS
 from edgebll_firmware_host.inventory import load_cluster
 from support.idx_files import idx_bytes
 from support.messages import example_messages
@@ -133,6 +134,7 @@ def _file(data: bytes, name: str = "file") -> Path:
 
 _BUNDLE = make_tiny_bundle(_SCRATCH / "bundle").path
 _MESSAGES = [join(encode(each)) for each in example_messages().values()]
+_SPIKES = [(np.arange(512) % every == 0).astype(np.float32) for every in (2, 300)]  # they travel as bits, as events
 _CLUSTER = b"""[host]
 window = 5
 [[board]]
@@ -145,7 +147,7 @@ _IDX = idx_bytes(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
 
 #: Decoder -> bytes it accepts; of messages one of every type.
 SEEDS: dict[Callable[[bytes], None], list[bytes]] = {
-    message: _MESSAGES,
+    message: [*_MESSAGES, *(join(encode(Stop("r", tensors={"x": x}), spikes=True)) for x in _SPIKES)],
     parts: [bytes(encode(each)[0]) for each in example_messages().values() if not each.tensors],
     frames: [encode_frame(each) for each in _MESSAGES if len(each) < 1000],
     frame: [encode_frame(each)[:-1] for each in _MESSAGES if len(each) < 1000],
@@ -200,6 +202,16 @@ BOMBS: dict[str, tuple[Callable[[bytes], None], bytes, str]] = {
     "message: a long name": (parts, header(specs=[["n" * (MAX_TEXT_BYTES + 1), "uint8", [0]]]), "exceeds max_str_len"),
     "message: a long list": (parts, header(specs=[[]] * (MAX_TENSORS + 1)), "exceeds max_array_len"),
     "message: much data": (parts, header(specs=[[f"{i}", "uint8", [1 << 30]] for i in range(9)]), "announces more than"),
+    "message: many events": (
+        parts,
+        header(specs=[[c, "float32", [1 << 22], "events", 0] for c in "abcde"]),
+        "announces events",
+    ),
+    "message: an event far away": (
+        message,
+        join([header(specs=[["x", "float32", [1 << 24], "events", 4]]), b"\x80\x80\x80\x08"]),
+        "behind the last",
+    ),
     "manifest: too long": (manifest, b" " * (MAX_MANIFEST_BYTES + 1), "bytes a manifest may have"),
     "manifest: many values": (manifest, b"[" + b"[]," * (MAX_MANIFEST_BYTES // 3 - 2) + b"0]", "values a manifest may have"),
     "manifest: nested": (manifest, b"[" * 100_000, "is not JSON"),

@@ -35,6 +35,8 @@ from edgebll.kernel.wire import (
 )
 
 PATIENCE_S = 20.0
+#: `edgebll-board`.
+PROGRAM = "from edgebll_devices.commands.main import main; main()"
 M = TypeVar("M", bound=Message)
 
 
@@ -54,9 +56,19 @@ class AgentProcess:
 
 
 @contextlib.contextmanager
-def agent_process(state: Path, *options: str, name: str = "test", prefix: Sequence[str] = ()) -> Iterator[AgentProcess]:
-    """Run an agent on free ports; its stderr goes to `state`/agent.log. `prefix`: of the command, one that becomes it."""
-    command = [*prefix, sys.executable, "-c", "from edgebll_devices.commands.main import main; main()", "serve"]
+def agent_process(
+    state: Path, *options: str, name: str = "test", prefix: Sequence[str] = (), program: str = PROGRAM
+) -> Iterator[AgentProcess]:
+    """Run an agent on free ports; its stderr goes to `state`/agent.log.
+
+    Args:
+        state: its folder.
+        options: more of its command line.
+        name: of the board.
+        prefix: of the command, one that becomes it.
+        program: what the interpreter runs.
+    """
+    command = [*prefix, sys.executable, "-c", program, "serve"]
     command += ["--listen", "tcp://127.0.0.1:0", "--name", name, "--state", str(state), *options]
     state.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"}

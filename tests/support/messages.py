@@ -12,6 +12,7 @@ from edgebll.kernel.wire import (
     EVAL,
     TRAIN,
     Assign,
+    Capabilities,
     Failure,
     FilePiece,
     Hello,
@@ -98,6 +99,15 @@ def example_messages() -> dict[str, Message]:
         "reached": Reached("r1", "orin-2", "tcp://orin-2:7201", "10.0.0.2", 0.00025, 1.25e8),
         "reached-not": Reached("r1", "b", "tcp://127.0.0.1:7201", problem="nothing listens there"),
         "link-probe": LinkProbe(tensors={"bytes": np.zeros(5, np.uint8)}),
+        **_of_spikes(),
+    }
+
+
+def _of_spikes() -> dict[str, Message]:
+    return {
+        "assign-spikes": Assign("r1", ("block0",), {"block1": "tcp://10.0.0.2:7201"}, {}, (), "numpy", 1, spikes=("block1",)),
+        "report-traffic": Report("r1", "b", TRAIN, 8, 8, {}, 0, 1, sent_bytes=1040, unpacked_bytes=32768),
+        "capabilities": Capabilities("r1", ("spikes", "x" * 300), incarnation=1),
     }
 
 

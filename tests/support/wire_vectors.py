@@ -6,6 +6,7 @@ PROTOCOL_VERSION. The file holds
     protocol   the version
     messages   name, type, fields (JSON; bytes as {"hex": ...}, numbers that JSON lacks as texts), tensors (name, dtype,
                shape, hex), joined (hex of codec.join) and frame (hex of that in a frame with its delimiter)
+    spikes     elements, positions of those that are 1.0, coding, and the part in hex
     frames     payload and frame, for frames alone: zeros, long runs without zeros
     damaged    frames that must be refused, and why
 """
@@ -17,10 +18,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgebll.kernel.support.plain_dataclasses import to_plain
 from edgebll.kernel.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Message
 from edgebll.kernel.wire.codec import encode, join
 from edgebll.kernel.wire.serial_frames import encode_frame
+from edgebll.kernel.wire.spike_coding import pack
 from support.messages import example_messages
 
 PATH = Path(__file__).parents[1] / "data" / "wire_vectors.json"
@@ -32,12 +36,27 @@ def make_vectors() -> dict[str, Any]:
         "protocol": PROTOCOL_VERSION,
         "numbers": {cls.__name__: number for number, cls in MESSAGE_TYPES.items()},
         "messages": [_vector(name, message) for name, message in example_messages().items()],
+        "spikes": [_spikes(elements, positions) for elements, positions in _SPIKES],
         "frames": [{"payload": payload.hex(), "frame": encode_frame(payload).hex()} for payload in _PAYLOADS],
         "damaged": _damaged(),
     }
 
 
 _PAYLOADS = [b"", b"\x00", b"\x01", b"\x00" * 5, bytes(range(256)), b"\xff" * 253, b"\x01" * 250, b"\x01" * 254, b"\x02" * 600]
+
+
+_SPIKES: list[tuple[int, list[int]]] = [
+    *[(300, []), (300, [0, 1, 299]), (2056, [127, 256, 2055]), (65536, [16383, 40000])],
+    *[(301, list(range(0, 301, 3))), (256, list(range(256)))],
+]
+
+
+def _spikes(elements: int, positions: list[int]) -> dict[str, Any]:
+    value = np.zeros(elements, np.float32)
+    value[positions] = 1.0
+    packed = pack(value.view(np.uint8).data)
+    assert packed is not None
+    return {"elements": elements, "positions": positions, "coding": packed[0], "hex": packed[1].hex()}
 
 
 def _damaged() -> list[dict[str, str]]:

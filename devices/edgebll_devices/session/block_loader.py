@@ -43,6 +43,7 @@ class LoadJob:
         snapshot: name -> entry of the snapshot to start from, or empty.
         earlier_runs: runs this board has seen before; their stray tokens are dropped.
         link_timeout_s: how long to wait for a connection to another board.
+        counts_links: whether the host understands Reports that tell what was sent to other boards.
         cache: where the files are.
         snapshot_cache: takes the states of snapshots.
         runtime_pool: runtimes of the incarnation before.
@@ -58,6 +59,7 @@ class LoadJob:
     snapshot: Mapping[str, FileEntry]
     earlier_runs: frozenset[str]
     link_timeout_s: float
+    counts_links: bool
     cache: FileCache
     snapshot_cache: SnapshotCache
     runtime_pool: RuntimePool

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgebll.kernel.bundle import parse_manifest
 from edgebll.kernel.errors import BundleError, EdgebllError, WireError
 from edgebll.kernel.spec.manifest import FileEntry, Manifest
-from edgebll.kernel.wire import Assign, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
+from edgebll.kernel.wire import SPIKES, Assign, Capabilities, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
 from edgebll_devices.agent.assignment_check import assigned_port, check_assign, check_snapshot, check_start
 from edgebll_devices.agent.link_check import survey
 from edgebll_devices.session.block_loader import LoadJob
@@ -58,6 +58,7 @@ class Session:
         self.failure: Failure | None = None
         self.stopping = False
         self._board, self._earlier_runs, self._post = board, earlier_runs, post
+        self._host_can: frozenset[str] = frozenset()
         self._offer: Offer | None = None
         self._manifest: Manifest | None = None
         self._wanted: dict[str, FileEntry] = {}
@@ -104,6 +105,9 @@ class Session:
             return self._take_offer(message)
         if isinstance(message, (Survey, Reach)):
             return self._check(message)
+        if isinstance(message, Capabilities):
+            self._host_can = frozenset(message.names)
+            return Capabilities(self.run, (SPIKES,), incarnation=self.incarnation)
         if isinstance(message, FilePiece):
             self._take_piece(message)
         elif isinstance(message, Assign):
@@ -171,6 +175,7 @@ class Session:
             snapshot=self._offer.snapshot,
             earlier_runs=self._earlier_runs,
             link_timeout_s=self._board.deadline_s,
+            counts_links=SPIKES in self._host_can,
             cache=self._board.cache,
             snapshot_cache=self._board.snapshot_cache,
             runtime_pool=self._board.runtime_pool,

@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from edgebll.kernel.errors import EdgebllError, LinkError, LinkTimeout, WireError
 from edgebll.kernel.execution.board_dataflow import BoardDataflow
 from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Pollable, Receiver, Sender, Wakeup, poll
-from edgebll.kernel.wire import MAX_PROGRESS_CHARS, Failure, LinkProbe, Message, Progress, Ready, State, Token
+from edgebll.kernel.wire import MAX_PROGRESS_CHARS, Failure, LinkProbe, Message, Progress, Ready, Report, State, Token
 from edgebll_devices.session.block_loader import BlockLoader, LoadJob
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Worker(threading.Thread):
         self._halt, self._wakeup = threading.Event(), Wakeup()
         self._senders: dict[str, Sender] = {}
         self._news: list[Pollable] = []  # of all links
+        self._counted = 0, 0  # what was sent on all links up to the last Report
         self._strays = 0
         self._waits = False
 
@@ -130,9 +132,16 @@ class Worker(threading.Thread):
 
     def _report(self, message: Message) -> None:
         """Take what the blocks have for the host; a state at a snapshot is kept here as well."""
-        self._post(message)
+        self._post(self._with_traffic(message) if isinstance(message, Report) and self._job.counts_links else message)
         if isinstance(message, State) and not message.final:
             self._job.snapshot_cache.keep(message)
+
+    def _with_traffic(self, report: Report) -> Report:
+        """A Report with what was sent since the one before: a block's tokens go out right before its Report."""
+        links = dict.fromkeys(self._senders.values())
+        sent, unpacked = sum(link.sent_bytes for link in links), sum(link.unpacked_bytes for link in links)
+        before, self._counted = self._counted, (sent, unpacked)
+        return replace(report, sent_bytes=sent - before[0], unpacked_bytes=unpacked - before[1])
 
     def _say(self, text: str) -> None:
         """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""
@@ -153,7 +162,8 @@ class Worker(threading.Thread):
         shared = next((s for s in self._senders.values() if s.endpoint == endpoint), None)
         keys = self._job.keys if server_key is not None else None
         if shared is None:
-            shared = Sender(endpoint, keys=keys, server_key=server_key, dead_s=self._job.link_timeout_s)
+            timeout_s, spikes = self._job.link_timeout_s, target in self._job.assign.spikes
+            shared = Sender(endpoint, keys=keys, server_key=server_key, dead_s=timeout_s, spikes=spikes)
             self._news.append(shared.news)
         self._senders[target] = shared
 

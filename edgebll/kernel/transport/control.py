@@ -12,7 +12,8 @@ from edgebll.kernel.errors import LinkError, WireError
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.transport.endpoint_roles import ConnectingEndpoint, ListeningEndpoint
 from edgebll.kernel.wire import Failure, Message
-from edgebll.kernel.wire.codec import Buffer, decode, encode
+from edgebll.kernel.wire.codec import decode, encode
+from edgebll.kernel.wire.tensor_parts import Buffer
 
 _log = logging.getLogger(__name__)
 

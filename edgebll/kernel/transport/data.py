@@ -12,7 +12,7 @@ from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.transport.connection_monitor import Monitor
 from edgebll.kernel.transport.endpoint_roles import ConnectingEndpoint, ListeningEndpoint
 from edgebll.kernel.wire import Message
-from edgebll.kernel.wire.codec import encode
+from edgebll.kernel.wire.codec import encode, payload_bytes
 
 _HANDSHAKE_MS = 1000
 _DRAIN_LOOK_S = 0.005
@@ -31,15 +31,27 @@ class Sender(ConnectingEndpoint):
         keys: own key pair; None only on loopback.
         server_key: the receiver's public key; None exactly where `keys` is.
         dead_s: seconds without any sign of the other machine after which the connection counts as cut.
+        spikes: whether the receiver decodes `spike_coding`s; default no.
+
+    Attributes:
+        sent_bytes: of tensors, as they travelled.
+        unpacked_bytes: of the same tensors as they are.
 
     Raises:
         ConfigError: off loopback without keys, or a malformed endpoint or key.
     """
 
     def __init__(
-        self, endpoint: str, *, keys: KeyPair | None = None, server_key: str | None = None, dead_s: float = DEAD_S
+        self,
+        endpoint: str,
+        *,
+        keys: KeyPair | None = None,
+        server_key: str | None = None,
+        dead_s: float = DEAD_S,
+        spikes: bool = False,
     ) -> None:
-        self._dead_s = dead_s
+        self._dead_s, self._spikes = dead_s, spikes
+        self.sent_bytes = self.unpacked_bytes = 0
         super().__init__(zmq.PUSH, endpoint, keys, server_key)
 
     def _set_options(self) -> None:
@@ -73,10 +85,13 @@ class Sender(ConnectingEndpoint):
         timeout_ms = max(0, round(timeout_s * 1000))
         if timeout_ms != self._timeout_ms:
             self._socket.sndtimeo = self._timeout_ms = timeout_ms
+        parts = encode(message, spikes=self._spikes)
         try:
-            self._socket.send_multipart(encode(message), copy=False)
+            self._socket.send_multipart(parts, copy=False)
         except zmq.Again as error:
             raise LinkTimeout(f"no connection to {self.endpoint} within {timeout_s:g} s{self._monitor.diagnosis()}") from error
+        self.sent_bytes += sum(map(len, parts[1:]))
+        self.unpacked_bytes += payload_bytes(message)
 
     def drain(self, patience_s: float, stopped: Callable[[], bool] = lambda: False) -> None:
         """Wait until what was sent has arrived, however long a slow link takes: as long as something moves.

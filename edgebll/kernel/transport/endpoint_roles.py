@@ -12,7 +12,8 @@ from edgebll.kernel.transport.address import split_tcp
 from edgebll.kernel.transport.connection_monitor import Monitor
 from edgebll.kernel.transport.sockets import Endpoint
 from edgebll.kernel.wire import Message
-from edgebll.kernel.wire.codec import Buffer, decode
+from edgebll.kernel.wire.codec import decode
+from edgebll.kernel.wire.tensor_parts import Buffer
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from edgebll.kernel.transport.connection_limits import HANDSHAKE_S, Gate
 from edgebll.kernel.transport.name_resolution import check_interface, needs_ipv6
 from edgebll.kernel.transport.tcp_connections import cut
 from edgebll.kernel.transport.zap_authentication import AllowList, user_of
-from edgebll.kernel.wire.codec import Buffer
+from edgebll.kernel.wire.tensor_parts import Buffer
 
 _RECONNECT_MS, _RECONNECT_MAX_MS = 50, 500
 

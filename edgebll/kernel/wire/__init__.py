@@ -8,6 +8,7 @@ A session, as seen on a control connection (h: host, b: board):
     h Hello -> b Welcome            who is there, where its data socket listens
     h Survey -> b Surveyed          disk, clock, load and versions (check.py; only if the host wants to know)
     h Reach -> b Reached ...        whether the board reaches its neighbours, one answer each
+    h Capabilities -> b Capabilities    what each can do beside this protocol
     h Offer -> b Want               which files (by SHA-256) the board does not have yet
     h FilePiece ...                 those files
     h Assign -> b Ready             host these blocks, send what they give to blocks elsewhere there
@@ -30,7 +31,9 @@ from edgebll.kernel.wire.check_messages import LinkProbe, Neighbour, Reach, Reac
 from edgebll.kernel.wire.message_base import Message, OfRun
 from edgebll.kernel.wire.session_messages import (
     MAX_PROGRESS_CHARS,
+    SPIKES,
     Assign,
+    Capabilities,
     Failure,
     FilePiece,
     Hello,
@@ -85,6 +88,7 @@ MESSAGE_TYPES: dict[int, type[Message]] = {
     20: Reach,
     21: Reached,
     22: LinkProbe,
+    23: Capabilities,
 }
 
 __all__ = [
@@ -95,10 +99,12 @@ __all__ = [
     "OUTPUT",
     "PROTOCOL_VERSION",
     "SNAPSHOT",
+    "SPIKES",
     "STREAM_PREFIX",
     "TOKEN_KINDS",
     "TRAIN",
     "Assign",
+    "Capabilities",
     "Failure",
     "FilePiece",
     "Hello",

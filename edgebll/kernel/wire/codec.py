@@ -2,8 +2,8 @@
 
 A message is a header and one part a tensor:
 
-    header  msgpack array [protocol version, message number, fields as a map, tensors as [[name, dtype, shape], ...]]
-    part i  the raw little-endian bytes of tensor i, in C order
+    header  msgpack array [protocol version, message number, fields as a map, tensors as in tensor_parts.py]
+    part i  the bytes of tensor i
 
 ZeroMQ carries the parts as frames of one multipart message (`encode` / `decode`). Byte streams carry them joined behind the
 header's length (`join` / `split`), inside the frames of frames.py:
@@ -19,47 +19,47 @@ from __future__ import annotations
 import dataclasses
 import math
 import struct
-import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from edgebll.kernel.errors import BundleError, WireError
-from edgebll.kernel.spec.manifest import DTYPES, TensorSpec
-from edgebll.kernel.state.block_state import Array
+from edgebll.kernel.errors import WireError
 from edgebll.kernel.support.plain_dataclasses import from_plain, short, to_plain
 from edgebll.kernel.wire import MESSAGE_TYPES, PROTOCOL_VERSION, Failure, Message
+from edgebll.kernel.wire.tensor_parts import MAX_TENSORS, Buffer, TensorPart, check_specs, pack_spikes, raw, spec_of, tensor
 
 MAX_HEADER_BYTES = 4 << 20
-MAX_TENSORS = 4096
 #: Of each text in a header. What a Failure says is cut to it; any other text that is longer is refused.
 MAX_TEXT_BYTES = 16 << 10
 #: Items of all lists and tables of a header together; each takes many times the memory of its bytes.
 MAX_ITEMS = 1 << 16
-#: Tensors of one message together.
-MAX_MESSAGE_BYTES = 8 << 30
 #: A header of fewer bytes cannot have MAX_ITEMS.
 _SMALL_HEADER_BYTES = MAX_ITEMS
 
-Buffer = bytes | bytearray | memoryview
 _NUMBERS = {cls: number for number, cls in MESSAGE_TYPES.items()}
 _LATER = {cls: [each.name for each in dataclasses.fields(cls) if each.metadata.get("later")] for cls in _NUMBERS}
 _LENGTH = struct.Struct("<I")
 
 
-def encode(message: Message) -> list[Buffer]:
+def encode(message: Message, *, spikes: bool = False) -> list[Buffer]:
     """Encode a message as [header, part, ...]; parts are views of the arrays, so they must not change until sent.
+
+    Args:
+        message: what to send.
+        spikes: whether tensors of nothing but 0.0 and 1.0 may become `spike_coding`s, for a peer that knows them; default no.
 
     Raises:
         WireError: the message exceeds a cap or holds an array of an unknown dtype.
     """
     fields = _fields(message)
-    specs = [[name, _name(value.dtype), list(value.shape)] for name, value in message.tensors.items()]
-    _check_specs(specs)
+    specs = [spec_of(name, value) for name, value in message.tensors.items()]
+    check_specs(specs)
+    parts: list[Buffer] = [raw(value) for value in message.tensors.values()]
+    if spikes:
+        pack_spikes(specs, parts)
     try:
         header: bytes = msgpack.packb([PROTOCOL_VERSION, _NUMBERS[type(message)], fields, specs], use_bin_type=True)
     except (OverflowError, ValueError) as error:  # an int beyond 64 bits, a text that is not Unicode
@@ -68,7 +68,7 @@ def encode(message: Message) -> list[Buffer]:
         raise WireError(f"a message header of {len(header)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
     if len(header) > MAX_TEXT_BYTES:  # a smaller one has no text of that length
         _check_texts(fields, type(message).__name__)
-    return [header, *(_raw(value) for value in message.tensors.values())]
+    return [header, *parts]
 
 
 def _fields(message: Message) -> dict[str, Any]:
@@ -92,11 +92,6 @@ def _check_texts(value: Any, what: str) -> None:
             _check_texts(item, what)
 
 
-def _raw(value: Array) -> memoryview:
-    little = np.ascontiguousarray(value, _little_endian(_name(value.dtype)))
-    return little.reshape(-1).view(np.uint8).data
-
-
 def decode(parts: Sequence[Buffer]) -> Message:
     """Decode [header, part, ...].
 
@@ -111,7 +106,7 @@ def decode(parts: Sequence[Buffer]) -> Message:
         raise WireError(f"message number {number!r} is unknown; is the peer a newer edgebll?")
     if len(parts) != len(specs) + 1:
         raise WireError(f"a {cls.__name__} announced {len(specs)} tensors and carries {len(parts) - 1}")
-    tensors = dict(_tensor(spec, part) for spec, part in zip(specs, parts[1:], strict=True))
+    tensors = dict(tensor(spec, part) for spec, part in zip(specs, parts[1:], strict=True))
     if "tensors" in fields:
         raise WireError(f"a {cls.__name__} has a field 'tensors' in its header")
     try:
@@ -122,7 +117,7 @@ def decode(parts: Sequence[Buffer]) -> Message:
     return message
 
 
-def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorSpec]]:
+def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorPart]]:
     if len(data) > MAX_HEADER_BYTES:
         raise WireError(f"a message header of {len(data)} bytes exceeds the cap of {MAX_HEADER_BYTES}")
     try:
@@ -136,7 +131,7 @@ def _header(data: Buffer) -> tuple[int, dict[str, Any], list[TensorSpec]]:
         raise WireError(f"the peer speaks protocol {short(version)}, this edgebll {PROTOCOL_VERSION}; install the same release")
     if type(number) is not int or not isinstance(fields, dict):
         raise WireError("a message header is not [version, number, fields, tensors]")
-    return number, fields, _check_specs(specs)
+    return number, fields, check_specs(specs)
 
 
 _LIMITS = {
@@ -164,60 +159,6 @@ def _count_items(size: int) -> dict[str, Callable[[Any], Any]]:
     return {"list_hook": count, "object_hook": count}
 
 
-def _check_specs(specs: Any) -> list[TensorSpec]:
-    if not isinstance(specs, list) or len(specs) > MAX_TENSORS:
-        raise WireError(f"a message's tensors must be a list of at most {MAX_TENSORS}")
-    checked = []
-    for spec in specs:
-        if not (isinstance(spec, list) and len(spec) == 3 and isinstance(spec[2], list)):
-            raise WireError("a message's tensor is not [name, dtype, shape]")
-        name, dtype, shape = spec
-        plain = isinstance(name, str) and isinstance(dtype, str)
-        if not plain or any(not isinstance(size, int) or isinstance(size, bool) for size in shape):
-            raise WireError("a message's tensor is not [name, dtype, shape]")
-        try:
-            checked.append(_spec(name, dtype, tuple(shape)))
-        except BundleError as error:
-            raise WireError(f"a malformed message arrived: {error}") from error
-    if len({spec.name for spec in checked}) != len(checked):
-        raise WireError("a message names a tensor twice")
-    if sum(spec.size_bytes for spec in checked) > MAX_MESSAGE_BYTES:
-        raise WireError(f"a message announces more than {MAX_MESSAGE_BYTES} bytes of tensors")
-    return checked
-
-
-@lru_cache(maxsize=256)
-def _spec(name: str, dtype: str, shape: tuple[int, ...]) -> TensorSpec:
-    """A checked spec; a stream repeats the same few in every message."""
-    return TensorSpec(name, dtype, shape)
-
-
-@lru_cache(maxsize=64)
-def _name(dtype: np.dtype[Any]) -> str:
-    """A dtype's name, which numpy puts together anew each time."""
-    return dtype.name
-
-
-@lru_cache(maxsize=len(DTYPES))
-def _little_endian(dtype: str) -> np.dtype[Any]:
-    return np.dtype(dtype).newbyteorder("<")
-
-
-def _tensor(spec: TensorSpec, part: Buffer) -> tuple[str, Array]:
-    if len(part) != spec.size_bytes:
-        raise WireError(f"tensor {spec.name!r} should have {spec.size_bytes} bytes and has {len(part)}")
-    value: Array = np.frombuffer(part, dtype=_little_endian(spec.dtype))
-    if sys.byteorder == "big":
-        value = value.astype(value.dtype.newbyteorder("="))
-    if not value.flags.aligned:
-        value = value.copy()  # a small part may lie anywhere in a link's buffer; runtimes need aligned tensors
-    if spec.dtype == "bool" and value.view(np.uint8).max(initial=0) > 1:
-        raise WireError(f"tensor {spec.name!r} of truth values holds bytes other than 0 and 1")
-    value = value.reshape(spec.shape)
-    value.flags.writeable = False
-    return spec.name, value
-
-
 def join(parts: Sequence[Buffer]) -> bytes:
     """Join the parts of `encode` for a byte stream: [header length u32 LE][header][part]..."""
     return b"".join([_LENGTH.pack(len(parts[0])), *parts])
@@ -237,7 +178,7 @@ def split(data: Buffer) -> list[Buffer]:
     if len(header) != length:
         raise WireError(f"a message header should have {length} bytes and has {len(header)}")
     specs = _header(header)[2]
-    sizes = [spec.size_bytes for spec in specs]
+    sizes = [part.size_bytes for part in specs]
     rest = view[_LENGTH.size + length :]
     if len(rest) != sum(sizes):
         raise WireError(f"a message's tensors should have {sum(sizes)} bytes and have {len(rest)}")

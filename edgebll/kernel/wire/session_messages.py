@@ -8,6 +8,8 @@ from edgebll.kernel.spec.manifest import FileEntry
 from edgebll.kernel.wire.message_base import LATER, Message, OfRun
 
 MAX_PROGRESS_CHARS = 500
+#: A board with this capability decodes `spike_coding`s; with a host that has it, it counts the bytes it sends (`Report`).
+SPIKES = "spikes"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,19 @@ class Welcome(Message):
 
 
 @dataclass(frozen=True)
+class Capabilities(OfRun):
+    """What the sender can do that this protocol does not ask of everybody: the host says it, and a board answers with its own.
+
+    A board that is older than this message answers it with a Failure of no run, see `unknown_kind`; its session goes on.
+
+    Attributes:
+        names: e.g. SPIKES. Those that the other side does not know mean nothing to it.
+    """
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Offer(OfRun):
     """The bundle's manifest.json, byte for byte, and the files (bundle paths) this board will need.
 
@@ -108,6 +123,7 @@ class Assign(OfRun):
         threads: threads of one training step.
         step: training steps before the first token; the states of the offered snapshot are those after so many.
         port: of the microcontroller, one of Welcome.microcontrollers, for the runtime "serial"; empty for the first.
+        spikes: those of `endpoints` whose boards decode `spike_coding`s.
     """
 
     blocks: tuple[str, ...]
@@ -118,6 +134,7 @@ class Assign(OfRun):
     threads: int
     step: int = 0
     port: str = field(default="", metadata=LATER)
+    spikes: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True)

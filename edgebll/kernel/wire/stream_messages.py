@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgebll.kernel.state.block_state import Array
-from edgebll.kernel.wire.message_base import OfRun
+from edgebll.kernel.wire.message_base import LATER, OfRun
 from edgebll.kernel.wire.snapshot_names import state_file, streams_file
 
 TRAIN, EVAL, SNAPSHOT, END = "TRAIN", "EVAL", "SNAPSHOT", "END"
@@ -54,6 +54,9 @@ class Report(OfRun):
             "loss_sum", "count". Empty where the token asked for OUTPUT: that is in `tensors`, of the first `count` samples.
         start_ns: the board's monotonic clock before the computation.
         end_ns: the same clock after it.
+        sent_bytes: tensors that the block has sent to other boards for this token, as they travelled; counted for hosts that
+            know SPIKES.
+        unpacked_bytes: the same tensors as they are.
     """
 
     block: str
@@ -63,6 +66,8 @@ class Report(OfRun):
     values: dict[str, float]
     start_ns: int
     end_ns: int
+    sent_bytes: int = field(default=0, metadata=LATER)
+    unpacked_bytes: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from edgebll.kernel.errors import BoardError, ConfigError, EdgebllError, LinkErr
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.transport import ControlClient, reachable
 from edgebll.kernel.version import __version__
-from edgebll.kernel.wire import PROTOCOL_VERSION, Failure, Hello, Message, Ping, Pong, Stop, Welcome
+from edgebll.kernel.wire import PROTOCOL_VERSION, Capabilities, Failure, Hello, Message, Ping, Pong, Stop, Welcome
 from edgebll_firmware_host.inventory import BoardEntry
 
 #: How long a last word may take on its way out of this machine.
@@ -37,6 +37,7 @@ class BoardLink:
         control: the control connection.
         threads: of the board's training steps, as `thread_cap` decides.
         doubt: why the board may have vanished, to append to a sentence; empty where nothing speaks for anything.
+        capabilities: what the board said it can do beside the protocol; nothing before it was asked, and of an older one.
         clock_offset_ns: the board's monotonic clock minus the host's, from the quickest heartbeat so far.
         acknowledged_ns: `sent_ns` of the latest answered heartbeat; whatever was sent before that heartbeat has been handled,
             since a board takes messages in order.
@@ -49,6 +50,7 @@ class BoardLink:
         self.entry, self.run, self.incarnation = entry, run, incarnation
         self.control = ControlClient(entry.endpoint, keys=keys, server_key=entry.public_key if keys else None)
         self.threads, self.doubt = entry.threads, ""
+        self.capabilities: frozenset[str] = frozenset()
         self.clock_offset_ns = 0
         self.acknowledged_ns = 0
         self._best_round_trip_ns: int | None = None
@@ -108,15 +110,18 @@ class BoardLink:
             raise LinkError(f"board {self.name}: {error}") from error
 
     def receive(self) -> Message | None:
-        """The next message that has arrived, or None.
+        """The next message that has arrived, or None; of Capabilities it keeps what they say.
 
         Raises:
             WireError: the board sent something that is not a message of this protocol.
         """
         try:
-            return self.control.receive(0.0)
+            message = self.control.receive(0.0)
         except WireError as error:
             raise WireError(f"{self.where}: {error}") from error
+        if isinstance(message, Capabilities):
+            self.capabilities = frozenset(message.names)
+        return message
 
     def moves(self) -> bool:
         """Whether bytes of a message came since the last look, or of large ones to the board arrived there.

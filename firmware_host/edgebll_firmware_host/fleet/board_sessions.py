@@ -11,7 +11,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError, EdgebllError, LinkError
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec
-from edgebll.kernel.wire import Assign, Ready, Stop, Stopped
+from edgebll.kernel.wire import SPIKES, Assign, Capabilities, Ready, Stop, Stopped
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.fleet.file_transfer import ship
 from edgebll_firmware_host.fleet.fleet import Fleet, nobody
@@ -103,11 +103,19 @@ def _has_stopped(link: BoardLink) -> bool:
 
 @dataclass
 class Neighbours:
-    """Whom a board sends to and who may send to it: target block -> endpoint, target block -> public key, public keys."""
+    """Whom a board sends to and who may send to it.
+
+    Attributes:
+        endpoints: target block -> endpoint.
+        endpoint_keys: target block -> public key.
+        upstream_keys: public keys.
+        spikes: target blocks, where both boards know spikes.
+    """
 
     endpoints: dict[str, str] = field(default_factory=dict)
     endpoint_keys: dict[str, str] = field(default_factory=dict)
     upstream_keys: list[str] = field(default_factory=list)
+    spikes: list[str] = field(default_factory=list)
 
 
 def start_session(
@@ -131,6 +139,8 @@ def start_session(
     Raises:
         LinkError: a board cannot be reached or does not follow the protocol. BoardError: it failed or fell silent.
     """
+    for link in fleet.links.values():  # answered before the Want that follows, if at all
+        link.send(Capabilities(link.run, (SPIKES,), incarnation=link.incarnation))
     shipped = ship(fleet, bundle, placement.blocks, snapshot)
 
     def where(source: str, target: str) -> str:
@@ -155,6 +165,7 @@ def _assign(link: BoardLink, blocks: tuple[str, ...], around: Neighbours, step: 
         threads=link.threads,
         step=step,
         port=link.entry.port,
+        spikes=tuple(dict.fromkeys(around.spikes)),
         incarnation=link.incarnation,
     )
 
@@ -185,6 +196,8 @@ def neighbours(
         if here == there:
             continue
         result[here].endpoints[edge.target] = where(here, there)
+        if SPIKES in links[here].capabilities & links[there].capabilities:
+            result[here].spikes.append(edge.target)
         their_key, our_key = links[there].entry.public_key, links[here].entry.public_key
         if keys is not None and their_key is not None and our_key is not None:
             result[here].endpoint_keys[edge.target] = their_key

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from edgebll.kernel.errors import BoardError, ConfigError, LinkError
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Sender
+from edgebll.kernel.wire import SPIKES
 from edgebll_firmware_host.fleet.board_sessions import start_session
 from edgebll_firmware_host.fleet.fleet import BoardLeaves, Fleet
 from edgebll_firmware_host.fleet.rejoin_handshake import greet_at_start, greet_those_there
@@ -174,7 +175,8 @@ class Incarnation:
         request, placement = context.request, context.outcome.placement
         first, last = (fleet.links[placement.board_of(block)] for block in (request.blocks[0], request.blocks[-1]))
         key = first.entry.public_key if keys else None
-        with Sender(first.data_endpoint, keys=keys, server_key=key, dead_s=host.deadline_s) as sender:
+        spikes = SPIKES in first.capabilities
+        with Sender(first.data_endpoint, keys=keys, server_key=key, dead_s=host.deadline_s, spikes=spikes) as sender:
             token = largest_token(request.bundle)
             stall_s = request.stall_s + token / CRAWLING_LINK
             state = RunState(host.window, fleet.deadline_s, stall_s, fleet.boards, set(request.blocks), awake_s())

@@ -29,6 +29,7 @@ class Outcome:
         start_seconds: until all blocks were loaded for the first time.
         stream_seconds: from the first token to the last final state.
         bytes_streamed: sent by the host as tokens.
+        bytes_streamed_unpacked: the same, had nothing been sent as spikes.
         bytes_shipped: sent by the host as files.
         recoveries: what failed, and how long each took.
         unlike: blocks that were computed otherwise for a while than at the beginning, so that the bits are not those of an
@@ -41,6 +42,7 @@ class Outcome:
     start_seconds: float = 0.0
     stream_seconds: float = 0.0
     bytes_streamed: int = 0
+    bytes_streamed_unpacked: int = 0
     bytes_shipped: int = 0
     recoveries: list[Recovery] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)

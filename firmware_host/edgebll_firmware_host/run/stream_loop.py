@@ -12,7 +12,6 @@ from edgebll.kernel.errors import LinkError, LinkTimeout
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Sender
 from edgebll.kernel.wire import END, SNAPSHOT, Token
-from edgebll.kernel.wire.codec import payload_bytes
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.fleet.fleet import Fleet
 from edgebll_firmware_host.policy.next_actions import (
@@ -71,6 +70,7 @@ class StreamLoop:
         self._refused: Token | None = None  # what the data connection did not take yet
         self._short = False  # samples of the next token are still to come
         self._outcome = outcome
+        self._counted = 0, 0  # what the data connection had sent when it was counted last
 
     def go(self) -> Finished | Regroup:
         """Run it.
@@ -137,7 +137,9 @@ class StreamLoop:
             self._fed(token)
 
     def _fed(self, token: Token) -> None:
-        self._outcome.bytes_streamed += payload_bytes(token)
+        before, self._counted = self._counted, (self._sender.sent_bytes, self._sender.unpacked_bytes)
+        self._outcome.bytes_streamed += self._counted[0] - before[0]
+        self._outcome.bytes_streamed_unpacked += self._counted[1] - before[1]
         self._state.feed(awake_s())
         self._state.exhausted = token.kind == END
         if token.kind in (SNAPSHOT, END):

@@ -2,7 +2,8 @@
 
     {"kind": "process", "step", "seconds", "began_ns"}
             a host's process begins to train: after so many steps and, without a record of them, seconds; by its monotonic clock
-    {"kind": "totals", "seconds", "start_seconds", "busy_ns", "bytes_streamed", "bytes_shipped", "clock_offsets"}
+    {"kind": "totals", "seconds", "start_seconds", "busy_ns", "bytes_streamed", "bytes_shipped", "clock_offsets",
+     "bytes_streamed_unpacked", "link_bytes", "link_bytes_unpacked"}
             what this process has counted up to now; the last line of it counts
     {"kind": "recovery", "number", ...}
             a failure this process has seen, as summary.json has it; the last line of it counts
@@ -23,7 +24,7 @@ from typing import Any
 
 from edgebll.kernel.wire import Report
 from edgebll_firmware_host.run.run_request import Outcome
-from edgebll_firmware_host.run_files.cost_totals import COUNTED, MAX_SPANS, Counted, Totals, read_counted, total
+from edgebll_firmware_host.run_files.cost_totals import COUNTED, COUNTED_LATER, MAX_SPANS, Counted, Totals, read_counted, total
 from edgebll_firmware_host.run_files.timeline_spans import BoardSpan
 
 TOTALS = "totals.jsonl"
@@ -69,6 +70,9 @@ class Account:
         mine = self._mine
         mine.clock_offsets[board] = clock_offset_ns
         mine.busy_ns[report.block] = mine.busy_ns.get(report.block, 0) + report.end_ns - report.start_ns
+        if report.unpacked_bytes:
+            mine.link_bytes[report.block] = mine.link_bytes.get(report.block, 0) + report.sent_bytes
+            mine.link_bytes_unpacked[report.block] = mine.link_bytes_unpacked.get(report.block, 0) + report.unpacked_bytes
         if len(mine.spans) < self._room:
             mine.spans.append(
                 BoardSpan(
@@ -100,7 +104,7 @@ class Account:
         """Write down what was counted since the last time."""
         self._look()
         mine, self._written_s = self._mine, time.monotonic()
-        lines: list[dict[str, Any]] = [{"kind": "totals", **{name: getattr(mine, name) for name in COUNTED}}]
+        lines: list[dict[str, Any]] = [{"kind": "totals", **{name: getattr(mine, name) for name in (*COUNTED, *COUNTED_LATER)}}]
         for number, recovery in enumerate(self.outcome.recoveries):
             if mine.recoveries.get(number) != (facts := recovery.facts()):
                 mine.recoveries[number] = facts
@@ -116,6 +120,7 @@ class Account:
             mine.seconds = (time.monotonic_ns() - mine.began_ns) / 1e9
         mine.start_seconds = outcome.start_seconds
         mine.bytes_streamed, mine.bytes_shipped = outcome.bytes_streamed, outcome.bytes_shipped
+        mine.bytes_streamed_unpacked = outcome.bytes_streamed_unpacked
 
     def _write(self, lines: list[dict[str, Any]]) -> None:
         """Add lines; one that cannot be written is lost. They begin anew, whatever a killed process has left."""

@@ -26,6 +26,9 @@ class Totals:
         start_seconds: until all blocks were ready at first.
         busy_ns: computing time by block.
         bytes_streamed: sent by the host as tokens.
+        bytes_streamed_unpacked: the same, had nothing been sent as spikes.
+        link_bytes: block -> bytes of tensors it sent to other boards.
+        link_bytes_unpacked: the same, had nothing been sent as spikes.
         bytes_shipped: sent by the host as files.
         recoveries: failures and what they cost, as summary.json has them.
         spans: the first ones, since the run's start.
@@ -37,6 +40,9 @@ class Totals:
     start_seconds: float = 0.0
     busy_ns: dict[str, int] = field(default_factory=dict)
     bytes_streamed: int = 0
+    bytes_streamed_unpacked: int = 0
+    link_bytes: dict[str, int] = field(default_factory=dict)
+    link_bytes_unpacked: dict[str, int] = field(default_factory=dict)
     bytes_shipped: int = 0
     recoveries: list[dict[str, Any]] = field(default_factory=list)
     spans: list[BoardSpan] = field(default_factory=list)
@@ -52,9 +58,10 @@ class Totals:
             self.spans.append(replace(span, start_ns=span.start_ns + by_ns, end_ns=span.end_ns + by_ns))
         self.processes += 1
         self.seconds += other.seconds
-        for block, busy_ns in other.busy_ns.items():
-            self.busy_ns[block] = self.busy_ns.get(block, 0) + busy_ns
+        for name in ("busy_ns", "link_bytes", "link_bytes_unpacked"):
+            _add_up(getattr(self, name), getattr(other, name))
         self.bytes_streamed += other.bytes_streamed
+        self.bytes_streamed_unpacked += other.bytes_streamed_unpacked
         self.bytes_shipped += other.bytes_shipped
         self.recoveries += [other.recoveries[number] for number in sorted(other.recoveries)]
 
@@ -66,7 +73,8 @@ class Totals:
             "processes": self.processes,
             "seconds": seconds,
             "busy_fraction": {name: self.busy_ns.get(name, 0) / 1e9 / seconds if seconds > 0 else 0.0 for name in blocks},
-            **{name: getattr(self, name) for name in ("start_seconds", "bytes_streamed", "bytes_shipped", "recoveries")},
+            **{name: getattr(self, name) for name in ("start_seconds", "bytes_streamed", "bytes_streamed_unpacked")},
+            **{name: getattr(self, name) for name in ("link_bytes", "link_bytes_unpacked", "bytes_shipped", "recoveries")},
         }
 
 
@@ -82,6 +90,9 @@ class Counted:
         start_seconds: until all blocks were ready at first.
         busy_ns: computing time by block.
         bytes_streamed: sent by the host as tokens.
+        bytes_streamed_unpacked: the same, had nothing been sent as spikes.
+        link_bytes: block -> bytes of tensors it sent to other boards.
+        link_bytes_unpacked: the same, had nothing been sent as spikes.
         bytes_shipped: sent by the host as files.
         clock_offsets: board -> its monotonic clock minus the host's in ns, as known last.
         recoveries: number -> what summary.json has of it.
@@ -95,6 +106,9 @@ class Counted:
     start_seconds: float = 0.0
     busy_ns: dict[str, int] = field(default_factory=dict)
     bytes_streamed: int = 0
+    bytes_streamed_unpacked: int = 0
+    link_bytes: dict[str, int] = field(default_factory=dict)
+    link_bytes_unpacked: dict[str, int] = field(default_factory=dict)
     bytes_shipped: int = 0
     clock_offsets: dict[str, int] = field(default_factory=dict)
     recoveries: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -104,7 +118,7 @@ class Counted:
         """Take a line that this process has written; it may be any JSON."""
         kind = line["kind"]
         if kind == "totals":
-            for name in COUNTED:
+            for name in (*COUNTED, *(name for name in COUNTED_LATER if name in line)):
                 setattr(self, name, type(getattr(self, name))(line[name]))
         elif kind == "recovery":
             self.recoveries[int(line["number"])] = {name: line[name] for name in line if name not in ("kind", "number")}
@@ -114,6 +128,13 @@ class Counted:
 
 #: What stands in a line of kind "totals".
 COUNTED = ("seconds", "start_seconds", "busy_ns", "bytes_streamed", "bytes_shipped", "clock_offsets")
+#: And what earlier releases did not count.
+COUNTED_LATER = ("bytes_streamed_unpacked", "link_bytes", "link_bytes_unpacked")
+
+
+def _add_up(counts: dict[str, int], more: dict[str, int]) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
 
 
 def _span(board: Any, block: Any, kind: Any, *numbers: Any) -> BoardSpan:

@@ -17,6 +17,8 @@ from edgebll.kernel.spec import manifest
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.wire import MAX_PROGRESS_CHARS, MESSAGE_TYPES, PROTOCOL_VERSION, OfRun, codec
 from edgebll.kernel.wire.check_messages import MAX_ADDRESSES, MAX_NEIGHBOURS, MAX_PROBE_BYTES, MAX_PROBE_S
+from edgebll.kernel.wire.spike_coding import MIN_ELEMENTS
+from edgebll.kernel.wire.tensor_parts import MAX_EVENT_TENSOR_BYTES, MAX_MESSAGE_BYTES, MAX_TENSORS
 from edgebll_firmware_host.fleet.file_transfer import PIECE_BYTES
 from edgebll_firmware_host.run_files import snapshot_store
 
@@ -90,12 +92,14 @@ def test_the_wire_page_has_no_other_message() -> None:
         (WIRE, f"Protocol version {PROTOCOL_VERSION}."),
         (
             WIRE,
-            f"{codec.MAX_HEADER_BYTES >> 20} MiB a header, {codec.MAX_TEXT_BYTES >> 10} KiB a text, {codec.MAX_TENSORS} items",
+            f"{codec.MAX_HEADER_BYTES >> 20} MiB a header, {codec.MAX_TEXT_BYTES >> 10} KiB a text, {MAX_TENSORS} items",
         ),
         (
             WIRE,
-            f"{codec.MAX_ITEMS:,} items in all of them, {codec.MAX_TENSORS} tensors, {codec.MAX_MESSAGE_BYTES >> 30} GiB of",
+            f"{codec.MAX_ITEMS:,} items in all of them, {MAX_TENSORS} tensors, {MAX_MESSAGE_BYTES >> 30} GiB of",
         ),
+        (WIRE, f"of {MIN_ELEMENTS} elements and more"),
+        (WIRE, f"at most {MAX_EVENT_TENSOR_BYTES >> 20} MiB in all"),
         (WIRE, f"at most {MAX_PROGRESS_CHARS} characters"),
         (WIRE, f"at most {MAX_PROBE_BYTES >> 20} MiB |"),
         (WIRE, f"| list of Neighbour | at most {MAX_NEIGHBOURS} |"),

@@ -39,7 +39,8 @@ def work(run: Path, clock: dict[str, int], number: int) -> Account:
     clock["ns"] = began_ns
     account.begin()
     start_ns = began_ns + 10**9 + AHEAD_NS
-    account.count("board", Report(RUN, "block0", TRAIN, 7, 20 * number, {}, start_ns, start_ns + 10**8), AHEAD_NS)
+    place, times = (RUN, "block0", TRAIN, 7, 20 * number), (start_ns, start_ns + 10**8)
+    account.count("board", Report(*place, {}, *times, sent_bytes=5 + number, unpacked_bytes=90), AHEAD_NS)
     account.outcome.recoveries.append(Recovery(f"failure {number}", "board", 0.0))
     clock["ns"] = began_ns + round(seconds * 1e9)
     account.write()
@@ -55,6 +56,7 @@ def test_the_sum_is_over_all_processes(tmp_path: Path, clock: dict[str, int]) ->
     assert total.start_seconds == 1.0, "until the run began for the first time"
     assert total.busy_ns == {"block0": 3 * 10**8}
     assert (total.bytes_streamed, total.bytes_shipped) == (100 + 200 + 300, 0 + 1 + 2)
+    assert (total.link_bytes, total.link_bytes_unpacked) == ({"block0": 5 + 6 + 7}, {"block0": 3 * 90})
     assert [recovery["reason"] for recovery in total.recoveries] == ["failure 0", "failure 1", "failure 2"]
     assert [span.start_ns / 1e9 for span in total.spans] == [1.0, 41.0, 61.0], "on one clock, without what lay between"
     facts = total.facts(("block0", "block1"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from support.messages import example_messages, same
 from support.wire_vectors import PATH, make_vectors
@@ -13,6 +14,7 @@ from edgebll.kernel.errors import WireError
 from edgebll.kernel.wire import MESSAGE_TYPES
 from edgebll.kernel.wire.codec import decode, encode, join, split
 from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
+from edgebll.kernel.wire.spike_coding import check_size, pack, unpack
 
 _FILE: dict[str, Any] = json.loads(PATH.read_text())
 
@@ -34,6 +36,15 @@ def test_messages_both_ways(vector: dict[str, Any]) -> None:
     assert encode_frame(joined) == frame
     assert FrameDecoder().feed(frame) == [joined]
     assert same(decode(split(joined)), message)
+
+
+@pytest.mark.parametrize("vector", _FILE["spikes"], ids=lambda vector: f"{len(vector['positions'])} of {vector['elements']}")
+def test_spikes_both_ways(vector: dict[str, Any]) -> None:
+    part = bytes.fromhex(vector["hex"])
+    check_size(vector["coding"], vector["elements"], len(part))
+    value = unpack(vector["coding"], part, vector["elements"])
+    assert value.nonzero()[0].tolist() == vector["positions"]
+    assert pack(value.view(np.uint8).data) == (vector["coding"], part)
 
 
 @pytest.mark.parametrize("vector", _FILE["frames"], ids=lambda vector: f"{len(vector['payload']) // 2} bytes")

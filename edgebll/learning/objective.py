@@ -32,6 +32,7 @@ class BlockPlace:
         shapes: of one sample of the network's input and of the output of each of its blocks.
         task: what the network is for.
         outputs: of one sample, what the task judges; empty for (C,).
+        time_steps: T where blocks give (B, T, ...), see `BlockNetwork`; 0 to objectives that see rates.
     """
 
     index: int
@@ -44,6 +45,7 @@ class BlockPlace:
     shapes: tuple[tuple[int, ...], ...] = ()
     task: Task = CLASSIFICATION
     outputs: tuple[int, ...] = ()
+    time_steps: int = 0
 
     @property
     def is_last(self) -> bool:
@@ -101,7 +103,8 @@ class BlockPlace:
         positions = outputs[0] if task.by_position and len(outputs) > 1 else 0
         shape, shapes = network.shapes[index + 1], tuple(network.shapes)
         numbers = task.num_outputs(outputs)
-        return cls(index, len(network.blocks), shape, numbers, num_units, later, positions, shapes, task, outputs)
+        place = cls(index, len(network.blocks), shape, numbers, num_units, later, positions, shapes, task, outputs)
+        return replace(place, time_steps=network.time_steps)
 
 
 class Objective:

@@ -33,6 +33,7 @@ from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.per_pixel import per_pixel
 from edgebll.learning.per_position import PerPosition
 from edgebll.learning.precision import Precision, make_precision
+from edgebll.learning.rates import RateReadout, at_rates
 from edgebll.learning.step import BlockStep
 
 
@@ -187,11 +188,14 @@ def block_step(
 def objective_of(rule: Rule, place: BlockPlace) -> Objective:
     """The rule's objective at a place: for each position of a sequence if labels are (B, T, C), and with axes folded.
 
+    Of blocks that give their output over time it sees the mean, see `edgebll.learning.rates`.
     Where each pixel has a label, so does each point of a block's map; the last block's own pixels are judged as they are.
 
     Raises:
         ConfigError: the rule does not fit the place, or the block's output has nothing for each position.
     """
+    if place.time_steps and not place.is_last:
+        return RateReadout(objective_of(rule, at_rates(place)), place.index == 0)
     if rule.whole_sequences or (place.is_last and place.task.per_pixel):
         return rule.objective(place)
     if place.task.per_pixel:

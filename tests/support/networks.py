@@ -15,6 +15,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "vgg16": {"width": 8, "hidden": 12},
     "alexnet": {"width": 8, "hidden": 12},
     "transformer": {"depth": 6, "dim": 8, "hidden": 12},
+    "spiking-mlp": {"width": 16, "time_steps": 3},
+    "spiking-conv": {"width": 4, "time_steps": 3},
     "byte-transformer": {"depth": 6, "dim": 8, "heads": 2, "hidden": 12},
 }
 EVERY = pytest.mark.parametrize("name", list(NETWORKS))

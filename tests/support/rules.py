@@ -48,6 +48,8 @@ NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {
     "alexnet": ({"width": 8, "hidden": 16}, (3, 32, 32), 10),
     "transformer": ({"depth": 4, "dim": 16, "hidden": 16}, (10, 10), 10),
     "byte-transformer": ({"depth": 4, "dim": 16, "heads": 2, "hidden": 16}, (10, 10), 10),
+    "spiking-mlp": ({"width": 16}, (4, 2, 4, 4), 10),
+    "spiking-conv": ({"width": 4, "time_steps": 4}, (1, 8, 8), 10),
 }
 _KINDS = (*(TRAIN,) * 5, EVAL, TRAIN, END)
 _BATCH = 16

@@ -23,6 +23,8 @@ from edgebll.learning.networks.network_registry import CONTEXT, NetworkRegistry
 from edgebll.learning.networks.own_network import check_no_side_inputs, describe, own_network
 from edgebll.learning.networks.plain_conv import VGG16, AlexNet
 from edgebll.learning.networks.resnet import ResNet8, ResNet18, ResNet32, ResNet50, ResNet110
+from edgebll.learning.networks.spiking.spiking_conv import SpikingConv
+from edgebll.learning.networks.spiking.spiking_mlp import SpikingMLP
 from edgebll.learning.networks.transformer import Transformer
 from edgebll.learning.networks.unit_network import EVEN, UnitNetwork
 
@@ -42,7 +44,10 @@ __all__ = [
 
 NETWORKS: dict[str, type[Architecture]] = {
     network.name: network
-    for network in (MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer, ByteTransformer)
+    for network in (
+        *(MLP, ResNet8, ResNet18, ResNet32, ResNet50, ResNet110, VGG16, AlexNet, Transformer, ByteTransformer),
+        *(SpikingMLP, SpikingConv),
+    )
 }
 NETWORK_REGISTRY = NetworkRegistry(NETWORKS)
 

@@ -38,7 +38,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         for option, value in asdict(self).items():
-            if isinstance(value, int):
+            if isinstance(value, int) and not isinstance(value, bool):
                 COUNT.check(f"{self.name}'s {option}", value)
 
     def options(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll.kernel.spec.fine_tuning import FineTuning
+from edgebll.kernel.support.bounds import NOT_NEGATIVE
 from edgebll.kernel.tasks import CLASSIFICATION, Task, check_classes
 from edgebll.learning.modules.module_checks import check_made
 from edgebll.learning.modules.module_record import untouched
@@ -66,12 +67,15 @@ class BlockNetwork(nn.Module):
         task: what the network is for, of `make_task` or a class of one's own.
         side_inputs: what a sample has besides, by name, e.g. {"readings": (6,)}: a shape for float32, or `Inputs`. A block
             reads those that arguments of its forward behind the first are called.
+        time_steps: T where each block but the last gives (B, T, ...), what comes out at T time steps, as spiking networks do:
+            local losses look at its mean over time. 0, by default, where there is no time.
 
     Attributes:
         num_classes: C; of tasks without classes, the numbers that the last block gives for a sample.
         inputs: shape, dtype, range and examples of its samples.
         reads: of each block, names of the side inputs that it reads, in the order of its arguments.
         shapes: of one sample before the first block and after each block.
+        time_steps: T, 0 where there is no time.
         placed_units: for each block its units.
         fine_tuning: which parts of it are trained; see `edgebll.learning.fine_tuned`.
         cut_from: the module that it was cut from, in a tuple, for it is no layer of the network; empty where blocks were given.
@@ -103,6 +107,7 @@ class BlockNetwork(nn.Module):
         input_range: tuple[float, float] | None = None,
         task: Task = CLASSIFICATION,
         side_inputs: Mapping[str, tuple[int, ...] | Inputs] | None = None,
+        time_steps: int = 0,
     ) -> None:
         super().__init__()
         if not blocks:
@@ -119,6 +124,8 @@ class BlockNetwork(nn.Module):
         self.description: dict[str, Any] = {"name": name, "options": dict(options or {})}
         self.fine_tuning = FineTuning()
         self.shapes, self.placed_units = _chain_shapes(self, units or [()] * len(blocks))
+        self.time_steps = time_steps
+        _check_time(self.shapes[1:-1], time_steps)
         task.check_outputs(self.shapes[-1], num_classes, self.input_shape)
         self.num_classes = task.num_classes(self.shapes[-1])
 
@@ -159,6 +166,15 @@ def _chain_shapes(
             shapes.append(tuple(x.shape[1:]))
             placed.append(tuple(found))
     return shapes, placed
+
+
+def _check_time(shapes: Sequence[tuple[int, ...]], time_steps: int) -> None:
+    NOT_NEGATIVE.check("the number of time steps", time_steps)
+    for index, shape in enumerate(shapes):
+        if time_steps and (len(shape) < 2 or shape[0] != time_steps):
+            raise ConfigError(
+                f"block {index} must give features for each of {time_steps} time steps, but its output has the shape {shape}"
+            )
 
 
 def _apply(block: nn.Module, x: Tensor, index: int, others: Sequence[Tensor] = ()) -> Tensor:

@@ -33,6 +33,7 @@ class UnitNetwork:
         stages: units of each stage, for `STAGES`; empty if the network has none.
         by_units: an even split gives each block as many units as the others, not as many layers.
         task: what the network is for.
+        time_steps: T where units give (B, T, ...), see `BlockNetwork`; 0 where there is no time.
     """
 
     units: list[Unit]
@@ -44,6 +45,7 @@ class UnitNetwork:
     stages: tuple[int, ...] = ()
     by_units: bool = False
     task: Task = CLASSIFICATION
+    time_steps: int = 0
 
     def for_task(self, task: Task, outputs: tuple[int, ...]) -> UnitNetwork:
         """The network for another task: what its last layer gives in the shape that the task judges.
@@ -132,7 +134,8 @@ class UnitNetwork:
         blocks = [nn.Sequential(*part) for part in modules]
         options = {**self.options, "num_blocks": len(sizes), "split": ",".join(map(str, sizes))}
         classes = self.num_classes if self.task.by_position else None
-        return BlockNetwork(blocks, classes, self.input_shape, self.name, options, parts, task=self.task)
+        named = (self.name, options, parts)
+        return BlockNetwork(blocks, classes, self.input_shape, *named, task=self.task, time_steps=self.time_steps)
 
 
 def _numbers(split: str) -> list[int]:

@@ -27,6 +27,7 @@ _MODELS: list[tuple[str, Callable[[], BlockNetwork], str, Optimizer]] = [
     ("mlp", lambda: small_network("mlp", num_blocks=2), "bll", Adam()),
     ("resnet8", lambda: small_network("resnet8", num_blocks=2), "bll", _SGD),
     ("transformer", lambda: small_network("transformer", num_blocks=3), "bll", _SGD),
+    ("spiking-mlp", lambda: small_network("spiking-mlp", num_blocks=3), "bll", _SGD),
 ]
 
 

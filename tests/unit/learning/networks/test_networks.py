@@ -37,7 +37,7 @@ def test_units_know_their_place_and_can_be_built_again(name: str) -> None:
     shape = network.input_shape
     for unit in [unit for units in network.placed_units for unit in units]:
         if unit.rebuild is not None:
-            stride = max(1, shape[-1] // unit.output_shape[-1]) if len(unit.output_shape) == 3 else 1
+            stride = max(1, shape[-1] // unit.output_shape[-1]) if len(unit.output_shape) > 2 else 1
             assert unit.rebuild(shape, stride)(torch.zeros(2, *shape)).shape[1:] == unit.output_shape
         shape = unit.output_shape
     assert all(unit.rebuild is not None for unit in network.placed_units[1])
@@ -97,6 +97,12 @@ KNOWN = {
         + (1024 + 1) * (1024 + 10),
         8,
         8,
+    ),
+    "spiking-mlp": (128 * 256 + 3 * 256**2 + 4 * 2 * 256 + 256 * 10 + 10, 5, 4),
+    "spiking-conv": (
+        9 * (2 * 16 + 16 * 32 + 32 * 64 + 64 * 128) + 2 * (16 + 32 + 64 + 128) + 128 * 2 * 2 * 10 + 10,
+        5,
+        4,
     ),
     "transformer": (
         11 * 64 + 20 * (4 * 65 * 64 + 65 * 128 + 129 * 64 + 4 * 64) + 2 * 64 + 65 * 10,

@@ -17,6 +17,7 @@ from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.last_batch import COUNT, MASK, step_scalars
 from edgebll.kernel.spec.manifest import BlockSpec
+from edgebll.kernel.spec.time_chunks import step_input
 from edgebll.kernel.state.block_state import Array, State, load_tensors, save_tensors
 from edgebll.kernel.support.bounds import is_whole
 from edgebll.kernel.tasks import Task
@@ -60,18 +61,26 @@ class TrainableBlock:
         return self._sent
 
     def train(
-        self, x: Any, y: Any, lr: float, *, received: Mapping[str, Any] | None = None, count: int | None = None
+        self,
+        x: Any,
+        y: Any,
+        lr: float,
+        *,
+        received: Mapping[str, Any] | None = None,
+        count: int | None = None,
+        reset: bool = True,
     ) -> tuple[Array, dict[str, float]]:
         """One training step; the weights move on only if it succeeds.
 
         Args:
-            x: a batch (B, ...), as `spec.input` says: what the block before gave, or the network's input.
+            x: a batch (B, ...), as `step_input(spec)` says: what the block before gave, or the network's input.
             y: labels as the task has them: class numbers (B,), or one-hot rows or other targets as `spec.labels` says.
             lr: learning rate, above 0 and finite, or 0 to learn nothing.
             received: what other blocks sent, and what the block reads of samples besides x, exactly `spec.received`; None
                 where that is empty.
             count: samples that count, from the front, 1 to B, where the bundle was exported for batches that are not full
                 (`last_batch="mask"`); fill the others up with samples of the same kind. By default all.
+            reset: whether samples begin with this step, where the bundle cuts them in time; else those before go on.
 
         Returns:
             The block's output a (B, ...) from before the update, for the next block; and the metrics by name, "loss" among
@@ -85,9 +94,9 @@ class TrainableBlock:
             raise ConfigError(f"the learning rate must be a finite number, at least 0, not {lr!r}")
         spec = self.spec
         with self._in_use() as runtime:
-            given = as_numbers(self.name, "x", x, spec.input)
+            given = as_numbers(self.name, "x", x, step_input(spec))
             labels = self._labels(y)
-            scalars = step_scalars(spec.scalars, float(lr), self._counted(count))
+            scalars = step_scalars(spec.scalars, float(lr), self._counted(count), reset=reset)
             a, metrics, sent = runtime.train(given, labels, scalars, self._received(received or {}))
             self._sent = MappingProxyType(sent)
         return a, metrics

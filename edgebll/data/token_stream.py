@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgebll.data import Dataset, eval_batches, training_batch
 from edgebll.data.batches import batches_of, epoch_order
 from edgebll.data.dataset import FLOAT32, Ints
@@ -17,6 +19,7 @@ from edgebll.kernel.spec.last_batch import COUNT, DROP, MASK
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import BlockSpec, Manifest, TensorSpec
 from edgebll.kernel.spec.side_inputs import of_a_sample
+from edgebll.kernel.spec.time_chunks import RESET, chunk_of, reset_at
 from edgebll.kernel.tasks import task_of_record
 from edgebll.kernel.wire import END, EVAL, SNAPSHOT, TRAIN, Token
 
@@ -42,6 +45,8 @@ class StreamSpec:
         augment: one of `edgebll.data.AUGMENTATIONS`, for the training data.
         sampling: "uniform", "balanced" or own weights, see `edgebll.data.batches.epoch_order`.
         last_batch: "drop" or "mask", which the bundle's steps must be made for.
+        chunks: training steps that a sample takes, see `edgebll.kernel.spec.time_chunks`.
+        static: whether samples have no axis of time.
     """
 
     run: str
@@ -55,6 +60,8 @@ class StreamSpec:
     augment: str = "none"
     sampling: str = UNIFORM
     last_batch: str = DROP
+    chunks: int = 1
+    static: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.snapshot_every < 0:
@@ -62,7 +69,7 @@ class StreamSpec:
 
     def steps_per_epoch(self, train: Dataset) -> int:
         """Training steps of one epoch."""
-        return batches_of(len(train), self.batch_size, self.last_batch)
+        return batches_of(len(train), self.batch_size, self.last_batch) * self.chunks
 
     def total_tokens(self, train: Dataset, test: Dataset) -> int:
         """Number of tokens of the whole stream, END included."""
@@ -97,13 +104,15 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, w
         for indices, count in _batches(spec, train, epoch, max(0, start - epoch * per_epoch)) if spec.epochs else ():
             yield from _awaited(train, indices, wait)
             x, y = training_batch(train, indices, spec.augment, spec.seed, epoch)
-            tensors = {"x": x, "y": y, **train.side_inputs(indices)}
-            scalars = {"lr": spec.schedule.rate(step, total_steps)} | ({COUNT: float(count)} if spec.last_batch == MASK else {})
-            yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors=tensors)
-            sequence, step = sequence + 1, step + 1
-            if spec.snapshot_every and step % spec.snapshot_every == 0:
-                yield Token(spec.run, spec.block, SNAPSHOT, sequence, step)
-                sequence += 1
+            for _ in range(step % spec.chunks, spec.chunks):
+                part = np.ascontiguousarray(chunk_of(x, step, spec.chunks, static=spec.static))
+                tensors = {"x": part, "y": y, **train.side_inputs(indices)}
+                scalars = {"lr": spec.schedule.rate(step, total_steps), **_beside(spec, step, count)}
+                yield Token(spec.run, spec.block, TRAIN, sequence, step, scalars=scalars, tensors=tensors)
+                sequence, step = sequence + 1, step + 1
+                if spec.snapshot_every and step % spec.snapshot_every == 0:
+                    yield Token(spec.run, spec.block, SNAPSHOT, sequence, step)
+                    sequence += 1
         for indices, count in eval_batches(len(test), spec.batch_size) if spec.evaluate else ():
             yield from _awaited(test, indices, wait)
             x = test.inputs(indices)
@@ -113,13 +122,20 @@ def stream(spec: StreamSpec, train: Dataset, test: Dataset, start: int = 0, *, w
     yield Token(spec.run, spec.block, END, sequence, step)
 
 
+def _beside(spec: StreamSpec, step: int, count: int) -> dict[str, float]:
+    """The scalars of a training step besides its learning rate."""
+    counted = {COUNT: float(count)} if spec.last_batch == MASK else {}
+    return counted | ({RESET: reset_at(step, spec.chunks)} if spec.chunks > 1 else {})
+
+
 def _awaited(dataset: Dataset, indices: Ints, wait: bool) -> Iterator[Token]:
     while not wait and not dataset.ready(indices):
         yield NOT_YET
 
 
 def _batches(spec: StreamSpec, train: Dataset, epoch: int, first: int) -> Iterable[tuple[Ints, int]]:
-    """Batches of an epoch from one on: indices (B,), and how many count."""
+    """Batches of an epoch from that of its step `first` on: indices (B,), and how many count."""
+    first //= spec.chunks
     order, counts = epoch_order(train, spec.batch_size, spec.seed, epoch, spec.sampling, spec.last_batch)
     return zip(order[first:], counts[first:].tolist(), strict=True)
 

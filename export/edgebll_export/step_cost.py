@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebll.kernel.limits.resident_peak import ResidentPeak
-from edgebll.kernel.spec.last_batch import COUNT
+from edgebll.kernel.spec.last_batch import step_scalars
+from edgebll.kernel.spec.time_chunks import step_input
 
 if TYPE_CHECKING:
     from edgebll.learning import BlockStep
@@ -56,8 +57,8 @@ def _torch(folder: Path, contender: str) -> dict[str, Any]:
     def trainable(step: BlockStep) -> Callable[[], None]:
         """The block's step, keeping its state, on samples at the first block and random inputs at the others."""
         state, size = place.put_all(step.initial_state()), step.spec.input.shape[0]
-        first = step is steps[0]
-        x = place.put(inputs.draw(size, np.random.default_rng(0)) if first else torch.randn(step.spec.input.shape))
+        first = step is steps[0] and step.spec.chunks == 1
+        x = place.put(inputs.draw(size, np.random.default_rng(0)) if first else torch.randn(step_input(step.spec).shape))
         targets = step.task.examples(size, steps[-1].spec.output.shape[1:], np.random.default_rng(0))
         y = place.put(torch.from_numpy(targets))
         received = place.put_all({t.name: torch.zeros(t.shape, dtype=getattr(torch, t.dtype)) for t in step.spec.received})
@@ -99,7 +100,7 @@ def _onnxruntime(folder: Path) -> dict[str, Any]:
     counter, peaks, seconds = ResidentPeak(), [], []
     for spec in blocks:
         counter.reset()
-        x = samples if spec is blocks[0] else random.standard_normal(spec.input.shape, np.float32)
+        x = samples if spec is blocks[0] else random.standard_normal(step_input(spec).shape, np.float32)
         y = task.examples(len(x), blocks[-1].output.shape[1:], random)
         received = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in spec.received}
         given: Any = (x, y, _scalars(spec.scalars, len(x)), *([received] if received else []))
@@ -132,7 +133,7 @@ def _export(folder: Path) -> None:
 
 def _scalars(names: tuple[str, ...], size: int) -> dict[str, float]:
     """Those of a step on a full batch."""
-    return {name: float(size) if name == COUNT else _LR for name in names}
+    return step_scalars(names, _LR, size)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -15,7 +15,7 @@ from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll import __version__
 from edgebll.kernel.bundle import MANIFEST, Bundle
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.transport import Receiver, Sender
 from edgebll.kernel.wire import (
     PROTOCOL_VERSION,

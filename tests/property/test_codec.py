@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as nps
 from support.messages import example_messages, same
 
 from edgebll.kernel.errors import WireError
-from edgebll.kernel.spec.manifest import DTYPES, MAX_FILE_BYTES, MAX_NAME_CHARS, MAX_RANK, FileEntry
+from edgebll.kernel.spec.file_entry import MAX_FILE_BYTES, FileEntry
+from edgebll.kernel.spec.manifest import DTYPES, MAX_NAME_CHARS, MAX_RANK
 from edgebll.kernel.wire import MESSAGE_TYPES, PROTOCOL_VERSION, TOKEN_KINDS, Message, Neighbour, Ping, State, Stop
 from edgebll.kernel.wire.check_messages import MAX_ADDRESSES, MAX_PROBE_BYTES, MAX_PROBE_S
 from edgebll.kernel.wire.codec import MAX_HEADER_BYTES, decode, encode, join, payload_bytes, split

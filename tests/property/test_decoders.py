@@ -19,7 +19,8 @@ from support.decoders import BOMBS, MEMORY_CAP, SEEDS, message
 
 from edgebll.data.cifar import CIFAR10, load_cifar
 from edgebll.kernel.errors import BundleError, DataError, EdgebllError, WireError
-from edgebll.kernel.spec.manifest import MAX_BLOCKS, MAX_EDGES, MAX_FILE_BYTES, MAX_FILES, FileEntry
+from edgebll.kernel.spec.file_entry import MAX_FILE_BYTES, FileEntry
+from edgebll.kernel.spec.manifest import MAX_BLOCKS, MAX_EDGES, MAX_FILES
 from edgebll.kernel.support.atomic_files import read_capped
 from edgebll.kernel.wire import MESSAGE_TYPES, Failure, Stop
 from edgebll.kernel.wire.codec import MAX_TEXT_BYTES, decode, encode, split

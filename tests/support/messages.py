@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.wire import (
     EVAL,
     TRAIN,

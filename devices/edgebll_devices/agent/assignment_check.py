@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from edgebll.kernel.errors import ConfigError, LinkError, WireError
 from edgebll.kernel.keys import KeyPair
-from edgebll.kernel.spec.manifest import FileEntry, Manifest
+from edgebll.kernel.spec.file_entry import FileEntry
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.support.plain_dataclasses import short
 from edgebll.kernel.transport import check_security

@@ -13,6 +13,7 @@ from edgebll.kernel.limits.resident_peak import ResidentPeak
 from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
 from edgebll.kernel.spec.side_inputs import read_by
+from edgebll.kernel.spec.time_chunks import repeated, step_input
 from edgebll.kernel.state.block_state import Array
 from edgebll_devices.benchmark.latency import Latency, measure
 
@@ -48,13 +49,13 @@ def time_block(bundle: Bundle, block: str, runtime: str, *, threads: int, second
     """
     spec = bundle.manifest.block(block)
     golden = bundle.golden(block) if bundle.manifest.golden_steps else {}
-    x, y = (_numbers(golden.get(f"0/{name}"), tensor) for name, tensor in (("x", spec.input), ("y", spec.labels)))
+    x, y = (_numbers(golden.get(f"0/{name}"), tensor) for name, tensor in (("x", step_input(spec)), ("y", spec.labels)))
     received = {tensor.name: _numbers(golden.get(f"0/{tensor.name}"), tensor) for tensor in spec.received}
     memory = ResidentPeak()
     memory.reset()
     with load_block(runtime, bundle, block, threads=threads) as loaded:
         train = measure(partial(loaded.train, x, y, _still(spec), received), seconds)
-        predict = measure(partial(loaded.evaluate, x, read_by(spec, received) or None), seconds)
+        predict = measure(partial(loaded.evaluate, repeated(spec, x), read_by(spec, received) or None), seconds)
         return BlockTiming(block, train, predict, memory.peak())
 
 

@@ -11,6 +11,7 @@ from edgebll.kernel.bundle import Bundle, check_state
 from edgebll.kernel.errors import BoardError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.spec.manifest import NEXT, TensorSpec
+from edgebll.kernel.spec.time_chunks import step_input, step_output
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.aligned_arrays import empty_aligned, is_ready
 from edgebll_devices.runtimes.onnxruntime_session import first_line, load_session, warn_of_cap
@@ -50,7 +51,7 @@ class OrtBlock(BlockRuntime):
         self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
     ) -> Trained:
         """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
+        self._check("x", x, step_input(self.spec))
         self._check("y", y, self.spec.labels)
         for name, buffer in self._scalars.items():
             buffer[...] = self._scalar(name, scalars)
@@ -60,7 +61,7 @@ class OrtBlock(BlockRuntime):
             step.bind_input("y", y)
         for name, value in self._received(received).items():
             step.bind_input(name, value)
-        a = step.bind_output("a", self.spec.output)
+        a = step.bind_output("a", step_output(self.spec))
         sent = {tensor.name: step.bind_output(tensor.name, tensor) for tensor in self.spec.sent}
         self._run(step, "a training step")
         self._now, self._then = self._then, self._now

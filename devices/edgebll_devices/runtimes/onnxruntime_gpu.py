@@ -16,6 +16,7 @@ from edgebll.kernel.errors import BoardError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+from edgebll.kernel.spec.time_chunks import step_input, step_output
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.aligned_arrays import empty_aligned
 from edgebll_devices.runtimes.onnxruntime_session import first_line, load_session
@@ -93,11 +94,11 @@ class OrtGpuBlock(BlockRuntime):
         spec = self.spec
         updated = {name + NEXT: value for name, value in there.items()}
         metrics = (TensorSpec("metrics", "float32", (len(spec.metrics),)),) if spec.metrics else ()
-        a = TensorSpec("a", spec.output.dtype, spec.output.shape)
+        stepped, a = (TensorSpec("a", of.dtype, of.shape) for of in (step_output(spec), spec.output))
         beta = None if spec.beta is None else TensorSpec("beta", spec.beta.dtype, spec.beta.shape)
         return _Side(
             state=here,
-            step=_DeviceGraph(sessions["step"], here, updated, (a, *metrics, *spec.sent)),
+            step=_DeviceGraph(sessions["step"], here, updated, (stepped, *metrics, *spec.sent)),
             forward=_DeviceGraph(sessions["forward"], {name: here[name] for name in spec.forward_state}, {}, (a,)),
             feedback=None
             if beta is None
@@ -108,7 +109,7 @@ class OrtGpuBlock(BlockRuntime):
         self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
     ) -> Trained:
         """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
+        self._check("x", x, step_input(self.spec))
         self._check("y", y, self.spec.labels)
         given = {name: np.asarray(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
         given.update(self._received(received), **({"y": y} if self.spec.takes_labels else {}))

@@ -13,7 +13,8 @@ from edgebll.kernel.errors import LinkError
 from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
 from edgebll.kernel.execution.stage import HostedBlock, Start
 from edgebll.kernel.keys import KeyPair
-from edgebll.kernel.spec.manifest import FileEntry, Manifest
+from edgebll.kernel.spec.file_entry import FileEntry
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.state.block_state import Array, load_tensors
 from edgebll.kernel.state.side_stream_queues import Waiting
 from edgebll.kernel.wire import Assign, load_waiting, state_file

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edgebll.kernel.bundle import parse_manifest
 from edgebll.kernel.errors import BundleError, EdgebllError, WireError
-from edgebll.kernel.spec.manifest import FileEntry, Manifest
+from edgebll.kernel.spec.file_entry import FileEntry
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.wire import SPIKES, Assign, Capabilities, Failure, FilePiece, Message, Offer, OfRun, Reach, Survey, Want
 from edgebll_devices.agent.assignment_check import assigned_port, check_assign, check_snapshot, check_start
 from edgebll_devices.agent.link_check import survey

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from edgebll.kernel.bundle import MANIFEST
 from edgebll.kernel.errors import StorageError
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.support.atomic_files import sha256_file, storage_errors
 from edgebll.kernel.support.scratch_files import LEFT_S, ScratchFile, scratch_folder, sweep
 from edgebll_devices.storage.incoming_file import SCRATCH, Incoming

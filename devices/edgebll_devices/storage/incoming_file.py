@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from edgebll.kernel.errors import WireError
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.scratch_files import ScratchFile
 from edgebll_devices.storage.state_files import touch

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.spec.manifest import MAX_NAME_CHARS, FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
+from edgebll.kernel.spec.manifest import MAX_NAME_CHARS
 from edgebll.kernel.support.atomic_files import read_capped, sha256_file
 from edgebll.kernel.support.plain_dataclasses import short
 

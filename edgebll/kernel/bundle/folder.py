@@ -24,7 +24,8 @@ from edgebll.kernel.bundle.graph_check import check_graph
 from edgebll.kernel.bundle.peak_memory import peak_bytes
 from edgebll.kernel.bundle.writer import MANIFEST, bundle_writer
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.spec.manifest import FORMAT_VERSION, MAX_FILE_BYTES, BlockSpec, FileEntry, Manifest
+from edgebll.kernel.spec.file_entry import MAX_FILE_BYTES, FileEntry
+from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.state.block_state import Array, State, parse_tensors, save_tensors
 from edgebll.kernel.support.atomic_files import read_capped, sha256_file, storage_errors, write_json
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, short, to_plain

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 from edgebll.kernel.spec.side_inputs import side_inputs
+from edgebll.kernel.spec.time_chunks import step_input, step_output
 
 Tensors = tuple[TensorSpec, ...]
 #: The quantised forward graph, x -> a with frozen weights, of bundles that `edgebll quantize` made.
@@ -31,7 +32,7 @@ class Signature:
 def signature(spec: BlockSpec, graph: str) -> Signature:
     """The signature a block's graph "step", "forward", "feedback" or, where it is quantised, INT8_GRAPH must have."""
     state = {tensor.name: tensor for tensor in spec.state}
-    x, y, a = (_named(tensor, name) for tensor, name in ((spec.input, "x"), (spec.labels, "y"), (spec.output, "a")))
+    x, y, a = _named(spec.input, "x"), _named(spec.labels, "y"), _named(spec.output, "a")
     if graph == "forward":
         return Signature((*(state[name] for name in spec.forward_state), x, *side_inputs(spec)), (a,))
     if graph == INT8_GRAPH:
@@ -40,6 +41,7 @@ def signature(spec: BlockSpec, graph: str) -> Signature:
         return Signature((*(state[name] for name in spec.feedback_state), y), (_named(spec.beta, "beta"),))
     if graph != "step":
         raise BundleError(f"{spec.name} has no graph {graph!r}; its graphs are {', '.join(spec.graphs)}")
+    x, a = _named(step_input(spec), "x"), _named(step_output(spec), "a")
     scalars = (TensorSpec(name, "float32", ()) for name in spec.scalars)
     updated = (_named(tensor, tensor.name + NEXT) for tensor in spec.state)
     labels = (y,) if spec.takes_labels else ()

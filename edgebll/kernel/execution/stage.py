@@ -14,6 +14,7 @@ from edgebll.kernel.errors import LinkError, WireError
 from edgebll.kernel.spec.edge_check import EdgeSpec, received_name
 from edgebll.kernel.spec.manifest import Manifest, TensorSpec
 from edgebll.kernel.spec.side_inputs import carried_inputs, read_by
+from edgebll.kernel.spec.time_chunks import step_input
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.side_stream_queues import Inlet, Outlet, Waiting, check_waiting, flatten
 from edgebll.kernel.tasks import task_of_record
@@ -151,7 +152,7 @@ class HostedBlock:
             raise WireError(f"{self.name} expected the tensors {names} and y and got {', '.join(sorted(tensors)) or 'none'}")
         for name, spec in self._carried.items():
             self._check_tensor(name, tensors[name], spec)
-        self._check_tensor("x", tensors["x"], self._spec.input)
+        self._check_tensor("x", tensors["x"], step_input(self._spec) if token.kind == TRAIN else self._spec.input)
         self._check_tensor("y", tensors["y"], self._spec.labels)
         if token.kind == EVAL:
             if not 0 < token.count <= len(tensors["y"]):

@@ -11,6 +11,7 @@ import numpy as np
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.runtime_table import load_block
 from edgebll.kernel.spec.last_batch import step_scalars
+from edgebll.kernel.spec.time_chunks import step_input
 from edgebll.kernel.tasks import task_of_record
 
 _WARM_UP, _TIMED = 2, 5
@@ -46,10 +47,11 @@ def step_seconds(bundle: Bundle, *, runtime: str = "onnxruntime", threads: int =
 def _inputs(bundle: Bundle, random: np.random.RandomState) -> np.ndarray[Any, Any]:
     """Inputs that the network is made for, where the bundle has some; otherwise whole numbers are 0, others from N(0, 1)."""
     first = bundle.manifest.blocks[0]
+    wanted = step_input(first)
     if bundle.manifest.golden_steps:
         golden = bundle.golden(first.name).get("0/x")
-        if golden is not None and (golden.shape, golden.dtype.name) == (first.input.shape, first.input.dtype):
+        if golden is not None and (golden.shape, golden.dtype.name) == (wanted.shape, wanted.dtype):
             return golden
-    if first.input.dtype == "float32":
-        return random.standard_normal(first.input.shape).astype(np.float32)
-    return np.zeros(first.input.shape, first.input.dtype)
+    if wanted.dtype == "float32":
+        return random.standard_normal(wanted.shape).astype(np.float32)
+    return np.zeros(wanted.shape, wanted.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
+from edgebll.kernel.spec.time_chunks import step_input
 
 
 class PlannedBlock(BlockRuntime):
@@ -18,7 +19,7 @@ class PlannedBlock(BlockRuntime):
         self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
     ) -> Trained:
         """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
+        self._check("x", x, step_input(self.spec))
         self._check("y", y, self.spec.labels)
         values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
         results = self._run("step", {"x": x, "y": y, **values, **self._received(received)})

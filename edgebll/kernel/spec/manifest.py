@@ -12,7 +12,9 @@ import numpy as np
 
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, check_edges, is_chain
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.spec.recompute import check_recompute
+from edgebll.kernel.spec.time_chunks import check_chunks
 
 #: Version of the bundle format this release writes and reads.
 FORMAT_VERSION = 1
@@ -20,12 +22,10 @@ FORMAT_VERSION = 1
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
 MAX_RANK, MAX_NAME_CHARS = 8, 200
 MAX_TENSOR_BYTES = 1 << 30
-MAX_FILE_BYTES = 8 << 30
 MAX_BLOCKS, MAX_EDGES, MAX_FILES = 1024, 8192, 8192
 #: What the training step appends to a state tensor's name for its updated value.
 NEXT = ".next"
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -87,6 +87,8 @@ class BlockSpec:
         received: inputs of the step that other blocks send, each named by `received_name`, e.g. "block1.table", and those of
             the sample besides x by their own names, which forward.onnx takes too, see `edgebll.kernel.spec.side_inputs`.
         sent: outputs of the step for other blocks, besides a.
+        chunks: training steps that a sample takes, which is cut in time for them, see `edgebll.kernel.spec.time_chunks`.
+        static: whether x has no axis of time and so is not cut.
     """
 
     name: str
@@ -102,6 +104,8 @@ class BlockSpec:
     output_role: str = "activation"
     received: tuple[TensorSpec, ...] = ()
     sent: tuple[TensorSpec, ...] = ()
+    chunks: int = 1
+    static: bool = False
 
     def __post_init__(self) -> None:
         if not _BLOCK_NAME.fullmatch(self.name) or self.name == HOST:
@@ -113,6 +117,7 @@ class BlockSpec:
         taken = {*known, *(name + NEXT for name in known), *self.scalars, "x", "y", "a", "metrics", "beta"}
         if len(set(told)) != len(told) or not taken.isdisjoint(told):
             raise BundleError(f"{self.name}: of what it receives and sends ({', '.join(told)}) a name is taken already")
+        check_chunks(self)
         stray = (set(self.forward_state) | set(self.feedback_state)) - known
         if stray:
             raise BundleError(f"{self.name}: graphs name the state tensor {min(stray)!r}, which the state does not have")
@@ -131,24 +136,6 @@ class BlockSpec:
     def state_bytes(self) -> int:
         """Bytes of one copy of the state."""
         return sum(tensor.size_bytes for tensor in self.state)
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """SHA-256 (64 lower-case hex digits, for they name a file in the boards' caches) and size of one file of a bundle.
-
-    Raises:
-        BundleError: no such digest, or a size that is negative or above MAX_FILE_BYTES.
-    """
-
-    sha256: str
-    size_bytes: int
-
-    def __post_init__(self) -> None:
-        if not _SHA256.fullmatch(self.sha256):
-            raise BundleError(f"a file's SHA-256 must be 64 hex digits, not {self.sha256[:80]!r}")
-        if not 0 <= self.size_bytes <= MAX_FILE_BYTES:
-            raise BundleError(f"a file of {self.size_bytes} bytes cannot be; the cap is {MAX_FILE_BYTES}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.spec.manifest import MAX_FILE_BYTES
+from edgebll.kernel.spec.file_entry import MAX_FILE_BYTES
 from edgebll.kernel.state.safetensors_header import check_head
 from edgebll.kernel.support.atomic_files import read_capped, write_atomic
 

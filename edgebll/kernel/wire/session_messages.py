@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.wire.message_base import LATER, Message, OfRun
 
 MAX_PROGRESS_CHARS = 500

@@ -20,6 +20,7 @@ from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.spec.last_batch import COUNT, MASK
 from edgebll.kernel.spec.side_inputs import read_by
+from edgebll.kernel.spec.time_chunks import RESET, reset_at
 from edgebll.learning import BlockStep, SideStreams, Stepped
 from edgebll.learning.allocation import telling_of_memory
 from edgebll.learning.training.checkpoint import (
@@ -36,6 +37,7 @@ from edgebll.learning.training.device_data import DeviceData, EpochBatches
 from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.pending_metrics import Pending
 from edgebll.learning.training.run_constants import save_constants
+from edgebll.learning.training.timed_batches import TimedBatches
 from edgebll.learning.training.torch_device import TensorPlacement, torch_settings
 from edgebll.learning.training.trained_model import Model
 
@@ -56,7 +58,8 @@ class TrainingLoop:
         self.folder.tell = self._removed
         self.listener = listener
         self.schedule = config.make_schedule()
-        self.steps_per_epoch = batches_of(len(data[0]), config.batch_size, config.last_batch)
+        self.chunks = self.steps[0].spec.chunks
+        self.steps_per_epoch = batches_of(len(data[0]), config.batch_size, config.last_batch) * self.chunks
         self.total_steps = self.steps_per_epoch * config.epochs
         self.evaluation: Evaluation | None = None
         self.train_seconds = 0.0
@@ -103,13 +106,15 @@ class TrainingLoop:
         how = (config.batch_size, config.seed, epoch, config.sampling, config.last_batch)
         order, counts = epoch_order(self.train_data.dataset, *how)
         batches = EpochBatches(self.train_data, order, config.augment, config.seed, epoch)
+        parts = TimedBatches(batches, self.chunks, static=self.steps[0].spec.static)
         rates = [self.schedule.rate(before + index, self.total_steps) for index in range(self.steps_per_epoch)]
-        told = {"lr": rates, **({COUNT: counts.tolist()} if config.last_batch == MASK else {})}
+        told = {"lr": rates, **({COUNT: counts.repeat(self.chunks).tolist()} if config.last_batch == MASK else {})}
+        told |= {RESET: [reset_at(index, self.chunks) for index in range(len(rates))]} if self.chunks > 1 else {}
         on_device = {name: torch.tensor(own, dtype=torch.float32).to(self.placement.device) for name, own in told.items()}
         is_evaluated = (epoch + 1) % config.evaluate_epochs == 0 or epoch + 1 == config.epochs
         for index in range(first, self.steps_per_epoch):
             scalars = {name: own[index].clone() for name, own in on_device.items()}
-            metrics = self._batch(states, *batches.batch(index), scalars, batches.side_inputs(index))
+            metrics = self._batch(states, *parts.of_step(index), scalars, batches.side_inputs(index // self.chunks))
             done, is_end = before + index + 1, index + 1 == self.steps_per_epoch and is_evaluated
             is_saved = is_end or done % config.checkpoint_steps == 0
             if self._pending.add(done, epoch, rates[index], metrics) or is_saved:
@@ -174,7 +179,7 @@ class TrainingLoop:
         self._clocked = time.monotonic()
 
     def _summary(self, states: States) -> dict[str, Any]:
-        samples = self.total_steps * self.config.batch_size
+        samples = self.total_steps // self.chunks * self.config.batch_size
         if self.config.last_batch == MASK:
             samples = self.config.epochs * len(self.train_data.dataset)
         return {

@@ -13,6 +13,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import VerifyError
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.kernel.spec.side_inputs import read_by
+from edgebll.kernel.spec.time_chunks import repeated
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import compare_all
 from edgebll.learning import BlockStep
@@ -66,7 +67,7 @@ class BlockCheck:
         given = {**state, "x": record.x, **labels, **scalars, **record.received}
         before = {name + NEXT: value for name, value in state.items()}
         self._compare("step", given, step_probe(self.own, state, record), before)
-        samples = {"x": record.x, **read_by(self.spec, record.received)}
+        samples = {"x": repeated(self.spec, record.x), **read_by(self.spec, record.received)}
         given = {**{name: record.state[name] for name in self.spec.forward_state}, **samples}
         self._compare("forward", given, forward_probe(self.step, record.state, record))
         if self.spec.beta is not None:

@@ -13,6 +13,7 @@ from edgebll.kernel.errors import ExportError
 from edgebll.kernel.spec.last_batch import step_scalars
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
 from edgebll.kernel.spec.side_inputs import side_inputs
+from edgebll.kernel.spec.time_chunks import step_input
 from edgebll.learning import BlockStep
 from edgebll.learning.step_tensors import scalar_tensors, zeros
 from edgebll_export.lowering.lower_trace import lower
@@ -40,9 +41,9 @@ def block_models(step: BlockStep, target: Target = ONNX) -> BlockModels:
     """
     target = target.suited(step.precision.name)
     state = step.initial_state()
-    x, y = zeros([step.spec.input, step.spec.labels]).values()
+    x, stepped, y = (zeros([tensor])[tensor.name] for tensor in (step.spec.input, step_input(step.spec), step.spec.labels))
     forward, forward_inputs = _forward(step, state, x, target)
-    models = {"forward": forward, "step": _step(step, state, x, y, target)}
+    models = {"forward": forward, "step": _step(step, state, stepped, y, target)}
     feedback_inputs: tuple[str, ...] = ()
     if step.spec.beta is not None:
         models["feedback"], feedback_inputs = _feedback(step, state, y, target)

@@ -13,6 +13,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, EdgebllError, ExportError
 from edgebll.kernel.own_code.error_place import described, user_line
 from edgebll.kernel.spec.side_inputs import of_a_sample
+from edgebll.kernel.spec.time_chunks import repeated
 from edgebll.learning import BlockStep, Stepped
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.networks.inputs import NORMAL, Inputs, X
@@ -125,6 +126,7 @@ def _recorded(bundle: Bundle, block: str, name: str) -> Tensor:
     golden = bundle.golden(block)
     try:
         found = [golden[f"{step}/{name}"] for step in range(bundle.manifest.golden_steps)]
+        found = [repeated(bundle.manifest.block(block), value) for value in found] if name == X else found
     except KeyError as error:
         raise BundleError(f"{bundle.path} has no golden tensor {error}; export the bundle again") from error
     return torch.cat([torch.from_numpy(value.copy()) for value in found])

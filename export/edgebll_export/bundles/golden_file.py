@@ -10,6 +10,7 @@ from torch import Tensor
 from edgebll.kernel.bundle import reach_name, state_name
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.spec.side_inputs import read_by
+from edgebll.kernel.spec.time_chunks import repeated
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.numerical_comparison import Reach, Size
 from edgebll.learning import BlockStep
@@ -46,7 +47,10 @@ def golden_tensors(step: BlockStep, records: Sequence[StepRecord], start: Mappin
 def _evaluated(step: BlockStep, last: StepRecord) -> dict[str, Array]:
     """Those of the forward pass and the feedback head."""
     forward = forward_probe(step, last.state, last)
-    tensors = {f"forward/{name}": value for name, value in {"x": last.x, **read_by(step.spec, last.received)}.items()}
+    tensors = {
+        f"forward/{name}": value
+        for name, value in {"x": repeated(step.spec, last.x), **read_by(step.spec, last.received)}.items()
+    }
     tensors |= {"forward/a": forward[2]["a"], **_reach("forward/a", reaches(*forward)["a"])}
     if step.spec.beta is None:
         return tensors

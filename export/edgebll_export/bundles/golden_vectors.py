@@ -12,6 +12,7 @@ from torch import Tensor
 from edgebll.kernel.spec.edge_check import EdgeSpec
 from edgebll.kernel.spec.last_batch import COUNT, MASK, last_batch_of
 from edgebll.kernel.spec.side_inputs import of_a_sample, read_by
+from edgebll.kernel.spec.time_chunks import RESET, chunk_of, reset_at
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.tasks import Task
 from edgebll.learning import BlockStep, SideStreams
@@ -76,9 +77,11 @@ def eager_records(
     outputs, masked = steps[-1].spec.output.shape[1:], last_batch_of(step.spec.scalars for step in steps) == MASK
     for index in range(num_steps):
         told = {"lr": lr} | ({COUNT: float(_counted(first.input.shape[0], index))} if masked else {})
+        told |= {RESET: reset_at(index, first.chunks)} if first.chunks > 1 else {}
         samples = drawn.draw_all(first.input.shape[0], generator)
         x = samples[X]
         y = _targets(steps[-1].task, x, outputs, generator)
+        x = chunk_of(x, index, first.chunks, static=first.static)
         records = []
         for step in steps:
             received = streams.take(step.name) | read_by(step.spec, samples)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from edgebll.kernel.spec.manifest import NEXT
 from edgebll.kernel.spec.side_inputs import read_by
+from edgebll.kernel.spec.time_chunks import repeated
 from edgebll.kernel.state.block_state import Array
 from edgebll.learning import BlockStep
 from edgebll.learning.step_tensors import scalar_tensors
@@ -53,7 +54,7 @@ def step_probe(step: OwnModuleStep, before: Mapping[str, Array], record: StepRec
 
 def forward_probe(step: BlockStep, state: Mapping[str, Array], record: StepRecord) -> Probe:
     """The forward pass for the inputs of a record."""
-    inputs = _tensors({**state, "x": record.x, **read_by(step.spec, record.received)})
+    inputs = _tensors({**state, "x": repeated(step.spec, record.x), **read_by(step.spec, record.received)})
 
     def run(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"a": step.forward(tensors, tensors["x"], tensors)}

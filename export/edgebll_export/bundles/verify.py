@@ -127,7 +127,7 @@ def rebuild_steps(bundle: Bundle, network: BlockNetwork | None) -> list[BlockSte
                 f"{bundle.path}: layers of {spec.name} are in other modes than at its export ({'; '.join(step.notes or then)}"
                 "); put them into those, or export the bundle again"
             )
-        ours, theirs = ((one.state, one.input, one.labels, one.received, one.sent) for one in (step.spec, spec))
+        ours, theirs = ((one.state, one.input, one.labels, one.received, one.sent, one.chunks) for one in (step.spec, spec))
         if ours != theirs:
             raise BundleError(f"{bundle.path}: {spec.name} does not belong to this network; export the bundle again")
     return steps

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgebll.kernel.bundle import CONSTANTS, Bundle
 from edgebll.kernel.errors import BundleError, LinkError
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.wire import FilePiece, Offer, Want, state_file, streams_file
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.fleet.fleet import Fleet

@@ -93,6 +93,8 @@ def make_job(
         augment=spec.augment or "none",
         sampling=spec.sampling or UNIFORM,
         last_batch=last_batch_of(block.scalars for block in bundle.manifest.blocks),
+        chunks=bundle.manifest.blocks[0].chunks,
+        static=bundle.manifest.blocks[0].static,
     )
     loaded = _data(recorded, tell)
     recorded = replace(recorded, spec=replace(spec, data=loaded.name, data_options=loaded.options or None))

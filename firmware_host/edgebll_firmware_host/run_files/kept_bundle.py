@@ -16,7 +16,8 @@ from pathlib import Path
 from edgebll.kernel.bundle import MANIFEST, Bundle, check_file, open_bundle, read_file
 from edgebll.kernel.errors import BundleError, EdgebllError
 from edgebll.kernel.runs.run_folder import RunFolder
-from edgebll.kernel.spec.manifest import MAX_FILE_BYTES, Manifest
+from edgebll.kernel.spec.file_entry import MAX_FILE_BYTES
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.scratch_files import scratch_folder, sweep
 

@@ -23,7 +23,7 @@ from typing import Any
 from edgebll.kernel.bundle import Bundle, check_state
 from edgebll.kernel.errors import BundleError, LinkError
 from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS, SNAPSHOTS
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.state.block_state import Array, State, load_tensors, pack_tensors
 from edgebll.kernel.state.side_stream_queues import Waiting, by_source, check_waiting, flatten
 from edgebll.kernel.support.atomic_files import sha256_file, storage_errors, sync_folder, write_synced

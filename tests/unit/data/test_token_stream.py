@@ -82,3 +82,35 @@ def test_the_rate_follows_the_schedule_and_labels_fit() -> None:
 def test_negative_counts_are_refused() -> None:
     with pytest.raises(ConfigError, match="must not be negative"):
         StreamSpec("r", "block0", 4, -1, Schedule(0.1))
+
+
+@given(st.integers(4, 12), st.integers(1, 3), st.integers(1, 4), st.integers(0, 5), st.booleans(), st.data())
+def test_samples_that_are_cut_in_time(
+    train: int, batch: int, chunks: int, snapshot_every: int, static: bool, data: st.DataObject
+) -> None:
+    """Chunks in order make each batch, `reset` says where samples begin, and the rest is a function of the step."""
+    shape = (train, 3) if static else (train, 2 * chunks, 3)
+    samples = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    timed = Dataset("timed", samples, np.arange(train, dtype=np.int64) % 3, 3)
+    how = (batch, 2, Schedule(0.1), 7, False, snapshot_every)
+    spec = StreamSpec("r", "block0", *how, chunks=chunks, static=static)
+    tokens = list(stream(spec, timed, timed))
+    assert len(tokens) == spec.total_tokens(timed, timed)
+    steps = [token for token in tokens if token.kind == TRAIN]
+    whole = [t for t in stream(StreamSpec("r", "block0", *how), timed, timed) if t.kind == TRAIN]
+    assert [token.step for token in steps] == list(range(len(whole) * chunks))
+    for index, expected in enumerate(whole):
+        parts = steps[index * chunks : (index + 1) * chunks]
+        seen = [token.tensors["x"] for token in parts]
+        assert (
+            all(np.array_equal(x, expected.tensors["x"]) for x in seen)
+            if static
+            else np.array_equal(np.concatenate(seen, 1), expected.tensors["x"])
+        )
+        assert all(np.array_equal(token.tensors["y"], expected.tensors["y"]) for token in parts)
+        if chunks > 1:
+            assert [token.scalars["reset"] for token in parts] == [1.0] + [0.0] * (chunks - 1)
+    start = data.draw(st.integers(0, len(steps)))
+    rest = [token for token in stream(spec, timed, timed, start) if token.kind == TRAIN]
+    assert [(t.step, t.scalars) for t in rest] == [(t.step, t.scalars) for t in steps[start:]]
+    assert all(np.array_equal(t.tensors["x"], u.tensors["x"]) for t, u in zip(rest, steps[start:], strict=True))

@@ -18,7 +18,7 @@ from support.tiny_bundle import make_tiny_bundle
 from edgebll.kernel.bundle import Bundle, open_bundle, parse_manifest, write_manifest
 from edgebll.kernel.bundle.graph_check import MAX_FIELDS, check_graph
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll_devices.runtimes import load_block
 from edgebll_devices.storage.file_cache import FileCache
 

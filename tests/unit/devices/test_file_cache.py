@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgebll.kernel.errors import StorageError, WireError
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.support.user_folders import default_state_dir
 from edgebll_devices.storage.file_cache import FileCache
 

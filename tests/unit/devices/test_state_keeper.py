@@ -17,7 +17,7 @@ from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.errors import StorageError
 from edgebll.kernel.execution.sequential import run_sequential
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.state.block_state import Array, pack_tensors
 from edgebll.kernel.wire import SNAPSHOT, TRAIN, State
 from edgebll.kernel.wire.codec import decode, encode

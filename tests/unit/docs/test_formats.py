@@ -15,6 +15,7 @@ from edgebll.kernel.bundle import MAX_MANIFEST_BYTES
 from edgebll.kernel.own_code import CodeOrigin
 from edgebll.kernel.spec import manifest
 from edgebll.kernel.spec.edge_check import EdgeSpec
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll.kernel.wire import MAX_PROGRESS_CHARS, MESSAGE_TYPES, PROTOCOL_VERSION, OfRun, codec
 from edgebll.kernel.wire.check_messages import MAX_ADDRESSES, MAX_NEIGHBOURS, MAX_PROBE_BYTES, MAX_PROBE_S
 from edgebll.kernel.wire.spike_coding import MIN_ELEMENTS
@@ -60,9 +61,7 @@ def default(field: dataclasses.Field[Any]) -> str:
     return f', default `"{field.default}"`' if isinstance(field.default, str) else f", default {WORDS[field.default]}"
 
 
-@pytest.mark.parametrize(
-    "cls", [manifest.Manifest, manifest.BlockSpec, manifest.TensorSpec, EdgeSpec, manifest.FileEntry, CodeOrigin]
-)
+@pytest.mark.parametrize("cls", [manifest.Manifest, manifest.BlockSpec, manifest.TensorSpec, EdgeSpec, FileEntry, CodeOrigin])
 def test_the_bundle_page_has_the_manifests_fields(cls: type) -> None:
     assert table(BUNDLE, cls.__name__) == fields(cls)
 

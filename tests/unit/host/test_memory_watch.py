@@ -14,7 +14,7 @@ from support.tiny_bundle import make_tiny_bundle
 
 from edgebll.kernel.bundle import CONSTANTS
 from edgebll.kernel.errors import BoardError
-from edgebll.kernel.spec.manifest import FileEntry
+from edgebll.kernel.spec.file_entry import FileEntry
 from edgebll_firmware_host.fleet.board_link import BoardLink
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.memory_need import BLOCK_BYTES, BOARD_BYTES, CONSTANT_COPIES, STATE_COPIES, Needs, needs

@@ -13,6 +13,7 @@ from edgebll.kernel.bundle.onnx_file import read_model
 from edgebll.kernel.errors import BoardError, BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec
+from edgebll.kernel.spec.time_chunks import step_input
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.reference.interpreter import Program
 
@@ -29,7 +30,7 @@ class ReferenceBlock(BlockRuntime):
         self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
     ) -> Trained:
         """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
+        self._check("x", x, step_input(self.spec))
         self._check("y", y, self.spec.labels)
         values = {name: np.array(self._scalar(name, scalars), np.float32) for name in self.spec.scalars}
         labels = {"y": y} if self.spec.takes_labels else {}

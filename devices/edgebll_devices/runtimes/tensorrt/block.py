@@ -52,6 +52,11 @@ class TensorRTBlock(BlockRuntime):
 
     def __init__(self, spec: BlockSpec, state: State, engines: Mapping[str, CompiledGraph], cuda: Cuda) -> None:
         self.spec = spec
+        if spec.chunks > 1:
+            raise BundleError(
+                f"{spec.name} takes samples in {spec.chunks} chunks of time, but TensorRT's blocks take them whole; export it "
+                "with the rule's chunk 0, or use the runtime onnxruntime"
+            )
         self._cuda, self._engines = cuda, dict(engines)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(cuda.close)

@@ -43,10 +43,12 @@ help:
 
 setup: $(VENV)/.ready
 
+# Norse, which NIR graphs are compared with, asks for torchvision, which it needs for no neuron: it is installed without.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps norse
 	@touch $@
 
 wheel: setup

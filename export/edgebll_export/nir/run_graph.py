@@ -106,15 +106,25 @@ def run_graph(
     if out is not None:
         check_parents(out)
     graph = read_graph(path)
-    inputs = graph_inputs(graph, choice)
     step = time_step_of(graph, dt)
-    recording = simulate(graph, inputs.x, step, integrator=integrator)
-    run = GraphRun(
-        graph, inputs, recording, step, integrator, _activities(graph, recording), accuracy_of(recording.output, inputs)
-    )
+    run = run_of(graph, graph_inputs(graph, choice), step, integrator)
     if out is not None:
-        _write(recording, out)
+        _write(run.recording, out)
     return run
+
+
+def run_of(graph: SpikingGraph, inputs: GraphInputs, dt: float | None, integrator: str = "euler") -> GraphRun:
+    """Run a graph that was read already.
+
+    Args:
+        graph: it.
+        inputs: what goes into it.
+        dt: the time step in seconds; None where nothing depends on it.
+        integrator: "euler" or "exact".
+    """
+    recording = simulate(graph, inputs.x, dt, integrator=integrator)
+    layers = _activities(graph, recording)
+    return GraphRun(graph, inputs, recording, dt, integrator, layers, accuracy_of(recording.output, inputs))
 
 
 def accuracy_of(output: np.ndarray, inputs: GraphInputs) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.support.bounds import Bounds, WrongValue
-from edgebll_export.nir.graph import SpikingGraph
+from edgebll_export.nir.graph import GraphNode, SpikingGraph
 from edgebll_export.nir.node_values import check_times
 from edgebll_export.nir.simulation.neurons import INTEGRATORS, Neuron, NeuronStep, make_neuron
 from edgebll_export.nir.simulation.transforms import Transform, make_transform
@@ -41,6 +41,7 @@ def simulate(
     integrator: str = "euler",
     dtype: str = "float64",
     record: Sequence[str] | None = None,
+    neurons: Callable[[GraphNode], Neuron | None] | None = None,
 ) -> Recording:
     """Run a graph from rest.
 
@@ -51,6 +52,7 @@ def simulate(
         integrator: "euler" (forward Euler) or "exact" (the solution for constant input), see `neurons`.
         dtype: "float64" or "float32" to compute in.
         record: nodes whose values are kept; by default the neurons, the input and the output.
+        neurons: makes neurons of others in the place of the reference's, of a node, or None for that one; none by default.
 
     Returns:
         Values of the recorded nodes.
@@ -76,7 +78,11 @@ def simulate(
     names = [graph.input_name, *(node.name for node in graph.neurons), graph.output_name] if record is None else list(record)
     kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
     membranes: dict[str, list[np.ndarray]] = {name: [] for name in names if graph.nodes[name].primitive.is_neuron}
-    advance = _stepper(graph, batch, dt or 1.0, integrator, kind)
+
+    def own(node: GraphNode) -> Neuron:
+        return make_neuron(node, graph.output_shapes[node.name], dt or 1.0, integrator, batch, kind)
+
+    advance = _stepper(graph, batch, (lambda node: neurons(node) or own(node)) if neurons else own, kind)
     for step in range(steps):
         values, potentials = advance(inputs[:, step].astype(kind))
         for name, rows in kept.items():
@@ -91,17 +97,16 @@ Values = dict[str, np.ndarray]
 
 
 def _stepper(
-    graph: SpikingGraph, batch: int, dt: float, integrator: str, dtype: np.dtype
+    graph: SpikingGraph, batch: int, make: Callable[[GraphNode], Neuron], dtype: np.dtype
 ) -> Callable[[np.ndarray], tuple[Values, Values]]:
     """A function that computes one time step of the whole graph: of its inputs, all values and membranes."""
     neurons: dict[str, Neuron] = {}
     transforms: dict[str, Transform] = {}
     for name, node in graph.nodes.items():
-        shape = graph.output_shapes[name]
         if node.primitive.keeps:
-            neurons[name] = make_neuron(node, shape, dt, integrator, batch, dtype)
+            neurons[name] = make(node)
         else:
-            transforms[name] = make_transform(node, shape, dtype)
+            transforms[name] = make_transform(node, graph.output_shapes[name], dtype)
     before = {edge[0]: np.zeros((batch, *graph.output_shapes[edge[0]]), dtype) for edge in graph.delayed}
     sources = {name: graph.sources(name) for name in graph.nodes}
 

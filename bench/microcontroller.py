@@ -42,7 +42,7 @@ class Figures:
     Args:
         steps: costs of a sample, by case.
         forms: instructions for each product, by form of convolution.
-        sizes: runtime_flash, scratch, firmware_flash and firmware_ram, in bytes.
+        sizes: runtime_flash, scratch, firmware_flash, firmware_ram and, of firmware that runs int8, int8_flash, in bytes.
     """
 
     steps: dict[Case, dict[str, StepCost]]
@@ -128,6 +128,8 @@ def measured() -> Figures:
     for profile in PROFILES:
         (runtime, scratch), (flash, ram) = runtime_bytes(profile), firmware_bytes(profile)
         found.sizes[profile] = {"runtime_flash": runtime, "scratch": scratch, "firmware_flash": flash, "firmware_ram": ram}
+        if profile != SMALL:
+            found.sizes[profile]["int8_flash"] = firmware_bytes(profile, int8=True)[0]
         print(profile, found.sizes[profile], flush=True)
     for name, form in FORMS.items():
         counts = {each: round(instructions_per_product(form, flags=profile_flags(each)), 2) for each in PROFILES}

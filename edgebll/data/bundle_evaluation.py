@@ -30,19 +30,15 @@ def evaluate_bundle(
 
     Raises:
         DataError: the samples do not fit the network. BundleError: `int8`, and the bundle is not quantised.
-        WrongValue: `int8`, and the runtime computes none.
+        WrongValue: `int8`, and the runtime computes none. BoardError: a microcontroller does not answer, or cannot.
     """
     manifest = bundle.manifest
     dataset = fitted(manifest, dataset, str(bundle.path))
     task, totals = dataset.task, defaultdict[str, float](float)
     with contextlib.ExitStack() as stack:
         names = [block.name for block in manifest.blocks]
-        loaded: list[Forward] = [
-            load_int8_forward(bundle, name, runtime, threads=threads)
-            if int8
-            else stack.enter_context(load_block(runtime, bundle, name, threads=threads))
-            for name in names
-        ]
+        load = load_int8_forward if int8 else _load_block
+        loaded = [stack.enter_context(contextlib.closing(load(bundle, name, runtime, threads=threads))) for name in names]
         for indices, count in eval_batches(len(dataset), manifest.batch_size):
             x = dataset.inputs(indices)
             a: Array = x
@@ -52,3 +48,7 @@ def evaluate_bundle(
             for name, value in task.sums(a, dataset.targets(indices, x), count).items():
                 totals[name] += value
     return task.results(totals)
+
+
+def _load_block(bundle: Bundle, name: str, runtime: str, *, threads: int) -> Forward:
+    return load_block(runtime, bundle, name, threads=threads)

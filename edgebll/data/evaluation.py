@@ -64,7 +64,8 @@ def evaluate(
         split: "test" or "train".
         limit: use at most so many samples.
         runtime: what computes a bundle, e.g. "onnxruntime" or "reference".
-        int8: use the int8 forward graphs of `edgebll quantize`, on "onnxruntime" or, with a board's bits, "ordered".
+        int8: use the int8 forward graphs of `edgebll quantize`, on "onnxruntime" or, with a board's bits, "ordered", or on the
+            microcontroller of $EDGEBLL_SERIAL, "serial".
         threads: of the computation; by default the usable processors.
         data_dir: folder with the data set's files.
         progress: takes events, see `edgebll.kernel.runs.run_events`.

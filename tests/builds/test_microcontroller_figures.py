@@ -61,6 +61,8 @@ def test_runtime_and_firmware_have_the_recorded_sizes(profile: str) -> None:
     sizes = RECORDED["sizes"][profile]
     assert runtime_bytes(profile)[0] == pytest.approx(sizes["runtime_flash"], rel=BAR)
     assert firmware_bytes(profile) == pytest.approx((sizes["firmware_flash"], sizes["firmware_ram"]), rel=BAR)
+    if "int8_flash" in sizes:
+        assert firmware_bytes(profile, int8=True)[0] == pytest.approx(sizes["int8_flash"], rel=BAR)
 
 
 def test_goals_are_kept() -> None:
@@ -74,6 +76,7 @@ def test_the_table_has_the_recorded_figures() -> None:
     for costs in RECORDED["steps"].values():
         counts = " | ".join(f"{costs[profile]['instructions']:,}" for profile in PROFILES)
         assert f"| {counts} | {costs['exact']['state_bytes']:,} | {costs['exact']['arena_bytes']:,} |" in section
+    assert f"With int8 (`--int8`) the firmware takes {RECORDED['sizes']['exact']['int8_flash']:,} bytes" in section
     for form, counts in RECORDED["forms"].items():
         assert f"| {form} | {FORMS[form].products():,} | " + " | ".join(f"{counts[each]:.1f}" for each in PROFILES) in section
     for profile in PROFILES:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.documents import Document
+from support.firmware_processes import FirmwareProcess
 from support.microcontroller_tools import emulated_boards
 from typer.testing import CliRunner
 
@@ -28,6 +29,13 @@ def test_the_commands_of_the_export_and_of_the_simulation_run_in_order(tmp_path:
         assert program == "edgebll"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, (arguments, result.output)
+    with FirmwareProcess(tmp_path / "line", ram_kib=128, int8=True) as board:
+        for program, *arguments in section("Predict on it in int8").commands():
+            if program == "export":
+                monkeypatch.setenv("EDGEBLL_SERIAL", board.address)
+                continue
+            result = CliRunner().invoke(app, arguments)
+            assert result.exit_code == 0, (arguments, result.output)
     told = {
         path.name: json.loads((path / "summary.json").read_text()) for path in (tmp_path / "runs").glob("*") if path.name != "a"
     }

@@ -67,6 +67,7 @@ def test_all_boards_are_listed() -> None:
         (["--board", "host", "--ram", "4k"], 2, "--ram must be 8 to"),
         (["--board", "host", "--baud", "3000000"], 2, "--baud must be 300 to 2000000"),
         (["--board", "host", "--profile", "quick"], 2, "the profile must be one of small, exact, fast, not 'quick'"),
+        (["--board", "host", "--profile", "small", "--int8"], 2, "--int8 needs the profile exact or fast: small leaves out"),
         (["--board", "none.toml"], 2, "none.toml cannot be read"),
     ],
 )

@@ -19,11 +19,14 @@ class FirmwareProcess:
         board: which.
         ram_kib: memory of its blocks.
         profile: of the firmware.
+        int8: whether it runs plans that compute with integers.
     """
 
-    def __init__(self, path: Path, board: str = "host", ram_kib: int | None = None, profile: str = "exact") -> None:
+    def __init__(
+        self, path: Path, board: str = "host", ram_kib: int | None = None, profile: str = "exact", *, int8: bool = False
+    ) -> None:
         self.path, self._board = path, find_board(board)
-        self._options = FirmwareOptions(ram_kib=ram_kib, profile=profile)
+        self._options = FirmwareOptions(ram_kib=ram_kib, profile=profile, int8=int8)
         self.address = f"unix://{path}"
         self._emulator = self._start()
 

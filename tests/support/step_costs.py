@@ -24,7 +24,7 @@ from edgebll.kernel.spec.firmware_profiles import EXACT, PROFILES
 from edgebll.learning import BLL, SGD, Backprop
 from edgebll.learning.networks import BlockNetwork
 from edgebll_devices.microcontroller.firmware_boards import find_board
-from edgebll_devices.microcontroller.firmware_build import FLAGS, PROFILE_FLAGS, FirmwareOptions, build
+from edgebll_devices.microcontroller.firmware_build import FirmwareOptions, build, code_flags
 from edgebll_export import export_bundle, make_target
 from support.emulated_boards import CORES, RUNTIME, run_emulated
 from support.small_networks import small_network_of
@@ -80,7 +80,7 @@ def network_of(name: str, rule: str) -> BlockNetwork:
 
 def profile_flags(profile: str) -> tuple[str, ...]:
     """What the firmware of a profile is compiled with, but for warnings."""
-    return tuple(flag for flag in (*FLAGS, *PROFILE_FLAGS[profile]) if not flag.startswith("-W"))
+    return tuple(flag for flag in code_flags(profile) if not flag.startswith("-W"))
 
 
 def measure(name: str, rule: str, optimizer: str, profiles: Sequence[str] = PROFILES) -> dict[str, StepCost]:
@@ -158,7 +158,7 @@ def runtime_bytes(profile: str) -> tuple[int, int]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "work.c").write_text(work)
         sources = [*map(str, sorted(RUNTIME.glob("*.c"))), "work.c"]
-        command = ["arm-none-eabi-gcc", *core.cpu, "-mthumb", *FLAGS, *PROFILE_FLAGS[profile], f"-I{RUNTIME}", "-c", *sources]
+        command = ["arm-none-eabi-gcc", *core.cpu, "-mthumb", *code_flags(profile), f"-I{RUNTIME}", "-c", *sources]
         subprocess.run(command, check=True, cwd=folder)
         objects = sorted(path.name for path in Path(folder).glob("*.o") if path.stem != "work")
         return sum(_size(folder, name)[0] for name in objects), _size(folder, "work.o")[2]
@@ -169,10 +169,10 @@ def _size(folder: str, name: str) -> list[int]:
     return [int(word) for word in said.splitlines()[1].split()[:3]]
 
 
-def firmware_bytes(profile: str) -> tuple[int, int]:
+def firmware_bytes(profile: str, *, int8: bool = False) -> tuple[int, int]:
     """Bytes of the whole firmware: of programs, and of memory for data that it takes from blocks, stack included."""
     with tempfile.TemporaryDirectory() as folder:
-        made = build(find_board(REFERENCE_BOARD), Path(folder), FirmwareOptions(profile=profile))
+        made = build(find_board(REFERENCE_BOARD), Path(folder), FirmwareOptions(profile=profile, int8=int8))
     return made.flash_bytes, made.ram_bytes
 
 

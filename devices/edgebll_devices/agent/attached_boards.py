@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from edgebll.kernel.errors import EdgebllError
 from edgebll.kernel.spec.firmware_profiles import EXACT, FAST
+from edgebll.kernel.spec.plan_versions import VERSION
 from edgebll.kernel.transport.serial_address import parse_port
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class AttachedBoards:
     def __init__(self, ports: Sequence[str]) -> None:
         self._memory = dict.fromkeys(ports, 0)
         self._profiles: dict[str, str] = {}
+        self._plans: dict[str, int] = {}
         for port in ports:
             self._ask(port)
 
@@ -39,6 +41,10 @@ class AttachedBoards:
         """Port -> profile of those whose firmware is not "exact"; behind "fast" the board, for its bits are those of a kind."""
         return dict(self._profiles)
 
+    def plans(self) -> dict[str, int]:
+        """Port -> newest version of plans, of those that run more than plans of float32."""
+        return dict(self._plans)
+
     def _ask(self, port: str) -> None:
         from edgebll_devices.microcontroller.link import MicrocontrollerLink
 
@@ -46,6 +52,8 @@ class AttachedBoards:
         try:
             report = link.greet(_ASK_S)
             self._memory[port] = report.pool_bytes
+            if report.plan_version > VERSION:
+                self._plans[port] = report.plan_version
             if report.profile != EXACT:
                 self._profiles[port] = f"{FAST} {report.board}" if report.profile == FAST else report.profile
             _log.info("%s: %s with %d bytes for blocks", port, report.board, report.pool_bytes)

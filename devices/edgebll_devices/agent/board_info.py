@@ -66,4 +66,5 @@ class BoardInfo:
             starved_times=killed.times,
             microcontrollers=attached,
             microcontroller_profiles=self._attached.profiles(),
+            microcontroller_plans=self._attached.plans(),
         )

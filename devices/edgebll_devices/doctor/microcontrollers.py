@@ -60,7 +60,7 @@ def _microcontroller(port: str) -> Check:
 
 
 def _judged(port: str, report: BoardReport) -> Check:
-    found = f"{report.board} ({report.profile}), {report.pool_bytes / 1024:.0f} KiB for blocks"
+    found = f"{report.board} ({report.kind}), {report.pool_bytes / 1024:.0f} KiB for blocks"
     left = report.stack_bytes - report.stack_used
     if report.stack_bytes:
         found += f", stack {report.stack_used} of {report.stack_bytes} bytes"

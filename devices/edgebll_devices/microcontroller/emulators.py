@@ -140,6 +140,10 @@ def _command(board: NamedBoard, firmware: Path, line: Sequence[str], options: Fi
     return [qemu, "-M", board.board.emulator, "-nographic", "-monitor", "none", "-kernel", str(firmware), *where]
 
 
+#: Nobody flashes what is emulated beforehand, so it runs whatever plans a bundle has.
+_ANY_PLAN = FirmwareOptions(int8=True)
+
+
 class Emulators:
     """The emulators of this process by name: one more is started when it is first asked for, and one that ended anew."""
 
@@ -167,7 +171,7 @@ class Emulators:
                 if known is not None:
                     known.close()
                 path.unlink(missing_ok=True)
-                self._running[name] = Emulator(find_board(name.partition("#")[0]), ("unix", str(path)))
+                self._running[name] = Emulator(find_board(name.partition("#")[0]), ("unix", str(path)), _ANY_PLAN)
             return path
 
     def process_ids(self) -> dict[str, int]:

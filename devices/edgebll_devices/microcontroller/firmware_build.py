@@ -24,7 +24,6 @@ _CROSS = "arm-none-eabi-"
 FLAGS = (
     *("-std=c99", "-Os", "-fno-math-errno", "-ffunction-sections", "-fdata-sections"),
     *("-Wall", "-Wextra", "-Wpedantic", "-Werror"),
-    "-DEDGEBLL_WITHOUT_INT8",  # the plans that come over the line, of training steps in float32, need none
 )
 #: Of each profile.
 PROFILE_FLAGS = {
@@ -32,6 +31,8 @@ PROFILE_FLAGS = {
     EXACT: ("-ffp-contract=off",),
     FAST: ("-ffp-contract=fast", "-DEDGEBLL_FAST"),
 }
+#: Unless it is to run plans that compute with integers.
+WITHOUT_INT8 = "-DEDGEBLL_WITHOUT_INT8"
 _ROOMS = ("link", "server", "runtime")
 _MAX_KIB, _SAID_CHARS = 1 << 16, 400
 
@@ -45,21 +46,25 @@ class FirmwareOptions:
         flash_kib: memory for the program.
         baud: speed of the line in bits a second.
         profile: one of `PROFILES`.
+        int8: run plans that compute with integers, too; not with the profile "small".
 
     Raises:
-        ConfigError: out of range.
+        ConfigError: out of range, or `int8` with "small".
     """
 
     ram_kib: int | None = None
     flash_kib: int | None = None
     baud: int = DEFAULT_BAUD
     profile: str = EXACT
+    int8: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("--ram", self.ram_kib), ("--flash", self.flash_kib)):
             if value is not None and not 8 <= value <= _MAX_KIB:
                 raise ConfigError(f"{name} must be 8 to {_MAX_KIB} KiB, not {value}")
         check_profile(self.profile)
+        if self.int8 and self.profile == SMALL:
+            raise ConfigError(f"--int8 needs the profile {EXACT} or {FAST}: {SMALL} leaves out what computes in int8")
         if not 300 <= self.baud <= MAX_BAUD:
             raise ConfigError(f"--baud must be 300 to {MAX_BAUD}, not {self.baud}")
 
@@ -81,6 +86,16 @@ class Firmware:
     flash_bytes: int
     ram_bytes: int
     pool_bytes: int
+
+
+def code_flags(profile: str, *, int8: bool = False) -> tuple[str, ...]:
+    """What the compiler is told whatever the board.
+
+    Args:
+        profile: one of `PROFILES`.
+        int8: run plans that compute with integers, too. Default: False.
+    """
+    return (*FLAGS, *PROFILE_FLAGS[profile], *(() if int8 else (WITHOUT_INT8,)))
 
 
 def sources(board: NamedBoard) -> list[Path]:
@@ -141,7 +156,11 @@ def cached(board: NamedBoard, options: FirmwareOptions | None = None) -> Path:
         EdgebllError: as `build`.
     """
     options = options or FirmwareOptions()
-    digest = hashlib.sha256(repr((asdict(board.board), asdict(options), FLAGS, PROFILE_FLAGS, find_compiler(board))).encode())
+    digest = hashlib.sha256(
+        repr(
+            (asdict(board.board), asdict(options), code_flags(options.profile, int8=options.int8), find_compiler(board))
+        ).encode()
+    )
     for path in (*sources(board), *sorted(firmware_folder().glob("*/*.h")), firmware_folder() / "boards" / "cortex_m.ld"):
         digest.update(path.name.encode() + path.read_bytes())
     folder = xdg_base("XDG_CACHE_HOME", ".cache") / "edgebll" / "firmware" / f"{board.name}-{digest.hexdigest()[:16]}"
@@ -167,7 +186,7 @@ def find_compiler(board: NamedBoard) -> str:
 def _compile(compiler: str, board: NamedBoard, options: FirmwareOptions, elf: Path) -> None:
     folder, wanted = firmware_folder(), board.board
     defines = {**wanted.defines, "BOARD_BAUD": f"{options.baud}u", "BOARD_NAME": f'"{board.name}"'}
-    command = [compiler, *wanted.processor, *FLAGS, *PROFILE_FLAGS[options.profile]]
+    command = [compiler, *wanted.processor, *code_flags(options.profile, int8=options.int8)]
     command += [f"-I{folder / room}" for room in (*_ROOMS, "boards")] + [f"-I{board.folder}"]
     command += [f"-D{name}={value}" for name, value in defines.items()]
     command += [*map(str, sources(board)), "-o", str(elf)]

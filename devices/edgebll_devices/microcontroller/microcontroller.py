@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from edgebll.kernel.errors import BoardError, LinkError
-from edgebll.kernel.microcontroller.plan_format import INT8_VERSION, VERSION
+from edgebll.kernel.spec.plan_versions import INT8_VERSION, VERSION
 from edgebll.kernel.transport.serial_address import PortAddress
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.link import AWAITED_S, MicrocontrollerLink

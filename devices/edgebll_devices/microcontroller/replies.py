@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from edgebll.kernel.errors import WireError
 from edgebll.kernel.spec.firmware_profiles import EXACT, FAST, PROFILES
+from edgebll.kernel.spec.plan_versions import INT8_VERSION
 from edgebll_devices.microcontroller.requests import HASH_BYTES, HEADER, LINK_VERSION
 
 _NAK, _RUN = struct.Struct("<BHIII"), struct.Struct("<II")
@@ -90,6 +91,11 @@ class BoardReport:
     board: str
     slots: tuple[SlotReport, ...]
     profile: str = EXACT
+
+    @property
+    def kind(self) -> str:
+        """Its profile, and whether it runs plans that compute with integers, in words."""
+        return f"{self.profile}, int8" if self.plan_version >= INT8_VERSION else self.profile
 
 
 def parse_reply(payload: bytes) -> Reply:

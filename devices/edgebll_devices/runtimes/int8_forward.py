@@ -43,3 +43,6 @@ class Int8Forward:
     def evaluate(self, x: Array, inputs: Mapping[str, Array] | None = None) -> Array:
         """x (B, ...), as the block takes it, and side inputs by name, to a (B, ...) float32."""
         return np.asarray(self._session.run(["a"], {"x": x, **(inputs or {})})[0])
+
+    def close(self) -> None:
+        """Nothing is held but memory."""

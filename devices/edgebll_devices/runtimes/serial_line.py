@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgebll.kernel.bundle import Bundle, check_state
-from edgebll.kernel.errors import BoardError, ConfigError, LinkError
 from edgebll.kernel.execution.block_runtime import Tensor
-from edgebll.kernel.execution.load_context import SERIAL_PORTS, LoadContext
-from edgebll.kernel.microcontroller import BlockPlan, TensorPlace, plan_block
+from edgebll.kernel.execution.load_context import LoadContext
+from edgebll.kernel.microcontroller import BlockPlan, plan_block, plan_int8_forward
 from edgebll.kernel.microcontroller.planned_block import PlannedBlock
 from edgebll.kernel.state.block_state import Array, State
-from edgebll.kernel.transport.serial_address import parse_port
-from edgebll_devices.microcontroller import requests
-from edgebll_devices.microcontroller.microcontroller import microcontroller_at
-from edgebll_devices.microcontroller.pool_layout import MemoryNeed, PlacedBlock
-from edgebll_devices.microcontroller.requests import BoardRequest, Span
-
-#: In the order in which the firmware has them.
-_GRAPHS = ("step", "forward", "feedback")
-_SAY_S = 5.0
+from edgebll_devices.runtimes.serial_plans import SerialPlans, tensor_in
 
 
 class SerialBlock(PlannedBlock):
@@ -38,49 +26,27 @@ class SerialBlock(PlannedBlock):
         load_context: names the port.
 
     Raises:
-        ConfigError: it names none. BundleError: the block cannot run on microcontrollers. BoardError: nobody is at the port, or
-            it has no room.
+        ConfigError: it names none. BundleError: the block cannot run on microcontrollers. BoardError: nobody is at the port, it
+            has no room, or its firmware does not run such plans.
     """
 
     def __init__(self, bundle: Bundle, block: str, *, load_context: LoadContext) -> None:
         self.spec = bundle.manifest.block(block)
-        if not load_context.serial_port:
-            raise ConfigError(f"the runtime serial needs the port of a microcontroller; set {SERIAL_PORTS}=/dev/ttyACM0, say")
-        self._address = parse_port(load_context.serial_port)
         self._plan = _planned(_PlanOf(bundle.manifest_sha256, block, bundle))
-        self._plans = [self._plan.encoded.get(name, b"") for name in _GRAPHS]
-        self._hash = hashlib.sha256(b"".join(self._plans)).digest()[: requests.HASH_BYTES]
-        self._life, self._runs, self._frame_bytes = -1, 0, 0
-        self._placed: PlacedBlock | None = None
-        self._stack = contextlib.ExitStack()
-        self._board = self._stack.enter_context(microcontroller_at(self._address))
+        self._there = SerialPlans(self._plan, load_context)
         try:
-            self._be_there(_Patience(load_context, f"{block} waits for the microcontroller at {self._address}"))
             self.load_state(bundle.state(block))
         except BaseException:
             self.close()
             raise
 
     def _run(self, graph: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Inputs, the run and its outputs in one exchange, so that no other block's run comes between."""
-        placed, planned = self._there(), self._plan.graphs[graph]
-        inputs = [(self._span(place, placed.arena), values[place.tensor.name].tobytes()) for place in planned.inputs]
-        outputs = [self._span(place, placed.arena) for place in planned.outputs]
-        wanted = [request for span, data in inputs for request in self._writes(span.offset, data)]
-        wanted.append(requests.run(placed.slot, _GRAPHS.index(graph), self._runs + 1, inputs))
-        reads = [self._reads(span) for span in outputs]
-        replies = self._board.exchange([*wanted, *(request for each in reads for request in each)])[len(wanted) :]
-        self._runs += 1
-        results = {}
-        for place, each in zip(planned.outputs, reads, strict=True):
-            data, replies = b"".join(replies[: len(each)]), replies[len(each) :]
-            results[place.tensor.name] = _tensor(place, data, 0)
-        return results
+        return self._there.run(graph, values)
 
     def state(self) -> dict[str, Array]:
         """See BlockRuntime."""
-        data = b"".join(self._board.exchange(self._reads(self._there().state)))
-        return {place.tensor.name: _tensor(place, data, place.offset).copy() for place in self._plan.state.tensors}
+        data = self._there.state()
+        return {place.tensor.name: tensor_in(place, data, place.offset).copy() for place in self._plan.state.tensors}
 
     def load_state(self, state: State) -> None:
         """See BlockRuntime. Where the microcontroller was restarted or its line lost before, the block is put there anew.
@@ -89,58 +55,41 @@ class SerialBlock(PlannedBlock):
             state: all tensors.
         """
         check_state(self.spec, state, self.spec.name)
-        self._be_there(lambda: None)
+        self._there.be_there(lambda: None)
         region = bytearray(self._plan.state_bytes)
         for place in self._plan.state.tensors:
             data = np.ascontiguousarray(state[place.tensor.name]).tobytes()
             region[place.offset : place.offset + len(data)] = data
-        self._board.exchange(self._writes(self._there().state.offset, bytes(region)))
+        self._there.load_state(bytes(region))
 
     def close(self) -> None:
         """See BlockRuntime."""
-        if self._placed is not None:
-            self._board.release(self._placed, self._life)
-            self._placed = None
-        self._stack.close()
+        self._there.close()
 
-    def _there(self) -> PlacedBlock:
-        if self._placed is None or self._life != self._board.lives:
-            raise LinkError(f"{self.spec.name} is not on its microcontroller any more; its state has to be loaded again")
-        return self._placed
 
-    def _be_there(self, check: Callable[[], None]) -> None:
-        """Greet the microcontroller, and put the plans there unless they are."""
-        try:
-            report = self._board.ready(check)
-            self._frame_bytes = report.frame_bytes
-            if self._placed is None or self._life != self._board.lives:
-                self._put()
-        except LinkError as error:
-            raise BoardError(f"{self.spec.name}: {error}") from error  # others may take the block: this one was waited for
+class SerialInt8Forward:
+    """A block's quantised forward pass on a microcontroller, whose firmware runs int8.
 
-    def _put(self) -> None:
-        self._placed, self._life, self._runs = None, self._board.lives, 0
-        need = MemoryNeed(tuple(map(len, self._plans)), self._plan.state_bytes, self._plan.arena_bytes)
-        placed = self._board.place(self.spec.name, need)
-        try:
-            plans = list(zip(placed.plans, self._plans, strict=True))
-            wanted = [request for span, data in plans for request in self._writes(span.offset, data)]
-            self._board.exchange([*wanted, requests.set_up(placed.slot, self._hash, 0, placed.state, placed.arena, plans)])
-        except BaseException:
-            self._board.release(placed, self._life)
-            raise
-        self._placed = placed
+    Args:
+        bundle: of `edgebll quantize`, exported for the target "microcontroller".
+        block: name of one of its blocks.
+        load_context: names the port.
 
-    def _span(self, place: TensorPlace, region: Span) -> Span:
-        return Span(region.offset + place.offset, place.tensor.size_bytes)
+    Raises:
+        ConfigError: it names none. BundleError: the bundle is not quantised. BoardError: nobody is at the port, it has no room,
+            or its firmware does not run int8.
+    """
 
-    def _writes(self, offset: int, data: bytes) -> list[BoardRequest]:
-        size = self._frame_bytes - requests.WRITE_OVERHEAD
-        return [requests.write(0, offset + start, data[start : start + size]) for start in range(0, len(data), size)]
+    def __init__(self, bundle: Bundle, block: str, *, load_context: LoadContext) -> None:
+        self._there = SerialPlans(plan_int8_forward(bundle, block), load_context)
 
-    def _reads(self, span: Span) -> list[BoardRequest]:
-        size, end = self._frame_bytes - requests.READ_OVERHEAD, span.offset + span.size_bytes
-        return [requests.read(0, start, min(size, end - start)) for start in range(span.offset, end, size)]
+    def evaluate(self, x: Array, inputs: Mapping[str, Array] | None = None) -> Array:
+        """x (B, ...), as the block takes it, and side inputs by name, to a (B, ...) float32."""
+        return self._there.run("forward", {"x": x, **(inputs or {})})["a"]
+
+    def close(self) -> None:
+        """Take the block away, and give the port back."""
+        self._there.close()
 
 
 @dataclass(frozen=True)
@@ -156,20 +105,3 @@ class _PlanOf:
 def _planned(wanted: _PlanOf) -> BlockPlan:
     """The plans of a block; a recovery soon asks for them again."""
     return plan_block(wanted.bundle, wanted.block)
-
-
-class _Patience:
-    """Called while nobody answers: ends the waiting where the load is halted, and says now and then what is waited for."""
-
-    def __init__(self, load_context: LoadContext, text: str) -> None:
-        self._load_context, self._text, self._said_s = load_context, text, time.monotonic()
-
-    def __call__(self) -> None:
-        self._load_context.check()
-        if time.monotonic() - self._said_s > _SAY_S:
-            self._said_s = time.monotonic()
-            self._load_context.say(self._text)
-
-
-def _tensor(place: TensorPlace, data: bytes, offset: int) -> Tensor:
-    return np.ndarray(place.tensor.shape, np.dtype(place.tensor.dtype), data, offset)

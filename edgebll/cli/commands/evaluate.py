@@ -23,7 +23,8 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Use at most so many samples.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime for bundles, e.g. onnxruntime, tensorrt or reference.")] = "onnxruntime",
     int8: Annotated[
-        bool, typer.Option("--int8", help="Use the int8 forward graphs of `edgebll quantize`, on onnxruntime or ordered.")
+        bool,
+        typer.Option("--int8", help="Use the int8 forward graphs of `edgebll quantize`, on onnxruntime, ordered or serial."),
     ] = False,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: the usable cores]", show_default=False)] = None,
     data_dir: DataDirOption = None,

@@ -43,6 +43,7 @@ WHY_MISSING = f"{_RUNTIMES}.availability:missing"
 INT8_FORWARDS = {
     "onnxruntime": Loader(f"{_RUNTIMES}.int8_forward:Int8Forward", ("threads",)),
     "ordered": Loader("edgebll.kernel.microcontroller.ordered_block:OrderedInt8Forward", ()),
+    "serial": Loader(f"{_RUNTIMES}.serial_line:SerialInt8Forward", ("load_context",)),
 }
 
 
@@ -51,6 +52,9 @@ class Forward(Protocol):
 
     def evaluate(self, x: Array, inputs: Mapping[str, Array] | None = None) -> Array:
         """x (B, ...), and side inputs by name, to a (B, ...)."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 def resolved(target: str) -> Callable[..., Any]:
@@ -110,16 +114,18 @@ def load_int8_forward(bundle: Bundle, block: str, runtime: str = "onnxruntime", 
         bundle: of `edgebll quantize`.
         block: the block's name.
         runtime: one of INT8_FORWARDS.
-        threads: threads of one call; "ordered" always uses one.
+        threads: threads of one call; "ordered" always uses one, and "serial" has the microcontroller of $EDGEBLL_SERIAL.
 
     Raises:
-        WrongValue: a runtime that takes none. MissingExtraError: no ONNX Runtime.
+        WrongValue: a runtime that takes none. MissingExtraError: no ONNX Runtime. ConfigError: "serial", and no port is named.
         BundleError: the bundle is not quantised, or the graph does not load or run there.
+        BoardError: the microcontroller does not answer, has no room, or firmware without int8.
     """
     check_runtime(runtime)
     if runtime not in INT8_FORWARDS:
-        raise WrongValue("runtime", f"must be {' or '.join(INT8_FORWARDS)} for int8 forward graphs, not {runtime}")
+        *others, last = INT8_FORWARDS
+        raise WrongValue("runtime", f"must be {', '.join(others)} or {last} for int8 forward graphs, not {runtime}")
     loader = INT8_FORWARDS[runtime]
-    given = {"threads": threads}
+    given = {"threads": threads, "load_context": LoadContext()}
     loaded: Forward = resolved(loader.target)(bundle, block, **{name: given[name] for name in loader.options})
     return loaded

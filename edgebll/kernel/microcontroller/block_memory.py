@@ -9,6 +9,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.microcontroller.arena import ALIGNMENT
 from edgebll.kernel.microcontroller.block_plan import BlockPlan, RecomputeLevel, plan_block
 from edgebll.kernel.microcontroller.graph_plan import PlannedGraph
+from edgebll.kernel.spec.plan_versions import VERSION
 from edgebll.kernel.spec.recompute import AUTO, NONE, check_choice
 from edgebll.kernel.support.memory_sizes import memory_bytes, size_text
 
@@ -31,6 +32,7 @@ class BlockMemory:
         fullest: which graph takes most, and what is alive in it where it is fullest, in words.
         levels: what it would take with nothing computed again, and with one activation more each.
         level: number of the one it is planned with, and so of the activations that a step computes again.
+        plan_version: of its plans: firmware has to run it.
     """
 
     block: str
@@ -42,6 +44,7 @@ class BlockMemory:
     fullest: str
     levels: tuple[RecomputeLevel, ...]
     level: int
+    plan_version: int = VERSION
 
     @classmethod
     def of(cls, plan: BlockPlan) -> BlockMemory:
@@ -49,7 +52,7 @@ class BlockMemory:
         sizes = (plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, plan.plan_bytes, plan.pool_bytes)
         graph = max(plan.graphs, key=lambda name: plan.graphs[name].plan.arena_bytes)
         fullest = f"{_GRAPHS[graph]}, which holds {_alive(plan.graphs[graph])}"
-        return cls(plan.block, *sizes, fullest, plan.levels, plan.level)
+        return cls(plan.block, *sizes, fullest, plan.levels, plan.level, plan.plan_version)
 
     def sizes(self) -> dict[str, int | float]:
         """What people are told, by name."""

@@ -9,7 +9,7 @@ from edgebll.kernel.bundle import INT8_GRAPH, Bundle
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.arena import ALIGNMENT
 from edgebll.kernel.microcontroller.graph_plan import PlannedGraph, plan_graph
-from edgebll.kernel.microcontroller.plan_format import encode
+from edgebll.kernel.microcontroller.plan_format import encode, version_of
 from edgebll.kernel.microcontroller.tensor_places import StateLayout, state_layout
 
 
@@ -48,6 +48,11 @@ class BlockPlan:
     encoded: Mapping[str, bytes]
     levels: tuple[RecomputeLevel, ...]
     level: int
+
+    @property
+    def plan_version(self) -> int:
+        """Version of the format that all of its plans need."""
+        return max(map(version_of, self.encoded.values()))
 
     @property
     def state_bytes(self) -> int:

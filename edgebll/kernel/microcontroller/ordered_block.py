@@ -69,6 +69,9 @@ class OrderedInt8Forward:
         """x (B, ...), as the block takes it, and side inputs by name, to a (B, ...) float32."""
         return _results(self.plan.graphs["forward"], self._plan, np.zeros(0, np.uint8), {"x": x, **(inputs or {})})["a"]
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def _results(planned: PlannedGraph, plan: GraphPlan, state: Bytes, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run a plan in an arena of its own; `state` changes in place."""

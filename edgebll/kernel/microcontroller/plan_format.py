@@ -28,10 +28,9 @@ from edgebll.kernel.microcontroller.plan_parts import (
     StepGraph,
 )
 from edgebll.kernel.microcontroller.plan_words import WordReader, WordWriter, one_of
+from edgebll.kernel.spec.plan_versions import INT8_VERSION, VERSION
 
 MAGIC = b"EBPL"
-#: Of plans in which all is float32, and of those with int8 or int16.
-VERSION, INT8_VERSION = 1, 2
 _HEADER = struct.Struct("<4sBBBBIIIII")
 _PORT = struct.Struct("<BBHII")
 _CRC = struct.Struct("<I")
@@ -60,6 +59,15 @@ def encode(plan: GraphPlan) -> bytes:
     version = INT8_VERSION if plan.uses_int8 else VERSION
     data = _HEADER.pack(MAGIC, version, width, plan.graph, len(plan.ports), *counts) + body
     return data + _CRC.pack(zlib.crc32(data))
+
+
+def version_of(encoded: bytes) -> int:
+    """Version of the format of a plan.
+
+    Args:
+        encoded: its bytes.
+    """
+    return encoded[len(MAGIC)]
 
 
 def _kernel_words(kernel: PlanKernel) -> WordWriter:

@@ -42,6 +42,7 @@ class Welcome(Message):
         microcontrollers: port -> memory for blocks, in bytes, of those that it serves; 0 where none answers.
         microcontroller_profiles: port -> profile of firmware that is not "exact": "small", or "fast", a space and the board
             that it was built for.
+        microcontroller_plans: port -> newest version of plans that it runs, where that is not 1, of float32 alone.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Welcome(Message):
     starved_times: int = 0
     microcontrollers: dict[str, int] = field(default_factory=dict, metadata=LATER)
     microcontroller_profiles: dict[str, str] = field(default_factory=dict, metadata=LATER)
+    microcontroller_plans: dict[str, int] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import typer
 
 from edgebll.cli.output import JsonOption, print_json, print_table, say
 from edgebll.kernel.errors import EdgebllError, LinkError
+from edgebll.kernel.spec.plan_versions import INT8_VERSION
 
 if TYPE_CHECKING:
     from edgebll.kernel.wire import Welcome
@@ -92,7 +93,7 @@ def _device(entry: BoardEntry, answer: Welcome | EdgebllError) -> dict[str, Any]
         return {**row, "problem": str(answer)} if run is None else {**row, "busy": run}
     limits = ("cpus", "memory_limit_bytes", "memory_limited_by", "memory_free_bytes")
     names: tuple[str, ...] = ("version", "cores", "memory_bytes", *limits, "python", "platform", "data_endpoint", "identity")
-    names += ("microcontrollers", "microcontroller_profiles")
+    names += ("microcontrollers", "microcontroller_profiles", "microcontroller_plans")
     return {**row, **{name: getattr(answer, name) for name in names}, "runtimes": list(answer.runtimes)}
 
 
@@ -135,7 +136,9 @@ def _print_devices(rows: list[dict[str, Any]]) -> None:
 def _microcontroller(port: str, size: int, row: Mapping[str, Any]) -> tuple[str, ...]:
     """The row of a microcontroller below that of the board it is plugged into."""
     profile = row["microcontroller_profiles"].get(port, "exact").partition(" ")[0]
-    return ("", port, *([""] * 5), f"serial, {profile}, {size / 1024:.0f} KiB for blocks" if size else "serial, no answer")
+    int8 = ", int8" if row["microcontroller_plans"].get(port, 0) >= INT8_VERSION else ""
+    what = f"serial, {profile}{int8}, {size / 1024:.0f} KiB for blocks" if size else "serial, no answer"
+    return ("", port, *([""] * 5), what)
 
 
 def _print_state(rows: list[dict[str, Any]]) -> None:

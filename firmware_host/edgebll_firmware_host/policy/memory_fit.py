@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
+from edgebll.kernel.spec.plan_versions import INT8_CURE, VERSION
 from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.wire import Welcome
 from edgebll_firmware_host.inventory import BoardEntry
@@ -29,6 +30,7 @@ class Room:
         limited_by: board -> what says so, in words.
         pools: board -> the same for boards that share what is free.
         starved: board -> sets of blocks it was killed with, probably for want of memory: it gets nothing like it again.
+        plan_versions: board -> newest version of plans that its microcontroller runs; one that is not in it runs any.
     """
 
     needs: Needs
@@ -36,6 +38,7 @@ class Room:
     limited_by: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     starved: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
+    plan_versions: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def told(
@@ -60,11 +63,16 @@ class Room:
                 if welcome.memory_pool and not _is_apart(entry)
             },
             starved or {},
+            {
+                name: _plan_version(entry, welcome)
+                for name, (entry, welcome) in boards.items()
+                if _is_apart(entry) and _said(entry, welcome)
+            },
         )
 
     def holds(self, board: BoardEntry, blocks: tuple[str, ...]) -> bool:
-        """Whether a board has room for these blocks, and was not killed with them or with what needs hardly more."""
-        if self._killed(board, blocks):
+        """Whether a board has room for these blocks, runs their plans, and was not killed with them or with hardly more."""
+        if self._killed(board, blocks) or self._too_new(board, blocks):
             return False
         return self.needs.of(blocks, board.runtime) <= self.free.get(board.name, 1 << 62)
 
@@ -85,10 +93,18 @@ class Room:
                 return killed
         return frozenset()
 
+    def _too_new(self, board: BoardEntry, blocks: tuple[str, ...]) -> bool:
+        """Whether blocks compute with integers, and the firmware of a board's microcontroller does not."""
+        known = self.plan_versions.get(board.name)
+        return known is not None and self.needs.plan_version(blocks) > known
+
     def _too_large(self, board: BoardEntry, blocks: tuple[str, ...]) -> str:
         need, what = self.needs.of(blocks, board.runtime), ", ".join(blocks)
         if killed := self._killed(board, blocks):
             return f"board {board.name} was killed with {', '.join(sorted(killed))}, probably for want of memory; {_CURE}"
+        if self._too_new(board, blocks):
+            firmware = f"the firmware of board {board.name}'s microcontroller runs plans of float32 alone"
+            return f"{firmware}, and {what} {'computes' if len(blocks) == 1 else 'compute'} in int8; {INT8_CURE}"
         free, verb = self.free[board.name], "needs" if len(blocks) == 1 else "need"
         if _is_apart(board):
             there = f"the microcontroller of board {board.name} has {free:,} bytes for blocks"
@@ -123,6 +139,13 @@ def _said(entry: BoardEntry, welcome: Welcome) -> int:
         return welcome.memory_free_bytes
     sizes = welcome.microcontrollers
     return sizes.get(entry.port, 0) if entry.port else next(iter(sizes.values()), 0)
+
+
+def _plan_version(entry: BoardEntry, welcome: Welcome) -> int:
+    """Newest plans that the microcontroller of a board runs; one of which nothing is said runs those of float32."""
+    versions = welcome.microcontroller_plans
+    port = entry.port or next(iter(welcome.microcontrollers), "")
+    return versions.get(port, VERSION)
 
 
 def _limit(entry: BoardEntry, welcome: Welcome) -> str:

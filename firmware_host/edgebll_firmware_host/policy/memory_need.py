@@ -59,6 +59,14 @@ class Needs:
         each = self.blocks if runtime == _CPU else self.states
         return BOARD_BYTES + sum(each[name] for name in blocks) + max(self.tokens[name] for name in blocks)
 
+    def plan_version(self, blocks: tuple[str, ...]) -> int:
+        """Version of plans that a microcontroller's firmware has to run for these blocks; 0 for none.
+
+        Raises:
+            BundleError: they cannot run there.
+        """
+        return max((self.planned()[name].plan_version for name in blocks), default=0)
+
 
 def needs(bundle: Bundle, window: int) -> Needs:
     """What the blocks of a bundle need.

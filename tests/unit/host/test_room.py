@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fake_board import welcome
 
+from edgebll.kernel.microcontroller.block_memory import BlockMemory
+from edgebll.kernel.microcontroller.block_plan import RecomputeLevel
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.block_placement import place, place_among
 from edgebll_firmware_host.policy.memory_fit import Room, place_in_room
@@ -127,3 +131,37 @@ def _best_by_trying_all(sizes: list[int], weights: list[float], frees: list[int]
                 load = max(sum(weights[start:end]) for start, end in parts)
                 best = load if best is None else min(best, load)
     return best
+
+
+def integer_room(versions: Mapping[str, int]) -> Room:
+    """block0 computes in float32 and block1 with integers; `versions` of the plans that microcontrollers run."""
+    level = RecomputeLevel(2048, 4096, 1000)
+    sizes = (1024, 2048, 2048, 1024, 4096)
+    planned = {name: BlockMemory(name, *sizes, "", (level,), 0, version) for name, version in PLAN_VERSIONS.items()}
+    needs = Needs(dict.fromkeys(planned, 0), dict.fromkeys(planned, 0), dict.fromkeys(planned, 0), lambda: planned)
+    return Room(needs, plan_versions=versions)
+
+
+PLAN_VERSIONS = {"block0": 1, "block1": 2}
+
+
+def test_blocks_in_int8_go_where_the_firmware_runs_them() -> None:
+    serial = boards(2, runtime="serial")
+    for with_int8, without in ("ab", "ba"):
+        placed = place_among(blocks(2), [1.0, 1.0], serial, "ab", integer_room({with_int8: 2, without: 1}))
+        assert placed.blocks == {without: ("block0",), with_int8: ("block1",)}
+    nowhere = integer_room({"a": 1, "b": 1})
+    placed = place_among(blocks(2), [1.0, 1.0], serial, "ab", nowhere)
+    assert nowhere.problem(placed.blocks, serial) == (
+        "the firmware of board b's microcontroller runs plans of float32 alone, and block1 computes in int8; build it again "
+        "and flash it: edgebll firmware build --int8"
+    )
+
+
+def test_what_a_board_says_of_its_plans_is_taken() -> None:
+    entry, needs = boards(1, runtime="serial")[0], integer_room({}).needs
+    for plans, memory, found in (({}, 64, {"a": 1}), ({"/dev/ttyACM0": 2}, 64, {"a": 2}), ({}, 0, {})):
+        said = replace(welcome(), microcontrollers={"/dev/ttyACM0": memory << 10}, microcontroller_plans=plans)
+        assert Room.told(needs, [(entry, said)]).plan_versions == found
+        assert Room.told(needs, [(replace(entry, port="/dev/ttyACM0"), said)]).plan_versions == found
+        assert Room.told(needs, [(replace(entry, runtime="onnxruntime"), said)]).plan_versions == {}

@@ -111,7 +111,9 @@ def test_the_commands_take_int8_and_refuse_what_is_not_quantised(tmp_path: Path)
 
 
 def test_other_runtimes_compute_no_int8() -> None:
-    with pytest.raises(WrongValue, match="runtime must be onnxruntime or ordered for int8 forward graphs, not reference"):
+    with pytest.raises(
+        WrongValue, match="runtime must be onnxruntime, ordered or serial for int8 forward graphs, not reference"
+    ):
         load_int8_forward(int8_bundle("mlp"), "block0", "reference")
 
 

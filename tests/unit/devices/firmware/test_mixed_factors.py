@@ -13,7 +13,7 @@ from support.c_runtime import run_in_c
 from edgebll.kernel.microcontroller.ordered_reference import run_ordered
 from edgebll.kernel.microcontroller.plan_check import check_plan, find_fault
 from edgebll.kernel.microcontroller.plan_faults import PlanFault
-from edgebll.kernel.microcontroller.plan_format import INT8_VERSION, decode, encode
+from edgebll.kernel.microcontroller.plan_format import decode, encode
 from edgebll.kernel.microcontroller.plan_kernels import (
     ConvKernel,
     ElementKernel,
@@ -23,6 +23,7 @@ from edgebll.kernel.microcontroller.plan_kernels import (
     PlanKernel,
 )
 from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, PlanDtype, Port, PortRole, Region, StepGraph
+from edgebll.kernel.spec.plan_versions import INT8_VERSION
 
 ARENA, STATE = Region.ARENA, Region.STATE
 FLOAT32, INT8, INT16 = PlanDtype.FLOAT32, PlanDtype.INT8, PlanDtype.INT16

@@ -15,9 +15,10 @@ from support.random_plans import MAKERS, random_plan
 from support.same_bits import assert_same_bits
 
 from edgebll.kernel.microcontroller.plan_check import check_plan
-from edgebll.kernel.microcontroller.plan_format import VERSION, encode
+from edgebll.kernel.microcontroller.plan_format import encode
 from edgebll.kernel.microcontroller.plan_kernels import ElementKernel, GemmKernel, GraphPlan
 from edgebll.kernel.microcontroller.plan_parts import Code, Instruction, Operand, Region, StepGraph
+from edgebll.kernel.spec.plan_versions import VERSION
 from edgebll_devices.microcontroller.firmware_build import PROFILE_FLAGS
 
 SPECIAL = (

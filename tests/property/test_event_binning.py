@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebll.data.events.binning import COUNT, TIME, Events, as_bytes, counted, steps_of
-from edgebll.kernel.errors import DataError
 
 HEIGHT, WIDTH = 5, 3
 Rows = list[tuple[int, int, int, int]]
@@ -58,13 +57,17 @@ def test_events_off_the_sensor_and_out_of_order_are_refused(given_rows: Rows, da
         moved = getattr(events, axis).copy()
         moved[place] = value
         off = Events(**{**vars(events), axis: moved})
-        with pytest.raises(DataError, match=f"event {place} is at column .* outside the sensor of 5x3"):
+        with pytest.raises(ValueError, match=f"event {place} is at column .* outside the sensor of 5x3"):
             counted(off, steps_of(off, 4), 4, HEIGHT, WIDTH)
     late = events.t.copy()
     late[-1] = late[0] - 1
     if len(late) > 1:
-        with pytest.raises(DataError, match=rf"event {len(late) - 1} is at -?\d+ us, before event {len(late) - 2}"):
-            Events(late, events.x, events.y, events.p)
+        with pytest.raises(ValueError, match=rf"event {len(late) - 1} is at -?\d+ us, before event {len(late) - 2}"):
+            Events(late, events.x, events.y, events.p).in_order()
+        ordered = Events(late, events.x, events.y, events.p).in_order(sort=True)
+        assert sorted(late.tolist()) == ordered.t.tolist()
+        rows = zip(late, events.x, events.y, events.p, strict=True)
+        assert sorted(rows) == sorted(zip(ordered.t, ordered.x, ordered.y, ordered.p, strict=True))
 
 
 def test_more_than_a_byte_of_events_are_255() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebll.data.dataset import Bytes, Ints
-from edgebll.kernel.errors import DataError
 
 TIME, COUNT = "time", "count"
 #: Frames hold at most so many events of a pixel; what is more is not counted.
@@ -17,16 +16,13 @@ _MOST = 255
 
 @dataclass(frozen=True)
 class Events:
-    """Events of one recording, in the order of their times.
+    """Events of one recording.
 
     Attributes:
-        t: microseconds, int64 (N,), never falling.
+        t: microseconds, int64 (N,).
         x: column of the pixel, int64 (N,).
         y: its row, int64 (N,).
         p: polarity, int64 (N,): 1 where it became brighter, 0 where darker.
-
-    Raises:
-        DataError: they do not fit each other, or are out of order.
     """
 
     t: Ints
@@ -34,27 +30,38 @@ class Events:
     y: Ints
     p: Ints
 
-    def __post_init__(self) -> None:
-        if len({part.shape for part in (self.t, self.x, self.y, self.p)}) > 1 or self.t.ndim != 1:
-            raise DataError("events need one time, column, row and polarity each; give four arrays of one length")
-        if len(self.t) and (back := np.flatnonzero(np.diff(self.t) < 0)).size:
-            first = int(back[0])
-            raise DataError(
-                f"event {first + 1} is at {int(self.t[first + 1])} us, before event {first} at {int(self.t[first])} us; "
-                "sort them by their times"
-            )
-
     def __len__(self) -> int:
         return len(self.t)
 
+    def in_order(self, *, sort: bool = False) -> Events:
+        """The events in the order of their times.
+
+        Args:
+            sort: whether they may be out of order.
+
+        Raises:
+            ValueError: they are, and may not.
+        """
+        back = np.flatnonzero(np.diff(self.t) < 0)
+        if not back.size:
+            return self
+        if not sort:
+            first = int(back[0])
+            raise ValueError(
+                f"event {first + 1} is at {int(self.t[first + 1])} us, before event {first} at {int(self.t[first])} us; give "
+                "the data option sort=yes if that is as it should be"
+            )
+        order = np.argsort(self.t, kind="stable")
+        return Events(self.t[order], self.x[order], self.y[order], self.p[order])
+
     def check_within(self, height: int, width: int) -> None:
-        """Raise DataError unless all events lie on a sensor of this size."""
+        """Raise ValueError unless all events lie on a sensor of this size."""
         out = (self.x < 0) | (self.x >= width) | (self.y < 0) | (self.y >= height)
         if out.any():
             first = int(np.flatnonzero(out)[0])
-            raise DataError(
+            raise ValueError(
                 f"event {first} is at column {int(self.x[first])}, row {int(self.y[first])}, outside the sensor of "
-                f"{height}x{width} (HEIGHTxWIDTH) pixels; give the size that the sensor has"
+                f"{height}x{width} (HEIGHTxWIDTH) pixels; give the size that it has with the data option sensor"
             )
 
 
@@ -62,7 +69,7 @@ def steps_of(events: Events, time_steps: int, by: str = TIME, begin: int | None 
     """The time step of each event.
 
     Args:
-        events: of a recording.
+        events: of a recording, in order.
         time_steps: how many there are.
         by: "time": steps of equal duration. "count": steps of equally many events, to one.
         begin: microseconds at which the first step begins; None for the first event's.
@@ -96,7 +103,7 @@ def counted(events: Events, steps: Ints, time_steps: int, height: int, width: in
         int64 (time_steps, 2, height, width); polarity 0 became darker, 1 brighter.
 
     Raises:
-        DataError: an event lies outside the sensor.
+        ValueError: an event lies outside the sensor.
     """
     events.check_within(height, width)
     kept = steps >= 0

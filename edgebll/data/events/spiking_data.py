@@ -16,6 +16,7 @@ from edgebll.data.events.camera import DURATION_US, LOOKS, EventCamera, frames_o
 from edgebll.data.events.encoders import delta_spikes, intensities, latency_spikes, rate_spikes
 from edgebll.data.events.spike_options import DELTA, RATE, CameraOptions, DeltaOptions, SpikeOptions
 from edgebll.data.events.spike_rows import SpikeRows
+from edgebll.data.events.stored_frames import StoredFrames, as_rows, check_kept, row_bytes
 from edgebll.data.own.data_options import pixel_sides
 from edgebll.data.own.decoded_cache import decoded_files
 from edgebll.kernel.errors import DataError
@@ -24,8 +25,6 @@ from edgebll.kernel.limits import usable_cores
 #: Of the random numbers: those of training and test samples differ.
 _SPLITS = {"train": 0, "test": 1}
 _IMAGE_AXES, _CHUNK = 3, 128
-#: Events of a data set take at most so much of the disk.
-_MOST_BITS = 64 << 33
 #: A version of what the camera does, in the key of what is kept.
 _CAMERA = "camera 1"
 
@@ -42,6 +41,8 @@ def settled(options: SpikeOptions, train: Dataset) -> SpikeOptions:
     """
     if train.symbols:
         raise DataError(f"samples of {train.name} are symbols, which no encoder takes; leave the data option encode out")
+    if isinstance(getattr(train.samples, "base", None), StoredFrames):
+        raise DataError(f"samples of {train.name} are events already; leave the data option encode out")
     options = _sized(options, train)
     if options.ranged:
         return options
@@ -119,19 +120,13 @@ def _filmed(name: str, data: Dataset, options: CameraOptions, keys: tuple[int, i
     shape = _image_shape(data)
     camera, steps = camera_of(options, shape, keys), options.steps
     frame = (steps, 2, camera.height, camera.width)
-    bits = int(np.prod(frame))
-    if len(data) * bits > _MOST_BITS:
-        size = len(data) * bits / 2**33
-        raise DataError(
-            f"{size:,.0f} GiB of events of {len(data)} samples are more than the {_MOST_BITS >> 33} GiB that are "
-            "kept at most; lower the data option time_steps or sensor"
-        )
+    check_kept(name, len(data), frame)
 
     def film(start: int) -> npt.NDArray[np.uint8]:
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         light = intensities(np.asarray(data.samples[rows]), options.low, options.high)
         frames = frames_of(camera.changes(light.sum(1) // shape[0], rows), steps)
-        return np.packbits(frames.reshape(len(rows), -1), axis=1)
+        return as_rows(frames)
 
     def films() -> Iterator[npt.NDArray[np.uint8]]:
         tell(f"an event camera looks at {len(data)} samples of {name}, once; its events are kept for later")
@@ -142,12 +137,9 @@ def _filmed(name: str, data: Dataset, options: CameraOptions, keys: tuple[int, i
                     yield from part
 
     recipe = {"camera": _CAMERA, "digest": _digest(data), "low": options.low, "high": options.high, "steps": steps}
-    kept = decoded_files(recipe | asdict(camera), (len(data), -(-bits // 8)), "uint8", films).array
-
-    def make(rows: Ints) -> npt.NDArray[np.uint8]:
-        return np.unpackbits(np.asarray(kept[rows]), axis=1, count=bits).reshape(-1, *frame)
-
-    return SpikeRows(make, frame, np.arange(len(data)))
+    shape_kept = (len(data), row_bytes(frame))
+    kept = StoredFrames(decoded_files(recipe | asdict(camera), shape_kept, "uint8", films).array, frame)
+    return SpikeRows(kept.__getitem__, frame, np.arange(len(data)))
 
 
 def _image_shape(data: Dataset) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from edgebll.data.own.byte_text import BYTES, PREFIX, ByteOptions, ByteSplits, i
 from edgebll.data.own.code_data import CODE, CodeOptions, is_code, read_code, with_arguments
 from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
+from edgebll.data.own.event_folder import EVENTS, EventOptions, is_event_folder, read_event_folder
+from edgebll.data.own.event_trials import TRIALS, is_trial_folder, read_trial_folder
 from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
 from edgebll.data.own.record_data import RECORD, RecordOptions, RecordSplits, is_record, read_record
 from edgebll.data.own.sample_pool import DataSplits, SamplePool, split_pool
@@ -54,6 +56,8 @@ KINDS: tuple[DataKind, ...] = (
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
     DataKind(TABLE, "a .csv file or a folder with train.csv and test.csv", is_table, TableOptions, read_table),
     DataKind(IMAGES, "a folder of images, a subfolder a class", is_image_folder, ImageOptions, read_image_folder),
+    DataKind(TRIALS, "a folder of .aedat files with tables of trials", is_trial_folder, EventOptions, read_trial_folder),
+    DataKind(EVENTS, "a folder of event files, a subfolder a class", is_event_folder, EventOptions, read_event_folder),
     DataKind(SOUNDS, "a folder of WAV files, a subfolder a class", is_sound_folder, SoundOptions, read_sound_folder),
 )
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from typing import Any
 
 from support.documents import Document
 
 from edgebll.data import DATASETS, load_dataset
 from edgebll.data.events.spike_options import ENCODERS
+from edgebll.data.own.data_options import OwnDataOptions
+from edgebll.data.own.event_folder import EventOptions
 
 PAGE = Document("docs/reference/data-sets.md").text
 
 
 def rows(heading: str) -> list[list[str]]:
     """Cells of the first table behind a heading, without its head."""
-    table = re.findall(r"^\|.*\|$", PAGE.split(heading, 1)[1].split("\n## ", 1)[0], re.MULTILINE)[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    table = next(part for part in PAGE.split(heading, 1)[1].split("\n\n") if part.startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def test_every_data_set_has_its_row() -> None:
@@ -37,3 +40,14 @@ def test_every_option_of_an_encoder_has_its_row() -> None:
     for key, default in told.items():
         if re.fullmatch(r"[\d.]+", default):
             assert float(default) == options[key], key
+
+
+def test_every_option_of_event_files_has_its_row() -> None:
+    told = {name.strip("`"): default.strip("`") for name, default, _ in rows("## Event files")}
+    ours: dict[str, Any] = {field.name: field.default for field in fields(EventOptions)}
+    common = {field.name for field in fields(OwnDataOptions)} | {"decoded"}
+    assert told.keys() == ours.keys() - common
+    for name, default in told.items():
+        if name != "sensor":
+            value = {False: "no", True: "yes"}.get(ours[name]) if isinstance(ours[name], bool) else str(ours[name])
+            assert value in (default, f"{default}.0"), name

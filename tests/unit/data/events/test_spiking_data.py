@@ -168,7 +168,7 @@ def test_samples_that_are_none_for_an_encoder_are_said(tmp_path: Path, monkeypat
         load_data(str(tmp_path / "flat.npz"), options=RATE)
     with pytest.raises(DataError, match=r"an event camera sees images .* but samples of .*rows\.npz are \(10,\)"):
         load_data(str(tmp_path / "rows.npz"), options={"encode": "camera"})
-    with pytest.raises(DataError, match=r"^125 GiB of events of 4 samples are more than the 64 GiB"):
+    with pytest.raises(DataError, match=r"^125 GiB of frames of 4 samples of events-digits are more than the 64 GiB"):
         load_data("events-digits", options={"sensor": "4096", "time_steps": 8_000}, limit=4)
     assert MADE.keys() == {"digits", "reverse", "shapes"}
 

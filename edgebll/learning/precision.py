@@ -10,6 +10,9 @@ computes something anew. A block takes its input in bfloat16 where the block bef
 float16's gradients underflow below 6e-8, so the loss is multiplied by a factor that the state holds and the step adapts: where
 a gradient overflows, the whole step is skipped and the factor halved; after GROWTH_STEPS good steps in a row it doubles
 (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2). All of it is part of the step and so of the exported graph.
+
+In int8 everything is computed in float32, but what a module's gradient is computed from is first rounded to int8 times a power
+of two, so that a microcontroller can keep it in a quarter of the memory, see `edgebll.learning.int8.rounding_mode`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.learning.int8.rounding_mode import Int8Activations
 
 FACTOR, GOOD_STEPS = "scale.factor", "scale.good_steps"
 INITIAL_FACTOR, MAX_FACTOR = 1024.0, 2.0**24
@@ -44,6 +48,7 @@ class Precision:
         scales_loss: whether the state holds a loss scale.
         heads: whether auxiliary networks compute in it too, and weights are cast once a step.
         narrow: whether the block before gives its output in `compute`, see `block_precisions`.
+        rounds: whether what gradients are computed from is rounded to int8.
     """
 
     name: str
@@ -51,9 +56,12 @@ class Precision:
     scales_loss: bool = False
     heads: bool = False
     narrow: bool = False
+    rounds: bool = False
 
     def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
         """What a module runs in on a device."""
+        if self.rounds:
+            return Int8Activations()
         if self.compute is None:
             return contextlib.nullcontext()
         return torch.autocast(device.type, dtype=self.compute, cache_enabled=self.heads)
@@ -122,6 +130,7 @@ PRECISIONS = {
     "float32": Precision("float32"),
     "mixed": Precision("mixed", torch.float16, scales_loss=True),
     "bfloat16": Precision("bfloat16", torch.bfloat16, heads=True),
+    "int8": Precision("int8", rounds=True),
 }
 
 

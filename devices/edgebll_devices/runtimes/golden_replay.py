@@ -23,7 +23,7 @@ from edgebll_devices.runtimes import BlockRuntime, load_block
 #: Largest relative error after training steps from which no state is recorded in between, as early bundles have them. Where a
 #: ReLU's input is zero within rounding, its gradient is 0 or 1 by chance in any two correct implementations, and a weight may
 #: then move by one sample's share of its gradient. Only gross errors show here; export the bundle again for a sharp comparison.
-_REPLAYED_TOLERANCE = {"float32": 5e-2, "mixed": 6e-1, "bfloat16": 1.0}
+_REPLAYED_TOLERANCE = {"float32": 5e-2, "mixed": 6e-1, "bfloat16": 1.0, "int8": 1.0}
 
 
 class GoldenRow(NamedTuple):

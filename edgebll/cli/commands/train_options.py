@@ -99,7 +99,11 @@ AccumulateOption = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    str, typer.Option(help="Numbers of the forward and backward pass: float32, mixed (float16) or bfloat16.")
+    str,
+    typer.Option(
+        help="Numbers of the forward and backward pass: float32, mixed (float16), bfloat16, or int8 (activations rounded so "
+        "that microcontrollers keep them in a byte)."
+    ),
 ]
 LimitOption = Annotated[int | None, typer.Option(help="Use at most so many training samples.")]
 AugmentOption = Annotated[

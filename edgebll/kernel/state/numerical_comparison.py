@@ -26,7 +26,7 @@ import numpy.typing as npt
 from edgebll.kernel.state.block_state import Array
 
 #: Precision -> largest relative error of any output, beyond which only rounding can explain a difference.
-TOLERANCE = {"float32": 1e-4, "mixed": 5e-3, "bfloat16": 4e-2}
+TOLERANCE = {"float32": 1e-4, "mixed": 5e-3, "bfloat16": 4e-2, "int8": 1e-4}
 #: How far beyond the reference's own reach a difference still counts as explained by it.
 MARGIN = 3.0
 #: Four half units in the last place of float32: both sides round the new value and, before it, a product with the old one.

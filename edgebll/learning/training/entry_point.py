@@ -114,7 +114,7 @@ def train(
         nesterov: short for optimizer_option={"nesterov": ...}.
         weight_decay: short for optimizer_option={"weight_decay": ...}.
         accumulate: short for optimizer_option={"accumulate": ...}: an update every so many steps; by default every step.
-        precision: numbers of the forward and backward pass, "float32", "mixed" or "bfloat16".
+        precision: numbers of the forward and backward pass, "float32", "mixed", "bfloat16" or "int8".
         weights: file of the weights that the network begins with, a state_dict saved by torch.save or safetensors.
         weights_except: patterns of names that the file leaves out and that stay as they are drawn, e.g. "head.*".
         freeze: patterns of what is not trained, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`.

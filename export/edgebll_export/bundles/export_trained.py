@@ -59,7 +59,7 @@ def export(
         target: what runs the graphs, "onnx", "tensorrt-8.5", "tensorrt-8.6", "tensorrt-10", "tensorrt-11" or "microcontroller".
         opset: of the target "onnx", at least 17; by default 17.
         threads: of a processor that computes a block, for the target "onnx"; by default not known.
-        precision: numbers to compute in, "float32", "mixed" or "bfloat16"; by default the run's.
+        precision: numbers to compute in, "float32", "mixed", "bfloat16" or "int8"; by default the run's.
         ram: memory for data that each block must fit into, for the target "microcontroller", e.g. "128k"; by default any.
         flash: the same of memory for the program, which plans and the initial state of a block may be kept in.
         recompute: for that target, which activations a board computes again in the place of keeping them: "auto" for as few as

@@ -29,10 +29,10 @@ _POOL_SIZE = (1 << 20) + 7
 #: They move, choose or make up numbers, and round none.
 _NAMES = """
 abs alias arange cat ceil clamp clamp_max clamp_min clone constant_pad_nd copy_ detach detach_ empty empty_like empty_strided
-fill_ flip floor full full_like gather hardtanh index index_select lift_fresh_copy max max_pool2d_with_indices maximum min
-minimum neg new_empty new_full new_ones new_zeros one_hot ones ones_like relu relu_ repeat roll round scalar_tensor scatter
-select_backward select_scatter sign slice_backward slice_scatter sort stack threshold_backward topk tril triu trunc where zero_
-zeros zeros_like
+fill_ flip floor from_int8 full full_like gather hardtanh index index_select int8_scale lift_fresh_copy max
+max_pool2d_with_indices maximum min minimum neg new_empty new_full new_ones new_zeros one_hot ones ones_like relu relu_ repeat
+roll round scalar_tensor scatter select_backward select_scatter sign slice_backward slice_scatter sort stack threshold_backward
+to_int8 topk tril triu trunc where zero_ zeros zeros_like
 """
 _EXACT = frozenset(_NAMES.split())
 #: Worth asking float64 whether their results are exact.

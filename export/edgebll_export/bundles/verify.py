@@ -34,7 +34,7 @@ from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.repeat_check import check_all_repeatable
 
 #: What ONNX Runtime computes in on processors.
-_ON_PROCESSORS = ("float32", "mixed")
+_ON_PROCESSORS = ("float32", "mixed", "int8")
 
 
 @one_at_a_time

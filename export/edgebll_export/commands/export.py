@@ -54,7 +54,7 @@ def export(
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16. [default: the run's]")
+        str | None, typer.Option(help="Numbers to compute in: float32, mixed, bfloat16 or int8. [default: the run's]")
     ] = None,
     ram: Annotated[
         str | None,

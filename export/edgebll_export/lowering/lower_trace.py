@@ -17,6 +17,7 @@ from edgebll.kernel.errors import EdgebllError, ExportError
 from edgebll_export.graph.builder import GraphBuilder, Value
 from edgebll_export.graph.complex_value import Complex
 from edgebll_export.graph.constant_folding import known_tensors
+from edgebll_export.lowering.int8_activations import STEP_LOWERINGS
 from edgebll_export.lowering.pointwise.promotion import cast
 from edgebll_export.lowering.result_check import checked, failure
 from edgebll_export.lowering.shape import filled
@@ -124,7 +125,7 @@ class _Lowerer:
 
     def _entry(self, node: fx.Node) -> Lowering:
         table = COMPLEX_LOWERINGS if _is_complex(node) else LOWERINGS
-        entry = table.get(str(node.target))
+        entry = table.get(str(node.target)) or STEP_LOWERINGS.get(str(node.target))
         if entry is None:
             refused = refused_operator(self.name, node)
             if refused is not None:

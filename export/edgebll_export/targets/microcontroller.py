@@ -77,7 +77,7 @@ def microcontroller() -> Target:
         fast_masks=False,
         compact=True,
         max_axes=operator_list().axes,
-        precisions=("float32",),
+        precisions=("float32", "int8"),
         refusal=_refusal,
     )
 

@@ -55,7 +55,7 @@ class Target:
     scans: bool = False
     compact: bool = False
     max_axes: int | None = None
-    precisions: tuple[str, ...] = ("float32", "mixed")
+    precisions: tuple[str, ...] = ("float32", "mixed", "int8")
     refusal: Refusal = _by_onnxruntime
 
     def suited(self, precision: str) -> Target:

@@ -108,5 +108,5 @@ def test_it_learns_digits(precision: str) -> None:
 
 
 def test_unknown_precision() -> None:
-    with pytest.raises(ConfigError, match="one of float32, mixed, bfloat16, not 'fp8'"):
+    with pytest.raises(ConfigError, match="one of float32, mixed, bfloat16, int8, not 'fp8'"):
         _steps("fp8")

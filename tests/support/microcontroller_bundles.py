@@ -20,7 +20,7 @@ from support.small_networks import small_network_of
 
 
 @cache
-def microcontroller_bundle(network: str, batch_size: int = 2) -> Bundle:
+def microcontroller_bundle(network: str, batch_size: int = 2, precision: str = "float32") -> Bundle:
     """A network of SMALL_NETWORKS with BLL and momentum."""
     path = Path(mkdtemp(prefix="edgebll-mcu-")) / network
     export_bundle(
@@ -30,6 +30,7 @@ def microcontroller_bundle(network: str, batch_size: int = 2) -> Bundle:
         batch_size=batch_size,
         path=path,
         target=make_target("microcontroller"),
+        precision=precision,
     )
     return open_bundle(path)
 

@@ -12,6 +12,8 @@ from edgebll.kernel.microcontroller.graph_plan import PlannedGraph, plan_graph
 from edgebll.kernel.microcontroller.plan_format import encode, version_of
 from edgebll.kernel.microcontroller.tensor_places import StateLayout, state_layout
 
+_PRECISIONS = ("float32", "int8")
+
 
 @dataclass(frozen=True)
 class RecomputeLevel:
@@ -134,7 +136,8 @@ def _level(layout: StateLayout, graphs: Mapping[str, PlannedGraph], encoded: Map
 
 
 def _check_precision(bundle: Bundle) -> None:
-    if bundle.manifest.precision != "float32":
+    if bundle.manifest.precision not in _PRECISIONS:
         raise BundleError(
-            f"{bundle.path} computes in {bundle.manifest.precision} and microcontrollers in float32; export with that precision"
+            f"{bundle.path} computes in {bundle.manifest.precision} and microcontrollers in {' or '.join(_PRECISIONS)}; "
+            "export with one of those"
         )

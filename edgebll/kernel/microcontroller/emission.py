@@ -121,9 +121,10 @@ class Emitter:
         )
 
     def _bytes_of(self, view: StridedView) -> tuple[Region, int, int]:
-        """The region of a view, its first and its last element there, for float32."""
+        """The region of a view, its first and its last byte there."""
         operand, (low, high) = self._placement.operand(view, view.strides, len(view.shape)), view.span
-        return operand.region, operand.offset - view.offset + low, operand.offset - view.offset + high
+        start, size = operand.offset - view.offset, operand.dtype.size
+        return operand.region, (start + low) * size, (start + high + 1) * size - 1
 
     def _leaf(self, rank: int) -> _Leaf:
         def leaf(part: Expression) -> tuple[Hashable, bool]:

@@ -130,7 +130,9 @@ class _Fusion:
         """Kernels that would go, and those that would take their place, the reader's or the merged one last."""
         readers = [kernel for kernel in self.kernels if buffer in kernel.reads]
         protected = buffer in self._ends.outputs or buffer.home is not None
-        if maker.source is None and len(maker.stores) == 1 and not protected:
+        # What is rounded to int8 for several readers is kept so, in the place of what it was computed from.
+        kept = protected or (buffer.dtype == "int8" and len(readers) > 1)
+        if maker.source is None and len(maker.stores) == 1 and not kept:
             new = [inlined(maker, one, buffer) for one in readers if one is not reader]
             new.append(inlined(maker, reader, buffer))
             found = [kernel for kernel in new if kernel is not None]

@@ -17,6 +17,8 @@ from edgebll.kernel.microcontroller.views import BufferRole, StridedView
 
 #: Positions below which it does not matter.
 _FEW = 32
+#: Dtypes of the two factors.
+_FACTORS = ({"float32"}, {"float32", "int8"})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def outer_product(kernel: PlannedKernel) -> OuterProduct | None:
             continue
         for first, second in (part.arguments, part.arguments[::-1]):
             a, b = first.view, second.view
-            if a is None or b is None or {a.buffer.dtype, b.buffer.dtype} != {"float32"}:
+            if a is None or b is None or {a.buffer.dtype, b.buffer.dtype} not in _FACTORS:
                 continue
             axes = [axis for axis, size in enumerate(kernel.shape) if size > 1 and not a.strides[axis] and b.strides[axis]]
             if axes and len(kernel.shape) > len(axes) and any(a.strides):

@@ -47,17 +47,22 @@ def _product(t: Translation, node: Node, first: ScaledView, second: ScaledView, 
         raise BundleError(f"a matrix of shape {list(a.shape)} does not fit one of {list(b.shape)}")
     whole = shape = (*a.shape[:-1], b.shape[-1])
     scales = [one.scale.sliced(axis, 0, 1).expanded(shape) for one, axis in ((first, -1), (second, -2)) if one.scale]
-    result = _with_sum(result, times_scales(SUM, scales))
+    scaled = _with_sum(result, times_scales(SUM, scales))
     if len(shape) > _MOST_AXES:  # copies, whose leading axes are one
         a, b = (t.copied(f"{node.outputs[0]} operand", one) for one in (a, b))
         a, b = (one.with_axes(*_stacked(one.shape)) for one in (a, b))
         shape = (*a.shape[:-1], b.shape[-1])
     if a.shape[-1] == 1:
         one = Expression("mul", (load(a.expanded(shape)), load(b.expanded(shape))))
+        if len(scales) == 1 and shape == whole:  # the scale goes to the factor of float32, which a row may have one number of
+            floats, integers = one.arguments if second.scale else one.arguments[::-1]
+            one = Expression("mul", (Expression("mul", (floats, load(scales[0]))), integers))
+        else:
+            result = scaled
         made = t.computed(node.outputs[0], shape, _with_sum(result, one))
         t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
     else:
-        made = t.computed(node.outputs[0], shape, result, MatrixProduct(a, b))
+        made = t.computed(node.outputs[0], shape, scaled, MatrixProduct(a, b))
         t.values[node.outputs[0]] = made.with_axes(whole, dense_strides(whole))
 
 

@@ -37,9 +37,10 @@ def recomputed(
         if readers[split][0] - readers[split - 1][0] < 2:
             continue
         late = [kernel for _, kernel in readers[split:]]
-        again = PlannedBuffer(f"{buffer.name} again", buffer.shape)
-        second = PlannedKernel(maker.shape, ((replace(store, buffer=again), result),), None, late[0].place - _BEFORE)
-        yield late, [second, *(reading(kernel, buffer, again) for kernel in late)]
+        for dtype in dict.fromkeys((buffer.dtype, "float32")):  # integers as floats may take the place of what they are made of
+            again = PlannedBuffer(f"{buffer.name} again", buffer.shape, dtype=dtype)
+            second = PlannedKernel(maker.shape, ((replace(store, buffer=again), result),), None, late[0].place - _BEFORE)
+            yield late, [second, *(reading(kernel, buffer, again) for kernel in late)]
 
 
 def reading(kernel: PlannedKernel, old: PlannedBuffer, new: PlannedBuffer) -> PlannedKernel:

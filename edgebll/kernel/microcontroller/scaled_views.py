@@ -33,6 +33,15 @@ class ScaledView:
         """
         return ScaledView(change(self.view), None if self.scale is None else change(self.scale))
 
+    def mapped(self, change: Callable[[StridedView], StridedView | None]) -> ScaledView | None:
+        """The same where it can be seen so at all.
+
+        Args:
+            change: what becomes of a view of this shape; None where it is none.
+        """
+        view, scale = change(self.view), None if self.scale is None else change(self.scale)
+        return None if view is None or (self.scale is not None and scale is None) else ScaledView(view, scale)
+
     def same_along(self, axes: Sequence[int]) -> bool:
         """Whether all elements along some axes, those of them that there are, have one scale: sums over them leave it out."""
         if self.scale is None:

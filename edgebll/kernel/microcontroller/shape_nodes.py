@@ -1,8 +1,12 @@
-"""Operators that move elements: views where the strides allow it, copies where not."""
+"""Operators that move elements: views where the strides allow it, copies where not.
+
+Scaled integers stay what they are in views.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,64 +18,81 @@ from edgebll.kernel.microcontroller.translation import Translation, constant_vie
 from edgebll.kernel.microcontroller.views import PlannedBuffer, StridedView
 
 
+def _seen(t: Translation, node: Node, change: Callable[[StridedView], StridedView | None]) -> bool:
+    """Make the result another view of the first input, if there is one; whether there is."""
+    name, result = node.inputs[0], node.outputs[0]
+    if name in t.scaled:
+        scaled = t.scaled[name].mapped(change)
+        if scaled is not None:
+            t.scaled[result] = scaled
+            return True
+    view = change(t.view(name))
+    if view is not None:
+        t.values[result] = view
+    return view is not None
+
+
+def _shape_of(t: Translation, name: str) -> tuple[int, ...]:
+    return t.scaled[name].view.shape if name in t.scaled else t.view(name).shape
+
+
 @translates("Identity")
 def _identity(t: Translation, node: Node) -> None:
-    t.values[node.outputs[0]] = t.view(node.inputs[0])
+    _seen(t, node, lambda x: x)
 
 
 @translates("Reshape")
 def _reshape(t: Translation, node: Node) -> None:
-    x, sizes = t.view(node.inputs[0]), t.integers(node.inputs[1])
+    shape, sizes = _shape_of(t, node.inputs[0]), t.integers(node.inputs[1])
     if not node.attributes.get("allowzero", 0):
-        sizes = [x.shape[axis] if size == 0 else size for axis, size in enumerate(sizes)]
+        sizes = [shape[axis] if size == 0 else size for axis, size in enumerate(sizes)]
     if -1 in sizes:
         rest = -int(np.prod(sizes, dtype=np.int64))
-        sizes = [x.size // rest if size == -1 else size for size in sizes]
+        sizes = [math.prod(shape) // rest if size == -1 else size for size in sizes]
     _in_shape(t, node, sizes)
 
 
 @translates("Squeeze")
 def _squeeze(t: Translation, node: Node) -> None:
-    x = t.view(node.inputs[0])
-    gone = {axis % len(x.shape) for axis in t.integers(node.inputs[1])} if len(node.inputs) > 1 else None
-    _in_shape(t, node, [n for axis, n in enumerate(x.shape) if (n != 1 if gone is None else axis not in gone)])
+    shape = _shape_of(t, node.inputs[0])
+    gone = {axis % len(shape) for axis in t.integers(node.inputs[1])} if len(node.inputs) > 1 else None
+    _in_shape(t, node, [n for axis, n in enumerate(shape) if (n != 1 if gone is None else axis not in gone)])
 
 
 def _in_shape(t: Translation, node: Node, shape: Sequence[int]) -> None:
-    x = t.view(node.inputs[0])
-    if int(np.prod(shape, dtype=np.int64)) != x.size:
-        raise BundleError(f"{list(x.shape)} has other elements than {list(shape)}")
-    view = x.reshaped(shape)
-    if view is None:
-        view = t.copied(node.outputs[0], x).reshaped(shape)
-    assert view is not None  # noqa: S101  (a whole buffer has every shape)
-    t.values[node.outputs[0]] = view
+    old = _shape_of(t, node.inputs[0])
+    if math.prod(shape) != math.prod(old):
+        raise BundleError(f"{list(old)} has other elements than {list(shape)}")
+    if not _seen(t, node, lambda x: x.reshaped(shape)):
+        t.values[node.outputs[0]] = _reshaped(t, t.copied(node.outputs[0], t.view(node.inputs[0])), shape)
 
 
 @translates("Transpose")
 def _transpose(t: Translation, node: Node) -> None:
-    x = t.view(node.inputs[0])
-    t.values[node.outputs[0]] = x.permuted(node.attributes.get("perm") or range(len(x.shape))[::-1])
+    _seen(t, node, lambda x: x.permuted(node.attributes.get("perm") or range(len(x.shape))[::-1]))
 
 
 @translates("Expand")
 def _expand(t: Translation, node: Node) -> None:
-    x = t.view(node.inputs[0])
-    t.values[node.outputs[0]] = x.expanded(np.broadcast_shapes(x.shape, tuple(t.integers(node.inputs[1]))))
+    _seen(t, node, lambda x: x.expanded(np.broadcast_shapes(x.shape, tuple(t.integers(node.inputs[1])))))
 
 
 @translates("Slice")
 def _slice(t: Translation, node: Node) -> None:
-    x, starts, ends = t.view(node.inputs[0]), t.integers(node.inputs[1]), t.integers(node.inputs[2])
+    starts, ends = t.integers(node.inputs[1]), t.integers(node.inputs[2])
     given = [t.integers(name) if name else [] for name in node.inputs[3:]]
     axes = given[0] if given and given[0] else list(range(len(starts)))
     steps = given[1] if len(given) > 1 and given[1] else [1] * len(axes)
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        if step < 1:
-            raise BundleError(f"it goes in steps of {step}; only steps above 0 are known")
-        positions = range(x.shape[axis % len(x.shape)])[start:end:step]
-        x = x.sliced(axis % len(x.shape), positions.start, len(positions), step)
-    t.values[node.outputs[0]] = x
+    if min(steps, default=1) < 1:
+        raise BundleError(f"it goes in steps of {min(steps)}; only steps above 0 are known")
+
+    def cut(x: StridedView) -> StridedView:
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+            positions = range(x.shape[axis % len(x.shape)])[start:end:step]
+            x = x.sliced(axis % len(x.shape), positions.start, len(positions), step)
+        return x
+
+    _seen(t, node, cut)
 
 
 @translates("Concat")

@@ -10,6 +10,8 @@ any part of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,11 +19,6 @@ from torch import Tensor
 LEAST = 2.0**-80
 #: Units that the largest magnitude has at most.
 UNITS = 127
-
-_LIBRARY = torch.library.Library("edgebll", "DEF")
-_LIBRARY.define("int8_scale(Tensor x) -> Tensor")
-_LIBRARY.define("to_int8(Tensor x, Tensor scale) -> Tensor")
-_LIBRARY.define("from_int8(Tensor numbers, Tensor scale) -> Tensor")
 
 
 def _int8_scale(x: Tensor) -> Tensor:
@@ -40,23 +37,27 @@ def _from_int8(numbers: Tensor, scale: Tensor) -> Tensor:
     return numbers.to(scale.dtype) * scale
 
 
-for _name, _function in (("int8_scale", _int8_scale), ("to_int8", _to_int8), ("from_int8", _from_int8)):
-    _LIBRARY.impl(_name, _function, "CompositeExplicitAutograd")
-
-
-@torch.library.register_fake("edgebll::int8_scale", lib=_LIBRARY)
-def _scale_shape(x: Tensor) -> Tensor:
+def _fake_scale(x: Tensor) -> Tensor:
     return x.new_empty(())
 
 
-@torch.library.register_fake("edgebll::to_int8", lib=_LIBRARY)
-def _int8_shape(x: Tensor, scale: Tensor) -> Tensor:
+def _fake_int8(x: Tensor, scale: Tensor) -> Tensor:
     return torch.empty_like(x, dtype=torch.int8)
 
 
-@torch.library.register_fake("edgebll::from_int8", lib=_LIBRARY)
-def _float_shape(numbers: Tensor, scale: Tensor) -> Tensor:
+def _fake_floats(numbers: Tensor, scale: Tensor) -> Tensor:
     return torch.empty_like(numbers, dtype=scale.dtype)
+
+
+_LIBRARY: Any = torch.library.Library("edgebll", "DEF")  # type: ignore[no-untyped-call]
+for _signature, _function, _fake in (
+    ("int8_scale(Tensor x) -> Tensor", _int8_scale, _fake_scale),
+    ("to_int8(Tensor x, Tensor scale) -> Tensor", _to_int8, _fake_int8),
+    ("from_int8(Tensor numbers, Tensor scale) -> Tensor", _from_int8, _fake_floats),
+):
+    _name = _LIBRARY.define(_signature)
+    _LIBRARY.impl(_name, _function, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"edgebll::{_name}", _fake, lib=_LIBRARY)
 
 
 def rounded_to_int8(x: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ _RESULTS: dict[Any, Callable[[Tensor], Tensor]] = {
     **dict.fromkeys((F.tanh, torch.tanh, Tensor.tanh, Tensor.tanh_), RoundedTanh.apply),
     **dict.fromkeys((F.sigmoid, torch.sigmoid, Tensor.sigmoid, Tensor.sigmoid_), RoundedSigmoid.apply),
 }
+_rounded_input: Callable[[Tensor], Tensor] = RoundedInput.apply
 #: They write over their argument.
 _IN_PLACE = frozenset((torch.relu_, Tensor.relu_, Tensor.tanh_, Tensor.sigmoid_))
 #: Function -> the position of its argument `inplace`.
@@ -69,7 +70,7 @@ class Int8Activations(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         # Rounded tensors, with the version that they had: one that was written into since is rounded no longer.
-        self._rounded = WeakTensorKeyDictionary()
+        self._rounded: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -102,7 +103,7 @@ class Int8Activations(TorchFunctionMode):
         learns = any(isinstance(value, Tensor) and value.requires_grad for value in others)
         if not _is_float(x) or not (learns or (func in _INPUTS and x.requires_grad)):
             return func(*args, **named)
-        taken = x if self._is_rounded(x) else self._note(RoundedInput.apply(x))
+        taken = x if self._is_rounded(x) else self._note(_rounded_input(x))
         if args:
             args = (taken, *args[1:])
         else:

@@ -24,7 +24,7 @@ class RoundedInput(torch.autograd.Function):
         return rounded_to_int8(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """As it comes."""
         return gradient
 
@@ -40,10 +40,11 @@ class RoundedRelu(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """As it comes where y > 0, else 0."""
         (y,) = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(gradient, y, 0)
+        passed: Tensor = torch.ops.aten.threshold_backward(gradient, y, 0)
+        return passed
 
 
 class RoundedTanh(torch.autograd.Function):
@@ -57,10 +58,11 @@ class RoundedTanh(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient times 1 - y^2."""
         (y,) = ctx.saved_tensors
-        return torch.ops.aten.tanh_backward(gradient, y)
+        passed: Tensor = torch.ops.aten.tanh_backward(gradient, y)
+        return passed
 
 
 class RoundedSigmoid(torch.autograd.Function):
@@ -74,7 +76,8 @@ class RoundedSigmoid(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient times y (1 - y)."""
         (y,) = ctx.saved_tensors
-        return torch.ops.aten.sigmoid_backward(gradient, y)
+        passed: Tensor = torch.ops.aten.sigmoid_backward(gradient, y)
+        return passed

@@ -71,11 +71,15 @@ def network() -> BlockNetwork:
         return BlockNetwork([nn.Sequential(*layers)], num_classes=5, input_shape=(1, 8, 8))
 
 
+def exported(path: Path, target: str) -> None:
+    how = make_target(target)
+    export_bundle(network(), rule=Backprop(), optimizer=SGD(), batch_size=4, path=path, target=how, precision="int8")
+
+
 @pytest.mark.parametrize("target", ["onnx", pytest.param("microcontroller", marks=pytest.mark.slow)])
 def test_the_exported_step_is_that_of_pytorch(tmp_path: Path, target: str) -> None:
     """By the block's own modules and autograd; the golden vectors hold on other runtimes too."""
-    how = {"rule": Backprop(), "optimizer": SGD(), "batch_size": 4, "precision": "int8", "target": make_target(target)}
-    export_bundle(network(), path=tmp_path / "b", **how)
+    exported(tmp_path / "b", target)
     rows = verify_bundle(tmp_path / "b", network=network(), steps=3)
     assert [row for row in rows if row.failed] == []
     bundle = open_bundle(tmp_path / "b")
@@ -93,6 +97,5 @@ def test_the_exported_step_is_that_of_pytorch(tmp_path: Path, target: str) -> No
 
 
 def test_tensorrt_refuses(tmp_path: Path) -> None:
-    how = {"rule": Backprop(), "optimizer": SGD(), "batch_size": 4, "precision": "int8", "target": make_target("tensorrt-10")}
     with pytest.raises(ExportError, match="target tensorrt-10 does not compute in int8; it has float32, mixed, bfloat16"):
-        export_bundle(network(), path=tmp_path / "b", **how)
+        exported(tmp_path / "b", "tensorrt-10")

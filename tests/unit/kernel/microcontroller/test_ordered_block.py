@@ -73,7 +73,7 @@ def test_memory_is_what_the_parts_take(bundle: Bundle) -> None:
 
 def test_another_precision_is_refused(bundle: Bundle) -> None:
     mixed = replace(bundle, manifest=replace(bundle.manifest, precision="mixed"))
-    with pytest.raises(BundleError, match="computes in mixed and microcontrollers in float32; export with that precision"):
+    with pytest.raises(BundleError, match="computes in mixed and microcontrollers in float32 or int8; export with one of"):
         plan_block(mixed, "block0")
 
 

@@ -11,10 +11,8 @@ import numpy as np
 from edgebll.data.dataset import Dataset
 from edgebll.data.events.spike_options import ENCODE, split_options
 from edgebll.data.events.spiking_data import settled
-from edgebll.data.own.data_kinds import read_own_data
+from edgebll.data.own.data_kinds import SPIKES, read_own_data
 from edgebll.data.own.data_options import written
-from edgebll.data.own.event_folder import EVENTS
-from edgebll.data.own.event_trials import TRIALS
 from edgebll.data.registry import as_spikes, is_own, load_data, named_options
 from edgebll.kernel.errors import DataError
 from edgebll.kernel.plots.sample_sheet import SHEET_SAMPLES, draw_sheet
@@ -62,7 +60,7 @@ def check_data(
         parts, found = dict(zip(SPLIT_NAMES, loaded.splits, strict=True)), loaded.options
         names = [str(label) for label in range(loaded.train.num_classes)]
     if picture is not None:
-        _draw(next(iter(parts.values())), names, picture, spikes=ENCODE in found or found.get("kind") in (EVENTS, TRIALS))
+        _draw(next(iter(parts.values())), names, picture, spikes=ENCODE in found or found.get("kind") in SPIKES)
     return {"data": name, "kind": found.get("kind", "shipped"), **_counted(parts, names), "skipped": skipped, "options": found}
 
 

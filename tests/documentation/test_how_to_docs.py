@@ -172,4 +172,4 @@ def test_the_page_on_event_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert program == "edgebll"
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, (words, result.output)
-    assert all((tmp_path / f"{picture}.png").stat().st_size for picture in ("digits", "sensors", "moves"))
+    assert all((tmp_path / f"{picture}.png").stat().st_size for picture in ("digits", "sensors", "moves", "trains"))

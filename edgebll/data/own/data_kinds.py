@@ -15,9 +15,12 @@ from edgebll.data.own.csv_table import TABLE, TableOptions, is_table, read_table
 from edgebll.data.own.data_options import OwnDataOptions, preparation, read_options, written
 from edgebll.data.own.event_folder import EVENTS, EventOptions, is_event_folder, read_event_folder
 from edgebll.data.own.event_trials import TRIALS, is_trial_folder, read_trial_folder
+from edgebll.data.own.heidelberg import HEIDELBERG, is_heidelberg, read_heidelberg
 from edgebll.data.own.image_folder import IMAGES, ImageOptions, is_image_folder, read_image_folder
+from edgebll.data.own.nir_data import NIR_DATA, is_nir_folder, read_nir_folder
 from edgebll.data.own.record_data import RECORD, RecordOptions, RecordSplits, is_record, read_record
 from edgebll.data.own.sample_pool import DataSplits, SamplePool, split_pool
+from edgebll.data.own.spike_trains import TrainOptions
 from edgebll.kernel.errors import ConfigError, DataError, EdgebllError
 
 Tell = Callable[[str], None]
@@ -49,6 +52,8 @@ OF_CODE = DataKind(
 #: Kinds whose samples are numbers as they were measured, and what says by what they are normalised and which label is none.
 _NUMBERS = {RECORD, ARRAYS, TABLE, CODE}
 _NORMALIZED = ("normalize", "mean", "std", "ignore_index")
+#: Kinds whose samples are spikes.
+SPIKES = (EVENTS, TRIALS, NIR_DATA, HEIDELBERG)
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
     DataKind(BYTES, f"a .txt file, or {PREFIX}PATH of any file or folder, as text", is_bytes, ByteOptions, read_bytes),
@@ -58,6 +63,14 @@ KINDS: tuple[DataKind, ...] = (
     DataKind(IMAGES, "a folder of images, a subfolder a class", is_image_folder, ImageOptions, read_image_folder),
     DataKind(TRIALS, "a folder of .aedat files with tables of trials", is_trial_folder, EventOptions, read_trial_folder),
     DataKind(EVENTS, "a folder of event files, a subfolder a class", is_event_folder, EventOptions, read_event_folder),
+    DataKind(NIR_DATA, "a folder of NIRData files, a subfolder a class", is_nir_folder, TrainOptions, read_nir_folder),
+    DataKind(
+        HEIDELBERG,
+        "an .h5 file of the Heidelberg spiking data sets, or a folder of two",
+        is_heidelberg,
+        TrainOptions,
+        read_heidelberg,
+    ),
     DataKind(SOUNDS, "a folder of WAV files, a subfolder a class", is_sound_folder, SoundOptions, read_sound_folder),
 )
 

@@ -6,12 +6,14 @@ import re
 from dataclasses import fields
 from typing import Any
 
+import pytest
 from support.documents import Document
 
 from edgebll.data import DATASETS, load_dataset
 from edgebll.data.events.spike_options import ENCODERS
 from edgebll.data.own.data_options import OwnDataOptions
 from edgebll.data.own.event_folder import EventOptions
+from edgebll.data.own.spike_trains import TrainOptions
 
 PAGE = Document("docs/reference/data-sets.md").text
 
@@ -42,9 +44,10 @@ def test_every_option_of_an_encoder_has_its_row() -> None:
             assert float(default) == options[key], key
 
 
-def test_every_option_of_event_files_has_its_row() -> None:
-    told = {name.strip("`"): default.strip("`") for name, default, _ in rows("## Event files")}
-    ours: dict[str, Any] = {field.name: field.default for field in fields(EventOptions)}
+@pytest.mark.parametrize(("heading", "kind"), [("## Event files", EventOptions), ("## Spike trains", TrainOptions)])
+def test_every_option_of_events_has_its_row(heading: str, kind: type[OwnDataOptions]) -> None:
+    told = {name.strip("`"): default.strip("`") for name, default, _ in rows(heading)}
+    ours: dict[str, Any] = {field.name: field.default for field in fields(kind)}
     common = {field.name for field in fields(OwnDataOptions)} | {"decoded"}
     assert told.keys() == ours.keys() - common
     for name, default in told.items():

@@ -11,7 +11,9 @@ from support.command_calls import call
 from support.documents import Document
 
 
-def test_the_page_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_works_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = Document("docs/how-to/nir.md")
     monkeypatch.chdir(tmp_path)
     for name, text in re.findall(r'```python title="([^"]+)"\n(.*?)```', page.text, re.DOTALL):
@@ -23,3 +25,5 @@ def test_the_page_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert words[0] == "edgebll"
             call(*words[1:])
     assert Path("traces.npz").stat().st_size
+    runpy.run_path("train.py")
+    assert "[(20, 6), (4,)] 20" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def full(shape: tuple[int, ...] | int, value: float) -> np.ndarray:
     return np.full(shape, value)
 
 
-def lif(count: int, tau: float = 0.02, **values: float) -> nir.LIF:
+def lif(count: int | tuple[int, ...], tau: float = 0.02, **values: float) -> nir.LIF:
     given = {"r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, **values}
     return nir.LIF(tau=full(count, tau), **{key: full(count, value) for key, value in given.items()})
 

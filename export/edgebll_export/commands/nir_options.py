@@ -35,3 +35,17 @@ SeedOption = Annotated[int, typer.Option(help="Of random spikes.")]
 ColumnsOption = Annotated[
     int | None, typer.Option(help="Of a .csv file, its first so many columns. [default: all]", show_default=False)
 ]
+
+#: Of networks that are to learn: what `edgebll train` calls the same.
+SplitOption = Annotated[
+    str, typer.Option(help="Where it is cut: even (layers), auto (multiply-adds), memory, or units of each block, e.g. 1,2.")
+]
+RuleOption = Annotated[str, typer.Option(help="How blocks learn; `edgebll rules` lists the rules.")]
+RuleKeyValues = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of the rule, e.g. match=2; repeatable.")]
+OptimizerOption = Annotated[str, typer.Option(help="Optimizer of every block: sgd, adam, adamw, or your own.")]
+OptimizerKeyValues = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of the optimizer, e.g. clip_norm=1; repeatable.")
+]
+LrOption = Annotated[float | None, typer.Option(help="Peak learning rate. [default: the optimizer's]", show_default=False)]
+BatchSizeOption = Annotated[int, typer.Option(help="Samples of a training step.")]
+PrecisionOption = Annotated[str, typer.Option(help="Numbers to compute in: float32, mixed or bfloat16.")]

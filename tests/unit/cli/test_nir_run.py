@@ -49,7 +49,7 @@ def test_labels_give_an_accuracy_and_flat_or_still_samples_are_taken(tmp_path: P
     np.savez(tmp_path / "d.npz", x=x, y=np.array([0, 1, 2, 0]))
     told = json.loads(call("nir", "run", graph, "--dt", "1e-3", "--data", tmp_path / "d.npz", "--json").stdout)
     assert (told["samples"], told["steps"], told["accuracy"]) == (4, 50, 0.75)
-    pictures = chain(tmp_path / "p.nir", (1, 8, 8), lif((1, 8, 8)))  # type: ignore[arg-type]
+    pictures = chain(tmp_path / "p.nir", (1, 8, 8), lif((1, 8, 8)))
     told = json.loads(call("nir", "run", pictures, "--dt", "1e-3", "--data", "digits", "--samples", "3", "--json").stdout)
     assert (told["samples"], told["steps"]) == (3, 100)
 

@@ -33,6 +33,7 @@ class BlockPlace:
         task: what the network is for.
         outputs: of one sample, what the task judges; empty for (C,).
         time_steps: T where blocks give (B, T, ...), see `BlockNetwork`; 0 to objectives that see rates.
+        rate_over: T to objectives that see rates, which are counted over so many time steps; else 0.
     """
 
     index: int
@@ -46,6 +47,7 @@ class BlockPlace:
     task: Task = CLASSIFICATION
     outputs: tuple[int, ...] = ()
     time_steps: int = 0
+    rate_over: int = 0
 
     @property
     def is_last(self) -> bool:

@@ -44,4 +44,6 @@ def at_rates(place: BlockPlace) -> BlockPlace:
     """A place as an objective of rates sees it: no shape of a block's or a later unit's output has time."""
     shapes = (*place.shapes[:1], *(shape[1:] for shape in place.shapes[1:-1]), *place.shapes[-1:])
     later = tuple(replace(unit, output_shape=unit.output_shape[1:]) for unit in place.later_units)
-    return replace(place, output_shape=place.output_shape[1:], later_units=later, shapes=shapes, time_steps=0)
+    return replace(
+        place, output_shape=place.output_shape[1:], later_units=later, shapes=shapes, time_steps=0, rate_over=place.time_steps
+    )

@@ -36,6 +36,11 @@ BLL_FORMS: dict[str, tuple[str, dict[str, object]]] = {
     "spread": ("bll", {"entropy": 0.1, "spread": 0.5, "decorrelate_channels": 0.1, "soften": 0.5, "predict_growth": 1.0}),
     "chained, learned bayes": ("bll", {"feedback": "chain", "variance": "learned", "head": "bayes", "reconstruct": 1.0}),
 }
+#: Forms of rules that only spiking networks know.
+SPIKING_FORMS: dict[str, tuple[str, dict[str, object]]] = {
+    "bll, bernoulli": ("bll", {"latent": "bernoulli", "match": 0.1}),
+    "bll, poisson": ("bll", {"latent": "poisson", "match": 0.1, "feedback": "lstsq", "pool": "none"}),
+}
 #: Small forms of the networks: options, shape of a sample, classes.
 NETWORKS: dict[str, tuple[dict[str, object], tuple[int, ...], int]] = {
     "mlp": ({}, (1, 8, 8), 10),
@@ -67,7 +72,7 @@ def agents(folder: Path) -> Iterator[dict[int, Cluster]]:
 
 def check_rule(variant: str, network: str, clusters: Mapping[int, Cluster], folder: Path) -> None:
     """Export four blocks, verify over ten steps, run one block after another and over the boards of each cluster."""
-    name, options = {**VARIANTS, **BLL_FORMS}[variant]
+    name, options = {**VARIANTS, **BLL_FORMS, **SPIKING_FORMS}[variant]
     shape, samples, classes = NETWORKS[network]
     rule = make_rule(name, **options)
     blocks = 1 if rule.one_block else 4

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from edgebll.learning.networks.spiking.neuron import DT, VALUE, SpikingNeuron, State, Value, driven
+from edgebll.learning.networks.spiking.neuron import DT, VALUE, SpikingNeuron, State, Value
+from edgebll.learning.networks.spiking.values import driven
 
 
 class ALIF(SpikingNeuron):
@@ -44,6 +45,7 @@ class ALIF(SpikingNeuron):
     """
 
     states = ("v", "b")
+    hears_itself = True
 
     def __init__(
         self,

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from edgebll.learning.networks.spiking.neuron import DT, VALUE, Neuron, SpikingNeuron, State, Value, driven
+from edgebll.learning.networks.spiking.neuron import DT, VALUE, Neuron, SpikingNeuron, State, Value
+from edgebll.learning.networks.spiking.values import driven
 
 
 class CubaLIF(SpikingNeuron):

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edgebll.learning.networks.spiking.neuron import DT, Neuron, State, Value, driven
+from edgebll.learning.networks.spiking.neuron import DT, Neuron, State, Value
+from edgebll.learning.networks.spiking.values import driven
 
 
 class LI(Neuron):

@@ -13,6 +13,8 @@ from edgebll.learning.rules.bll import schedule, targets
 if TYPE_CHECKING:
     from edgebll.learning.rules.bll.rule import BLL
 
+#: Latent variables that are spikes.
+SPIKES = ("bernoulli", "poisson")
 #: Option -> the words that it takes.
 WORDS = {
     "pool": ("avg", "max", "std", "none"),
@@ -21,10 +23,21 @@ WORDS = {
     "match_schedule": schedule.SCHEDULES,
     "target": targets.TARGETS,
     "variance": ("fixed", "learned"),
+    "latent": ("gaussian", *SPIKES),
     "head": ("linear", "auglocal", "bayes"),
     "decorrelate_pairs": ("all", "different"),
     "feedback": ("lstsq", "ema", "sgd", "chain"),
     "feedback_activation": ("tanh", "none"),
+}
+#: Options whose words do not all go with spikes as latent variables -> those that do.
+_WITH_SPIKES = {
+    "pool": ("avg", "none"),
+    "normalize": ("none",),
+    "match_on": ("raw",),
+    "variance": ("fixed",),
+    "target": (targets.CLASS_MEAN, targets.GLOBAL_MEAN, targets.SHUFFLED),
+    "head": ("linear", "auglocal"),
+    "feedback": ("lstsq", "ema"),
 }
 _NOT_NEGATIVE = (
     *("match", "match_growth", "predict", "predict_growth", "decorrelate", "ridge", "entropy", "spread"),
@@ -58,6 +71,12 @@ def check_options(rule: BLL) -> None:
 
 
 def _check_together(rule: BLL) -> None:
+    for name, words in _WITH_SPIKES.items() if rule.latent in SPIKES else ():
+        if getattr(rule, name) not in words:
+            raise ConfigError(
+                f"BLL's latent={rule.latent} does not go with {name}={getattr(rule, name)}, for targets and what is matched "
+                f"are firing rates there; use {name}={' or '.join(words)}, or latent=gaussian"
+            )
     if rule.feedback == "chain":
         if not (rule.match > 0 and 0 < rule.feedback_lr < 1):
             raise ConfigError("BLL's chained feedback needs match above 0 and feedback_lr between 0 and 1")
@@ -87,6 +106,7 @@ def check_served(rule: BLL, task: Task) -> None:
         return
     for name, asked, instead in (
         ("chained feedback keeps a target for each class", rule.feedback == "chain", "use feedback=ema"),
+        (f"latent={rule.latent} has the mean rates of classes for targets", rule.latent in SPIKES, "use gaussian"),
         (f"target={rule.target} speaks of classes", rule.target != targets.CLASS_MEAN, "use class_mean"),
         ("head=bayes tells classes apart", rule.head == "bayes", "use head=linear"),
         ("soften shares a label among classes", rule.soften > 0, "leave it at 0"),
@@ -108,6 +128,11 @@ def check_place(rule: BLL, place: BlockPlace, input_dtype: str) -> None:
         place: of the block in its network, before positions or axes are folded.
         input_dtype: of the block's input.
     """
+    if rule.latent in SPIKES and not place.time_steps:
+        raise ConfigError(
+            f"bll's latent={rule.latent} is of firing rates, but block{place.index} gives no spikes over time; use a spiking "
+            "network, e.g. spiking-mlp, or latent=gaussian"
+        )
     positions = f"each of {place.positions} positions is a sample with a label"
     if rule.head == "auglocal" and (place.positions or len(place.output_shape) > 1 + MAX_AXES):
         why = positions if place.positions else f"block{place.index} gives {len(place.output_shape)} axes"

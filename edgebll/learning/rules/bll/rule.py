@@ -19,7 +19,7 @@ block, feedback may be a network of its own, a chain of layers from the label ba
 `edgebll.learning.rules.bll.chained_objective`.
 
 Other forms of it, to find out which part does what, each have a file with their equations beside this one: `targets`,
-`features` (the scale of the match), `variance`, `schedule`, `bayes`, `spread`, `reconstruction`. All of them stand in
+`features` (the scale of the match), `variance`, `schedule`, `bayes`, `spread`, `reconstruction`, `latent`. All of them stand in
 docs/reference/bll-forms.md.
 """
 
@@ -37,6 +37,7 @@ from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.precision import Precision
 from edgebll.learning.rule import Rule
 from edgebll.learning.rules.bll.chained_objective import LAG, TABLE, ChainedObjective
+from edgebll.learning.rules.bll.latent import GAUSSIAN, RateObjective
 from edgebll.learning.rules.bll.least_squares import LeastSquaresObjective
 from edgebll.learning.rules.bll.objective import BLLObjective
 from edgebll.learning.rules.bll.options_check import check_options, check_place, check_served
@@ -60,6 +61,8 @@ class BLL(Rule):
         match_schedule: "constant", "decaying" (from twice that weight to 0) or "growing" (from 0 to twice).
         match_steps: training steps that the schedule runs over; then it stays. With 0 it runs as the learning rate falls.
         sigma: s, the standard deviation of alpha and beta.
+        latent: what a block's latent variables are: "gaussian", or of spiking blocks "bernoulli" (whether a neuron spikes in a
+            time step) or "poisson" (how often): then L_match is another, without sigma, see `latent`.
         variance: "fixed" (s^2) or "learned": the variance of each feature around its target, from s^2 on; s no longer counts.
         target: what beta_n is: "class_mean"; without the label "global_mean" or "zero"; "shuffled" (the mean of a wrong class);
             "random_codes" or "simplex" (codes of equal angles), which are drawn once.
@@ -114,6 +117,7 @@ class BLL(Rule):
     match_schedule: str = "constant"
     match_steps: int = 0
     variance: str = "fixed"
+    latent: str = "gaussian"
     head: str = "linear"
     aux_depth: int = 2
     predict_growth: float = 0.0
@@ -158,6 +162,8 @@ class BLL(Rule):
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The BLL loss."""
+        if self.latent != GAUSSIAN:
+            return RateObjective(self, place)
         if self.feedback == "chain":
             return ChainedObjective(self, place)
         return BLLObjective(self, place) if place.task.classes else LeastSquaresObjective(self, place)

@@ -13,7 +13,7 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks.spiking.adaptive import ALIF
 from edgebll.learning.networks.spiking.cuba import CubaLI, CubaLIF
 from edgebll.learning.networks.spiking.lif import IF, LIF
-from edgebll.learning.networks.spiking.neuron import Neuron, SpikingNeuron
+from edgebll.learning.networks.spiking.neuron import Neuron, SpikingNeuron, unrolled
 from edgebll.learning.networks.spiking.over_time import Recurrent
 from edgebll.learning.networks.spiking.readout import LI
 from edgebll.learning.networks.spiking.surrogates import Surrogate, spike
@@ -80,6 +80,19 @@ def test_surrogates_are_derivatives_of_known_functions(surrogate: str) -> None:
 def test_leaky_integrators_are_the_loop(kind: str) -> None:
     cls, given = LEAKY[kind]
     agree(cls(**given), kind, given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", SPIKING)
+def test_all_steps_at_once_are_one_after_another(kind: str) -> None:
+    cls, given = SPIKING[kind]
+    made, x, again = cls(**given), currents(), currents()  # type: ignore[arg-type]
+    weights = torch.randn(3, T, 5)
+    whole, stepped = made(x), unrolled(made, again)
+    assert torch.equal(whole, stepped)
+    for spikes, of in ((whole, x), (stepped, again)):
+        (spikes * weights).sum().backward()
+        assert of.grad is not None
+    assert torch.equal(x.grad, again.grad)  # type: ignore[arg-type]
 
 
 def test_another_step_of_time_is_another_discretisation() -> None:

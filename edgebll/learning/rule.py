@@ -47,6 +47,7 @@ class Rule:
         summary: one line; by default the first of the class's docstring.
         equation: the loss of a block but the last, with a its output and y the labels; by default it is not told.
         one_block: whether the error crosses the whole network, which then cannot be cut.
+        spiking: whether it trains spiking networks alone.
         whole_sequences: whether objectives take sequences whole; otherwise each position is a sample to them.
 
     Raises:
@@ -60,6 +61,7 @@ class Rule:
     equation: ClassVar[str] = ""
     one_block: ClassVar[bool] = False
     whole_sequences: ClassVar[bool] = False
+    spiking: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

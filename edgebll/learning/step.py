@@ -136,7 +136,7 @@ class BlockStep:
             ran = self._run(parts, self.precision.taken(x), state, came, opened)
             output = ran.a.detach()
             feedback = objective.renew_feedback({name: state[name] for name in self._feedback}, output, y)
-            loss, terms = objective.loss(self.precision.head(head), feedback, ran.a, y)
+            loss, terms = objective.loss(self.precision.head(head), feedback, ran.seen, y)
             gradients = taker.gradients(self.precision.scaled(loss, state), [*leaves.values(), *ran.taught.values()])
         with torch.no_grad():
             named = self.precision.unscaled(named_gradients(self.name, leaves, gradients[: len(leaves)]), state)

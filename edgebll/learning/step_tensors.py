@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,11 +45,18 @@ class ForwardPass:
         a: the block's output (B, ...) in float32, with its gradient behind it.
         taught: tensors that gradients of the loss are wanted of besides the block's own, by the name `_send` has for them.
         kept: further tensors for `_send`, by name.
+        judged: what the objective's loss sees in the place of a; None for a itself.
     """
 
     a: Tensor
     taught: Mapping[str, Tensor] = field(default_factory=dict)
     kept: Mapping[str, Tensor] = field(default_factory=dict)
+    judged: Any = None
+
+    @property
+    def seen(self) -> Any:
+        """What the objective's loss sees."""
+        return self.a if self.judged is None else self.judged
 
 
 def zeros(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:

@@ -7,14 +7,15 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from support.rules import VARIANTS, agents, check_rule
+from support.rules import DENSE, VARIANTS, agents, check_rule
 from support.slow import slow_after
 
 from edgebll_firmware_host.inventory import Cluster
 
 #: The first rule on convolutions, and one of each kind of stream on dense blocks: the other cases are slow.
 QUICK = [("bll", "resnet8"), *((rule, "mlp") for rule in ("bll", "infopro", "backlink", "auglocal"))]
-CASES = slow_after(len(QUICK), sorted(product(VARIANTS, ("mlp", "resnet8")), key=lambda case: case not in QUICK))
+DENSE_CASES = (case for case in product(VARIANTS, ("mlp", "resnet8")) if VARIANTS[case[0]][0] in DENSE)
+CASES = slow_after(len(QUICK), sorted(DENSE_CASES, key=lambda case: case not in QUICK))
 
 
 @pytest.fixture(scope="module")

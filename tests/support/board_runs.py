@@ -11,6 +11,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.sequential import run_sequential
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.spec.time_chunks import RESET, chunk_of, reset_at
 from edgebll.kernel.state.block_state import Array
 from edgebll.kernel.state.block_state import State as BlockState
 from edgebll.kernel.wire import EVAL, SNAPSHOT, TRAIN, State, Token
@@ -32,7 +33,7 @@ def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) 
     With `start`, what comes after so many training steps and the SNAPSHOT right behind them, as `edgebll.data.token_stream`
     does it.
     """
-    step = 0
+    step, spec = 0, bundle.manifest.blocks[0]
     trained = [index for index, kind in enumerate(kinds) if kind == TRAIN]
     first = trained[start - 1] + 1 if start else 0
     first += bool(start) and kinds[first] == SNAPSHOT
@@ -41,9 +42,12 @@ def make_tokens(bundle: Bundle, kinds: Sequence[str], run: str, start: int = 0) 
             step += kind == TRAIN
             continue
         x, y = make_batch(bundle, sequence)
+        told = {"lr": min(0.05, 4.0 / x[0].size)}  # wide blocks diverge at more
+        if kind == TRAIN and spec.chunks > 1:
+            x = np.ascontiguousarray(chunk_of(x, step, spec.chunks, static=spec.static))
+            told[RESET] = reset_at(step, spec.chunks)
         tensors: dict[str, Array] = {"x": x, "y": np.ascontiguousarray(y)} if kind in (TRAIN, EVAL) else {}
-        lr = min(0.05, 4.0 / x[0].size)  # wide blocks diverge at more
-        yield Token(run, "block0", kind, sequence - first, step, len(x), {"lr": lr}, tensors=tensors)
+        yield Token(run, "block0", kind, sequence - first, step, len(x), told, tensors=tensors)
         step += kind == TRAIN
 
 

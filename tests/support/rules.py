@@ -17,12 +17,15 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from support.board_runs import run_alone, run_over
 from support.direct_host import agent_process
 
+#: Rules that train networks without spikes.
+DENSE = {name: rule for name, rule in RULES.items() if not rule.spiking}
 #: Rules, with options where one has variants that differ in their graphs.
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in RULES},
     "greedy, conv": ("greedy", {"classifier": "conv"}),
     "bll, chained": ("bll", {"feedback": "chain"}),
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
+    "decolle, in chunks": ("decolle", {"chunk": 2}),
     "backlink, no waiting": ("backlink", {"lag": 1, "length": 2}),
 }
 #: Forms of BLL, which together have each target, scale, schedule, head and term.

@@ -19,7 +19,7 @@ from edgebll.learning.rule_catalogue import BATCH_SIZE, streams_of
 from support.rules import NETWORKS, VARIANTS, agents, check_rule
 
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "rules.md"
-YES, ONE_BLOCK, REFUSED, FAILED = "yes", "one block", "no", "fails"
+YES, ONE_BLOCK, SPIKES, REFUSED, FAILED = "yes", "one block", "spikes", "no", "fails"
 _INTRO = """# Rules and networks
 
 Every cell was tried on a small form of the network, with batches of 16: the network in four blocks is exported, ten steps of
@@ -46,6 +46,8 @@ gradient reaches; and the authors' repository, byin-cwi/SLL, could not be had. A
 _ONE_BLOCK_NOTE = (
     "one block: the error of these rules crosses the whole network, which cannot be cut then, and runs on one board."
 )
+_SPIKES_NOTE = "spikes: these rules train spiking networks alone, and say so."
+_CELL_NOTES = (_ONE_BLOCK_NOTE, "", _SPIKES_NOTE)
 
 
 def read_rows(text: str) -> dict[str, list[str]]:
@@ -61,7 +63,7 @@ def traffic() -> list[str]:
     lines = [*_TRAFFIC.splitlines(), "", "| rule | forward | backward | steps late |", "|---|---|---|---|"]
     for variant, (name, options) in VARIANTS.items():
         rule = make_rule(name, **options)
-        if rule.one_block:
+        if rule.one_block or rule.spiking:
             continue
         streams = streams_of(rule, network)
         if len(streams.edges) == len(network.blocks) and variant != "bll":
@@ -82,6 +84,8 @@ def _try(variant: str, network: str, clusters: dict, folder: Path) -> tuple[str,
     try:
         check_rule(variant, network, clusters, folder)
     except ConfigError as error:
+        if make_rule(name, **options).spiking and "trains spiking networks" in str(error):
+            return SPIKES, ""
         return REFUSED, f"{REFUSED}: {variant} on {network}: {error}"
     except (AssertionError, EdgebllError) as error:
         print(f"{variant} on {network}: {error}", flush=True)
@@ -92,7 +96,19 @@ def _try(variant: str, network: str, clusters: dict, folder: Path) -> tuple[str,
 def _page(rows: dict[str, list[str]], notes: list[str]) -> str:
     table = ["| rule | " + " | ".join(NETWORKS) + " |", "|---" * (len(NETWORKS) + 1) + "|"]
     table += [f"| {variant} | {' | '.join(rows[variant])} |" for variant in VARIANTS if variant in rows]
-    return "\n".join([_INTRO, *table, "", _ONE_BLOCK_NOTE, *(f"\n{note}" for note in notes), "", *traffic(), "", _NOT_BUILT])
+    return "\n".join(
+        [
+            _INTRO,
+            *table,
+            "",
+            *_CELL_NOTES,
+            *(f"\n{note}" for note in notes),
+            "",
+            *traffic(),
+            "",
+            _NOT_BUILT,
+        ]
+    )
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from edgebll.learning.rules.auglocal import AugLocal
 from edgebll.learning.rules.backlink.rule import BackLink
 from edgebll.learning.rules.backprop import Backprop
 from edgebll.learning.rules.bll.rule import BLL
+from edgebll.learning.rules.decolle import Decolle
 from edgebll.learning.rules.dgl import DGL
 from edgebll.learning.rules.feedback_alignment import FeedbackAlignment
 from edgebll.learning.rules.greedy import Greedy
@@ -22,6 +23,7 @@ __all__ = [
     "AugLocal",
     "BackLink",
     "Backprop",
+    "Decolle",
     "FeedbackAlignment",
     "Greedy",
     "InfoPro",
@@ -32,5 +34,5 @@ __all__ = [
 
 RULES: dict[str, type[Rule]] = {
     rule.name: rule
-    for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, MAN, InfoPro, BackLink, Backprop, FeedbackAlignment)
+    for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, MAN, InfoPro, BackLink, Backprop, FeedbackAlignment, Decolle)
 }

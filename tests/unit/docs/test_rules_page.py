@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from support.rules import NETWORKS, VARIANTS
-from support.rules_table import ONE_BLOCK, PATH, REFUSED, YES, read_rows, traffic
+from support.rules_table import ONE_BLOCK, PATH, REFUSED, SPIKES, YES, read_rows, traffic
 
 from edgebll.learning import make_rule
 from edgebll.learning.networks import NETWORKS as SHIPPED
@@ -20,7 +20,8 @@ def test_every_rule_was_tried_on_every_network() -> None:
     for variant, cells in rows.items():
         name, options = VARIANTS[variant]
         assert len(cells) == len(NETWORKS)
-        assert set(cells) <= ({ONE_BLOCK} if make_rule(name, **options).one_block else {YES, REFUSED})
+        rule = make_rule(name, **options)
+        assert set(cells) <= ({ONE_BLOCK} if rule.one_block else {YES, REFUSED, *({SPIKES} if rule.spiking else ())})
         for network, cell in zip(NETWORKS, cells, strict=True):
             assert (f"no: {variant} on {network}: " in text) == (cell == REFUSED)
 

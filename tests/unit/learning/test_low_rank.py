@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.rules import DENSE
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.fine_tuning import FineTuning
 from edgebll.kernel.state.network_tensors import network_tensors
-from edgebll.learning import BLL, RULES, SGD, BlockStep, fine_tuned, make_rule, make_steps
+from edgebll.learning import BLL, SGD, BlockStep, fine_tuned, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
 
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
@@ -96,7 +97,7 @@ def test_the_head_trains_itself_where_it_is_asked_for() -> None:
     assert not [name for name in own if name.startswith("net.1.lora")]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", DENSE)
 def test_every_rule_trains_the_corrections(rule: str) -> None:
     """One step in the last block and in all the others moves B, and a second one A, which B = 0 had no gradient for."""
     made = make_rule(rule)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 from support.networks import small_network
+from support.rules import DENSE
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning import RULES, BlockPlace, SideStreams, make_optimizer, make_rule, make_steps
+from edgebll.learning import BlockPlace, SideStreams, make_optimizer, make_rule, make_steps
 from edgebll.learning.objective import cross_entropy
 from edgebll.learning.per_position import PerPosition
 from edgebll.learning.rule import objective_of
@@ -18,7 +19,7 @@ from edgebll.learning.rule import objective_of
 PLACE = BlockPlace(0, 2, (4, 6), 3, positions=4)
 #: Rules that no sequence has what they need for.
 IMAGES = ("infopro",)
-LOCAL = [name for name, rule in RULES.items() if not (rule.one_block or rule.whole_sequences) and name not in IMAGES]
+LOCAL = [name for name, rule in DENSE.items() if not (rule.one_block or rule.whole_sequences) and name not in IMAGES]
 
 
 def _labels(*shape: int) -> Tensor:
@@ -75,7 +76,7 @@ def test_the_task_loss_is_the_mean_over_positions() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name not in IMAGES])
+@pytest.mark.parametrize("name", [name for name in DENSE if name not in IMAGES])
 def test_every_rule_trains_the_transformer(name: str) -> None:
     rule = make_rule(name)
     network = small_network("transformer", split="6" if rule.one_block else "2,2,2")

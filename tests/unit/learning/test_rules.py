@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 from support import naive
+from support.rules import DENSE
 
 from edgebll.data import batch_order, load_dataset
 from edgebll.kernel.spec.edge_check import is_chain
-from edgebll.learning import RULES, SGD, BlockStep, SideStreams, make_rule, make_steps
+from edgebll.learning import SGD, BlockStep, SideStreams, make_rule, make_steps
 from edgebll.learning.networks import make_network
 
 #: Rules with side streams.
 MORE = ("man", "infopro", "backlink")
-LOCAL = [name for name, rule in RULES.items() if not rule.one_block]
+LOCAL = [name for name, rule in DENSE.items() if not rule.one_block]
 
 
 def steps_of(rule: str, network: str = "mlp", blocks: int = 3, shape: tuple[int, ...] = (1, 8, 8)) -> list[BlockStep]:
@@ -48,7 +49,7 @@ def test_the_last_block_has_the_task_loss_alone(rule: str) -> None:
     assert {name.split(".")[0] for name in last.initial_state()} == {"net", "momentum"} | lends
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", DENSE)
 def test_the_chain_runs_forward(rule: str) -> None:
     """All rules need activations and labels; most need no more."""
     names = [step.name for step in steps_of(rule)]
@@ -62,7 +63,7 @@ def test_the_chain_runs_forward(rule: str) -> None:
 
 
 @pytest.mark.parametrize("network", ["mlp", "resnet8"])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", DENSE)
 def test_it_learns_digits(rule: str, network: str) -> None:
     """Two passes, three blocks: above 90 %."""
     data, test = (load_dataset("digits", split) for split in ("train", "test"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support.rules import DENSE
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.side_inputs import carrying, read_by
 from edgebll.learning import SGD, SideStreams, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork
-from edgebll.learning.rules import RULES
 from edgebll.learning.step_tensors import scalar_tensors
 
 BATCH = 6
@@ -42,7 +42,7 @@ class Whole(nn.Module):
 def network(rule: str) -> BlockNetwork:
     torch.manual_seed(0)
     last = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
-    blocks: list[nn.Module] = [Whole()] if RULES[rule].one_block else [Reads(1), Reads(8), last]
+    blocks: list[nn.Module] = [Whole()] if DENSE[rule].one_block else [Reads(1), Reads(8), last]
     return BlockNetwork(blocks, num_classes=3, input_shape=(1, 8, 8), side_inputs={"readings": (5,)})
 
 
@@ -60,7 +60,7 @@ def test_the_others_say_why_they_cannot(name: str) -> None:
         make_steps(network(name), make_rule(name), SGD(lr=0.1), batch_size=BATCH)
 
 
-@pytest.mark.parametrize("name", sorted({*RULES} - {*REFUSED}))
+@pytest.mark.parametrize("name", sorted({*DENSE} - {*REFUSED}))
 def test_what_reads_a_side_input_learns_from_it(name: str) -> None:
     rule, made = make_rule(name), network(name)
     steps = make_steps(made, rule, SGD(lr=0.1), batch_size=BATCH)

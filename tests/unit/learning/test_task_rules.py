@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 from support.documents import Document
+from support.rules import DENSE
 from torch import nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.tasks import TASKS
-from edgebll.learning import RULES, SGD, make_rule, make_steps
+from edgebll.learning import SGD, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.networks.block_network import Unit
 
 #: Row of the page -> rule and options.
 VARIANTS = {
-    **{name: (name, {}) for name in RULES},
+    **{name: (name, {}) for name in DENSE},
     "bll, chained": ("bll", {"feedback": "chain"}),
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
 }

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.rules import DENSE
 from torch import Tensor, nn
 
-from edgebll.learning import RULES, SGD, make_rule, make_steps
+from edgebll.learning import SGD, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork, Inputs
 from edgebll_export.bundles.golden_vectors import StepRecord, eager_records
 
@@ -41,7 +42,7 @@ def _records(rule: str, inputs: Inputs) -> list[list[StepRecord]]:
     return list(eager_records(steps, states, edges, 4, 0.1, inputs=network.inputs))
 
 
-@pytest.mark.parametrize("rule", [name for name in RULES if name != "auglocal"])  # which needs networks of units
+@pytest.mark.parametrize("rule", [name for name in DENSE if name != "auglocal"])  # which needs networks of units
 def test_bytes_and_numbers_give_the_same_bits(rule: str) -> None:
     pixels = torch.randint(0, 256, (9, *SHAPE), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     whole = _records(rule, Inputs(SHAPE, "uint8", examples=pixels))

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from support.rules import DENSE
 
 from edgebll.data import load_dataset
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.runs.run_folder import open_run
-from edgebll.learning import RULES, make_rule
+from edgebll.learning import make_rule
 from edgebll.learning.training import Listener, TrainConfig, compiled, load_run, resume, train
 from edgebll.learning.training import training_loop as loop
 from edgebll.learning.training.checkpoint import digest
@@ -210,7 +211,7 @@ def test_a_gpu_learns_what_the_processor_does(tmp_path: Path, precision: str, co
 
 
 @NEEDS_GPU
-@pytest.mark.parametrize("rule", [name for name in RULES if name != "fa"])
+@pytest.mark.parametrize("rule", [name for name in DENSE if name != "fa"])
 def test_every_rule_takes_the_steps_of_the_processor_on_a_gpu(tmp_path: Path, rule: str) -> None:
     one_block = make_rule(rule).one_block
     config = replace(QUICK, rule=rule, blocks=1 if one_block else 3, epochs=1, lr=0.01)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from support.rules import DENSE
 
-from edgebll.learning import RULES, SGD, make_rule, make_steps
+from edgebll.learning import SGD, make_rule, make_steps
 from edgebll.learning import precision as precisions
 from edgebll.learning.networks import make_network
 from edgebll.learning.training.gpu_info import describe_gpu, driver_version
@@ -21,7 +22,7 @@ HAS_GPU = torch.cuda.is_available()
 
 @pytest.mark.parametrize(
     ("rule", "network"),
-    [(r, n) for r in RULES for n in ("resnet8", "alexnet", "transformer") if (r, n) != ("infopro", "transformer")],
+    [(r, n) for r in DENSE for n in ("resnet8", "alexnet", "transformer") if (r, n) != ("infopro", "transformer")],
 )
 def test_no_step_makes_tensors_on_another_device(rule: str, network: str) -> None:
     """On tensors of the device "meta", which have no values: one made on the processor beside them would raise."""

@@ -1,0 +1,1 @@
+"""Learning over time as it passes: neurons' state and eligibility traces carried from step to step."""

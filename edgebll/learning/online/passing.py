@@ -1,0 +1,138 @@
+"""A layer's way through the time steps of a chunk, with gradients that stay within a time step.
+
+It is gone twice. First without gradients: neurons one step after another, from what is carried here to what is carried on. Then
+all steps at once: each from the state that it had, on its current with the layer's trace attached. So only what a neuron
+remembers is unrolled over time, and the backward pass is one product a layer, however long the chunk is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from edgebll.learning.online.layers import OnlineLayer
+from edgebll.learning.online.traces import advanced, attached, currents
+
+#: Names of what a layer carries besides its neurons' own state: stages of the filters of its input, of a constant 1 and of its
+#: own spikes of the step before.
+INPUT, ONE, OWN = "input", "one", "own"
+#: Of recurrent neurons: their spikes of the step before.
+SPIKES = "z"
+Carried = dict[str, Tensor]
+
+
+def filters_at_rest(layer: OnlineLayer, x: Tensor) -> Carried:
+    """The filters of a layer's input before the first step of a sample: zeros.
+
+    Args:
+        layer: it.
+        x: an input of one time step (B, ...), or of a static layer the sample.
+    """
+    filters = range(len(layer.decays))
+    ones = {f"{ONE}{stage}": x.new_zeros(()) for stage in filters}
+    return ones if layer.static else {**ones, **{f"{INPUT}{stage}": torch.zeros_like(x) for stage in filters}}
+
+
+def neurons_at_rest(layer: OnlineLayer, current: Tensor) -> Carried:
+    """A layer's neurons before the first step of a sample: zeros.
+
+    Args:
+        layer: it.
+        current: one that it drives its neurons with (B, ...).
+    """
+    state = dict(layer.neuron.initial(current))
+    if layer.recurrent is None:
+        return state
+    own = {f"{OWN}{stage}": torch.zeros_like(current) for stage in range(len(layer.decays))}
+    return {**state, **own, SPIKES: torch.zeros_like(current)}
+
+
+def passed(layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+    """All time steps of a chunk of a layer.
+
+    Args:
+        layer: it.
+        x: (B, N, ...); of a static layer (B, ...).
+        steps: N.
+        carried: what is carried here from the chunk before; None for a state of rest.
+
+    Returns:
+        What comes out (B, N, ...), with the gradient of each time step behind it; and what is carried on.
+    """
+    starting = carried or filters_at_rest(layer, x if layer.static else x[:, 0])
+    traces, ones, filters = _filtered(layer, x, steps, starting)
+    if layer.static:
+        value, carrier = currents(layer, x, x)
+        value, carrier = (part.unsqueeze(1).expand(-1, steps, *part.shape[1:]) for part in (value, carrier))
+    else:
+        value, carrier = currents(layer, x.flatten(0, 1), (traces / _over(ones, traces)).flatten(0, 1))
+        value, carrier = (part.reshape(len(x), steps, *part.shape[1:]) for part in (value, carrier))
+    carrier = carrier * _over(ones, carrier)
+    with torch.no_grad():
+        starting = carried or neurons_at_rest(layer, value[:, 0])
+        states, current, own, neurons = _stepped(layer, value, starting)
+    if layer.recurrent is not None:
+        again = layer.recurrent((own / _over(ones, own)).flatten(0, 1)).reshape(own.shape)
+        carrier = carrier + again * _over(ones, own)
+    _, out = layer.neuron.step(
+        {name: of.flatten(0, 1) for name, of in states.items()}, attached(current, carrier).flatten(0, 1)
+    )
+    return out.reshape(current.shape), {**filters, **neurons}
+
+
+def _filtered(layer: OnlineLayer, x: Tensor, steps: int, carried: Carried) -> tuple[Tensor, Tensor, Carried]:
+    """Traces of the input (B, N, ...) and of a constant 1 (N,), and what is carried on of them."""
+    decays = layer.decays
+    with torch.no_grad():
+        inside, one = (_stages(carried, name, len(decays)) for name in (INPUT, ONE))
+        traces, ones = list[Tensor](), list[Tensor]()
+        for step in range(steps):
+            one = advanced(one, decays, 1.0)
+            ones.append(one[-1])
+            if not layer.static:
+                inside = advanced(inside, decays, x[:, step])
+                traces.append(inside[-1])
+        after = {f"{ONE}{stage}": value for stage, value in enumerate(one)}
+        after |= {f"{INPUT}{stage}": value for stage, value in enumerate(inside)}
+        return (torch.stack(traces, 1) if traces else x), torch.stack(ones), after
+
+
+def _stepped(layer: OnlineLayer, value: Tensor, carried: Carried) -> tuple[Carried, Tensor, Tensor, Carried]:
+    """The neurons one step after another.
+
+    Args:
+        layer: whose neurons.
+        value: what the layer's weights make of its input (B, N, ...).
+        carried: here.
+
+    Returns:
+        Before each step the neurons' state by name (B, N, ...); the current and the trace of the layer's own spikes in each,
+        the latter empty without recurrent connections; and what is carried on.
+    """
+    names, decays = layer.neuron.initial(value[:, 0]).keys(), layer.decays
+    state = {name: carried[name] for name in names}
+    own, spikes = _stages(carried, OWN, len(decays)), carried.get(SPIKES)
+    before, given, traces = list[Carried](), list[Tensor](), list[Tensor]()
+    for current in value.unbind(1):
+        if layer.recurrent is not None and spikes is not None:
+            own = advanced(own, decays, spikes)
+            traces.append(own[-1])
+            current = current + layer.recurrent(spikes)
+        before.append(state)
+        given.append(current)
+        state, out = layer.neuron.step(state, current)
+        spikes = out
+    states = {name: torch.stack([one[name] for one in before], 1) for name in names}
+    after = {**state, **{f"{OWN}{stage}": trace for stage, trace in enumerate(own)}}
+    if layer.recurrent is not None and spikes is not None:
+        after[SPIKES] = spikes
+    return states, torch.stack(given, 1), torch.stack(traces, 1) if traces else value, after
+
+
+def _stages(carried: Carried, name: str, count: int) -> list[Tensor]:
+    return [carried[f"{name}{stage}"] for stage in range(count) if f"{name}{stage}" in carried]
+
+
+def _over(ones: Tensor, like: Tensor) -> Tensor:
+    """The trace of a constant 1 (N,), to be multiplied with (B, N, ...)."""
+    return ones.reshape(1, -1, *[1] * (like.ndim - 2))

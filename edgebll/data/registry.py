@@ -18,6 +18,7 @@ from edgebll.data.own.byte_text import PREFIX, is_bytes, settled_bytes
 from edgebll.data.own.code_data import is_code, named_code
 from edgebll.data.own.data_kinds import check_no_options, files_left_out, prepared_alike, read_own_data
 from edgebll.data.own.data_options import written
+from edgebll.data.own.tonic_data import is_tonic
 from edgebll.data.sampling import UNIFORM, with_weights
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import reference_of
@@ -117,7 +118,7 @@ def as_spikes(name: str, parts: Mapping[str, Dataset], spikes: SpikeOptions, tel
 def is_own(name: str) -> bool:
     """Whether a name is the path of own data; what comes with edgebll goes before a file of the same name."""
     return name not in DATASETS and (
-        os.sep in name or Path(name).suffix != "" or Path(name).exists() or is_bytes(name) or is_code(name)
+        os.sep in name or Path(name).suffix != "" or Path(name).exists() or is_bytes(name) or is_tonic(name) or is_code(name)
     )
 
 
@@ -127,6 +128,8 @@ def settled_name(name: str) -> str:
         return name
     if name.startswith(PREFIX):
         return settled_bytes(name)
+    if is_tonic(name):
+        return name
     return reference_of(name) if is_code(name) else str(Path(name).absolute())
 
 

@@ -15,6 +15,7 @@ from edgebll.data.own.python_samples import WORDS, digest_arrays, gathered
 from edgebll.data.own.record_data import RecordSplits, splits_of
 from edgebll.data.own.sample_inputs import check_inputs
 from edgebll.data.own.sample_pool import SamplePool
+from edgebll.data.own.tonic_data import is_tonic
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.own_code import CodeOrigin, check_defined, known_names, make, resolve
 from edgebll.kernel.support.plain_dataclasses import PlainError, from_plain, to_plain
@@ -38,7 +39,7 @@ class CodeOptions(ArrayOptions):
 
 def is_code(name: str) -> bool:
     """Whether a name is that of code, or one that an installed package offers."""
-    return (":" in name and not is_bytes(name) and not Path(name).exists()) or (
+    return (":" in name and not is_bytes(name) and not is_tonic(name) and not Path(name).exists()) or (
         name.isidentifier() and name in known_names(_KIND, {})
     )
 

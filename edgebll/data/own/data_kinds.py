@@ -21,6 +21,8 @@ from edgebll.data.own.nir_data import NIR_DATA, is_nir_folder, read_nir_folder
 from edgebll.data.own.record_data import RECORD, RecordOptions, RecordSplits, is_record, read_record
 from edgebll.data.own.sample_pool import DataSplits, SamplePool, split_pool
 from edgebll.data.own.spike_trains import TrainOptions
+from edgebll.data.own.tonic_data import PREFIX as TONIC_PREFIX
+from edgebll.data.own.tonic_data import TONIC, is_tonic, read_tonic
 from edgebll.kernel.errors import ConfigError, DataError, EdgebllError
 
 Tell = Callable[[str], None]
@@ -53,10 +55,11 @@ OF_CODE = DataKind(
 _NUMBERS = {RECORD, ARRAYS, TABLE, CODE}
 _NORMALIZED = ("normalize", "mean", "std", "ignore_index")
 #: Kinds whose samples are spikes.
-SPIKES = (EVENTS, TRIALS, NIR_DATA, HEIDELBERG)
+SPIKES = (EVENTS, TRIALS, NIR_DATA, HEIDELBERG, TONIC)
 #: In the order in which a path is tried.
 KINDS: tuple[DataKind, ...] = (
     DataKind(BYTES, f"a .txt file, or {PREFIX}PATH of any file or folder, as text", is_bytes, ByteOptions, read_bytes),
+    DataKind(TONIC, f"{TONIC_PREFIX}NAME of a data set of tonic", is_tonic, EventOptions, read_tonic),
     DataKind(RECORD, "a record of a live source", is_record, RecordOptions, read_record),
     DataKind(ARRAYS, "an .npz file or a folder of x.npy and y.npy", is_array_file, ArrayOptions, read_array_file),
     DataKind(TABLE, "a .csv file or a folder with train.csv and test.csv", is_table, TableOptions, read_table),
@@ -84,7 +87,7 @@ def kind_of(path: Path) -> DataKind:
     if OF_CODE.is_here(path):
         return OF_CODE
     try:
-        if not path.exists() and not is_record(path) and not is_bytes(path):
+        if not path.exists() and not is_record(path) and not is_bytes(path) and not is_tonic(path):
             raise DataError(f"there is no data set at {path}; give a folder or file that exists")
         for kind in KINDS:
             if kind.is_here(path):

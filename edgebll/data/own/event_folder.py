@@ -132,7 +132,7 @@ def event_pool(
         lambda file: as_rows(frames(read(file), options)[None], counts=options.counts)[0],
         (row_bytes(options.frame, counts=options.counts),),
         "uint8",
-        {**recipe, "sort": options.sort},
+        {**recipe, "sort": options.sort, "kind": options.kind},  # each kind has an order of its own
         lambda: tell(f"reading events of {len(found.files)} recordings of {found.folder}, once; they are kept for later"),
     )
     options = replace(options, decoded=decoded.sha256)

@@ -107,7 +107,7 @@ def train_pool(
     check_kept(str(found.folder), len(found.files), options.frame, counts=options.counts)
     options = replace(options, classes=found.classes, normalize=NO, digest=digest_files(found.folder, files))
     recipe = {"digest": options.digest, "read": _READ, "frame": options.frame, "units": options.units, "pool": options.pool}
-    recipe |= {"duration": options.duration, "counts": options.counts, "node": options.node}
+    recipe |= {"duration": options.duration, "counts": options.counts, "node": options.node, "kind": options.kind}
     decoded = decode_classes(
         found,
         lambda file: as_rows(train_frames(read(file), options)[None], counts=options.counts)[0],

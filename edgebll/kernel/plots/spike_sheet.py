@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from edgebll.kernel.plots.style import COLOURS, save_figure
 
-#: So many samples are drawn at most, in rows of eight.
-SPIKE_SAMPLES, _COLUMNS = 16, 8
+#: So many samples are drawn at most, in one row.
+SPIKE_SAMPLES = 8
 _TITLE_CHARS = 16
 _DOT = 0.8
 
@@ -30,21 +30,18 @@ def draw_spikes(path: Path, spikes: npt.NDArray[Any], titles: Sequence[str]) -> 
     Raises:
         MissingExtraError: no matplotlib. StorageError: the disk refuses.
     """
-    pictured = spikes.ndim == 5
-    rows, parts = -(-len(spikes) // _COLUMNS), 2 if pictured else 1
+    parts = 2 if spikes.ndim == 5 else 1
 
     def draw(figure: Any) -> None:
-        for index, (sample, title) in enumerate(zip(spikes, titles, strict=True)):
-            row, column = divmod(index, _COLUMNS)
-            first = row * parts * _COLUMNS + column + 1
-            axes = figure.add_subplot(rows * parts, _COLUMNS, first)
+        for index, (sample, title) in enumerate(zip(spikes, titles, strict=True), 1):
+            axes = figure.add_subplot(parts, SPIKE_SAMPLES, index)
             axes.set_title(title[:_TITLE_CHARS], fontsize=7, fontweight="normal", loc="center")
-            if pictured:
+            if parts == 2:
                 _bare(axes).imshow(_added_up(sample), interpolation="nearest")
-                axes = figure.add_subplot(rows * parts, _COLUMNS, first + _COLUMNS)
+                axes = figure.add_subplot(parts, SPIKE_SAMPLES, index + SPIKE_SAMPLES)
             _draw_raster(_bare(axes), sample)
 
-    return save_figure(path, draw, (10.0, 1.35 * rows * parts))
+    return save_figure(path, draw, (10.0, 1.35 * parts))
 
 
 def _bare(axes: Any) -> Any:

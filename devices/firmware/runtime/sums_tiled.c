@@ -42,29 +42,35 @@ APART void four_neighbours(TILE)
     }
 }
 
-APART void eight_neighbours(TILE)
+/* Two fours that share what they share: the second begins `apart` lanes behind the first, which may be fewer than four. */
+APART void eight_neighbours(TILE, int32_t apart)
 {
     const int32_t way_a = p->loops.way_a, way_b = p->loops.way_b;
     EACH_GROUP(8) {
-        const float *a = edgebll_floats(p->shared), *b = lanes;
+        const float *a = edgebll_floats(p->shared), *b = lanes, *c;
+        float *second = to + apart * step;
         float s0 = -0.0f, s1 = -0.0f, s2 = -0.0f, s3 = -0.0f, s4 = -0.0f, s5 = -0.0f, s6 = -0.0f, s7 = -0.0f, v;
-        ALL_TERMS((v = *a, s0 = s0 + v * b[0], s1 = s1 + v * b[1], s2 = s2 + v * b[2], s3 = s3 + v * b[3], s4 = s4 + v * b[4],
-                       s5 = s5 + v * b[5], s6 = s6 + v * b[6], s7 = s7 + v * b[7], MOVE_TWO(way_a, way_b)),
+        ALL_TERMS((v = *a, c = b + apart, s0 = s0 + v * b[0], s1 = s1 + v * b[1], s2 = s2 + v * b[2], s3 = s3 + v * b[3], s4 = s4 + v * c[0],
+                       s5 = s5 + v * c[1], s6 = s6 + v * c[2], s7 = s7 + v * c[3], MOVE_TWO(way_a, way_b)),
                       MOVE_TWO(skip_a, skip_b));
         to[0] = s0, to[step] = s1, to[2 * step] = s2, to[3 * step] = s3;
-        to[4 * step] = s4, to[5 * step] = s5, to[6 * step] = s6, to[7 * step] = s7;
+        second[0] = s4, second[step] = s5, second[2 * step] = s6, second[3 * step] = s7;
     }
 }
 
+/* Groups of four or eight lanes, or one of up to eight neighbours. */
 static void tile(const struct edgebll_products *p, uint32_t size, const float *lanes, float *to, int32_t step, uint32_t groups)
 {
 #ifdef EDGEBLL_VECTORS
     if (size == 8) edgebll_vector_eights(p, lanes, to, step, groups);
-    else if (p->across == 1) edgebll_vector_fours(p, lanes, to, step, groups);
+    else if (p->across == 1) {
+        edgebll_vector_fours(p, lanes, to, step, groups);
+        if (size > 4) edgebll_vector_fours(p, lanes + (size - 4), to + (int32_t)(size - 4) * step, step, groups);
+    }
     else if (p->loops.way_a == 1 && p->loops.way_b == 1 && p->loops.count[2] > 4) edgebll_vector_lines(p, lanes, to, step, groups);
     else
 #endif
-    if (size == 8) eight_neighbours(p, lanes, to, step, groups);
+    if (size >= 5) eight_neighbours(p, lanes, to, step, groups, (int32_t)size - 4);
     else if (p->across == 1) four_neighbours(p, lanes, to, step, groups);
     else if (p->loops.way_a == 1 && p->loops.way_b == 1) four_in_line(p, lanes, to, step, groups);
     else four_anywhere(p, lanes, to, step, groups);
@@ -89,7 +95,7 @@ uint32_t edgebll_cost(uint32_t n, int32_t across)
 void edgebll_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
 {
     const float *lanes = edgebll_floats(p->lanes);
-    uint32_t size = p->across == 1 && n >= 8 ? 8 : 4;
+    uint32_t size = p->across == 1 ? 8 : 4, left;
     if (edgebll_has_integers(p)) edgebll_integer_sums(p, to, step, n);
     else if (p->terms <= 1) no_sums(p, to, step, n);
     else if (edgebll_can_slide(p->count, p->across, p->lanes_way[1])) edgebll_slide(p, to, step, n);
@@ -97,11 +103,12 @@ void edgebll_sums(const struct edgebll_products *p, float *to, int32_t step, uin
         for (; n != 0; n--, lanes += p->across, to += step) *to = edgebll_sum(p, lanes);
     } else {
         tile(p, size, lanes, to, step, n / size);
-        if (n % size == 0) return;
+        left = n % size;
+        if (left == 0) return;
         /* Some lanes are summed twice where the last do not fill a group: that is faster than one by one, and gives the same bits. */
-        if (n % size <= 4) size = 4;
-        n -= size;
-        tile(p, size, lanes + (int32_t)n * p->across, to + (int32_t)n * step, step, 1);
+        if (left < 4) left = 4;
+        n -= left;
+        tile(p, left, lanes + (int32_t)n * p->across, to + (int32_t)n * step, step, 1);
     }
 }
 

@@ -24,6 +24,7 @@ def test_the_page_works_as_it_stands(
         else:
             assert words[0] == "edgebll"
             call(*words[1:])
+    assert all(Path(name).stat().st_size for name in ("mine.nir", "first.nir", "coarse.nir"))
     assert Path("traces.npz").stat().st_size
     runpy.run_path("train.py")
     assert "[(20, 6), (4,)] 20" in capsys.readouterr().out

@@ -2,13 +2,15 @@
 
 A block output (B, T, ...) over T time steps becomes its mean (B, ...), the share of the steps in which each neuron spiked. So
 heads, feedback and every term of a rule that know features, maps or volumes train spiking blocks too. Gradients reach each
-time step alike.
+time step alike, unless the rule weighs them (`Rule.time_weights`): with falling weights a rate is what a trace of the spikes,
+filtered by an exponential, has left at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from edgebll.learning.objective import BlockPlace, Objective, Tensors
@@ -21,15 +23,19 @@ class RateReadout(Reshaped):
     Args:
         inner: the objective of rates.
         first: whether the block is the network's first one, whose input are samples; that of others has an axis of time.
+        weights: of the T time steps of its output; empty for the mean.
     """
 
-    def __init__(self, inner: Objective, first: bool) -> None:
+    def __init__(self, inner: Objective, first: bool, weights: tuple[float, ...] = ()) -> None:
         super().__init__(inner)
-        self.first = first
+        self.first, self.weights = first, weights
 
     def output(self, a: Tensor) -> Tensor:
         """(B, T, ...) to (B, ...)."""
-        return a.mean(1)
+        if not self.weights:
+            return a.mean(1)
+        weights = torch.tensor(self.weights, dtype=a.dtype, device=a.device)
+        return (a * weights.reshape(-1, *[1] * (a.dim() - 2))).sum(1)
 
     def given(self, received: Tensors, x: Tensor) -> Objective:
         """The objective of one step; of the input x, too, it sees the mean over time, but samples as they are."""

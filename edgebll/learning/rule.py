@@ -105,6 +105,14 @@ class Rule:
         """The objective of a block that is not the last one."""
         raise NotImplementedError
 
+    def time_weights(self, steps: int) -> tuple[float, ...]:
+        """How much each of T time steps of a spiking block's output counts in the rates that objectives see; empty: alike.
+
+        Args:
+            steps: T.
+        """
+        return ()
+
     def make_step(
         self, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
     ) -> BlockStep:
@@ -197,7 +205,7 @@ def objective_of(rule: Rule, place: BlockPlace) -> Objective:
         ConfigError: the rule does not fit the place, or the block's output has nothing for each position.
     """
     if place.time_steps and not place.is_last:
-        return RateReadout(objective_of(rule, at_rates(place)), place.index == 0)
+        return RateReadout(objective_of(rule, at_rates(place)), place.index == 0, rule.time_weights(place.time_steps))
     if rule.whole_sequences or (place.is_last and place.task.per_pixel):
         return rule.objective(place)
     if place.task.per_pixel:

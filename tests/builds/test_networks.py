@@ -34,10 +34,14 @@ CASES = [
     ("resnet18", "bll", "tensorrt-8.5", "float32"),
     ("resnet18", "bll", "tensorrt-10", "mixed"),
     ("byte-transformer", "bll", "tensorrt-8.5", "float32"),
+    pytest.param(("spiking-mlp", "bll", "tensorrt-8.5", "float32"), marks=pytest.mark.slow),
+    pytest.param(("spiking-conv", "greedy", "tensorrt-10", "mixed"), marks=pytest.mark.slow),
 ]
 #: Networks of another kind of samples: shape, classes and options.
 OTHERS: dict[str, dict[str, Any]] = {
     "byte-transformer": {"input_shape": (16, 256), "num_classes": 256, "outputs": (16, 256), "options": {"dim": 32}},
+    "spiking-mlp": {"input_shape": (6, 2, 8, 8), "num_classes": 10, "options": {"width": 32}},
+    "spiking-conv": {"input_shape": (4, 2, 8, 8), "num_classes": 10, "options": {"width": 4}},
 }
 
 

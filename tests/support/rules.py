@@ -41,7 +41,7 @@ BLL_FORMS: dict[str, tuple[str, dict[str, object]]] = {
 }
 #: Forms of rules that only spiking networks know.
 SPIKING_FORMS: dict[str, tuple[str, dict[str, object]]] = {
-    "bll, bernoulli": ("bll", {"latent": "bernoulli", "match": 0.1}),
+    "bll, bernoulli": ("bll", {"latent": "bernoulli", "match": 0.1, "trace": 3.0}),
     "bll, poisson": ("bll", {"latent": "poisson", "match": 0.1, "feedback": "lstsq", "pool": "none"}),
 }
 #: Small forms of the networks: options, shape of a sample, classes.

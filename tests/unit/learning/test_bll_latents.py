@@ -133,5 +133,6 @@ def test_what_does_not_go_together_is_refused(options: dict[str, str], words: st
 
 def test_blocks_without_spikes_are_refused() -> None:
     network = make_network("mlp", num_blocks=2, num_classes=3, input_shape=(4,), seed=1)
-    with pytest.raises(ConfigError, match=r"block0 gives no spikes over time; use a spiking network"):
-        make_steps(network, BLL(latent="bernoulli"), SGD(), batch_size=6)
+    for rule in (BLL(latent="bernoulli"), BLL(trace=3.0)):
+        with pytest.raises(ConfigError, match=r"block0 gives no spikes over time; use a spiking network"):
+            make_steps(network, rule, SGD(), batch_size=6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -48,6 +50,18 @@ def test_feedback_follows_the_mean_rates_of_a_class(name: str) -> None:
     left = torch.stack([rates[n] - means[:, n % 3] for n in range(6)])
     assert torch.allclose(metrics[0], 2.0 / 8.0 * left.square().sum(1).mean(), atol=1e-6)
     assert (new["net.0.0.layer.0.weight"] != state["net.0.0.layer.0.weight"]).any()
+
+
+def test_a_trace_counts_late_spikes_more() -> None:
+    """As a filter that runs over the spikes, e = e exp(-1 / tau) + s, over what it gives where every step has a spike."""
+    step, state, x, y = first_step("spiking-mlp", BLL(trace=2.0, feedback="lstsq", predict=0.0))
+    new, a, _, _ = step(state, x, y, LR)
+    trace, full = torch.zeros(6, 8), 0.0
+    for t in range(6):
+        trace, full = trace * math.exp(-0.5) + a[:, t], full * math.exp(-0.5) + 1.0
+    means = torch.stack([(trace[c] + trace[c + 3]) / 2 for c in range(3)], 1) / full
+    assert torch.allclose(new["feedback.weight"], means, atol=1e-6)
+    assert not torch.allclose(means[:, 0], a.mean(1)[[0, 3]].mean(0), atol=1e-3)
 
 
 def test_a_decoder_rebuilds_the_rates_of_a_later_block_s_input() -> None:

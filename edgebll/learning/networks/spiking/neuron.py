@@ -42,9 +42,17 @@ class TimeStepped(Protocol):
         """One time step."""
 
 
+def of_steps(x: Tensor) -> tuple[Tensor, ...]:
+    """The currents (B, ...) of each step of samples (B, T, ...); in float32 where layers compute in half precision.
+
+    A potential sums many small currents, of which half precision would lose the last ones.
+    """
+    return (x.float() if x.dtype in (torch.float16, torch.bfloat16) else x).unbind(1)
+
+
 def unrolled(stepped: TimeStepped, x: Tensor) -> Tensor:
     """All steps of samples (B, T, ...) from the state of rest: what comes out of each, (B, T, ...)."""
-    currents = x.unbind(1)
+    currents = of_steps(x)
     state, given = stepped.initial(currents[0]), []
     for current in currents:
         state, out = stepped.step(state, current)
@@ -200,7 +208,7 @@ class SpikingNeuron(Neuron):
         """
         if self.refractory or self.hears_itself:
             return unrolled(self, x)
-        currents = x.unbind(1)
+        currents = of_steps(x)
         state, above = self.initial(currents[0]), []
         for current in currents:
             rest, v, threshold = self.integrate(state, current)

@@ -41,7 +41,7 @@ _WITH_SPIKES = {
 }
 _NOT_NEGATIVE = (
     *("match", "match_growth", "predict", "predict_growth", "decorrelate", "ridge", "entropy", "spread"),
-    *("decorrelate_channels", "reconstruct", "reconstruct_decay", "match_steps", "target_seed"),
+    *("decorrelate_channels", "reconstruct", "reconstruct_decay", "match_steps", "target_seed", "trace"),
 )
 
 
@@ -128,11 +128,15 @@ def check_place(rule: BLL, place: BlockPlace, input_dtype: str) -> None:
         place: of the block in its network, before positions or axes are folded.
         input_dtype: of the block's input.
     """
-    if rule.latent in SPIKES and not place.time_steps:
-        raise ConfigError(
-            f"bll's latent={rule.latent} is of firing rates, but block{place.index} gives no spikes over time; use a spiking "
-            "network, e.g. spiking-mlp, or latent=gaussian"
-        )
+    for asked, option, without in (
+        (rule.latent in SPIKES, f"latent={rule.latent}", "latent=gaussian"),
+        (rule.trace > 0, f"trace={rule.trace:g}", "trace=0"),
+    ):
+        if asked and not place.time_steps:
+            raise ConfigError(
+                f"bll's {option} is of firing rates, but block{place.index} gives no spikes over time; use a spiking network, "
+                f"e.g. spiking-mlp, or {without}"
+            )
     positions = f"each of {place.positions} positions is a sample with a label"
     if rule.head == "auglocal" and (place.positions or len(place.output_shape) > 1 + MAX_AXES):
         why = positions if place.positions else f"block{place.index} gives {len(place.output_shape)} axes"

@@ -25,6 +25,7 @@ docs/reference/bll-forms.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -61,6 +62,8 @@ class BLL(Rule):
         match_schedule: "constant", "decaying" (from twice that weight to 0) or "growing" (from 0 to twice).
         match_steps: training steps that the schedule runs over; then it stays. With 0 it runs as the learning rate falls.
         sigma: s, the standard deviation of alpha and beta.
+        trace: time constant, in time steps, of the trace that stands for the rate of a spiking block's neurons, so that late
+            spikes count more; with 0 all count alike.
         latent: what a block's latent variables are: "gaussian", or of spiking blocks "bernoulli" (whether a neuron spikes in a
             time step) or "poisson" (how often): then L_match is another, without sigma, see `latent`.
         variance: "fixed" (s^2) or "learned": the variance of each feature around its target, from s^2 on; s no longer counts.
@@ -118,6 +121,7 @@ class BLL(Rule):
     match_steps: int = 0
     variance: str = "fixed"
     latent: str = "gaussian"
+    trace: float = 0.0
     head: str = "linear"
     aux_depth: int = 2
     predict_growth: float = 0.0
@@ -159,6 +163,13 @@ class BLL(Rule):
         if not place.is_last:
             check_place(self, place, network.inputs_of(index).dtype)
         return super().make_step(network, index, optimizer, batch_size, precision)
+
+    def time_weights(self, steps: int) -> tuple[float, ...]:
+        """lambda^(T - t) over their sum, t = 1..T, lambda = exp(-1 / trace)."""
+        if not self.trace:
+            return ()
+        left = [math.exp((t - steps + 1) / self.trace) for t in range(steps)]
+        return tuple(value / sum(left) for value in left)
 
     def local_objective(self, place: BlockPlace) -> Objective:
         """The BLL loss."""

@@ -101,6 +101,12 @@ def test_another_step_of_time_is_another_discretisation() -> None:
     assert not torch.equal(fine, cls(**given)(currents().detach()))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("neuron", [LIF(tau=5e-3, v_threshold=0.4), LI(tau=5e-3)])
+def test_potentials_are_float32_whatever_layers_compute_in(neuron: Neuron) -> None:
+    x = currents().detach().bfloat16()
+    assert torch.equal(neuron(x), neuron(x.float()))
+
+
 def test_a_step_at_the_threshold_is_no_spike() -> None:
     """NIR says v > v_threshold."""
     assert spike(torch.tensor([-1e-7, 0.0, 1e-7]), Surrogate()).tolist() == [0.0, 0.0, 1.0]

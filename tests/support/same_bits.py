@@ -27,10 +27,26 @@ def equal_bits(one: bytearray, other: bytearray) -> bool:
 
 
 def assert_same_bits(
-    plan: GraphPlan, seed: int, *, flags: tuple[str, ...] = (), times: int = 1, changes_nothing: bool = False
+    plan: GraphPlan,
+    seed: int,
+    *,
+    flags: tuple[str, ...] = (),
+    times: int = 1,
+    changes_nothing: bool = False,
+    state: bytearray | None = None,
 ) -> None:
-    """Both change the memory, and in the same way."""
-    state, arena = random_memory(plan, seed)
+    """Both change the memory, and in the same way.
+
+    Args:
+        plan: what to run.
+        seed: of the memory.
+        flags: for the compiler. Default: none.
+        times: runs, one after another. Default: 1.
+        changes_nothing: whether memory may stay as it is. Default: no.
+        state: another state than that of the seed. Default: none.
+    """
+    random_state, arena = random_memory(plan, seed)
+    state = random_state if state is None else state
     c_state, c_arena = bytearray(state), bytearray(arena)
     before = bytes(state + arena)
     assert run_in_c(encode(plan), c_state, c_arena, flags=flags, times=times) == (0, 0)

@@ -30,6 +30,7 @@ Int8Option = Annotated[
     bool,
     typer.Option("--int8", help="Also run plans that compute with integers: of `edgebll quantize`, and of training in int8."),
 ]
+SparseOption = Annotated[bool, typer.Option("--sparse", help="Skip inputs that are zero, as spikes mostly are: the same bits.")]
 BaudOption = Annotated[int, typer.Option(help="Speed of the serial line, at most 2000000 bits a second.")]
 
 
@@ -60,17 +61,18 @@ def build(
     baud: BaudOption = 115200,
     profile: ProfileOption = "exact",
     int8: Int8Option = False,
+    sparse: SparseOption = False,
     json: JsonOption = False,
 ) -> None:
     """Compile the firmware, which trains blocks of any bundle; exit code 10 where the compiler is not installed."""
     from edgebll_devices.microcontroller import firmware_build
     from edgebll_devices.microcontroller.firmware_boards import find_board
 
-    made = firmware_build.build(find_board(board), out, _options(ram, flash, baud, profile, int8))
+    made = firmware_build.build(find_board(board), out, _options(ram, flash, baud, profile, int8, sparse))
     if json:
         sizes = {"flash_bytes": made.flash_bytes, "ram_bytes": made.ram_bytes, "pool_bytes": made.pool_bytes}
         paths = {"path": str(made.path), "image": str(made.image) if made.image is not None else None}
-        print_json({**paths, "profile": profile, "int8": int8, **sizes})
+        print_json({**paths, "profile": profile, "int8": int8, "sparse": sparse, **sizes})
     elif made.image is None:
         typer.echo(f"{made.path}: a program of this machine; edgebll firmware run --board {board} starts it")
     else:
@@ -87,6 +89,7 @@ def run(
     flash: FlashOption = "",
     profile: ProfileOption = "exact",
     int8: Int8Option = False,
+    sparse: SparseOption = False,
 ) -> None:
     """Run the firmware in QEMU, or as a process of this machine, and print its serial port; Ctrl-C ends it."""
     from edgebll_devices.microcontroller.emulators import Emulator
@@ -95,7 +98,7 @@ def run(
     if tcp is not None and not 0 < tcp < 65536:
         raise ConfigError(f"--tcp must be a port, 1 to 65535, not {tcp}")
     line = ("pty",) if tcp is None else ("tcp", str(tcp))
-    emulator = Emulator(find_board(board), line, _options(ram, flash, 115200, profile, int8))
+    emulator = Emulator(find_board(board), line, _options(ram, flash, 115200, profile, int8, sparse))
     try:
         typer.echo(emulator.address)
         say(f"edgebll: {board} runs as process {emulator.pid}; edgebll-board serve --serial {emulator.address}")
@@ -105,10 +108,10 @@ def run(
         emulator.close()
 
 
-def _options(ram: str, flash: str, baud: int, profile: str, int8: bool) -> FirmwareOptions:
+def _options(ram: str, flash: str, baud: int, profile: str, int8: bool, sparse: bool) -> FirmwareOptions:
     from edgebll_devices.microcontroller.firmware_build import FirmwareOptions
 
-    return FirmwareOptions(_kib("--ram", ram), _kib("--flash", flash), baud, profile, int8)
+    return FirmwareOptions(_kib("--ram", ram), _kib("--flash", flash), baud, profile, int8, sparse)
 
 
 def _kib(option: str, text: str) -> int | None:

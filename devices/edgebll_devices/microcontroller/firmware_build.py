@@ -33,6 +33,8 @@ PROFILE_FLAGS = {
 }
 #: Unless it is to run plans that compute with integers.
 WITHOUT_INT8 = "-DEDGEBLL_WITHOUT_INT8"
+#: To skip inputs that are zero.
+SPARSE_FLAGS = ("-DEDGEBLL_SPARSE",)
 _ROOMS = ("link", "server", "runtime")
 _MAX_KIB, _SAID_CHARS = 1 << 16, 400
 
@@ -47,6 +49,7 @@ class FirmwareOptions:
         baud: speed of the line in bits a second.
         profile: one of `PROFILES`.
         int8: run plans that compute with integers, too; not with the profile "small".
+        sparse: whether inputs that are zero are skipped; the bits are the same.
 
     Raises:
         ConfigError: out of range, or `int8` with "small".
@@ -57,6 +60,7 @@ class FirmwareOptions:
     baud: int = DEFAULT_BAUD
     profile: str = EXACT
     int8: bool = False
+    sparse: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("--ram", self.ram_kib), ("--flash", self.flash_kib)):
@@ -186,7 +190,12 @@ def find_compiler(board: NamedBoard) -> str:
 def _compile(compiler: str, board: NamedBoard, options: FirmwareOptions, elf: Path) -> None:
     folder, wanted = firmware_folder(), board.board
     defines = {**wanted.defines, "BOARD_BAUD": f"{options.baud}u", "BOARD_NAME": f'"{board.name}"'}
-    command = [compiler, *wanted.processor, *code_flags(options.profile, int8=options.int8)]
+    command = [
+        compiler,
+        *wanted.processor,
+        *code_flags(options.profile, int8=options.int8),
+        *(SPARSE_FLAGS if options.sparse else ()),
+    ]
     command += [f"-I{folder / room}" for room in (*_ROOMS, "boards")] + [f"-I{board.folder}"]
     command += [f"-D{name}={value}" for name, value in defines.items()]
     command += [*map(str, sources(board)), "-o", str(elf)]

@@ -141,15 +141,41 @@ static int choose_loop(const struct edgebll_kernel *kernel, const struct edgebll
     return best;
 }
 
+/* Whether the input is mostly zero, as far as the first image tells, and outputs that share it gain by that. */
+static int is_silent(const struct edgebll_work *work, const struct edgebll_operand *x)
+{
+#ifdef EDGEBLL_SPARSE
+    const struct edgebll_kernel *kernel = &work->kernel;
+    struct edgebll_products all;
+    int i;
+    for (i = 0; i < 3; i++) {
+        all.count[i] = (int32_t)kernel->special[CONV_I + i];
+        all.shared_way[i] = x->stride[2 + i];
+        all.lanes_way[i] = 0;
+    }
+    all.across = 0;
+    all.size = all.shared_size = (int32_t)edgebll_size_of(x->where);
+    all.shared = work->region[x->where & 3] + x->offset * (uint32_t)all.size;
+    edgebll_set_loops(&all);
+    edgebll_set_sparse(&all, EDGEBLL_LOOK);
+    return edgebll_is_sparse(&all, kernel->extent[2]);
+#else
+    (void)work, (void)x;
+    return 0;
+#endif
+}
+
 void edgebll_conv(struct edgebll_work *work)
 {
     struct edgebll_kernel *kernel = &work->kernel;
     const struct edgebll_operand x = kernel->operand[EDGEBLL_FACTOR_A], k = kernel->operand[EDGEBLL_FACTOR_B];
     struct edgebll_products products;
     struct axis rows, columns;
+    const int silent = is_silent(work, &x);
     set_axis(&rows, kernel, 0);
     set_axis(&columns, kernel, 1);
     products.count[0] = (int32_t)kernel->special[CONV_I];
+    edgebll_set_sparse(&products, silent);
     while (next_run(&rows)) {
         narrow(kernel, &rows, 3, 0);
         while (next_run(&columns)) {
@@ -157,7 +183,7 @@ void edgebll_conv(struct edgebll_work *work)
             narrow(kernel, &columns, 4, 0);
             set_factors(kernel, &x, &k, &rows, &columns);
             products.count[1] = rows.count, products.count[2] = columns.count;
-            along = choose_loop(kernel, &products, way(x.stride[3], rows.advance));
+            along = silent ? 2 : choose_loop(kernel, &products, way(x.stride[3], rows.advance));
             products.across = kernel->operand[along == 2 ? EDGEBLL_FACTOR_B : EDGEBLL_FACTOR_A].stride[along];
             set_ways(&products, &x, &k, &rows, &columns, along == 2);
             edgebll_start(work, along);

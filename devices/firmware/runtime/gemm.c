@@ -14,14 +14,21 @@ static void finish(struct edgebll_work *work, const struct edgebll_update *updat
     edgebll_program(work, 0, work->kernel.instructions, n);
 }
 
+static void sums(const struct edgebll_products *products, int sparse, float *to, int32_t step, uint32_t n)
+{
+    if (sparse) edgebll_sparse_sums(products, to, step, n);
+    else edgebll_sums(products, to, step, n);
+}
+
 /* A row of sums of any length, a strip at a time, each strip given to the program. */
 static void row_of_sums(struct edgebll_work *work, struct edgebll_products *products, const struct edgebll_update *update)
 {
     const uint32_t extent = work->kernel.extent[work->along];
+    const int sparse = edgebll_is_sparse(products, extent);
     uint32_t at, n;
     for (at = 0; at < extent; at += n) {
         n = extent - at < EDGEBLL_STRIP ? extent - at : EDGEBLL_STRIP;
-        edgebll_sums(products, work->registers[0], 1, n);
+        sums(products, sparse, work->registers[0], 1, n);
         products->lanes += (int32_t)n * products->across * products->size;
         finish(work, update, at, n);
         edgebll_tick(work, n * (uint32_t)products->terms);
@@ -51,7 +58,10 @@ void edgebll_lines(struct edgebll_work *work, struct edgebll_products *products,
         products->shared = work->row[shared];
         products->lanes = work->row[lanes];
         if (one_pass) edgebll_do_update(work, update, *edgebll_floats(products->shared), edgebll_floats(products->lanes), 0, extent);
-        else if (stored >= 0) edgebll_sums(products, (float *)(void *)work->row[stored], kernel->operand[stored].stride[along], extent);
+        else if (stored >= 0) {
+            float *to = (float *)(void *)work->row[stored];
+            sums(products, edgebll_is_sparse(products, extent), to, kernel->operand[stored].stride[along], extent);
+        }
         else {
             row_of_sums(work, products, update);
             continue;
@@ -71,5 +81,6 @@ void edgebll_gemm(struct edgebll_work *work)
     products.lanes_way[2] = kernel->operand[EDGEBLL_FACTOR_B].stride[kernel->rank];
     products.across = kernel->operand[EDGEBLL_FACTOR_B].stride[work->along];
     edgebll_set_loops(&products);
+    edgebll_set_sparse(&products, EDGEBLL_LOOK);
     edgebll_lines(work, &products, EDGEBLL_FACTOR_A, edgebll_is_update(work, &update) ? &update : NULL);
 }

@@ -127,6 +127,9 @@ struct edgebll_products {
     int32_t across; /* from one lane's factor to the next */
     int32_t terms;
     struct edgebll_loops loops;
+#ifdef EDGEBLL_SPARSE
+    int32_t sparse; /* whether to look at each row for zeros, EDGEBLL_LOOK, or what was found before */
+#endif
 };
 static inline const float *edgebll_floats(const uint8_t *at)
 {

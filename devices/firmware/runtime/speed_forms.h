@@ -9,6 +9,19 @@ struct edgebll_update {
     int w, m, rate, decay, momentum, nesterov;
 };
 
+#ifdef EDGEBLL_SPARSE
+enum { EDGEBLL_DENSE, EDGEBLL_SILENT, EDGEBLL_LOOK };
+#define edgebll_set_sparse(products, what) ((products)->sparse = (what))
+/* Whether at least half of the shared factors are zero, and n lanes enough to make use of it. */
+int edgebll_is_sparse(const struct edgebll_products *products, uint32_t n);
+/* edgebll_sums without the terms whose shared factor is zero, to the same bits where the others are finite. */
+void edgebll_sparse_sums(const struct edgebll_products *products, float *to, int32_t step, uint32_t n);
+#else
+#define edgebll_set_sparse(products, what) ((void)0)
+#define edgebll_is_sparse(products, n) 0
+#define edgebll_sparse_sums edgebll_sums
+#endif
+
 #ifndef EDGEBLL_SMALL
 
 /* Whether there are vector instructions for floats that the fast profile uses. */

@@ -75,7 +75,7 @@ def test_zephyr_finds_what_it_documents(package: Path) -> None:
     assert found[1] == package.name
     assert (package / found[2] / "CMakeLists.txt").is_file()
     assert "config EDGEBLL\n" in (package / found[3]).read_text()
-    assert re.findall(r"config EDGEBLL_(\w+)", (package / found[3]).read_text()) == ["SMALL", "EXACT", "FAST"]
+    assert re.findall(r"config EDGEBLL_(\w+)", (package / found[3]).read_text()) == ["SMALL", "EXACT", "FAST", "SPARSE"]
     assert "if(CONFIG_EDGEBLL)" in (package / "CMakeLists.txt").read_text()
 
 
@@ -91,7 +91,7 @@ def test_cmake_builds_a_program_with_it(package: Path, tmp_path: Path, profile: 
     )
     body = "return edgebll_error_text(EDGEBLL_EMPTY)[0] == 'n' ? EDGEBLL_PROFILE : 0;"
     (tmp_path / "main.c").write_text(f'#include "edgebll_store.h"\nint main(void)\n{{\n    {body}\n}}\n')
-    chosen = [f"-DEDGEBLL_PROFILE={profile}"] if profile else []
+    chosen = [f"-DEDGEBLL_PROFILE={profile}", "-DEDGEBLL_SPARSE=ON"] if profile else []
     for words in (["-S", str(tmp_path), "-B", str(tmp_path / "build"), *chosen], ["--build", str(tmp_path / "build")]):
         done = subprocess.run([cmake, *words], capture_output=True, text=True, timeout=120, check=False)
         if profile == "quick":

@@ -27,7 +27,7 @@ help:
 	@echo "            bench-bfloat16: training in bfloat16 against float32 and a plain PyTorch loop"
 	@echo "            bench-merged: merged models against PyTorch's own export"
 	@echo "            bench-mcu: instructions and bytes of training steps on an emulated microcontroller"
-	@echo "            bench-mcu-int8: what predicting in int8 takes there, and its accuracy"
+	@echo "            bench-mcu-int8: what predicting and training in int8 take there, and accuracy"
 	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
 	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
@@ -142,6 +142,7 @@ bench-mcu: setup mcu-tools
 .PHONY: bench-mcu-int8
 bench-mcu-int8: setup mcu-tools
 	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller_int8.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller_int8_training.py
 
 # AIFES is a checkout of AIfES, which is no part of edgebll: docs/how-to/compare-with-aifes.md.
 .PHONY: bench-aifes

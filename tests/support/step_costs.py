@@ -21,6 +21,7 @@ from torch import nn
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.microcontroller import BlockPlan, TensorPlace, plan_block
 from edgebll.kernel.spec.firmware_profiles import EXACT, PROFILES
+from edgebll.kernel.spec.plan_versions import VERSION
 from edgebll.learning import BLL, SGD, Backprop
 from edgebll.learning.networks import BlockNetwork
 from edgebll_devices.microcontroller.firmware_boards import find_board
@@ -78,9 +79,9 @@ def network_of(name: str, rule: str) -> BlockNetwork:
         return BlockNetwork([nn.Sequential(*layers)], num_classes=10, input_shape=network.input_shape)
 
 
-def profile_flags(profile: str) -> tuple[str, ...]:
-    """What the firmware of a profile is compiled with, but for warnings."""
-    return tuple(flag for flag in code_flags(profile) if not flag.startswith("-W"))
+def profile_flags(profile: str, *, int8: bool = False) -> tuple[str, ...]:
+    """What the firmware of a profile is compiled with, but for warnings; with `int8`, that which runs plans with integers."""
+    return tuple(flag for flag in code_flags(profile, int8=int8) if not flag.startswith("-W"))
 
 
 def measure(name: str, rule: str, optimizer: str, profiles: Sequence[str] = PROFILES) -> dict[str, StepCost]:
@@ -127,7 +128,8 @@ def block_cost(bundle: Bundle, plan: BlockPlan, profile: str = EXACT) -> StepCos
         profile: of the firmware. Default: "exact".
     """
     step, (state, arena) = plan.encoded["step"], step_memory(bundle, plan)
-    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=profile_flags(profile))
+    flags = profile_flags(profile, int8=plan.plan_version > VERSION)
+    said = run_emulated(CORES["M4F"], step, bytes(state), bytes(arena), flags=flags)
     if said.get("error", 1):
         sys.exit(f"{bundle.path}: the step of {plan.block} does not run: {said}")
     return StepCost(said["instructions"], plan.state_bytes, plan.arena_bytes, plan.lower_bound_bytes, len(step), said["stack"])

@@ -26,6 +26,11 @@ LANES(float_by_int16, float, int16_t)
 LANES(int8_by_float, int8_t, float)
 LANES(int16_by_float, int16_t, float)
 
+APART float number_at(const uint8_t *at, int32_t size)
+{
+    return size == 1 ? (float)*(const int8_t *)at : size == 2 ? (float)*(const int16_t *)(const void *)at : *edgebll_floats(at);
+}
+
 void edgebll_mixed_sums(const struct edgebll_products *p, float *to, int32_t step, uint32_t n)
 {
     const uint8_t *lanes = p->lanes;
@@ -34,6 +39,12 @@ void edgebll_mixed_sums(const struct edgebll_products *p, float *to, int32_t ste
     lane[3] = step;
     if (p->terms == 0) {
         for (; n != 0; n--, to += step) *to = -0.0f;
+        return;
+    }
+    if (p->terms == 1) {
+        /* As in the update of a weight by one sample: a sum of one product is that product, to the bit. */
+        const float v = number_at(p->shared, p->shared_size);
+        for (; n != 0; n--, lanes += p->across * p->size, to += step) *to = v * number_at(lanes, p->size);
         return;
     }
     for (;;) {

@@ -24,11 +24,9 @@ from edgebll.kernel.microcontroller.plan_parts import PlanDtype
 #: Block, batch and steps; those of whole networks are slow.
 CASES = [
     ("mlp", "block0", 2, 20),
-    ("lenet", "block1", 1, 4),
-    ("resnet", "block0", 1, 4),
-    ("resnet", "block1", 2, 4),
-    ("resnet", "block2", 1, 20),
-    ("dscnn", "block1", 1, 2),
+    ("lenet", "block1", 1, 2),
+    ("resnet", "block0", 1, 2),
+    ("resnet", "block2", 1, 4),
 ]
 #: Of a step's change of a tensor; a number between two of int8 may fall to either side.
 TOLERANCE = 1e-3
@@ -64,7 +62,7 @@ def test_onnxruntime_computes_the_same_but_for_its_order_of_sums(network: str, n
 
 
 @emulated_boards()
-@pytest.mark.parametrize(("network", "name", "steps"), slow_after(1, [("mlp", "block0", 1), ("resnet", "block0", 3)]))
+@pytest.mark.parametrize(("network", "name", "steps"), slow_after(1, [("mlp", "block0", 1), ("resnet", "block0", 2)]))
 def test_a_cortex_m4f_has_them_too(network: str, name: str, steps: int) -> None:
     bundle = int8(network, 2 if network == "mlp" else 1)
     plan = plan_block(bundle, name)
@@ -91,9 +89,8 @@ def test_products_read_what_is_kept_as_bytes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "share"), [("resnet", 0.72), ("dscnn", 0.68)])
-def test_the_arena_is_smaller(network: str, share: float) -> None:
+def test_the_arena_is_smaller() -> None:
     """Of the first block, beside the one in float32 with all that can be computed again."""
-    plain, rounded = (plan_block(microcontroller_bundle(network, 1, precision), "block0") for precision in ("float32", "int8"))
-    assert rounded.arena_bytes < share * plain.arena_bytes
+    plain, rounded = (plan_block(microcontroller_bundle("resnet", 1, one), "block0") for one in ("float32", "int8"))
+    assert rounded.arena_bytes < 0.72 * plain.arena_bytes
     assert rounded.state_bytes == plain.state_bytes

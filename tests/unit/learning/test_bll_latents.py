@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning import BLL, SGD, make_steps
+from edgebll.learning import BLL, SGD, BlockPlace, make_steps
 from edgebll.learning.networks import make_network
 from edgebll.learning.rules.bll.latent import FAMILIES, smoothed_rate
 
@@ -114,6 +114,24 @@ def test_the_gradient_pulls_towards_a_far_target() -> None:
     (through,) = torch.autograd.grad(divergence(a, posterior(a, b)), a)
     (fixed,) = torch.autograd.grad(divergence(a, posterior(a, b).detach()), a)
     assert through > 0 > fixed
+
+
+@pytest.mark.parametrize("latent", LATENTS)
+def test_the_gradient_is_that_of_a_fixed_posterior(latent: str) -> None:
+    """By the rate: (a - rho) / variance of the family, of the rate as it is counted from N steps."""
+    place = BlockPlace(0, 2, (3,), 2, rate_over=8)
+    objective = BLL(latent=latent, feedback="lstsq", predict=0.0, match=0.5).objective(place)
+    a = torch.tensor([[0.0, 0.25, 0.5], [0.5, 0.125, 1.0]], dtype=torch.float64, requires_grad=True)
+    y = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    feedback = objective.renew_feedback({"feedback.weight": torch.zeros(3, 2, dtype=torch.float64)}, a.detach(), y)
+    loss, _ = objective.loss(lambda _: None, feedback, a, y)
+    (found,) = torch.autograd.grad(loss, a)
+    whole = 9 if latent == "bernoulli" else 8
+    for n in range(2):
+        for j in range(3):
+            rate, mean = ((value * 8 + 0.5) / whole for value in (a[n, j].item(), a[:, j].mean().item()))
+            rho, variance = plainly(latent, rate, mean)[0], rate * (1 - rate) if latent == "bernoulli" else rate
+            assert found[n, j].item() == pytest.approx(0.5 / 2 * (rate - rho) / variance * 8 / whole, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pytest
 from support.idx_files import write_fashion_mnist
 from support.own_files import write_images
 
-from edgebll.data import Dataset, load_data, load_dataset
+from edgebll.data import Dataset, LiveSource, load_data, load_dataset
 from edgebll.data.data_report import check_data
 from edgebll.data.events.camera import EventCamera, frames_of
 from edgebll.data.events.encoders import rate_spikes
 from edgebll.data.named_data import MADE, check_here
-from edgebll.data.registry import recorded_options
+from edgebll.data.own.given_samples import named_data
+from edgebll.data.registry import named_options, recorded_options
 from edgebll.data.same_options import same_options, same_told
 from edgebll.kernel.errors import ConfigError, DataError
 
@@ -85,7 +87,10 @@ def test_own_data_are_encoded_beside_their_own_options(tmp_path: Path) -> None:
     anew = recorded_options(str(photos), found.options, {"test": 1})
     assert {**RATE, **anew}["encode"] == "latency"
     assert load_dataset(str(photos), "test", options=anew).input_shape == (5, 3, 8, 8)
-    assert load_data(str(photos), options={"size": 8, "encode": "camera"}).train.input_shape == (10, 2, 12, 12)
+    seen = load_data(str(photos), options={"size": 8, "encode": "camera"}).train
+    assert seen.input_shape == (10, 2, 12, 12)
+    others = write_images(tmp_path / "others", {"cat": 8, "dog": 20, "owl": 12})
+    assert not np.array_equal(all_of(load_data(str(others), options={"size": 8, "encode": "camera"}).train), all_of(seen))
     numbers = np.random.default_rng(0).normal(size=(12, 3, 20)).astype(np.float32)
     np.savez(tmp_path / "series.npz", x=numbers, y=np.arange(12) % 2)
     series = load_data(str(tmp_path / "series.npz"), options={"encode": "delta", "threshold": 0.05})
@@ -178,3 +183,38 @@ def test_a_picture_of_spikes_is_drawn(tmp_path: Path) -> None:
         check_data(name, options, picture=tmp_path / "spikes.png")
         assert (tmp_path / "spikes.png").read_bytes().startswith(b"\x89PNG")
         (tmp_path / "spikes.png").unlink()
+
+
+def test_what_still_comes_is_encoded_as_it_comes(tmp_path: Path) -> None:
+    def sensor() -> Iterator[tuple[Any, str]]:
+        for number in range(20):
+            yield np.full(3, number / 19), ("rest", "walk")[number % 2]
+
+    source = LiveSource(sensor, tmp_path / "record", count=20, classes=("rest", "walk"))
+    with named_data(source, None) as (name, _):
+        with pytest.raises(DataError, match="are still to come; say by the data options low and high how far they reach"):
+            load_data(str(name), options=RATE)
+        found = load_data(str(name), options={"encode": "latency", "time_steps": 4, "low": 0, "high": 1})
+        assert found.train.arriving
+        with pytest.raises(DataError, match=r"an event camera sees images .* and still to come"):
+            load_data(str(name), options={"encode": "camera", "low": 0, "high": 1})
+        x = found.train.inputs(np.arange(len(found.train)))
+    assert x.shape == (16, 4, 3)
+    first = (65536 - np.floor(np.delete(np.arange(20), [4, 9, 14, 19]) / 19 * 65536).astype(int)) * 4 // 65536
+    assert np.array_equal(x[:, :, 0].argmax(1)[1:], first[1:])
+    again = load_data(str(tmp_path / "record"), options={"encode": "latency", "time_steps": 4, "low": 0, "high": 1})
+    assert np.array_equal(all_of(again.train), x)
+
+
+def test_an_encoder_leaves_the_arguments_of_code_to_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\ndef readings(noise=0.0):\n"
+        "    return [(np.array([index % 2, noise, index]), index % 2) for index in range(20)]\n"
+    )
+    name = f"{tmp_path / 'mine.py'}:readings"
+    options = named_options(name, {**RATE, "noise": 7.0})
+    found = load_data(name, options=options)
+    assert found.train.input_shape == (4, 3)
+    assert (found.options["arguments"], found.options["encode"]) == ({"noise": 7.0}, "rate")
+    again = load_dataset(name, "test", options=recorded_options(None, found.options, None))
+    assert np.array_equal(all_of(again), all_of(found.test))

@@ -52,6 +52,11 @@ def test_latency_is_one_spike_the_earlier_the_brighter(values: list[int], time_s
     assert all(step == (FULL - value) * time_steps // FULL for value, step in first.items())
     ordered = sorted(first)
     assert all(first[dark] >= first[bright] for dark, bright in itertools.pairwise(ordered))
+    even = (
+        np.arange(1, time_steps + 1) * FULL // time_steps
+    )  # where whole steps end: the highest is first, each next a step later
+    if FULL % time_steps == 0:
+        assert np.array_equal(latency_spikes(even[None], time_steps)[0], np.eye(time_steps)[:, ::-1])
     assert latency_spikes(np.array([[FULL]]), time_steps)[0, 0].all()
 
 

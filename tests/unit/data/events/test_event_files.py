@@ -137,6 +137,8 @@ def test_damaged_files_are_left_out_each_with_a_sentence(tmp_path: Path) -> None
         assert reason.startswith(f"Train/1/{part}")
     assert len(load_data(str(folder), options={"sort": "yes"}).train) == 9
     assert len(load_data(str(folder), options={"sensor": "40"}).train) == 9
+    edge = check_data(str(folder), {"sensor": "33", "pool": 2})["skipped"]
+    assert any("column 33, row" in reason and "the sensor of 33x33" in reason for reason in edge)
     for file in (folder / "Test" / "1").iterdir():
         file.write_bytes(b"")
     with pytest.raises(DataError, match=r"not one file of the class 1 can be read, e\.g\. Test/1/00000\.bin: it has no events"):

@@ -120,7 +120,8 @@ def train(
     """Train a network block by block on this machine and write a run folder.
 
     The run folder holds run.json, metrics.jsonl, summary.json, curves.png, the states before training (initial/) and
-    after it (checkpoint/). Interrupted, it goes on with --resume, which gives the same weights as an undisturbed run.
+    after it (checkpoint/); of spiking networks also spikes.png, a raster of each block. Interrupted, it goes on with
+    --resume, which gives the same weights as an undisturbed run.
     With --overwrite an earlier run is kept as OUT.previous until the new one is whole.
     """
     import_torch("train", "training")

@@ -39,7 +39,7 @@ def draw_spikes(path: Path, spikes: npt.NDArray[Any], titles: Sequence[str]) -> 
             if parts == 2:
                 _bare(axes).imshow(_added_up(sample), interpolation="nearest")
                 axes = figure.add_subplot(parts, SPIKE_SAMPLES, index + SPIKE_SAMPLES)
-            _draw_raster(_bare(axes), sample)
+            draw_raster(axes, sample)
 
     return save_figure(path, draw, (10.0, 1.35 * parts))
 
@@ -65,10 +65,15 @@ def _added_up(sample: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return picture
 
 
-def _draw_raster(axes: Any, sample: npt.NDArray[Any]) -> None:
-    """A dot for each spike: time steps to the right, neurons upwards."""
+def draw_raster(axes: Any, sample: npt.NDArray[Any]) -> None:
+    """A dot for each spike: time steps to the right, neurons upwards.
+
+    Args:
+        axes: of matplotlib.
+        sample: (T, ...), not 0 where there is a spike.
+    """
     steps = sample.reshape(len(sample), -1)
     time, neuron = np.nonzero(steps)
-    axes.plot(time, neuron, linestyle="none", marker=".", markersize=_DOT, color=COLOURS[0])
+    _bare(axes).plot(time, neuron, linestyle="none", marker=".", markersize=_DOT, color=COLOURS[0])
     axes.set_xlim(-0.5, len(steps) - 0.5)
     axes.set_ylim(-0.5, steps.shape[1] - 0.5)

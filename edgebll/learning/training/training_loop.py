@@ -14,7 +14,8 @@ from torch import Tensor
 
 from edgebll.data import Dataset
 from edgebll.data.batches import batches_of, epoch_order
-from edgebll.kernel.errors import ConfigError, EdgebllError, StorageError
+from edgebll.kernel.errors import ConfigError, EdgebllError, MissingExtraError, StorageError
+from edgebll.kernel.plots.block_spikes import BLOCK_SPIKES
 from edgebll.kernel.runs.divergence import diverged
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder
@@ -37,6 +38,7 @@ from edgebll.learning.training.device_data import DeviceData, EpochBatches
 from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.pending_metrics import Pending
 from edgebll.learning.training.run_constants import save_constants
+from edgebll.learning.training.spike_picture import draw_spikes_of_run
 from edgebll.learning.training.timed_batches import TimedBatches
 from edgebll.learning.training.torch_device import TensorPlacement, torch_settings
 from edgebll.learning.training.trained_model import Model
@@ -90,7 +92,15 @@ class TrainingLoop:
                 self.evaluation = replace(self.evaluation, heads=again.heads)
         summary = self._summary(states)
         self.folder.finish(summary)
+        self._draw_spikes(states)
         return summary
+
+    def _draw_spikes(self, states: States) -> None:
+        if len(self.steps) > 1 and (time_steps := self.model.network.time_steps):
+            try:
+                draw_spikes_of_run(self.folder.path, self.steps, states, self.test_data, time_steps)
+            except MissingExtraError as error:  # a run is worth as much without its pictures
+                self.listener.noted(f"no {BLOCK_SPIKES}: {error}")
 
     def _removed(self, text: str) -> None:
         """Somebody has removed the run folder: what is not written again by itself."""

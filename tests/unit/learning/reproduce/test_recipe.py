@@ -46,14 +46,14 @@ def test_a_shipped_recipe_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if read_recipe(name).kind == ACCURACY])
 def test_a_medium_scale_trains_real_networks_long_enough(name: str) -> None:
-    """All samples, at least 20 epochs, three seeds; images in bfloat16 with the usual augmentation; every rule alike."""
+    """All samples, at least 20 epochs, three seeds; still images in bfloat16 with the usual augmentation; every rule alike."""
     recipe = read_recipe(name)
     assert recipe.seeds_at("medium") == 3
     configs = [cell.config for cell in cells_of(recipe, "medium", 1) if cell.config]
     for config in configs:
         assert config.epochs >= 20
         assert config.limit is None
-        if config.data not in ("reverse", "bytes:jargon"):
+        if config.data not in ("reverse", "bytes:jargon", "events-fashion-mnist"):
             assert (config.precision, config.augment) == ("bfloat16", "standard")
     for network in {config.network for config in configs}:
         own = [config for config in configs if config.network == network]

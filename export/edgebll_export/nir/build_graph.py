@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from edgebll_export.nir.node_values import checked_values
 from edgebll_export.nir.primitives import INPUT, OUTPUT
 from edgebll_export.nir.shapes import given_shape, output_shape, shape_text
 from edgebll_export.nir.step_order import step_order
+
+#: Of one node in one time step of one sample.
+_MOST_VALUES = 1 << 26
 
 
 def build_graph(tree: Mapping[str, Any], place: str) -> SpikingGraph:
@@ -51,12 +55,14 @@ def _shapes(
     """Shapes spread from the input along all edges; then every edge must fit."""
     inputs = {start: given_shape(nodes[start])}
     outputs = {start: output_shape(nodes[start], inputs[start], place)}
+    _check_size(nodes[start], outputs[start], place)
     waiting = [start]
     while waiting:
         source = waiting.pop(0)
         for target in (edge[1] for edge in edges if edge[0] == source and edge[1] not in inputs):
             inputs[target] = outputs[source]
             outputs[target] = output_shape(nodes[target], inputs[target], place)
+            _check_size(nodes[target], outputs[target], place)
             waiting.append(target)
     unreached = [name for name in nodes if name not in inputs]
     if unreached:
@@ -66,3 +72,10 @@ def _shapes(
             wanted, given = (shape_text(shape) for shape in (inputs[target], outputs[source]))
             raise ExportError(f"{place}: {nodes[target]} takes values of shape {wanted}, but {source} gives {given}")
     return inputs, outputs
+
+
+def _check_size(node: GraphNode, shape: Shape, place: str) -> None:
+    if not 0 < math.prod(shape) <= _MOST_VALUES:
+        raise ExportError(
+            f"{place}: {node} gives values of shape {shape_text(shape)}; 1 to {_MOST_VALUES} numbers are computed"
+        )

@@ -14,6 +14,10 @@ _BESIDE = ("metadata", "input_type", "input_shape", "type")
 _PADDINGS = ("same", "valid")
 #: What counts windows must be positive.
 _POSITIVE = ("stride", "dilation", "groups", "kernel_size", "shape")
+#: No axis has so many.
+_FAR = 1 << 40
+#: A delay keeps all that is on the way.
+_MOST_STEPS = 10_000
 
 
 def checked_values(node: GraphNode, place: str) -> GraphNode:
@@ -39,11 +43,23 @@ def checked_values(node: GraphNode, place: str) -> GraphNode:
 
 def _whole(node: GraphNode, key: str, value: Any, place: str) -> np.ndarray:
     array = np.asarray(value)
-    if array.dtype.kind not in "iu" and not (array.dtype.kind == "f" and np.all(array == np.floor(array))):
+    counts = array.dtype.kind in "iuf" and bool(np.all((array == np.floor(array)) & (np.abs(array) < _FAR)))
+    if not counts:
         raise ExportError(f"{place}: {key} of {node} must be whole numbers, not {value!r}")
+    if array.ndim > 1 or (key != "shape" and array.size not in (1, _axes(node, key))):
+        raise ExportError(f"{place}: {key} of {node} has the shape {array.shape}; it must be {_counts(_axes(node, key))}")
     if array.size and key in (*_POSITIVE, "padding") and array.min() < (key in _POSITIVE):
         raise ExportError(f"{place}: {key} of {node} is {array.min()}; it must be at least {int(key in _POSITIVE)}")
     return array.astype(np.int64)
+
+
+def _axes(node: GraphNode, key: str) -> int:
+    """How many numbers a parameter that counts may have, beside one for all axes."""
+    return 2 if node.kind.endswith("2d") and key != "groups" else 1
+
+
+def _counts(axes: int) -> str:
+    return "one number" if axes == 1 else "one number, or one for each of two axes"
 
 
 def _floats(node: GraphNode, key: str, value: Any, place: str) -> np.ndarray:
@@ -59,7 +75,7 @@ def _floats(node: GraphNode, key: str, value: Any, place: str) -> np.ndarray:
 
 
 def check_times(graph: SpikingGraph, dt: float) -> None:
-    """Refuse time constants below the time step: the step leaps over them, or their unit is wrong.
+    """Refuse time constants below the time step, which leaps over them or whose unit is wrong, and delays of too many steps.
 
     Args:
         graph: the graph.
@@ -76,4 +92,9 @@ def check_times(graph: SpikingGraph, dt: float) -> None:
                 raise ExportError(
                     f"{graph.place}: {key} of {node} is {shortest:g} s, below the time step of {dt:g} s; times are in seconds "
                     "in NIR: correct it, or give a smaller --dt"
+                )
+            if key == "delay" and np.max(node.values[key], initial=0.0) > _MOST_STEPS * dt:
+                raise ExportError(
+                    f"{graph.place}: {node} delays by {np.max(node.values[key]):g} s, more than {_MOST_STEPS} time steps of "
+                    f"{dt:g} s; times are in seconds in NIR: correct it, or give a larger --dt"
                 )

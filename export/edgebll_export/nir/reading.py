@@ -60,8 +60,11 @@ def read_tree(place: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{place} cannot be read as HDF5, which NIR files are ({error}); it is cut off or of another kind: get it again"
         ) from error
-    if tree.get("type") != GRAPH:
-        raise ExportError(f"{place} holds a single {tree.get('type', 'node')}, not a graph; write it inside a nir.NIRGraph")
+    found = tree.get("type")
+    if not isinstance(found, str) or found != GRAPH:
+        raise ExportError(
+            f"{place} holds a single {found if isinstance(found, str) else 'node'}, not a graph; write it inside a nir.NIRGraph"
+        )
     return _checked(tree, str(place), "")
 
 
@@ -89,6 +92,7 @@ def _checked(tree: dict[str, Any], place: str, prefix: str) -> dict[str, Any]:
     for name, node in nodes.items():
         full = f"{prefix}{name}"
         kind = node.get("type") if isinstance(node, Mapping) else None
+        kind = kind if isinstance(kind, str) else None
         if kind == GRAPH:
             checked[name] = _checked(dict(node), place, f"{full}.")
             continue

@@ -43,9 +43,10 @@ def output_shape(node: GraphNode, shape: Shape, place: str) -> Shape:
         _expect(len(shape) == 3, node, shape, "channels, height and width", place)
         return (shape[0], *_windows(node, shape[1:], axes_of(node, "kernel_size", 2), (1, 1), place))
     if kind == "Flatten":
-        start, end = (int(node.values[key]) for key in ("start_dim", "end_dim"))
+        start, end = (axes_of(node, key, 1)[0] for key in ("start_dim", "end_dim"))
+        fits = all(-len(shape) <= axis < len(shape) for axis in (start, end)) and start % len(shape) <= end % len(shape)
+        _expect(fits, node, shape, f"values with axes {start} to {end}", place)
         start, end = start % len(shape), end % len(shape)
-        _expect(start <= end, node, shape, f"axes {start} to {end}", place)
         return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
     return _elementwise_shape(node, shape, place)
 
@@ -105,7 +106,7 @@ def _matrix_shape(node: GraphNode, shape: Shape, place: str) -> Shape:
 
 def _conv_shape(node: GraphNode, shape: Shape, place: str) -> Shape:
     axes = 1 if node.kind == "Conv1d" else 2
-    weight, groups = node.values["weight"], int(node.values["groups"])
+    weight, groups = node.values["weight"], axes_of(node, "groups", 1)[0]
     if weight.ndim != axes + 2:
         raise ExportError(f"{place}: weight of {node} has {weight.ndim} axes; (outputs, inputs, window) are {axes + 2}")
     channels = weight.shape[1] * groups

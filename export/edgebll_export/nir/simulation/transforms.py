@@ -65,7 +65,7 @@ def _pooling(node: GraphNode) -> Transform:
 
 
 def _convolution(node: GraphNode, weight: np.ndarray, bias: np.ndarray) -> Transform:
-    kernel, groups = tuple(weight.shape[2:]), int(node.values["groups"])
+    kernel, groups = tuple(weight.shape[2:]), axes_of(node, "groups", 1)[0]
     dilation = axes_of(node, "dilation", len(kernel))
     # (groups, outputs of each, inputs of each * taps)
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1)

@@ -25,7 +25,13 @@ from edgebll_export.nir.reading import read_graph
 from edgebll_export.nir.simulation import simulate
 from edgebll_export.nir.writing import write_graph
 
-RNG = np.random.default_rng(8)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers for each test, whichever ran before."""
+    return np.random.default_rng(8)
+
+
 CASES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "lif": ("spiking-mlp", (12, 6), {"width": 9, "depth": 2}),
     "recurrent": (
@@ -39,15 +45,16 @@ CASES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
 }
 
 
-def made(case: str) -> BlockNetwork:
+def made(case: str, rng: np.random.Generator) -> BlockNetwork:
     """With statistics of batch norms that are not where they begin."""
     name, shape, options = CASES[case]
     network = copy.deepcopy(make_network(name, num_blocks=2, num_classes=5, input_shape=shape, seed=3, options=options))
     for module in network.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            module.running_mean = torch.from_numpy(RNG.normal(0, 0.1, module.num_features).astype(np.float32))
-            module.running_var = torch.from_numpy(RNG.uniform(0.005, 0.03, module.num_features).astype(np.float32))
-            nn.init.uniform_(module.bias, 0.0, 0.5)
+            module.running_mean = torch.from_numpy(rng.normal(0, 0.1, module.num_features).astype(np.float32))
+            module.running_var = torch.from_numpy(rng.uniform(0.005, 0.03, module.num_features).astype(np.float32))
+            with torch.no_grad():
+                module.bias.copy_(torch.from_numpy(rng.uniform(0.0, 0.5, module.num_features)))
     return network.eval()
 
 
@@ -58,11 +65,13 @@ def written(network: BlockNetwork, path: Path, block: str | None = None) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_graph_has_the_scores_of_its_network_and_comes_back_the_same(case: str, tmp_path: Path) -> None:
-    network = made(case)
+def test_a_graph_has_the_scores_of_its_network_and_comes_back_the_same(
+    case: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    network = made(case, rng)
     graph, dt = written(network, tmp_path / "net.nir")
     static = case == "static"
-    x = (RNG.random((6, *network.input_shape)) < 0.4).astype(np.float32)
+    x = (rng.random((6, *network.input_shape)) < 0.4).astype(np.float32)
     over_time = np.repeat(x[:, None], network.time_steps, axis=1) if static else x
     found = simulate(graph, over_time, dt)
     with torch.no_grad():
@@ -83,19 +92,19 @@ def test_a_graph_has_the_scores_of_its_network_and_comes_back_the_same(case: str
     assert equal_files(tmp_path / "net.nir", tmp_path / "again.nir")
 
 
-def test_a_block_is_a_graph_of_its_own(tmp_path: Path) -> None:
-    network = made("lif")
+def test_a_block_is_a_graph_of_its_own(tmp_path: Path, rng: np.random.Generator) -> None:
+    network = made("lif", rng)
     first, dt = written(network, tmp_path / "a.nir", "block0")
     second, _ = written(network, tmp_path / "b.nir", "block1")
     whole, _ = written(network, tmp_path / "c.nir")
-    x = RNG.random((3, 12, 6)) < 0.4
+    x = rng.random((3, 12, 6)) < 0.4
     middle = simulate(first, x, dt).output
     assert 0.01 < middle.mean() < 0.9
     np.testing.assert_array_equal(simulate(second, middle, dt).output, simulate(whole, x, dt).output)
 
 
 @pytest.mark.parametrize("name", FOREIGN_GRAPHS)
-def test_graphs_of_others_come_out_again_equal(name: str, tmp_path: Path) -> None:
+def test_graphs_of_others_come_out_again_equal(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     """Read and written; and imported as a network and written, but for one of a single class, which no network is."""
     write_graph(foreign(name), tmp_path / "plain.nir")
     assert equal_files(FOREIGN / f"{name}.nir", tmp_path / "plain.nir")
@@ -108,14 +117,14 @@ def test_graphs_of_others_come_out_again_equal(name: str, tmp_path: Path) -> Non
     network = make_network(NAME, num_blocks=2, num_classes=classes, input_shape=shape, seed=0, options=options)
     written(network, tmp_path / "again.nir")
     assert equal_files(FOREIGN / f"{name}.nir", tmp_path / "again.nir")
-    x = RNG.random((2, *shape)) < 0.4
+    x = rng.random((2, *shape)) < 0.4
     outputs = [simulate(read_graph(path), x, dt or None).output for path in (FOREIGN / f"{name}.nir", tmp_path / "again.nir")]
     np.testing.assert_array_equal(outputs[0], outputs[1])
 
 
-def test_weights_that_moved_are_written_and_others_keep_their_digits(tmp_path: Path) -> None:
+def test_weights_that_moved_are_written_and_others_keep_their_digits(tmp_path: Path, rng: np.random.Generator) -> None:
     path = chain(
-        tmp_path / "g.nir", (3,), nir.Linear(RNG.normal(size=(3, 3))), lif(3), nir.Linear(RNG.normal(size=(3, 3))), lif(3)
+        tmp_path / "g.nir", (3,), nir.Linear(rng.normal(size=(3, 3))), lif(3), nir.Linear(rng.normal(size=(3, 3))), lif(3)
     )
     options = {"graph": str(path), "dt": 1e-3}
     network = copy.deepcopy(make_network(NAME, num_blocks=2, num_classes=3, input_shape=(4, 3), seed=0, options=options))

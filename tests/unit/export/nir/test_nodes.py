@@ -16,7 +16,11 @@ from edgebll_export.nir.primitives import PRIMITIVES
 from edgebll_export.nir.reading import read_graph
 from edgebll_export.nir.simulation import simulate
 
-RNG = np.random.default_rng(3)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers for each test, whichever ran before."""
+    return np.random.default_rng(3)
 
 
 def output(path: Path, x: np.ndarray, dt: float | None = None, integrator: str = "euler") -> np.ndarray:
@@ -43,9 +47,11 @@ def test_the_primitives_are_those_of_the_package() -> None:
         ((4, 6, 6), (4, 1, 3, 3), {"stride": 1, "padding": "valid", "dilation": 1, "groups": 4}),
     ],
 )
-def test_convolutions_equal_those_of_pytorch(tmp_path: Path, shape: tuple, kernel: tuple, options: dict) -> None:
-    weight, bias = RNG.normal(size=kernel), RNG.normal(size=kernel[0])
-    x = RNG.normal(size=(2, 3, *shape))
+def test_convolutions_equal_those_of_pytorch(
+    tmp_path: Path, shape: tuple, kernel: tuple, options: dict, rng: np.random.Generator
+) -> None:
+    weight, bias = rng.normal(size=kernel), rng.normal(size=kernel[0])
+    x = rng.normal(size=(2, 3, *shape))
     convolve: Any = F.conv1d if len(shape) == 2 else F.conv2d
     expected = [convolve(torch.tensor(one), torch.tensor(weight), torch.tensor(bias), **options).numpy() for one in x]
     kind = nir.Conv1d if len(shape) == 2 else nir.Conv2d
@@ -54,8 +60,8 @@ def test_convolutions_equal_those_of_pytorch(tmp_path: Path, shape: tuple, kerne
     np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=1e-12)
 
 
-def test_poolings_and_flatten_equal_those_of_pytorch(tmp_path: Path) -> None:
-    x = RNG.normal(size=(2, 3, 2, 7, 6))
+def test_poolings_and_flatten_equal_those_of_pytorch(tmp_path: Path, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(2, 3, 2, 7, 6))
     options: dict[str, Any] = {"kernel_size": (3, 2), "stride": (2, 2), "padding": (1, 0)}
     averages = np.stack([F.avg_pool2d(torch.tensor(one), **options).numpy() for one in x])
     arrays = {key: np.array(value) for key, value in options.items()}
@@ -69,8 +75,8 @@ def test_poolings_and_flatten_equal_those_of_pytorch(tmp_path: Path) -> None:
         )
 
 
-def test_products_scales_and_thresholds_are_what_they_say(tmp_path: Path) -> None:
-    weight, bias, x = RNG.normal(size=(4, 3)), RNG.normal(size=4), RNG.normal(size=(2, 5, 3))
+def test_products_scales_and_thresholds_are_what_they_say(tmp_path: Path, rng: np.random.Generator) -> None:
+    weight, bias, x = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(2, 5, 3))
     affine = chain(tmp_path / "a.nir", (3,), nir.Affine(weight, bias), nir.Linear(weight[:, :4].T), output=(3,))
     np.testing.assert_allclose(output(affine, x), np.einsum("ji,btj->bti", weight, np.einsum("ij,btj->bti", weight, x) + bias))
     scale = np.array([2.0, -1.0, 0.5])
@@ -79,8 +85,8 @@ def test_products_scales_and_thresholds_are_what_they_say(tmp_path: Path) -> Non
     assert 0 < found.sum() < found.size
 
 
-def test_a_delay_moves_each_value_by_its_own_steps(tmp_path: Path) -> None:
-    x = RNG.normal(size=(2, 6, 3))
+def test_a_delay_moves_each_value_by_its_own_steps(tmp_path: Path, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(2, 6, 3))
     found = output(chain(tmp_path / "d.nir", (3,), nir.Delay(np.array([0.0, 0.002, 0.003]))), x, 1e-3)
     for index, steps in enumerate((0, 2, 3)):
         np.testing.assert_array_equal(found[:, steps:, index], x[:, : 6 - steps, index])
@@ -100,12 +106,12 @@ def test_integrators_have_the_membranes_of_their_equations(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("tau_syn", "tau_mem"), [(0.01, 0.02), (0.02, 0.02)])
 def test_the_exact_current_based_membrane_is_what_small_euler_steps_tend_to(
-    tmp_path: Path, tau_syn: float, tau_mem: float
+    tmp_path: Path, tau_syn: float, tau_mem: float, rng: np.random.Generator
 ) -> None:
     one = full(1, 1.0)
     node = nir.CubaLI(tau_syn=tau_syn * one, tau_mem=tau_mem * one, r=2 * one, v_leak=0.3 * one, w_in=1.5 * one)
     path = chain(tmp_path / "c.nir", (1,), node)
-    x = RNG.random((1, 40, 1))
+    x = rng.random((1, 40, 1))
     exact = output(path, x, 1e-3, "exact")
     errors = []
     for parts in (20, 200):
@@ -143,7 +149,7 @@ def test_ways_back_of_several_layers_are_one_step_late_and_sums_meet(tmp_path: P
     assert found.output[0, :, 0].tolist() == [2.0, 0.0, 2.0, 0.0]
 
 
-def test_a_sub_graph_computes_what_its_nodes_do(tmp_path: Path) -> None:
+def test_a_sub_graph_computes_what_its_nodes_do(tmp_path: Path, rng: np.random.Generator) -> None:
     inner = nir.NIRGraph(
         {
             "i": nir.Input(np.array([3])),
@@ -169,7 +175,7 @@ def test_a_sub_graph_computes_what_its_nodes_do(tmp_path: Path) -> None:
         },
         [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "o")],
     )
-    x = 20 * RNG.random((2, 40, 3))
+    x = 20 * rng.random((2, 40, 3))
     found = output(nested, x, 1e-3)
     assert 0 < found.mean() < 1
     np.testing.assert_array_equal(found, output(flat, x, 1e-3))

@@ -25,7 +25,7 @@ from edgebll.data.data_folders import SYSTEM_DIR
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.microcontroller import plan_block
 
-IMAGES, SEEDS, PRECISIONS = 4_000, (0, 1, 2), ("float32", "int8")
+IMAGES, SEEDS, PRECISIONS = 2_000, (0, 1, 2), ("float32", "int8")
 HEADER = ("network", "activations in", "arena", "state", "instructions a sample", "test accuracy, %", "of each seed")
 ONE_BLOCK = ("--network", "resnet8", "--network-option", "width=4", "--rule", "backprop", "--blocks", "1")
 #: What it is called; options of training; whether it learns the images; epochs; samples of a step on the board.

@@ -29,6 +29,8 @@ from edgebll.kernel.support.optional_imports import import_torch
 
 #: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> metrics; it needs torch.
 TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
+#: What counts operations: of (path, data set, threads) -> figures; it needs torch.
+OPERATIONS = "edgebll.learning.operations.measured:measure_operations"
 
 
 class _Subject(NamedTuple):
@@ -50,6 +52,7 @@ def evaluate(
     limit: int | None = None,
     runtime: str = "onnxruntime",
     int8: bool = False,
+    operations: bool = False,
     threads: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     progress: EventCallback | Listener | None = None,
@@ -66,6 +69,8 @@ def evaluate(
         runtime: what computes a bundle, e.g. "onnxruntime" or "reference".
         int8: use the int8 forward graphs of `edgebll quantize`, on "onnxruntime" or, with a board's bits, "ordered", or on the
             microcontroller of $EDGEBLL_SERIAL, "serial".
+        operations: also count synaptic operations, sparsity and footprint by block, as NeuroBench does, and estimate their
+            energy; summary["operations"] has them. It needs torch and the network's code.
         threads: of the computation; by default the usable processors.
         data_dir: folder with the data set's files.
         progress: takes events, see `edgebll.kernel.runs.run_events`.
@@ -77,7 +82,7 @@ def evaluate(
         ConfigError: an option is wrong, or nobody says which data set it is.
         BundleError: there is neither a run nor a bundle, it is not whole, or, with `int8`, not quantised.
         DataError: the data set is missing or does not fit the network.
-        MissingExtraError: a run of `train` needs torch, which is not installed.
+        MissingExtraError: a run of `train`, or `operations`, needs torch, which is not installed.
 
     Examples:
         >>> import edgebll
@@ -94,11 +99,13 @@ def evaluate(
     count = threads or default_threads()
     with _dataset(subject, data, options, split, folder, limit) as dataset:
         if subject.bundle is None:
-            found = _evaluator()(subject.path, dataset, count)
+            found = _with_torch(TRAINED_RUN, "evaluating a training run")(subject.path, dataset, count)
         else:
             found = evaluate_bundle(subject.bundle, dataset, runtime, count, int8=int8)
+        taken = _with_torch(OPERATIONS, "counting operations")(subject.path, dataset, count) if operations else None
     summary = {"path": str(subject.path), "data": dataset.name, "data_source": dataset.source, "split": split}
     scores = {"accuracy": found.get("accuracy"), "loss": found["loss"], "metrics": found, "count": len(dataset)}
+    scores |= {"operations": taken} if taken is not None else {}
     result = RunResult.of(subject.path, {**summary, **scores, "state_sha256": subject.state_sha256})
     as_listener(progress).finished(result)
     return result
@@ -118,11 +125,11 @@ def _dataset(
         yield dataset if kept is None else replace(dataset, name=type(data).__name__)
 
 
-def _evaluator() -> Callable[[Path, Dataset, int], dict[str, float]]:
-    import_torch("train", "evaluating a training run")
-    module, _, name = TRAINED_RUN.partition(":")
-    function: Callable[[Path, Dataset, int], dict[str, float]] = getattr(importlib.import_module(module), name)
-    return function
+def _with_torch(function: str, what: str) -> Callable[[Path, Dataset, int], dict[str, Any]]:
+    import_torch("train", what)
+    module, _, name = function.partition(":")
+    found: Callable[[Path, Dataset, int], dict[str, Any]] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _subject(path: Path) -> _Subject:

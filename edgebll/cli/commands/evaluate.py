@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edgebll.cli.data_options import DataDirOption, DataKeyValues, TrainedArgument, TrainedDataOption
+from edgebll.cli.operations_table import print_operations
 from edgebll.cli.output import JsonOption, print_json, with_source
 from edgebll.cli.progress import RunProgress
 from edgebll.data import evaluation
@@ -26,6 +27,10 @@ def evaluate(
         bool,
         typer.Option("--int8", help="Use the int8 forward graphs of `edgebll quantize`, on onnxruntime, ordered or serial."),
     ] = False,
+    operations: Annotated[
+        bool,
+        typer.Option("--operations", help="Also count synaptic operations and sparsity by block, as NeuroBench does."),
+    ] = False,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: the usable cores]", show_default=False)] = None,
     data_dir: DataDirOption = None,
     json: JsonOption = False,
@@ -42,3 +47,5 @@ def evaluate(
         f"{path}: {metric_text(found['metrics'])} on {found['count']} {split} samples of "
         f"{with_source(found['data'], found['data_source'])}"
     )
+    if operations:
+        print_operations(found["operations"])

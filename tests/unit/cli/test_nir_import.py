@@ -38,6 +38,15 @@ def test_a_recurrent_network_of_others_becomes_blocks_that_learn(tmp_path: Path)
     assert "outputs agree to" in call("verify", out, "--steps", "2").stderr
 
 
+def test_one_output_is_a_number_to_be_learnt(tmp_path: Path) -> None:
+    net = FOREIGN / "lif_norse.nir"
+    call("nir", "import", net, "--dt", "1e-4", "--steps", "3", "--batch-size", "4", "--out", tmp_path / "n")
+    manifest = open_bundle(tmp_path / "n").manifest
+    assert (manifest.task["name"], len(manifest.blocks), manifest.blocks[0].output.shape) == ("regression", 1, (4, 1))
+    call("nir", "export", tmp_path / "n", "-o", tmp_path / "back.nir")
+    assert nir.read(tmp_path / "back.nir").edges == nir.read(net).edges
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -48,7 +57,7 @@ def test_a_recurrent_network_of_others_becomes_blocks_that_learn(tmp_path: Path)
             "(a cycle leads back from lif1.lif to lif1.w_rec) can be cut into 1 to 2 blocks",
         ),
         (("--dt", "1e-4", "--rule", "nonsense"), 2, "unknown rule 'nonsense'"),
-        (("--dt", "1e-4", "--data", "digits"), 2, "--data must have 7 classes"),
+        (("--dt", "1e-4", "--data", "digits"), 2, "--data must ask for 7 numbers a sample"),
         (("--dt", "1e-4", "--steps", "0"), 2, "--steps must be"),
         (("--dt", "1e-4", "--surrogate", "none"), 2, "none"),
     ],

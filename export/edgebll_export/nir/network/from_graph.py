@@ -85,9 +85,7 @@ def units_of(
             f"give samples of shape (T, {', '.join(map(str, graph.input_shape))})"
         )
     if graph.output_shape != (num_classes,):
-        raise ConfigError(
-            f"{graph.place} gives {graph.output_shape} numbers a time step, but the task has {num_classes} classes"
-        )
+        raise ConfigError(f"{graph.place} gives {graph.output_shape} numbers a time step, but the task asks for {num_classes}")
     if not graph.neurons:
         raise ExportError(f"{graph.place} has no neurons; a network without time is trained as any other module")
     plans = unit_plans(graph)

@@ -17,6 +17,7 @@ from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
 from edgebll.kernel.support.atomic_files import sha256_file
 from edgebll.kernel.support.bounds import COUNT, WrongValue
+from edgebll.kernel.tasks import make_task
 from edgebll.learning import make_optimizer, make_rule
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export.bundles.export_bundle import export_bundle
@@ -122,9 +123,13 @@ def _network(
 ) -> BlockNetwork:
     classes = graph.output_shape[0]
     if dataset is not None and dataset.outputs != (classes,):
-        raise WrongValue("data", f"must have {classes} classes, as {graph.place} gives, not {dataset.outputs}")
+        raise WrongValue("data", f"must ask for {classes} numbers a sample, as {graph.place} gives, not {dataset.outputs}")
     shape = (steps, *graph.input_shape) if dataset is None else dataset.input_shape
-    return make_network(NAME, num_blocks=blocks, num_classes=classes, input_shape=shape, seed=0, split=split, options=options)
+    # One output tells no classes apart: it is a number to be learnt.
+    task = dataset.task if dataset is not None else make_task("classification" if classes > 1 else "regression")
+    return make_network(
+        NAME, num_blocks=blocks, input_shape=shape, seed=0, split=split, options=options, task=task, outputs=(classes,)
+    )
 
 
 def _examples(graph: SpikingGraph, dataset: Dataset | None, steps: int, batch: int) -> np.ndarray:

@@ -138,7 +138,7 @@ def test_what_does_not_fit_a_graph_is_one_sentence(tmp_path: Path, rng: np.rando
     path = chain(tmp_path / "g.nir", (4,), lif(4), nir.Linear(rng.normal(size=(3, 4))), lif(3), output=(3,))
     with pytest.raises(ConfigError, match=r"takes \(4,\) in each time step, but samples have the shape \(20, 5\)"):
         made(path, 3, (20, 5))
-    with pytest.raises(ConfigError, match=r"gives \(3,\) numbers a time step, but the task has 4 classes"):
+    with pytest.raises(ConfigError, match=r"gives \(3,\) numbers a time step, but the task asks for 4"):
         made(path, 4)
     with pytest.raises(ConfigError, match="has changed since: its SHA-256 was 000000000000"):
         made(path, 3, sha256="0" * 64)

@@ -51,6 +51,7 @@ def test_one_output_is_a_number_to_be_learnt(tmp_path: Path) -> None:
     ("arguments", "code", "said"),
     [
         (("--blocks", "2"), 2, "--dt is needed, in seconds"),
+        (("--dt", "1e-3"), 5, "tau_syn of node lif1.lif (CubaLIF) is 0.000222222 s, below the time step of 0.001 s"),
         (
             ("--blocks", "3", "--dt", "1e-4"),
             2,

@@ -38,8 +38,6 @@ def _can_cut(graph: SpikingGraph, names: list[str], places: dict[str, int], name
     for source, target in graph.edges:
         before = source == graph.input_name or places.get(source, len(names)) <= place
         behind = target == graph.output_name or places.get(target, -1) > place
-        if before != (not behind) and (source, target) in graph.delayed:
-            return False
         if before and behind and source != name:
             return False
         if not before and not behind:

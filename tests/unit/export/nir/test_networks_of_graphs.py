@@ -109,6 +109,24 @@ def test_ways_back_over_several_layers_stay_inside_a_unit(tmp_path: Path, rng: n
         made(path, 3, blocks=3)
 
 
+def test_what_leads_past_a_layer_is_not_cut_through(tmp_path: Path, rng: np.random.Generator) -> None:
+    """The input of the last layer of neurons comes from the second and from past it."""
+    ends = {"input": nir.Input(np.array([4])), "output": nir.Output(np.array([3]))}
+    nodes = {
+        "a": lif(4, tau=0.003, r=3.0),
+        "b": lif(4, tau=0.003, r=3.0),
+        "w": nir.Linear(rng.normal(size=(3, 4))),
+        "c": lif(3, tau=0.002, r=2.0),
+    }
+    edges = [("input", "a"), ("a", "b"), ("a", "w"), ("b", "w"), ("w", "c"), ("c", "output")]
+    graph = read_graph(write(tmp_path / "g.nir", {**ends, **nodes}, edges))
+    assert [plan.target for plan in unit_plans(graph)] == ["a", "c"]
+    x = rng.random((2, 30, 4)) < 0.5
+    expected = simulate(graph, x, DT).output
+    assert expected.sum() > 10
+    np.testing.assert_array_equal(computed(graph, x, DT), expected)
+
+
 def made(
     path: Path, classes: int, shape: tuple[int, ...] | None = None, blocks: int | None = 2, **options: object
 ) -> BlockNetwork:

@@ -137,6 +137,11 @@ def test_neurons_are_reset_to_their_value_in_the_step_of_the_spike(tmp_path: Pat
     np.testing.assert_allclose(found.membranes["n0"][0, :, 0], potentials, rtol=0, atol=1e-12)
 
 
+def test_a_potential_at_the_threshold_does_not_spike(tmp_path: Path) -> None:
+    graph = read_graph(chain(tmp_path / "g.nir", (1,), nir.IF(full(1, 1.0), full(1, 2.0))))
+    assert simulate(graph, np.ones((1, 5, 1))).output[0, :, 0].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
+
+
 def test_ways_back_of_several_layers_are_one_step_late_and_sums_meet(tmp_path: Path) -> None:
     """a -> b -> a: only the way back is delayed; two edges into a node add up."""
     ends = {"input": nir.Input(np.array([2])), "output": nir.Output(np.array([2]))}

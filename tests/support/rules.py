@@ -26,6 +26,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "bll, chained": ("bll", {"feedback": "chain"}),
     "infopro, contrast": ("infopro", {"loss": "contrast"}),
     "decolle, in chunks": ("decolle", {"chunk": 2}),
+    "eprop, in chunks": ("eprop", {"chunk": 2, "feedback": "random"}),
     "backlink, no waiting": ("backlink", {"lag": 1, "length": 2}),
 }
 #: Forms of BLL, which together have each target, scale, schedule, head and term.

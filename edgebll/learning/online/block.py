@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.learning.online.layers import OnlineLayer, read_layers
-from edgebll.learning.online.passing import Carried, filters_at_rest, neurons_at_rest, passed
+from edgebll.learning.online.passing import Carried, Passing
 
 
 class OnlineBlock(nn.Module):
@@ -22,37 +22,46 @@ class OnlineBlock(nn.Module):
         block: of layers and neurons one after another; never changed.
         layers: of it, see `read_layers`.
         steps: time steps of a chunk.
+        passing: how they are gone through.
         carried: of each layer, what it starts from at the first chunk, all zero; None where samples are taken whole.
     """
 
     def __init__(
-        self, block: nn.Module, layers: Sequence[OnlineLayer], steps: int, carried: Sequence[Carried] | None = None
+        self,
+        block: nn.Module,
+        layers: Sequence[OnlineLayer],
+        steps: int,
+        passing: Passing,
+        carried: Sequence[Carried] | None = None,
     ) -> None:
         super().__init__()
         for name, child in block.named_children():
             self.add_module(name, child)
         self.train(block.training)
-        self._layers, self._steps, self._carries = tuple(layers), steps, carried is not None
+        self._layers, self._steps, self._passing = tuple(layers), steps, passing
+        self._carries = carried is not None
         for index, own in enumerate(carried or ()):
             for name, value in own.items():
                 self.register_buffer(_buffer(index, name), value)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """In evaluation mode what the block gives for x (B, ...); in training what comes out of each layer, (B, N, ...)."""
+        """In evaluation mode what the block gives for x (B, ...).
+
+        In training what losses see of each layer, (B, N, ...), and behind it what comes out of the last.
+        """
         if not self.training:
             for child in self.children():
                 x = child(x)
             return x
-        given = list[Tensor]()
+        seen = list[Tensor]()
         for index, layer in enumerate(self._layers):
             with torch.no_grad():
                 before = self._carried(index) if self._carries else None
-            out, after = passed(layer, x.detach(), self._steps, before)
+            x, judged, after = self._passing.run(layer, x.detach(), self._steps, before)
             if self._carries:
                 self._carry(index, after)
-            given.append(out)
-            x = out
-        return tuple(given)
+            seen.append(judged)
+        return (*seen, x)
 
     def carried(self) -> Iterator[tuple[str, Tensor]]:
         """The buffers that carry something from chunk to chunk, by name."""
@@ -72,12 +81,13 @@ def _buffer(index: int, name: str) -> str:
     return f"carried{index}_{name}"
 
 
-def carried_at_rest(block: nn.Module, rule: str, x: Tensor) -> list[Carried]:
+def carried_at_rest(block: nn.Module, rule: str, passing: Passing, x: Tensor) -> list[Carried]:
     """What each layer of a block carries before the first step of samples: zeros.
 
     Args:
         block: of layers and neurons one after another.
         rule: its name, for messages.
+        passing: how its layers are gone through.
         x: of one time step (B, ...), or samples without time; their numbers are not read.
     """
     layers, found = read_layers(copy.deepcopy(block).eval(), rule)[0], list[Carried]()
@@ -86,6 +96,6 @@ def carried_at_rest(block: nn.Module, rule: str, x: Tensor) -> list[Carried]:
             current = x
             for weight in layer.weights:
                 current = weight(current)
-            found.append({**filters_at_rest(layer, x), **neurons_at_rest(layer, current)})
+            found.append(passing.at_rest(layer, x, current))
             x = current
     return found

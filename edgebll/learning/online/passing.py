@@ -7,6 +7,8 @@ remembers is unrolled over time, and the backward pass is one product a layer, h
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,59 @@ INPUT, ONE, OWN = "input", "one", "own"
 #: Of recurrent neurons: their spikes of the step before.
 SPIKES = "z"
 Carried = dict[str, Tensor]
+
+
+class Way(NamedTuple):
+    """A layer's time steps; nothing but the carrier has a gradient behind it.
+
+    Attributes:
+        traces: of the input (B, N, ...); of a static layer the sample itself (B, ...).
+        ones: of a constant 1 (N,).
+        own: of the layer's own spikes of the step before (B, N, F); without recurrent connections of no meaning.
+        states: the neurons' before each step, by name (B N, ...).
+        current: of each step (B, N, ...).
+        carrier: of the same shape, with the gradient that a current's trace has.
+        carried: what is carried on.
+    """
+
+    traces: Tensor
+    ones: Tensor
+    own: Tensor
+    states: Carried
+    current: Tensor
+    carrier: Tensor
+    carried: Carried
+
+
+class Passing:
+    """How a rule goes through the time steps of a layer: by traces of what comes in, which all neurons share."""
+
+    def at_rest(self, layer: OnlineLayer, x: Tensor, current: Tensor) -> Carried:
+        """What a layer carries before the first step of a sample: zeros.
+
+        Args:
+            layer: it.
+            x: an input of one time step (B, ...), or of a static layer the sample.
+            current: one that it drives its neurons with (B, ...).
+        """
+        return {**filters_at_rest(layer, x), **neurons_at_rest(layer, current)}
+
+    def run(self, layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None) -> tuple[Tensor, Tensor, Carried]:
+        """All time steps of a chunk.
+
+        Args:
+            layer: it.
+            x: (B, N, ...); of a static layer (B, ...).
+            steps: N.
+            carried: what is carried here from the chunk before; None for a state of rest.
+
+        Returns:
+            What comes out (B, N, ...); what the local loss sees of it, with the gradient of each time step behind it; and what
+            is carried on.
+        """
+        way = walked(layer, x, steps, carried)
+        out = given(layer, way, attached(way.current, way.carrier))
+        return out, out, way.carried
 
 
 def filters_at_rest(layer: OnlineLayer, x: Tensor) -> Carried:
@@ -47,37 +102,29 @@ def neurons_at_rest(layer: OnlineLayer, current: Tensor) -> Carried:
     return {**state, **own, SPIKES: torch.zeros_like(current)}
 
 
-def passed(layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None = None) -> tuple[Tensor, Carried]:
-    """All time steps of a chunk of a layer.
-
-    Args:
-        layer: it.
-        x: (B, N, ...); of a static layer (B, ...).
-        steps: N.
-        carried: what is carried here from the chunk before; None for a state of rest.
-
-    Returns:
-        What comes out (B, N, ...), with the gradient of each time step behind it; and what is carried on.
-    """
-    starting = carried or filters_at_rest(layer, x if layer.static else x[:, 0])
-    traces, ones, filters = _filtered(layer, x, steps, starting)
+def walked(layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None) -> Way:
+    """The neurons' way through a chunk; arguments are those of `Passing.run`."""
+    traces, ones, filters = _filtered(layer, x, steps, carried or filters_at_rest(layer, x if layer.static else x[:, 0]))
     if layer.static:
         value, carrier = currents(layer, x, x)
         value, carrier = (part.unsqueeze(1).expand(-1, steps, *part.shape[1:]) for part in (value, carrier))
     else:
-        value, carrier = currents(layer, x.flatten(0, 1), (traces / _over(ones, traces)).flatten(0, 1))
+        value, carrier = currents(layer, x.flatten(0, 1), (traces / over(ones, traces)).flatten(0, 1))
         value, carrier = (part.reshape(len(x), steps, *part.shape[1:]) for part in (value, carrier))
-    carrier = carrier * _over(ones, carrier)
+    carrier = carrier * over(ones, carrier)
     with torch.no_grad():
-        starting = carried or neurons_at_rest(layer, value[:, 0])
-        states, current, own, neurons = _stepped(layer, value, starting)
+        states, current, own, neurons = _stepped(layer, value, carried or neurons_at_rest(layer, value[:, 0]))
     if layer.recurrent is not None:
-        again = layer.recurrent((own / _over(ones, own)).flatten(0, 1)).reshape(own.shape)
-        carrier = carrier + again * _over(ones, own)
-    _, out = layer.neuron.step(
-        {name: of.flatten(0, 1) for name, of in states.items()}, attached(current, carrier).flatten(0, 1)
-    )
-    return out.reshape(current.shape), {**filters, **neurons}
+        again = layer.recurrent((own / over(ones, own)).flatten(0, 1)).reshape(own.shape)
+        carrier = carrier + again * over(ones, own)
+    states = {name: of.flatten(0, 1) for name, of in states.items()}
+    return Way(traces, ones, own, states, current, carrier, {**filters, **neurons})
+
+
+def given(layer: OnlineLayer, way: Way, current: Tensor) -> Tensor:
+    """What comes out of the neurons (B, N, ...), each step from the state that it had, with gradients to the current."""
+    out: Tensor = layer.neuron.step(way.states, current.flatten(0, 1))[1]
+    return out.reshape(current.shape)
 
 
 def _filtered(layer: OnlineLayer, x: Tensor, steps: int, carried: Carried) -> tuple[Tensor, Tensor, Carried]:
@@ -133,6 +180,6 @@ def _stages(carried: Carried, name: str, count: int) -> list[Tensor]:
     return [carried[f"{name}{stage}"] for stage in range(count) if f"{name}{stage}" in carried]
 
 
-def _over(ones: Tensor, like: Tensor) -> Tensor:
+def over(ones: Tensor, like: Tensor) -> Tensor:
     """The trace of a constant 1 (N,), to be multiplied with (B, N, ...)."""
     return ones.reshape(1, -1, *[1] * (like.ndim - 2))

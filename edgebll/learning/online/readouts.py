@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors
+from edgebll.learning.online.traces import attached
 
 
 class FixedReadouts(nn.Module):
@@ -26,13 +27,50 @@ class FixedReadouts(nn.Module):
         super().__init__()
         self.readouts = nn.ParameterList()
         for count in features:
-            bound = 1 / math.sqrt(count)
-            self.readouts.append(nn.Parameter(torch.empty(num_classes, count).uniform_(-bound, bound), requires_grad=False))
+            self.readouts.append(nn.Parameter(_drawn(num_classes, count), requires_grad=False))
 
     def forward(self, *spikes: Tensor) -> tuple[Tensor, ...]:
         """Scores (B, N, C) of each of the last layers' spikes (B, N, ...)."""
         last = list(self.readouts)[len(self.readouts) - len(spikes) :]
         return tuple(s.flatten(2) @ readout.t() for s, readout in zip(spikes, last, strict=True))
+
+
+class TrainedReadouts(nn.Module):
+    """A linear readout of each layer that spikes, which learns: scores = W s + b.
+
+    W (C, F) starts uniform in +-1/sqrt(F), b (C) at 0. What the layer learns from comes back through W, or through a matrix
+    B (C, F) drawn alike, which nothing changes.
+
+    Args:
+        features: F of each layer.
+        num_classes: C.
+        symmetric: whether through W.
+    """
+
+    def __init__(self, features: Sequence[int], num_classes: int, *, symmetric: bool) -> None:
+        super().__init__()
+        self.symmetric = symmetric
+        self.weights, self.biases, self.feedback = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+        for count in features:
+            self.weights.append(nn.Parameter(_drawn(num_classes, count)))
+            self.biases.append(nn.Parameter(torch.zeros(num_classes)))
+            if not symmetric:
+                self.feedback.append(nn.Parameter(_drawn(num_classes, count), requires_grad=False))
+
+    def forward(self, *spikes: Tensor) -> tuple[Tensor, ...]:
+        """Scores (B, N, C) of each of the last layers' spikes (B, N, ...)."""
+        first = len(self.weights) - len(spikes)
+        return tuple(self._scores(first + place, s.flatten(2)) for place, s in enumerate(spikes))
+
+    def _scores(self, index: int, spikes: Tensor) -> Tensor:
+        weight, bias = self.weights[index], self.biases[index]
+        scores: Tensor = (spikes if self.symmetric else spikes.detach()) @ weight.t() + bias
+        return scores if self.symmetric else scores + attached(torch.zeros_like(scores), spikes @ self.feedback[index].t())
+
+
+def _drawn(num_classes: int, count: int) -> Tensor:
+    bound = 1 / math.sqrt(count)
+    return torch.empty(num_classes, count).uniform_(-bound, bound)
 
 
 @dataclass(frozen=True)
@@ -41,21 +79,21 @@ class EveryStep(Objective):
 
     Attributes:
         place: where the block stands.
-        features: of each layer that spikes, in order.
+        make_head: builds the readouts of the layers that spike.
         reads_out: whether potentials of a last layer are read as they are: the network's own readout.
         label_smoothing: of the rule.
         weight: of each sample, see `weighted`.
     """
 
     place: BlockPlace
-    features: tuple[int, ...]
+    make_head: Callable[[], nn.Module]
     reads_out: bool
     label_smoothing: float = 0.0
     weight: Tensor | None = None
 
     def head(self) -> nn.Module:
         """The layers' readouts."""
-        return FixedReadouts(self.features, self.place.num_classes)
+        return self.make_head()
 
     def scores(self, head: Head, feedback: Tensors, a: Tensor) -> Tensor | None:
         """The mean over time of what the last readout gives."""

@@ -19,7 +19,7 @@ from edgebll.learning.networks.inputs import Inputs
 from edgebll.learning.objective import BlockPlace, Objective, Tensors
 from edgebll.learning.online.block import OnlineBlock, carried_at_rest
 from edgebll.learning.online.layers import OnlineLayer, read_layers
-from edgebll.learning.online.passing import Carried
+from edgebll.learning.online.passing import Carried, Passing
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.precision import Precision
 from edgebll.learning.step import BlockStep
@@ -42,6 +42,7 @@ class TimedBlock:
         averaged: whether the mean over time ends it.
         steps: time steps of a chunk.
         chunks: of a sample.
+        passing: how a layer's time steps are gone through.
     """
 
     network: BlockNetwork
@@ -52,6 +53,7 @@ class TimedBlock:
     averaged: bool
     steps: int
     chunks: int
+    passing: Passing
 
     @property
     def static(self) -> bool:
@@ -59,7 +61,7 @@ class TimedBlock:
         return self.layers[0].static
 
     @classmethod
-    def of(cls, network: BlockNetwork, index: int, rule: str, chunk: int) -> TimedBlock:
+    def of(cls, network: BlockNetwork, index: int, rule: str, chunk: int, passing: Passing | None = None) -> TimedBlock:
         """Read a block.
 
         Args:
@@ -67,6 +69,7 @@ class TimedBlock:
             index: of the block, from 0.
             rule: its name, for messages.
             chunk: time steps of a training step; 0 for all.
+            passing: how a layer's time steps are gone through; by default with traces that neurons share.
 
         Raises:
             ConfigError: the rule cannot train it, or samples cannot be cut like this.
@@ -85,7 +88,9 @@ class TimedBlock:
         layers, averaged = read_layers(block, rule)
         if averaged != place.is_last:
             raise ConfigError(f"{rule} wants the mean over time at the end of the last block, and only there")
-        return cls(network, index, rule, place, layers, averaged, chunk or total, total // (chunk or total))
+        return cls(
+            network, index, rule, place, layers, averaged, chunk or total, total // (chunk or total), passing or Passing()
+        )
 
     @property
     def features(self) -> tuple[int, ...]:
@@ -96,12 +101,12 @@ class TimedBlock:
     def module(self, batch_size: int) -> OnlineBlock:
         """The module that is trained as the block."""
         block = self.network.blocks[self.index]
-        return OnlineBlock(block, self.layers, self.steps, self._at_rest(batch_size) if self.chunks > 1 else None)
+        return OnlineBlock(block, self.layers, self.steps, self.passing, self._at_rest(batch_size) if self.chunks > 1 else None)
 
     def _at_rest(self, batch_size: int) -> list[Carried]:
         shape = self.network.inputs_of(self.index).shape
         x = torch.zeros(batch_size, *shape[0 if self.static else 1 :])
-        return carried_at_rest(self.network.blocks[self.index], self.rule, x)
+        return carried_at_rest(self.network.blocks[self.index], self.rule, self.passing, x)
 
 
 class OnlineStep(BlockStep):
@@ -142,8 +147,8 @@ class OnlineStep(BlockStep):
         self, parts: Sequence[ModuleCall], x: Tensor, state: Tensors, received: Tensors, opened: contextlib.ExitStack
     ) -> ForwardPass:
         """All layers; the block's output is what comes out of the last, or its mean over time."""
-        given: tuple[Tensor, ...] = parts[0](x)
-        return ForwardPass(given[-1].mean(1) if self._block.averaged else given[-1], judged=given)
+        *judged, out = parts[0](x)
+        return ForwardPass(out.mean(1) if self._block.averaged else out, judged=tuple(judged))
 
     def _signature(self, place: BlockPlace, inputs: Inputs, batch_size: int) -> BlockSpec:
         spec, block = super()._signature(place, inputs, batch_size), self._block

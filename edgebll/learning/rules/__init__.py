@@ -9,6 +9,7 @@ from edgebll.learning.rules.backprop import Backprop
 from edgebll.learning.rules.bll.rule import BLL
 from edgebll.learning.rules.decolle import Decolle
 from edgebll.learning.rules.dgl import DGL
+from edgebll.learning.rules.eprop import EProp
 from edgebll.learning.rules.feedback_alignment import FeedbackAlignment
 from edgebll.learning.rules.greedy import Greedy
 from edgebll.learning.rules.infopro import InfoPro
@@ -24,6 +25,7 @@ __all__ = [
     "BackLink",
     "Backprop",
     "Decolle",
+    "EProp",
     "FeedbackAlignment",
     "Greedy",
     "InfoPro",
@@ -34,5 +36,20 @@ __all__ = [
 
 RULES: dict[str, type[Rule]] = {
     rule.name: rule
-    for rule in (BLL, PredSim, Pred, Sim, Greedy, DGL, AugLocal, MAN, InfoPro, BackLink, Backprop, FeedbackAlignment, Decolle)
+    for rule in (
+        BLL,
+        PredSim,
+        Pred,
+        Sim,
+        Greedy,
+        DGL,
+        AugLocal,
+        MAN,
+        InfoPro,
+        BackLink,
+        Backprop,
+        FeedbackAlignment,
+        Decolle,
+        EProp,
+    )
 }

@@ -22,9 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebll.learning.modules.seeding import seeded
 from edgebll.learning.networks import BlockNetwork
-from edgebll.learning.online.readouts import EveryStep
+from edgebll.learning.online.readouts import EveryStep, FixedReadouts
 from edgebll.learning.online.step import OnlineStep, TimedBlock
 from edgebll.learning.optimizers.optimizer import Optimizer
 from edgebll.learning.precision import Precision
@@ -58,8 +57,10 @@ class Decolle(Rule):
     ) -> BlockStep:
         """A step that learns online."""
         block = TimedBlock.of(network, index, self.name, self.chunk)
-        with seeded(index):
-            return OnlineStep(block, self._every_step(block), optimizer, batch_size, precision)
-
-    def _every_step(self, block: TimedBlock) -> EveryStep:
-        return EveryStep(block.place, block.features, not block.layers[-1].spikes, self.label_smoothing)
+        objective = EveryStep(
+            block.place,
+            lambda: FixedReadouts(block.features, block.place.num_classes),
+            reads_out=not block.layers[-1].spikes,
+            label_smoothing=self.label_smoothing,
+        )
+        return OnlineStep(block, objective, optimizer, batch_size, precision)

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from support.slow import slow_after
 from torch import Tensor
 
 from edgebll.kernel.bundle import open_bundle
 from edgebll.learning import SGD, BlockStep, make_rule, make_steps
 from edgebll.learning.networks import BlockNetwork, make_network
+from edgebll.learning.rule import Rule
 from edgebll.learning.step_tensors import zeros
 from edgebll_devices.runtimes.golden_replay import replay
 from edgebll_export import export_bundle, verify_bundle
@@ -24,22 +26,28 @@ def made(steps: int, **options: Any) -> BlockNetwork:
     return make_network("spiking-mlp", num_blocks=2, num_classes=3, input_shape=(steps, 6), seed=0, options=how)
 
 
-def export(path: Path, batch: int, chunk: int, target: str = "onnx", **options: Any) -> None:
+def export(path: Path, rule: Rule, batch: int, target: str = "onnx", **options: Any) -> None:
     how = {"batch_size": batch, "target": make_target(target), "path": path}
-    export_bundle(made(6, **options), rule=make_rule("decolle", chunk=chunk), optimizer=SGD(), **how)  # type: ignore[arg-type]
+    export_bundle(made(6, **options), rule=rule, optimizer=SGD(), **how)  # type: ignore[arg-type]
 
 
-def test_graphs_agree_over_ten_steps_of_samples_in_chunks(tmp_path: Path) -> None:
-    export(tmp_path / "b", 4, 2, neuron="cuba_lif", recurrent=True)
+@pytest.mark.parametrize("rule", slow_after(1, ["eprop", "decolle"]))
+def test_graphs_agree_over_ten_steps_of_samples_in_chunks(rule: str, tmp_path: Path) -> None:
+    if rule == "decolle":
+        export(tmp_path / "b", make_rule(rule, chunk=2), 4, neuron="cuba_lif", recurrent=True)
+        carried = {"input1", "own0"}
+    else:
+        export(tmp_path / "b", make_rule(rule, chunk=2, kappa=0.5), 4, neuron="alif", recurrent=True, norm="none")
+        carried = {"seen", "adapted", "filtered", "b"}
     rows = verify_bundle(tmp_path / "b", steps=10, tolerance=1e-4)
-    assert {row.tensor for row in rows} > {"net.carried0_v.next", "net.carried0_input1.next", "net.carried0_own0.next"}
+    assert {row.tensor for row in rows} > {f"net.carried0_{name}.next" for name in carried}
     assert not [row for row in rows if row.failed]
 
 
 @pytest.mark.slow
 def test_a_microcontroller_has_the_bits_of_a_time_step(tmp_path: Path) -> None:
     """The natural form there: one sample, one time step."""
-    export(tmp_path / "b", 1, 1, "microcontroller", norm="none")
+    export(tmp_path / "b", make_rule("decolle", chunk=1), 1, "microcontroller", norm="none")
     bundle = open_bundle(tmp_path / "b")
     for block in bundle.manifest.blocks:
         assert not [row for row in replay(bundle, block.name, "ordered") if row.failed]

@@ -28,6 +28,7 @@ help:
 	@echo "            bench-merged: merged models against PyTorch's own export"
 	@echo "            bench-mcu: instructions and bytes of training steps on an emulated microcontroller"
 	@echo "            bench-mcu-int8: what predicting and training in int8 take there, and accuracy"
+	@echo "            bench-mcu-state: what training with weights and moments in int16 and int8 takes there"
 	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
 	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
@@ -143,6 +144,10 @@ bench-mcu: setup mcu-tools
 bench-mcu-int8: setup mcu-tools
 	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller_int8.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller_int8_training.py
+
+.PHONY: bench-mcu-state
+bench-mcu-state: setup mcu-tools
+	OMP_NUM_THREADS=1 $(BIN)/python bench/microcontroller_state.py
 
 # AIFES is a checkout of AIfES, which is no part of edgebll: docs/how-to/compare-with-aifes.md.
 .PHONY: bench-aifes

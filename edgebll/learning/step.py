@@ -8,7 +8,7 @@ its arguments alone. State is a flat dict of tensors; the prefix says what a ten
     net.       parameters and buffers of the block's module (running statistics are buffers)
     head.      the same of the objective's auxiliary network
     feedback.  the feedback head
-    momentum., moment1., moment2., accumulated.  the optimiser's    scale.     the loss scale of mixed precision
+    momentum., moment1., moment2., accumulated., unit.  the optimiser's    scale.  the loss scale of mixed precision
 """
 
 from __future__ import annotations

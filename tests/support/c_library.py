@@ -138,12 +138,11 @@ class LibraryBlock(BlockRuntime):
     def state(self) -> dict[str, Array]:
         self._asked(b"s")
         content = self._read(self._plan.state_bytes)
-        return {place.tensor.name: _part(content, place) for place in self._plan.state.tensors}
+        return self._plan.state.read(content)
 
     def load_state(self, state: State) -> None:
         content = bytearray(self._plan.state_bytes)
-        for place in self._plan.state.tensors:
-            content[place.offset : place.offset + place.tensor.size_bytes] = state[place.tensor.name].tobytes()
+        self._plan.state.write(content, state)
         self._asked(b"l", struct.pack("<I", len(content)), bytes(content))
 
     def close(self) -> None:

@@ -36,6 +36,21 @@ def microcontroller_bundle(network: str, batch_size: int = 2, precision: str = "
 
 
 @cache
+def short_bundle(network: str, state_bits: int, batch_size: int = 1) -> Bundle:
+    """A network of SMALL_NETWORKS with BLL and momentum, whose state is rounded to so many bits."""
+    path = Path(mkdtemp(prefix="edgebll-mcu-")) / f"{network}{state_bits}"
+    export_bundle(
+        small_network_of(network),
+        rule=BLL(),
+        optimizer=SGD(momentum=0.9, nesterov=False, weight_decay=1e-4, state_bits=state_bits),
+        batch_size=batch_size,
+        path=path,
+        target=make_target("microcontroller"),
+    )
+    return open_bundle(path)
+
+
+@cache
 def int8_bundle(network: str, batch_size: int = 2) -> Bundle:
     """The same, quantised on random samples."""
     plain, chance = microcontroller_bundle(network, batch_size), np.random.default_rng(0)

@@ -139,8 +139,7 @@ def step_memory(bundle: Bundle, plan: BlockPlan) -> tuple[bytearray, bytearray]:
     """State and arena before a step: the bundle's weights, a random sample of class LABEL, a learning rate of RATE."""
     spec, chance = bundle.manifest.block(plan.block), np.random.default_rng(0)
     state, arena = bytearray(plan.state_bytes), bytearray(plan.arena_bytes)
-    for place in plan.state.tensors:
-        _put(state, place, bundle.state(plan.block)[place.tensor.name])
+    plan.state.write(state, bundle.state(plan.block))
     for place in plan.graphs["step"].inputs:
         value = chance.standard_normal(place.tensor.shape)
         if place.tensor.name == "y":

@@ -105,10 +105,9 @@ def _check_inputs(spec: BlockSpec, bundle: Bundle, scalars: Sequence[str]) -> No
 
 def _initial(bundle: Bundle, plan: BlockPlan) -> bytes:
     """The state region as it is at the start."""
-    state, values = bytearray(plan.state_bytes), bundle.state(plan.block)
-    for place in plan.state.tensors:
-        content = np.ascontiguousarray(values[place.tensor.name], np.dtype(place.tensor.dtype).newbyteorder("<")).tobytes()
-        state[place.offset : place.offset + len(content)] = content
+    state = bytearray(plan.state_bytes)
+    if plan.state.tensors:
+        plan.state.write(state, bundle.state(plan.block))
     return bytes(state)
 
 

@@ -6,15 +6,13 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from edgebll.kernel.bundle import Bundle, check_state
 from edgebll.kernel.execution.block_runtime import Tensor
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.microcontroller import BlockPlan, plan_block, plan_int8_forward
 from edgebll.kernel.microcontroller.planned_block import PlannedBlock
 from edgebll.kernel.state.block_state import Array, State
-from edgebll_devices.runtimes.serial_plans import SerialPlans, tensor_in
+from edgebll_devices.runtimes.serial_plans import SerialPlans
 
 
 class SerialBlock(PlannedBlock):
@@ -45,8 +43,7 @@ class SerialBlock(PlannedBlock):
 
     def state(self) -> dict[str, Array]:
         """See BlockRuntime."""
-        data = self._there.state()
-        return {place.tensor.name: tensor_in(place, data, place.offset).copy() for place in self._plan.state.tensors}
+        return self._plan.state.read(self._there.state())
 
     def load_state(self, state: State) -> None:
         """See BlockRuntime. Where the microcontroller was restarted or its line lost before, the block is put there anew.
@@ -57,9 +54,7 @@ class SerialBlock(PlannedBlock):
         check_state(self.spec, state, self.spec.name)
         self._there.be_there(lambda: None)
         region = bytearray(self._plan.state_bytes)
-        for place in self._plan.state.tensors:
-            data = np.ascontiguousarray(state[place.tensor.name]).tobytes()
-            region[place.offset : place.offset + len(data)] = data
+        self._plan.state.write(region, state)
         self._there.load_state(bytes(region))
 
     def close(self) -> None:

@@ -9,16 +9,16 @@ static void load(const struct edgebll_lane *d, const struct edgebll_lane *a, uin
     const uint32_t size = edgebll_size_of(where);
     const int32_t way = a->step * (int32_t)size;
     float *to = (float *)(void *)d->at;
+#ifndef EDGEBLL_WITHOUT_INT8
+    if (edgebll_is_int8(where) || edgebll_is_int16(where)) {
+        edgebll_load_short(d, a, where, n);
+        return;
+    }
+#endif
     for (; n != 0; n--, to += d->step, at += way) {
         int32_t whole;
         if (size == 1) {
-            *to = edgebll_is_int8(where) ? (float)(*at ^ 128) - 128.0f : (float)*at;
-            continue;
-        }
-        if (edgebll_is_int16(where)) {
-            int16_t half;
-            memcpy(&half, at, 2);
-            *to = (float)half;
+            *to = (float)*at;
             continue;
         }
         memcpy(&whole, at, 4);

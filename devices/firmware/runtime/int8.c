@@ -24,6 +24,19 @@ float edgebll_to_int8(float x)
     return (float)((uint8_t)whole_bits(x, 127.0f) ^ 128) - 128.0f;
 }
 
+void edgebll_load_short(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t where, uint32_t n)
+{
+    float *to = (float *)(void *)d->at;
+    const int8_t *small = (const int8_t *)a->at;
+    const int16_t *at = (const int16_t *)(const void *)a->at;
+    const int32_t way = a->step, step = d->step;
+    if (edgebll_is_int8(where)) {
+        for (; n != 0; n--, to += step, small += way) *to = (float)*small;
+    } else {
+        for (; n != 0; n--, to += step, at += way) *to = (float)*at;
+    }
+}
+
 void edgebll_store_rounded(const struct edgebll_lane *d, uint32_t where, const struct edgebll_lane *a, uint32_t n)
 {
     const float *at = (const float *)(const void *)a->at;

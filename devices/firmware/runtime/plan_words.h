@@ -165,6 +165,8 @@ void edgebll_mixed_sums(const struct edgebll_products *products, float *to, int3
 #endif
 /* Rounds to nearest, halves to even, and cuts to -128 ... 127; NaN becomes 0. */
 float edgebll_to_int8(float x);
+/* LOAD of n numbers from int8 or int16. */
+void edgebll_load_short(const struct edgebll_lane *d, const struct edgebll_lane *a, uint32_t where, uint32_t n);
 /* STORE of n numbers to int8 or int16, rounded in the same way. */
 void edgebll_store_rounded(const struct edgebll_lane *d, uint32_t where, const struct edgebll_lane *a, uint32_t n);
 

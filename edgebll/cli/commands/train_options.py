@@ -98,6 +98,14 @@ AccumulateOption = Annotated[
         show_default=False,
     ),
 ]
+StateBitsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Bits of weights and moments: 16 or 8 rounds them to multiples of a unit a row at the end of each step, as "
+        "microcontrollers can keep them. [default: 32, float32]",
+        show_default=False,
+    ),
+]
 PrecisionOption = Annotated[
     str,
     typer.Option(

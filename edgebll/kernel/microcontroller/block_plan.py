@@ -10,7 +10,7 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.arena import ALIGNMENT
 from edgebll.kernel.microcontroller.graph_plan import PlannedGraph, plan_graph
 from edgebll.kernel.microcontroller.plan_format import encode, version_of
-from edgebll.kernel.microcontroller.tensor_places import StateLayout, state_layout
+from edgebll.kernel.microcontroller.tensor_places import StateLayout, state_bits, state_layout
 
 _PRECISIONS = ("float32", "int8")
 
@@ -95,7 +95,7 @@ def plan_block(bundle: Bundle, block: str) -> BlockPlan:
     """
     spec = bundle.manifest.block(block)
     _check_precision(bundle)
-    layout = state_layout(spec)
+    layout = state_layout(spec, state_bits(bundle.manifest))
     found = {
         name: plan_graph(bundle.graph(block, name), f"{bundle.path}/{block}/{name}.onnx", spec, name, layout)
         for name in spec.graphs

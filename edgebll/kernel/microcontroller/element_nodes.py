@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebll.kernel.bundle.onnx_file import Node
 from edgebll.kernel.errors import BundleError
-from edgebll.kernel.microcontroller.expressions import Expression, load, number
+from edgebll.kernel.microcontroller.expressions import Expression, number
 from edgebll.kernel.microcontroller.translation import Translation, translates
 
 _DIRECT = {
@@ -35,9 +35,8 @@ _DIRECT = {
 
 
 def _elements(t: Translation, node: Node, build: Callable[[list[Expression]], Expression]) -> None:
-    views = [t.view(name) for name in node.inputs]
-    shape = np.broadcast_shapes(*(view.shape for view in views))
-    expression = build([load(view.expanded(shape)) for view in views])
+    shape = np.broadcast_shapes(*(t.shape(name) for name in node.inputs))
+    expression = build([t.value(name, shape) for name in node.inputs])
     t.values[node.outputs[0]] = t.computed(node.outputs[0], shape, expression)
 
 

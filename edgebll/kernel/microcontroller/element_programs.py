@@ -78,6 +78,8 @@ class _Numbering:
         self._numbers: dict[_Value, int] = {}
         of: dict[int, int] = {}
         for part in parts(roots):
+            if part.operator not in _CODES and part.arguments:  # int16, which only storing rounds to
+                raise TooLargeError
             if part.arguments:
                 value = _Value(_CODES[part.operator], tuple(of[id(argument)] for argument in part.arguments))
             elif part.operator == ACCUMULATED:

@@ -52,9 +52,10 @@ def _programs(kernel: PlannedKernel) -> list[tuple[list[Expression], list[Stride
 
 
 def stored(kernel: PlannedKernel) -> list[Expression]:
-    """What is computed for each place: to int8 it need not be rounded before, for storing there does it."""
+    """What is computed for each place: to int8 and int16 it need not be rounded before, for storing there does it."""
     return [
-        root.arguments[0] if view.buffer.dtype == "int8" and root.operator == "int8" else root for view, root in kernel.stores
+        root.arguments[0] if root.operator == view.buffer.dtype and root.operator in FACTOR_KINDS else root
+        for view, root in kernel.stores
     ]
 
 

@@ -13,7 +13,7 @@ from edgebll.kernel.microcontroller.views import BufferRole, StridedView
 LOAD, NUMBER, ACCUMULATED = "load", "number", "accumulated"
 #: Operators and how many arguments each takes.
 ARITHMETIC = {
-    **dict.fromkeys(("neg", "abs", "sqrt", "reciprocal", "exp", "log", "floor", "relu", "int8"), 1),
+    **dict.fromkeys(("neg", "abs", "sqrt", "reciprocal", "exp", "log", "floor", "relu", "int8", "int16"), 1),
     **dict.fromkeys(("add", "sub", "mul", "div", "max", "min", "greater", "equal"), 2),
     "select": 3,
 }

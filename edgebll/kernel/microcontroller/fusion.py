@@ -35,15 +35,23 @@ class GraphEnds:
         inputs: buffers that are written before.
         outputs: buffers that are read afterwards.
         fits: whether a kernel can be written down: it has no more operands and needs no more registers than there are.
+        worth: instructions that a byte of the arena is worth; any number where it is None.
     """
 
     inputs: tuple[PlannedBuffer, ...]
     outputs: frozenset[PlannedBuffer]
     fits: Callable[[PlannedKernel], bool]
+    worth: int | None = None
 
     def peak(self, order: Sequence[PlannedKernel]) -> int:
         """Bytes that an order needs at once."""
         return peak_bytes(storages(order, self.inputs, self.outputs), len(order))
+
+    def is_better(self, cost: Cost, other: Cost) -> bool:
+        """Whether one cost, of bytes at once and of instructions, is less than another."""
+        if self.worth is None:
+            return cost < other
+        return (cost[0] - other[0]) * self.worth + cost[1] - other[1] < 0
 
 
 def fused(kernels: Sequence[PlannedKernel], ends: GraphEnds) -> Iterator[Kernels]:
@@ -96,7 +104,7 @@ class _Fusion:
         small = [kernel for kernel in self.kernels if kernel.source is None and math.prod(kernel.shape) <= _FEW]
         for index, first in enumerate(small):
             for second in small[index + 1 :]:
-                one = joined(first, second)
+                one = joined(first, second) if first.is_behind == second.is_behind else None
                 if one is not None and self._accept([first, second], [one]):
                     return True
         return False
@@ -117,7 +125,7 @@ class _Fusion:
             if buffer.role is not BufferRole.TEMPORARY:
                 continue
             makers = [kernel for kernel in self.kernels if buffer in kernel.writes]
-            if len(makers) != 1 or makers[0] is reader:
+            if len(makers) != 1 or makers[0] is reader or reader.is_behind:
                 continue
             for gone, new in self._candidates(makers[0], reader, buffer):
                 if self._accept(gone, new):
@@ -138,6 +146,12 @@ class _Fusion:
             found = [kernel for kernel in new if kernel is not None]
             if len(found) == len(new):
                 yield [maker, *readers], found
+        if self._ends.worth is not None and len(readers) == 2:
+            # New weights and moments that are both computed of both old ones can only be written by one kernel.
+            both = absorbed(maker, readers[0], buffer, True, maker.place)
+            one = both and absorbed(both, readers[1], buffer, protected, maker.place)
+            if one is not None:
+                yield [maker, *readers], [one]
         keeps = protected or len(readers) > 1
         for place in (maker.place, reader.place):
             one = absorbed(maker, reader, buffer, keeps, place)
@@ -148,7 +162,7 @@ class _Fusion:
     def _accept(self, gone: Kernels, new: Kernels) -> bool:
         """Put `new` in the place of `gone` if that is allowed and better."""
         found = self._trial(gone, new)
-        if found is None or found[1] >= self._cost:
+        if found is None or not self._ends.is_better(found[1], self._cost):
             return False
         self.kernels, self._cost = found
         return True

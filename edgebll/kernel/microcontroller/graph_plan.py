@@ -22,11 +22,13 @@ from edgebll.kernel.microcontroller.lifetimes import Storage
 from edgebll.kernel.microcontroller.plan_check import check_plan
 from edgebll.kernel.microcontroller.plan_kernels import GraphPlan
 from edgebll.kernel.microcontroller.plan_parts import Port, PortRole, StepGraph
+from edgebll.kernel.microcontroller.short_states import scaled_state, with_short_states
 from edgebll.kernel.microcontroller.state_updates import with_updates
 from edgebll.kernel.microcontroller.tensor_places import StateLayout, TensorPlace
 from edgebll.kernel.microcontroller.translation import output_views, translated
 from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer, StridedView
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
+from edgebll.kernel.spec.short_state import UNIT
 
 _GRAPHS = {
     "step": StepGraph.STEP,
@@ -34,6 +36,10 @@ _GRAPHS = {
     INT8_GRAPH: StepGraph.FORWARD,
     "feedback": StepGraph.FEEDBACK,
 }
+
+#: Instructions that a byte of the arena is worth where states are short integers: rounding takes vectors along rows and
+#: columns, short beside the weights that they are computed for.
+_WORTH = 100
 
 
 @dataclass(frozen=True)
@@ -81,21 +87,30 @@ def plan_graph(content: bytes, where: str, spec: BlockSpec, graph: str, state: S
         raise BundleError(f"{where}: {error}; export the bundle again") from error
     taken = signature(spec, graph)
     check_signature(where, taken, Signature(read.inputs, read.outputs))
-    places = {place.tensor.name: place.offset for place in state.tensors}
+    kept = {place.tensor.name: place for place in state.tensors}
     try:
-        buffers = {tensor.name: _input_buffer(tensor, tensor.name in places) for tensor in taken.inputs}
-        translation = translated(read, buffers)
+        buffers = {tensor.name: _input_buffer(tensor, kept.get(tensor.name)) for tensor in taken.inputs}
+        short = {name: place.kept_as for name, place in kept.items() if place.kept_as != place.tensor.dtype}
+        # Also where the graph has no need of the units, as a forward pass.
+        buffers |= {
+            unit: _input_buffer(kept[unit].tensor, kept[unit]) for unit in (UNIT + name for name in short if name in buffers)
+        }
+        scaled = scaled_state(buffers, {name: buffers[UNIT + name] for name in short if name in buffers})
+        translation = translated(with_short_states(read, short) if graph == "step" else read, buffers, scaled)
         views = output_views(translation, taken.outputs)
-        return _Planning(spec, graph, taken, buffers, places, state.size_bytes).plans(translation.kernels, views)
+        places = {name: place.offset for name, place in kept.items()}
+        return _Planning(spec, graph, taken, buffers, places, state.size_bytes, bool(scaled)).plans(translation.kernels, views)
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from error
 
 
-def _input_buffer(tensor: TensorSpec, is_state: bool) -> PlannedBuffer:
+def _input_buffer(tensor: TensorSpec, place: TensorPlace | None) -> PlannedBuffer:
+    """The buffer of an input; `place` where it is of the state."""
     if tensor.dtype not in PLAN_DTYPES:
         raise BundleError(f"{tensor.name!r} is {tensor.dtype}; microcontrollers take {', '.join(PLAN_DTYPES)}")
-    role = BufferRole.STATE if is_state else BufferRole.INPUT
-    return PlannedBuffer(tensor.name, tensor.shape, role, tensor.dtype)
+    if place is None:
+        return PlannedBuffer(tensor.name, tensor.shape, BufferRole.INPUT, tensor.dtype)
+    return PlannedBuffer(tensor.name, tensor.shape, BufferRole.STATE, place.kept_as)
 
 
 @dataclass(frozen=True)
@@ -108,11 +123,12 @@ class _Planning:
     buffers: Mapping[str, PlannedBuffer]
     places: Mapping[str, int]
     state_bytes: int
+    is_short: bool
 
     def plans(self, kernels: list[PlannedKernel], views: Mapping[str, StridedView]) -> list[PlannedGraph]:
         kernels, results = self._with_results(kernels, views)
         inputs = tuple(buffer for buffer in self.buffers.values() if buffer.role is BufferRole.INPUT)
-        ends = GraphEnds(inputs, frozenset(results.values()), fits)
+        ends = GraphEnds(inputs, frozenset(results.values()), fits, _WORTH if self.is_short else None)
         first = in_order(kernels)
         assert first is not None  # noqa: S101  (updates that would close a circle are copies)
         return [self._written(arranged(fewer, inputs, ends.outputs), results) for fewer in fused(first, ends)]
@@ -124,8 +140,8 @@ class _Planning:
         order = map(with_folded_constants, found.order) if self.graph == INT8_GRAPH else found.order
         kernels = tuple(emitter.kernel(kernel) for kernel in order)
         inputs, outputs = self.signature.inputs, self.signature.outputs
-        given = tuple(TensorPlace(t, found.offsets[self.buffers[t.name]]) for t in inputs if t.name not in self.places)
-        left = tuple(TensorPlace(t, found.offsets[results[t.name]]) for t in outputs if t.name in results)
+        given = tuple(TensorPlace(t, found.offsets[self.buffers[t.name]], t.dtype) for t in inputs if t.name not in self.places)
+        left = tuple(TensorPlace(t, found.offsets[results[t.name]], t.dtype) for t in outputs if t.name in results)
         ports = (*self._ports(given), *self._ports(left))
         content = bytes(placement.constants.content)
         plan = GraphPlan(_GRAPHS[self.graph], self.state_bytes, found.arena_bytes, ports, content, kernels)

@@ -130,6 +130,11 @@ class PlannedKernel:
         """Buffers it writes, each once."""
         return tuple(dict.fromkeys(view.buffer for view, _ in self.stores))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is to stay behind others, apart from them."""
+        return any(buffer.is_behind for buffer in self.writes)
+
     def writes_to(self, buffer: PlannedBuffer) -> list[StridedView]:
         """Views of a buffer that it writes."""
         return [view for view, _ in self.stores if view.buffer is buffer]

@@ -15,7 +15,6 @@ from edgebll.kernel.microcontroller.ordered_reference import run_ordered
 from edgebll.kernel.microcontroller.plan_format import decode
 from edgebll.kernel.microcontroller.plan_kernels import GraphPlan
 from edgebll.kernel.microcontroller.planned_block import PlannedBlock
-from edgebll.kernel.microcontroller.tensor_places import TensorPlace
 from edgebll.kernel.state.block_state import Array, State
 
 
@@ -40,13 +39,12 @@ class OrderedBlock(PlannedBlock):
 
     def state(self) -> dict[str, Array]:
         """See BlockRuntime."""
-        return {place.tensor.name: _at(self._state, place).copy() for place in self.plan.state.tensors}
+        return self.plan.state.read(self._state)
 
     def load_state(self, state: State) -> None:
         """See BlockRuntime."""
         check_state(self.spec, state, self.spec.name)
-        for place in self.plan.state.tensors:
-            _at(self._state, place)[...] = state[place.tensor.name]
+        self.plan.state.write(self._state, state)
 
     def close(self) -> None:
         """See BlockRuntime."""
@@ -77,15 +75,10 @@ def _results(planned: PlannedGraph, plan: GraphPlan, state: Bytes, values: Mappi
     """Run a plan in an arena of its own; `state` changes in place."""
     arena: Bytes = np.zeros(plan.arena_bytes, np.uint8)
     for place in planned.inputs:
-        _at(arena, place)[...] = values[place.tensor.name]
+        place.elements(arena)[...] = values[place.tensor.name]
     run_ordered(plan, state, arena)
     results = {}
     for place in planned.outputs:
-        results[place.tensor.name] = _at(arena, place).copy()
+        results[place.tensor.name] = place.elements(arena).copy()
         results[place.tensor.name].flags.writeable = False
     return results
-
-
-def _at(region: Bytes, place: TensorPlace) -> Tensor:
-    """A tensor in a region, as a view of it."""
-    return np.ndarray(place.tensor.shape, np.dtype(place.tensor.dtype), region.data, place.offset)

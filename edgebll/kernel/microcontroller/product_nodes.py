@@ -11,6 +11,7 @@ from edgebll.kernel.bundle.onnx_file import Node
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.microcontroller.expressions import SUM, Expression, load, number, rewritten
 from edgebll.kernel.microcontroller.kernels import MatrixProduct, WindowSum
+from edgebll.kernel.microcontroller.product_factors import factors
 from edgebll.kernel.microcontroller.scaled_views import ScaledView, times_scales
 from edgebll.kernel.microcontroller.translation import Translation, translates
 from edgebll.kernel.microcontroller.views import BufferRole, PlannedBuffer, StridedView, dense_strides
@@ -21,7 +22,7 @@ _MOST_AXES = 5
 
 @translates("MatMul")
 def _matmul(t: Translation, node: Node) -> None:
-    a, b = t.factors(node.inputs, ([-1], [-2]))
+    a, b = factors(t, node.inputs, ([-1], [-2]))
     lead = np.broadcast_shapes(a.view.shape[:-2], b.view.shape[:-2])
     a, b = (one.map(lambda view: view.expanded((*lead, *view.shape[-2:]))) for one in (a, b))
     _product(t, node, a, b, SUM)
@@ -30,7 +31,7 @@ def _matmul(t: Translation, node: Node) -> None:
 @translates("Gemm")
 def _gemm(t: Translation, node: Node) -> None:
     turn_a, turn_b = (bool(node.attributes.get(name, 0)) for name in ("transA", "transB"))
-    a, b = t.factors(node.inputs[:2], ([1 - turn_a], [int(turn_b)]))
+    a, b = factors(t, node.inputs[:2], ([1 - turn_a], [int(turn_b)]))
     a, b = (one.map(lambda view: view.permuted((1, 0))) if turn else one for one, turn in ((a, turn_a), (b, turn_b)))
     alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
     result = SUM if alpha == 1.0 else Expression("mul", (number(alpha), SUM))
@@ -150,7 +151,7 @@ def _everywhere(view: StridedView, grid: tuple[int, ...]) -> StridedView:
 
 @translates("Conv")
 def _conv(t: Translation, node: Node) -> None:
-    first, second = t.factors(node.inputs[:2], (range(1, 4), range(1, 4)))
+    first, second = factors(t, node.inputs[:2], (range(1, 4), range(1, 4)))
     x, weight = first.view, second.view
     g = _Geometry(node, x, weight)
     if x.shape[1] != weight.shape[1] * g.groups:
@@ -168,7 +169,8 @@ def _conv(t: Translation, node: Node) -> None:
 @translates("ConvTranspose")
 def _conv_transpose(t: Translation, node: Node) -> None:
     """A convolution of the input with gaps, with the taps in reverse: their strides run backwards."""
-    x, weight = (t.floats(name) for name in node.inputs[:2])
+    first, second = factors(t, node.inputs[:2], ([1], [0]))
+    x, weight = (t.floats(name) if one.scale else one.view for name, one in zip(node.inputs, (first, second), strict=False))
     g = _Geometry(node, x, weight)
     if x.shape[1] != weight.shape[0]:
         raise BundleError(f"a kernel of shape {list(weight.shape)} does not fit {list(x.shape)}")

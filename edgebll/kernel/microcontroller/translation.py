@@ -60,17 +60,24 @@ class Translation:
             raise BundleError(f"it uses {name!r}, which nothing made before")
         return self.values[name]
 
-    def factors(self, names: Sequence[str], summed: Sequence[Sequence[int]]) -> tuple[ScaledView, ScaledView]:
-        """What a product takes: scaled integers, of both or of one, with one scale along the axes it sums over; else floats.
+    def value(self, name: str, shape: Sequence[int]) -> Expression:
+        """An element of a value that is broadcast to a shape, for an element program.
 
         Raises:
             BundleError: as of `view`.
         """
-        first, second = (
-            self.scaled[name] if name in self.scaled and self.scaled[name].same_along(axes) else None
-            for name, axes in zip(names, summed, strict=True)
-        )
-        return first or ScaledView(self.floats(names[0])), second or ScaledView(self.floats(names[1]))
+        found = self.scaled.get(name)
+        if found is not None and name not in self.values and found.view.buffer.role is BufferRole.STATE:
+            return found.map(lambda view: view.expanded(shape)).value()
+        return load(self.view(name).expanded(shape))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a value, which need not be floats for that.
+
+        Raises:
+            BundleError: as of `view`.
+        """
+        return self.scaled[name].view.shape if name in self.scaled else self.view(name).shape
 
     def floats(self, name: str) -> StridedView:
         """The same, of float32 in memory: what is of another type is converted into a buffer of its own."""
@@ -118,17 +125,23 @@ def constant_view(name: str, content: Array) -> StridedView:
     return PlannedBuffer(name, content.shape, BufferRole.CONSTANT, content.dtype.name, content).whole()
 
 
-def translated(graph: OnnxGraph, inputs: Mapping[str, PlannedBuffer]) -> Translation:
+def translated(
+    graph: OnnxGraph, inputs: Mapping[str, PlannedBuffer], scaled: Mapping[str, ScaledView] | None = None
+) -> Translation:
     """The kernels of a graph.
 
     Args:
         graph: with the operators that the target "microcontroller" leaves.
         inputs: name -> buffer of each of its inputs.
+        scaled: those of them that are integers which stand for floats. Default: none.
 
     Raises:
         BundleError: an operator, an attribute or a type of another target.
     """
-    made = Translation(values={name: buffer.whole() for name, buffer in inputs.items()})
+    integers = dict(scaled or {})
+    made = Translation(
+        values={name: buffer.whole() for name, buffer in inputs.items() if name not in integers}, scaled=integers
+    )
     made.values.update((name, constant_view(name, content)) for name, content in graph.constants.items())
     for node in graph.nodes:
         translator = NODE_TRANSLATORS.get(node.operator)

@@ -41,6 +41,7 @@ class PlannedBuffer:
         dtype: of its elements; everything that is computed is float32, or rounded to int8.
         content: of a constant.
         home: the state tensor in whose place this result is written, where it is one's next value.
+        is_behind: it is written behind everything that reads what lies there, by a kernel that does nothing else.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PlannedBuffer:
     dtype: str = "float32"
     content: Array | None = None
     home: PlannedBuffer | None = field(default=None, repr=False)
+    is_behind: bool = False
 
     @cached_property
     def size(self) -> int:

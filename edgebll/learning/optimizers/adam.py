@@ -47,6 +47,7 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
 
     name: ClassVar[str] = "adam"
+    exact_moments: ClassVar[tuple[str, ...]] = (SQUARE,)
 
     def __post_init__(self) -> None:
         super().__post_init__()

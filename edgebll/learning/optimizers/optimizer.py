@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.short_state import STATE_BITS, UNIT
 from edgebll.kernel.support.bounds import LEARNING_RATE, check_whole_options
 from edgebll.learning.optimizers.accumulation import MOST, accumulated, empty_sums
+from edgebll.learning.optimizers.rounded_state import StateRounding, check_bits
 
 Tensors = Mapping[str, Tensor]
 #: Added to the norm before dividing by it, as torch.nn.utils.clip_grad_norm_ does.
@@ -34,6 +36,8 @@ class Optimizer(ABC):
         lr: peak of the schedule; the rate of every step is a scalar input of the step.
         clip_norm: gradients of the block are scaled down together to this L2 norm where it is larger; 0 leaves them.
         accumulate: steps of an update, at least 1: it is taken along the mean of their gradients, which is what is clipped.
+        state_bits: 32, or 16 or 8 for weights and moments of two or more axes that are rounded to so many bits with one unit a
+            row at the end of each step, see `edgebll.learning.optimizers.rounded_state`.
         name: as in OPTIMIZERS; by default the class's, in lower case.
 
     Raises:
@@ -43,8 +47,11 @@ class Optimizer(ABC):
     lr: float = 1e-3
     clip_norm: float = field(default=0.0, kw_only=True)
     accumulate: int = field(default=1, kw_only=True)
+    state_bits: int = field(default=32, kw_only=True)
 
     name: ClassVar[str]
+    #: What the names of moments begin with that are never rounded.
+    exact_moments: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -57,16 +64,42 @@ class Optimizer(ABC):
         check_not_negative("the norm to clip at", self.clip_norm)
         if not 1 <= self.accumulate <= MOST:
             raise ConfigError(f"accumulate must lie in 1..{MOST} steps of an update, but is {self.accumulate}")
+        check_bits(self.state_bits)
 
     def options(self) -> dict[str, Any]:
-        """All options, with the name; `accumulate` only where there is more than one step of an update."""
+        """All options, with the name; `accumulate` and `state_bits` only where they are not the usual ones."""
+        usual = {"accumulate": 1, STATE_BITS: 32}
         told = {"name": self.name, **asdict(self)}
-        return told if self.accumulate > 1 else {name: value for name, value in told.items() if name != "accumulate"}
+        return {name: value for name, value in told.items() if name not in usual or value != usual[name]}
 
     def initial_state(self, parameters: Tensors) -> dict[str, Tensor]:
-        """All that `update` needs besides the parameters, before the first step: the moments and the sums of gradients."""
+        """All that `update` needs besides the parameters, before the first step: the moments and the sums of gradients.
+
+        Args:
+            parameters: by name. Where the state is rounded, they are returned too, as they begin.
+        """
         sums = empty_sums(parameters) if self.accumulate > 1 else {}
-        return {**self.initial_moments(parameters), **sums}
+        return self.settled({**parameters, **self.initial_moments(parameters), **sums}, parameters)
+
+    def settled(self, state: Tensors, parameters: Collection[str]) -> dict[str, Tensor]:
+        """What is to be kept of a state, besides parameters that stay as they are: that which is rounded fits its units.
+
+        Args:
+            state: parameters, and what `update` needs besides.
+            parameters: their names.
+        """
+        others = {name: value for name, value in state.items() if name not in parameters}
+        if self.state_bits == 32:
+            return others
+        rounding = StateRounding(self.state_bits)
+        chosen = {name: value for name, value in state.items() if self._is_rounded(name, value)}
+        fresh = rounding.start(chosen)
+        fits = [name for name in chosen if UNIT + name in state and rounding.holds(chosen[name], state[UNIT + name])]
+        kept = {name: state[name] for fit in fits for name in (fit, UNIT + fit)}
+        return {**others, **fresh, **kept, **rounding.amount(state)}
+
+    def _is_rounded(self, name: str, value: Tensor) -> bool:
+        return value.dim() > 1 and not name.startswith((UNIT, *self.exact_moments))
 
     @abstractmethod
     def initial_moments(self, parameters: Tensors) -> dict[str, Tensor]:
@@ -91,8 +124,10 @@ class Optimizer(ABC):
             return self.descend(parameters, slopes, moments, lr)
 
         if self.accumulate == 1:
-            return clipped(gradients)
-        return accumulated(self.accumulate, clipped, gradients, {**moments, **parameters})
+            new = clipped(gradients)
+        else:
+            new = accumulated(self.accumulate, clipped, gradients, {**moments, **parameters})
+        return new if self.state_bits == 32 else StateRounding(self.state_bits).rounded({**moments, **parameters}, new)
 
 
 def clip_by_norm(gradients: Tensors, limit: float) -> dict[str, Tensor]:

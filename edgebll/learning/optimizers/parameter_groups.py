@@ -35,7 +35,8 @@ class ParameterGroups(Optimizer):
         """Groups of an optimiser; itself where no parameter differs."""
         if not rates and not decays:
             return base
-        return cls(base.lr, clip_norm=base.clip_norm, accumulate=base.accumulate, base=base, rates=rates, decays=decays)
+        kept: dict[str, Any] = {name: getattr(base, name) for name in ("clip_norm", "accumulate", "state_bits")}
+        return cls(base.lr, **kept, base=base, rates=rates, decays=decays)
 
     def options(self) -> dict[str, Any]:
         """Those of `base`."""

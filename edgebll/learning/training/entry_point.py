@@ -55,6 +55,7 @@ def train(
     nesterov: bool | None = None,
     weight_decay: float | None = None,
     accumulate: int | None = None,
+    state_bits: int | None = None,
     precision: str = "float32",
     weights: Place | None = None,
     weights_except: Patterns = None,
@@ -114,6 +115,8 @@ def train(
         nesterov: short for optimizer_option={"nesterov": ...}.
         weight_decay: short for optimizer_option={"weight_decay": ...}.
         accumulate: short for optimizer_option={"accumulate": ...}: an update every so many steps; by default every step.
+        state_bits: short for optimizer_option={"state_bits": ...}: 16 or 8 for weights and moments of that many bits with a
+            unit a row, as microcontrollers can keep them; by default 32, float32.
         precision: numbers of the forward and backward pass, "float32", "mixed", "bfloat16" or "int8".
         weights: file of the weights that the network begins with, a state_dict saved by torch.save or safetensors.
         weights_except: patterns of names that the file leaves out and that stay as they are drawn, e.g. "head.*".

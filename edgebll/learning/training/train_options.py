@@ -21,7 +21,7 @@ from edgebll.learning.networks.unit_network import INTO_BLOCKS
 from edgebll.learning.training.config import TrainConfig
 
 #: Options of the command that are options of the optimiser.
-OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay", "accumulate")
+OPTIMIZER_SHORTHANDS = ("optimizer_option", "momentum", "nesterov", "weight_decay", "accumulate", "state_bits")
 #: Options whose names are not those of the arguments.
 _SPELLED = {"trainable": "--train"}
 

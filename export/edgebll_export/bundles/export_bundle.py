@@ -30,6 +30,7 @@ from edgebll.kernel.version import __version__
 from edgebll.learning import OPTIMIZER_REGISTRY, RULE_REGISTRY, BlockStep, Optimizer, Rule, fine_tuned, make_steps
 from edgebll.learning.networks import BlockNetwork
 from edgebll.learning.networks.network_copy import with_constants
+from edgebll.learning.starting_state import starting_state
 from edgebll_export.bundles.block_models import BlockModels, block_models
 from edgebll_export.bundles.example_steps import input_record
 from edgebll_export.bundles.golden_file import golden_tensors
@@ -113,7 +114,7 @@ def export_bundle(
     steps = make_steps(network, rule, optimizer, batch_size, precision, last_batch)
     edges = _edges(rule, steps)
     check_edges(edges, [step.spec for step in steps])
-    start = {step.name: _start(step, (states or {}).get(step.name, {})) for step in steps}
+    start = {step.name: starting_state(step, (states or {}).get(step.name, {})) for step in steps}
     # Before anything is traced, so that what fails fails with the user's own line; as functions, for what modules keep.
     for called in eager_records(steps, start, edges, 1, optimizer.lr, inputs=inputs):
         check_all_repeatable(steps, start, called)
@@ -141,12 +142,6 @@ def _told(network: BlockNetwork, steps: list[BlockStep]) -> dict[str, Any]:
     notes = {step.name: list(step.notes) for step in steps if step.notes}
     tuning = {FINE_TUNING: to_plain(network.fine_tuning)} if network.fine_tuning else {}
     return {**tuning, **({"notes": notes} if notes else {})}
-
-
-def _start(step: BlockStep, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The given state, as far as this step has it; the rest, such as a loss scale the training had not, from the start."""
-    whole = {**given, **{other: given[name] for other, name in step.aliases.items() if name in given}}
-    return {name: whole.get(name, value) for name, value in step.initial_state().items()}
 
 
 def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], golden: Mapping[str, Any]) -> None:
@@ -205,6 +200,7 @@ def export_run(
     fine_tuning: FineTuning | None = None,
     merge: bool = False,
     limits: MicrocontrollerLimits | None = None,
+    state_bits: int | None = None,
 ) -> Manifest:
     """Export what `edgebll train` made.
 
@@ -219,6 +215,7 @@ def export_run(
         fine_tuning: which parts of the network boards train; by default those that the run trained.
         merge: add the run's adapters to the weights and let boards train the plain network, or what `fine_tuning` says of it.
         limits: as for `export_bundle`.
+        state_bits: of weights and moments, 32, 16 or 8; by default the run's.
 
     Raises:
         BundleError: the run is missing or not whole. ConfigError: unknown `state`. And what `export_bundle` raises.
@@ -234,7 +231,7 @@ def export_run(
     return export_bundle(
         trained.plain if is_plain else trained.network,
         rule=trained.rule,
-        optimizer=trained.optimizer,
+        optimizer=trained.optimizer if state_bits is None else replace(trained.optimizer, state_bits=state_bits),
         batch_size=batch_size or trained.batch_size,
         path=out_path,
         schedule=trained.schedule,

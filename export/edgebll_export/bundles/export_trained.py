@@ -10,6 +10,7 @@ from edgebll.kernel.bundle import Bundle, check_bundle_place, open_bundle
 from edgebll.kernel.microcontroller.block_memory import MicrocontrollerLimits
 from edgebll.kernel.runs.listener import Listener, as_listener
 from edgebll.kernel.runs.run_events import EventCallback
+from edgebll.kernel.spec.short_state import SHORT_BITS
 from edgebll.kernel.spec.side_inputs import of_a_sample
 from edgebll.kernel.support.bounds import COUNT, WrongValue
 from edgebll.learning import PRECISIONS, fine_tuned, make_steps
@@ -34,6 +35,7 @@ def export(
     ram: str | int | None = None,
     flash: str | int | None = None,
     recompute: str | None = None,
+    state_bits: int | None = None,
     freeze: Patterns = None,
     trainable: str = "all",
     lr_for: PatternNumbers = None,
@@ -64,6 +66,8 @@ def export(
         flash: the same of memory for the program, which plans and the initial state of a block may be kept in.
         recompute: for that target, which activations a board computes again in the place of keeping them: "auto" for as few as
             fit into `ram`, "none", or "all" that make its memory smaller; by default "auto", which is all without `ram`.
+        state_bits: bits to which steps round weights and moments, with a unit a row: 16 or 8, which a microcontroller keeps as
+            integers, or 32 for float32; by default as the run trained.
         freeze: patterns of what boards do not train, e.g. ["block0.*"], see `edgebll.kernel.spec.fine_tuning.FineTuning`; by
             default, without all of the next, boards train what the run trained, and as it did.
         trainable: what boards train of the rest, "all", or "head" for the last layer with parameters.
@@ -104,6 +108,8 @@ def export(
     if precision is not None and precision not in PRECISIONS:
         raise WrongValue("precision", f"must be one of {', '.join(PRECISIONS)}, not {precision!r}")
     chosen.suited(precision or trained.precision)
+    if state_bits is not None and state_bits not in (32, *SHORT_BITS):
+        raise WrongValue("state_bits", f"must be 32, 16 or 8, not {state_bits}")
     check_bundle_place(folder)
     tuning = tuning_of(given)
     listener.noted(f"exporting {trained.path}; this takes some seconds a block")
@@ -122,6 +128,7 @@ def export(
         fine_tuning=tuning,
         merge=merge,
         limits=limits,
+        state_bits=state_bits,
     )
     if tuning:
         how = (trained.rule, trained.optimizer, manifest.batch_size, manifest.precision)

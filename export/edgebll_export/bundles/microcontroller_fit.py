@@ -9,7 +9,10 @@ from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import BundleError, ExportError
 from edgebll.kernel.microcontroller import plan_block
 from edgebll.kernel.microcontroller.block_memory import BlockMemory, MicrocontrollerLimits
+from edgebll.kernel.microcontroller.tensor_places import state_bits
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.spec.recompute import NONE
+from edgebll.kernel.spec.short_state import SHORT_BITS
 
 
 def fitted(folder: Path, limits: MicrocontrollerLimits) -> dict[str, int]:
@@ -34,8 +37,19 @@ def fitted(folder: Path, limits: MicrocontrollerLimits) -> dict[str, int]:
     if problem is not None:
         smaller = f"a smaller batch than {bundle.manifest.batch_size}, " if bundle.manifest.batch_size > 1 else ""
         again = "--recompute auto, " if limits.problem(map(_smallest, chosen)) != problem else ""
-        raise ExportError(f"{problem}; take {again}{smaller}more blocks, a narrower network or an optimiser with fewer moments")
+        fewer = _fewer_bits(bundle.manifest, next(one for one in chosen if limits.problem([one])))
+        raise ExportError(
+            f"{problem}; take {again}{fewer}{smaller}more blocks, a narrower network or an optimiser with fewer moments"
+        )
     return {one.block: one.level for one in chosen if limits.recompute == NONE or one.level + 1 < len(one.levels)}
+
+
+def _fewer_bits(manifest: Manifest, too_large: BlockMemory) -> str:
+    """The option by which the state of a block gets smaller, where that is most of what it takes."""
+    bits = state_bits(manifest)
+    if bits == min(SHORT_BITS) or too_large.state_bytes <= max(too_large.arena_bytes, too_large.plan_bytes):
+        return ""
+    return f"--state-bits {max(one for one in SHORT_BITS if one < bits)}, "
 
 
 def _chosen(bundle: Bundle, block: str, limits: MicrocontrollerLimits) -> BlockMemory:

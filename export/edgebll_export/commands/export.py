@@ -72,6 +72,14 @@ def export(
             show_default=False,
         ),
     ] = None,
+    state_bits: Annotated[
+        int | None,
+        typer.Option(
+            help="Bits of weights and moments: 16 or 8 for steps that round them to multiples of a unit a row, which a "
+            "microcontroller keeps as integers; 32 for float32. [default: the run's]",
+            show_default=False,
+        ),
+    ] = None,
     freeze: FreezeOption = None,
     trainable: TrainableOption = "all",
     lr_for: LrForOption = None,
@@ -130,7 +138,7 @@ def _add_memory(rows: Sequence[dict[str, Any]], bundle: Bundle) -> None:
     from edgebll.kernel.microcontroller.block_memory import block_memories
 
     for row, memory in zip(rows, block_memories(bundle), strict=True):
-        row |= {name: size for name, size in memory.sizes().items() if name != "state_bytes"}
+        row |= {name: size for name, size in memory.sizes().items() if name != "state_bytes" or size < row[name]}
 
 
 def verify(

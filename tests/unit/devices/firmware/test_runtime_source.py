@@ -19,7 +19,7 @@ SOURCES = sorted(RUNTIME.glob("*.c"))
 LIBRARY = RUNTIME.parent / "library"
 M0PLUS = ("-mcpu=cortex-m0plus",)
 #: Bytes of code on a Cortex-M4F, by profile, with int8 and without.
-SIZE_BARS = {("small", False): 8_192, ("exact", True): 16_896, ("exact", False): 13_200, ("fast", False): 13_500}
+SIZE_BARS = {("small", False): 8_192, ("exact", True): 17_024, ("exact", False): 13_200, ("fast", False): 13_500}
 
 
 def objects(cpu: tuple[str, ...], profile: str, int8: bool, folder: Path) -> list[str]:

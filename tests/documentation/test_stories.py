@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-import subprocess
-import sys
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
-from support.documents import Document
-from typer.testing import CliRunner
+from support.stories import summary, told
 
-from edgebll.cli.app import app
 from edgebll.kernel.bundle import open_bundle
-from edgebll.kernel.runs.run_folder import open_run
-
-
-def told(page: str, folder: Path) -> dict[str, str]:
-    """Write the files of a tutorial, run its commands in this folder in order, and return what each printed."""
-    document = Document(f"docs/tutorials/{page}.md")
-    for name, text in re.findall(r'```python title="([^"]+)"\n(.*?)```', document.text, re.DOTALL):
-        (folder / name).write_text(text, encoding="utf-8")
-    return {" ".join(words): _output(words, folder) for words in document.commands()}
-
-
-def _output(words: list[str], folder: Path) -> str:
-    program, *arguments = words
-    if program == "python":
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, (words, done.stderr)
-        return done.stdout
-    assert program == "edgebll", words
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, (words, result.output)
-    return result.output
-
-
-def summary(run: Path) -> dict[str, Any]:
-    """What summary.json says."""
-    return dict(open_run(run)[1])
 
 
 def test_a_folder_of_photos_becomes_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,21 +58,6 @@ def test_a_unet_in_three_blocks_segments_and_has_the_same_bits_on_three_boards(
     assert len(lines) == 24
     right = sum(a == b for true, found in lines for a, b in zip(true, found, strict=True))
     assert right >= 0.85 * 24 * 24
-
-
-@pytest.mark.slow
-def test_a_language_model_learns_on_four_boards_and_writes_from_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    outputs = told("language-model", tmp_path)
-    text = Path("book.txt").read_bytes()
-    entropy = -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
-    boards = summary(Path("runs/boards"))
-    assert len(boards["placement"]) == 4
-    assert boards["metrics"]["bits_per_byte"] < entropy - 0.7
-    assert [output.count("960.0") for words, output in outputs.items() if words.startswith("edgebll plan")] == [3]
-    written = [output.splitlines() for words, output in outputs.items() if words.startswith("edgebll sample")]
-    assert written[0][0].startswith("The ")
-    assert written[0] == written[1] == written[2]
 
 
 def test_a_network_is_fine_tuned_on_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

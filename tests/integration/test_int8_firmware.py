@@ -21,7 +21,9 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BoardError
 from edgebll.kernel.execution.load_context import LoadContext
 from edgebll.kernel.execution.runtime_table import load_block, load_int8_forward
+from edgebll.kernel.microcontroller import plan_block
 from edgebll.kernel.microcontroller.ordered_block import OrderedBlock
+from edgebll.kernel.spec.plan_versions import INT8_VERSION
 from edgebll_devices.agent.attached_boards import AttachedBoards
 from edgebll_devices.doctor.board_probe import BoardProbe
 from edgebll_devices.doctor.microcontrollers import microcontroller_checks
@@ -70,6 +72,15 @@ def test_training_in_float32_has_the_bits_of_ordered(firmware: FirmwareProcess) 
     bundle = microcontroller_bundle("mlp")
     with load_block("serial", bundle, "block0", load_context=LoadContext(serial_port=firmware.address)) as block:
         assert bits(block, 3) == bits(OrderedBlock(bundle, "block0"), 3)
+
+
+def test_training_in_int8_has_the_bits_of_ordered(firmware: FirmwareProcess, tmp_path: Path) -> None:
+    bundle = microcontroller_bundle("mlp", 2, "int8")
+    assert plan_block(bundle, "block0").plan_version == INT8_VERSION
+    with load_block("serial", bundle, "block0", load_context=LoadContext(serial_port=firmware.address)) as block:
+        assert bits(block, 5) == bits(OrderedBlock(bundle, "block0"), 5)
+    with FirmwareProcess(tmp_path / "line", ram_kib=RAM_KIB) as plain, pytest.raises(BoardError, match="build --int8"):
+        load_block("serial", bundle, "block0", load_context=LoadContext(serial_port=plain.address))
 
 
 def test_eval_on_the_board_counts_what_ordered_counts(firmware: FirmwareProcess) -> None:

@@ -23,21 +23,30 @@ from edgebll_export import export_bundle
 RULES = ("bll", "bll, chained", "backlink, no waiting", "infopro", "man")
 
 
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Four small blocks by rule."""
-    folder = tmp_path_factory.mktemp("bundles")
-    network = make_network("mlp", num_blocks=4, num_classes=10, input_shape=(1, 8, 8), seed=0)
-    for number, variant in enumerate(RULES):
+class Bundles(dict[str, Path]):
+    """Four small blocks by rule; exported when they are first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, variant: str) -> Path:
         name, options = VARIANTS[variant]
-        export_bundle(network, rule=make_rule(name, **options), optimizer=SGD(), batch_size=16, path=folder / str(number))
-    return {variant: folder / str(number) for number, variant in enumerate(RULES)}
+        network = make_network("mlp", num_blocks=4, num_classes=10, input_shape=(1, 8, 8), seed=0)
+        self[variant] = self._folder / str(len(self))
+        export_bundle(network, rule=make_rule(name, **options), optimizer=SGD(), batch_size=16, path=self[variant])
+        return self[variant]
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    return Bundles(tmp_path_factory.mktemp("bundles"))
 
 
 class WholeRuns(dict[str, Path]):
     """A whole run with each bundle, in one process, with all snapshots; made when it is first asked for."""
 
-    def __init__(self, bundles: dict[str, Path], folder: Path) -> None:
+    def __init__(self, bundles: Bundles, folder: Path) -> None:
         super().__init__()
         self._bundles, self._folder = bundles, folder
 
@@ -49,7 +58,7 @@ class WholeRuns(dict[str, Path]):
 
 
 @pytest.fixture(scope="module")
-def whole(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> WholeRuns:
+def whole(bundles: Bundles, tmp_path_factory: pytest.TempPathFactory) -> WholeRuns:
     return WholeRuns(bundles, tmp_path_factory.mktemp("whole"))
 
 
@@ -99,7 +108,7 @@ def test_a_run_without_its_record_is_resumed(whole: WholeRuns, tmp_path: Path) -
     assert summary(run)["state_sha256"] == summary(whole["bll"])["state_sha256"]
 
 
-def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_host_is_resumed_in_the_middle(bundles: Bundles, tmp_path: Path) -> None:
     epochs = ["--epochs", "6"]
     invoke("simulate", bundles["bll"], "--boards", 0, "--data", "digits", *epochs, "--out", tmp_path / "plain")
     run = tmp_path / "run"
@@ -119,7 +128,7 @@ def test_a_killed_host_is_resumed_in_the_middle(bundles: dict[str, Path], tmp_pa
     assert CliRunner().invoke(app, ["simulate", "--resume", str(run)]).exit_code == 3, "it is whole by now"
 
 
-def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundles: Bundles, tmp_path: Path) -> None:
     invoke("simulate", bundles["bll, chained"], "--boards", 0, "--out", tmp_path / "plain", *SHORT)
     run = tmp_path / "run"
     invoke(
@@ -156,7 +165,7 @@ def test_a_snapshot_is_taken_by_the_clock_and_the_bits_do_not_depend_on_it(bundl
     ],
 )
 def test_what_cannot_be_is_said_in_one_sentence(
-    bundles: dict[str, Path], whole: WholeRuns, tmp_path: Path, arguments: list[str], code: int, words: str
+    bundles: Bundles, whole: WholeRuns, tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
     cut_off(whole["bll"], tmp_path / "run", [7])
     known = {"run": tmp_path / "run", "bundle": bundles["bll"]}
@@ -166,12 +175,12 @@ def test_what_cannot_be_is_said_in_one_sentence(
     assert "Traceback" not in result.output
 
 
-def test_a_run_goes_on_with_its_own_bundle_only(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_goes_on_with_its_own_bundle_only(bundles: Bundles, tmp_path: Path) -> None:
     shutil.copytree(bundles["bll"], tmp_path / "bundle")
     invoke("simulate", tmp_path / "bundle", "--boards", 0, "--snapshot-every", 4, "--out", tmp_path / "whole", *SHORT)
     cut_off(tmp_path / "whole", tmp_path / "run", [4])
     shutil.rmtree(tmp_path / "bundle")
-    shutil.copytree(bundles["infopro"], tmp_path / "bundle")
+    shutil.copytree(bundles["bll, chained"], tmp_path / "bundle")
     result = CliRunner().invoke(app, ["simulate", "--resume", str(tmp_path / "run")])
     assert result.exit_code == 3
     assert "is not the bundle that" in result.output

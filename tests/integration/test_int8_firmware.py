@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.fake_board import welcome
 from support.firmware_processes import FirmwareProcess
-from support.microcontroller_bundles import batches, bits, int8_bundle, microcontroller_bundle
+from support.microcontroller_bundles import batches, bits, int8_bundle, microcontroller_bundle, short_bundle
 from support.microcontroller_tools import emulated_boards
 from typer.testing import CliRunner
 
@@ -81,6 +81,17 @@ def test_training_in_int8_has_the_bits_of_ordered(firmware: FirmwareProcess, tmp
         assert bits(block, 5) == bits(OrderedBlock(bundle, "block0"), 5)
     with FirmwareProcess(tmp_path / "line", ram_kib=RAM_KIB) as plain, pytest.raises(BoardError, match="build --int8"):
         load_block("serial", bundle, "block0", load_context=LoadContext(serial_port=plain.address))
+
+
+def test_a_state_in_int8_goes_over_the_line_and_trains_on_with_the_bits_of_ordered(firmware: FirmwareProcess) -> None:
+    bundle = short_bundle("mlp", 8)
+    own = OrderedBlock(bundle, "block0")
+    with load_block("serial", bundle, "block0", load_context=LoadContext(serial_port=firmware.address)) as block:
+        assert bits(block, 3) == bits(own, 3)
+        kept = block.state()
+        after = bits(block, 2, seed=5)
+        block.load_state(kept)
+        assert bits(block, 2, seed=5) == after, "what a snapshot restored goes on as it did"
 
 
 def test_eval_on_the_board_counts_what_ordered_counts(firmware: FirmwareProcess) -> None:

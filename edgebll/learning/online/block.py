@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.learning.online.layers import OnlineLayer, read_layers
-from edgebll.learning.online.passing import Carried, Passing
+from edgebll.learning.online.passing import Carried, Judged, Passing
 
 
 class OnlineBlock(nn.Module):
@@ -44,16 +44,16 @@ class OnlineBlock(nn.Module):
             for name, value in own.items():
                 self.register_buffer(_buffer(index, name), value)
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> Tensor | tuple[Judged | Tensor, ...]:
         """In evaluation mode what the block gives for x (B, ...).
 
-        In training what losses see of each layer, (B, N, ...), and behind it what comes out of the last.
+        In training what losses see of each layer, and behind it what comes out of the last.
         """
         if not self.training:
             for child in self.children():
                 x = child(x)
             return x
-        seen = list[Tensor]()
+        seen = list[Judged]()
         for index, layer in enumerate(self._layers):
             with torch.no_grad():
                 before = self._carried(index) if self._carries else None

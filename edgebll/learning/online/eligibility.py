@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks.spiking.adaptive import ALIF
 from edgebll.learning.online.layers import OnlineLayer
-from edgebll.learning.online.passing import Carried, Passing, Way, given, over, walked
+from edgebll.learning.online.passing import Carried, Judged, Passing, Way, given, over, walked
 from edgebll.learning.online.traces import attached
 
 #: Names of what a layer carries besides what `Passing` does: m, a and the filtered spikes.
@@ -35,6 +35,7 @@ class EligibilityPassing(Passing):
     """
 
     def __init__(self, kappa: float, rule: str) -> None:
+        super().__init__()
         self._kappa, self._rule = kappa, rule
 
     def needed(self, layer: OnlineLayer) -> bool:
@@ -49,7 +50,7 @@ class EligibilityPassing(Passing):
         weights = _weights(layer, self._rule)
         return {**carried, **self._own(layer, current.new_zeros(len(current), *weights.shape))}
 
-    def run(self, layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None) -> tuple[Tensor, Tensor, Carried]:
+    def run(self, layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None) -> tuple[Tensor, Judged, Carried]:
         """All time steps of a chunk; of layers that need them with traces of single weights.
 
         What the local loss sees are the spikes as the readout filters them, sum_k kappa^k s_(t-k).
@@ -62,7 +63,7 @@ class EligibilityPassing(Passing):
             start = carried or self._own(layer, out.new_zeros(len(x), *weights.shape))
             seen, filtered, after = self._filtered(layer, out, parts, _inputs(layer, way), start)
         carrier = (weights * seen).sum(-1)
-        return out, attached(filtered, carrier), {**way.carried, **after}
+        return out, Judged(attached(filtered, carrier)), {**way.carried, **after}
 
     def _own(self, layer: OnlineLayer, zeros: Tensor) -> Carried:
         adapted = {ADAPTED: zeros.clone()} if isinstance(layer.neuron, ALIF) else {}

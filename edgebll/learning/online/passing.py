@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from edgebll.learning.networks.spiking.neuron import Neuron, SpikingNeuron
 from edgebll.learning.online.layers import OnlineLayer
 from edgebll.learning.online.traces import advanced, attached, currents
 
@@ -45,8 +46,27 @@ class Way(NamedTuple):
     carried: Carried
 
 
+class Judged(NamedTuple):
+    """What a local loss sees of a layer, with the gradient of each time step behind it.
+
+    Attributes:
+        out: what comes out (B, N, ...).
+        potential: of neurons, less their threshold, before the reset (B, N, ...); None where nothing asks for it.
+    """
+
+    out: Tensor
+    potential: Tensor | None = None
+
+
 class Passing:
-    """How a rule goes through the time steps of a layer: by traces of what comes in, which all neurons share."""
+    """How a rule goes through the time steps of a layer: by traces of what comes in, which all neurons share.
+
+    Args:
+        potentials: whether losses see potentials too.
+    """
+
+    def __init__(self, *, potentials: bool = False) -> None:
+        self._potentials = potentials
 
     def at_rest(self, layer: OnlineLayer, x: Tensor, current: Tensor) -> Carried:
         """What a layer carries before the first step of a sample: zeros.
@@ -58,7 +78,7 @@ class Passing:
         """
         return {**filters_at_rest(layer, x), **neurons_at_rest(layer, current)}
 
-    def run(self, layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None) -> tuple[Tensor, Tensor, Carried]:
+    def run(self, layer: OnlineLayer, x: Tensor, steps: int, carried: Carried | None) -> tuple[Tensor, Judged, Carried]:
         """All time steps of a chunk.
 
         Args:
@@ -68,12 +88,13 @@ class Passing:
             carried: what is carried here from the chunk before; None for a state of rest.
 
         Returns:
-            What comes out (B, N, ...); what the local loss sees of it, with the gradient of each time step behind it; and what
-            is carried on.
+            What comes out (B, N, ...); what the local loss sees of it; and what is carried on.
         """
         way = walked(layer, x, steps, carried)
-        out = given(layer, way, attached(way.current, way.carrier))
-        return out, out, way.carried
+        current = attached(way.current, way.carrier)
+        out = given(layer, way, current)
+        potential = _potential(layer.neuron, way, current) if self._potentials else None
+        return out, Judged(out, potential), way.carried
 
 
 def filters_at_rest(layer: OnlineLayer, x: Tensor) -> Carried:
@@ -125,6 +146,14 @@ def given(layer: OnlineLayer, way: Way, current: Tensor) -> Tensor:
     """What comes out of the neurons (B, N, ...), each step from the state that it had, with gradients to the current."""
     out: Tensor = layer.neuron.step(way.states, current.flatten(0, 1))[1]
     return out.reshape(current.shape)
+
+
+def _potential(neuron: Neuron, way: Way, current: Tensor) -> Tensor | None:
+    """Potentials less their threshold (B, N, ...) of neurons that spike."""
+    if not isinstance(neuron, SpikingNeuron):
+        return None
+    _, v, threshold = neuron.integrate(way.states, current.flatten(0, 1))
+    return (v - threshold).reshape(current.shape)
 
 
 def _filtered(layer: OnlineLayer, x: Tensor, steps: int, carried: Carried) -> tuple[Tensor, Tensor, Carried]:

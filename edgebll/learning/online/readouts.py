@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors
+from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, mean_over
+from edgebll.learning.online.passing import Judged
 from edgebll.learning.online.traces import attached
 
 
@@ -75,7 +76,12 @@ def _drawn(num_classes: int, count: int) -> Tensor:
 
 @dataclass(frozen=True)
 class EveryStep(Objective):
-    """L = the sum over layers of the mean over time steps of the task's loss of the layer's readout.
+    """L = the sum over layers of the mean over time steps of the task's loss of the layer's readout, and of two penalties.
+
+    With U the potentials of a layer less their threshold, they are those of DECOLLE's paper:
+
+        lambda1 mean_i [U_i + 0.01]+       few neurons near their threshold
+        lambda2 [0.1 - mean_i U_i]+        and yet some
 
     Attributes:
         place: where the block stands.
@@ -83,6 +89,8 @@ class EveryStep(Objective):
         reads_out: whether potentials of a last layer are read as they are: the network's own readout.
         label_smoothing: of the rule.
         weight: of each sample, see `weighted`.
+        lambda1: weight of the first penalty.
+        lambda2: of the second.
     """
 
     place: BlockPlace
@@ -90,6 +98,8 @@ class EveryStep(Objective):
     reads_out: bool
     label_smoothing: float = 0.0
     weight: Tensor | None = None
+    lambda1: float = 0.0
+    lambda2: float = 0.0
 
     def head(self) -> nn.Module:
         """The layers' readouts."""
@@ -105,11 +115,19 @@ class EveryStep(Objective):
         """The same losses with these weights."""
         return replace(self, weight=weight)
 
-    def loss(self, head: Head, feedback: Tensors, a: Sequence[Tensor], y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # type: ignore[override]
+    def loss(self, head: Head, feedback: Tensors, a: Sequence[Judged], y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # type: ignore[override]
         """The sum over layers; a is what comes out of each."""
-        spikes, own = (a[:-1], a[-1:]) if self.reads_out else (a, ())
+        given = [seen.out for seen in a]
+        spikes, own = (given[:-1], given[-1:]) if self.reads_out else (given, [])
         losses = [self._over_time(scores, y) for scores in (*(head(*spikes) if spikes else ()), *own)]
+        losses += [self._penalty(seen.potential) for seen in a if seen.potential is not None]
         return torch.stack(losses).sum(), {}
+
+    def _penalty(self, potential: Tensor) -> Tensor:
+        """The two penalties of a layer's potentials (B, N, ...)."""
+        u = potential.flatten(2)
+        high, low = (u + 0.01).clamp(min=0.0).mean(2), (0.1 - u.mean(2)).clamp(min=0.0)
+        return mean_over((self.lambda1 * high + self.lambda2 * low).mean(1), self.weight)
 
     def _over_time(self, scores: Tensor, y: Tensor) -> Tensor:
         """The mean loss of scores (B, N, C) for one target a sample."""

@@ -12,6 +12,8 @@ a spike does to its own neuron's future by the reset is left out of the gradient
 recurrent connections and with the reset by subtraction this is the whole gradient of a layer's loss, that of backpropagation
 through time; with the reset to a value, as with recurrent connections, it is its part of one step.
 
+To the loss come the paper's penalties of potentials, lambda1 mean_i [U_i + 0.01]+ + lambda2 [0.1 - mean_i U_i]+, if asked for.
+
 The paper's loss is the smooth L1 distance of Y and the label, here it is the task's own. Its P, Q and R are those of its
 neuron, which is CubaLIF with the reset by subtraction; here each neuron has the trace of its own filters. The network's last
 layer has a readout that is trained, for its own potentials are what is judged.
@@ -23,9 +25,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebll.learning.networks import BlockNetwork
+from edgebll.learning.online.passing import Passing
 from edgebll.learning.online.readouts import EveryStep, FixedReadouts
 from edgebll.learning.online.step import OnlineStep, TimedBlock
-from edgebll.learning.optimizers.optimizer import Optimizer
+from edgebll.learning.optimizers.optimizer import Optimizer, check_not_negative
 from edgebll.learning.precision import Precision
 from edgebll.learning.rule import Rule
 from edgebll.learning.step import BlockStep
@@ -38,6 +41,8 @@ class Decolle(Rule):
     Attributes:
         chunk: time steps of a training step, a divisor of those of a sample: weights change after each, and memory is that of
             so many, however long samples are. 0 for all steps of a sample at once.
+        lambda1: weight of the penalty of potentials near the threshold and above, [U + 0.01]+.
+        lambda2: weight of the penalty where a layer's mean potential is low, [0.1 - U]+.
 
     Examples:
         >>> from edgebll.learning import Decolle
@@ -46,21 +51,30 @@ class Decolle(Rule):
     """
 
     chunk: int = 0
+    lambda1: float = 0.0
+    lambda2: float = 0.0
 
     name: ClassVar[str] = "decolle"
     summary: ClassVar[str] = "DECOLLE: spiking layers learn at every time step from fixed random readouts."
     equation: ClassVar[str] = "L = sum over layers, mean over time, CE(G s_t, y), within a time step"
     spiking: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_negative("decolle's lambda1", self.lambda1)
+        check_not_negative("decolle's lambda2", self.lambda2)
+
     def make_step(
         self, network: BlockNetwork, index: int, optimizer: Optimizer, batch_size: int, precision: Precision
     ) -> BlockStep:
         """A step that learns online."""
-        block = TimedBlock.of(network, index, self.name, self.chunk)
+        block = TimedBlock.of(network, index, self.name, self.chunk, Passing(potentials=bool(self.lambda1 or self.lambda2)))
         objective = EveryStep(
             block.place,
             lambda: FixedReadouts(block.features, block.place.num_classes),
             reads_out=not block.layers[-1].spikes,
             label_smoothing=self.label_smoothing,
+            lambda1=self.lambda1,
+            lambda2=self.lambda2,
         )
         return OnlineStep(block, objective, optimizer, batch_size, precision)

@@ -146,3 +146,29 @@ def test_chunks_of_any_length_give_one_gradient() -> None:
     assert found[0].abs().max() > 1e-3
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_penalties_are_the_papers() -> None:
+    """Their part of the loss and of its gradient, by autograd through potentials written out."""
+    penalties = {"lambda1": 0.7, "lambda2": 0.4}
+    made, (x, y) = network(NEURONS["lif"][0]), batch()
+    optimizer = SGD(lr=LR, momentum=0.0, nesterov=False, weight_decay=0.0)
+    found = []
+    for options in (penalties, {}):
+        step = make_steps(made, make_rule("decolle", **options), optimizer, B)[0]
+        state = step.initial_state()
+        new, _, metrics, _ = step(state, x, y, told(0))
+        found.append((metrics[0], (state["net.0.layer.0.weight"] - new["net.0.layer.0.weight"]) / LR))
+    weight = state["net.0.layer.0.weight"].clone().requires_grad_()
+    v, parts = torch.zeros(B, OUT), list[Tensor]()
+    for t in range(T):
+        v = v + (0.1 + 1.5 * (x[:, t] @ weight.t() + state["net.0.layer.0.bias"]) - v) / 3
+        u = v - 0.5
+        parts.append(0.7 * torch.relu(u + 0.01).mean(1) + 0.4 * torch.relu(0.1 - u.mean(1)))
+        v = v - 0.5 * (u.detach() > 0).float()
+    penalty = torch.stack(parts).mean()
+    penalty.backward()
+    torch.testing.assert_close(found[0][0] - found[1][0], penalty.detach(), rtol=1e-4, atol=1e-6)
+    assert weight.grad is not None
+    assert weight.grad.abs().max() > 1e-3
+    torch.testing.assert_close(found[0][1] - found[1][1], weight.grad, rtol=1e-3, atol=1e-6)

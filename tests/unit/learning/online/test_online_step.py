@@ -104,6 +104,7 @@ def linear() -> OverTime:
     [
         (own(linear(), LIF()), {"chunk": 4}, "chunk must divide the 6 time steps of a sample, or be 0 for all, not 4"),
         (own(linear(), LIF()), {"chunk": -1}, "not -1"),
+        (own(linear(), LIF()), {"lambda1": -1.0}, "decolle's lambda1 must"),
         (own(linear(), nn.ReLU(), LIF()), {}, "but not a ReLU; train this network with bll"),
         (own(linear(), LIF(trainable=("tau",))), {}, "does not train values of the neurons themselves"),
         (own(linear(), LIF(tau=[1e-3, 2e-3, 3e-3, 4e-3])), {}, "neurons of a layer that share one tau, but LIF's are 4"),

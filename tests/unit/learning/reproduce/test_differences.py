@@ -26,6 +26,8 @@ GREEDY = ("[[published]]", '[[rules]]\nname = "GLL"\nrule = "greedy"\n\n[[publis
 SOURCES = ("[sources]", '[sources]\ngreedy = "ours"')
 DIGITS: dict[str, Any] = {"data": "digits", "limit": 96, "epochs": 2, "batch_size": 32, "augment": "standard", "lr": 0.02}
 DIGITS |= {"network": "resnet8", "network_options": {"width": 2}}
+# Rules that learn online need neurons.
+SPIKING: dict[str, Any] = {**DIGITS, "network": "spiking-mlp", "network_options": {"width": 8, "time_steps": 2}}
 
 
 def line(rule: str, blocks: int, *accuracies: float, heads: tuple[float, ...] = ()) -> dict[str, Any]:
@@ -158,7 +160,8 @@ def test_all_rules_see_the_same_samples_in_the_same_order(tmp_path: Path, monkey
         return step(self, states, x, y, *others)
 
     monkeypatch.setattr(TrainingLoop, "_batch", batch)
-    train(TrainConfig(**DIGITS, rule=rule, blocks=1 if is_one_block(rule) else 3), tmp_path / rule)
+    config = SPIKING if rule in ("decolle", "eprop") else DIGITS
+    train(TrainConfig(**config, rule=rule, blocks=1 if is_one_block(rule) else 3), tmp_path / rule)
     dataset = limited(load_dataset("digits", "train"), DIGITS["limit"])
     for number, (x, y) in enumerate(seen):
         epoch, index = divmod(number, 3)

@@ -27,12 +27,10 @@ from edgebll.kernel.microcontroller import plan_block
 
 IMAGES, SEEDS, PRECISIONS = 2_000, (0, 1, 2), ("float32", "int8")
 HEADER = ("network", "activations in", "arena", "state", "instructions a sample", "test accuracy, %", "of each seed")
-ONE_BLOCK = ("--network", "resnet8", "--network-option", "width=4", "--rule", "backprop", "--blocks", "1")
 #: What it is called; options of training; whether it learns the images; epochs; samples of a step on the board.
 CASES = (
     ("MLP 64-32-32-32-10, digits, BLL", (*DIGITS, "--rule", "bll"), False, 8, 2),
     ("ResNet-8 w4, Fashion-MNIST 14 x 14, BLL", (*FASHION, "--rule", "bll"), True, 3, 1),
-    ("the same as one block, backpropagation", ONE_BLOCK, True, 3, 1),
 )
 
 

@@ -38,6 +38,12 @@ def export_net(
         bool,
         typer.Option("--approximate", help="Leave out what NIR has no words for: reset by subtraction, refractory periods."),
     ] = False,
+    spikes_only: Annotated[
+        bool,
+        typer.Option(
+            "--spikes-only", help="Leave out what follows the last spiking neurons, for chips that give spikes alone."
+        ),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with snnTorch and Norse on the same spikes, and tell what platforms take.")
     ] = False,
@@ -69,6 +75,7 @@ def export_net(
             block=block,
             quantize=quantize,
             approximate=approximate,
+            spikes_only=spikes_only,
             check=check,
             choice=choice,
             progress=progress,

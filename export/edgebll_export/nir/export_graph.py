@@ -80,6 +80,7 @@ def export_graph(
     block: str | None = None,
     quantize: str | None = None,
     approximate: bool = False,
+    spikes_only: bool = False,
     check: bool = False,
     choice: InputChoice | None = None,
     progress: EventCallback | Listener | None = None,
@@ -92,6 +93,7 @@ def export_graph(
         block: write this block alone, e.g. "block0"; by default the whole network.
         quantize: precision of a chip, see `quantization.SCHEMES`; by default the network's own.
         approximate: leave out what NIR has no words for: reset by subtraction, refractory periods.
+        spikes_only: leave out what follows the last layer of spiking neurons, for chips that read nothing else out.
         check: compare with snnTorch and Norse, and tell what platforms take.
         choice: what the graph is compared on; by default samples of the run's data set, or random spikes where it is not here.
         progress: takes events, see `edgebll.kernel.runs.run_events`.
@@ -107,12 +109,12 @@ def export_graph(
     check_parents(path)
     trained = open_trained(Path(run))
     network = _with_weights(trained)
-    graph, notes, dt = graph_of(network, block, approximate, str(run))
+    graph, notes, dt = graph_of(network, block, approximate, str(run), spikes_only)
     listener = as_listener(progress)
     for note in notes:
         listener.noted(f"left out: {note}")
     inputs = _inputs(trained, network, graph, choice, listener)
-    distance, same = (None, None) if block else _compared(network, graph, inputs, dt)
+    distance, same = (None, None) if block or spikes_only else _compared(network, graph, inputs, dt)
     drift: dict[str, tuple[int, int]] = {}
     if quantize is not None:
         graph, before = quantized(graph, quantize, dt), graph
@@ -124,7 +126,7 @@ def export_graph(
 
 
 def graph_of(
-    network: BlockNetwork, block: str | None, approximate: bool, place: str
+    network: BlockNetwork, block: str | None, approximate: bool, place: str, spikes_only: bool = False
 ) -> tuple[SpikingGraph, list[str], float | None]:
     """The graph of a network, what was left out, and its time step in seconds.
 
@@ -133,6 +135,7 @@ def graph_of(
         block: the one to write; None for all.
         approximate: leave out what NIR has no words for.
         place: what the network is called in messages.
+        spikes_only: leave out what follows the last layer of spiking neurons.
 
     Raises:
         ConfigError: there is no such block.
@@ -146,11 +149,13 @@ def graph_of(
             f"{place} has no spiking neurons; NIR is for spiking networks, others leave as ONNX by `edgebll merge`"
         )
     if any(isinstance(module, GraphUnit) for module in network.modules()):
+        if spikes_only:
+            raise WrongValue("spikes_only", "cannot be given for a network that came from NIR; its graph is written whole")
         return _of_import(network, block, place)
     first = names.index(block) if block else 0
     chosen = list(zip(names, network.blocks, strict=True))
     chosen = chosen[first : first + 1] if block else chosen
-    tree, notes, dt = chain_tree(chosen, _step_shape(network, first), approximate)
+    tree, notes, dt = chain_tree(chosen, _step_shape(network, first), approximate, spikes_only)
     steps = {"time_steps": network.time_steps, "edgebll": __version__, "readout": "mean over time"}
     tree["metadata"] = {**steps, **({KEY: dt} if dt is not None else {})}
     return build_graph(tree, place), notes, dt

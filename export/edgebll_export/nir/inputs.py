@@ -96,6 +96,13 @@ def graph_inputs(graph: SpikingGraph, choice: InputChoice) -> GraphInputs:
     labels = None if labels is None else np.asarray(labels)[: choice.samples]
     if labels is not None and (labels.shape != x.shape[:1] or labels.dtype.kind not in "iu"):
         raise DataError(f"{choice.data} has {len(x)} samples and labels of shape {labels.shape}; give one class for each")
+    if (
+        labels is not None
+        and labels.size
+        and graph.output_shape
+        and not 0 <= labels.min() <= labels.max() < graph.output_shape[0]
+    ):
+        raise DataError(f"{choice.data} has labels up to {labels.max()}, but {graph.place} has {graph.output_shape[0]} outputs")
     return GraphInputs(x[:, : choice.steps], labels, choice.data)
 
 
@@ -127,7 +134,9 @@ def _samples(choice: InputChoice, graph: SpikingGraph) -> tuple[np.ndarray, np.n
         raise ConfigError(f"there is no file {choice.data}; give one, the name of a data set, or {RANDOM}")
     options = named_options(choice.data, choice.options or {})
     dataset: Dataset = load_dataset(choice.data, "test", choice.data_dir, choice.samples or 16, options)
-    labels = dataset.labels if dataset.num_classes and np.ndim(dataset.labels) == 1 else None
+    # A graph that ends in hidden neurons names no classes.
+    told = graph.output_shape == (dataset.num_classes,) and np.ndim(dataset.labels) == 1
+    labels = dataset.labels if told else None
     return dataset.inputs(np.arange(len(dataset))), labels
 
 

@@ -17,7 +17,7 @@ from edgebll.learning.networks.spiking.readout import MeanOverTime
 from edgebll_export.nir.graph import Edge, Shape
 from edgebll_export.nir.layer_nodes import array, as_node, folded, neuron_values, node_values
 from edgebll_export.nir.network.graph_unit import GraphUnit
-from edgebll_export.nir.primitives import GRAPH
+from edgebll_export.nir.primitives import GRAPH, PRIMITIVES
 from edgebll_export.nir.shapes import output_shape
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -37,6 +37,7 @@ class NodeChain:
         nodes: name -> parameters and type.
         edges: between them.
         last: name of the last node.
+        way: each node that another follows, with the shape of what it gives.
         notes: what was left out.
         steps: time steps in seconds of its neurons that have time constants.
     """
@@ -46,6 +47,7 @@ class NodeChain:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
     last: str = INPUT_NAME
+    way: list[tuple[str, Shape]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     steps: set[float] = field(default_factory=set)
 
@@ -85,7 +87,25 @@ class NodeChain:
 
     def _follow(self, name: str) -> None:
         self.edges.append((self.last, name))
+        self.way.append((name, self.shape))
         self.last = name
+
+    def end_in_spikes(self, where: str) -> None:
+        """Leave out what follows the last layer of spiking neurons.
+
+        Args:
+            where: what is written, for messages.
+
+        Raises:
+            ExportError: there is none.
+        """
+        spiking = [index for index, (name, _) in enumerate(self.way) if PRIMITIVES[self.nodes[name]["type"]].spikes]
+        if not spiking:
+            raise ExportError(f"{where} has no layer of spiking neurons to end in")
+        behind = {name for name, _ in self.way[spiking[-1] + 1 :]}
+        self.nodes = {name: node for name, node in self.nodes.items() if name not in behind}
+        self.edges = [edge for edge in self.edges if not behind & {*edge}]
+        self.last, self.shape = self.way[spiking[-1]]
 
     def _fold(self, norm: nn.Module, where: str) -> None:
         node = self.nodes.get(self.last, {"type": "Input"})
@@ -95,7 +115,7 @@ class NodeChain:
 
 
 def chain_tree(
-    blocks: Sequence[tuple[str, nn.Module]], shape: Shape, approximate: bool
+    blocks: Sequence[tuple[str, nn.Module]], shape: Shape, approximate: bool, spikes_only: bool = False
 ) -> tuple[dict[str, Any], list[str], float | None]:
     """The tree of blocks one after another, what was left out, and the time step of their neurons in seconds.
 
@@ -103,6 +123,7 @@ def chain_tree(
         blocks: name and module of each, with the weights to write.
         shape: of what the first takes in a time step.
         approximate: leave out what NIR has no words for.
+        spikes_only: leave out what follows the last layer of spiking neurons.
 
     Raises:
         ExportError: NIR has no word for a layer, or neurons have different time steps.
@@ -111,6 +132,8 @@ def chain_tree(
     for name, block in blocks:
         for where, layer in _layers(block, name):
             chain.add(layer, name, where)
+    if spikes_only:
+        chain.end_in_spikes(" and ".join(name for name, _ in blocks))
     if len(chain.steps) > 1:
         raise ExportError(
             f"neurons have different time steps ({', '.join(f'{dt:g} s' for dt in sorted(chain.steps))}); NIR has one"

@@ -12,6 +12,7 @@ from support.command_calls import TRAIN, call, sentence
 from support.nir_graphs import FOREIGN, chain, lif
 
 from edgebll_export.nir.reading import read_graph
+from edgebll_export.nir.simulation import simulate
 
 SPIKING = [*TRAIN[:3], "--network", "spiking-mlp", "--network-option", "width=12", "--network-option", "depth=2", *TRAIN[5:]]
 
@@ -62,6 +63,20 @@ def test_one_block_is_written_alone(run: Path, tmp_path: Path) -> None:
     told = call("nir", "export", run, "-o", net, "--block", "block1").stdout
     assert told.startswith(f"{net}: 6 nodes, time step 0.001 s, neurons block1.lif0 (LIF), block1.li0 (LI) of ")
     assert read_graph(net).input_shape == (12,)
+
+
+def test_a_graph_may_end_in_spikes_which_chips_take(run: Path, tmp_path: Path) -> None:
+    whole, net = tmp_path / "whole.nir", tmp_path / "net.nir"
+    levels = []
+    for path, options in ((whole, ()), (net, ("--spikes-only",))):
+        told = json.loads(call("nir", "export", run, "-o", path, *options, "--check", "--json").stdout)
+        assert (told["check"]["accuracy"] is None) == bool(options)
+        levels.append(next(row["level"] for row in told["check"]["platforms"] if row["platform"] == "SpiNNaker2"))
+    assert levels == ["unsupported", "approximate"]
+    assert list(read_graph(net).nodes)[-2:] == ["block1.lif0", "output"]
+    x = np.random.default_rng(0).random((2, 8, 1, 8, 8))
+    hidden = simulate(read_graph(whole), x, 1e-3).outputs["block1.lif0"]
+    np.testing.assert_array_equal(simulate(read_graph(net), x, 1e-3).output, hidden)
 
 
 def test_an_imported_bundle_leaves_as_it_came(tmp_path: Path) -> None:

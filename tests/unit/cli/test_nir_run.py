@@ -49,9 +49,12 @@ def test_labels_give_an_accuracy_and_flat_or_still_samples_are_taken(tmp_path: P
     np.savez(tmp_path / "d.npz", x=x, y=np.array([0, 1, 2, 0]))
     told = json.loads(call("nir", "run", graph, "--dt", "1e-3", "--data", tmp_path / "d.npz", "--json").stdout)
     assert (told["samples"], told["steps"], told["accuracy"]) == (4, 50, 0.75)
+    np.savez(tmp_path / "more.npz", x=x, y=np.array([0, 1, 2, 3]))
+    refused = call("nir", "run", graph, "--dt", "1e-3", "--data", tmp_path / "more.npz", code=4)
+    assert "has labels up to 3, but" in sentence(refused)
     pictures = chain(tmp_path / "p.nir", (1, 8, 8), lif((1, 8, 8)))
     told = json.loads(call("nir", "run", pictures, "--dt", "1e-3", "--data", "digits", "--samples", "3", "--json").stdout)
-    assert (told["samples"], told["steps"]) == (3, 100)
+    assert (told["samples"], told["steps"], told["accuracy"]) == (3, 100, None)
 
 
 @pytest.mark.parametrize(

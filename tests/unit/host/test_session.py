@@ -10,6 +10,7 @@ from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.keys import KeyPair
+from edgebll.kernel.wire import SPIKES
 from edgebll_firmware_host.fleet.board_sessions import Neighbours, neighbours
 from edgebll_firmware_host.policy.block_placement import Placement, step_bytes, step_period
 
@@ -22,9 +23,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", blocks=4, sides=SIDES)
 
 
-def around(bundle: Bundle, placement: Placement, keys: KeyPair | None) -> dict[str, Neighbours]:
+def around(bundle: Bundle, placement: Placement, keys: KeyPair | None, capable: str = "") -> dict[str, Neighbours]:
     links = {
-        name: SimpleNamespace(data_endpoint=f"tcp://{name}:1", entry=SimpleNamespace(public_key=f"{name}'s"))
+        name: SimpleNamespace(
+            data_endpoint=f"tcp://{name}:1",
+            entry=SimpleNamespace(public_key=f"{name}'s"),
+            capabilities=frozenset({SPIKES, "more"} if name in capable else ()),
+        )
         for name in placement.blocks
     }
     where = lambda _, target: links[target].data_endpoint  # noqa: E731
@@ -36,6 +41,11 @@ def test_endpoints_are_those_of_all_targets_elsewhere(bundle: Bundle) -> None:
     assert found["a"] == Neighbours({"block1": "tcp://b:1", "block2": "tcp://b:1"})
     assert found["b"] == Neighbours({"block3": "tcp://c:1"})
     assert found["c"] == Neighbours({"block0": "tcp://a:1"})
+
+
+def test_spikes_go_where_both_boards_know_them(bundle: Bundle) -> None:
+    found = around(bundle, SPREAD, None, capable="ab")
+    assert {name: set(one.spikes) for name, one in found.items()} == {"a": {"block1", "block2"}, "b": set(), "c": set()}
 
 
 def test_keys_go_both_ways(bundle: Bundle) -> None:

@@ -11,24 +11,25 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
-from commands import accuracy, edgebll
-from microcontroller_learning import DIGITS
 from results import table, write_section
 from support.emulated_boards import CORES, run_emulated
 from support.microcontroller_tools import advice, missing_packages
 from support.step_costs import step_memory, tools
 
+import edgebll
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.microcontroller import plan_block
 
 SEEDS, BATCH = (0, 1, 2), 2
-RESNET = ("--network", "resnet8", "--network-option", "width=8", "--split", "stages", "--blocks", "3")
-#: Name, options of the network, epochs.
-NETWORKS = (("MLP 64-32-32-32-10", DIGITS, 8), ("ResNet-8 w8, 8 x 8", RESNET, 4))
+MLP = {"network": "mlp", "network_option": {"width": 32, "depth": 3}, "blocks": 3}
+RESNET = {"network": "resnet8", "network_option": {"width": 8}, "split": "stages", "blocks": 3}
+#: Name, what the network is, epochs.
+NETWORKS: tuple[tuple[str, dict[str, Any], int], ...] = (("MLP 64-32-32-32-10", MLP, 6), ("ResNet-8 w8, 8 x 8", RESNET, 3))
 HEADER = ("network, digits", "state in", "state", "arena", "plans", "instructions a sample", "test accuracy, %")
 
 
@@ -51,24 +52,30 @@ def step_cost(bundle_path: Path) -> tuple[int, int, int, int]:
     return (*sizes, sum(plan.plan_bytes for plan in plans), instructions)
 
 
-def row(folder: Path, name: str, network: tuple[str, ...], epochs: int, bits: int) -> tuple[str, ...]:
+def row(folder: Path, name: str, network: dict[str, Any], epochs: int, bits: int) -> tuple[str, ...]:
     """One line: a network with its state in so many bits.
 
     Args:
         folder: for runs and bundles.
         name: of the network, for the table.
-        network: options that say which it is.
+        network: arguments of `edgebll.train` that say which it is.
         epochs: of training.
         bits: 32, 16 or 8.
     """
     reached = []
     for seed in SEEDS:
-        options = ("--rule", "bll", "--epochs", epochs, "--batch-size", 16, "--lr", 0.1, "--seed", seed, "--state-bits", bits)
-        edgebll("train", "--data", "digits", *network, *options, "--out", folder / "run", "--overwrite")
-        reached.append(accuracy(folder / "run"))
+        learning: dict[str, Any] = {
+            "epochs": epochs,
+            "batch_size": 16,
+            "lr": 0.1,
+            "seed": seed,
+            "state_bits": bits,
+            "threads": 1,
+        }
+        run = edgebll.train(folder / "run", **network, **learning, threads=1, overwrite=True)
+        reached.append(100 * (run.accuracy or 0.0))
         if seed == SEEDS[0]:
-            where = ("--batch-size", BATCH, "--target", "microcontroller", "--out", folder / "bundle")
-            edgebll("export", folder / "run", *where)
+            edgebll.export(folder / "run", folder / "bundle", batch_size=BATCH, target="microcontroller")
     cost = step_cost(folder / "bundle")
     kind = "float32" if bits == 32 else f"int{bits}"
     told = f"{np.mean(reached):.2f} ({min(reached):.2f} to {max(reached):.2f})"

@@ -76,6 +76,7 @@ class _Fusion:
     def __init__(self, kernels: Kernels, ends: GraphEnds) -> None:
         self.kernels, self._ends = kernels, ends
         self._left = _EFFORT
+        self._tried: set[tuple[str, tuple[int, ...]]] = set()  # since the kernels are what they are: ways, and ids of kernels
         self._cost: Cost = (ends.peak(kernels), total_work(kernels))
 
     def sweep(self) -> bool:
@@ -84,7 +85,7 @@ class _Fusion:
         for reader in reversed(self.kernels):
             current: PlannedKernel | None = reader
             while current is not None and current in self.kernels:
-                current = self._merge_into(current)
+                current = self._merge_into(current) if self._is_new("merge", current) else None
                 any_merged = any_merged or current is not None
         return any_merged
 
@@ -92,7 +93,7 @@ class _Fusion:
         """Compute before a kernel what it would compute repeatedly, wherever that is better; whether it was anywhere."""
         any_hoisted = False
         for kernel in list(self.kernels):
-            current: PlannedKernel | None = kernel
+            current: PlannedKernel | None = kernel if self._is_new("hoist", kernel) else None
             while current is not None:
                 new = next((new for new in hoisted(current) if self._accept([current], new)), None)
                 current = None if new is None else new[-1]
@@ -104,18 +105,30 @@ class _Fusion:
         small = [kernel for kernel in self.kernels if kernel.source is None and math.prod(kernel.shape) <= _FEW]
         for index, first in enumerate(small):
             for second in small[index + 1 :]:
-                one = joined(first, second) if first.is_behind == second.is_behind else None
+                if first.is_behind != second.is_behind or not self._is_new("join", first, second):
+                    continue
+                one = joined(first, second)
                 if one is not None and self._accept([first, second], [one]):
                     return True
         return False
 
     def recompute(self) -> bool:
         """Compute something again in the place of keeping it, what saves most bytes an instruction; whether that saved any."""
-        trials = [self._trial(*change) for kernel in self.kernels for change in recomputed(self.kernels, kernel)]
-        better = [(order, cost) for order, cost in filter(None, trials) if cost[0] < self._cost[0]]
+        changes = [change for kernel in self.kernels for change in recomputed(self.kernels, kernel)]
+        trials = [(new, found) for gone, new in changes if (found := self._trial(gone, new)) is not None]
+        better = [found for new, found in trials if found[1][0] < self._cost[0] and all(map(self._ends.fits, new))]
         if not better:
             return False
         self.kernels, self._cost = max(better, key=lambda one: (self._cost[0] - one[1][0]) / max(1, one[1][1] - self._cost[1]))
+        self._tried.clear()
+        return True
+
+    def _is_new(self, way: str, *kernels: PlannedKernel) -> bool:
+        """Whether this was not tried yet since a change was accepted last, which would give the same; from now on it was."""
+        one = (way, tuple(map(id, kernels)))
+        if one in self._tried:
+            return False
+        self._tried.add(one)
         return True
 
     def _merge_into(self, reader: PlannedKernel) -> PlannedKernel | None:
@@ -162,15 +175,19 @@ class _Fusion:
     def _accept(self, gone: Kernels, new: Kernels) -> bool:
         """Put `new` in the place of `gone` if that is allowed and better."""
         found = self._trial(gone, new)
-        if found is None or not self._ends.is_better(found[1], self._cost):
+        if found is None or not self._ends.is_better(found[1], self._cost) or not all(map(self._ends.fits, new)):
             return False
         self.kernels, self._cost = found
+        self._tried.clear()
         return True
 
     def _trial(self, gone: Kernels, new: Kernels) -> tuple[Kernels, Cost] | None:
-        """The kernels with `new` in the place of `gone` and what they cost; None where that is not allowed."""
+        """The kernels with `new` in the place of `gone` and what they cost; None where that is not allowed.
+
+        Whether the new ones fit is left to who finds that they are better: it takes as long as all the rest.
+        """
         self._left -= len(self.kernels)
-        if self._left < 0 or not all(self._ends.fits(kernel) and is_allowed(kernel) for kernel in new):
+        if self._left < 0 or not all(is_allowed(kernel) for kernel in new):
             return None
         rest = [kernel for kernel in self.kernels if all(kernel is not one for one in gone)]
         order = in_order([*rest, *new])

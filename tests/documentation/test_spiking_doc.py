@@ -47,9 +47,15 @@ def test_the_shipped_network_trains_and_runs_on_boards(tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
+def test_blocks_learn_a_few_time_steps_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "accuracy" in invoke(COMMANDS[5])
+
+
+@pytest.mark.slow
 def test_a_network_of_ones_own_trains_and_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spikes.py").write_text(FILES["spikes.py"])
-    for words in COMMANDS[5:]:
+    for words in COMMANDS[6:]:
         told = invoke(words)
     assert "agree" in told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def check_data(
     *,
     data_dir: Path | None = None,
     picture: Path | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Read a data set as a training would, and say what is in it.
 
@@ -35,6 +36,7 @@ def check_data(
         options: of own data.
         data_dir: folder with the files of a data set with a name.
         picture: where to draw some samples; None for nowhere.
+        tell: takes a sentence before what takes long.
 
     Returns:
         "data", "kind", "shape" and "dtype" of a sample, the "task" its labels suggest and the shape of that task's "outputs",
@@ -47,16 +49,17 @@ def check_data(
         MissingExtraError: Pillow or matplotlib is not installed. StorageError: the picture cannot be written.
     """
     skipped: tuple[str, ...] = ()
+    tell = tell or _silent
     if is_own(name):
         given, spikes = split_options(name, options)
-        splits = read_own_data(Path(name), named_options(name, given), _silent)
+        splits = read_own_data(Path(name), named_options(name, given), tell)
         parts, found, skipped = _parts(splits.dataset), written(splits.options), splits.skipped
         if spikes is not None:
             spikes = settled(spikes, next(iter(parts.values())))
-            parts, found = as_spikes(name, parts, spikes, _silent), {**found, **written(spikes)}
+            parts, found = as_spikes(name, parts, spikes, tell), {**found, **written(spikes)}
         names = list(splits.options.classes)
     else:
-        loaded = load_data(name, data_dir, None, options)
+        loaded = load_data(name, data_dir, None, options, tell)
         parts, found = dict(zip(SPLIT_NAMES, loaded.splits, strict=True)), loaded.options
         names = [str(label) for label in range(loaded.train.num_classes)]
     if picture is not None:

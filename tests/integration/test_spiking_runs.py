@@ -70,6 +70,9 @@ def test_a_stopped_run_goes_on_without_what_was_kept(tmp_path: Path) -> None:
 def test_the_commands_say_what_spikes_they_find(tmp_path: Path) -> None:
     found = json.loads(call("data", "check", "digits", "--data-option", "encode=latency", "--json").stdout)
     assert (found["shape"], found["options"]["time_steps"], found["options"]["high"]) == ([10, 1, 8, 8], 10, 16.0)
+    seen = call("data", "check", "events-digits", "--json")
+    assert json.loads(seen.stdout)["samples"] == {"train": 1437, "test": 360}
+    assert "an event camera looks at 1437 samples of events-digits, once" in seen.stderr
     listed = call("data", "list").stdout
     assert "events-digits" in listed
     assert "events-fashion-mnist" in listed

@@ -69,7 +69,7 @@ def check(
     """Read data as a training would: how many samples of each class, their shape, and files that are left out."""
     from edgebll.data.data_report import check_data
 
-    found = check_data(data, parse_options("data", data_option), data_dir=data_dir, picture=picture)
+    found = check_data(data, parse_options("data", data_option), data_dir=data_dir, picture=picture, tell=say)
     if json:
         print_json(found)
         return

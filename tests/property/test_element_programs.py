@@ -16,7 +16,9 @@ from edgebll.kernel.microcontroller.plan_parts import REGISTERS, Code
 from edgebll.kernel.microcontroller.views import PlannedBuffer
 
 _PLACES = 4
-_CODES = {name: Code[{"reciprocal": "RECIP", "int8": "TO_INT8"}.get(name, name.upper())] for name in ARITHMETIC}
+# All but int16: only storing rounds to that.
+_NAMES = {"reciprocal": "RECIP", "int8": "TO_INT8"}
+_CODES = {name: Code[_NAMES.get(name, name.upper())] for name in ARITHMETIC if name != "int16"}
 
 
 def _random_expressions(random: Random) -> tuple[list[Expression], list[int]]:

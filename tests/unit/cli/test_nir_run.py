@@ -77,11 +77,13 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], code: int, said: 
 
 def test_damaged_arrays_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    (tmp_path / "two.npy").write_bytes(b"xy")
     (tmp_path / "words.csv").write_text("a,b\n1,2\n")
     np.savez(tmp_path / "other.npz", z=np.zeros(3))
     np.save(tmp_path / "wide.npy", np.zeros((2, 5)))
     cases = {
         "cut.npy": "cannot be read",
+        "two.npy": "cannot be read as numbers; give an array",
         "words.csv": "cannot be read",
         "other.npz": "has no array x",
         "wide.npy": "has shape 2x5",

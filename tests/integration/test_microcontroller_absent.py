@@ -17,7 +17,7 @@ from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
 from edgebll.kernel.execution.runtime_table import load_block
 from edgebll.kernel.microcontroller.ordered_block import OrderedBlock
 from edgebll_devices.microcontroller.microcontroller import Microcontroller
-from edgebll_devices.runtimes import serial_line
+from edgebll_devices.runtimes import serial_plans
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -54,7 +54,7 @@ def test_while_a_block_is_loaded_it_is_the_boards_fault_and_in_a_run_the_lines(
 
 
 def test_loading_waits_says_so_and_can_be_halted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serial_line, "_SAY_S", 0.2)
+    monkeypatch.setattr(serial_plans, "_SAY_S", 0.2)
     said: list[str] = []
     context = LoadContext(said.append, lambda: len(said) > 1, serial_port=f"unix://{tmp_path / 'line'}")
     with pytest.raises(LoadHalted):

@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo demo-mcu test test-more cpp-headers soak lint docs drawings bench bench-bfloat16 bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo demo-mcu test test-more test-wide cpp-headers soak lint docs drawings bench bench-bfloat16 bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -17,6 +17,7 @@ help:
 	@echo "make wheel  build dist/edgebll-*.whl, which boards and other environments install from"
 	@echo "make test   set up and run linters, type checks and tests"
 	@echo "make test-more  do all that the documentation shows, and build all graphs with NVIDIA's compiler (needs no GPU)"
+	@echo "make test-wide  what both do, on larger networks (a quarter of an hour)"
 	@echo "make docs   build the documentation into build/site, strictly; make drawings writes its pictures anew"
 	@echo "make fuzz   feed every decoder with mutated input, SECONDS=60 each; needs Linux on x86-64 or an atheris of your own"
 	@echo "make fuzz-mcu  the same for plans of microcontrollers and their line, in C under AddressSanitizer; needs gcc"
@@ -80,13 +81,17 @@ drawings: setup
 
 # Tests with processes of their own come last and four at a time: they watch the clock, but mostly wait.
 test: lint
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow" tests/unit tests/property tests/conformance
-	$(BIN)/pytest -n 4 --dist loadfile -m "not slow" tests/integration
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow and not wide" tests/unit tests/property tests/conformance
+	$(BIN)/pytest -n 4 --dist loadfile -m "not slow and not wide" tests/integration
 
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
 test-more: setup cpp-headers mcu-tools
 	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
 	$(BIN)/pytest -n 4 --dist loadfile -m slow tests/unit tests/property tests/conformance tests/integration
+
+# The same promises on larger networks, by name: before a release, or after a change to what they concern.
+test-wide: setup mcu-tools
+	$(BIN)/pytest -n 4 --dist loadfile -m wide tests/unit tests/property tests/conformance tests/integration
 
 # Headers of ONNX Runtime's C API for examples/cpp, from Debian's package into build/; without them its test says what it needs.
 cpp-headers: setup

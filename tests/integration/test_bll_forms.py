@@ -14,7 +14,11 @@ from edgebll_firmware_host.inventory import Cluster
 
 #: One with the most of state, and one with the most terms: the other cases are slow.
 QUICK = [("codes, standardised", "mlp"), ("spread", "mlp")]
-CASES = slow_after(len(QUICK), sorted(product(BLL_FORMS, ("mlp", "resnet8")), key=lambda case: case not in QUICK))
+CASES = slow_after(
+    len(QUICK),
+    sorted(product(BLL_FORMS, ("mlp", "resnet8")), key=lambda case: case not in QUICK),
+    lambda form, network: network == "resnet8" and not form.startswith("auglocal"),
+)
 
 
 @pytest.fixture(scope="module")

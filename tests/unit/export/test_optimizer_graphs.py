@@ -55,7 +55,9 @@ def test_every_optimizer_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", slow_after(1, NETWORKS))
-@pytest.mark.parametrize("optimizer", slow_after(3, CASES), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
+@pytest.mark.parametrize(
+    "optimizer", slow_after(3, CASES, lambda one: one in CASES[5:]), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}"
+)
 def test_ten_steps_equal_eager(name: str, optimizer: Optimizer, tmp_path: Path) -> None:
     manifest = export_bundle(network(name), rule=NETWORKS[name][1], optimizer=optimizer, batch_size=16, path=tmp_path / "b")
     assert manifest.optimizer == optimizer.options()
@@ -65,7 +67,11 @@ def test_ten_steps_equal_eager(name: str, optimizer: Optimizer, tmp_path: Path) 
     assert sum(row.by_rounding for row in rows) <= len(rows) // 2
 
 
-@pytest.mark.parametrize("optimizer", slow_after(0, CASES[1:]), ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}")
+@pytest.mark.parametrize(
+    "optimizer",
+    slow_after(0, CASES[1:], lambda one: one in CASES[4:]),
+    ids=lambda o: f"{o.name}-{o.clip_norm}-{o.weight_decay}",
+)
 def test_updates_of_small_tensors_are_fused(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One chain for all small tensors, bit-identical to one chain for each."""
     fused = step_model("resnet8", optimizer)

@@ -28,11 +28,11 @@ from edgebll.kernel.microcontroller.plan_parts import PlanDtype, Region
 from edgebll.kernel.spec.short_state import DITHER, UNIT
 
 DTYPES = {16: PlanDtype.INT16, 8: PlanDtype.INT8}
-CASES = [("mlp", 16), *(pytest.param(*case, marks=pytest.mark.slow) for case in (("mlp", 8), ("lenet", 8)))]
-SLOW = [pytest.param(name, size, marks=pytest.mark.slow) for name in ("resnet", "dscnn") for size in (16, 8)]
+CASES = [("mlp", 16), *(pytest.param(*case, marks=pytest.mark.slow) for case in (("mlp", 8), ("lenet", 8), ("resnet", 8)))]
+WIDE = [pytest.param(*case, marks=pytest.mark.wide) for case in (("resnet", 16), ("dscnn", 16), ("dscnn", 8))]
 
 
-@pytest.mark.parametrize(("network", "size"), [*CASES, *SLOW])
+@pytest.mark.parametrize(("network", "size"), [*CASES, *WIDE])
 def test_the_c_library_has_the_bits_of_the_ordered_reference_over_twenty_steps(network: str, size: int) -> None:
     batch = 1 if network in ("mlp", "lenet") else 2  # of batch norm
     bundle = short_bundle(network, size, batch)

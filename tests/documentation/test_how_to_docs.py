@@ -59,7 +59,7 @@ def test_training_in_bfloat16_is_one_option_and_so_is_exporting_it(tmp_path: Pat
     assert (told["precision"], told["channels_last"]) == ("bfloat16", True)
     refused = CliRunner().invoke(app, ["export", "runs/half", "--out", "bundles/half"])
     assert refused.exit_code == ExportError.exit_code
-    assert "float32, mixed: choose one by --precision" in refused.output
+    assert "float32, mixed, int8: choose one by --precision" in refused.output
     exported = CliRunner().invoke(app, export[1:])
     assert exported.exit_code == 0, exported.output
 

@@ -123,8 +123,8 @@ def _arrays(path: Path, columns: int | None) -> tuple[np.ndarray, np.ndarray | N
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, DataError):
             raise
-        # NumPy advises to load what it takes for pickles all the same.
-        told = "" if "pickle" in str(error) else f" ({error})"
+        # NumPy says of arrays that are none how to load them all the same.
+        told = f" ({error})" if path.suffix == ".csv" or isinstance(error, OSError) else ""
         raise DataError(
             f"{path} cannot be read as numbers{told}; give an array of time steps, see `edgebll nir run --help`"
         ) from error

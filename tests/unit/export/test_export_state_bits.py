@@ -129,6 +129,7 @@ def test_however_a_step_ends_the_bits_are_the_same(name: str, tmp_path: Path) ->
         assert bits(block, 6) == own
 
 
+@pytest.mark.slow
 def test_a_next_value_that_is_chosen_behind_the_rounding_is_divided_by_its_unit(tmp_path: Path) -> None:
     """BackLink takes the update of the step before or leaves it: there is no product with a unit at the end."""
     network = make_network(

@@ -90,6 +90,7 @@ def test_a_silent_input_hides_weights_that_are_no_numbers() -> None:
     assert (found[0][1:] == found[1][1:]).all()
 
 
+@pytest.mark.slow
 @emulated_boards()
 def test_instructions_fall_with_the_rate() -> None:
     plan = dense(1, 200, 64, across=True, plain=False)

@@ -51,6 +51,7 @@ class _Run:
         self._context, self._engine, self._cluster = context, engine, cluster
         request, recorder = context.request, context.recorder
         place(request.blocks, context.weights, cluster.boards)  # refuses an inventory with wrong pins, before anything is done
+        context.memory.plan_ahead(cluster.boards)
         self._patience, self._absence = Patience(cluster.host.patience_s, awake_s()), Absence(context.say)
         recorder.account.outcome = context.outcome
         self._reconfiguration = Reconfiguration(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 
-from edgebll.kernel.errors import BoardError
+from edgebll.kernel.errors import BoardError, BundleError
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll_firmware_host.fleet.board_link import BoardLink
+from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.memory_fit import Room
 from edgebll_firmware_host.policy.memory_need import Needs
 
@@ -32,6 +35,17 @@ class MemoryWatch:
         self._times: dict[str, int] = {}
         self._deaths, self._told = 0, set[str]()
         self.hopeless = False
+
+    def plan_ahead(self, boards: Iterable[BoardEntry]) -> None:
+        """Plan the blocks now where there is a microcontroller: that takes seconds, in which greeted boards would hear nothing.
+
+        Args:
+            boards: of the inventory.
+        """
+        if any(entry.runtime == SERIAL for entry in boards):
+            # Where they cannot run there is said once a block is to be placed there.
+            with contextlib.suppress(BundleError):
+                self._needs.planned()
 
     def progress(self) -> None:
         """Something new was done: deaths so far were borne."""

@@ -14,12 +14,15 @@ from support.fake_board import FakeBoard, welcome
 from support.tiny_bundle import make_batch, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
-from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
+from edgebll.kernel.errors import BoardError, BundleError, ConfigError, LinkError, LinkTimeout
+from edgebll.kernel.microcontroller.block_memory import BlockMemory
 from edgebll.kernel.runs.run_folder import RunFolder
+from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.transport import Receiver
 from edgebll.kernel.wire import END, TRAIN, Assign, Failure, Hello, Message, Ping, Pong, Ready, Stop, Token
 from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
+from edgebll_firmware_host.policy import memory_need
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.run_request import Outcome, RunRequest
@@ -69,6 +72,30 @@ def test_a_closed_data_port_is_named_and_heartbeats_go_on_meanwhile(bundle: Bund
         assert len(pings) >= 4
         assert max(later - earlier for earlier, later in itertools.pairwise(pings)) < 1.9, "less than the 2 s"
         assert board.times(Stop)
+
+
+def test_blocks_are_planned_for_microcontrollers_before_a_board_is_greeted(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planning takes seconds, and a board that hears nothing from its host for so long drops the run."""
+    greeted: list[int] = []
+
+    def memories(_: Bundle) -> list[BlockMemory]:
+        greeted.append(len(board.times(Hello)))
+        raise BundleError("no block of it fits")
+
+    monkeypatch.setattr(memory_need, "block_memories", memories)
+    with FakeBoard(ready_at("tcp://127.0.0.1:9")) as board, RunFolder.create(tmp_path / "run", {}) as opened:
+        cluster = Cluster(
+            (BoardEntry("a", board.endpoint, runtime=SERIAL),), HostEntry(window=2, deadline_s=1.0, patience_s=0.0)
+        )
+        with pytest.raises(ConfigError, match="has no runtime 'serial'"):
+            run_on_boards(
+                RunRequest(bundle, RUN, lambda _: tokens(bundle)),
+                RunningAgents(cluster),
+                Recorder(opened, Silent(), ("block0",), 4, 5, 4),
+            )
+    assert greeted == [0]
 
 
 def test_tokens_that_nothing_comes_of_have_a_deadline(bundle: Bundle, tmp_path: Path) -> None:

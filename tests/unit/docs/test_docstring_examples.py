@@ -43,7 +43,10 @@ EXAMPLES = examples()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_gives_what_it_says(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_gives_what_it_says(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     test = EXAMPLES[name]
     test.globs = {}
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)

@@ -45,10 +45,18 @@ def export_over(bundle: Path) -> None:
     export_bundle(network, rule=Greedy(), optimizer=SGD(), batch_size=16, path=bundle)
 
 
+def all_threads_stopped(pid: int) -> bool:
+    """A signal stops threads one after another: one may still be in a system call."""
+    states = [path.read_text().rpartition(") ")[2][0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 @contextmanager
 def stopped(host: HostProcess) -> Iterator[None]:
-    """The host does not end before what is done to it."""
+    """The host does not end before what is done to it, nor does any of its threads go on writing meanwhile."""
     host.process.send_signal(signal.SIGSTOP)
+    while not all_threads_stopped(host.process.pid):
+        os.sched_yield()
     yield
     host.process.send_signal(signal.SIGCONT)
 

@@ -48,6 +48,8 @@ class Rule:
         equation: the loss of a block but the last, with a its output and y the labels; by default it is not told.
         one_block: whether the error crosses the whole network, which then cannot be cut.
         spiking: whether it trains spiking networks alone.
+        inner_only: whether its options but the label smoothing are of blocks that have one behind them, so of none where a
+            network is one block.
         whole_sequences: whether objectives take sequences whole; otherwise each position is a sample to them.
 
     Raises:
@@ -62,6 +64,7 @@ class Rule:
     one_block: ClassVar[bool] = False
     whole_sequences: ClassVar[bool] = False
     spiking: ClassVar[bool] = False
+    inner_only: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

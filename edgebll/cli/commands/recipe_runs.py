@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -33,8 +35,12 @@ def list_runs(work: Work, json: bool) -> None:
         return
     recipe = work.recipe
     what = "accuracy %" if recipe.metric == ACCURACY else recipe.metric.replace("_", " ")
-    told = [(cell.title, _state(values), _figure(recipe, values), _minutes(seconds)) for cell, values, seconds in rows]
+    shared = {state: runs for state, runs in Counter(_state(values) for _, values, _ in rows).items() if runs > 1}
+    told = [(cell.title, _in_row(values, shared), _figure(recipe, values), _minutes(seconds)) for cell, values, seconds in rows]
     print_table(("run", "state", what, "minutes"), told, right=(what, "minutes"))
+    for state, runs in shared.items():
+        if ": " in state:
+            say(f"edgebll: {runs} runs are {state}")
     left = times.left([c for c, values, _ in rows if values["state"] not in (DONE, FAILED, SKIPPED)], work.parallel)
     if left:
         say(f"edgebll: about {duration_text(left)} for what is left, {work.parallel} at once")
@@ -67,6 +73,12 @@ def tell_result(work: Work, result: SweepResult, json: bool) -> None:
 def _state(values: dict[str, Any]) -> str:
     reason = values.get("reason")
     return f"{values['state']}: {reason}" if reason else values["state"]
+
+
+def _in_row(values: dict[str, Any], shared: Collection[str]) -> str:
+    """A run's state with its reason, unless others have it for the same one: that is told once, below the table."""
+    state = _state(values)
+    return str(values["state"]) if state in shared else state
 
 
 def _minutes(seconds: float | None) -> str:

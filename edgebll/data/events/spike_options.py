@@ -26,7 +26,7 @@ class SpikeOptions:
 
     Attributes:
         encode: its name.
-        time_steps: of a sample; 0 for 10, or as many as a sample has for "delta".
+        time_steps: of a sample; None for 10, or as many as a sample has for "delta".
         spike_seed: of what is drawn at random.
         low: the number that counts as none, or dark; with `high`, 0 and 0 for the smallest and largest training sample.
         high: the number that counts as most, or bright.
@@ -36,14 +36,14 @@ class SpikeOptions:
     """
 
     encode: str
-    time_steps: int = 0
+    time_steps: int | None = None
     spike_seed: int = 0
     low: float = 0.0
     high: float = 0.0
 
     def __post_init__(self) -> None:
         check_word(ENCODE, self.encode, tuple(ENCODERS))
-        if not 0 <= self.time_steps <= _MOST_STEPS:
+        if self.time_steps is not None and not 1 <= self.time_steps <= _MOST_STEPS:
             raise ConfigError(f"the data option time_steps must lie in 1..{_MOST_STEPS}, not {self.time_steps}")
         if not 0 <= self.spike_seed < 2**32:
             raise ConfigError(f"the data option spike_seed must lie in 0..{2**32 - 1}, not {self.spike_seed}")
@@ -84,14 +84,14 @@ class CameraOptions(SpikeOptions):
     Attributes:
         threshold: the change of the natural logarithm of light at which there is an event.
         sensor: its pixels, "HEIGHTxWIDTH" or the one number of a square; empty for the image and what its moves need.
-        shift: pixels that an image moves; 0 for a seventh of its longer side.
+        shift: pixels that an image moves; None for a seventh of its longer side.
         refractory: milliseconds after an event in which a pixel is blind.
         noise: events of no cause, a pixel and second.
     """
 
     threshold: float = 0.2
     sensor: str = ""
-    shift: int = 0
+    shift: int | None = None
     refractory: int = 0
     noise: float = 0.0
 
@@ -99,7 +99,7 @@ class CameraOptions(SpikeOptions):
         super().__post_init__()
         if not 0.001 <= self.threshold <= 4:
             raise ConfigError(f"the data option threshold must lie in 0.001..4, not {self.threshold:g}")
-        if not 0 <= self.shift <= 64:
+        if self.shift is not None and not 1 <= self.shift <= 64:
             raise ConfigError(f"the data option shift must lie in 1..64 pixels, not {self.shift}")
         if not 0 <= self.refractory <= 300:
             raise ConfigError(f"the data option refractory must lie in 0..300 ms, not {self.refractory}")

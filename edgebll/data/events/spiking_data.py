@@ -109,7 +109,7 @@ def _shape(data: Dataset, options: SpikeOptions) -> tuple[int, ...]:
                 "rate or latency, or images by camera"
             )
         steps = shape[-1]
-        if options.time_steps not in (0, steps):
+        if options.time_steps not in (None, steps):
             raise DataError(f"samples of {data.name} have {steps} time steps, not {options.time_steps}; leave time_steps out")
         shape = (2, *shape[:-1])
     return (steps, *shape) if len(shape) == _IMAGE_AXES else (steps, int(np.prod(shape)))

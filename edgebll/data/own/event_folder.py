@@ -121,8 +121,10 @@ def event_pool(
         tell: takes a sentence before what may take long.
 
     Raises:
+        ConfigError: more pixels shall become one than there are.
         DataError: of a class not one recording can be read, or there are too many frames to be kept.
     """
+    _check_pool(options)
     check_kept(str(found.folder), len(found.files), options.frame, counts=options.counts)
     options = replace(options, classes=found.classes, normalize=NO, digest=digest_files(found.folder, files))
     recipe = {"digest": options.digest, "read": _READ, "by": options.bin_by, "duration": options.duration}
@@ -139,6 +141,15 @@ def event_pool(
     samples = StoredFrames(decoded.array, options.frame, counts=options.counts)
     skipped = files_left_out(found, decoded)
     return SamplePool(str(found.folder), cast(Any, samples), found.labels, parts_left(found, decoded), options, skipped)
+
+
+def _check_pool(options: EventOptions) -> None:
+    most = min(pixel_sides("sensor", options.sensor))
+    if options.pool > most:
+        raise ConfigError(
+            f"the data option pool must lie in 1..{most} pixels, the shorter side of the sensor of {options.sensor}, "
+            f"not {options.pool}"
+        )
 
 
 def frames(events: Events, options: EventOptions) -> Bytes:

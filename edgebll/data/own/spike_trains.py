@@ -102,8 +102,11 @@ def train_pool(
         tell: takes a sentence before what may take long.
 
     Raises:
+        ConfigError: more units shall become one than there are.
         DataError: of a class not one recording can be read, or there are too many frames to be kept.
     """
+    if 1 < options.units < options.pool:  # of files that cannot be read one unit is supposed
+        raise ConfigError(f"the data option pool must lie in 1..{options.units}, the number of units, not {options.pool}")
     check_kept(str(found.folder), len(found.files), options.frame, counts=options.counts)
     options = replace(options, classes=found.classes, normalize=NO, digest=digest_files(found.folder, files))
     recipe = {"digest": options.digest, "read": _READ, "frame": options.frame, "units": options.units, "pool": options.pool}

@@ -49,6 +49,7 @@ class AugLocal(Rule):
     summary: ClassVar[str] = "AugLocal: an auxiliary network built like units sampled from the rest of the network."
     equation: ClassVar[str] = "L = CE(linear(pool(units(a))), y)"
     whole_sequences: ClassVar[bool] = True
+    inner_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

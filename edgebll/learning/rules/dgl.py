@@ -38,6 +38,7 @@ class DGL(Rule):
     name: ClassVar[str] = "dgl"
     summary: ClassVar[str] = "Decoupled greedy learning: a deeper classifier on a spatially reduced map (MLP-SR)."
     equation: ClassVar[str] = "L = CE(mlp(pool(conv1x1(pool(a)))), y)"
+    inner_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -35,6 +35,7 @@ class Greedy(Rule):
     name: ClassVar[str] = "greedy"
     summary: ClassVar[str] = "Greedy local learning (GLL): each block has a classifier of its own."
     equation: ClassVar[str] = "L = CE(head(a), y)"
+    inner_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -76,6 +76,7 @@ class InfoPro(Rule):
     summary: ClassVar[str] = "InfoPro: the output still tells the image, and the label; the image goes to every block."
     equation: ClassVar[str] = "L = l1 BCE(decoder(a), image) + l2 CE(head(a), y) (or a contrastive loss)"
     whole_sequences: ClassVar[bool] = True  # there is one image a sample, not one for each of its positions
+    inner_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

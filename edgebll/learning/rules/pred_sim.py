@@ -150,6 +150,7 @@ class PredSim(Rule):
     decoder_size: int = 512
 
     name: ClassVar[str] = "predsim"
+    inner_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Pred-Sim: similarity matching and a linear decoder."
     equation: ClassVar[str] = "L = similarity mean((S(g(a)) - S(y))^2) + predict CE(decoder(a), y)"
 
@@ -173,6 +174,7 @@ class Sim(Rule):
     """Similarity matching alone."""
 
     name: ClassVar[str] = "sim"
+    inner_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Similarity matching: samples of a class shall have similar outputs."
     equation: ClassVar[str] = "L = mean((S(g(a)) - S(y))^2)"
 
@@ -192,6 +194,7 @@ class Pred(Rule):
     decoder_size: int = 512
 
     name: ClassVar[str] = "pred"
+    inner_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Local prediction: a linear decoder on the pooled output, zero at first."
     equation: ClassVar[str] = "L = CE(decoder(a), y)"
 

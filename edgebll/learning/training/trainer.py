@@ -19,6 +19,7 @@ from edgebll.kernel.runs.kept_data import check_outside, kept_name
 from edgebll.kernel.runs.listener import Listener
 from edgebll.kernel.runs.run_folder import RunFolder, open_run, read_config
 from edgebll.learning.allocation import telling_of_memory
+from edgebll.learning.idle_options import idle_options
 from edgebll.learning.training.checkpoint import (
     INITIAL,
     Checkpoint,
@@ -76,6 +77,8 @@ def train(
     check_fits(model.steps, data[0], "choose another network or data set")
     if config.fine_tuning:
         listener.noted(model.savings())
+    if idle := idle_options(model.rule, len(model.network.blocks)):
+        listener.noted(idle)
     config = replace(config, blocks=len(model.network.blocks))
     with RunFolder.create(out, config.to_run(data[0], task_named=task_named), overwrite=overwrite) as folder:
         if samples is not None:

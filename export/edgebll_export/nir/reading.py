@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebll.kernel.errors import ConfigError, ExportError
+from edgebll.kernel.errors import ConfigError, DataError, ExportError
 from edgebll.kernel.support.optional_imports import import_extra
 from edgebll_export.nir.build_graph import build_graph
 from edgebll_export.nir.graph import SpikingGraph
@@ -29,7 +29,7 @@ def read_graph(path: str | os.PathLike[str]) -> SpikingGraph:
         The graph, ready to be computed.
 
     Raises:
-        ConfigError: there is no such file, or it is no NIR file.
+        ConfigError: there is no such file. DataError: it is cut off, or no NIR file.
         ExportError: the graph has a node that is not known, values or shapes that do not fit, or a cycle without a neuron.
         MissingExtraError: the package nir is not installed.
     """
@@ -44,7 +44,7 @@ def read_tree(place: Path) -> dict[str, Any]:
         place: the file.
 
     Raises:
-        ConfigError: there is no such file, or it is no NIR file.
+        ConfigError: there is no such file. DataError: it is cut off, or no NIR file.
         ExportError: a node is of no known kind, or lacks a parameter.
         MissingExtraError: the package nir is not installed.
     """
@@ -54,10 +54,10 @@ def read_tree(place: Path) -> dict[str, Any]:
     try:
         with h5py.File(place, "r") as file:
             if not isinstance(file.get("node"), h5py.Group):
-                raise ConfigError(f"{place} is an HDF5 file without a NIR graph (it has no group 'node'); give a .nir file")
+                raise DataError(f"{place} is an HDF5 file without a NIR graph (it has no group 'node'); give a .nir file")
             tree = _plain(file["node"], str(place), h5py)
     except (OSError, RuntimeError, KeyError) as error:
-        raise ConfigError(
+        raise DataError(
             f"{place} cannot be read as HDF5, which NIR files are ({error}); it is cut off or of another kind: get it again"
         ) from error
     found = tree.get("type")
@@ -75,9 +75,9 @@ def _plain(group: Any, place: str, h5py: Any) -> dict[str, Any]:
             found[key] = _plain(item, place, h5py)
             continue
         if not isinstance(item, h5py.Dataset):
-            raise ConfigError(f"{place} holds {group.name}/{key}, which is no HDF5 data set; get the file again")
+            raise DataError(f"{place} holds {group.name}/{key}, which is no HDF5 data set; get the file again")
         if item.size is not None and item.size > _MOST_NUMBERS:
-            raise ConfigError(f"{place} says that {group.name}/{key} has {item.size} numbers, more than {_MOST_NUMBERS}")
+            raise DataError(f"{place} says that {group.name}/{key} has {item.size} numbers, more than {_MOST_NUMBERS}")
         value = item[()]
         found[key] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return found

@@ -128,3 +128,15 @@ def test_missing_data_are_told_with_how_to_get_them(tmp_path: Path) -> None:
     result = call("backlink-table1", "--data-dir", tmp_path, "--out", tmp_path / "out", code=4)
     assert "get it with `edgebll data fetch cifar-10`" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_reason_that_several_runs_share_is_told_once(tmp_path: Path) -> None:
+    far = '[[settings]]\nname = "far MLP"\nblocks = [2, 3]\ntrain = { data = "cifar-10", network = "mlp" }\n\n'
+    recipe = write_recipe(tmp_path, ('[[rules]]\nname = "BP"', far + '[[rules]]\nname = "BP"'))
+    options: list[str | Path] = [recipe, "--list", "--data-dir", tmp_path, "--out", tmp_path / "out"]
+    listed = call(*options)
+    assert listed.stderr.count("the data set cifar-10 was not found") == 1
+    assert "edgebll: 3 runs are skipped: the data set cifar-10 was not found" in listed.stderr
+    assert (listed.stdout.count("skipped"), listed.stdout.count("cifar-10 was")) == (3, 0)
+    reasons = [run.get("reason", "") for run in json.loads(call(*options, "--json").stdout)]
+    assert sum("was not found" in (reason or "") for reason in reasons) == 3

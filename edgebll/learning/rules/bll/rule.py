@@ -133,6 +133,7 @@ class BLL(Rule):
     reconstruct_decay: float = 0.0
 
     name: ClassVar[str] = "bll"
+    inner_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Block-local learning: the output matches what a feedback head makes of the label."
     equation: ClassVar[str] = (
         "L = match/(8 sigma^2) mean|pool(a) - W y|^2 + predict CE(head(a), y) + decorrelate mean cos(a_n, a_m)^2"

@@ -47,14 +47,17 @@ def network(
 
     Raises:
         ConfigError: there is no such file, it has changed, or samples or classes do not fit.
-        ExportError: the graph cannot be computed.
+        DataError: it is no NIR file. ExportError: the graph cannot be computed.
     """
     place = Path(graph)
+    if sha256 and place.is_file():
+        with storage_errors(place):
+            now = sha256_file(place)
+        if now != sha256:
+            raise ConfigError(
+                f"{place} has changed since: its SHA-256 was {sha256[:12]}..., now it is {now[:12]}...; put it back"
+            )
     found = read_graph(place)
-    with storage_errors(place):
-        was = sha256_file(place)
-    if sha256 and was != sha256:
-        raise ConfigError(f"{place} has changed since: its SHA-256 was {sha256[:12]}..., now it is {was[:12]}...; put it back")
     return units_of(found, num_classes, tuple(input_shape), time_step_of(found, dt or None), steps, surrogate, slope)
 
 

@@ -19,6 +19,7 @@ from edgebll.kernel.support.atomic_files import sha256_file
 from edgebll.kernel.support.bounds import COUNT, WrongValue
 from edgebll.kernel.tasks import make_task
 from edgebll.learning import make_optimizer, make_rule
+from edgebll.learning.idle_options import idle_options
 from edgebll.learning.networks import BlockNetwork, make_network
 from edgebll_export.bundles.export_bundle import export_bundle
 from edgebll_export.nir.graph import SpikingGraph
@@ -103,6 +104,8 @@ def import_graph(
     dataset = None if data is None else load_dataset(data, "train", data_dir, _EXAMPLES, given)
     known = {"graph": str(place), "dt": step or 0.0, "steps": steps, "surrogate": surrogate, "slope": slope}
     network = _network(graph, dataset, blocks, split, steps, {**known, "sha256": sha256_file(place)})
+    if idle := idle_options(learning, len(network.blocks)):
+        listener.noted(idle)
     listener.noted(f"exporting {net}; this takes some seconds a block")
     export_bundle(
         network,

@@ -151,6 +151,8 @@ def test_damaged_files_are_left_out_each_with_a_sentence(tmp_path: Path) -> None
         ({"time_steps": 0}, r"time_steps must lie in 1\.\.10000, not 0"),
         ({"bin_by": "luck"}, "bin_by must be time or count, not 'luck'"),
         ({"pool": 0}, r"pool must lie in 1\.\.256 pixels, not 0"),
+        ({"pool": 35}, r"pool must lie in 1\.\.34 pixels, the shorter side of the sensor of 34x34, not 35"),
+        ({"pool": 35, "sensor": "34x90"}, r"in 1\.\.34 pixels, the shorter side of the sensor of 34x90, not 35"),
         ({"duration": -1}, "duration must be milliseconds, 0.001 to 1e9, not -1"),
         ({"duration": 5, "bin_by": "count"}, "duration goes with bin_by=time"),
         ({"normalize": "yes"}, "events are counted, not normalised"),

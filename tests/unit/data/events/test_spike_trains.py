@@ -185,6 +185,7 @@ def test_files_that_are_none_of_heidelberg_are_refused(tmp_path: Path) -> None:
     [
         ({"time_steps": -1}, "time_steps must lie in"),
         ({"pool": 0}, r"pool must lie in 1\.\.4096 units, not 0"),
+        ({"pool": 7, "units": 6}, r"pool must lie in 1\.\.6, the number of units, not 7"),
         ({"units": -1}, "units must lie in"),
         ({"units": 3}, "a spike is of unit [3-5], but there are 3"),
         ({"duration": -1}, "duration must be milliseconds"),

@@ -97,13 +97,13 @@ def test_files_that_are_no_graphs(tmp_path: Path) -> None:
     cases = {"cut.nir": whole[: len(whole) // 2], "text.nir": b"not a graph", "empty.nir": b""}
     for name, content in cases.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ConfigError, match="cannot be read as HDF5"):
+        with pytest.raises(DataError, match="cannot be read as HDF5"):
             read_graph(tmp_path / name)
     with pytest.raises(ConfigError, match="there is no file"):
         read_graph(tmp_path / "gone.nir")
     with h5py.File(tmp_path / "other.nir", "w") as file:
         file["weights"] = np.ones(3)
-    with pytest.raises(ConfigError, match="has no group 'node'"):
+    with pytest.raises(DataError, match="has no group 'node'"):
         read_graph(tmp_path / "other.nir")
     nir.write(tmp_path / "single.nir", lif(2))
     with pytest.raises(ExportError, match="holds a single LIF, not a graph"):

@@ -82,6 +82,25 @@ def linear_layers(features: int, hidden: list[int], *, batch_norm: bool) -> list
     return layers
 
 
+def half_head(output_shape: tuple[int, ...], num_classes: int, size: int = 3) -> nn.Module:
+    """A map of half the side, a convolution of 3 a side to as many channels with batch norm and ReLU, and a `PredictiveHead`.
+
+    It costs an eighth of a residual block's products, `conv_head` a quarter to a half. Without space the last is left.
+
+    Args:
+        output_shape: shape of one sample of the block's output.
+        num_classes: C.
+        size: cells a side of the last map.
+    """
+    features, space = output_shape[0], output_shape[1:]
+    if not space:
+        return PredictiveHead(output_shape, num_classes, size)
+    half, axes = tuple(math.ceil(extent / 2) for extent in space), len(space)
+    convolution = CONVOLUTIONS[axes](features, features, 3, 1, 1, bias=False)
+    layers = [pool_to(space, half), convolution, BATCH_NORMS[axes](features), nn.ReLU()]
+    return nn.Sequential(*layers, PredictiveHead((features, *half), num_classes, size))
+
+
 def conv_head(output_shape: tuple[int, ...], num_classes: int, hidden: int = 128) -> nn.Module:
     """A convolution of 3 a side with batch norm and ReLU, global average pooling, and two linear layers with ReLU in between.
 

@@ -34,7 +34,7 @@ BLL_FORMS: dict[str, tuple[str, dict[str, object]]] = {
     "global mean, decaying": ("bll", {"target": "global_mean", "match_schedule": "decaying", "match_steps": 4}),
     "codes, standardised": ("bll", {"target": "random_codes", "match_on": "standardised", "variance": "learned"}),
     "simplex, bayes": ("bll", {"target": "simplex", "match_on": "centred", "head": "bayes", "pool": "none"}),
-    "shuffled, growing": ("bll", {"target": "shuffled", "match_schedule": "growing", "pool": "std"}),
+    "shuffled, growing, conv": ("bll", {"target": "shuffled", "match_schedule": "growing", "pool": "std", "head": "conv"}),
     "zero, learned variance": ("bll", {"target": "zero", "variance": "learned", "feedback": "lstsq", "pool": "max"}),
     "auglocal, reconstruct": ("bll", {"head": "auglocal", "aux_depth": 1, "reconstruct": 0.5, "reconstruct_decay": 1.0}),
     "spread": ("bll", {"entropy": 0.1, "spread": 0.5, "decorrelate_channels": 0.1, "soften": 0.5, "predict_growth": 1.0}),

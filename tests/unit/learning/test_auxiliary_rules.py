@@ -8,7 +8,7 @@ from support import naive
 from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.learning import DGL, SGD, AugLocal, BlockPlace, Greedy, make_steps
+from edgebll.learning import BLL, DGL, SGD, AugLocal, BlockPlace, Greedy, make_steps
 from edgebll.learning.networks import BlockNetwork, PlacedUnit, make_network
 from edgebll.learning.networks.mlp import MLP
 from edgebll.learning.networks.resnet import BasicBlock
@@ -88,6 +88,26 @@ def test_dgl_on_features() -> None:
         return classify(x, weights, "6")
 
     objective = DGL(hidden_layers=2).objective(BlockPlace(0, 2, (5,), CLASSES))
+    naive.check(objective, loss, naive.normal(len(LABELS), 5), Y)
+
+
+def test_the_conv_head_of_bll_on_maps() -> None:
+    """Pool to half a side, one 3x3 convolution, batch norm and ReLU, pool to 2x2 cells, the classifier."""
+
+    def loss(a: Tensor, weights: naive.Weights) -> Tensor:
+        assert weights["1.weight"].shape == (2, 2, 3, 3)
+        x = naive.relu(conv_bn(naive.cells(a, 4), weights, "1", "2"))
+        return classify(naive.cells(x, 2).reshape(len(LABELS), -1), weights, "4")
+
+    objective = BLL(match=0.0, head="conv", head_size=2).objective(BlockPlace(0, 2, (2, 8, 8), CLASSES))
+    naive.check(objective, loss, naive.normal(len(LABELS), 2, 8, 8), Y)
+
+
+def test_the_conv_head_of_bll_without_space_is_linear() -> None:
+    def loss(a: Tensor, weights: naive.Weights) -> Tensor:
+        return naive.cross_entropy(naive.linear(a, weights["weight"], weights["bias"]), LABELS)
+
+    objective = BLL(match=0.0, head="conv").objective(BlockPlace(0, 2, (5,), CLASSES))
     naive.check(objective, loss, naive.normal(len(LABELS), 5), Y)
 
 

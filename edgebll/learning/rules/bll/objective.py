@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgebll.learning.heads import PredictiveHead
+from edgebll.learning.heads import PredictiveHead, half_head
 from edgebll.learning.objective import TINY, BlockPlace, Head, Objective, Tensors, mean_over, mean_over_pairs
 from edgebll.learning.rules.auglocal import AugLocal
 from edgebll.learning.rules.bll import schedule, targets
@@ -65,6 +65,8 @@ class BLLObjective(Objective):
             return None
         if rule.head == "auglocal":
             return AugLocal(depth=rule.aux_depth).local_objective(place).head()
+        if rule.head == "conv":
+            return half_head(place.output_shape, place.num_classes, rule.head_size)
         return PredictiveHead(place.output_shape, place.num_classes, rule.head_size)
 
     def given(self, received: Tensors, x: Tensor) -> BLLObjective:

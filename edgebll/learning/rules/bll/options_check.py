@@ -24,7 +24,7 @@ WORDS = {
     "target": targets.TARGETS,
     "variance": ("fixed", "learned"),
     "latent": ("gaussian", *SPIKES),
-    "head": ("linear", "auglocal", "bayes"),
+    "head": ("linear", "conv", "auglocal", "bayes"),
     "decorrelate_pairs": ("all", "different"),
     "feedback": ("lstsq", "ema", "sgd", "chain"),
     "feedback_activation": ("tanh", "none"),
@@ -36,7 +36,7 @@ _WITH_SPIKES = {
     "match_on": ("raw",),
     "variance": ("fixed",),
     "target": (targets.CLASS_MEAN, targets.GLOBAL_MEAN, targets.SHUFFLED),
-    "head": ("linear", "auglocal"),
+    "head": ("linear", "conv", "auglocal"),
     "feedback": ("lstsq", "ema"),
 }
 _NOT_NEGATIVE = (

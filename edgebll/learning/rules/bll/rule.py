@@ -74,9 +74,9 @@ class BLL(Rule):
         predict: weight of L_pred.
         predict_growth: g, which makes that weight predict (k / (K - 1))^g.
         soften: share of the label that L_pred spreads over all classes in the first block, falling to none in the last.
-        head: what predicts: "linear" (on a pooled map), "auglocal" (a network of units like later ones) or "bayes" (no network:
-            Bayes' rule on the targets).
-        head_size: cells a side of the linear head's pooled map.
+        head: what predicts: "linear" (on a pooled map), "conv" (the same behind a convolution on the map at half its side),
+            "auglocal" (a network of units like later ones) or "bayes" (no network: Bayes' rule on the targets).
+        head_size: cells a side of the pooled map of the linear and the conv head.
         aux_depth: units of auglocal's network in the first block.
         decorrelate: weight of L_corr.
         decorrelate_pairs: "all" or "different" (pairs of different classes only).

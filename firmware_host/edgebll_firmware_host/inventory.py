@@ -16,6 +16,14 @@ runtime = "onnxruntime"
 memory_mib = 4000                     # optional: memory for its blocks, if it knows wrongly itself; 0: not checked
 port = "/dev/ttyACM0"                 # optional: of the microcontroller, for runtime = "serial", if the board serves several
 cap_threads = true                    # optional: false insists on `threads`, also where the board has fewer processors
+profile = "orin-nano"                 # optional: kind of board, of `edgebll-board profile`, for placement and prediction
+power_mode = "25W"                    # optional: of that profile; by default its fastest
+speed = 0.5                           # optional: times as fast as its profile says, or as a board of which nothing is said
+
+[[link]]                              # optional: what is known of the link between two machines; others are taken as quick
+between = ["orin-1", "orin-2"]        # boards or "host"; "*" for the second is any other machine
+bandwidth = "100Mbit"
+latency = "2ms"
 """
 
 from __future__ import annotations
@@ -26,12 +34,14 @@ from pathlib import Path
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.keys import KeyPair, check_public_key, load_key_pair
+from edgebll.kernel.spec.board_speeds import speeds_of
 from edgebll.kernel.spec.runtime_names import SERIAL, check_runtime
 from edgebll.kernel.support import bounds
 from edgebll.kernel.support.plain_dataclasses import short
 from edgebll.kernel.support.toml_files import read_toml
 from edgebll.kernel.transport import check_address, check_security
 from edgebll.kernel.transport.serial_address import parse_port
+from edgebll_firmware_host.link_entry import LinkEntry, check_links
 
 _MAX_NAME_CHARS = 63
 
@@ -42,6 +52,7 @@ class BoardEntry:
 
     With `cap_threads` it uses no more threads than it has processors. `memory_mib` is what its blocks may take, 0 for no check;
     None leaves it to the board to say so. `port` is the microcontroller's, of those that the board serves; empty for the first.
+    `profile` and `power_mode` name what kind of board it is, `speed` how fast it is beside that, see `policy.cost_model`.
 
     Raises:
         ConfigError: something of it is wrong whatever the host, e.g. no public key off loopback.
@@ -61,6 +72,9 @@ class BoardEntry:
     cap_threads: bool = True
     memory_mib: int | None = None
     port: str = ""
+    profile: str = ""
+    power_mode: str = ""
+    speed: float = 1.0
 
     def __post_init__(self) -> None:
         check_board_name(self.name)
@@ -71,6 +85,7 @@ class BoardEntry:
             check_address(self.endpoint)
             check_runtime(self.runtime)
             self._check_port()
+            self._check_speed()
             if self.public_key is None:
                 check_security(self.endpoint, None)
             else:
@@ -83,6 +98,15 @@ class BoardEntry:
             raise ConfigError(f'port = "{self.port}" is for runtime = "{SERIAL}", not for {self.runtime!r}; change one of them')
         if self.port:
             parse_port(self.port)
+
+    def _check_speed(self) -> None:
+        bounds.SPEED.check("speed", self.speed)
+        if self.profile:
+            speeds = speeds_of(self.profile)
+            speeds.rate_of(self.runtime)
+            speeds.in_mode(self.power_mode)
+        elif self.power_mode:
+            raise ConfigError(f"power_mode = {short(self.power_mode)} is of a profile; give profile too")
 
     def check_keys(self, keys: KeyPair | None) -> None:
         """Refuse a board for a host with these keys.
@@ -133,17 +157,19 @@ class HostEntry:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All boards and the host's settings; `keys` is the loaded key pair, or None on loopback.
+    """All boards and the host's settings; `keys` is the loaded key pair, or None on loopback; `links` what is told of links.
 
     Raises:
-        ConfigError: no boards, or names or endpoints that occur twice.
+        ConfigError: no boards, names or endpoints that occur twice, a link that does so, or one of a board that is not there.
     """
 
     boards: tuple[BoardEntry, ...]
     host: HostEntry = field(default_factory=HostEntry)
     keys: KeyPair | None = None
+    links: tuple[LinkEntry, ...] = ()
 
     def __post_init__(self) -> None:
+        check_links(self.links, self.names)
         if not self.boards:
             raise ConfigError("a cluster needs at least one [[board]]")
         for what, values in (("name", [b.name for b in self.boards]), ("endpoint", [b.endpoint for b in self.boards])):
@@ -165,6 +191,7 @@ class Cluster:
 class _File:
     board: tuple[BoardEntry, ...] = ()
     host: HostEntry = field(default_factory=HostEntry)
+    link: tuple[LinkEntry, ...] = ()
 
 
 def load_cluster(path: Path | str) -> Cluster:
@@ -187,4 +214,4 @@ def load_cluster(path: Path | str) -> Cluster:
     keys = load_key_pair(file.parent / parsed.host.key) if parsed.host.key is not None else None
     for board in parsed.board:
         board.check_keys(keys)
-    return Cluster(parsed.board, parsed.host, keys)
+    return Cluster(parsed.board, parsed.host, keys, parsed.link)

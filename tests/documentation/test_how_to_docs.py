@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from edgebll.cli.app import app
 from edgebll.kernel.errors import ExportError
-from edgebll_devices.hardware.profiles import default_folder, load_profiles
+from edgebll.kernel.spec.board_speeds import profile_folder
+from edgebll_devices.hardware.profiles import load_profiles
 
 
 def files_of(page: str) -> dict[str, str]:
@@ -149,7 +150,7 @@ def test_a_network_of_several_inputs_goes_all_the_way(tmp_path: Path, monkeypatc
 def test_the_profile_is_a_profile(tmp_path: Path) -> None:
     (toml,) = Document("docs/how-to/add-a-board-profile.md").fenced("toml")
     (tmp_path / "my-board.toml").write_text(toml)
-    (tmp_path / "jetpack.toml").write_bytes((default_folder() / "jetpack.toml").read_bytes())
+    (tmp_path / "jetpack.toml").write_bytes((profile_folder() / "jetpack.toml").read_bytes())
     assert load_profiles(tmp_path)["my-board"].unverified == ("threads", "window", "memory_gib: 8")
 
 

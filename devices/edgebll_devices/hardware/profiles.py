@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.board_speeds import profile_folder
 from edgebll.kernel.support.toml_files import read_toml
 from edgebll_devices.hardware.jetpack import JetPack, check_unverified
 from edgebll_devices.runtimes import RUNTIMES
@@ -113,20 +114,13 @@ class _Releases:
     release: tuple[JetPack, ...]
 
 
-def default_folder() -> Path:
-    """The folder with the profiles: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).parents[1]
-    installed = here / "profile_data"
-    return installed if installed.is_dir() else here.parent / "profiles"
-
-
 def load_profiles(folder: Path | None = None) -> dict[str, BoardProfile]:
     """All profiles by name, in order.
 
     Raises:
         ConfigError: a file cannot be read, is not TOML, has a wrong entry, another name than its file, or a JetPack unknown.
     """
-    folder = folder or default_folder()
+    folder = folder or profile_folder()
     known = {release.name for release in load_jetpacks(folder)}
     profiles = {}
     for path in sorted(folder.glob("*.toml")):
@@ -150,7 +144,7 @@ def load_jetpacks(folder: Path | None = None) -> tuple[JetPack, ...]:
     Raises:
         ConfigError: as for `load_profiles`.
     """
-    return read_toml(_Releases, (folder or default_folder()) / _JETPACK, _ADVICE).release
+    return read_toml(_Releases, (folder or profile_folder()) / _JETPACK, _ADVICE).release
 
 
 def find_jetpack(linux: str, folder: Path | None = None) -> JetPack | None:

@@ -87,6 +87,8 @@ KEEP_SNAPSHOTS = Bounds("", 1, far=FAR, whole=True)
 GIB_PER_DAY = Bounds("GiB", 0.0, 1e6, note="no limit")
 MEMORY_MIB = Bounds("MiB", 0, 1 << 30, note="no check")
 THREADS = Bounds("", 1, 1025, whole=True)
+#: Of a board beside another one.
+SPEED = Bounds("", 0.0, 1e6, above=True)
 WINDOW = Bounds("", 1, far=FAR, whole=True)
 LOCAL_BOARDS = Bounds("", 0, 65536, note="all blocks in this process", whole=True)
 NOT_NEGATIVE = Bounds("", 0, far=FAR, whole=True)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import is_chain
-from edgebll.kernel.spec.manifest import BlockSpec, Manifest
+from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.spec.side_inputs import chain_bytes
 from edgebll.kernel.support.even_partition import partition
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.memory_fit import Room, place_in_room
+from edgebll_firmware_host.policy.workload import step_bytes
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,6 @@ def step_period(manifest: Manifest, seconds: Sequence[float], placement: Placeme
 def block_weights(bundle: Bundle) -> list[float]:
     """Cost of each block where nothing was measured: bytes its training step touches (activations and state)."""
     return [float(step_bytes(block)) for block in bundle.manifest.blocks]
-
-
-def step_bytes(block: BlockSpec) -> int:
-    """Bytes of a block's input, output and state, and of what it receives and sends besides."""
-    beside = sum(tensor.size_bytes for tensor in (*block.received, *block.sent))
-    return block.input.size_bytes + block.output.size_bytes + block.state_bytes + beside
 
 
 def largest_token(bundle: Bundle) -> int:

@@ -14,9 +14,10 @@ from support.board_roots import make_root, write
 from typer.testing import CliRunner
 
 from edgebll.kernel.errors import ConfigError
+from edgebll.kernel.spec.board_speeds import load_speeds, profile_folder
 from edgebll_devices.commands.app import app
 from edgebll_devices.hardware.jetpack import jetson_linux
-from edgebll_devices.hardware.profiles import default_folder, detect, find_jetpack, load_jetpacks, load_profiles
+from edgebll_devices.hardware.profiles import detect, find_jetpack, load_jetpacks, load_profiles
 
 NAMES = ["agx-orin", "orin-nano", "orin-nx", "raspberry-pi-5", "thor", "xavier-nx"]
 
@@ -117,7 +118,7 @@ def test_other_machines_are_no_board(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_profiles_are_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:
-    folder = Path(shutil.copytree(default_folder(), tmp_path / "profiles"))
+    folder = Path(shutil.copytree(profile_folder(), tmp_path / "profiles"))
     text = (folder / "thor.toml").read_text()
     assert old in text
     (folder / "thor.toml").write_text(text.replace(old, new, 1))
@@ -126,7 +127,7 @@ def test_wrong_profiles_are_refused(tmp_path: Path, old: str, new: str, sentence
 
 
 def test_wrong_releases_are_refused(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(default_folder(), tmp_path / "profiles"))
+    folder = Path(shutil.copytree(profile_folder(), tmp_path / "profiles"))
     text = (folder / "jetpack.toml").read_text()
     (folder / "jetpack.toml").write_text(text.replace('cuda = "11.4"', 'cuda = "new"'))
     with pytest.raises(ConfigError, match=r"JetPack 5\.1: cuda must be a version"):
@@ -167,12 +168,14 @@ def test_profiles_and_unit_are_in_the_wheel(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     installed = tmp_path / "site" / "edgebll_devices" / "profile_data"
-    assert {path.name for path in installed.iterdir()} == {path.name for path in default_folder().iterdir()}
+    assert {path.name for path in installed.iterdir()} == {path.name for path in profile_folder().iterdir()}
     assert len(list((tmp_path / "site").glob("*.data/data/share/edgebll/edgebll-board.service"))) == 1
     show = (
-        "from edgebll_devices.hardware.profiles import default_folder, load_profiles; print(default_folder(), *load_profiles())"
+        "from edgebll.kernel.spec.board_speeds import load_speeds, profile_folder; "
+        "from edgebll_devices.hardware.profiles import load_profiles; "
+        "print(profile_folder(), *load_profiles(), *load_speeds())"
     )
     done = subprocess.run(
         [sys.executable, "-c", show], cwd=tmp_path / "site", capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.split() == [str(installed), *NAMES]
+    assert done.stdout.split() == [str(installed), *NAMES, *load_speeds()]

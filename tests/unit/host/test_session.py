@@ -12,7 +12,8 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.wire import SPIKES
 from edgebll_firmware_host.fleet.board_sessions import Neighbours, neighbours
-from edgebll_firmware_host.policy.block_placement import Placement, step_bytes, step_period
+from edgebll_firmware_host.policy.block_placement import Placement, step_period
+from edgebll_firmware_host.policy.workload import step_bytes
 
 HOST_KEYS = KeyPair("host's", "secret")
 SPREAD = Placement({"a": ("block0",), "b": ("block1", "block2"), "c": ("block3",)})

@@ -1,0 +1,202 @@
+"""A cost model from what is known: calibration before profiles, profiles before one machine's times, those before mere weights.
+
+A step's time by a rate is that of a roofline: the longer of its arithmetic and its memory traffic, and the board's overhead. A
+board of which nothing is known in a cluster where others are known is taken to be like the median of those.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgebll.kernel.spec.board_speeds import GPU_RUNTIMES, speeds_of
+from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.link_entry import ANY, LinkEntry
+from edgebll_firmware_host.policy.calibration import BoardMeasured, Calibration
+from edgebll_firmware_host.policy.cost_model import (
+    ASSUMED,
+    CALIBRATED,
+    PROFILED,
+    QUICK,
+    RATED,
+    TIMED,
+    BoardPower,
+    CostModel,
+    LinkCost,
+    MessageCost,
+    StepTime,
+)
+from edgebll_firmware_host.policy.workload import Workload
+
+#: From step to step where it was not measured, relative: of an idle board.
+_SPREAD = 0.02
+_GIGA = 1e9
+_FLOAT32 = "float32"
+
+
+def make_cost_model(
+    work: Workload,
+    boards: Sequence[BoardEntry],
+    links: Sequence[LinkEntry] = (),
+    calibration: Calibration | None = None,
+    any_link: LinkCost = QUICK,
+) -> CostModel:
+    """Costs of a bundle on the boards of an inventory.
+
+    Args:
+        work: what the bundle asks.
+        boards: all that may be used.
+        links: what the inventory tells of links.
+        calibration: what was measured; None for nothing.
+        any_link: between machines of which nothing else is told.
+
+    Raises:
+        ConfigError: a profile that is unknown or has no number for the board's runtime.
+    """
+    sources = [_Source.of(work, board, calibration) for board in boards]
+    steps, basis, in_seconds = _steps(work, boards, sources)
+    measured = _boards_measured(calibration)
+    return CostModel(
+        work=work,
+        steps=steps,
+        in_seconds=in_seconds,
+        basis=basis,
+        links=_links(links, calibration),
+        access=_access(links),
+        any_link=any_link,
+        messages={
+            board.name: MessageCost(found.message_s, found.message_s_per_byte)
+            for board in boards
+            if (found := measured.get(board.name)) and (found.message_s or found.message_s_per_byte)
+        },
+        memory_bytes={board.name: size for board in boards if (size := _memory(board))},
+        power={board.name: power for board in boards if (power := _power(board, measured.get(board.name)))},
+    )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Times of the blocks' steps on a board and where they are from; or how fast it is beside others, where there are none."""
+
+    basis: str
+    steps: tuple[StepTime, ...] | None = None
+    relative: float = 1.0
+
+    @classmethod
+    def of(cls, work: Workload, board: BoardEntry, calibration: Calibration | None) -> _Source:
+        if calibration is not None:
+            timed = _timed_there(work, board, calibration)
+            if timed is not None:
+                return cls(CALIBRATED, timed)
+            rated = _rated(work, board, calibration)
+            if rated is not None:
+                return cls(RATED, rated)
+        if board.profile:
+            gflops, bytes_per_s = _profile_rate(board)
+            return cls(PROFILED, _roofline(work, gflops, bytes_per_s, 0.0), gflops)
+        if work.seconds is not None:
+            return cls(TIMED, tuple(StepTime(each / board.speed, _SPREAD) for each in work.seconds))
+        return cls(ASSUMED)
+
+
+def _timed_there(work: Workload, board: BoardEntry, calibration: Calibration) -> tuple[StepTime, ...] | None:
+    how = (board.name, work.digest, board.runtime, board.threads)
+    found = {
+        one.block: StepTime(one.seconds, one.spread)
+        for one in calibration.step
+        if (one.board, one.bundle, one.runtime, one.threads) == how
+    }
+    return tuple(found[block] for block in work.blocks) if found.keys() >= set(work.blocks) else None
+
+
+def _rated(work: Workload, board: BoardEntry, calibration: Calibration) -> tuple[StepTime, ...] | None:
+    """By the rate of the board's runtime and threads; of another number of threads, by what is nearest, in proportion."""
+    rates = [
+        one for one in calibration.rate if (one.board, one.runtime, one.precision) == (board.name, board.runtime, _FLOAT32)
+    ]
+    if not rates:
+        return None
+    rate = min(rates, key=lambda one: abs(one.threads - board.threads))
+    scale = board.threads / rate.threads
+    measured = _boards_measured(calibration).get(board.name)
+    overhead = measured.step_overhead_s if measured is not None else 0.0
+    return _roofline(work, rate.gflops * scale, rate.gigabytes_per_second * _GIGA, overhead)
+
+
+def _profile_rate(board: BoardEntry) -> tuple[float, float]:
+    """GFLOP/s that training steps reach on a board, and bytes a second."""
+    speeds = speeds_of(board.profile)
+    rate, mode = speeds.rate_of(board.runtime), speeds.in_mode(board.power_mode)
+    share = 1.0 if board.runtime in GPU_RUNTIMES or not rate.cores else min(1.0, board.threads / rate.cores)
+    speed = mode.speed * board.speed
+    return rate.gflops * rate.reached * share * speed, speeds.gigabytes_per_second * _GIGA * speed
+
+
+def _roofline(work: Workload, gflops: float, bytes_per_s: float, overhead_s: float) -> tuple[StepTime, ...] | None:
+    """None where the bundle does not tell its arithmetic."""
+    if work.flops is None:
+        return None
+    pairs = zip(work.flops, work.touched_bytes, strict=True)
+    return tuple(StepTime(max(flops / (gflops * _GIGA), size / bytes_per_s) + overhead_s, _SPREAD) for flops, size in pairs)
+
+
+def _steps(
+    work: Workload, boards: Sequence[BoardEntry], sources: Sequence[_Source]
+) -> tuple[dict[str, tuple[StepTime, ...]], dict[str, str], bool]:
+    named = dict(zip((board.name for board in boards), sources, strict=True))
+    known = [source.steps for source in sources if source.steps is not None]
+    speeds = {board.name: board.speed for board in boards}
+    if known:
+        indices = range(len(work.blocks))
+        like = tuple(StepTime(statistics.median(steps[index].seconds for steps in known), _SPREAD) for index in indices)
+        steps = {name: source.steps or _faster(like, speeds[name]) for name, source in named.items()}
+        return steps, {name: source.basis if source.steps else ASSUMED for name, source in named.items()}, True
+    profiled = [source.relative for source in sources if source.basis == PROFILED]
+    usual = statistics.median(profiled) if profiled else 1.0
+    weights = tuple(StepTime(weight, _SPREAD) for weight in work.weights)
+    steps = {
+        name: _faster(weights, source.relative / usual if source.basis == PROFILED else speeds[name])
+        for name, source in named.items()
+    }
+    return steps, {name: source.basis for name, source in named.items()}, False
+
+
+def _faster(steps: tuple[StepTime, ...], times: float) -> tuple[StepTime, ...]:
+    return steps if times == 1.0 else tuple(StepTime(each.seconds / times, each.spread) for each in steps)
+
+
+def _links(links: Sequence[LinkEntry], calibration: Calibration | None) -> dict[tuple[str, str], LinkCost]:
+    """What was measured counts before what the inventory says."""
+    found = {}
+    for link in links:
+        if ANY not in link.between:
+            one, other = link.between
+            found[one, other] = found[other, one] = LinkCost(link.latency_s, link.bytes_per_s)
+    for measured in calibration.link if calibration is not None else ():
+        ends = (measured.sender, measured.receiver)
+        found[ends] = LinkCost(measured.latency_s, measured.bytes_per_s, measured.jitter_s, measured.loss)
+    return found
+
+
+def _access(links: Sequence[LinkEntry]) -> dict[str, LinkCost]:
+    return {link.between[0]: LinkCost(link.latency_s, link.bytes_per_s) for link in links if ANY in link.between}
+
+
+def _boards_measured(calibration: Calibration | None) -> Mapping[str, BoardMeasured]:
+    return {one.name: one for one in calibration.board} if calibration is not None else {}
+
+
+def _memory(board: BoardEntry) -> int:
+    if board.memory_mib is not None:
+        return board.memory_mib << 20
+    return int(speeds_of(board.profile).memory_mib * (1 << 20)) if board.profile else 0
+
+
+def _power(board: BoardEntry, measured: BoardMeasured | None) -> BoardPower | None:
+    if measured is not None and measured.idle_watts is not None and measured.busy_watts is not None:
+        return BoardPower(measured.idle_watts, measured.busy_watts - measured.idle_watts, measured=True)
+    if not board.profile:
+        return None
+    mode = speeds_of(board.profile).in_mode(board.power_mode)
+    return BoardPower(mode.idle_watts, mode.busy_watts - mode.idle_watts)

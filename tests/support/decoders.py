@@ -35,6 +35,7 @@ from edgebll.kernel.wire.codec import MAX_ITEMS, MAX_TEXT_BYTES, decode, encode,
 from edgebll.kernel.wire.serial_frames import FrameDecoder, decode_frame, encode_frame
 from edgebll.kernel.wire.tensor_parts import MAX_TENSORS
 from edgebll_firmware_host.inventory import load_cluster
+from support.board_replies import BOARD_REPLIES, board_reply
 from support.idx_files import idx_bytes
 from support.messages import example_messages
 from support.tiny_bundle import make_tiny_bundle
@@ -135,13 +136,7 @@ def _file(data: bytes, name: str = "file") -> Path:
 _BUNDLE = make_tiny_bundle(_SCRATCH / "bundle").path
 _MESSAGES = [join(encode(each)) for each in example_messages().values()]
 _SPIKES = [(np.arange(512) % every == 0).astype(np.float32) for every in (2, 300)]  # they travel as bits, as events
-_CLUSTER = b"""[host]
-window = 5
-[[board]]
-name = "a"
-endpoint = "tcp://127.0.0.1:7101"
-blocks = ["block1"]
-"""
+_CLUSTER = b'[host]\nwindow = 5\n[[board]]\nname = "a"\nendpoint = "tcp://127.0.0.1:7101"\nblocks = ["block1"]\n'
 _KEY = make_key_pair()
 _IDX = idx_bytes(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
 
@@ -160,6 +155,7 @@ SEEDS: dict[Callable[[bytes], None], list[bytes]] = {
     cifar: [bytes(CIFAR10.record_bytes)],
     cluster: [_CLUSTER],
     hosts: [json.dumps({"hosts": [{"name": "laptop", "public_key": _KEY.public}]}).encode()],
+    board_reply: BOARD_REPLIES,
     pairing: [encode_line(Side(HOST, "123456", _KEY.public, "laptop").opening)],
     key: [json.dumps({"public": _KEY.public, "secret": _KEY.secret}).encode()],
 }

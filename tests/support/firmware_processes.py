@@ -20,13 +20,21 @@ class FirmwareProcess:
         ram_kib: memory of its blocks.
         profile: of the firmware.
         int8: whether it runs plans that compute with integers.
+        sparse: whether it is built for spikes.
     """
 
     def __init__(
-        self, path: Path, board: str = "host", ram_kib: int | None = None, profile: str = "exact", *, int8: bool = False
+        self,
+        path: Path,
+        board: str = "host",
+        ram_kib: int | None = None,
+        profile: str = "exact",
+        *,
+        int8: bool = False,
+        sparse: bool = False,
     ) -> None:
         self.path, self._board = path, find_board(board)
-        self._options = FirmwareOptions(ram_kib=ram_kib, profile=profile, int8=int8)
+        self._options = FirmwareOptions(ram_kib=ram_kib, profile=profile, int8=int8, sparse=sparse)
         self.address = f"unix://{path}"
         self._emulator = self._start()
 

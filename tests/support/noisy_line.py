@@ -25,9 +25,11 @@ class Noise:
     def __init__(self, seed: int, rate: float) -> None:
         self._chance, self.rate = random.Random(seed), rate
         self.done = dict.fromkeys(self.KINDS, 0)
+        self.bytes = 0
 
     def spoil(self, data: bytes) -> bytes:
-        """What comes out of the line."""
+        """What comes out of the line, whose bytes are counted as they came."""
+        self.bytes += len(data)
         return b"".join(self._spoilt(data[start : start + _PIECE]) for start in range(0, len(data), _PIECE))
 
     def _spoilt(self, data: bytes) -> bytes:

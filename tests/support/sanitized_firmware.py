@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgebll.kernel.microcontroller import BlockPlan
 from edgebll.kernel.wire.serial_frames import FrameDecoder, encode_frame
+from edgebll.kernel.wire.spike_coding import BITS, EVENTS
 from edgebll_devices.microcontroller import requests
 from edgebll_devices.microcontroller.firmware_boards import find_board, firmware_folder
 from edgebll_devices.microcontroller.firmware_build import sources
@@ -17,7 +18,15 @@ from edgebll_devices.microcontroller.requests import HEADER, REPLY, Op, Span
 from support.noisy_line import Noise
 
 POOL = 1 << 16
-_FLAGS = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off")
+_FLAGS = (
+    "-std=c99",
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-ffp-contract=off",
+    "-DEDGEBLL_SPARSE",
+)
 _ROOMS = ("link", "server", "runtime", "boards")
 
 
@@ -138,7 +147,7 @@ class Attacks:
 
     def _request(self) -> requests.BoardRequest:
         chance, slot = self._chance, self._chance.choice([0, 1, 2, 3, 4, 255])
-        kind = chance.randrange(6)
+        kind = chance.randrange(8)
         if kind == 0:
             return requests.write(slot, self._place(), chance.randbytes(chance.randrange(900)))
         if kind == 1:
@@ -150,4 +159,9 @@ class Attacks:
             return requests.run(slot, 0, chance.randrange(8), ())
         if kind == 4:
             return self._set_up(slot, self._place(8), self._plan.encoded["step"][: chance.randrange(200)])
+        if kind == 5:
+            coding, data = chance.choice((BITS, EVENTS)), chance.randbytes(chance.choice([0, 1, 16, 900]))
+            return requests.write_spikes(slot, self._place(), chance.choice([0, 8 * len(data), 600, 65535]), coding, data)
+        if kind == 6:
+            return requests.read_spikes(slot, self._place(), chance.choice([0, 1, 1000, 8152, 8153, 65535]))
         return requests.BoardRequest(chance.choice(list(Op)[1:]), slot, chance.randbytes(chance.randrange(60)))

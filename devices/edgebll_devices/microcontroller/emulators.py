@@ -140,8 +140,8 @@ def _command(board: NamedBoard, firmware: Path, line: Sequence[str], options: Fi
     return [qemu, "-M", board.board.emulator, "-nographic", "-monitor", "none", "-kernel", str(firmware), *where]
 
 
-#: Nobody flashes what is emulated beforehand, so it runs whatever plans a bundle has.
-_ANY_PLAN = FirmwareOptions(int8=True)
+#: Nobody flashes what is emulated beforehand, so it runs whatever plans a bundle has, and knows spikes.
+_ANY_PLAN = FirmwareOptions(int8=True, sparse=True)
 
 
 class Emulators:

@@ -85,6 +85,12 @@ class Microcontroller:
                 raise BoardError(f"{name} cannot be placed on a microcontroller that was not greeted")
             return self._layout.place(name, need)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Several exchanges without another block's in between."""
+        with self._lock:
+            yield
+
     def exchange(self, wanted: Sequence[BoardRequest]) -> list[bytes]:
         """Carry requests without another block's in between.
 

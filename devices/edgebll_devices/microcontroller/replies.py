@@ -7,13 +7,21 @@ import struct
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from edgebll.kernel.errors import WireError
 from edgebll.kernel.spec.firmware_profiles import EXACT, FAST, PROFILES
 from edgebll.kernel.spec.plan_versions import INT8_VERSION
-from edgebll_devices.microcontroller.requests import HASH_BYTES, HEADER, LINK_VERSION
+from edgebll.kernel.wire.spike_coding import check_size, unpack
+from edgebll_devices.microcontroller.requests import CODINGS, HASH_BYTES, HEADER, LINK_VERSION
 
 _NAK, _RUN = struct.Struct("<BHIII"), struct.Struct("<II")
 _INFO, _SLOT = struct.Struct("<HHIHIHH7I"), struct.Struct(f"<B{HASH_BYTES}sI")
+#: In the byte of INFO that tells what else the firmware can.
+_ABLE_SPIKES = 1
+#: The reply to READ_SPIKES where there are other numbers, too.
+_OTHERS = b"\0"
 
 
 class Reason(enum.IntEnum):
@@ -72,6 +80,7 @@ class BoardReport:
         board: what it was built for.
         slots: places for blocks.
         profile: one of `PROFILES`; firmware that does not say is "exact", and one that is not known promises no bits: "fast".
+        spikes: whether it writes and reads spikes in few bytes; firmware that does not say does not.
     """
 
     link_version: int
@@ -91,11 +100,13 @@ class BoardReport:
     board: str
     slots: tuple[SlotReport, ...]
     profile: str = EXACT
+    spikes: bool = False
 
     @property
     def kind(self) -> str:
-        """Its profile, and whether it runs plans that compute with integers, in words."""
-        return f"{self.profile}, int8" if self.plan_version >= INT8_VERSION else self.profile
+        """Its profile, whether it runs plans that compute with integers, and whether it was built for spikes, in words."""
+        able = {"int8": self.plan_version >= INT8_VERSION, "sparse": self.spikes}
+        return ", ".join([self.profile, *(name for name, is_so in able.items() if is_so)])
 
 
 def parse_reply(payload: bytes) -> Reply:
@@ -143,8 +154,29 @@ def parse_report(body: bytes) -> BoardReport:
     end = name + 1 + body[name] * _SLOT.size
     profile = EXACT if end >= len(body) else PROFILES[body[end] - 1] if 0 < body[end] <= len(PROFILES) else FAST
     reports = tuple(SlotReport(bool(used), block_hash, number) for used, block_hash, number in slots)
-    fields: list[Any] = [*numbers, board, reports, profile]
+    spikes = end + 1 < len(body) and bool(body[end + 1] & _ABLE_SPIKES)
+    fields: list[Any] = [*numbers, board, reports, profile, spikes]
     return BoardReport(*fields)
+
+
+def parse_spikes(body: bytes, elements: int) -> npt.NDArray[np.float32] | None:
+    """The numbers of a reply to READ_SPIKES; None where they are not spikes.
+
+    Args:
+        body: of the reply.
+        elements: how many were asked for.
+
+    Raises:
+        WireError: it is no such reply.
+    """
+    if body == _OTHERS:
+        return None
+    try:
+        coding, data = CODINGS.get(body[0], "") if body else "", body[1:]
+        check_size(coding, elements, len(data))
+        return unpack(coding, data, elements)
+    except WireError as error:
+        raise WireError(f"a microcontroller answers with no spikes: {error}; flash the firmware of this release") from error
 
 
 def parse_run(body: bytes) -> tuple[int, int]:

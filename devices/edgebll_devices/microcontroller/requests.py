@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from edgebll.kernel.wire.spike_coding import BITS, EVENTS
+
 #: Version of the protocol, and the blocks of a board and the graphs of a block that it knows.
 LINK_VERSION, SLOTS, PLANS = 1, 4, 3
 HASH_BYTES = 8
@@ -18,15 +20,22 @@ HASH_BYTES = 8
 REPLY, PROGRESS, NAK = 0x80, 0xFE, 0xFF
 HEADER = struct.Struct("<BBH")
 _WRITE, _READ, _SPAN, _RUN = struct.Struct("<I"), struct.Struct("<IH"), struct.Struct("<II"), struct.Struct("<BBII")
-_SETUP = struct.Struct(f"<{HASH_BYTES}sII")
+_SETUP, _SPIKES = struct.Struct(f"<{HASH_BYTES}sII"), struct.Struct("<IH")
 #: Bytes of a payload that are none of the tensor's, in a request to write and in a reply to one to read.
 WRITE_OVERHEAD, READ_OVERHEAD = HEADER.size + _WRITE.size, HEADER.size
+#: The same of spikes.
+SPIKES_WRITE_OVERHEAD, SPIKES_READ_OVERHEAD = HEADER.size + _SPIKES.size + 1, HEADER.size + 1
+#: Codings of spikes by their numbers on the line; 0 tells of other numbers.
+CODINGS = {1: BITS, 2: EVENTS}
+_NUMBERS = {coding: number for number, coding in CODINGS.items()}
+#: Most elements of one request for spikes.
+MAX_SPIKES = 0xFFFF
 
 
 class Op(enum.IntEnum):
     """What is asked for."""
 
-    INFO, WRITE, READ, SETUP, RUN = 1, 2, 3, 4, 5
+    INFO, WRITE, READ, SETUP, RUN, WRITE_SPIKES, READ_SPIKES = 1, 2, 3, 4, 5, 6, 7
 
 
 class BoardRequest(NamedTuple):
@@ -81,6 +90,30 @@ def read(slot: int, offset: int, count: int) -> BoardRequest:
         count: how many, at most the board's `frame_bytes` - READ_OVERHEAD.
     """
     return BoardRequest(Op.READ, slot, _READ.pack(offset, count))
+
+
+def write_spikes(slot: int, offset: int, elements: int, coding: str, data: bytes) -> BoardRequest:
+    """Put float32 numbers that are spikes into the pool.
+
+    Args:
+        slot: of the block they are for.
+        offset: where, in bytes from the pool's beginning.
+        elements: how many numbers, at most MAX_SPIKES.
+        coding: of the bytes, as `spike_coding` names them.
+        data: at most the board's `frame_bytes` - SPIKES_WRITE_OVERHEAD.
+    """
+    return BoardRequest(Op.WRITE_SPIKES, slot, _SPIKES.pack(offset, elements) + bytes([_NUMBERS[coding]]) + data)
+
+
+def read_spikes(slot: int, offset: int, elements: int) -> BoardRequest:
+    """Get float32 numbers of the pool, if they are spikes.
+
+    Args:
+        slot: of the block they are of.
+        offset: where.
+        elements: how many, at most MAX_SPIKES, and as bits at most the board's `frame_bytes` - SPIKES_READ_OVERHEAD.
+    """
+    return BoardRequest(Op.READ_SPIKES, slot, _SPIKES.pack(offset, elements))
 
 
 def set_up(

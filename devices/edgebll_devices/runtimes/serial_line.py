@@ -41,6 +41,11 @@ class SerialBlock(PlannedBlock):
     def _run(self, graph: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return self._there.run(graph, values)
 
+    @property
+    def line_bytes(self) -> tuple[int, int]:
+        """See BlockRuntime."""
+        return self._there.line.sent_bytes, self._there.line.unpacked_bytes
+
     def state(self) -> dict[str, Array]:
         """See BlockRuntime."""
         return self._plan.state.read(self._there.state())

@@ -16,10 +16,11 @@ from edgebll.kernel.microcontroller import BlockPlan, TensorPlace
 from edgebll.kernel.spec.plan_versions import INT8_CURE
 from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_devices.microcontroller import requests
+from edgebll_devices.microcontroller.line_tensors import LineTensors
 from edgebll_devices.microcontroller.microcontroller import microcontroller_at
 from edgebll_devices.microcontroller.pool_layout import MemoryNeed, PlacedBlock
 from edgebll_devices.microcontroller.replies import BoardReport
-from edgebll_devices.microcontroller.requests import BoardRequest, Span
+from edgebll_devices.microcontroller.requests import Span
 
 #: In the order in which the firmware has them.
 _GRAPHS = ("step", "forward", "feedback")
@@ -43,7 +44,8 @@ class SerialPlans:
         self._plan, self._address = plan, parse_port(load_context.serial_port)
         self._plans = [plan.encoded.get(name, b"") for name in _GRAPHS]
         self._hash = hashlib.sha256(b"".join(self._plans)).digest()[: requests.HASH_BYTES]
-        self._life, self._runs, self._frame_bytes = -1, 0, 0
+        self._life, self._runs = -1, 0
+        self.line = LineTensors()
         self._placed: PlacedBlock | None = None
         self._stack = contextlib.ExitStack()
         self._board = self._stack.enter_context(microcontroller_at(self._address))
@@ -64,7 +66,7 @@ class SerialPlans:
         """
         try:
             report = self._board.ready(check)
-            self._frame_bytes = report.frame_bytes
+            self.line.greeted(report)
             if self._placed is None or self._life != self._board.lives:
                 self._check_version(report)
                 self._put()
@@ -82,7 +84,7 @@ class SerialPlans:
         placed = self._board.place(self._plan.block, need)
         try:
             plans = list(zip(placed.plans, self._plans, strict=True))
-            wanted = [request for span, data in plans for request in self._writes(span.offset, data)]
+            wanted = [request for span, data in plans for request in self.line.writes(span.offset, data)]
             self._board.exchange([*wanted, requests.set_up(placed.slot, self._hash, 0, placed.state, placed.arena, plans)])
         except BaseException:
             self._board.release(placed, self._life)
@@ -90,7 +92,7 @@ class SerialPlans:
         self._placed = placed
 
     def run(self, graph: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Inputs, the run and its outputs in one exchange, so that no other block's run comes between.
+        """Inputs, the run and its outputs, between which no other block's run comes.
 
         Args:
             graph: "step", "forward" or "feedback".
@@ -104,21 +106,21 @@ class SerialPlans:
         """
         placed, planned = self._there(), self._plan.graphs[graph]
         inputs = [(self._span(place, placed.arena), values[place.tensor.name].tobytes()) for place in planned.inputs]
-        outputs = [self._span(place, placed.arena) for place in planned.outputs]
-        wanted = [request for span, data in inputs for request in self._writes(span.offset, data)]
+        outputs = [(place.tensor, self._span(place, placed.arena)) for place in planned.outputs]
+        wanted = [
+            request
+            for place, (span, data) in zip(planned.inputs, inputs, strict=True)
+            for request in self.line.tensor_writes(place.tensor, span.offset, data)
+        ]
         wanted.append(requests.run(placed.slot, _GRAPHS.index(graph), self._runs + 1, inputs))
-        reads = [self._reads(span) for span in outputs]
-        replies = self._board.exchange([*wanted, *(request for each in reads for request in each)])[len(wanted) :]
+        with self._board.alone():
+            found = self.line.exchange(self._board.exchange, wanted, outputs)
         self._runs += 1
-        results = {}
-        for place, each in zip(planned.outputs, reads, strict=True):
-            data, replies = b"".join(replies[: len(each)]), replies[len(each) :]
-            results[place.tensor.name] = tensor_in(place, data, 0)
-        return results
+        return {place.tensor.name: tensor_in(place, data, 0) for place, data in zip(planned.outputs, found, strict=True)}
 
     def state(self) -> bytes:
         """All bytes of the state region."""
-        return b"".join(self._board.exchange(self._reads(self._there().state)))
+        return b"".join(self._board.exchange(self.line.reads(self._there().state)))
 
     def load_state(self, region: bytes) -> None:
         """Replace the state region.
@@ -126,7 +128,7 @@ class SerialPlans:
         Args:
             region: all of its bytes.
         """
-        self._board.exchange(self._writes(self._there().state.offset, region))
+        self._board.exchange(self.line.writes(self._there().state.offset, region))
 
     def close(self) -> None:
         """Take the plans away, and give the port back."""
@@ -142,14 +144,6 @@ class SerialPlans:
 
     def _span(self, place: TensorPlace, region: Span) -> Span:
         return Span(region.offset + place.offset, place.tensor.size_bytes)
-
-    def _writes(self, offset: int, data: bytes) -> list[BoardRequest]:
-        size = self._frame_bytes - requests.WRITE_OVERHEAD
-        return [requests.write(0, offset + start, data[start : start + size]) for start in range(0, len(data), size)]
-
-    def _reads(self, span: Span) -> list[BoardRequest]:
-        size, end = self._frame_bytes - requests.READ_OVERHEAD, span.offset + span.size_bytes
-        return [requests.read(0, start, min(size, end - start)) for start in range(span.offset, end, size)]
 
 
 class _Patience:

@@ -48,6 +48,7 @@ class Worker(threading.Thread):
         self._halt, self._wakeup = threading.Event(), Wakeup()
         self._senders: dict[str, Sender] = {}
         self._news: list[Pollable] = []  # of all links
+        self._dataflow: BoardDataflow | None = None  # once its blocks are loaded
         self._counted = 0, 0  # what was sent on all links up to the last Report
         self._strays = 0
         self._waits = False
@@ -97,6 +98,8 @@ class Worker(threading.Thread):
         context = LoadContext(self._say, self._halt.is_set, state_dir=job.cache.root, serial_port=job.serial_port)
         loader = BlockLoader(job, context)
         dataflow, sound = BoardDataflow(loader.load(), self._send, self._report), False
+        self._dataflow = dataflow
+        self._counted = self._traffic()  # runtimes of an incarnation before have carried something
         try:
             assign = self._job.assign
             self._post(Ready(assign.run, time.monotonic() - start, incarnation=assign.incarnation))
@@ -138,10 +141,15 @@ class Worker(threading.Thread):
 
     def _with_traffic(self, report: Report) -> Report:
         """A Report with what was sent since the one before: a block's tokens go out right before its Report."""
+        before, self._counted = self._counted, self._traffic()
+        sent, unpacked = (now - then for now, then in zip(self._counted, before, strict=True))
+        return replace(report, sent_bytes=sent, unpacked_bytes=unpacked)
+
+    def _traffic(self) -> tuple[int, int]:
+        """Bytes of tensors on all links and lines so far, and what they are unpacked."""
+        sent, unpacked = self._dataflow.line_bytes if self._dataflow is not None else (0, 0)
         links = dict.fromkeys(self._senders.values())
-        sent, unpacked = sum(link.sent_bytes for link in links), sum(link.unpacked_bytes for link in links)
-        before, self._counted = self._counted, (sent, unpacked)
-        return replace(report, sent_bytes=sent - before[0], unpacked_bytes=unpacked - before[1])
+        return sent + sum(link.sent_bytes for link in links), unpacked + sum(link.unpacked_bytes for link in links)
 
     def _say(self, text: str) -> None:
         """Tell whoever looks, here and at the host, what takes so long; called from other threads too."""

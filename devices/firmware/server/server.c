@@ -7,6 +7,7 @@
 #include "frames.h"
 #include "ring.h"
 #include "slots.h"
+#include "spike_requests.h"
 
 /* op u8, slot u8, sequence u16 */
 #define HEADER_BYTES 4u
@@ -98,6 +99,9 @@ static uint8_t *info(uint8_t *to)
         to = put32(to + HASH_BYTES, slots[i].run);
     }
     *to++ = EDGEBLL_PROFILE;
+#ifdef EDGEBLL_SPARSE
+    *to++ = ABLE_SPIKES;
+#endif
     return to;
 }
 
@@ -143,6 +147,12 @@ static refusal_t handle(uint32_t op, uint32_t slot, const uint8_t *body, uint32_
         refusal = give_read(body, count, to);
     } else if (op == OP_WRITE && !again) {
         refusal = take_write(body, count);
+#ifdef EDGEBLL_SPARSE
+    } else if (op == OP_READ_SPIKES) {
+        refusal = give_spikes(body, count, to, FRAME_BYTES - HEADER_BYTES);
+    } else if (op == OP_WRITE_SPIKES && !again) {
+        refusal = take_spikes(body, count);
+#endif
     } else if (op == OP_SETUP && !again) {
         refusal = slot_set_up(slot, body, count);
     } else if (op == OP_RUN) {

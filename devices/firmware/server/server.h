@@ -15,6 +15,9 @@
 /* Graphs of a block: its training step, its forward pass and its feedback head. */
 #define PLANS 3u
 
+/* What else it can, in the last byte of INFO. */
+#define ABLE_SPIKES 1u
+
 /* Longest payload of a frame, in either direction. */
 #ifndef FRAME_BYTES
 #define FRAME_BYTES 1024u
@@ -26,6 +29,8 @@ enum {
     OP_READ = 3,
     OP_SETUP = 4,
     OP_RUN = 5,
+    OP_WRITE_SPIKES = 6, /* these two where EDGEBLL_SPARSE is defined */
+    OP_READ_SPIKES = 7,
     OP_REPLY = 0x80, /* added to the request's */
     OP_PROGRESS = 0xFE,
     OP_NAK = 0xFF

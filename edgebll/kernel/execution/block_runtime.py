@@ -81,6 +81,11 @@ class BlockRuntime(abc.ABC):
             BundleError: a tensor is missing, not expected or does not fit.
         """
 
+    @property
+    def line_bytes(self) -> tuple[int, int]:
+        """Bytes of tensors that a line between the runtime and this machine has carried so far, and what they are unpacked."""
+        return 0, 0
+
     @abc.abstractmethod
     def close(self) -> None:
         """Free the runtime; nothing else may be called afterwards."""

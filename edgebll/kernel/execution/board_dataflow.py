@@ -49,6 +49,12 @@ class BoardDataflow:
         """Whether every block has applied END."""
         return all(block.ended for block in self._latest_first)
 
+    @property
+    def line_bytes(self) -> tuple[int, int]:
+        """What the lines of all runtimes have carried, see BlockRuntime."""
+        sent, unpacked = zip(*(block.line_bytes for block in self._latest_first), strict=True)
+        return sum(sent), sum(unpacked)
+
     def admit(self, token: Token) -> None:
         """Queue a token that came to this board.
 

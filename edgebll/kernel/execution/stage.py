@@ -86,6 +86,11 @@ class HostedBlock:
         self._end_admitted = False
 
     @property
+    def line_bytes(self) -> tuple[int, int]:
+        """See BlockRuntime."""
+        return self._runtime.line_bytes
+
+    @property
     def ready(self) -> bool:
         """Whether the next token can be applied.
 
@@ -175,8 +180,7 @@ class HostedBlock:
         if token.kind in (SNAPSHOT, END):
             return self._give_state(token)
         start_ns = time.monotonic_ns()
-        values: dict[str, float] = {}
-        tensors: dict[str, Array] = {}
+        values, tensors = dict[str, float](), dict[str, Array]()
         beside: tuple[Token, ...] = ()
         inputs = read_by(self._spec, token.tensors)
         if token.kind == TRAIN:
@@ -197,8 +201,7 @@ class HostedBlock:
         return Applied(self._onward(token, {"x": a, "y": token.tensors["y"], **beyond}), report, beside)
 
     def _give_state(self, token: Token) -> Applied:
-        final = token.kind == END
-        self.ended = final
+        self.ended = final = token.kind == END
         tensors = self._runtime.state()
         if not final:
             tensors |= {f"{STREAM_PREFIX}{name}": value for name, value in flatten(self._outlet.waiting()).items()}

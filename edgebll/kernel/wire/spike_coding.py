@@ -30,17 +30,18 @@ _DIGITS = 4  # of 7 bits: more than the positions of the largest tensor need
 Bytes = npt.NDArray[np.uint8]
 
 
-def pack(raw: memoryview, events: bool = True) -> tuple[str, bytes] | None:
+def pack(raw: memoryview, events: bool = True, least: int = MIN_ELEMENTS) -> tuple[str, bytes] | None:
     """The shortest coding of a tensor, or None where it holds anything but spikes or is small.
 
     Args:
         raw: the tensor's bytes, float32, little-endian, in C order.
         events: whether an address-event list may be taken; default yes.
+        least: elements of the smallest tensor that is not small; default MIN_ELEMENTS.
 
     Returns:
         The coding, and the tensor in it.
     """
-    if len(raw) < MIN_BYTES or any(raw[:_LOOK_BYTES:4]):  # most floats have something in their lowest bits
+    if len(raw) < 4 * least or any(raw[:_LOOK_BYTES:4]):  # most floats have something in their lowest bits
         return None
     words = np.frombuffer(raw, "<u4")
     if not _only_spikes(words):

@@ -14,6 +14,7 @@ from edgebll.data.bundle_evaluation import evaluate_bundle
 from edgebll.data.dataset import Dataset
 from edgebll.data.own.given_samples import named_data
 from edgebll.data.registry import load_dataset, recorded_options
+from edgebll.data.run_operations import OPERATIONS
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.limits import default_threads
@@ -29,8 +30,6 @@ from edgebll.kernel.support.optional_imports import import_torch
 
 #: What evaluates a run of the trainer: "module:function" of (path, data set, threads) -> metrics; it needs torch.
 TRAINED_RUN = "edgebll.learning.training.trained_run:evaluate_run"
-#: What counts operations: of (path, data set, threads) -> figures; it needs torch.
-OPERATIONS = "edgebll.learning.operations.measured:measure_operations"
 
 
 class _Subject(NamedTuple):

@@ -24,7 +24,8 @@ class SeededRun:
         path: its folder.
         seed: of its samples' order, and of a training run's first weights.
         options: what decides what is learnt, without the seed; options of rules, networks and optimisers as "rule.match".
-        figures: what it ended with, by name: the metrics of the last evaluation, and the other numbers of its summary.
+        figures: what it ended with, by name: the metrics of the last evaluation, the other numbers of its summary, and of its
+            synaptic operations "operations.effective_acs" and the like.
         metrics: names of the metrics of the last evaluation, the most telling one first.
         start: hash of the bundle it began from; empty for a training run, whose weights follow from the seed.
     """
@@ -85,7 +86,14 @@ def read_run(folder: Path) -> SeededRun:
     if not metrics:
         raise BundleError(f"{folder} was not evaluated, so there is nothing to compare; run it again with at least one epoch")
     figures = metrics | _numbers({name: value for name, value in summary.items() if name not in (*NOT_LEARNT, *metrics)})
+    figures |= _operations(summary.get("operations"))
     return SeededRun(folder, seed, options, figures, tuple(metrics), str(config.get("manifest_sha256", "")))
+
+
+def _operations(counted: Any) -> dict[str, float]:
+    """Of the operations of a spiking network those of all its blocks together, as "operations.effective_acs"."""
+    network = counted.get("network") if isinstance(counted, dict) else None
+    return {f"operations.{name}": value for name, value in _numbers(network).items()} if isinstance(network, dict) else {}
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -7,6 +7,7 @@ is 1 at the first of them, where what is carried begins anew. Evaluation takes s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The scalar that is 1 at the first chunk of a sample and 0 at the others, in steps that are made for it.
 RESET = "reset"
+#: The entry of a manifest's recipe with T, where blocks give (B, T, ...); it is left out where samples know no time.
+TIME_STEPS = "time_steps"
 #: The role of an output that has no time any more.
 _JUDGED = "logits"
 
@@ -78,6 +81,16 @@ def chunk_of(x: Any, step: int, chunks: int, *, static: bool) -> Any:
 def repeated(spec: BlockSpec, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Samples as evaluation takes them, (B, T, ...), made of one chunk of each, the x of a training step."""
     return x if spec.chunks == 1 or spec.static else np.concatenate([x] * spec.chunks, axis=1)
+
+
+def has_time(shape: Sequence[int], time_steps: int) -> bool:
+    """Whether a batch of samples of this shape has an axis of time: (B, T, features) or (B, T, channels, height, width).
+
+    Args:
+        shape: of the batch.
+        time_steps: T of the network's blocks.
+    """
+    return len(shape) % 2 == 1 and shape[1] == time_steps
 
 
 def _cut(tensor: TensorSpec, chunks: int) -> TensorSpec:

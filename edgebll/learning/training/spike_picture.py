@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgebll.data.sample_titles import sample_titles
 from edgebll.kernel.plots.block_spikes import SAMPLES, draw_block_spikes
+from edgebll.kernel.spec.time_chunks import has_time
 from edgebll.learning import BlockStep
 from edgebll.learning.training.device_data import DeviceData
 
@@ -33,10 +35,10 @@ def draw_spikes_of_run(
     rows = np.arange(min(SAMPLES, len(dataset)), dtype=np.int64)
     chosen = data.sent(rows)
     a, inputs, spikes = data.inputs(chosen), data.side_inputs(chosen), {}
-    if a.ndim % 2 and a.shape[1] == time_steps:
+    if has_time(a.shape, time_steps):
         spikes["x"] = a
     with torch.no_grad():
         for step in steps[:-1]:
             a = spikes[step.name] = step.forward(states[step.name], a, inputs)
-    labels = dataset.labels[rows] if dataset.labels is not None and dataset.labels.ndim == 1 else [""] * len(rows)
-    draw_block_spikes(run, {name: layer.float().cpu().numpy() for name, layer in spikes.items()}, [f"{one}" for one in labels])
+    arrays = {name: layer.float().cpu().numpy() for name, layer in spikes.items()}
+    draw_block_spikes(run, arrays, sample_titles(dataset, rows))

@@ -17,7 +17,7 @@ from edgebll.kernel.state.network_tensors import NET, network_tensors
 from edgebll.kernel.support.plain_dataclasses import PlainError
 from edgebll.kernel.tasks import CLASSIFICATION, Task, task_of_record
 from edgebll.learning.networks import NETWORKS, BlockNetwork, rebuild_network
-from edgebll.learning.training.trained_run import load_run
+from edgebll.learning.training.trained_run import TrainedRun, load_run
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,24 @@ def open_trained(path: Path | str, network: BlockNetwork | None = None) -> Train
 
 
 def _of_run(place: TrainedPlace, network: BlockNetwork | None) -> TrainedNetwork:
-    run = load_run(place.path)
+    return network_of_run(load_run(place.path), network)
+
+
+def network_of_run(run: TrainedRun, network: BlockNetwork | None = None) -> TrainedNetwork:
+    """The network of a run of the trainer.
+
+    Args:
+        run: with its checkpoint.
+        network: the network that was trained, where its code is in no file; by default the run's.
+
+    Raises:
+        BundleError: its states are missing or damaged.
+    """
     return TrainedNetwork(
-        path=place.path,
+        path=run.path,
         blocks=tuple(step.spec for step in run.steps),
         states={name: {k: v.numpy() for k, v in state.items()} for name, state in run.states().items()},
-        constants={step.name: {k: v.numpy() for k, v in run.constants(step.name).items()} for step in run.steps},
+        constants={step.name: {k: v.cpu().numpy() for k, v in run.constants(step.name).items()} for step in run.steps},
         description=run.network.description,
         rule=run.rule.name,
         num_classes=run.network.num_classes,

@@ -39,6 +39,7 @@ from edgebll.learning.training.evaluate import Evaluation, evaluate
 from edgebll.learning.training.pending_metrics import Pending
 from edgebll.learning.training.run_constants import save_constants
 from edgebll.learning.training.spike_picture import draw_spikes_of_run
+from edgebll.learning.training.summary_operations import operations_in_summary
 from edgebll.learning.training.timed_batches import TimedBatches
 from edgebll.learning.training.torch_device import TensorPlacement, torch_settings
 from edgebll.learning.training.trained_model import Model
@@ -211,7 +212,11 @@ class TrainingLoop:
             **{name: getattr(self.config, name) for name in HOW},
             "compile": all(getattr(call, "is_compiled", False) for call in self._calls),
             "state_sha256": digest(states),
+            **(self._operations() if self.evaluation else {}),
         }
+
+    def _operations(self) -> dict[str, Any]:
+        return operations_in_summary(self.folder.path, self.config, self.model, self.test_data.dataset, self.listener)
 
 
 def _compiled(steps: Sequence[BlockStep], say: Callable[[str], None]) -> list[Callable[..., Stepped]]:

@@ -22,6 +22,7 @@ from edgebll.kernel.spec.last_batch import DROP
 from edgebll.kernel.spec.lr_schedule import Schedule
 from edgebll.kernel.spec.manifest import FORMAT_VERSION, BlockSpec, Manifest
 from edgebll.kernel.spec.side_inputs import carrying
+from edgebll.kernel.spec.time_chunks import TIME_STEPS
 from edgebll.kernel.state.block_state import save_tensors
 from edgebll.kernel.support.atomic_files import storage_errors
 from edgebll.kernel.support.plain_dataclasses import to_plain
@@ -167,7 +168,7 @@ def _manifest(
         network=network.description,
         rule={**RULE_REGISTRY.record(rule, rule.name), "options": rule.options()},
         optimizer=optimizer,
-        recipe=recipe,
+        recipe=recipe | ({TIME_STEPS: network.time_steps} if network.time_steps else {}),
         batch_size=steps[0].spec.input.shape[0],
         num_classes=network.num_classes,
         input_shape=network.input_shape,

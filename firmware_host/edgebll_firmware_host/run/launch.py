@@ -186,7 +186,7 @@ def _stream(
     if isinstance(job.where, InProcess):
         started = time.monotonic()
         states = run_in_process(job, job.where, recorder, snapshot)
-        return finish_run(bundles, recorder, states, time.monotonic() - started, job.shown)
+        return finish_run(bundles, recorder, states, time.monotonic() - started, job.shown, job.test)
     request = RunRequest(
         job.bundle,
         job.stream_spec.run,
@@ -201,7 +201,7 @@ def _stream(
     placement = {board: list(blocks) for board, blocks in outcome.placement.blocks.items()}
     found = {"placement": placement, "computed_otherwise": outcome.unlike, "versions": outcome.versions}
     shown = {**job.shown, **found}
-    return finish_run(bundles, recorder, outcome.states, outcome.stream_seconds, shown)
+    return finish_run(bundles, recorder, outcome.states, outcome.stream_seconds, shown, job.test)
 
 
 def _useful(boards: int, bundle: Bundle, listener: Listener) -> int:

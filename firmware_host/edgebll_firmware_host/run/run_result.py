@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebll.kernel.bundle import Bundle, write_updated
+from edgebll.data import Dataset
+from edgebll.data.bundle_spikes import draw_spikes_of_bundle
+from edgebll.data.run_operations import not_counted, operations_of_bundle
+from edgebll.kernel.bundle import Bundle, open_bundle, write_updated
 from edgebll.kernel.errors import BundleError, MissingExtraError, StorageError
 from edgebll.kernel.plots import draw_curves
 from edgebll.kernel.plots.timeline import draw_timeline
@@ -22,7 +25,12 @@ FINAL_BUNDLE = "bundle"
 
 
 def finish_run(
-    bundles: Sequence[Bundle], recorder: Recorder, states: Mapping[str, State], seconds: float, facts: Mapping[str, Any]
+    bundles: Sequence[Bundle],
+    recorder: Recorder,
+    states: Mapping[str, State],
+    seconds: float,
+    facts: Mapping[str, Any],
+    test: Dataset | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Write everything a whole run leaves: the final states first, summary.json, which makes it whole, last.
 
@@ -32,6 +40,7 @@ def finish_run(
         states: block -> final state.
         seconds: duration of the stream in this process.
         facts: entries added to the summary.
+        test: what was evaluated on, of which samples are shown; None for no more pictures than those of the stream.
 
     Returns:
         The summary, and notes for the user, e.g. why there are no pictures.
@@ -62,7 +71,12 @@ def finish_run(
         "manifest_sha256": origin.manifest_sha256,
         **facts,
     }
-    notes = _draw(folder.path)
+    notes = _draw(folder.path, test)
+    if test is not None:
+        try:
+            summary |= operations_of_bundle(open_bundle(folder.path / FINAL_BUNDLE, verify=False), test)
+        except Exception as error:  # the run is whole without them
+            notes.append(not_counted(error))
     if cost.from_step:
         notes.append(
             f"{TOTALS} was lost: busy_fraction, bytes, recoveries and the timeline cover the run from step {cost.from_step} on"
@@ -86,10 +100,15 @@ def _write_bundle(bundles: Sequence[Bundle], states: Mapping[str, State], run: P
     return None
 
 
-def _draw(run: Path) -> list[str]:
+def _draw(run: Path, test: Dataset | None) -> list[str]:
     """Draw the pictures; what is missing for them is no reason to lose a run."""
     notes = []
-    for draw in (draw_curves, draw_timeline):
+
+    def draw_spikes(run: Path) -> None:
+        if test is not None:
+            draw_spikes_of_bundle(run, open_bundle(run / FINAL_BUNDLE, verify=False), test)
+
+    for draw in (draw_curves, draw_timeline, draw_spikes):
         try:
             draw(run)
         except (MissingExtraError, BundleError) as error:

@@ -19,7 +19,8 @@ from edgebll.learning.networks.spiking.lif import LIF
 from edgebll.learning.networks.spiking.over_time import OverTime, Recurrent
 from edgebll.learning.operations.block_operations import BlockOperations, counted
 from edgebll.learning.operations.energy_estimate import estimate
-from edgebll.learning.operations.measured import measure_operations, operations_of
+from edgebll.learning.operations.measured import measure_operations
+from edgebll.learning.operations.network_operations import operations_of
 
 STEPS = 4
 #: What neurobench 2.3.0 says of `blocks()` and `samples()`, by block: SynapticOperations (dense, MACs, ACs of all samples),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
 import traceback
@@ -43,9 +44,12 @@ def site(frame: FrameType, line: int) -> str:
 
 def is_theirs(filename: str) -> bool:
     """Whether a file is neither PyTorch's nor edgebll's nor a part of Python that runs others."""
-    return bool(linecache.getline(filename, 1)) and not filename.startswith((*_foreign(), "<")) and "importlib" not in filename
-
-
-def _foreign() -> tuple[str, ...]:
     torch = sys.modules.get("torch")  # code that needs it has imported it by now
-    return _OURS if torch is None or torch.__file__ is None else (*_OURS, str(Path(torch.__file__).parent))
+    return not _is_foreign(filename, getattr(torch, "__file__", None)) and bool(linecache.getline(filename, 1))
+
+
+@functools.cache  # tracing asks of every frame of every operator
+def _is_foreign(filename: str, torch: str | None) -> bool:
+    """Whether a file's name alone tells that it is not the user's; `torch` is PyTorch's first file, where it is imported."""
+    rooms = _OURS if torch is None else (*_OURS, str(Path(torch).parent))
+    return filename.startswith((*rooms, "<")) or "importlib" in filename

@@ -16,11 +16,10 @@ from edgebll_devices.storage import file_cache as cache
 from edgebll_devices.storage import state_files, write_budget
 from edgebll_firmware_host.commands import cluster
 from edgebll_firmware_host.commands import run as pipeline
-from edgebll_firmware_host.fleet import membership as members
 from edgebll_firmware_host.inventory import HostEntry
+from edgebll_firmware_host.policy import look_schedule as looks
 from edgebll_firmware_host.policy import next_actions as planner
 from edgebll_firmware_host.policy import recovery_policy as recovery
-from edgebll_firmware_host.run import incarnation
 from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS
 from edgebll_firmware_host.run_files import control_client as asking
 from edgebll_firmware_host.run_files import status_files as desk
@@ -43,9 +42,9 @@ def watchdog_s() -> int:
         f"`--snapshot-seconds` seconds ({SNAPSHOT_SECONDS:g} unless told otherwise)",
         f"The newest {WORDS[KEPT_SNAPSHOTS]} are kept",
         f"each of the last {runs.KEPT} runs",
-        "within a second of the first one" if incarnation.GRACE_S == 1 else "",
-        f"looked for every {WORDS[int(members.LOOK_S)]} seconds",
-        "down to once a minute" if members.LONGEST_S == 60 else "",
+        "within a second of the first one" if recovery.GRACE_S == 1 else "",
+        f"looked for every {WORDS[int(looks.LOOK_S)]} seconds",
+        "down to once a minute" if looks.LONGEST_S == 60 else "",
         f"`edgebll-board serve --keep-snapshots {SERVE['keep_snapshots']}`",
         f"at the newest {WORDS[SERVE['keep_snapshots']]} snapshots",
         f"stay loaded for {warm.KEEP_S:g} seconds",

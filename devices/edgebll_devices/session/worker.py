@@ -11,6 +11,7 @@ from dataclasses import replace
 from edgebll.kernel.errors import EdgebllError, LinkError, LinkTimeout, WireError
 from edgebll.kernel.execution.board_dataflow import BoardDataflow
 from edgebll.kernel.execution.load_context import LoadContext, LoadHalted
+from edgebll.kernel.execution.stage import HostedBlock
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll.kernel.transport import Pollable, Receiver, Sender, Wakeup, poll
 from edgebll.kernel.wire import MAX_PROGRESS_CHARS, Failure, LinkProbe, Message, Progress, Ready, Report, State, Token
@@ -48,7 +49,7 @@ class Worker(threading.Thread):
         self._halt, self._wakeup = threading.Event(), Wakeup()
         self._senders: dict[str, Sender] = {}
         self._news: list[Pollable] = []  # of all links
-        self._dataflow: BoardDataflow | None = None  # once its blocks are loaded
+        self._dataflow: BoardDataflow[HostedBlock] | None = None  # once its blocks are loaded
         self._counted = 0, 0  # what was sent on all links up to the last Report
         self._strays = 0
         self._waits = False
@@ -113,7 +114,7 @@ class Worker(threading.Thread):
         finally:
             dataflow.close(lambda block: loader.let_go(block, sound=sound))
 
-    def _take_token(self, dataflow: BoardDataflow) -> None:
+    def _take_token(self, dataflow: BoardDataflow[HostedBlock]) -> None:
         message = self._receiver.receive(0)
         if message is None:
             dataflow.flush()

@@ -18,9 +18,10 @@ thread, which takes the interpreter lock; that costs nothing while a runtime com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from edgebll.kernel.errors import WireError
-from edgebll.kernel.execution.stage import HostedBlock
+from edgebll.kernel.execution.stage import Applied
 from edgebll.kernel.wire import Message, Token
 
 #: Takes a token for a block on another board.
@@ -29,7 +30,34 @@ Outlet = Callable[[Token], None]
 Post = Callable[[Message], None]
 
 
-class BoardDataflow:
+class StreamBlock(Protocol):
+    """A block with its place in the streams: a `HostedBlock`, or one that a run in virtual time only describes."""
+
+    name: str
+    ended: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next token can be applied."""
+
+    @property
+    def line_bytes(self) -> tuple[int, int]:
+        """What a line to what computes it has carried, see BlockRuntime."""
+
+    def admit(self, token: Token) -> None:
+        """Queue a token."""
+
+    def apply_next(self) -> Applied:
+        """Apply the next token; only when `ready`."""
+
+    def close(self) -> None:
+        """Free it."""
+
+
+B = TypeVar("B", bound=StreamBlock)
+
+
+class BoardDataflow(Generic[B]):
     """All blocks of one board.
 
     Args:
@@ -38,7 +66,7 @@ class BoardDataflow:
         post: where messages for the host go.
     """
 
-    def __init__(self, blocks: Sequence[HostedBlock], outlet: Outlet, post: Post) -> None:
+    def __init__(self, blocks: Sequence[B], outlet: Outlet, post: Post) -> None:
         self._blocks = {block.name: block for block in blocks}
         self._latest_first = tuple(reversed(blocks))
         self._outlet, self._post = outlet, post
@@ -75,7 +103,7 @@ class BoardDataflow:
                 return True
         return False
 
-    def _apply(self, block: HostedBlock) -> None:
+    def _apply(self, block: B) -> None:
         applied = block.apply_next()
         if applied.onward is not None:  # first, since the next board may be idle
             self._hand_on(applied.onward)
@@ -95,8 +123,11 @@ class BoardDataflow:
         if held is not None:
             self._post(held)
 
-    def close(self, let_go: Callable[[HostedBlock], None] = HostedBlock.close) -> None:
-        """Post what is held back and free all blocks, each by `let_go`."""
+    def close(self, let_go: Callable[[B], None] | None = None) -> None:
+        """Post what is held back and free all blocks, each by `let_go`, by default its own `close`."""
         self.flush()
         for block in self._latest_first:
-            let_go(block)
+            if let_go is None:
+                block.close()
+            else:
+                let_go(block)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebll.kernel.errors import LinkError, WireError
+from edgebll.kernel.execution.token_turn import may_be_applied
 from edgebll.kernel.spec.edge_check import EdgeSpec, received_name
 from edgebll.kernel.spec.manifest import Manifest, TensorSpec
 from edgebll.kernel.spec.side_inputs import carried_inputs, read_by
@@ -92,16 +93,10 @@ class HostedBlock:
 
     @property
     def ready(self) -> bool:
-        """Whether the next token can be applied.
-
-        A training step waits for its side streams, and END for the rest of them, so that nothing comes after it.
-        """
+        """Whether the next token can be applied."""
         if not self._inbox:
             return False
-        token = self._inbox[0]
-        if token.kind == TRAIN:
-            return self._inlet.ready
-        return token.kind != END or self._inlet.caught_up(token.step)
+        return may_be_applied(self._inbox[0], self._inlet)
 
     def admit(self, token: Token) -> None:
         """Queue a token.

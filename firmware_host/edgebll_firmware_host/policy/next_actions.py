@@ -152,12 +152,16 @@ def watch(boards: Mapping[str, BoardState], deadline_s: float, now_s: float) -> 
     return Decision(tuple(actions), max(0.0, next_ping_s - now_s))
 
 
+def room_for(state: RunState) -> int:
+    """How many more tokens may be fed now."""
+    return 0 if state.exhausted else max(0, state.window - state.in_flight)
+
+
 def next_actions(state: RunState, now_s: float) -> Decision:
     """Decide what to do at `now_s`: boards to give up, heartbeats that are due, tokens to feed, or the end."""
     watched = watch(state.boards, state.deadline_s, now_s)
     actions = [*watched.actions, *_given_up(state, now_s)]
-    room = state.window - state.in_flight
-    if not state.exhausted and room > 0:
+    if room := room_for(state):
         actions.append(Feed(room))
     if state.exhausted and not state.waiting:
         actions.append(Finish())

@@ -9,6 +9,8 @@ from typing import Any
 from edgebll.kernel.errors import EdgebllError
 from edgebll.kernel.support.awake_clock import ALLOWANCE_S, absent_s
 
+#: How long a new incarnation waits for boards that do not answer, once another one has.
+GRACE_S = 1.0
 #: Where boards report the very same failure so often without any progress in between, they will do so for ever.
 _SAME = 3
 

@@ -18,6 +18,7 @@ from edgebll_firmware_host.fleet.rejoin_handshake import greet_at_start, greet_t
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, largest_token, place_among
 from edgebll_firmware_host.policy.next_actions import CRAWLING_LINK, SLOWEST_LINK, RunState
+from edgebll_firmware_host.policy.recovery_policy import GRACE_S
 from edgebll_firmware_host.run.endings import Ending, Failed, Finished, Regroup
 from edgebll_firmware_host.run.numerics_guard import Numerics
 from edgebll_firmware_host.run.reconfiguration import CurrentIncarnation, Reconfiguration
@@ -26,9 +27,6 @@ from edgebll_firmware_host.run.run_context import RunContext
 from edgebll_firmware_host.run.stream_loop import StreamLoop
 from edgebll_firmware_host.run.token_feeder import TokenFeeder
 from edgebll_firmware_host.run_files.snapshot_store import Snapshot, newest_snapshot
-
-#: How long a new incarnation waits for boards that do not answer, once another one has.
-GRACE_S = 1.0
 
 
 class Incarnation:

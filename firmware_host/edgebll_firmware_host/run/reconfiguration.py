@@ -15,10 +15,12 @@ from edgebll.kernel.errors import ConfigError, LinkTimeout
 from edgebll.kernel.keys import KeyPair
 from edgebll.kernel.support.awake_clock import awake_s
 from edgebll_firmware_host.fleet.fleet import Fleet
-from edgebll_firmware_host.fleet.membership import Membership, Scout
+from edgebll_firmware_host.fleet.scout import Scout
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, place_among
+from edgebll_firmware_host.policy.membership import Membership
 from edgebll_firmware_host.policy.memory_fit import Room
+from edgebll_firmware_host.policy.wanted_change import WantedChange
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.snapshot_writer import SnapshotWriter
 from edgebll_firmware_host.run.token_feeder import TokenFeeder
@@ -95,12 +97,12 @@ class Reconfiguration:
         self._now: CurrentIncarnation | None = None
         self._away: set[str] = set()
         self._identities: dict[str, str] = {}
-        self._from_step: int | None = None  # a snapshot of this step or a later one serves the change that is wanted
+        self._change = WantedChange()
         self.failures = 0
 
     def begin(self, now: CurrentIncarnation) -> None:
         """An incarnation begins; what was wanted before is done with it."""
-        self._now, self._from_step = now, None
+        self._now, self._change = now, WantedChange()
         self._away = {*now.refused, *self.members.left}
         for name, link in now.fleet.links.items():
             identity = link.welcome.identity
@@ -124,7 +126,7 @@ class Reconfiguration:
             self._answer()
             self._welcome_back(now, now_s)
             self._publish("running")
-        return self._from_step is not None and self._snapshots.written >= self._from_step
+        return self._change.due(self._snapshots.written)
 
     def _leaves(self, name: str, now_s: float) -> None:
         self.members.left.add(name)
@@ -194,10 +196,9 @@ class Reconfiguration:
                 self._want(f"{name} answers")
 
     def _want(self, why: str) -> None:
-        if self._now is not None and self._from_step is None:
+        if self._now is not None and self._change.want(self._now.feeder.step):
             self._say(f"{why}: blocks are placed anew at the next snapshot")
             self._now.feeder.wanted = True
-            self._from_step = self._now.feeder.step
 
     def failed(self) -> None:
         """The incarnation has failed, and another one follows."""

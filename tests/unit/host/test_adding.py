@@ -19,10 +19,10 @@ from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.state.block_state import state_sha256
 from edgebll_firmware_host.engines.local_processes import RunningAgents
 from edgebll_firmware_host.fleet.board_sessions import open_fleet
-from edgebll_firmware_host.fleet.membership import Membership
 from edgebll_firmware_host.fleet.rejoin_handshake import greet_those_there
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
 from edgebll_firmware_host.policy.block_placement import place_among
+from edgebll_firmware_host.policy.membership import Membership
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.run_request import RunRequest

@@ -17,8 +17,8 @@ from edgebll.kernel.errors import BoardError, LinkError, LinkTimeout
 from edgebll.kernel.runs.run_folder import RunFolder
 from edgebll.kernel.wire import END, TRAIN, Assign, Failure, Leaving, Message, Stop
 from edgebll_firmware_host.engines.local_processes import RunningAgents
-from edgebll_firmware_host.fleet.membership import Membership
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry
+from edgebll_firmware_host.policy.membership import Membership
 from edgebll_firmware_host.run.cluster_run import run_on_boards
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.reconfiguration import Reconfiguration

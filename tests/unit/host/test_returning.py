@@ -10,10 +10,11 @@ import pytest
 from support.board_runs import Silent
 
 from edgebll.kernel.errors import LinkTimeout
-from edgebll_firmware_host.fleet import membership as members
-from edgebll_firmware_host.fleet.membership import LONGEST_S, LOOK_S, Scout
+from edgebll_firmware_host.fleet import scout as scouts
+from edgebll_firmware_host.fleet.scout import Scout
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement
+from edgebll_firmware_host.policy.look_schedule import LONGEST_S, LOOK_S
 from edgebll_firmware_host.run.reconfiguration import CurrentIncarnation, Reconfiguration
 
 BOARD = BoardEntry("a", "tcp://127.0.0.1:9")
@@ -23,7 +24,7 @@ class Clock:
     """A scout in virtual time, and when it looked for the board."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(members, "probe", self._probe)
+        monkeypatch.setattr(scouts, "probe", self._probe)
         self.scout, self.now_s, self._looked = Scout(None), 0.0, list[float]()
 
     def _probe(self, *_: object) -> None:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from edgebll.kernel.errors import ConfigError, EdgebllError
-from edgebll.kernel.keys import KeyPair
-from edgebll_firmware_host.fleet.probe import probe
+from edgebll.kernel.errors import ConfigError
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
-
-#: First and longest time between two looks for a board that is away; doubled each time it fails.
-LOOK_S, LONGEST_S = 2.0, 60.0
-_PROBE_S = 1.0
 
 
 @dataclass
@@ -74,50 +66,3 @@ class Membership:
         self.drained.discard(entry.name)
         self.unfit.discard(entry.name)
         self.left.discard(entry.name)
-
-
-class Scout:
-    """Looks for boards that are away, now and then, in a thread of its own. Close it when done.
-
-    Args:
-        keys: the host's, if encrypted.
-    """
-
-    def __init__(self, keys: KeyPair | None) -> None:
-        self._keys = keys
-        self._next_s: dict[str, float] = {}
-        self._pause_s: dict[str, float] = {}
-        self._found: set[str] = set()
-        self._thread: threading.Thread | None = None
-
-    def failed(self, name: str, now_s: float) -> None:
-        """A board went away, again perhaps: look for it less and less often."""
-        pause_s = min(LONGEST_S, 2 * self._pause_s.get(name, LOOK_S / 2))
-        self._pause_s[name], self._next_s[name] = pause_s, now_s + pause_s
-        self._found.discard(name)
-
-    def left(self, name: str, now_s: float) -> None:
-        """A board has ended in order: it may be back soon."""
-        self._pause_s[name], self._next_s[name] = LOOK_S, now_s + LOOK_S
-        self._found.discard(name)
-
-    def found(self, away: Sequence[BoardEntry], now_s: float) -> Collection[str]:
-        """Which of the boards that are away answer again; looks for one of them, if it is time."""
-        due = [board for board in away if now_s >= self._next_s.setdefault(board.name, now_s + LOOK_S)]
-        if due and (self._thread is None or not self._thread.is_alive()):
-            self._next_s[due[0].name] = now_s + self._pause_s.get(due[0].name, LOOK_S)
-            self._thread = threading.Thread(target=self._look, args=(due[0],), name="edgebll-scout", daemon=True)
-            self._thread.start()
-        return self._found & {board.name for board in away}
-
-    def _look(self, entry: BoardEntry) -> None:
-        try:
-            probe(entry, self._keys, _PROBE_S)
-        except EdgebllError:
-            return  # still away
-        self._found.add(entry.name)
-
-    def close(self) -> None:
-        """Wait for the look in progress, which ends soon."""
-        if self._thread is not None:
-            self._thread.join()

@@ -153,6 +153,13 @@ COMMANDS = (
         ("edgebll plan bundles/first --cluster cluster.toml",),
     ),
     CommandRow(
+        "calibrate",
+        "edgebll_firmware_host.commands.calibrate:calibrate",
+        "Measure steps and links of a cluster's boards.",
+        BOARDS,
+        ("edgebll calibrate bundles/first --cluster cluster.toml",),
+    ),
+    CommandRow(
         "devices",
         "edgebll_firmware_host.commands.devices:devices",
         "Ask the boards of a cluster who they are.",

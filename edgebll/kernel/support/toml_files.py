@@ -1,14 +1,16 @@
-"""Reading a TOML file into a dataclass."""
+"""Reading a TOML file into a dataclass, and writing one."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import tomli_w
 
 from edgebll.kernel.errors import ConfigError
-from edgebll.kernel.support.atomic_files import read_capped
-from edgebll.kernel.support.plain_dataclasses import from_plain
+from edgebll.kernel.support.atomic_files import read_capped, write_atomic
+from edgebll.kernel.support.plain_dataclasses import from_plain, to_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,3 +41,22 @@ def read_toml(cls: type[T], path: Path, advice: str) -> T:
         raise ConfigError(f"{path} is not TOML ({error})") from error
     except ValueError as error:  # PlainError, or too large a file
         raise ConfigError(str(error)) from error
+
+
+def write_toml(path: Path, value: Any) -> None:
+    """Write a dataclass as `read_toml` reads it, whole or not at all; what is None is left out.
+
+    Args:
+        path: of the file.
+        value: a dataclass of plain values.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    write_atomic(path, tomli_w.dumps(_told(to_plain(value))).encode())
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _told(each) for name, each in value.items() if each is not None}
+    return [_told(each) for each in value] if isinstance(value, list) else value

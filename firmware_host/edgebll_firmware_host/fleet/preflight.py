@@ -51,6 +51,15 @@ class Checked:
     chosen: dict[Pair, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """How each link is tried: the host's keys, if encrypted, the size of the message, and how long it may take."""
+
+    keys: KeyPair | None
+    payload_bytes: int
+    limit_s: float
+
+
 def needed(placement: Placement, edges: Sequence[EdgeSpec]) -> list[Pair]:
     """Who will send to whom."""
     pairs = []
@@ -66,23 +75,31 @@ def all_pairs(boards: Sequence[str]) -> list[Pair]:
     return [(source, target) for source in (THIS_HOST, *boards) for target in boards if source != target]
 
 
-def check(fleet: Fleet, pairs: Sequence[Pair], keys: KeyPair | None) -> Checked:
+def check(
+    fleet: Fleet,
+    pairs: Sequence[Pair],
+    keys: KeyPair | None,
+    payload_bytes: int = PROBE_BYTES,
+    limit_s: float = PROBE_S,
+) -> Checked:
     """Ask all boards of a fleet how they are, and let them and this host try these links.
 
     Args:
         fleet: greeted boards without blocks.
         pairs: who sends to whom.
         keys: the host's, if encrypted.
+        payload_bytes: size of the message a link is tried with; default 256 KiB.
+        limit_s: seconds for each address; default 3.
 
     Raises:
         LinkError, BoardError: as `Fleet.hear` does.
     """
-    checked = Checked()
+    checked, tried = Checked(), _Trial(keys, payload_bytes, limit_s)
     _survey(fleet, pairs, keys, checked)
     known = [pair for pair in pairs if not {*pair} & (checked.older | checked.silent)]
     with ThreadPoolExecutor(_AT_ONCE, "edgebll-preflight") as threads:
-        own = {target: threads.submit(_try_own, fleet, target, keys) for source, target in known if source == THIS_HOST}
-        _reach(fleet, known, keys, checked, own)
+        own = {target: threads.submit(_try_own, fleet, target, tried) for source, target in known if source == THIS_HOST}
+        _reach(fleet, known, tried, checked, own)
     return checked
 
 
@@ -115,18 +132,16 @@ def _hear(fleet: Fleet, until_s: float) -> Iterator[tuple[str, object]]:
         wait_s = fleet.watch()
 
 
-def _reach(
-    fleet: Fleet, pairs: Sequence[Pair], keys: KeyPair | None, checked: Checked, own: Mapping[str, Future[Reached]]
-) -> None:
+def _reach(fleet: Fleet, pairs: Sequence[Pair], tried: _Trial, checked: Checked, own: Mapping[str, Future[Reached]]) -> None:
     waiting = {pair for pair in pairs if pair[0] != THIS_HOST}
     for source in dict.fromkeys(source for source, _ in pairs if source != THIS_HOST):
         link = fleet.links[source]
         targets = [target for where, target in pairs if where == source][:MAX_NEIGHBOURS]
-        around = tuple(_neighbour(fleet, source, target, keys) for target in targets)
-        link.send(Reach(link.run, around, PROBE_BYTES, PROBE_S, incarnation=link.incarnation))
+        around = tuple(_neighbour(fleet, source, target, tried.keys) for target in targets)
+        link.send(Reach(link.run, around, tried.payload_bytes, tried.limit_s, incarnation=link.incarnation))
     most = max((sum(source == one for source, _ in pairs) for one, _ in pairs), default=0)
     rounds = 2 * -(-most // _AT_ONCE)  # two addresses at most
-    for name, message in _hear(fleet, awake_s() + rounds * (PROBE_S + _EXTRA_S)):
+    for name, message in _hear(fleet, awake_s() + rounds * (tried.limit_s + _EXTRA_S)):
         if isinstance(message, Reached) and (name, message.board) in waiting:
             waiting.discard((name, message.board))
             checked.reached[name, message.board] = message
@@ -145,7 +160,8 @@ def _neighbour(fleet: Fleet, source: str, target: str, keys: KeyPair | None) -> 
     return Neighbour(target, fleet.candidates(source, target), key)
 
 
-def _try_own(fleet: Fleet, target: str, keys: KeyPair | None) -> Reached:
-    link = fleet.links[target]
-    trial = try_link((link.data_endpoint,), keys, link.entry.public_key if keys is not None else None)
+def _try_own(fleet: Fleet, target: str, tried: _Trial) -> Reached:
+    link, keys = fleet.links[target], tried.keys
+    server_key = link.entry.public_key if keys is not None else None
+    trial = try_link((link.data_endpoint,), keys, server_key, tried.payload_bytes, tried.limit_s)
     return Reached("", target, trial.endpoint, trial.address, trial.round_trip_s, trial.bytes_per_second, trial.problem)

@@ -1,0 +1,1 @@
+"""What boards and the links between them take, measured before a run."""

@@ -136,7 +136,10 @@ COMMANDS = (
         "edgebll_firmware_host.commands.run:simulate",
         "Train a bundle over agents on this machine.",
         BOARDS,
-        ("edgebll simulate bundles/first --boards 4 --out runs/four",),
+        (
+            "edgebll simulate bundles/first --boards 4 --out runs/four",
+            "edgebll simulate --virtual bundles/first --boards 16 --measure --link wifi --steps 1000",
+        ),
     ),
     CommandRow(
         "run",

@@ -15,6 +15,8 @@ from edgebll.kernel.errors import BundleError
 from edgebll.kernel.plots.style import COLOURS, save_figure
 
 TIMELINE, TIMELINE_PICTURE = "timeline.json", "timeline.png"
+#: Boards that are drawn; of more, so many from the first to the last.
+_BOARDS = 40
 #: Batches in the close look, and slices of the overview.
 _BATCHES = 12
 _SLICES = 160
@@ -44,6 +46,10 @@ def draw_timeline(run_path: Path | str) -> Path:
     folder = Path(run_path)
     spans = read_spans(folder / TIMELINE)
     boards = sorted({span.board for span in spans}, key=_first_block(spans))
+    if len(boards) > _BOARDS:
+        boards = [boards[round(row * (len(boards) - 1) / (_BOARDS - 1))] for row in range(_BOARDS)]
+        shown = set(boards)
+        spans = [span for span in spans if span.board in shown]
 
     def draw(figure: Any) -> None:
         upper, lower = figure.subplots(2, 1, height_ratios=(0.28 * len(boards) + 0.4, 0.55 * len(boards) + 0.6))

@@ -13,6 +13,23 @@ from edgebll.kernel.runs.run_lock import KEPT_SNAPSHOTS
 from edgebll.kernel.spec.emulated_boards import DEFAULT_EMULATED
 from edgebll_firmware_host.commands.boards import MeasureOption
 from edgebll_firmware_host.commands.run_result import execute
+from edgebll_firmware_host.commands.virtual_time import (
+    DrainOption,
+    FailOption,
+    JoinOption,
+    LifeShapeOption,
+    LinkOption,
+    MeanLifeOption,
+    PowerModeOption,
+    ProfileOption,
+    RepairOption,
+    SeedsOption,
+    StepsOption,
+    VirtualClusterOption,
+    VirtualOption,
+    execute_virtually,
+    take_virtual_options,
+)
 from edgebll_firmware_host.run import entry_points
 from edgebll_firmware_host.run.run_spec import SNAPSHOT_SECONDS
 
@@ -101,6 +118,19 @@ def simulate(
     resume: ResumeOption = None,
     data_dir: DataDirOption = None,
     overwrite: OverwriteOption = False,
+    virtual: VirtualOption = False,
+    cluster: VirtualClusterOption = None,
+    board_profile: ProfileOption = None,
+    power_mode: PowerModeOption = None,
+    link: LinkOption = None,
+    steps: StepsOption = None,
+    fail: FailOption = None,
+    join: JoinOption = None,
+    drain: DrainOption = None,
+    mean_life: MeanLifeOption = None,
+    life_shape: LifeShapeOption = None,
+    repair: RepairOption = None,
+    seeds: SeedsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train a bundle on agents that are started on this machine as processes of their own and end with the run.
@@ -108,8 +138,13 @@ def simulate(
     The final states are the same bit for bit for any number of boards and any window, and those of --boards 0; and whatever
     agents die on the way, and if this process does and the run is resumed. Microcontrollers have the bits of --runtime ordered:
     with ONNX Runtime on the other boards, those depend on which blocks are where.
+
+    With --virtual nothing is trained: it tells how long such a run would take on boards that need not be there, how busy each
+    is, what it draws, and what failures cost.
     """
-    execute(context, entry_points.simulate, "sequential" if boards == 0 else "pipeline")
+    if take_virtual_options(context):
+        return execute_virtually(context)
+    return execute(context, entry_points.simulate, "sequential" if boards == 0 else "pipeline")
 
 
 def run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edgebll.kernel.errors import ConfigError
@@ -117,18 +117,18 @@ class VirtualCluster:
     Attributes:
         boards: by name.
         host: of the run.
-        link: between any two machines that `links` does not name.
-        links: (from, to) -> link, by the boards' names; the host is "host".
+        link: between any two machines, where `link_of` is None.
+        link_of: gives the link from one machine to another, by the boards' names; the host is "host".
     """
 
     boards: Mapping[str, VirtualBoard]
     host: VirtualHost = field(default_factory=VirtualHost)
     link: VirtualLink = field(default_factory=VirtualLink)
-    links: Mapping[tuple[str, str], VirtualLink] = field(default_factory=dict)
+    link_of: Callable[[str, str], VirtualLink] | None = None
 
     def between(self, source: str, target: str) -> VirtualLink:
         """The link from one machine to another."""
-        return self.links.get((source, target), self.link)
+        return self.link if self.link_of is None else self.link_of(source, target)
 
     def board(self, name: str) -> VirtualBoard:
         """The board of this name.

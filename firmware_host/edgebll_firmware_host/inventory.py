@@ -42,6 +42,7 @@ from edgebll.kernel.support.toml_files import read_toml
 from edgebll.kernel.transport import check_address, check_security
 from edgebll.kernel.transport.serial_address import parse_port
 from edgebll_firmware_host.link_entry import LinkEntry, check_links
+from edgebll_firmware_host.policy.calibration import Calibration, calibration_beside
 
 _MAX_NAME_CHARS = 63
 
@@ -157,7 +158,8 @@ class HostEntry:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All boards and the host's settings; `keys` is the loaded key pair, or None on loopback; `links` what is told of links.
+    """All boards and the host's settings; `keys` is the loaded key pair, or None on loopback; `links` what is told of links,
+    `calibration` what was measured, None for nothing.
 
     Raises:
         ConfigError: no boards, names or endpoints that occur twice, a link that does so, or one of a board that is not there.
@@ -167,6 +169,7 @@ class Cluster:
     host: HostEntry = field(default_factory=HostEntry)
     keys: KeyPair | None = None
     links: tuple[LinkEntry, ...] = ()
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         check_links(self.links, self.names)
@@ -195,7 +198,7 @@ class _File:
 
 
 def load_cluster(path: Path | str) -> Cluster:
-    r"""Read cluster.toml; a relative key path is relative to the file.
+    r"""Read cluster.toml, and calibration.toml beside it if there is one; a relative key path is relative to the file.
 
     Raises:
         ConfigError: missing file, not TOML, an unknown or wrong entry, a value out of range, keys missing on one side.
@@ -214,4 +217,4 @@ def load_cluster(path: Path | str) -> Cluster:
     keys = load_key_pair(file.parent / parsed.host.key) if parsed.host.key is not None else None
     for board in parsed.board:
         board.check_keys(keys)
-    return Cluster(parsed.board, parsed.host, keys, parsed.link)
+    return Cluster(parsed.board, parsed.host, keys, parsed.link, calibration_beside(file))

@@ -12,7 +12,10 @@ from edgebll.kernel.spec.manifest import Manifest
 from edgebll.kernel.spec.side_inputs import chain_bytes
 from edgebll.kernel.support.even_partition import partition
 from edgebll_firmware_host.inventory import BoardEntry
+from edgebll_firmware_host.policy.best_placement import best_placement
+from edgebll_firmware_host.policy.known_costs import KnownCosts
 from edgebll_firmware_host.policy.memory_fit import Room, place_in_room
+from edgebll_firmware_host.policy.placement_objective import THROUGHPUT
 from edgebll_firmware_host.policy.workload import step_bytes
 
 
@@ -53,8 +56,11 @@ def place_among(
     boards: Sequence[BoardEntry],
     there: Collection[str],
     room: Room | None = None,
+    costs: KnownCosts | None = None,
 ) -> Placement:
     """Place blocks on those of the boards that are there: as `place` does where all pinned blocks can stay, else anew.
+
+    Boards that are not equal, and links that are known, are weighed by `best_placement`.
 
     Args:
         blocks: names in stream order.
@@ -63,12 +69,21 @@ def place_among(
         there: names of the boards that may be used.
         room: what memory they have: a placement that does not fit is replaced by one that does, if there is any; pinned blocks
             stay, unless their board was killed with them.
+        costs: what is known of boards and links; None takes all boards as equal.
+
+    Raises:
+        ConfigError: something is not known that the objective of `costs` needs.
     """
     present = [board for board in boards if board.name in there]
     if sorted(block for board in present for block in board.blocks) != sorted(blocks):
         present = [replace(board, blocks=()) for board in present]
     placed = place(blocks, weights, present)
     pinned = any(board.blocks for board in present)
+    if costs is not None and not pinned:
+        model = costs.model(present)
+        if not model.equal or costs.objective.name != THROUGHPUT:
+            found = best_placement(model, present, room, objective=costs.objective, usual=placed.blocks)
+            return placed if found is None else Placement(found.blocks)
     if room is None or not room.problem(placed.blocks, present) or (pinned and not room.starved):
         return placed
     fitting = place_in_room(blocks, weights, present, room)

@@ -51,7 +51,7 @@ from edgebll.kernel.support.toml_files import read_toml
 
 #: Beside cluster.toml.
 CALIBRATION = "calibration.toml"
-_ADVICE = "calibrate the boards again"
+_ADVICE = "remove the file and calibrate again"
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,16 @@ class Membership:
         self.drained.add(name)
 
     def add(self, entry: BoardEntry, cluster: Cluster) -> None:
-        """Use a board from now on: a new one, or one that was drained; blocks pinned to it in the inventory stay so.
+        """Use a board from now on: a new one, or one that was drained; what the inventory pins to it and says of its
+        speed stays so.
 
         Raises:
             ConfigError: another board has its address, or keys are missing on one side.
         """
         entry.check_keys(cluster.keys)
-        pinned = next((board.blocks for board in self.of(cluster) if board.name == entry.name), ())
-        entry = replace(entry, blocks=pinned)
+        known = next((board for board in self.of(cluster) if board.name == entry.name), entry)
+        blocks = known.blocks if known is not entry else ()
+        entry = replace(entry, blocks=blocks, profile=known.profile, power_mode=known.power_mode, speed=known.speed)
         others = [board for board in self.of(cluster) if board.name != entry.name]
         Cluster((*others, entry), cluster.host)  # refuses what occurs twice
         self.added[entry.name] = entry

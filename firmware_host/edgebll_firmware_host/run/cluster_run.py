@@ -15,7 +15,7 @@ from edgebll_firmware_host.fleet.board_sessions import open_fleet
 from edgebll_firmware_host.fleet.fleet import Fleet
 from edgebll_firmware_host.fleet.preflight_findings import PreflightError
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
-from edgebll_firmware_host.policy.block_placement import place
+from edgebll_firmware_host.policy.block_placement import place, place_among
 from edgebll_firmware_host.policy.recovery_policy import Absence, Patience, Recovery
 from edgebll_firmware_host.run.endings import Ending, Failed, Finished
 from edgebll_firmware_host.run.incarnation import Incarnation
@@ -41,7 +41,7 @@ def run_on_boards(request: RunRequest, engine: Engine, recorder: Recorder) -> Ou
             `patience_s`; all boards are let go then.
     """
     with engine as cluster, SnapshotWriter(request.bundle, recorder, request.keep_snapshots) as snapshots:
-        return _Run(RunContext.of(request, recorder, snapshots, cluster.host.window), engine, cluster).go()
+        return _Run(RunContext.of(request, recorder, snapshots, cluster), engine, cluster).go()
 
 
 class _Run:
@@ -55,7 +55,7 @@ class _Run:
         self._patience, self._absence = Patience(cluster.host.patience_s, awake_s()), Absence(context.say)
         recorder.account.outcome = context.outcome
         self._reconfiguration = Reconfiguration(
-            recorder.folder.path, cluster.keys, request.blocks, context.weights, recorder, context.snapshots
+            recorder.folder.path, cluster.keys, request.blocks, context.weights, recorder, context.snapshots, context.costs
         )
 
     def go(self) -> Outcome:
@@ -96,7 +96,8 @@ class _Run:
         boards = [entry for entry in self._cluster.boards if entry.name not in context.missing]
         if context.spares_needed:
             return boards
-        placement = place(context.request.blocks, context.weights, boards)
+        names = [entry.name for entry in boards]
+        placement = place_among(context.request.blocks, context.weights, boards, names, costs=context.costs)
         return [entry for entry in boards if entry.name in placement.blocks]
 
     def _turn(self) -> bool:

@@ -120,7 +120,7 @@ class Incarnation:
         """
         context, links = self._context, self._fleet.links
         room = self._reconfiguration.room = context.memory.room(links)
-        placement = place_among(context.request.blocks, context.weights, boards, links, room)
+        placement = place_among(context.request.blocks, context.weights, boards, links, room, context.costs)
         problem = room.problem(placement.blocks, boards)
         if problem and not context.begun:
             if context.spares_needed or len(links) == len(boards):

@@ -18,6 +18,7 @@ from edgebll_firmware_host.fleet.fleet import Fleet
 from edgebll_firmware_host.fleet.scout import Scout
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
 from edgebll_firmware_host.policy.block_placement import Placement, place_among
+from edgebll_firmware_host.policy.known_costs import KnownCosts
 from edgebll_firmware_host.policy.membership import Membership
 from edgebll_firmware_host.policy.memory_fit import Room
 from edgebll_firmware_host.policy.wanted_change import WantedChange
@@ -74,6 +75,7 @@ class Reconfiguration:
         weights: cost of each block, for the placement.
         recorder: of the run; its listener is told what happens.
         snapshots: takes the states of the run's snapshots.
+        costs: what is known of boards and links, for the placement; None for nothing.
 
     Attributes:
         members: which boards may be used.
@@ -88,10 +90,12 @@ class Reconfiguration:
         weights: Sequence[float],
         recorder: Recorder,
         snapshots: SnapshotWriter,
+        costs: KnownCosts | None = None,
     ) -> None:
         self.members = Membership()
         self.room: Room | None = None
-        self._blocks, self._weights, self._recorder, self._snapshots = blocks, weights, recorder, snapshots
+        self._blocks, self._weights, self._costs = blocks, weights, costs
+        self._recorder, self._snapshots = recorder, snapshots
         self._say: Callable[[str], None] = recorder.listener.said
         self._status_files, self._scout = StatusFiles(run), Scout(keys)
         self._now: CurrentIncarnation | None = None
@@ -186,13 +190,11 @@ class Reconfiguration:
 
     def _welcome_back(self, now: CurrentIncarnation, now_s: float) -> None:
         usable = self.members.usable(now.cluster)
-        away = [board for board in usable if board.name in self._away]
-        for name in self._scout.found(away, now_s):
+        for name in self._scout.found([board for board in usable if board.name in self._away], now_s):
             self._away.discard(name)
             self.members.left.discard(name)
             there = {*now.fleet.links, name}
-            placement = place_among(self._blocks, self._weights, usable, there, self.room)
-            if placement != now.placement:
+            if place_among(self._blocks, self._weights, usable, there, self.room, self._costs) != now.placement:
                 self._want(f"{name} answers")
 
     def _want(self, why: str) -> None:

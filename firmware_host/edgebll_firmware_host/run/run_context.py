@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edgebll_firmware_host.inventory import Cluster
 from edgebll_firmware_host.policy.block_placement import block_weights
+from edgebll_firmware_host.policy.known_costs import KnownCosts
 from edgebll_firmware_host.policy.memory_need import needs
 from edgebll_firmware_host.policy.recovery_policy import Recovery
 from edgebll_firmware_host.policy.thread_cap import ThreadCap
+from edgebll_firmware_host.policy.workload import Workload
 from edgebll_firmware_host.run.memory_watch import MemoryWatch
 from edgebll_firmware_host.run.metrics_recorder import Recorder
 from edgebll_firmware_host.run.numerics_guard import NumericsGuard
@@ -25,6 +28,7 @@ class RunContext:
     Attributes:
         request: what is to run.
         weights: cost of each block, for the placement.
+        costs: what is known of boards and links, for the same.
         recorder: takes every Report; its listener is told what the user should know.
         snapshots: writes and finds snapshots.
         outcome: what came of the run so far.
@@ -43,6 +47,7 @@ class RunContext:
 
     request: RunRequest
     weights: list[float]
+    costs: KnownCosts
     recorder: Recorder
     snapshots: SnapshotWriter
     outcome: Outcome
@@ -59,12 +64,13 @@ class RunContext:
     ready_s: float = 0.0
 
     @classmethod
-    def of(cls, request: RunRequest, recorder: Recorder, snapshots: SnapshotWriter, window: int) -> RunContext:
-        """A run that is to begin; `window`: most tokens in flight."""
-        say = recorder.listener.said
+    def of(cls, request: RunRequest, recorder: Recorder, snapshots: SnapshotWriter, cluster: Cluster) -> RunContext:
+        """A run that is to begin; of `cluster` counts what is known of its links, and how many tokens are in flight at most."""
+        say, window = recorder.listener.said, cluster.host.window
         return cls(
             request=request,
             weights=request.weights or block_weights(request.bundle),
+            costs=KnownCosts(Workload.of(request.bundle, window, request.weights), cluster.links, cluster.calibration),
             recorder=recorder,
             snapshots=snapshots,
             outcome=Outcome(),

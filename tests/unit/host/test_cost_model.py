@@ -140,7 +140,11 @@ def test_links_one_after_another() -> None:
     [
         ("seconds = 0.125", "seconds = 0", "calibration of block0 on b: seconds must be above 0 and finite, not 0"),
         ("seconds = 0.125", "seconds = nan", "seconds must be above 0 and finite, not nan"),
-        ('block = "block1"', 'block = "block0"', r"two \[\[step\]\] of b, d, block0, onnxruntime, 1; calibrate"),
+        (
+            'block = "block1"',
+            'block = "block0"',
+            r"two \[\[step\]\] of b, d, block0, onnxruntime, 1; remove the file and calibrate again",
+        ),
         ("busy_watts = 5.0\n", "", "needs both idle_watts and busy_watts"),
         ("busy_watts = 5.0", "busy_watts = 1.0", "idle_watts must be at least 0 and at most busy_watts"),
         ("gflops = 6.0\n", "", "field 'gflops' is missing"),

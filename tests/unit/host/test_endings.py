@@ -68,7 +68,12 @@ def trial(bundle: Bundle, tmp_path: Path) -> Iterator[Trial]:
         folder = stack.enter_context(RunFolder.create(tmp_path / "run", {}))
         recorder = Recorder(folder, Silent(), ("block0",), 4, 2, 4)
         snapshots = stack.enter_context(SnapshotWriter(bundle, recorder, 2))
-        context = RunContext.of(RunRequest(bundle, RUN, lambda _: tokens(bundle)), recorder, snapshots, 2)
+        context = RunContext.of(
+            RunRequest(bundle, RUN, lambda _: tokens(bundle)),
+            recorder,
+            snapshots,
+            Cluster((BoardEntry("a", "tcp://127.0.0.1:1"),)),
+        )
         live = Reconfiguration(folder.path, None, context.request.blocks, context.weights, recorder, snapshots)
         stack.callback(live.close)
         yield Trial(context, live)

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.c_library import LIBRARY, build_program
+from support.c_library import LIBRARY, build_program, run
 from support.c_runtime import FLAGS, ROOT, RUNTIME, compiler
 from support.documents import Document
 from support.gestures import EXAMPLE, gestures_bundle
+from support.microcontroller_bundles import chunked_bundle
 
 from edgebll_devices.microcontroller.block_as_c import block_as_c
 
@@ -77,6 +78,16 @@ const void *use(void)
     return &record;
 }
 """
+CUT = """#include "gestures.h"
+void read_sensor(float x[GESTURES_TRAIN_X_COUNT]);
+void go_on(struct edgebll_block *shared, float *x, const float *y);
+static struct edgebll_block block;
+void go_on(struct edgebll_block *shared, float *x, const float *y)
+{
+    block = *shared;
+@
+}
+"""
 SKETCH = """#include "edgebll_store.h"
 #include "gestures.h"
 const void *step() { return gestures.step; }
@@ -85,11 +96,14 @@ const void *step() { return gestures.step; }
 
 def test_its_c_compiles_and_its_headers_do_in_c_plus_plus(tmp_path: Path) -> None:
     block_as_c(gestures_bundle(), "block0", "gestures").write(tmp_path)
-    first, second = re.findall(r"```c\n(.*?)```", PAGE.text, re.DOTALL)
+    first, over_time, second = re.findall(r"```c\n(.*?)```", PAGE.text, re.DOTALL)
     (tmp_path / "main.c").write_text(first + MAIN)
     program = build_program(tmp_path / "shown", [tmp_path / "main.c", tmp_path / "gestures.c"])
     assert subprocess.run([str(program)], check=False).returncode == 0
     folders = [f"-I{folder}" for folder in (RUNTIME, LIBRARY, tmp_path)]
+    block_as_c(chunked_bundle("decolle"), "block0", "gestures").write(tmp_path / "cut")
+    (tmp_path / "cut" / "cut.c").write_text(CUT.replace("@", over_time))
+    run([compiler(), *FLAGS, *folders[:2], "-fsyntax-only", str(tmp_path / "cut" / "cut.c")], tmp_path)
     for name, text, flags in (("kept.c", KEPT.replace("@", second), FLAGS), ("sketch.cpp", SKETCH, CPP)):
         (tmp_path / name).write_text(text)
         subprocess.run([compiler(), *flags, *folders, "-fsyntax-only", str(tmp_path / name)], check=True)

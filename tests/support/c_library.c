@@ -37,13 +37,19 @@ static int answer(int error)
     return error == EDGEBLL_OK;
 }
 
-static void train(void *x, void *y)
+static void train(void *y, int in_chunks)
 {
+    void *x = memory(block.train_x_bytes);
+    int32_t begins = 1;
     float lr;
-    take(x, block.x_bytes);
+    int error;
+    take(x, block.train_x_bytes);
     take(y, block.y_bytes);
     take(&lr, 4);
-    if (!answer(edgebll_train(&block, x, y, lr))) return;
+    if (in_chunks) take(&begins, 4);
+    error = in_chunks ? edgebll_train_chunk(&block, x, y, lr, begins) : edgebll_train(&block, x, y, lr);
+    free(x);
+    if (!answer(error)) return;
     give(block.a, 4 * block.a_count);
     give(block.metrics, 4 * block.metric_count);
 }
@@ -69,6 +75,8 @@ static struct edgebll_exported spoilt(const char *how)
     } else if (strcmp(how, "foreign") == 0) {
         exported.feedback = exported.forward;
         exported.feedback_bytes = exported.forward_bytes;
+    } else if (strncmp(how, "chunks", 6) == 0) {
+        exported.chunks = (uint32_t)atoi(how + 6);
     } else if (strcmp(how, "damaged") == 0) {
         uint8_t *copy = memory(exported.step_bytes);
         memcpy(copy, exported.step, exported.step_bytes);
@@ -90,8 +98,8 @@ int main(int count, char **words)
     x = memory(block.x_bytes);
     y = memory(block.y_bytes);
     for (fflush(stdout); (letter = getchar()) != EOF; fflush(stdout)) {
-        if (letter == 't') {
-            train(x, y);
+        if (letter == 't' || letter == 'c') {
+            train(y, letter == 'c');
         } else if (letter == 'p') {
             take(x, block.x_bytes);
             if (answer(edgebll_predict(&block, x))) give(block.a, 4 * block.a_count);

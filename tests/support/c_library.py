@@ -20,6 +20,7 @@ from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.microcontroller import plan_block, plan_int8_forward
 from edgebll.kernel.microcontroller.tensor_places import TensorPlace
 from edgebll.kernel.spec.manifest import TensorSpec
+from edgebll.kernel.spec.time_chunks import RESET, step_output
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.microcontroller.block_as_c import block_as_c
 from support.c_runtime import FLAGS, ROOT, RUNTIME, compiler
@@ -78,7 +79,8 @@ class LibraryBlock(BlockRuntime):
         bundle: exported for microcontrollers.
         block: name of one of its blocks.
         memory: bytes of state and arena that the process gives; by default what the header says.
-        spoilt: what is wrong with the block: "swapped", "foreign" or "damaged" plans. Default: nothing.
+        spoilt: what is wrong with the block: "swapped", "foreign" or "damaged" plans, or another number of chunks,
+            "chunks3". Default: nothing.
         int8: embed the quantised forward pass alone. Default: False.
 
     Attributes:
@@ -121,8 +123,12 @@ class LibraryBlock(BlockRuntime):
     def train(
         self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
     ) -> Trained:
-        self._asked(b"t", x.tobytes(), y.tobytes(), struct.pack("<f", scalars["lr"]))
-        a = self._tensor(self.spec.output)
+        given = (x.tobytes(), y.tobytes(), struct.pack("<f", scalars["lr"]))
+        if self.spec.chunks > 1:
+            self._asked(b"c", *given, struct.pack("<i", int(scalars[RESET])))
+        else:
+            self._asked(b"t", *given)
+        a = self._tensor(step_output(self.spec))
         numbers = self._tensor(TensorSpec("metrics", "float32", (len(self.spec.metrics),))).tolist()
         return a, dict(zip(self.spec.metrics, numbers, strict=True)), {}
 

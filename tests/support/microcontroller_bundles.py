@@ -13,7 +13,9 @@ import numpy as np
 from edgebll.kernel.bundle import Bundle, open_bundle
 from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.manifest import BlockSpec
-from edgebll.learning import BLL, SGD
+from edgebll.kernel.spec.time_chunks import RESET, chunk_of, reset_at
+from edgebll.learning import BLL, SGD, make_rule
+from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle, make_target
 from edgebll_export.bundles.quantize import quantize_bundle
 from support.small_networks import small_network_of
@@ -51,6 +53,22 @@ def short_bundle(network: str, state_bits: int, batch_size: int = 1) -> Bundle:
 
 
 @cache
+def chunked_bundle(rule: str) -> Bundle:
+    """Two spiking blocks that learn online, in two chunks of two time steps a sample; of eprop they are recurrent."""
+    path = Path(mkdtemp(prefix="edgebll-mcu-")) / rule
+    options = {"width": 8, "depth": 2, **({"recurrent": True} if rule == "eprop" else {})}
+    export_bundle(
+        make_network("spiking-mlp", num_blocks=2, num_classes=3, input_shape=(4, 6), seed=0, options=options),
+        rule=make_rule(rule, chunk=2),
+        optimizer=SGD(momentum=0.9, nesterov=False),
+        batch_size=2,
+        path=path,
+        target=make_target("microcontroller"),
+    )
+    return open_bundle(path)
+
+
+@cache
 def int8_bundle(network: str, batch_size: int = 2) -> Bundle:
     """The same, quantised on random samples."""
     plain, chance = microcontroller_bundle(network, batch_size), np.random.default_rng(0)
@@ -68,12 +86,20 @@ def batches(spec: BlockSpec, steps: int, seed: int = 0) -> Iterator[tuple[Any, A
         yield x, np.eye(spec.labels.shape[1], dtype=np.float32)[chance.integers(spec.labels.shape[1], size=len(x))]
 
 
+def trained(block: BlockRuntime, x: Any, y: Any, chunk: int) -> list[bytes]:
+    """What comes of a step on a chunk of samples, or on all of them where the block takes them whole."""
+    scalars = dict.fromkeys(block.spec.scalars, 0.05) | {RESET: reset_at(chunk, block.spec.chunks)}
+    part = np.ascontiguousarray(chunk_of(x, chunk, block.spec.chunks, static=block.spec.static))
+    a, metrics, _ = block.train(part, y, scalars)
+    return [a.tobytes(), np.array(list(metrics.values()), np.float32).tobytes()]
+
+
 def bits(block: BlockRuntime, steps: int, seed: int = 0) -> list[bytes]:
     """What comes of training, step by step, then of evaluation and feedback, and the state that is left."""
     found = []
     for x, y in batches(block.spec, steps, seed):
-        a, metrics, _ = block.train(x, y, dict.fromkeys(block.spec.scalars, 0.05))
-        found += [a.tobytes(), np.array(list(metrics.values()), np.float32).tobytes()]
+        for chunk in range(block.spec.chunks):
+            found += trained(block, x, y, chunk)
     x, y = next(batches(block.spec, 1, seed + 1))
     found.append(block.evaluate(x).tobytes())
     if block.spec.beta is not None:

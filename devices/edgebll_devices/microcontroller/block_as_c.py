@@ -15,6 +15,7 @@ from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.errors import BundleError, ConfigError
 from edgebll.kernel.microcontroller import BlockPlan, plan_block, plan_int8_forward
 from edgebll.kernel.spec.manifest import BlockSpec, TensorSpec
+from edgebll.kernel.spec.time_chunks import RESET, step_input, step_output
 from edgebll.kernel.support.atomic_files import write_atomic
 from edgebll.kernel.version import __version__
 
@@ -81,9 +82,10 @@ def block_as_c(bundle: Bundle, block: str, name: str | None = None, *, int8: boo
     spec = bundle.manifest.block(block)
     name = block if name is None else name
     _check_name(name)
-    _check_inputs(spec, bundle, [] if int8 else [scalar for scalar in spec.scalars if scalar != "lr"])
+    _check_inputs(spec, bundle, [] if int8 else _scalars_beyond(spec))
     plan = plan_int8_forward(bundle, block) if int8 else plan_block(bundle, block)
-    return CBlock(name, plan, "\n".join(_header(bundle, spec, plan, name)) + "\n", _source(plan, name, _initial(bundle, plan)))
+    source = _source(spec, plan, name, _initial(bundle, plan))
+    return CBlock(name, plan, "\n".join(_header(bundle, spec, plan, name)) + "\n", source)
 
 
 def _check_name(name: str) -> None:
@@ -92,6 +94,13 @@ def _check_name(name: str) -> None:
             f"{name!r} cannot name a block in C; give one with --name, of lower-case letters, digits and _, that is no word of "
             "C and does not begin with edgebll"
         )
+
+
+def _scalars_beyond(spec: BlockSpec) -> list[str]:
+    """Scalars of a step that the library does not give: it has lr, and behind it where samples begin."""
+    known = ("lr", RESET) if spec.chunks > 1 else ("lr",)
+    beyond = [name for name in spec.scalars if name not in known]
+    return beyond or ([] if spec.scalars == known[: len(spec.scalars)] else [*spec.scalars])
 
 
 def _check_inputs(spec: BlockSpec, bundle: Bundle, scalars: Sequence[str]) -> None:
@@ -149,6 +158,9 @@ def _identity(plan: BlockPlan) -> int:
 def _table(spec: BlockSpec, trains: bool) -> Iterator[str]:
     """What goes in and comes out."""
     yield f"x        {_described(spec.input)}"
+    if spec.chunks > 1 and trains:
+        cut = f"x {_described(step_input(spec))}, a {_described(step_output(spec))}"
+        yield f"chunks   {spec.chunks} training steps a sample, each {cut}"
     if spec.takes_labels and trains:
         yield f"y        {_described(spec.labels)}"
     yield f"a        {_described(spec.output)}, {'scores' if spec.output_role == 'logits' else 'x of the next block'}"
@@ -158,6 +170,10 @@ def _table(spec: BlockSpec, trains: bool) -> Iterator[str]:
         yield f"beta     {_described(spec.beta)}"
 
 
+def _in_chunks(spec: BlockSpec, plan: BlockPlan) -> bool:
+    return spec.chunks > 1 and "step" in plan.graphs
+
+
 def _described(tensor: TensorSpec) -> str:
     return f"{tensor.dtype}[{', '.join(map(str, tensor.shape))}]"
 
@@ -165,6 +181,8 @@ def _described(tensor: TensorSpec) -> str:
 def _numbers(spec: BlockSpec, plan: BlockPlan) -> Mapping[str, int]:
     """The sizes, by the last part of their macros. No size is 0, for C has no arrays of that."""
     labels = math.prod(spec.labels.shape) if spec.takes_labels else 1
+    parts = {"TRAIN_X_COUNT": step_input(spec), "TRAIN_A_COUNT": step_output(spec)}
+    cut = {word: math.prod(tensor.shape) for word, tensor in parts.items()}
     return {
         "BATCH": spec.input.shape[0],
         "X_COUNT": math.prod(spec.input.shape),
@@ -172,13 +190,15 @@ def _numbers(spec: BlockSpec, plan: BlockPlan) -> Mapping[str, int]:
         "A_COUNT": math.prod(spec.output.shape),
         "STATE_BYTES": max(8, plan.state_bytes),
         "ARENA_BYTES": max(8, -(-plan.arena_bytes // 8) * 8),
+        **({"CHUNKS": spec.chunks, **cut} if _in_chunks(spec, plan) else {}),
     }
 
 
-def _source(plan: BlockPlan, name: str, state: bytes) -> str:
+def _source(spec: BlockSpec, plan: BlockPlan, name: str, state: bytes) -> str:
     parts = {**plan.encoded, "state": state}
     arrays = [f"static const uint32_t {name}_{part}[] = {{\n{_words(content)}\n}};\n" for part, content in parts.items()]
     fields = [f"    .{part} = {name}_{part},\n    .{part}_bytes = {len(content)}u,\n" for part, content in parts.items()]
+    fields += [f"    .chunks = {spec.chunks}u,\n"] if _in_chunks(spec, plan) else []
     head = f'/* Belongs to {name}.h. Words of little-endian processors, as all are that plans run on. */\n#include "{name}.h"\n'
     return "\n".join([head, *arrays, f"const struct edgebll_exported {name} = {{\n{''.join(fields)}}};\n"])
 

@@ -20,6 +20,12 @@ static int take_port(const struct edgebll_plan *plan, int role, uint32_t index, 
     return 0;
 }
 
+/* Whether a training step takes or gives this part of what the forward pass does: all of it, or a chunk in time. */
+static int is_part(uint32_t part, uint32_t whole, uint32_t chunks)
+{
+    return part == whole || (chunks > 1 && whole % chunks == 0 && part == whole / chunks);
+}
+
 static int same_kind(const struct edgebll_port *one, const struct edgebll_port *other)
 {
     return one->dtype == other->dtype && one->count == other->count;
@@ -33,13 +39,15 @@ static int check(struct edgebll_plan *plan, const void *bytes, uint32_t length, 
     return plan->graph == graph && plan->state_bytes == block->state_bytes ? EDGEBLL_OK : EDGEBLL_UNLIKE;
 }
 
-/* What the step takes and gives. */
-static int take_step_ports(struct edgebll_block *block)
+/* What the step takes and gives. A second scalar is what tells where samples begin, if they are cut in time. */
+static int take_step_ports(struct edgebll_block *block, uint32_t chunks)
 {
     struct edgebll_port port;
-    if (take_port(&block->step, EDGEBLL_RECEIVED, 0, &port) || take_port(&block->step, EDGEBLL_SCALAR, 1, &port)) return EDGEBLL_INPUTS;
+    const uint32_t scalars = chunks > 1 ? 2 : 1;
+    if (take_port(&block->step, EDGEBLL_RECEIVED, 0, &port) || take_port(&block->step, EDGEBLL_SCALAR, scalars, &port)) return EDGEBLL_INPUTS;
+    if (chunks > 1 && !take_port(&block->step, EDGEBLL_SCALAR, 1, &block->reset)) return EDGEBLL_UNLIKE;
     if (!take_port(&block->step, EDGEBLL_X, 0, &block->x) || !take_port(&block->step, EDGEBLL_A, 0, &port)) return EDGEBLL_UNLIKE;
-    block->a_count = port.count;
+    block->step_a_count = port.count;
     block->step_a_at = port.offset;
     take_port(&block->step, EDGEBLL_METRIC, 0, &port);
     block->metric_count = port.count;
@@ -47,19 +55,22 @@ static int take_step_ports(struct edgebll_block *block)
     take_port(&block->step, EDGEBLL_Y, 0, &block->y);
     take_port(&block->step, EDGEBLL_SCALAR, 0, &block->lr);
     block->y_bytes = port_bytes(&block->y);
+    block->train_x_bytes = port_bytes(&block->x);
     return EDGEBLL_OK;
 }
 
-/* What the forward pass takes and gives: the same as the step, where there is one. */
-static int take_forward_ports(struct edgebll_block *block)
+/* What the forward pass takes and gives: the same as the step, where there is one, or all chunks of it. */
+static int take_forward_ports(struct edgebll_block *block, uint32_t chunks)
 {
     struct edgebll_port port;
     if (take_port(&block->forward, EDGEBLL_RECEIVED, 0, &port)) return EDGEBLL_INPUTS;
     if (!take_port(&block->forward, EDGEBLL_X, 0, &block->forward_x)) return EDGEBLL_UNLIKE;
     if (!take_port(&block->forward, EDGEBLL_A, 0, &port)) return EDGEBLL_UNLIKE;
-    if (block->has_step && (!same_kind(&block->forward_x, &block->x) || port.count != block->a_count)) return EDGEBLL_UNLIKE;
+    if (block->has_step && (block->x.dtype != block->forward_x.dtype || !is_part(block->x.count, block->forward_x.count, chunks) ||
+                            !is_part(block->step_a_count, port.count, chunks)))
+        return EDGEBLL_UNLIKE;
     block->x_bytes = port_bytes(&block->forward_x);
-    block->a_count = port.count;
+    block->a_count = block->forward_a_count = port.count;
     block->forward_a_at = port.offset;
     return EDGEBLL_OK;
 }
@@ -89,9 +100,9 @@ int edgebll_load(struct edgebll_block *block, const struct edgebll_exported *exp
     error = check(&block->forward, exported->forward, exported->forward_bytes, GRAPH_FORWARD, block, arena_bytes);
     if (!error && block->has_step) {
         error = check(&block->step, exported->step, exported->step_bytes, GRAPH_STEP, block, arena_bytes);
-        if (!error) error = take_step_ports(block);
+        if (!error) error = take_step_ports(block, exported->chunks);
     }
-    if (!error) error = take_forward_ports(block);
+    if (!error) error = take_forward_ports(block, exported->chunks);
     if (!error && exported->feedback != NULL) {
         error = check(&block->feedback, exported->feedback, exported->feedback_bytes, GRAPH_FEEDBACK, block, arena_bytes);
         if (!error) error = take_feedback_ports(block);
@@ -139,6 +150,12 @@ static void forget_results(struct edgebll_block *block)
 
 int edgebll_train(struct edgebll_block *block, const void *x, const void *y, float lr)
 {
+    return edgebll_train_chunk(block, x, y, lr, 1);
+}
+
+int edgebll_train_chunk(struct edgebll_block *block, const void *x, const void *y, float lr, int begins)
+{
+    const float reset = begins ? 1.0f : 0.0f;
     if (!block->loaded) return EDGEBLL_NOT_LOADED;
     if (!block->has_step) return EDGEBLL_NO_STEP;
     if (!is_finite(lr) || lr < 0.0f || !all_finite(&block->x, x) || !all_finite(&block->y, y)) return EDGEBLL_NOT_FINITE;
@@ -146,8 +163,10 @@ int edgebll_train(struct edgebll_block *block, const void *x, const void *y, flo
     put(block, &block->x, x);
     put(block, &block->y, y);
     put(block, &block->lr, &lr);
+    put(block, &block->reset, &reset);
     edgebll_plan_run(&block->step, block->state, block->arena, block->work);
     block->a = floats_at(block, block->step_a_at);
+    block->a_count = block->step_a_count;
     block->metrics = floats_at(block, block->metrics_at);
     return EDGEBLL_OK;
 }
@@ -160,6 +179,7 @@ int edgebll_predict(struct edgebll_block *block, const void *x)
     put(block, &block->forward_x, x);
     edgebll_plan_run(&block->forward, block->state, block->arena, block->work);
     block->a = floats_at(block, block->forward_a_at);
+    block->a_count = block->forward_a_count;
     return EDGEBLL_OK;
 }
 

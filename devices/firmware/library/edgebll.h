@@ -22,6 +22,13 @@
  *
  *     edgebll_train(&first, x, y, lr);  edgebll_train(&second, first.a, y, lr);
  *
+ * Samples that are cut in time (BLOCK0_CHUNKS is defined): each call of edgebll_train_chunk takes a chunk, BLOCK0_TRAIN_X_COUNT numbers, and says whether a
+ * sample begins with it; what neurons and traces carry to the next chunk is in the state, so it is kept and set with it. A stream need not end:
+ *
+ *     edgebll_train_chunk(&block, x, y, 0.05f, first);    // 1: begin at rest, 0: go on
+ *
+ * edgebll_predict takes whole samples, BLOCK0_X_COUNT numbers, from rest, and leaves what is carried alone.
+ *
  * Prediction alone: `edgebll firmware embed BUNDLE --int8 --out src` writes the forward pass of a bundle of `edgebll quantize`, int8 weights in flash
  * and no state. Load it and call edgebll_predict.
  *
@@ -41,7 +48,7 @@ extern "C" {
 enum edgebll_problem {
     EDGEBLL_NOT_LOADED = 32,  /* edgebll_load was not called, or failed */
     EDGEBLL_UNLIKE = 33,      /* the plans are not the step, forward pass and feedback head of one block */
-    EDGEBLL_INPUTS = 34,      /* the block takes more than x, y and a learning rate */
+    EDGEBLL_INPUTS = 34,      /* the block takes more than x, y, a learning rate and where a sample begins */
     EDGEBLL_NOT_FINITE = 35,  /* NaN or infinity in x, y or the learning rate, or a learning rate below 0; the state is as before */
     EDGEBLL_NO_FEEDBACK = 36, /* the block has no feedback head */
     EDGEBLL_STATE_SIZE = 37,  /* not as many bytes as the block's state has */
@@ -56,6 +63,7 @@ struct edgebll_exported {
     uint32_t step_bytes, forward_bytes, feedback_bytes;
     const void *state; /* the initial one */
     uint32_t state_bytes;
+    uint32_t chunks; /* training steps that a sample takes, where it is cut in time; 0 or 1 elsewhere */
 };
 
 /* A loaded block. Read what the first part says; leave the rest alone. */
@@ -63,15 +71,17 @@ struct edgebll_block {
     const float *a;       /* of the last train or predict: the output, rows of a batch one after another; valid until the next call */
     const float *metrics; /* of the last train, in the order of the names in the written header, the loss first; valid as long */
     const float *beta;    /* of the last feedback; valid as long */
-    uint32_t a_count, metric_count, beta_count; /* how many numbers each has */
+    uint32_t a_count, metric_count, beta_count; /* how many numbers each has, a by the last call */
     uint32_t x_bytes, y_bytes;                  /* what train and predict read */
+    uint32_t train_x_bytes;                     /* what train reads of x: x_bytes, or less where samples are cut in time */
     uint32_t state_bytes;
 
     struct edgebll_plan step, forward, feedback;
-    struct edgebll_port x, y, lr, forward_x, feedback_y;
+    struct edgebll_port x, y, lr, reset, forward_x, feedback_y;
     uint8_t *state, *arena;
     struct edgebll_work *work;
     uint32_t step_a_at, metrics_at, forward_a_at, beta_at;
+    uint32_t step_a_count, forward_a_count;
     uint8_t loaded, has_step, has_feedback;
 };
 
@@ -89,15 +99,24 @@ int edgebll_load(struct edgebll_block *block, const struct edgebll_exported *exp
 /* One training step. block->a has the output from before the update, block->metrics the metrics. A loss that is NaN says that numbers overflowed:
  * set a state from before.
  *
- * x:   a batch, of the dtype in the written header, block->x_bytes in all
+ * x:   a batch, of the dtype in the written header, block->train_x_bytes in all; where samples are cut in time, a chunk that each begins with
  * y:   its targets, for classification 1.0f at the class and 0.0f elsewhere, block->y_bytes in all; never read where that is 0
  * lr:  the learning rate, 0 or more
  * Returns EDGEBLL_OK, EDGEBLL_NOT_LOADED, EDGEBLL_NO_STEP or EDGEBLL_NOT_FINITE; the state changes only with EDGEBLL_OK. */
 int edgebll_train(struct edgebll_block *block, const void *x, const void *y, float lr);
 
+/* One training step of samples that are cut in time. A learning rate of 0 lets neurons and traces go on, and weights stay.
+ *
+ * x:       a chunk of each sample of a batch, block->train_x_bytes in all
+ * y, lr:   as for edgebll_train
+ * begins:  not 0 where the samples begin with this chunk: neurons and traces begin at rest; 0 where they go on. A block that takes samples whole
+ *          does not look at it
+ * Returns what edgebll_train does, which is this with begins = 1. */
+int edgebll_train_chunk(struct edgebll_block *block, const void *x, const void *y, float lr, int begins);
+
 /* The forward pass with the weights as they are now; block->a has the output.
  *
- * x:  as for edgebll_train
+ * x:  a batch of whole samples, block->x_bytes in all
  * Returns EDGEBLL_OK, EDGEBLL_NOT_LOADED or EDGEBLL_NOT_FINITE. */
 int edgebll_predict(struct edgebll_block *block, const void *x);
 

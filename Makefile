@@ -86,12 +86,12 @@ test: lint
 
 # What takes long and concerns few: other people's compilers, and all that the documentation shows, done as its readers would.
 test-more: setup cpp-headers mcu-tools
-	$(BIN)/pytest -n auto --dist loadfile tests/builds tests/documentation
-	$(BIN)/pytest -n 4 --dist loadfile -m slow tests/unit tests/property tests/conformance tests/integration
+	$(BIN)/pytest -n auto --dist loadfile -m "not wide" tests/builds tests/documentation
+	$(BIN)/pytest -n 4 --dist loadfile -m "slow and not wide" tests/unit tests/property tests/conformance tests/integration
 
 # The same promises on larger networks, by name: before a release, or after a change to what they concern.
 test-wide: setup mcu-tools
-	$(BIN)/pytest -n 4 --dist loadfile -m wide tests/unit tests/property tests/conformance tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile -m wide tests/unit tests/property tests/conformance tests/integration tests/builds
 
 # Headers of ONNX Runtime's C API for examples/cpp, from Debian's package into build/; without them its test says what it needs.
 cpp-headers: setup

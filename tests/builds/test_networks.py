@@ -31,8 +31,8 @@ CASES = [
     ("resnet8", "greedy", "tensorrt-10", "bfloat16"),
     pytest.param(("resnet8", "dgl", "tensorrt-10", "bfloat16"), marks=pytest.mark.slow),  # several layers in its heads
     ("mlp", "man", "tensorrt-8.5", "float32"),
-    ("resnet18", "bll", "tensorrt-8.5", "float32"),
-    ("resnet18", "bll", "tensorrt-10", "mixed"),
+    pytest.param(("resnet18", "bll", "tensorrt-8.5", "float32"), marks=pytest.mark.wide),
+    pytest.param(("resnet18", "bll", "tensorrt-10", "mixed"), marks=pytest.mark.wide),
     ("byte-transformer", "bll", "tensorrt-8.5", "float32"),
     pytest.param(("spiking-mlp", "bll", "tensorrt-8.5", "float32"), marks=pytest.mark.slow),
     pytest.param(("spiking-conv", "greedy", "tensorrt-10", "mixed"), marks=pytest.mark.slow),

@@ -74,7 +74,9 @@ def test_small_firmware_has_the_bits_of_the_ordered_reference(address: str, netw
         np.testing.assert_array_equal(found[tensor], wanted, tensor)
 
 
-@pytest.mark.parametrize(("address", "network", "name"), slow_after(2, FAST), indirect=["address"])
+@pytest.mark.parametrize(
+    ("address", "network", "name"), slow_after(2, FAST, lambda *case: case[1] == "resnet"), indirect=["address"]
+)
 def test_fast_firmware_is_near_the_ordered_reference(address: str, network: str, name: str) -> None:
     found, wanted = state_of(address, network, name), reference(network, name)
     for tensor, near in wanted.items():

@@ -16,7 +16,7 @@ from edgebll_devices.runtimes import BlockRuntime, load_block
 from edgebll_devices.runtimes.golden_replay import failures, replay
 
 
-@pytest.mark.parametrize("name", slow_after(4, ["mlp", "resnet", "tokens", "inputs", "mixed", "scanned", "frozen", "forms"]))
+@pytest.mark.parametrize("name", slow_after(4, ["mlp", "resnet", "tokens", "inputs", "mixed", "scanned", "forms", "frozen"]))
 def test_replays_golden_vectors(runtime: str, bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
     for block in bundle.manifest.blocks:

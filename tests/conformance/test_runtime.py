@@ -53,7 +53,7 @@ def test_equal_runs_give_equal_bits_wherever_inputs_lie(runtime: str, bundles: d
     def run(offset_bytes: int) -> tuple[dict[str, bytes], list[bytes]]:
         with load_block(runtime, bundle, "block0") as block:
             outputs = []
-            for seed in range(4):
+            for seed in range(2):
                 x, y = (_at(value, offset_bytes) for value in _batch(bundle, "block0", seed))
                 a, metrics, _ = block.train(x, y, LR)
                 outputs += [a.tobytes(), np.array(list(metrics.values())).tobytes(), block.evaluate(x).tobytes()]
@@ -120,24 +120,24 @@ def test_state_comes_as_copies_and_goes_back(block: BlockRuntime, bundles: dict[
 
 
 @pytest.mark.parametrize("name", ["resnet", "mixed"])
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("steps", [1, 2])
 def test_load_state_begins_anew(runtime: str, bundles: dict[str, Bundle], name: str, steps: int) -> None:
     """Boards load a state into the runtime of an earlier incarnation: its bits are those of a block just loaded."""
     bundle = bundles[name]
 
     def go_on(block: BlockRuntime) -> list[object]:
         found: list[object] = []
-        for seed in range(10, 14):
+        for seed in range(10, 12):
             x, y = _batch(bundle, "block0", seed)
             a, metrics, sent = block.train(x, y, LR)
             found += [a.tobytes(), metrics, sorted(sent), block.evaluate(x).tobytes(), _bits(block)]
         return found
 
     with load_block(runtime, bundle, "block0") as used, load_block(runtime, bundle, "block0") as anew:
-        for seed in range(3):
+        for seed in range(2):
             used.train(*_batch(bundle, "block0", seed), LR)
         saved = used.state()
-        for seed in range(3, 3 + steps):  # either set of buffers may be the one in use
+        for seed in range(2, 2 + steps):  # either set of buffers may be the one in use
             used.train(*_batch(bundle, "block0", seed), LR)
         used.load_state(saved)
         anew.load_state(saved)

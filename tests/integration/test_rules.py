@@ -15,8 +15,8 @@ from edgebll_firmware_host.inventory import Cluster
 #: The first rule on convolutions, and one of each kind of stream on dense blocks: the other cases are slow.
 QUICK = [("bll", "resnet8"), *((rule, "mlp") for rule in ("bll", "infopro", "backlink", "auglocal"))]
 DENSE_CASES = (case for case in product(VARIANTS, ("mlp", "resnet8")) if VARIANTS[case[0]][0] in DENSE)
-#: Convolutions of rules that treat them as others do are wide.
-OWN_CONVOLUTIONS = ("auglocal", "infopro", "greedy, conv")
+#: Convolutions are wide but where a rule adds layers of its own to them.
+OWN_CONVOLUTIONS = ("auglocal",)
 CASES = slow_after(
     len(QUICK),
     sorted(DENSE_CASES, key=lambda case: case not in QUICK),

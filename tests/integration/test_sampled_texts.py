@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.command_calls import call
 from support.pipelines import write_cluster
+from support.slow import slow_after
 
 import edgebll
 from edgebll.data.texts.byte_sampler import Choosing
@@ -69,8 +70,7 @@ def test_blocks_learn_more_of_a_text_than_how_often_each_byte_comes(trained: Run
     assert f"bits per byte {last:.4f}" in call("eval", trained.path).stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rule", ["bll", "greedy"])
+@pytest.mark.parametrize("rule", slow_after(0, ["bll", "greedy"], "greedy".__eq__))
 def test_six_blocks_learn_a_text_too(rule: str, tmp_path: Path) -> None:
     """A layer a block; not as well as the network as a whole, but much more than how often each byte comes."""
     options: dict[str, Any] = {

@@ -47,6 +47,8 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("resnet8", 2, BLL(pool="std", normalize="layer_norm", feedback="sgd", label_smoothing=0.1), 32, (3, 8, 8)),
             ("resnet18:16", 4, BLL(), 4, (1, 12, 12)),  # of a quarter of its width
         ],
+        # What trains greedily or as a whole has graphs that BLL's hold too.
+        lambda name, _, rule, *__: name != "resnet8" or isinstance(rule, Greedy | Backprop),
     ),
 )
 def test_every_block_equals_eager_over_twenty_steps(

@@ -45,10 +45,13 @@ CASES: list[tuple[str, str, Optimizer]] = [
     ("resnet", "backlink", SGD()),
     ("lenet", "man", SGD()),
 ]
+#: On convolutions what the MLP shows of the same rule; `tests/unit/export/test_planned_networks.py` trains larger networks too.
+AGAIN = [("lenet", rule) for rule in ("backprop", "greedy", "dgl", "predsim")]
 
 
 @pytest.mark.parametrize(
-    ("name", "rule", "optimizer"), slow_after(1, CASES, lambda name, rule, _: name == "resnet" and rule != "bll")
+    ("name", "rule", "optimizer"),
+    slow_after(1, CASES, lambda name, rule, _: name not in ("mlp", "lenet") or (name, rule) in AGAIN),
 )
 def test_blocks_train_as_the_users_module_does(name: str, rule: str, optimizer: Optimizer, tmp_path: Path) -> None:
     check_training(name, rule, optimizer, tmp_path / "bundle")

@@ -14,6 +14,7 @@ import pytest
 from support.c_library import LIBRARY, LibraryBlock
 from support.c_runtime import FLAGS, RUNTIME, compiler
 from support.microcontroller_bundles import batches, bits, microcontroller_bundle
+from support.slow import slow_after
 
 from edgebll.kernel.microcontroller import plan_block
 from edgebll.kernel.microcontroller.ordered_block import OrderedBlock
@@ -42,9 +43,13 @@ def test_it_trains_predicts_and_gives_feedback_with_the_bits_of_python(block: Li
     assert (a.tobytes(), metrics) == (wanted[0].tobytes(), wanted[1])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("network", "name"), [("mlp", "block1"), ("lenet", "block0"), ("resnet", "block2"), ("dscnn", "block1")]
+    ("network", "name"),
+    slow_after(
+        0,
+        [("mlp", "block1"), ("lenet", "block0"), ("resnet", "block2"), ("dscnn", "block1")],
+        lambda network, _: network == "resnet",
+    ),
 )
 def test_so_does_every_kind_of_block(network: str, name: str) -> None:
     bundle = microcontroller_bundle(network)

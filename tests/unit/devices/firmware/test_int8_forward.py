@@ -13,6 +13,7 @@ from support.c_library import LibraryBlock
 from support.emulated_boards import CORES, run_emulated
 from support.microcontroller_bundles import batches, int8_bundle, microcontroller_bundle
 from support.microcontroller_tools import emulated_boards
+from support.slow import slow_after
 from support.small_networks import small_network_of
 from typer.testing import CliRunner
 
@@ -30,7 +31,7 @@ from edgebll.kernel.support.bounds import WrongValue
 from edgebll_export.bundles.quantize import quantize_bundle
 
 NO_FEEDBACK, NO_STEP = 36, 40
-NETWORKS = ["lenet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mlp", "resnet", "dscnn"))]
+NETWORKS = slow_after(1, ["lenet", "mlp", "dscnn", "resnet"], "resnet".__eq__)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

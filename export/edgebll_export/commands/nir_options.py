@@ -17,7 +17,7 @@ SpikesOption = Annotated[
     typer.Option(
         "--data",
         help="What goes in: a file .npy (T, ...) or (B, T, ...), .npz with such an array x and labels y, or .csv with a time "
-        "step a line; a data set, of which test samples are taken; or random spikes.",
+        "step a line; a .nir file of NIRData; a data set, of which test samples are taken; or random spikes.",
     ),
 ]
 SamplesOption = Annotated[

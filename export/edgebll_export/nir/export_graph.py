@@ -113,7 +113,7 @@ def export_graph(
     listener = as_listener(progress)
     for note in notes:
         listener.noted(f"left out: {note}")
-    inputs = _inputs(trained, network, graph, choice, listener)
+    inputs = _inputs(trained, network, graph, choice, dt, listener)
     distance, same = (None, None) if block or spikes_only else _compared(network, graph, inputs, dt)
     drift: dict[str, tuple[int, int]] = {}
     if quantize is not None:
@@ -195,7 +195,12 @@ def _is_static(block: nn.Module) -> bool:
 
 
 def _inputs(
-    trained: TrainedNetwork, network: BlockNetwork, graph: SpikingGraph, choice: InputChoice | None, listener: Listener
+    trained: TrainedNetwork,
+    network: BlockNetwork,
+    graph: SpikingGraph,
+    choice: InputChoice | None,
+    dt: float | None,
+    listener: Listener,
 ) -> GraphInputs:
     """What was chosen, else samples of the data it was trained on, else random spikes; static samples in all time steps."""
     steps = network.time_steps or None
@@ -203,10 +208,10 @@ def _inputs(
     if choice is None and trained.data is not None and graph.input_shape == _step_shape(network, 0):
         own = InputChoice(trained.data, _SAMPLES, steps, options=trained.data_options)
         try:
-            found = graph_inputs(graph, own)
+            found = graph_inputs(graph, own, dt)
         except (ConfigError, DataError, MissingExtraError) as error:
             listener.noted(f"random spikes in place of samples of {trained.data}: {error}")
-    found = found or graph_inputs(graph, choice or InputChoice(samples=_SAMPLES, steps=steps, rate=_RATE))
+    found = found or graph_inputs(graph, choice or InputChoice(samples=_SAMPLES, steps=steps, rate=_RATE), dt)
     if _is_static(network.blocks[0]):
         return replace(found, x=np.repeat(found.x[:, :1], steps or 1, axis=1))
     return found

@@ -14,6 +14,7 @@ from edgebll.data.registry import load_dataset, named_options
 from edgebll.kernel.errors import ConfigError, DataError
 from edgebll.kernel.support.bounds import COUNT, SEED, Bounds
 from edgebll_export.nir.graph import Shape, SpikingGraph
+from edgebll_export.nir.nir_data_input import ENDING, is_nir_data, spikes_of_file
 from edgebll_export.nir.shapes import shape_text
 
 RANDOM = "random"
@@ -28,7 +29,7 @@ class InputChoice:
 
     Attributes:
         data: a file .npy (T, ...) or (B, T, ...), .npz with such an array "x" and perhaps labels "y", or .csv with a time step
-            a line; the name or path of a data set, whose test samples are taken; or "random".
+            a line; a file of NIRData; the name or path of a data set, whose test samples are taken; or "random".
         samples: at most so many; None for all of a file, and 16 of a data set; random ones are 1 by default.
         steps: time steps of random spikes, and of samples without an axis of time, which are repeated; of others at most so
             many. None for all, or 100.
@@ -71,12 +72,13 @@ class GraphInputs:
     source: str
 
 
-def graph_inputs(graph: SpikingGraph, choice: InputChoice) -> GraphInputs:
+def graph_inputs(graph: SpikingGraph, choice: InputChoice, dt: float | None) -> GraphInputs:
     """The inputs that were chosen, in the shape that a graph takes.
 
     Args:
         graph: it.
         choice: what was chosen.
+        dt: the time step in seconds; None where nothing in the graph depends on it.
 
     Raises:
         ConfigError: there is no such file or data set, or an option is wrong.
@@ -87,9 +89,12 @@ def graph_inputs(graph: SpikingGraph, choice: InputChoice) -> GraphInputs:
         shape = (choice.samples or 1, choice.steps or _STEPS, *graph.input_shape)
         spikes = np.random.default_rng(choice.seed).random(shape) < choice.rate
         return GraphInputs(spikes.astype(np.float32), None, f"random spikes at rate {choice.rate:g}, seed {choice.seed}")
-    path = Path(choice.data)
+    path, source = Path(choice.data), choice.data
     if path.suffix in _ARRAY_FILES and path.is_file():
         values, labels = _arrays(path, choice.columns)
+    elif path.is_file() and is_nir_data(path):
+        labels = None
+        values, source = spikes_of_file(path, dt, choice.samples, choice.steps, choice.options or {})
     else:
         values, labels = _samples(choice, graph)
     x = _batched(values, graph, choice)
@@ -103,7 +108,7 @@ def graph_inputs(graph: SpikingGraph, choice: InputChoice) -> GraphInputs:
         and not 0 <= labels.min() <= labels.max() < graph.output_shape[0]
     ):
         raise DataError(f"{choice.data} has labels up to {labels.max()}, but {graph.place} has {graph.output_shape[0]} outputs")
-    return GraphInputs(x[:, : choice.steps], labels, choice.data)
+    return GraphInputs(x[:, : choice.steps], labels, source)
 
 
 def _arrays(path: Path, columns: int | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -132,7 +137,7 @@ def _arrays(path: Path, columns: int | None) -> tuple[np.ndarray, np.ndarray | N
 
 def _samples(choice: InputChoice, graph: SpikingGraph) -> tuple[np.ndarray, np.ndarray | None]:
     """Test samples of a data set."""
-    if Path(choice.data).suffix in _ARRAY_FILES:
+    if Path(choice.data).suffix in (*_ARRAY_FILES, ENDING):
         raise ConfigError(f"there is no file {choice.data}; give one, the name of a data set, or {RANDOM}")
     options = named_options(choice.data, choice.options or {})
     dataset: Dataset = load_dataset(choice.data, "test", choice.data_dir, choice.samples or 16, options)

@@ -107,7 +107,7 @@ def run_graph(
         check_parents(out)
     graph = read_graph(path)
     step = time_step_of(graph, dt)
-    run = run_of(graph, graph_inputs(graph, choice), step, integrator)
+    run = run_of(graph, graph_inputs(graph, choice, step), step, integrator)
     if out is not None:
         _write(run.recording, out)
     return run

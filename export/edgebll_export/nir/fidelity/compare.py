@@ -102,7 +102,7 @@ def check_graph(path: str | os.PathLike[str], choice: InputChoice, *, dt: float 
     """
     graph = read_graph(path)
     step = time_step_of(graph, dt)
-    return report_of(graph, graph_inputs(graph, choice), step)
+    return report_of(graph, graph_inputs(graph, choice, step), step)
 
 
 def report_of(graph: SpikingGraph, inputs: GraphInputs, dt: float | None) -> FidelityReport:

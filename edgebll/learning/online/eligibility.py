@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from edgebll.kernel.errors import ConfigError
 from edgebll.learning.networks.spiking.adaptive import ALIF
+from edgebll.learning.online.firing_rates import counted, counts_at_rest
 from edgebll.learning.online.layers import OnlineLayer
 from edgebll.learning.online.passing import Carried, Judged, Passing, Way, given, over, walked
 from edgebll.learning.online.traces import attached
@@ -32,11 +33,12 @@ class EligibilityPassing(Passing):
     Args:
         kappa: what the readout keeps in a step, in [0, 1).
         rule: its name, for messages.
+        rates: whether the loss sees firing rates too.
     """
 
-    def __init__(self, kappa: float, rule: str) -> None:
+    def __init__(self, kappa: float, rule: str, *, rates: bool = False) -> None:
         super().__init__()
-        self._kappa, self._rule = kappa, rule
+        self._kappa, self._rule, self._rates = kappa, rule, rates
 
     def needed(self, layer: OnlineLayer) -> bool:
         """Whether the layer needs traces of single weights."""
@@ -45,6 +47,7 @@ class EligibilityPassing(Passing):
     def at_rest(self, layer: OnlineLayer, x: Tensor, current: Tensor) -> Carried:
         """What `Passing` carries, and the eligibility traces."""
         carried = super().at_rest(layer, x, current)
+        carried |= counts_at_rest(current) if self._rates and layer.spikes else {}
         if not self.needed(layer):
             return carried
         weights = _weights(layer, self._rule)
@@ -56,37 +59,53 @@ class EligibilityPassing(Passing):
         What the local loss sees are the spikes as the readout filters them, sum_k kappa^k s_(t-k).
         """
         if not self.needed(layer):
-            return super().run(layer, x, steps, carried)
+            out, judged, after = super().run(layer, x, steps, carried)
+            return self._rated(layer, out, (out, judged, after), carried)
         way, weights = walked(layer, x, steps, carried), _weights(layer, self._rule)
         out, parts = _parts(layer, way)
         with torch.no_grad():
             start = carried or self._own(layer, out.new_zeros(len(x), *weights.shape))
-            seen, filtered, after = self._filtered(layer, out, parts, _inputs(layer, way), start)
-        carrier = (weights * seen).sum(-1)
-        return out, Judged(attached(filtered, carrier)), {**way.carried, **after}
+            eligible, adapted = self._eligible(layer, parts, _inputs(layer, way), start)
+            seen, filtered, after = self._filtered(out, eligible, start)
+        judged = Judged(attached(filtered, (weights * seen).sum(-1)))
+        found = (out, judged, {**way.carried, **after, **adapted})
+        spikes = attached(out, (weights * torch.stack(eligible, 1)).sum(-1)) if self._rates else out
+        return self._rated(layer, spikes, found, carried)
+
+    def _rated(
+        self, layer: OnlineLayer, spikes: Tensor, found: tuple[Tensor, Judged, Carried], carried: Carried | None
+    ) -> tuple[Tensor, Judged, Carried]:
+        """What is found, and the firing rates of spikes that have each time step's gradient behind them."""
+        if not (self._rates and layer.spikes):
+            return found
+        out, judged, after = found
+        rates, counts = counted(spikes, carried)
+        return out, judged._replace(rates=rates), {**after, **counts}
 
     def _own(self, layer: OnlineLayer, zeros: Tensor) -> Carried:
         adapted = {ADAPTED: zeros.clone()} if isinstance(layer.neuron, ALIF) else {}
         return {SEEN: zeros, FILTERED: torch.zeros_like(zeros[..., 0]), **adapted}
 
-    def _filtered(
-        self, layer: OnlineLayer, out: Tensor, parts: Tensor, inputs: Tensor, start: Carried
-    ) -> tuple[Tensor, Tensor, Carried]:
+    def _eligible(self, layer: OnlineLayer, parts: Tensor, inputs: Tensor, start: Carried) -> tuple[list[Tensor], Carried]:
+        """e of each step (B, F, K), and what a threshold that adapts carries on."""
+        pairs = zip(parts.unbind(1), inputs.unbind(1), strict=True)
+        if not isinstance(layer.neuron, ALIF):
+            return [part.unsqueeze(-1) * trace.unsqueeze(1) for part, trace in pairs], {}
+        adapted, found, share = start[ADAPTED], list[Tensor](), _share(layer.neuron)
+        for part, trace in pairs:
+            found.append(part.unsqueeze(-1) * (trace.unsqueeze(1) - share * adapted))
+            adapted = adapted - layer.neuron.rate_of("tau_adapt") * adapted + found[-1]
+        return found, {ADAPTED: adapted}
+
+    def _filtered(self, out: Tensor, eligible: list[Tensor], start: Carried) -> tuple[Tensor, Tensor, Carried]:
         """m of each step (B, N, F, K), the filtered spikes (B, N, F), and what is carried on."""
-        seen, filtered, adapted = start[SEEN], start[FILTERED], start.get(ADAPTED)
+        seen, filtered = start[SEEN], start[FILTERED]
         all_seen, all_filtered = list[Tensor](), list[Tensor]()
-        for step in range(out.shape[1]):
-            part, trace = parts[:, step].unsqueeze(-1), inputs[:, step].unsqueeze(1)
-            if adapted is None or not isinstance(layer.neuron, ALIF):
-                eligible = part * trace
-            else:
-                eligible = part * (trace - _share(layer.neuron) * adapted)
-                adapted = adapted - layer.neuron.rate_of("tau_adapt") * adapted + eligible
-            seen, filtered = self._kappa * seen + eligible, self._kappa * filtered + out[:, step]
+        for spikes, e in zip(out.unbind(1), eligible, strict=True):
+            seen, filtered = self._kappa * seen + e, self._kappa * filtered + spikes
             all_seen.append(seen)
             all_filtered.append(filtered)
-        after = {SEEN: seen, FILTERED: filtered, **({} if adapted is None else {ADAPTED: adapted})}
-        return torch.stack(all_seen, 1), torch.stack(all_filtered, 1), after
+        return torch.stack(all_seen, 1), torch.stack(all_filtered, 1), {SEEN: seen, FILTERED: filtered}
 
 
 def _share(neuron: ALIF) -> float | Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from edgebll.learning.networks.spiking.neuron import Neuron, SpikingNeuron
+from edgebll.learning.online.firing_rates import Rates
 from edgebll.learning.online.layers import OnlineLayer
 from edgebll.learning.online.traces import advanced, attached, currents
 
@@ -52,10 +53,12 @@ class Judged(NamedTuple):
     Attributes:
         out: what comes out (B, N, ...).
         potential: of neurons, less their threshold, before the reset (B, N, ...); None where nothing asks for it.
+        rates: at which neurons fire; None where nothing asks for it.
     """
 
     out: Tensor
     potential: Tensor | None = None
+    rates: Rates | None = None
 
 
 class Passing:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebll.learning.objective import BlockPlace, Head, Objective, Tensors, mean_over
+from edgebll.learning.online.firing_rates import rate_loss
 from edgebll.learning.online.passing import Judged
 from edgebll.learning.online.traces import attached
 
@@ -83,6 +84,8 @@ class EveryStep(Objective):
         lambda1 mean_i [U_i + 0.01]+       few neurons near their threshold
         lambda2 [0.1 - mean_i U_i]+        and yet some
 
+    Firing rates are kept near f_target as in e-prop's (`edgebll.learning.online.firing_rates`).
+
     Attributes:
         place: where the block stands.
         make_head: builds the readouts of the layers that spike.
@@ -91,6 +94,8 @@ class EveryStep(Objective):
         weight: of each sample, see `weighted`.
         lambda1: weight of the first penalty.
         lambda2: of the second.
+        c_reg: weight of the loss of firing rates.
+        f_target: the rate it wants, in spikes a time step.
     """
 
     place: BlockPlace
@@ -100,6 +105,8 @@ class EveryStep(Objective):
     weight: Tensor | None = None
     lambda1: float = 0.0
     lambda2: float = 0.0
+    c_reg: float = 0.0
+    f_target: float = 0.0
 
     def head(self) -> nn.Module:
         """The layers' readouts."""
@@ -121,6 +128,7 @@ class EveryStep(Objective):
         spikes, own = (given[:-1], given[-1:]) if self.reads_out else (given, [])
         losses = [self._over_time(scores, y) for scores in (*(head(*spikes) if spikes else ()), *own)]
         losses += [self._penalty(seen.potential) for seen in a if seen.potential is not None]
+        losses += [rate_loss(seen.rates, self.c_reg, self.f_target, self.weight) for seen in a if seen.rates is not None]
         return torch.stack(losses).sum(), {}
 
     def _penalty(self, potential: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ def test_graphs_agree_over_ten_steps_of_samples_in_chunks(rule: str, tmp_path: P
         export(tmp_path / "b", make_rule(rule, chunk=2), 4, neuron="cuba_lif", recurrent=True)
         carried = {"input1", "own0"}
     else:
-        export(tmp_path / "b", make_rule(rule, chunk=2, kappa=0.5), 4, neuron="alif", recurrent=True, norm="none")
-        carried = {"seen", "adapted", "filtered", "b"}
+        export(tmp_path / "b", make_rule(rule, chunk=2, kappa=0.5, c_reg=0.5), 4, neuron="alif", recurrent=True, norm="none")
+        carried = {"seen", "adapted", "filtered", "b", "counted", "steps"}
     rows = verify_bundle(tmp_path / "b", steps=10, tolerance=1e-4)
     assert {row.tensor for row in rows} > {f"net.carried0_{name}.next" for name in carried}
     assert not [row for row in rows if row.failed]

@@ -51,9 +51,13 @@ def told(step: int) -> dict[str, Tensor]:
 
 
 class Loop:
-    """The paper's equations 21 to 25 and 28, weight by weight: ALIF with recurrent connections, an update each time step."""
+    """The paper's equations 21 to 25 and 28, weight by weight: ALIF with recurrent connections, an update each time step.
 
-    def __init__(self, weights: dict[str, Any], feedback: Any, kappa: float) -> None:
+    Beside them its loss of firing rates, c_reg / 2 sum_j (f_j - 0.2)^2, f_j the mean of z_j over samples and steps so far.
+    """
+
+    def __init__(self, weights: dict[str, Any], feedback: Any, kappa: float, c_reg: float) -> None:
+        self.c_reg, self.fired, self.steps = c_reg, np.zeros(OUT), 0
         self.w_in, self.b, self.w_rec, self.w_out, self.b_out = weights.values()
         self.feedback, self.kappa = feedback, kappa
         self.v, self.a, self.z, self.filtered = (np.zeros((B, OUT)) for _ in range(4))
@@ -69,16 +73,19 @@ class Loop:
         psi, self.z = 1 / (1 + (math.pi * u) ** 2), (u > 0).astype(float)
         self.v = self.v - self.z * (0.3 + 0.6 * self.a)
         self.a = rho * self.a + self.z
+        self.fired, self.steps = self.fired + self.z.mean(0), self.steps + 1
+        by_rate, off = np.zeros_like(self.seen[0]), self.c_reg * (self.fired / self.steps - 0.2)
         for n in range(B):
             for j in range(OUT):
                 for i in range(IN + 1 + OUT):
                     e = psi[n, j] * (self.trace[n, i] - 0.6 * self.adapted[n, j, i])
                     self.adapted[n, j, i] = psi[n, j] * self.trace[n, i] + (rho - psi[n, j] * 0.6) * self.adapted[n, j, i]
                     self.seen[n, j, i] = self.kappa * self.seen[n, j, i] + e
+                    by_rate[j, i] += off[j] * e / B
         self.filtered = self.kappa * self.filtered + self.z
         share = np.exp(self.filtered @ self.w_out.T + self.b_out)
         error = (share / share.sum(1, keepdims=True) - y) / B
-        change = LR * np.einsum("nj,nji->ji", error @ self.feedback, self.seen)
+        change = LR * np.einsum("nj,nji->ji", error @ self.feedback, self.seen) + LR * by_rate
         self.w_in, self.b = self.w_in - change[:, :IN], self.b - change[:, IN]
         self.w_rec = self.w_rec - change[:, IN + 1 :]
         self.w_out, self.b_out = self.w_out - LR * error.T @ self.filtered, self.b_out - LR * error.sum(0)
@@ -88,12 +95,13 @@ class Loop:
 NAMES = ("net.0.layer.weight", "net.0.layer.bias", "net.1.linear.weight", "head.weights.0", "head.biases.0")
 
 
-def test_traces_and_updates_are_those_of_the_paper() -> None:
+@pytest.mark.parametrize("c_reg", [0.0, 1.5])
+def test_traces_and_updates_are_those_of_the_paper(c_reg: float) -> None:
     neurons = Recurrent(KINDS["alif"][0](**ALIF_VALUES, **SHARED), nn.Linear(OUT, OUT, bias=False))
-    step = first_step(neurons, chunk=1, kappa=0.7, feedback="random")
+    step = first_step(neurons, chunk=1, kappa=0.7, feedback="random", c_reg=c_reg, f_target=0.2)
     state, (x, y) = step.initial_state(), batch()
     start = {name: state[name].double().numpy() for name in NAMES}
-    loop = Loop(start, step.constants["head.feedback.0"].double().numpy(), 0.7)
+    loop = Loop(start, step.constants["head.feedback.0"].double().numpy(), 0.7, c_reg)
     spikes = []
     for t in range(T):
         state, a, _, _ = step(state, x[:, t : t + 1], y, told(t))
@@ -114,8 +122,8 @@ KINDS: dict[str, tuple[Callable[..., Neuron], dict[str, float]]] = {
 }
 
 
-def through_time(kind: str, state: dict[str, Tensor], kappa: float, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Gradients of the mean loss by autograd through neurons written out and a readout that leaks."""
+def through_time(kind: str, state: dict[str, Tensor], kappa: float, c_reg: float, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Gradients of the mean loss, and of that of rates, by autograd through neurons written out and a readout that leaks."""
     leaves = {name: state[name].clone().requires_grad_() for name in NAMES if name in state}
     weight, bias, w_out, b_out = leaves.values()
     spikes = run(kind, x @ weight.t() + bias, {**KINDS[kind][1], "dt": 1e-3}, "subtract", "arctan")
@@ -123,17 +131,17 @@ def through_time(kind: str, state: dict[str, Tensor], kappa: float, x: Tensor, y
     for t in range(T):
         y_t = kappa * y_t + spikes[:, t] @ w_out.t()
         losses.append(F.cross_entropy(y_t + b_out, y))
-    torch.stack(losses).mean().backward()
+    (torch.stack(losses).mean() + c_reg / 2 * (spikes.mean((0, 1)) - 0.2).square().sum()).backward()
     return {name: value.grad for name, value in leaves.items() if value.grad is not None}
 
 
-@pytest.mark.parametrize("kappa", [0.0, 0.6])
+@pytest.mark.parametrize(("kappa", "c_reg"), [(0.0, 0.0), (0.6, 0.0), (0.0, 2.0), (0.6, 2.0)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_a_layer_without_recurrence_it_is_backpropagation_through_time(kind: str, kappa: float) -> None:
+def test_of_a_layer_without_recurrence_it_is_backpropagation_through_time(kind: str, kappa: float, c_reg: float) -> None:
     made, values = KINDS[kind]
-    step = first_step(made(**values, **SHARED), kappa=kappa)
+    step = first_step(made(**values, **SHARED), kappa=kappa, c_reg=c_reg, f_target=0.2)
     state, (x, y) = step.initial_state(), batch()
-    gradients = through_time(kind, state, kappa, x, y)
+    gradients = through_time(kind, state, kappa, c_reg, x, y)
     new, a, _, _ = step(state, x, y, told(0))
     assert 0.05 < float(a.mean()) < 0.9
     assert gradients.keys() == {*step.trained}
@@ -147,6 +155,8 @@ def test_of_a_layer_without_recurrence_it_is_backpropagation_through_time(kind: 
     [
         ({"kappa": 1.0}, r"kappa must lie in \[0, 1\), but is 1.0"),
         ({"feedback": "chain"}, "feedback must be symmetric or random, not 'chain'"),
+        ({"c_reg": -1.0}, "eprop's c_reg must"),
+        ({"f_target": 1.5}, r"f_target must lie in \[0, 1\] spikes a time step, but is 1.5"),
         ({"kappa": 0.5}, "behind one linear layer, not behind a BatchNorm1d; use --network-option norm=none"),
     ],
 )

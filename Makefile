@@ -9,7 +9,7 @@ DEMO ?= demo
 SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo demo-mcu test test-more test-wide cpp-headers soak lint docs drawings bench bench-bfloat16 bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
+.PHONY: help setup wheel demo demo-mcu test test-more test-wide cpp-headers soak lint docs drawings bench bench-bfloat16 bench-compile bench-fine-tuning bench-forms bench-images bench-peer bench-predict bench-recovery bench-merged bench-mcu learn builds arm64 wheels pythons model-zoo clean
 
 help:
 	@echo "make demo   set up and run the main job: train, export, verify, pipeline over 4 boards, evaluate (results in $(DEMO)/)"
@@ -31,6 +31,7 @@ help:
 	@echo "            bench-mcu-int8: what predicting and training in int8 take there, and accuracy"
 	@echo "            bench-mcu-state: what training with weights and moments in int16 and int8 takes there"
 	@echo "            bench-fine-tuning: what training a part of a network costs and gives"
+	@echo "            bench-predict: predictions in virtual time against runs over agents of this machine"
 	@echo "            bench-recovery: what snapshots cost and how long recovering takes"
 	@echo "make soak   100 runs under seeded faults, then one of an hour with a fault every minute: bits, memory, descriptors, threads"
 	@echo "make soak-mcu  200 runs over microcontrollers whose power, lines, agents and host fail at random"
@@ -135,6 +136,9 @@ bench-peer: setup
 bench-fine-tuning: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/fine_tuning.py
 	$(MAKE) drawings
+
+bench-predict: setup
+	OMP_NUM_THREADS=1 $(BIN)/python bench/predict.py
 
 bench-recovery: setup
 	OMP_NUM_THREADS=1 $(BIN)/python bench/recovery.py

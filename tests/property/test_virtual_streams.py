@@ -39,6 +39,7 @@ def incarnations(draw: st.DrawFn) -> dict[str, Any]:
         host=VirtualHost(draw(st.sampled_from([0.0, 0.003])), 1e-5, draw(st.sampled_from([None, 1e5]))),
         spread=draw(st.sampled_from([0.0, 0.3])),
         message_s=draw(st.sampled_from([0.0, 2e-4])),
+        report_s=draw(st.sampled_from([0.0, 1e-4])),
         byte_s=1e-9,
         copy_s=draw(st.sampled_from([0.0, 1e-7])),
     )

@@ -113,7 +113,7 @@ class BlockCosts:
     @cached_property
     def report(self) -> Times:
         """Of the processor, for the message to the host after each token."""
-        return self._each(lambda board, _block: board.message_s)
+        return self._each(lambda board, _block: board.report_s)
 
     @cached_property
     def links(self) -> tuple[VirtualLink, ...]:

@@ -67,8 +67,9 @@ class VirtualBoard:
         train_s: block -> seconds of its training step there.
         eval_s: block -> seconds of its forward pass there.
         spread: standard deviation of the logarithm of these times from one step to the next, default 0.
-        message_s: seconds of its processor for each message sent or received, default 0.
+        message_s: seconds of its processor for each message that comes from a link or goes out on one, default 0.
         byte_s: seconds of its processor for each byte of them, default 0.
+        report_s: seconds for which a block's message to the host holds up the next step, default 0: another thread sends it.
         copy_s: seconds for each byte of state that a snapshot copies, default 0.
         load_s: seconds to load one block that was not there before, default 0.
         idle_w: what it draws when it has nothing to do, watts, default 0.
@@ -81,6 +82,7 @@ class VirtualBoard:
     spread: float = 0.0
     message_s: float = 0.0
     byte_s: float = 0.0
+    report_s: float = 0.0
     copy_s: float = 0.0
     load_s: float = 0.0
     idle_w: float = 0.0

@@ -37,11 +37,11 @@ def test_the_timeline_is_that_of_the_definition(way: type[ChainStream], window: 
     """Three boards of different speeds, links of a rate and a latency, processor time for messages and for tokens."""
     manifest = network(3)
     link, host = VirtualLink(0.004, 1e6), VirtualHost(0.001)
-    boards = cluster(manifest, 3, speeds=(1.0, 0.5, 2.0), link=link, host=host, message_s=0.0002)
+    boards = cluster(manifest, 3, speeds=(1.0, 0.5, 2.0), link=link, host=host, message_s=0.0002, report_s=0.0003)
     found = streamed(way, manifest, spread_out(manifest, [1, 1, 1]), boards, PhantomStream("block0", 12), window=window)
     spans = {(span.block, span.step): (span.start_ns, span.end_ns) for span in found.record.spans}
     size = 200 + 4 * (256 + 10)  # header, x and y
-    wire, latency, message = size * 1000, 4 * MS, MS // 5
+    wire, latency, message, report = size * 1000, 4 * MS, MS // 5, 3 * MS // 10
     compute = [10 * MS, 20 * MS, 5 * MS]
     host_free, free, out = 0, [0] * 3, [0] * 3
     done: list[int] = []
@@ -52,8 +52,8 @@ def test_the_timeline_is_that_of_the_definition(way: type[ChainStream], window: 
             start = max(out[board] + latency, free[board]) + message
             end = start + compute[board]
             assert spans[f"block{board}", step] == (start, end)
-            at = end + message  # sent on; the last board has its report to send only
-            free[board] = at + (message if board < 2 else 0)
+            at = end + (message if board < 2 else report)
+            free[board] = end + (message + report if board < 2 else report)
         done.append(at + latency)
 
 

@@ -54,6 +54,7 @@ def test_another_seed_gives_other_bits(bundles: dict[str, Path], tmp_path: Path)
     assert summary(tmp_path / "0")["state_sha256"] != summary(tmp_path / "1")["state_sha256"]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_whole_run_leaves_everything(bundles: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     invoke("simulate", bundles["bll"], "--boards", 2, "--out", run, "--snapshot-every", 4, *SHORT)

@@ -48,6 +48,7 @@ def predicted(bundle: Path, cluster: Path, *options: object) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_virtual_run_applies_the_steps_of_a_real_one_in_its_order(dense_bundle: Path, cluster: Path, tmp_path: Path) -> None:
     options = [*SHORT, "--epochs", 2, "--window", 3, "--snapshot-every", 4]
     invoke("simulate", dense_bundle, "--boards", 2, "--out", tmp_path / "real", *options)

@@ -30,6 +30,7 @@ def test_version() -> None:
     assert json.loads(call("version", "--json").stdout)["edgebll"] == __version__
 
 
+@pytest.mark.usefixtures("pictures")
 def test_train_reports_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
     result = call(*TRAIN, "--out", tmp_path / "run")
     assert len(result.stdout.splitlines()) == 1
@@ -153,6 +154,7 @@ def test_without_torch_the_error_says_what_to_install(
     assert "pip install 'edgebll[export]'" in sentence(call("verify", bundle, code=10))
 
 
+@pytest.mark.usefixtures("pictures")
 def test_without_matplotlib_a_run_is_still_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = call(*TRAIN, "--out", tmp_path / "run")

@@ -16,6 +16,8 @@ from edgebll.kernel.plots import draw_curves, draw_timeline
 from edgebll.kernel.plots.style import COLOURS
 from edgebll.kernel.plots.timeline import DrawnSpan, busy_parts, read_spans
 
+pytestmark = pytest.mark.usefixtures("pictures")
+
 
 def write_metrics(folder: Path, entries: list[dict[str, Any]]) -> None:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))

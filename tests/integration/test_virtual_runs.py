@@ -18,10 +18,10 @@ STEP_S = 0.02
 
 @pytest.fixture
 def cluster(dense_bundle: Path, tmp_path: Path) -> Path:
-    """Three boards that were calibrated for the bundle: 20 ms a block, the last one twice as fast; 4 W idle, 10 W busy."""
+    """Three boards that were calibrated for the bundle: 20 ms a block, the last one half as fast; 4 W idle, 10 W busy."""
     inventory, measured = "", 'date = "2026-12-01T10:00:00+00:00"\n'
     digest = open_bundle(dense_bundle).manifest_sha256
-    for number, seconds in enumerate((STEP_S, STEP_S, STEP_S / 2)):
+    for number, seconds in enumerate((STEP_S, STEP_S, STEP_S * 2)):
         inventory += f'[[board]]\nname = "b{number}"\nendpoint = "tcp://127.0.0.1:{number + 7101}"\n'
         measured += f'[[board]]\nname = "b{number}"\nmessage_s = 0.0005\nidle_watts = 4.0\nbusy_watts = 10.0\n'
         for block in ("block0", "block1"):

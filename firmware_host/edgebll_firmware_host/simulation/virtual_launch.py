@@ -14,6 +14,7 @@ from edgebll_firmware_host.inventory import BoardEntry, Cluster, HostEntry, load
 from edgebll_firmware_host.policy.block_placement import Placement, place_among
 from edgebll_firmware_host.policy.calibration import calibration_beside
 from edgebll_firmware_host.policy.cost_model import QUICK, CostModel
+from edgebll_firmware_host.policy.known_costs import KnownCosts
 from edgebll_firmware_host.policy.step_costs import make_cost_model
 from edgebll_firmware_host.policy.workload import Workload
 from edgebll_firmware_host.run.job import make_job
@@ -96,10 +97,11 @@ def make_launch(spec: VirtualSpec) -> VirtualLaunch:
         calibration.check_boards(inventory.names)
     any_link = named_link(spec.link) if spec.link else QUICK
     model = make_cost_model(work, inventory.boards, inventory.links, calibration, any_link)
+    known = KnownCosts(work, inventory.links, calibration)  # a real run, which places as this one, knows no more
     costs = described(model, inventory.names)
 
     def placer(boards: Sequence[BoardEntry], there: Collection[str]) -> Placement:
-        return place_among(work.blocks, work.weights, boards, there)
+        return place_among(work.blocks, work.weights, boards, there, costs=known)
 
     stream = _stream(spec, bundle)
     snapshots = spec.run.snapshot_seconds

@@ -13,10 +13,13 @@ from edgebll.kernel.errors import ConfigError
 from edgebll.kernel.spec.edge_check import HOST, EdgeSpec, is_chain, received_name
 from edgebll.kernel.spec.runtime_names import SERIAL
 from edgebll.kernel.spec.side_inputs import chain_bytes
+from edgebll.kernel.support.link_quantities import speed_and_delay
 
 if TYPE_CHECKING:
-    from edgebll_firmware_host.inventory import BoardEntry
+    from edgebll_firmware_host.inventory import BoardEntry, Cluster
     from edgebll_firmware_host.policy.block_placement import Placement
+    from edgebll_firmware_host.policy.cost_model import CostModel
+    from edgebll_firmware_host.policy.known_costs import KnownCosts
     from edgebll_firmware_host.policy.memory_fit import Room
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle, e.g. of `edgebll export`.")]
@@ -24,6 +27,21 @@ _MAX_BOARDS, _MICROCONTROLLER = 65535, "microcontroller"
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Place blocks by the time their steps take on this machine, not by an estimate.")
 ]
+WhatIfOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Other boards: +PROFILE:COUNT adds some, BOARD=off leaves one out, BOARD=MODE changes its power mode."),
+]
+PowerModeOption = Annotated[
+    str | None,
+    typer.Option(help="Power mode of all boards whose profile has it. [default: the inventory's]", show_default=False),
+]
+LinkOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Links of which the inventory says nothing: SPEED/DELAY, as 5Mbit/20ms. [default: quick ones]", show_default=False
+    ),
+]
+ObjectiveOption = Annotated[str, typer.Option(help="What it is to be best in: throughput, energy or makespan (of one step).")]
 
 
 def plan(
@@ -31,37 +49,47 @@ def plan(
     cluster: Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")] = None,
     boards: Annotated[int, typer.Option(help="Number of equal boards, without --cluster.")] = 4,
     measure: MeasureOption = False,
+    what_if: WhatIfOption = None,
+    power_mode: PowerModeOption = None,
+    link: LinkOption = None,
+    objective: ObjectiveOption = "throughput",
     json: JsonOption = False,
 ) -> None:
     """Show the placement of a bundle's blocks on boards before anything runs, with memory and traffic.
 
-    With --measure also the throughput of such a pipeline, were all boards like this machine. Boards of an inventory that answer
+    Where boards were calibrated, or steps are timed here by --measure, also the throughput, what limits it, how busy boards
+    are, the energy of a sample (an estimate) and what the next best placement would give. Boards of an inventory that answer
     are asked what memory they have; exit code 2 if blocks do not fit. Of a bundle for microcontrollers also what each block
     takes of one, and what computing activations again saves there and costs.
     """
     from edgebll_firmware_host.commands.microcontroller_tables import block_rows
-    from edgebll_firmware_host.commands.plan_memory import plan_room
+    from edgebll_firmware_host.commands.plan_memory import plan_room, roomy
+    from edgebll_firmware_host.commands.plan_prediction import placed_by, prediction
+    from edgebll_firmware_host.commands.what_if import changed_boards, in_power_mode
     from edgebll_firmware_host.inventory import load_cluster
-    from edgebll_firmware_host.policy.block_placement import block_weights, place_among, step_period
 
     opened = open_bundle(bundle)
     inventory = load_cluster(cluster) if cluster is not None else None
-    entries = inventory.boards if inventory is not None else _equal(boards)
-    room = plan_room(opened, inventory)
-    names = [block.name for block in opened.manifest.blocks]
+    as_they_are = inventory.boards if inventory is not None else _equal(boards)
+    entries = changed_boards(as_they_are, what_if or [])
+    entries = in_power_mode(entries, power_mode) if power_mode else entries
     seconds = measured(opened) if measure else None
-    placed = place_among(names, seconds or block_weights(opened), entries, [entry.name for entry in entries], room)
+    costs = _costs(opened, inventory, seconds, link, objective)
+    room = roomy(plan_room(opened, inventory), costs.model(entries))
+    placed = placed_by(costs, entries, room)
     problem = room.problem(placed.blocks, entries)
     result: dict[str, Any] = {
         "bundle": str(bundle),
-        "placement": [_row(opened, entry, placed, room, seconds) for entry in entries],
+        "placement": [_row(opened, entry, placed, room, costs.model(entries)) for entry in entries],
         "links": _links(opened, placed),
         "problem": problem,
     }
     if opened.manifest.target == _MICROCONTROLLER:
         result["blocks"] = block_rows(room.needs.planned())
-    if seconds is not None:
-        result["samples_per_second"] = opened.manifest.batch_size / step_period(opened.manifest, seconds, placed)
+    result |= prediction(costs, entries, room, placed)
+    if entries != as_they_are:
+        before = placed_by(costs, as_they_are, room)
+        result["as_boards_are"] = prediction(costs, as_they_are, room, before)
     if json:
         print_json(result)
     else:
@@ -78,6 +106,26 @@ def _equal(boards: int) -> tuple[BoardEntry, ...]:
     return tuple(BoardEntry(f"board{index}", f"tcp://127.0.0.1:{index + 1}") for index in range(boards))
 
 
+def _costs(
+    bundle: Bundle, inventory: Cluster | None, seconds: list[float] | None, link: str | None, objective: str
+) -> KnownCosts:
+    from edgebll_firmware_host.inventory import HostEntry
+    from edgebll_firmware_host.policy.cost_model import QUICK, LinkCost
+    from edgebll_firmware_host.policy.known_costs import KnownCosts
+    from edgebll_firmware_host.policy.placement_objective import PlacementGoal
+    from edgebll_firmware_host.policy.workload import Workload
+
+    bytes_per_s, latency_s = speed_and_delay("--link", link) if link is not None else (0.0, 0.0)
+    window = inventory.host.window if inventory is not None else HostEntry().window
+    return KnownCosts(
+        Workload.of(bundle, window, seconds),
+        inventory.links if inventory is not None else (),
+        inventory.calibration if inventory is not None else None,
+        LinkCost(latency_s, bytes_per_s) if link is not None else QUICK,
+        PlacementGoal(objective),
+    )
+
+
 def measured(bundle: Bundle, runtime: str = "onnxruntime", threads: int = 1) -> list[float]:
     """Seconds of one training step of each block on this machine."""
     from edgebll.kernel.execution.step_timing import step_seconds
@@ -85,7 +133,7 @@ def measured(bundle: Bundle, runtime: str = "onnxruntime", threads: int = 1) -> 
     return step_seconds(bundle, runtime=runtime, threads=threads)
 
 
-def _row(bundle: Bundle, board: BoardEntry, placed: Placement, room: Room, seconds: list[float] | None) -> dict[str, Any]:
+def _row(bundle: Bundle, board: BoardEntry, placed: Placement, room: Room, model: CostModel) -> dict[str, Any]:
     """A board's blocks, the memory they need about, and what there is, None where that is not known."""
     hosted = placed.blocks.get(board.name, ())
     row: dict[str, Any] = {"board": board.name, "blocks": list(hosted), "memory_bytes": room.needs.of(hosted, board.runtime)}
@@ -94,9 +142,8 @@ def _row(bundle: Bundle, board: BoardEntry, placed: Placement, room: Room, secon
         from edgebll_firmware_host.commands.microcontroller_tables import board_sizes
 
         row |= board_sizes([room.needs.planned()[name] for name in hosted])
-    if seconds is not None:
-        indices = [index for index, block in enumerate(bundle.manifest.blocks) if block.name in hosted]
-        row["step_seconds"] = sum(seconds[index] for index in indices)
+    if model.in_seconds:
+        row["step_seconds"] = sum(model.step(board.name, block).seconds for block in hosted)
     return row
 
 
@@ -123,16 +170,22 @@ def _carried_bytes(bundle: Bundle, edge: EdgeSpec) -> int:
 
 def _print_plan(result: dict[str, Any]) -> None:
     from edgebll_firmware_host.commands.microcontroller_tables import print_blocks, print_boards
+    from edgebll_firmware_host.commands.plan_prediction import idle_line, print_prediction
 
-    columns = ["board", "blocks", "memory, about, MiB", "free, MiB"]
+    columns = ["board", "blocks", "memory, about, MiB", "free, MiB", "busy, %"]
     rows = []
     for row in result["placement"]:
-        cells = [row["board"], " ".join(row["blocks"]) or "idle", _mib(row["memory_bytes"], 1)]
+        if not row["blocks"]:
+            continue
+        cells = [row["board"], " ".join(row["blocks"]), _mib(row["memory_bytes"], 1)]
         cells.append("" if row["memory_free_bytes"] is None else _mib(row["memory_free_bytes"], 0))
-        rows.append([*cells, *([f"{1e3 * row['step_seconds']:.1f}"] if "step_seconds" in row else [])])
+        cells.append(f"{100 * result['busy'][row['board']]:.0f}")
+        rows.append([*cells, *([f"{1e3 * row['step_seconds']:.1f}"] if "samples_per_second" in result else [])])
     if "samples_per_second" in result:
         columns.append("step, ms")
     print_table(columns, rows, right=columns[2:])
+    if idle := [row["board"] for row in result["placement"] if not row["blocks"]]:
+        typer.echo(idle_line(idle))
     print_boards(result["placement"])
     if "blocks" in result:
         print_blocks(result["blocks"])
@@ -140,9 +193,7 @@ def _print_plan(result: dict[str, Any]) -> None:
         [r["from"], r["to"], r["block"], ", ".join(r["tensors"]), f"{r['bytes_per_step'] / 2**10:.1f}"] for r in result["links"]
     ]
     print_table(("from", "to", "block", "tensors", "KiB per step"), cells, right=("KiB per step",))
-    if "samples_per_second" in result:
-        rate = result["samples_per_second"]
-        typer.echo(f"at most {rate:.0f} samples/s, were every board like this machine and the links fast enough")
+    print_prediction(result, result.get("as_boards_are"))
 
 
 def _mib(count: int, digits: int) -> str:

@@ -10,6 +10,7 @@ from edgebll.kernel.errors import EdgebllError
 
 if TYPE_CHECKING:
     from edgebll_firmware_host.inventory import Cluster
+    from edgebll_firmware_host.policy.cost_model import CostModel
     from edgebll_firmware_host.policy.memory_fit import Room
 
 #: How long boards may take to answer, in seconds; a plan can be made without them.
@@ -37,3 +38,13 @@ def plan_room(bundle: Bundle, cluster: Cluster | None) -> Room:
     answers = zip(cluster.boards, probe_all(asked), strict=True)
     said = [(entry, answer) for entry, answer in answers if not isinstance(answer, EdgebllError)]
     return Room.told(needs(bundle, cluster.host.window), said)
+
+
+def roomy(room: Room, model: CostModel) -> Room:
+    """The same, with what inventory and profiles say of boards that did not answer.
+
+    Args:
+        room: of the boards that did.
+        model: of all boards.
+    """
+    return replace(room, free={**model.memory_bytes, **room.free})

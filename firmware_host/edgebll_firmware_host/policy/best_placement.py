@@ -79,7 +79,8 @@ def best_placement(
     if hosts is None:
         return None
     value = placement_value(model, hosts)
-    gap = max(0.0, 1 - bound / goal.of(value) - _WORTH)
+    gap = 1 - bound / goal.of(value)
+    gap = gap if gap > 2 * _WORTH else 0.0
     second = _runner_up(problem, search, runs, hosts) if runner_up and search is not None else None
     names = model.work.blocks
     return FoundPlacement(

@@ -33,6 +33,8 @@ from edgebll_firmware_host.policy.workload import Workload
 _SPREAD = 0.02
 _GIGA = 1e9
 _FLOAT32 = "float32"
+#: Of a board's memory; the rest is the system's.
+_FOR_BLOCKS = 0.75
 
 
 def make_cost_model(
@@ -77,23 +79,23 @@ def make_cost_model(
 
 @dataclass(frozen=True)
 class _Source:
-    """Times of the blocks' steps on a board and where they are from; or how fast it is beside others, where there are none."""
+    """Times of the blocks' steps on a board and where they are from; and GFLOP/s by its profile, to compare it with others."""
 
     basis: str
     steps: tuple[StepTime, ...] | None = None
-    relative: float = 1.0
+    gflops: float = 0.0
 
     @classmethod
     def of(cls, work: Workload, board: BoardEntry, calibration: Calibration | None) -> _Source:
+        gflops, bytes_per_s = _profile_rate(board) if board.profile else (0.0, 0.0)
         if calibration is not None:
             timed = _timed_there(work, board, calibration)
             if timed is not None:
-                return cls(CALIBRATED, timed)
+                return cls(CALIBRATED, timed, gflops)
             rated = _rated(work, board, calibration)
             if rated is not None:
-                return cls(RATED, rated)
+                return cls(RATED, rated, gflops)
         if board.profile:
-            gflops, bytes_per_s = _profile_rate(board)
             return cls(PROFILED, _roofline(work, gflops, bytes_per_s, 0.0), gflops)
         if work.seconds is not None:
             return cls(TIMED, tuple(StepTime(each / board.speed, _SPREAD) for each in work.seconds))
@@ -144,22 +146,20 @@ def _roofline(work: Workload, gflops: float, bytes_per_s: float, overhead_s: flo
 def _steps(
     work: Workload, boards: Sequence[BoardEntry], sources: Sequence[_Source]
 ) -> tuple[dict[str, tuple[StepTime, ...]], dict[str, str], bool]:
-    named = dict(zip((board.name for board in boards), sources, strict=True))
     known = [source.steps for source in sources if source.steps is not None]
-    speeds = {board.name: board.speed for board in boards}
+    like, from_where = tuple(StepTime(weight, _SPREAD) for weight in work.weights), list(sources)
     if known:
-        indices = range(len(work.blocks))
-        like = tuple(StepTime(statistics.median(steps[index].seconds for steps in known), _SPREAD) for index in indices)
-        steps = {name: source.steps or _faster(like, speeds[name]) for name, source in named.items()}
-        return steps, {name: source.basis if source.steps else ASSUMED for name, source in named.items()}, True
-    profiled = [source.relative for source in sources if source.basis == PROFILED]
-    usual = statistics.median(profiled) if profiled else 1.0
-    weights = tuple(StepTime(weight, _SPREAD) for weight in work.weights)
-    steps = {
-        name: _faster(weights, source.relative / usual if source.basis == PROFILED else speeds[name])
-        for name, source in named.items()
-    }
-    return steps, {name: source.basis for name, source in named.items()}, False
+        medians = (statistics.median(steps[index].seconds for steps in known) for index in range(len(work.blocks)))
+        like, from_where = tuple(StepTime(each, _SPREAD) for each in medians), [one for one in sources if one.steps]
+    profiled = [source.gflops for source in from_where if source.gflops]
+    usual = statistics.median(profiled) if profiled else 0.0
+    steps, basis = {}, {}
+    for board, source in zip(boards, sources, strict=True):
+        by_profile = source.gflops if usual else 0.0
+        times = by_profile / usual if by_profile else board.speed
+        steps[board.name] = source.steps or _faster(like, times)
+        basis[board.name] = source.basis if source.steps or by_profile or not known else ASSUMED
+    return steps, basis, bool(known)
 
 
 def _faster(steps: tuple[StepTime, ...], times: float) -> tuple[StepTime, ...]:
@@ -190,7 +190,7 @@ def _boards_measured(calibration: Calibration | None) -> Mapping[str, BoardMeasu
 def _memory(board: BoardEntry) -> int:
     if board.memory_mib is not None:
         return board.memory_mib << 20
-    return int(speeds_of(board.profile).memory_mib * (1 << 20)) if board.profile else 0
+    return int(_FOR_BLOCKS * speeds_of(board.profile).memory_mib * (1 << 20)) if board.profile else 0
 
 
 def _power(board: BoardEntry, measured: BoardMeasured | None) -> BoardPower | None:

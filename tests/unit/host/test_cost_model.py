@@ -97,7 +97,7 @@ def test_profiles_are_rooflines() -> None:
     assert model.basis == {"a": "profile", "b": "profile", "c": "assumed"}
     assert (model.power["a"].idle_w, model.power["a"].dynamic_w, model.power["a"].measured) == (4, 11, False)
     assert "c" not in model.power
-    assert model.memory_bytes == {"a": 8 << 30, "b": 8 << 30}
+    assert model.memory_bytes == {"a": 6 << 30, "b": 6 << 30}
 
 
 def test_without_arithmetic_profiles_are_ratios() -> None:

@@ -27,6 +27,14 @@ def test_the_tables_are_written_from_the_stored_results() -> None:
     assert replaced(page, tables(STORED_RESULTS)) == page, "run `python -m support.feedback_page` in tests/"
 
 
+def test_differences_in_the_text_are_those_of_the_tables() -> None:
+    part = tables(STORED_RESULTS)
+    text = PAGE.read_text("utf-8").replace(part, "")
+    told = re.findall(r"[+-]\d+\.\d\d", text)
+    assert told
+    assert [figure for figure in told if figure not in part] == []
+
+
 def test_the_stored_results_are_of_the_recipe() -> None:
     """Rules, numbers of blocks and seeds are those that the command runs today, each rule with a seed at least."""
     cells = cells_of(read_recipe(TABLE), "small")

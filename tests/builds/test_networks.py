@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import exported, tensorrt_builds
+from support.rules import VARIANTS
 from support.tensorrt_builds import build
 
 from edgebll.kernel.bundle import INT8_GRAPH, open_bundle
@@ -35,6 +36,8 @@ CASES = [
     pytest.param(("resnet18", "bll", "tensorrt-10", "mixed"), marks=pytest.mark.wide),
     ("byte-transformer", "bll", "tensorrt-8.5", "float32"),
     pytest.param(("spiking-mlp", "bll", "tensorrt-8.5", "float32"), marks=pytest.mark.slow),
+    pytest.param(("spiking-mlp", "eprop, in chunks", "tensorrt-8.5", "float32"), marks=pytest.mark.slow),
+    pytest.param(("spiking-conv", "decolle, in chunks", "tensorrt-10", "float32"), marks=pytest.mark.slow),
     pytest.param(("spiking-conv", "greedy", "tensorrt-10", "mixed"), marks=pytest.mark.slow),
 ]
 #: Networks of another kind of samples: shape, classes and options.
@@ -46,12 +49,13 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 def _export(case: tuple[str, str, str, str], path: Path) -> None:
-    network, rule, target, precision = case
+    network, variant, target, precision = case
+    rule, told = VARIANTS[variant]
     kind = OTHERS.get(network, {"input_shape": (1, 28, 28), "num_classes": 10})
     made = make_network(network, num_blocks=4, seed=0, **kind)
     export_bundle(
         made,
-        rule=make_rule(rule),
+        rule=make_rule(rule, **told),
         optimizer=SGD(),
         batch_size=SMALL_BATCH if network == "resnet18" else BATCH,
         path=path,

@@ -19,6 +19,7 @@ from edgebll.kernel.errors import BoardError, BundleError, ConfigError
 from edgebll.kernel.execution.block_runtime import BlockRuntime, Tensor, Trained
 from edgebll.kernel.spec.manifest import NEXT, BlockSpec, TensorSpec
 from edgebll.kernel.spec.side_inputs import side_inputs
+from edgebll.kernel.spec.time_chunks import step_input, step_output
 from edgebll.kernel.state.block_state import Array, State
 from edgebll_devices.runtimes.tensorrt.buffers import DeviceTensors, MirroredTensors
 from edgebll_devices.runtimes.tensorrt.cuda import Cuda
@@ -52,11 +53,10 @@ class TensorRTBlock(BlockRuntime):
 
     def __init__(self, spec: BlockSpec, state: State, engines: Mapping[str, CompiledGraph], cuda: Cuda) -> None:
         self.spec = spec
-        if spec.chunks > 1:
-            raise BundleError(
-                f"{spec.name} takes samples in {spec.chunks} chunks of time, but TensorRT's blocks take them whole; export it "
-                "with the rule's chunk 0, or use the runtime onnxruntime"
-            )
+        # What a step takes and gives in chunks of time has another shape than in the forward pass, and so a place of its own.
+        pairs = ((step_input(spec), spec.input), (step_output(spec), spec.output))
+        self._of_step = {whole.name: f"{whole.name} of a step" for part, whole in pairs if part != whole}
+        self._x, self._a = (self._of_step.get(name, name) for name in ("x", "a"))
         self._cuda, self._engines = cuda, dict(engines)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(cuda.close)
@@ -66,11 +66,12 @@ class TensorRTBlock(BlockRuntime):
             read = tuple(tensor.name for tensor in side_inputs(spec))
             others = (tensor.name for tensor in spec.received if tensor.name not in read)
             self._forward_in = ("x", *read)
-            self._step_in = (*self._forward_in, *labels, *spec.scalars, *others)
-            self._step_out = ("a", *metrics, *(tensor.name for tensor in spec.sent))
+            self._step_in = (self._x, *read, *labels, *spec.scalars, *others)
+            self._step_out = (self._a, *metrics, *(tensor.name for tensor in spec.sent))
             # In this order what a graph takes, or gives, lies in one piece.
-            self._in = MirroredTensors(cuda, (stored[name] for name in self._step_in))
-            self._out = MirroredTensors(cuda, (stored[name] for name in (*self._step_out, "beta") if name in stored))
+            self._in = MirroredTensors(cuda, (stored[name] for name in dict.fromkeys((*self._forward_in, *self._step_in))))
+            given = dict.fromkeys((*self._step_out, "a", "beta"))
+            self._out = MirroredTensors(cuda, (stored[name] for name in given if name in stored))
             first, second = (DeviceTensors(cuda, (stored[t.name] for t in spec.state)) for _ in range(2))
             self._now, self._then = self._side(first, second, "even"), self._side(second, first, "odd")
             self.load_state(state)
@@ -86,7 +87,8 @@ class TensorRTBlock(BlockRuntime):
             inputs, outputs = _widened(expected.inputs, engine.inputs), _widened(expected.outputs, engine.outputs)
             check_signature(where, expected, Signature(inputs, outputs))
             for tensor in (*engine.inputs, *engine.outputs):
-                plain = replace(tensor, name=updated.get(tensor.name, tensor.name))
+                kept = self._of_step.get(tensor.name, tensor.name) if graph == "step" else tensor.name
+                plain = replace(tensor, name=updated.get(tensor.name, kept))
                 if found.setdefault(plain.name, plain) != plain:
                     raise BundleError(
                         f"{where}: {tensor.name!r} is {tensor.dtype} here and another type elsewhere; export again"
@@ -108,6 +110,8 @@ class TensorRTBlock(BlockRuntime):
         self, graph: str, addresses: Mapping[str, int], inputs: tuple[str, ...], outputs: tuple[str, ...], parity: str
     ) -> Replay:
         stream = self._cuda.stream
+        if graph == "step":
+            addresses = {**addresses, **{name: addresses[own] for name, own in self._of_step.items()}}
         execution = self._engines[graph].bind(addresses, self._scratch.address, stream.handle)
 
         def enqueue() -> None:
@@ -124,20 +128,20 @@ class TensorRTBlock(BlockRuntime):
         self, x: Tensor, y: Tensor, scalars: Mapping[str, float], received: Mapping[str, Tensor] | None = None
     ) -> Trained:
         """See BlockRuntime."""
-        self._check("x", x, self.spec.input)
+        self._check("x", x, step_input(self.spec))
         self._check("y", y, self.spec.labels)
         for name in self.spec.scalars:
             self._in.host[name][...] = self._scalar(name, scalars)
         for name, value in self._received(received).items():
             self._in.host[name][...] = value
-        self._in.host["x"][...] = x
+        self._in.host[self._x][...] = x
         if self.spec.takes_labels:
             self._in.host["y"][...] = y
         self._run(self._now.step, "a training step")
         self._now, self._then = self._then, self._now
         sent = {tensor.name: self._result(tensor.name, tensor.dtype) for tensor in self.spec.sent}
         numbers = self._out.host["metrics"].tolist() if self.spec.metrics else ()
-        return self._result("a"), dict(zip(self.spec.metrics, numbers, strict=True)), sent
+        return self._result(self._a), dict(zip(self.spec.metrics, numbers, strict=True)), sent
 
     def resident_step(self) -> tuple[Callable[[], None], Callable[[], None]]:
         """Training steps without the host, for measuring the GPU alone.

@@ -98,6 +98,14 @@ def test_timeline_of_any_size(tmp_path: Path, boards: int, batches: int) -> None
     assert draw_timeline(tmp_path).stat().st_size > 1000
 
 
+def test_timeline_of_very_many_boards_shows_some_from_the_first_to_the_last(tmp_path: Path) -> None:
+    heights = []
+    for boards in (40, 300):
+        write_trace(tmp_path, pipeline_events(boards, 3))
+        heights.append(matplotlib.image.imread(draw_timeline(tmp_path)).shape[0])
+    assert heights[0] == heights[1]
+
+
 def test_timeline_of_a_run_that_recovered(tmp_path: Path) -> None:
     """Its tokens are numbered from 0 again, evaluations included: a step may have an earlier number than one long before."""
     before = (0, (*range(11), *range(35, 38)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ from support.pipelines import invoke, write_cluster
 from edgebll.kernel.bundle import open_bundle
 from edgebll.kernel.execution.step_timing import step_seconds
 from edgebll.kernel.state.block_state import state_sha256
+from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.calibration import CALIBRATION, Calibration, load_calibration
+from edgebll_firmware_host.policy.cost_model import RATED
+from edgebll_firmware_host.policy.step_costs import make_cost_model
+from edgebll_firmware_host.policy.workload import Workload
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +49,20 @@ def test_every_block_is_timed_on_every_board(measured: Calibration, dense_bundle
         assert one.seconds > 0.2 * here[int(one.block[-1])], "a step takes no less there than in this process"
         assert one.spread >= 0
     assert [one.name for one in measured.board] == ["left", "right"]
+
+
+def test_other_bundles_are_predicted_by_rates(measured: Calibration, dense_bundle: Path) -> None:
+    opened = open_bundle(dense_bundle)
+    work = Workload.of(opened, 8)
+    assert work.flops is not None
+    assert [one.board for one in measured.rate] == ["left", "right"]
+    other = replace(work, digest="of another bundle")
+    entries = [BoardEntry(name, f"tcp://127.0.0.1:{7101 + index}") for index, name in enumerate(("left", "right"))]
+    costs = make_cost_model(other, entries, calibration=measured)
+    for name in ("left", "right"):
+        there = sum(one.seconds for one in measured.step if one.board == name)
+        assert costs.basis[name] == RATED
+        assert 0.3 * there < sum(step.seconds for step in costs.steps[name]) < 3 * there
 
 
 def test_every_link_is_timed_one_way(measured: Calibration) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from edgebll.kernel.bundle.files import check_file, check_names, inside, read_file
 from edgebll.kernel.bundle.graph_check import check_graph
-from edgebll.kernel.bundle.peak_memory import peak_bytes
+from edgebll.kernel.bundle.graph_costs import FLOPS, PEAK_BYTES, noted_cost
 from edgebll.kernel.bundle.writer import MANIFEST, bundle_writer
 from edgebll.kernel.errors import BundleError
 from edgebll.kernel.spec.file_entry import MAX_FILE_BYTES, FileEntry
@@ -105,7 +105,11 @@ class Bundle:
 
     def peak_bytes(self, block: str, name: str) -> int | None:
         """Bytes of all results that are alive at once while a graph is computed; None in a bundle of an earlier release."""
-        return peak_bytes(self._content(f"{block}/{name}.onnx", MAX_GRAPH_BYTES))
+        return noted_cost(self._content(f"{block}/{name}.onnx", MAX_GRAPH_BYTES), PEAK_BYTES)
+
+    def flops(self, block: str, name: str) -> int | None:
+        """Operations on numbers that a graph takes; None in a bundle of an earlier release."""
+        return noted_cost(self._content(f"{block}/{name}.onnx", MAX_GRAPH_BYTES), FLOPS)
 
     def state(self, block: str) -> dict[str, Array]:
         """A block's starting state, checked against its specs."""

@@ -40,7 +40,7 @@ from edgebll_export.bundles.microcontroller_fit import fitted
 from edgebll_export.bundles.one_at_a_time import one_at_a_time
 from edgebll_export.bundles.own_module_step import OwnModuleStep
 from edgebll_export.bundles.repeat_check import check_all_repeatable
-from edgebll_export.graph.peak_memory import note_peak
+from edgebll_export.graph.graph_costs import note_costs
 from edgebll_export.targets import ONNX, Target
 from edgebll_export.targets.microcontroller import MICROCONTROLLER
 
@@ -149,7 +149,7 @@ def _write_block(folder: Path, block: BlockModels, state: Mapping[str, Tensor], 
     with storage_errors(folder):
         folder.mkdir()
         for name, model in block.models.items():
-            note_peak(model)
+            note_costs(model)
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
     save_tensors(folder / "state.safetensors", {name: value.numpy() for name, value in state.items()})
     save_tensors(folder / "golden.safetensors", golden)

@@ -11,7 +11,11 @@ from edgebll.kernel.version import __version__
 from edgebll_firmware_host.calibration.link_timing import time_links
 from edgebll_firmware_host.calibration.step_timing import TIMED, BoardTimes, time_steps
 from edgebll_firmware_host.inventory import BoardEntry, Cluster
-from edgebll_firmware_host.policy.calibration import BoardMeasured, Calibration, StepMeasured
+from edgebll_firmware_host.policy.calibration import BoardMeasured, Calibration, RateMeasured, StepMeasured
+from edgebll_firmware_host.policy.workload import Workload
+
+#: Precision of the training steps that are timed.
+FLOAT32 = "float32"
 
 
 def calibrate(
@@ -38,12 +42,13 @@ def calibrate(
     Raises:
         LinkError: a board does not answer, works for another host, or does not reach another one. BoardError: it failed.
     """
-    boards, steps = [], []
+    boards, steps, rates, work = [], [], [], Workload.of(bundle, cluster.host.window)
     for entry in cluster.boards:
         tell(f"timing {len(bundle.manifest.blocks)} blocks on board {entry.name}")
         times = time_steps(bundle, entry, cluster.keys, cluster.host.deadline_s, timed=timed)
         boards.append(BoardMeasured(entry.name, power_mode=entry.power_mode, message_s=times.overhead_s))
         steps += _steps(entry, bundle, times)
+        rates += _rates(entry, work, times)
     if links:
         tell(f"timing {len(cluster.boards) ** 2} links")
     return Calibration(
@@ -51,6 +56,7 @@ def calibrate(
         conditions,
         __version__,
         tuple(boards),
+        tuple(rates),
         step=tuple(steps),
         link=tuple(time_links(cluster)) if links else (),
     )
@@ -61,6 +67,16 @@ def _steps(entry: BoardEntry, bundle: Bundle, times: BoardTimes) -> list[StepMea
     return [
         StepMeasured(entry.name, bundle.manifest_sha256, each.block, *how, each.median_s, each.spread) for each in times.blocks
     ]
+
+
+def _rates(entry: BoardEntry, work: Workload, times: BoardTimes) -> list[RateMeasured]:
+    """What all blocks together reached in arithmetic, and the one that moved most bytes a second; nothing of older bundles."""
+    if work.flops is None:
+        return []
+    seconds = [each.median_s for each in times.blocks]
+    moved = max(size / each for size, each in zip(work.touched_bytes, seconds, strict=True))
+    reached = sum(work.flops) / sum(seconds)
+    return [RateMeasured(entry.name, entry.runtime, FLOAT32, entry.threads, reached / 1e9, moved / 1e9)]
 
 
 def merged(old: Calibration | None, new: Calibration) -> Calibration:
@@ -74,11 +90,12 @@ def merged(old: Calibration | None, new: Calibration) -> Calibration:
         return new
     again = {one.name for one in new.board}
     steps = {(one.board, one.bundle, one.block, one.runtime, one.threads) for one in new.step}
+    rates = {(one.board, one.runtime, one.precision, one.threads) for one in new.rate}
     links = {(one.sender, one.receiver) for one in new.link}
     return replace(
         new,
         board=(*(one for one in old.board if one.name not in again), *new.board),
-        rate=old.rate,
+        rate=(*(one for one in old.rate if (one.board, one.runtime, one.precision, one.threads) not in rates), *new.rate),
         step=(
             *(one for one in old.step if (one.board, one.bundle, one.block, one.runtime, one.threads) not in steps),
             *new.step,

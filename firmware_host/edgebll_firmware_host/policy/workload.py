@@ -69,6 +69,7 @@ class Workload:
             sides=_sides(manifest),
             window=window,
             touched_bytes=touched,
+            flops=_flops(bundle),
             seconds=tuple(seconds) if seconds is not None else None,
             digest=bundle.manifest_sha256,
         )
@@ -82,6 +83,11 @@ def step_bytes(block: BlockSpec) -> int:
     """Bytes of a block's input, output and state, and of what it receives and sends besides."""
     beside = sum(tensor.size_bytes for tensor in (*block.received, *block.sent))
     return block.input.size_bytes + block.output.size_bytes + block.state_bytes + beside
+
+
+def _flops(bundle: Bundle) -> tuple[float, ...] | None:
+    found = [bundle.flops(block.name, "step") for block in bundle.manifest.blocks]
+    return tuple(float(each) for each in found if each is not None) if None not in found else None
 
 
 def _sides(manifest: Manifest) -> tuple[SideStream, ...]:

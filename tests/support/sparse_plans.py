@@ -48,3 +48,27 @@ def instructions(plan: GraphPlan, inputs: int, rate: float, flags: tuple[str, ..
     values = np.frombuffer(state, np.float32)
     values[:inputs] = np.random.default_rng(1).permutation(inputs) < rate * inputs
     return run_emulated(M4F, encode(plan), bytes(state), bytes(plan.arena_bytes), flags=flags)["instructions"]
+
+
+def weight_update(rows: int, inputs: int, terms: int, program: tuple[Instruction, ...]) -> GraphPlan:
+    """The update of a dense layer's weights: inputs (terms, inputs), gradients (terms, rows), weights, moments, in the state.
+
+    Args:
+        rows: of the weights.
+        inputs: numbers of a row.
+        terms: of a sum: samples times time steps.
+        program: with the weights in slot 8, the moments in slot 9, and in 10 to 12 learning rate, decay and momentum.
+    """
+    gradients, weights = terms * inputs, terms * (inputs + rows)
+    a = Operand(Region.STATE, gradients, (1, 0, rows))
+    b = Operand(Region.STATE, 0, (0, 1, inputs))
+    kept = tuple(Operand(Region.STATE, weights + number * rows * inputs, (inputs, 1)) for number in range(2))
+    scales = tuple(Operand(Region.CONSTANTS, number, (0, 0)) for number in range(3))
+    kernel = GemmKernel((rows, inputs), terms, a, b, (*kept, *scales), program)
+    state = 4 * (weights + 2 * rows * inputs)
+    return GraphPlan(StepGraph.STEP, state, 4, (), np.array([0.05, 5e-4, 0.9], "<f4").tobytes(), (kernel,))
+
+
+#: By gradient descent alone, and with weight decay and momentum.
+DESCENT = (Instruction(Code.MULSUB, 8, 10, 0, 8),)
+MOMENTUM = (Instruction(Code.MULADD, 0, 11, 8, 0), Instruction(Code.MULADD, 9, 12, 9, 0), Instruction(Code.MULSUB, 8, 10, 9, 8))

@@ -54,6 +54,7 @@ void edgebll_lines(struct edgebll_work *work, struct edgebll_products *products,
     products->size = size_of_factor(kernel, lanes);
     products->shared_size = size_of_factor(kernel, shared);
     one_pass = update && products->terms == 1 && products->across == 1 && !edgebll_has_integers(products);
+    if (update && !one_pass && edgebll_sparse_update(work, products, shared, update)) return;
     do {
         products->shared = work->row[shared];
         products->lanes = work->row[lanes];

@@ -22,6 +22,13 @@ void edgebll_sparse_sums(const struct edgebll_products *products, float *to, int
 #define edgebll_sparse_sums edgebll_sums
 #endif
 
+#if defined(EDGEBLL_SPARSE) && !defined(EDGEBLL_SMALL)
+/* The updates of a kernel that was started, if all its rows have the same lanes, skipping what is zero in them; else 0, and nothing was done. */
+int edgebll_sparse_update(struct edgebll_work *work, struct edgebll_products *products, int shared, const struct edgebll_update *update);
+#else
+#define edgebll_sparse_update(work, products, shared, update) 0
+#endif
+
 #ifndef EDGEBLL_SMALL
 
 /* Whether there are vector instructions for floats that the fast profile uses. */

@@ -11,6 +11,7 @@ from support import exported
 from support.fake_cudart import FakeCudart, build_fake_cudart
 from support.firmware_processes import FirmwareProcess
 from support.host_engine import load_on_host
+from support.shared_bundles import shared_bundle
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
@@ -100,13 +101,12 @@ def _on_the_processor(
 class BundleShelf:
     """Bundles by name and target, each made once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._made: dict[tuple[str, str], Bundle] = {}
 
     def get(self, name: str, target: str) -> Bundle:
         if (name, target) not in self._made:
-            self._made[name, target] = _BUNDLES[name](self._folder / f"{name}-{target}", target)
+            self._made[name, target] = shared_bundle(f"{name}-{target}", lambda path: _BUNDLES[name](path, target))
         return self._made[name, target]
 
 
@@ -126,9 +126,9 @@ class Bundles:
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> BundleShelf:
+def shelf() -> BundleShelf:
     """All bundles."""
-    return BundleShelf(tmp_path_factory.mktemp("bundles"))
+    return BundleShelf()
 
 
 @pytest.fixture

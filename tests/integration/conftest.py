@@ -1,5 +1,6 @@
 """What tests of boards share: bundles, the bits of a run to which nothing happened, a fake runtime."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from support.agent_inside import running
 from support.board_runs import run_alone
 from support.fake_runtime import FakeLoader
+from support.shared_bundles import shared_bundle
 from support.tiny_bundle import SIDES, make_tiny_bundle
 
 from edgebll.kernel.bundle import Bundle
@@ -21,9 +23,13 @@ from edgebll_export import export_bundle
 def dense_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dense blocks for digits."""
     path = tmp_path_factory.mktemp("bundles") / "mlp"
+    shutil.copytree(shared_bundle("dense", _export_dense).path, path)
+    return path
+
+
+def _export_dense(path: Path) -> None:
     network = make_network("mlp", num_blocks=2, num_classes=10, input_shape=(1, 8, 8), seed=0)
     export_bundle(network, rule=Greedy(), optimizer=SGD(), batch_size=16, path=path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 
-from edgebll.kernel.bundle import Bundle, open_bundle
+from edgebll.kernel.bundle import Bundle
 from edgebll.kernel.execution.block_runtime import BlockRuntime
 from edgebll.kernel.spec.manifest import BlockSpec
 from edgebll.kernel.spec.time_chunks import RESET, chunk_of, reset_at
@@ -18,54 +16,42 @@ from edgebll.learning import BLL, SGD, make_rule
 from edgebll.learning.networks import make_network
 from edgebll_export import export_bundle, make_target
 from edgebll_export.bundles.quantize import quantize_bundle
+from support.shared_bundles import shared_bundle
 from support.small_networks import small_network_of
 
 
 @cache
 def microcontroller_bundle(network: str, batch_size: int = 2, precision: str = "float32") -> Bundle:
     """A network of SMALL_NETWORKS with BLL and momentum."""
-    path = Path(mkdtemp(prefix="edgebll-mcu-")) / network
-    export_bundle(
-        small_network_of(network),
-        rule=BLL(),
-        optimizer=SGD(momentum=0.9, weight_decay=1e-4),
-        batch_size=batch_size,
-        path=path,
-        target=make_target("microcontroller"),
-        precision=precision,
+    optimizer = SGD(momentum=0.9, weight_decay=1e-4)
+    how: dict[str, Any] = {"rule": BLL(), "optimizer": optimizer, "batch_size": batch_size, "precision": precision}
+    target = make_target("microcontroller")
+    return shared_bundle(
+        f"mcu-{network}-{batch_size}-{precision}",
+        lambda path: export_bundle(small_network_of(network), path=path, target=target, **how),
     )
-    return open_bundle(path)
 
 
 @cache
 def short_bundle(network: str, state_bits: int, batch_size: int = 1) -> Bundle:
     """A network of SMALL_NETWORKS with BLL and momentum, whose state is rounded to so many bits."""
-    path = Path(mkdtemp(prefix="edgebll-mcu-")) / f"{network}{state_bits}"
-    export_bundle(
-        small_network_of(network),
-        rule=BLL(),
-        optimizer=SGD(momentum=0.9, nesterov=False, weight_decay=1e-4, state_bits=state_bits),
-        batch_size=batch_size,
-        path=path,
-        target=make_target("microcontroller"),
+    optimizer = SGD(momentum=0.9, nesterov=False, weight_decay=1e-4, state_bits=state_bits)
+    how: dict[str, Any] = {"rule": BLL(), "optimizer": optimizer, "batch_size": batch_size}
+    target = make_target("microcontroller")
+    return shared_bundle(
+        f"mcu-{network}-{batch_size}-bits{state_bits}",
+        lambda path: export_bundle(small_network_of(network), path=path, target=target, **how),
     )
-    return open_bundle(path)
 
 
 @cache
 def chunked_bundle(rule: str) -> Bundle:
     """Two spiking blocks that learn online, in two chunks of two time steps a sample; of eprop they are recurrent."""
-    path = Path(mkdtemp(prefix="edgebll-mcu-")) / rule
     options = {"width": 8, "depth": 2, **({"recurrent": True} if rule == "eprop" else {})}
-    export_bundle(
-        make_network("spiking-mlp", num_blocks=2, num_classes=3, input_shape=(4, 6), seed=0, options=options),
-        rule=make_rule(rule, chunk=2),
-        optimizer=SGD(momentum=0.9, nesterov=False),
-        batch_size=2,
-        path=path,
-        target=make_target("microcontroller"),
-    )
-    return open_bundle(path)
+    network = make_network("spiking-mlp", num_blocks=2, num_classes=3, input_shape=(4, 6), seed=0, options=options)
+    optimizer, target = SGD(momentum=0.9, nesterov=False), make_target("microcontroller")
+    how: dict[str, Any] = {"rule": make_rule(rule, chunk=2), "optimizer": optimizer, "batch_size": 2, "target": target}
+    return shared_bundle(f"mcu-chunks-{rule}", lambda path: export_bundle(network, path=path, **how))
 
 
 @cache
@@ -73,9 +59,11 @@ def int8_bundle(network: str, batch_size: int = 2) -> Bundle:
     """The same, quantised on random samples."""
     plain, chance = microcontroller_bundle(network, batch_size), np.random.default_rng(0)
     shape = (8 * batch_size, *plain.manifest.blocks[0].input.shape[1:])
-    out = plain.path.with_name(f"{network}-int8")
-    quantize_bundle(plain.path, out, chance.standard_normal(shape).astype(np.float32), network=small_network_of(network))
-    return open_bundle(out)
+    samples = chance.standard_normal(shape).astype(np.float32)
+    return shared_bundle(
+        f"mcu-{network}-{batch_size}-quantised",
+        lambda path: quantize_bundle(plain.path, path, samples, network=small_network_of(network)),
+    )
 
 
 def batches(spec: BlockSpec, steps: int, seed: int = 0) -> Iterator[tuple[Any, Any]]:

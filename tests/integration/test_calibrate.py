@@ -49,6 +49,7 @@ def test_every_block_is_timed_on_every_board(measured: Calibration, dense_bundle
         assert one.seconds > 0.2 * here[int(one.block[-1])], "a step takes no less there than in this process"
         assert one.spread >= 0
     assert [one.name for one in measured.board] == ["left", "right"]
+    assert all(0 < one.message_s < 0.02 for one in measured.board), "without what a slow host costs"
 
 
 def test_other_bundles_are_predicted_by_rates(measured: Calibration, dense_bundle: Path) -> None:

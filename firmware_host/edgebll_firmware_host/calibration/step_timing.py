@@ -63,7 +63,7 @@ class BoardTimes:
 
     Attributes:
         blocks: times of each block, in stream order.
-        overhead_s: from one training step to the next, beyond what its blocks computed: taking the message, and telling of it.
+        overhead_s: from the end of one training step to the start of the next: taking the message, and telling of it.
     """
 
     blocks: tuple[BlockTimes, ...]
@@ -96,7 +96,8 @@ def time_steps(bundle: Bundle, board: BoardEntry, keys: KeyPair | None, deadline
 
 def _stream(fleet: Fleet, sender: Sender, token: Token, blocks: Sequence[str], steps: int) -> BoardTimes:
     """Feed so many steps and listen until the last block has reported the last of them."""
-    times, ends = {name: BlockTimes(name) for name in blocks}, []
+    times = {name: BlockTimes(name) for name in blocks}
+    starts, ends = [], []  # of steps, in order
     fed = done = 0
     moved_s, wait_s = awake_s(), 0.0
     while done < steps:
@@ -107,17 +108,19 @@ def _stream(fleet: Fleet, sender: Sender, token: Token, blocks: Sequence[str], s
             if not isinstance(message, Report):
                 continue
             moved_s = awake_s()
+            if message.block == blocks[0]:
+                starts.append(message.start_ns)
             if message.block == blocks[-1]:
                 done += 1
-                ends.append(message.end_ns / 1e9)
+                ends.append(message.end_ns)
             if message.step >= WARM_UP:
                 times[message.block].seconds.append((message.end_ns - message.start_ns) / 1e9)
         if awake_s() - moved_s > _LONGEST_S:
             raise LinkTimeout(f"the board answers, but took no step for {_LONGEST_S:.0f} s; look at its log")
         wait_s = fleet.watch()
-    computed_s = sum(each.median_s for each in times.values())
-    period_s = float(np.median(np.diff(ends[WARM_UP:])))
-    return BoardTimes(tuple(times.values()), max(0.0, period_s - computed_s))
+    # Where the host was slow to feed, the board waited as well: what is in nearly every gap is the board's own.
+    gaps = np.subtract(starts[WARM_UP + 1 :], ends[WARM_UP:-1]) / 1e9
+    return BoardTimes(tuple(times.values()), max(0.0, float(np.quantile(gaps, 0.25))))
 
 
 def _numbered(token: Token, step: int) -> Token:

@@ -77,10 +77,10 @@ def test_boards_take_samples_as_they_come(bundle: Path, tmp_path: Path) -> None:
 
     def told(event: Any) -> None:
         if event.kind == "step" and event.step == 5:
-            threading.Timer(1.5, gate.set).start()
+            threading.Timer(2.5, gate.set).start()
 
     data = source(tmp_path / "record", gate=gate, closed_at=52)
-    live = edgebll.simulate(bundle, tmp_path / "live", data=data, boards=2, deadline=1.0, patience=0, progress=told)
+    live = edgebll.simulate(bundle, tmp_path / "live", data=data, boards=2, deadline=2.0, patience=0, progress=told)
     alone = edgebll.simulate(bundle, tmp_path / "alone", data=tmp_path / "record", boards=0)
     assert live.state_sha256 == alone.state_sha256
     assert live.loss == alone.loss

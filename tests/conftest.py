@@ -18,9 +18,9 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before anything imports numpy or torch
 
 # Where bundles lie that several workers need, see support/shared_bundles.py; the process that starts the workers makes it.
-if "EDGEBLL_TESTS_SHELF" not in os.environ:
-    os.environ["EDGEBLL_TESTS_SHELF"] = tempfile.mkdtemp(prefix="edgebll-shelf-")
-    atexit.register(shutil.rmtree, os.environ["EDGEBLL_TESTS_SHELF"], ignore_errors=True)
+if "TESTS_SHELF" not in os.environ:
+    os.environ["TESTS_SHELF"] = tempfile.mkdtemp(prefix="edgebll-shelf-")
+    atexit.register(shutil.rmtree, os.environ["TESTS_SHELF"], ignore_errors=True)
 
 # A shell starts what runs in the background deaf to Ctrl-C, and so are the processes that tests start and interrupt then.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

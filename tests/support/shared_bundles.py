@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from edgebll.kernel.bundle import Bundle, open_bundle
 
 #: The environment variable that names the folder they lie in, which tests/conftest.py makes for all workers, and removes.
-SHELF = "EDGEBLL_TESTS_SHELF"
+SHELF = "TESTS_SHELF"
 
 
 def shared_bundle(name: str, make: Callable[[Path], object]) -> Bundle:

@@ -39,11 +39,13 @@ static int answer(int error)
 
 static void train(void *y, int in_chunks)
 {
-    void *x = memory(block.train_x_bytes);
+    /* A block that only predicts has no step, and refuses what is given all the same. */
+    uint32_t bytes = block.train_x_bytes ? block.train_x_bytes : block.x_bytes;
+    void *x = memory(bytes);
     int32_t begins = 1;
     float lr;
     int error;
-    take(x, block.train_x_bytes);
+    take(x, bytes);
     take(y, block.y_bytes);
     take(&lr, 4);
     if (in_chunks) take(&begins, 4);

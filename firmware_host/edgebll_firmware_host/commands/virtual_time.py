@@ -45,7 +45,7 @@ RepairOption = Annotated[str | None, _option("How long until such a board is bac
 SeedsOption = Annotated[int | None, _option("Run with so many seeds, and tell how the figures differ.")]
 
 #: Options of `simulate` that are of runs in virtual time alone, and how `VirtualSpec` calls them.
-_OF_VIRTUAL = (
+OF_VIRTUAL = (
     "cluster",
     "board_profile",
     "power_mode",
@@ -83,7 +83,7 @@ def take_virtual_options(context: typer.Context) -> bool:
     """
     virtual = context.params.pop("virtual")
     given = [name for name in context.params if _given(context, name)]
-    wrong = [name for name in given if name in (_WITHOUT_MEANING if virtual else (*_OF_VIRTUAL, "seeds"))]
+    wrong = [name for name in given if name in (_WITHOUT_MEANING if virtual else (*OF_VIRTUAL, "seeds"))]
     if wrong:
         option = f"--{wrong[0].replace('_', '-')}"
         advice = (
@@ -91,7 +91,7 @@ def take_virtual_options(context: typer.Context) -> bool:
         )
         raise ConfigError(f"{option} {advice}")
     if not virtual:
-        for name in (*_OF_VIRTUAL, "seeds"):
+        for name in (*OF_VIRTUAL, "seeds"):
             context.params.pop(name)
     return bool(virtual)
 
@@ -113,7 +113,7 @@ def execute_virtually(context: typer.Context) -> None:
     options = dict(context.params)
     if options["bundle"] is None:
         raise ConfigError(f"give the bundle to predict; see `{context.command_path} --help`")
-    given = {name: options[name] for name in _OF_VIRTUAL if options[name] is not None}
+    given = {name: options[name] for name in OF_VIRTUAL if options[name] is not None}
     listed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     if "cluster" in listed:
         listed["cluster"] = str(listed["cluster"])

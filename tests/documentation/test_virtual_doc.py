@@ -26,7 +26,7 @@ def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert all("estimated: " in text for text in told)
     assert (tmp_path / "virtual" / "two" / "timeline.png").stat().st_size > 0
     assert "996 boards without blocks" in told[1]
-    assert "1 failures" in told[2]
+    assert "1 failure:" in told[2]
     assert "over seeds, seconds" in told[4]
 
 

@@ -90,7 +90,7 @@ def test_a_printed_prediction_says_that_it_is_one(dense_bundle: Path, cluster: P
     how = ["--cluster", cluster, "--steps", 200, "--fail", "b1@1s"]
     text = invoke("simulate", "--virtual", dense_bundle, *how, "--out", tmp_path / "out")
     assert "estimated: 200 steps in" in text
-    assert "1 failures:" in text
+    assert "1 failure:" in text
     refused = CliRunner().invoke(app, ["eval", str(tmp_path / "out")])
     assert refused.exit_code == 3
     one_sentence(refused.stderr)

@@ -80,7 +80,7 @@ def _rates(entry: BoardEntry, work: Workload, times: BoardTimes) -> list[RateMea
 
 
 def merged(old: Calibration | None, new: Calibration) -> Calibration:
-    """The new numbers, and those of the old that were not measured again: of other bundles, boards or links.
+    """The new numbers, and those of the old that were not measured again: of other bundles, boards or links, and watts.
 
     Args:
         old: what was measured before; None for nothing.
@@ -89,12 +89,16 @@ def merged(old: Calibration | None, new: Calibration) -> Calibration:
     if old is None:
         return new
     again = {one.name for one in new.board}
+    before = {one.name: one for one in old.board}
     steps = {(one.board, one.bundle, one.block, one.runtime, one.threads) for one in new.step}
     rates = {(one.board, one.runtime, one.precision, one.threads) for one in new.rate}
     links = {(one.sender, one.receiver) for one in new.link}
     return replace(
         new,
-        board=(*(one for one in old.board if one.name not in again), *new.board),
+        board=(
+            *(one for one in old.board if one.name not in again),
+            *(_with_the_old(one, before.get(one.name)) for one in new.board),
+        ),
         rate=(*(one for one in old.rate if (one.board, one.runtime, one.precision, one.threads) not in rates), *new.rate),
         step=(
             *(one for one in old.step if (one.board, one.bundle, one.block, one.runtime, one.threads) not in steps),
@@ -102,3 +106,10 @@ def merged(old: Calibration | None, new: Calibration) -> Calibration:
         ),
         link=(*(one for one in old.link if (one.sender, one.receiver) not in links), *new.link),
     )
+
+
+def _with_the_old(new: BoardMeasured, old: BoardMeasured | None) -> BoardMeasured:
+    """What calibrating does not measure, such as watts, stays as somebody wrote it, in the same power mode."""
+    if old is None or old.power_mode != new.power_mode:
+        return new
+    return replace(old, message_s=new.message_s)

@@ -47,7 +47,9 @@ ObjectiveOption = Annotated[str, typer.Option(help="What it is to be best in: th
 def plan(
     bundle: BundleArgument,
     cluster: Annotated[Path | None, typer.Option(help="The inventory of boards, cluster.toml.")] = None,
-    boards: Annotated[int, typer.Option(help="Number of equal boards, without --cluster.")] = 4,
+    boards: Annotated[
+        int | None, typer.Option(help="Number of equal boards, without --cluster. [default: 4]", show_default=False)
+    ] = None,
     measure: MeasureOption = False,
     what_if: WhatIfOption = None,
     power_mode: PowerModeOption = None,
@@ -68,14 +70,17 @@ def plan(
     from edgebll_firmware_host.commands.what_if import changed_boards, in_power_mode
     from edgebll_firmware_host.inventory import load_cluster
 
+    if cluster is not None and boards is not None:
+        raise ConfigError("--boards is for equal boards without an inventory; leave it or --cluster out")
     opened = open_bundle(bundle)
     inventory = load_cluster(cluster) if cluster is not None else None
-    as_they_are = inventory.boards if inventory is not None else _equal(boards)
+    as_they_are = inventory.boards if inventory is not None else _equal(4 if boards is None else boards)
     entries = changed_boards(as_they_are, what_if or [])
     entries = in_power_mode(entries, power_mode) if power_mode else entries
     seconds = measured(opened) if measure else None
     costs = _costs(opened, inventory, seconds, link, objective)
-    room = roomy(plan_room(opened, inventory), costs.model(entries))
+    there = plan_room(opened, inventory)
+    room = roomy(there, costs.model(entries))
     placed = placed_by(costs, entries, room)
     problem = room.problem(placed.blocks, entries)
     result: dict[str, Any] = {
@@ -88,8 +93,8 @@ def plan(
         result["blocks"] = block_rows(room.needs.planned())
     result |= prediction(costs, entries, room, placed)
     if entries != as_they_are:
-        before = placed_by(costs, as_they_are, room)
-        result["as_boards_are"] = prediction(costs, as_they_are, room, before)
+        before = roomy(there, costs.model(as_they_are))
+        result["as_boards_are"] = prediction(costs, as_they_are, before, placed_by(costs, as_they_are, before))
     if json:
         print_json(result)
     else:

@@ -66,6 +66,10 @@ def _figures(model: CostModel, value: PlacementValue) -> dict[str, Any]:
     return found
 
 
+#: What is told as no difference.
+_AS_GOOD = 5e-4
+
+
 def print_prediction(found: Mapping[str, Any], without: Mapping[str, Any] | None) -> None:
     """Sentences about a prediction.
 
@@ -83,7 +87,8 @@ def print_prediction(found: Mapping[str, Any], without: Mapping[str, Any] | None
     if "next_best" in found:
         other = found["next_best"]
         where = ", ".join(f"{name}: {' '.join(blocks)}" for name, blocks in other["placement"].items())
-        typer.echo(f"the next best placement is {100 * other['slower']:.1f} % slower a step ({where})")
+        slower = f"{100 * other['slower']:.1f} % slower a step"
+        typer.echo(f"the next best placement is {'as good' if other['slower'] < _AS_GOOD else slower} ({where})")
     if without is not None and "samples_per_second" in without:
         typer.echo(f"as the boards are: {_rate(without)}; {without['limited_by']} limits it")
 
@@ -98,7 +103,7 @@ def _basis(basis: Mapping[str, str]) -> str:
     """Where the numbers are from."""
     kinds = list(dict.fromkeys(basis.values()))
     if kinds == ["this machine"]:
-        return ", were every board like this machine, at its speed, and links as they are told"
+        return " (every board is taken to be like this machine, times its speed)"
     return f" (by {', '.join(kinds)})"
 
 

@@ -113,6 +113,8 @@ def execute_virtually(context: typer.Context) -> None:
     options = dict(context.params)
     if options["bundle"] is None:
         raise ConfigError(f"give the bundle to predict; see `{context.command_path} --help`")
+    if options["cluster"] is not None:
+        _check_inventory_alone(context)
     given = {name: options[name] for name in OF_VIRTUAL if options[name] is not None}
     listed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     if "cluster" in listed:
@@ -125,6 +127,13 @@ def execute_virtually(context: typer.Context) -> None:
         print_json(summary if options["out"] is None else {"path": str(options["out"]), **summary})
     else:
         _print(summary, options["out"])
+
+
+def _check_inventory_alone(context: typer.Context) -> None:
+    """Refuse options that say what an inventory says."""
+    told = [name for name in ("boards", "deadline", "patience", "threads", "runtime") if _given(context, name)]
+    if told:
+        raise ConfigError(f"--{told[0]} is for boards without an inventory; write it into the inventory, or leave it out")
 
 
 def _run_spec(options: dict[str, Any]) -> SimulateSpec:
@@ -153,7 +162,7 @@ def _print(summary: dict[str, Any], out: Path | None) -> None:
     if len(used) > _MOST_ROWS:
         typer.echo(f"and {len(used) - _MOST_ROWS} more boards with blocks")
     if idle := len(summary["boards"]) - len(used):
-        typer.echo(f"{idle} boards without blocks")
+        typer.echo(f"{idle} board{'s' if idle > 1 else ''} without blocks")
     for line in _sentences(summary):
         typer.echo(line)
     if out is not None:
@@ -167,7 +176,8 @@ def _sentences(summary: dict[str, Any]) -> list[str]:
     found = [f"estimated: {summary['steps']} steps in {summary['seconds']:.1f} s ({rate}{told})"]
     if summary["recoveries"]:
         found.append(
-            f"{summary['recoveries']} failures: {summary['seconds_recovering']:.1f} s to restore and replay, "
+            f"{summary['recoveries']} failure{'s' if summary['recoveries'] > 1 else ''}: "
+            f"{summary['seconds_recovering']:.1f} s to restore and replay, "
             f"{summary['steps_again']} steps computed again"
         )
     if summary["status"] != "complete":
@@ -175,7 +185,7 @@ def _sentences(summary: dict[str, Any]) -> list[str]:
     for name, spread in summary.get("seeds", {}).items():
         words = name.replace("_", " ")
         found.append(
-            f"over seeds, {words}: {spread['mean']:.4g} +- {spread['confidence']:.2g} (95 %), "
+            f"over seeds, {words}: {spread['mean']:.4g} +- {spread['confidence']:.3g} (95 %), "
             f"{spread['least']:.4g} to {spread['most']:.4g}"
         )
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgebll.kernel.spec.edge_check import HOST
 from edgebll_firmware_host.inventory import BoardEntry
 from edgebll_firmware_host.policy.cost_model import CostModel
 from edgebll_firmware_host.policy.memory_fit import Room
@@ -19,7 +20,8 @@ from edgebll_firmware_host.policy.placement_value import PlacementValue, placeme
 
 #: Of what a placement costs, that another one must save to be worth blocks on other boards than those they would be on.
 _WORTH = 1e-6
-#: Of more boards than these, or than there are blocks, the fastest are looked at, and so many with the most memory.
+#: Of more boards than these, or than there are blocks, the fastest are looked at, those that are also reached soonest, and so
+#: many with the most memory.
 _MANY, _LARGE = 48, 16
 
 
@@ -30,7 +32,8 @@ class FoundPlacement:
     Attributes:
         blocks: board -> its blocks in stream order.
         value: what it gives.
-        gap: how much better another one may be at most, relative to this one; 0.0 where it is the best there is.
+        gap: how much better another one may be at most, relative to this one; 0.0 where it is the best there is. Of very many
+            boards, among those that were looked at.
         runner_up: what the next best one gives; None where it was not looked for, or there is none.
         runner_up_blocks: its boards and their blocks.
     """
@@ -95,14 +98,18 @@ def best_placement(
 def _candidates(
     model: CostModel, boards: Sequence[BoardEntry], room: Room | None, usual: Mapping[str, tuple[str, ...]] | None
 ) -> Sequence[BoardEntry]:
-    """Of very many boards the fastest, those with the most memory, and those that are used anyway."""
+    """Of very many boards the fastest, without links and with, those with the most memory, and those that are used anyway."""
     most = max(_MANY, len(model.work.blocks))
     if len(boards) <= most + _LARGE:
         return boards
-    fastest = sorted(boards, key=lambda board: sum(step.seconds for step in model.steps[board.name]))[:most]
+    seconds = {board.name: sum(step.seconds for step in model.steps[board.name]) for board in boards}
+    token = max(model.work.chain_bytes)
+    reached = {name: model.carry_seconds(HOST, name, token) for name in seconds}
+    fastest = sorted(boards, key=lambda board: seconds[board.name])[:most]
+    soonest = sorted(boards, key=lambda board: max(seconds[board.name] / len(model.work.blocks), reached[board.name]))[:most]
     free = room.free if room is not None else {}
     largest = sorted(boards, key=lambda board: -free.get(board.name, 1 << 62))[:_LARGE]
-    names = {board.name for board in (*fastest, *largest)} | set(usual or ())
+    names = {board.name for board in (*fastest, *soonest, *largest)} | set(usual or ())
     return [board for board in boards if board.name in names]
 
 

@@ -88,7 +88,7 @@ class _Source:
     @classmethod
     def of(cls, work: Workload, board: BoardEntry, calibration: Calibration | None) -> _Source:
         gflops, bytes_per_s = _profile_rate(board) if board.profile else (0.0, 0.0)
-        if calibration is not None:
+        if calibration is not None and _in_the_mode_of(board, calibration):
             timed = _timed_there(work, board, calibration)
             if timed is not None:
                 return cls(CALIBRATED, timed, gflops)
@@ -100,6 +100,12 @@ class _Source:
         if work.seconds is not None:
             return cls(TIMED, tuple(StepTime(each / board.speed, _SPREAD) for each in work.seconds))
         return cls(ASSUMED)
+
+
+def _in_the_mode_of(board: BoardEntry, calibration: Calibration) -> bool:
+    """Whether a board is to be in the power mode that it was calibrated in."""
+    measured = _boards_measured(calibration).get(board.name)
+    return measured is None or measured.power_mode == board.power_mode
 
 
 def _timed_there(work: Workload, board: BoardEntry, calibration: Calibration) -> tuple[StepTime, ...] | None:
@@ -194,7 +200,8 @@ def _memory(board: BoardEntry) -> int:
 
 
 def _power(board: BoardEntry, measured: BoardMeasured | None) -> BoardPower | None:
-    if measured is not None and measured.idle_watts is not None and measured.busy_watts is not None:
+    there = measured is not None and measured.power_mode == board.power_mode
+    if there and measured is not None and measured.idle_watts is not None and measured.busy_watts is not None:
         return BoardPower(measured.idle_watts, measured.busy_watts - measured.idle_watts, measured=True)
     if not board.profile:
         return None

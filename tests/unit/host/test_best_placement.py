@@ -114,6 +114,14 @@ def test_of_a_thousand_boards_the_fastest_are_taken() -> None:
     assert sum(len(blocks) for blocks in found.blocks.values()) == 4
 
 
+def test_of_very_many_boards_those_behind_slow_links_do_not_hide_the_others() -> None:
+    seconds = [[0.9] * 4] * 70 + [[1.0] * 4] * 4
+    model, boards = chain(seconds, access={f"b{index}": LinkCost(bytes_per_s=10.0) for index in range(70)})
+    found = best_placement(model, boards)
+    assert found is not None
+    assert (found.value.period, set(found.blocks)) == (1.0, {"b70", "b71", "b72", "b73"})
+
+
 def test_energy_needs_to_be_known() -> None:
     model, boards = chain([[1.0]], power={})
     with pytest.raises(ConfigError, match="nothing says what board b0 draws, so energy cannot be compared"):

@@ -13,7 +13,7 @@ from edgebll.kernel.spec.board_speeds import speeds_of
 from edgebll_firmware_host.inventory import BoardEntry, Cluster, load_cluster
 from edgebll_firmware_host.link_entry import LinkEntry
 from edgebll_firmware_host.policy.calibration import CALIBRATION, calibration_beside, load_calibration
-from edgebll_firmware_host.policy.cost_model import LinkCost
+from edgebll_firmware_host.policy.cost_model import PROFILED, RATED, LinkCost
 from edgebll_firmware_host.policy.step_costs import make_cost_model
 from edgebll_firmware_host.policy.workload import SideStream, Workload
 
@@ -128,6 +128,15 @@ def test_what_was_measured_counts_first(tmp_path: Path) -> None:
     other = make_cost_model(replace(WORK, digest="another"), boards, links, calibration)
     assert other.basis["b"] != "calibration"
     assert calibration_beside(tmp_path / "elsewhere" / "cluster.toml") is None
+
+
+def test_a_calibration_counts_in_its_power_mode_alone(tmp_path: Path) -> None:
+    (tmp_path / CALIBRATION).write_text(MEASURED.replace('name = "a"\n', 'name = "a"\npower_mode = "15W"\n'))
+    measured = load_calibration(tmp_path / CALIBRATION)
+    same, other = board("a", profile="orin-nano", power_mode="15W"), board("a", profile="orin-nano", power_mode="7W")
+    there, elsewhere = (make_cost_model(FLOPS, [one], calibration=measured) for one in (same, other))
+    assert (there.basis["a"], elsewhere.basis["a"]) == (RATED, PROFILED)
+    assert (there.power["a"].measured, elsewhere.power["a"].measured) == (True, False)
 
 
 def test_links_one_after_another() -> None:

@@ -115,6 +115,7 @@ def test_idle_boards_are_one_line_and_nothing_is_predicted_from_nothing(bundle: 
         (("--what-if", "b0=off", "--what-if", "b1=off"), "--what-if leaves no board"),
         (("--power-mode", "99W"), "no board has a profile with the power mode '99W'"),
         (("--link", "fast"), "--link must be a speed such as 5Mbit"),
+        (("--boards", "3"), "--boards is for equal boards without an inventory"),
         (("--objective", "speed"), "the objective must be one of throughput, energy, makespan"),
     ],
 )
